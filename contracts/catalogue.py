@@ -1,0 +1,40 @@
+"""Which class reads which topic."""
+
+from contracts.clinic import ClinicUpdated
+from contracts.events import CloudEvent, Undecodable
+from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
+from contracts.notification import NotificationFailed, NotificationSent
+from contracts.payment import (
+    PaymentCanceled,
+    PaymentFailed,
+    PaymentProcessing,
+    PaymentSettled,
+    PaymentSucceeded,
+)
+from contracts.stripe import StripeEvent
+
+EVENTS: dict[str, type[CloudEvent]] = {
+    event.topic.name: event
+    for event in (
+        ClinicUpdated,
+        InvoiceCreated,
+        InvoiceUpdated,
+        InvoicePaid,
+        PaymentProcessing,
+        PaymentSucceeded,
+        PaymentFailed,
+        PaymentCanceled,
+        PaymentSettled,
+        StripeEvent,
+        NotificationSent,
+        NotificationFailed,
+    )
+}
+
+
+def decode(topic: str, raw: bytes) -> CloudEvent:
+    """The event in a record of `topic`. Raises `Undecodable`."""
+    event = EVENTS.get(topic)
+    if event is None:
+        raise Undecodable(f"no event is known on {topic}")
+    return event.decode(raw)

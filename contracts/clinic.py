@@ -1,0 +1,45 @@
+"""Events of a clinic and its billing settings."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts import topics
+from contracts.events import AcceptedMethod, StateEvent
+from contracts.money import Currency
+from contracts.topics import Topic
+
+
+class Contact(BaseModel):
+    """How a client reaches the clinic. Business data, shown to everyone whom the clinic bills."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    phone: str
+    email: str
+    address: str
+    hours: str
+
+
+class ClinicUpdated(StateEvent):
+    """A clinic was put on, or its billing settings changed."""
+
+    topic: ClassVar[Topic] = topics.CLINIC_UPDATED
+
+    slug: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+    name: str
+    currency: Currency
+    time_zone: str
+    locale: str
+    billing_shown: bool
+    """Clients see the billing section at all."""
+    online_payment: bool
+    """Clients see a Pay button."""
+    methods: tuple[AcceptedMethod, ...]
+    contact: Contact
+    accent: str = Field(pattern=r"^#[0-9a-f]{6}$")
+
+    @property
+    def key(self) -> UUID:
+        return self.clinic_id

@@ -1,0 +1,148 @@
+"""The envelope of every event: CloudEvents 1.0, structured JSON. The body alone is the whole event."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json, to_json
+
+from contracts.topics import Topic
+
+_ENVELOPE = {"id", "time", "clinic_id", "traceparent"}
+
+
+class Undecodable(ValueError):
+    """A record that is not an event of its topic. The text names fields, never their values."""
+
+
+def event_id(at: datetime, *parts: object) -> UUID:
+    """An id with UUIDv7's layout, made from a time and a name: the same inputs give the same id for ever.
+
+    That is what lets a rebuilt topic carry the ids it had, and a webhook sent twice be one event.
+    """
+    name = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
+    millis = int(at.timestamp() * 1000) & (2**48 - 1)
+    rand = int.from_bytes(name[:10], "big")
+    value = (millis << 80) | (0x7 << 76) | ((rand >> 62 & 0xFFF) << 64) | (0b10 << 62) | (rand & (2**62 - 1))
+    return UUID(int=value)
+
+
+class CloudEvent(BaseModel):
+    """What every event has. Its own fields are the envelope's `data`.
+
+    `time` is when it happened, in UTC. `traceparent` is the W3C trace context of what caused it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    topic: ClassVar[Topic]
+    schema_version: ClassVar[int] = 1
+
+    id: UUID
+    time: AwareDatetime
+    traceparent: str | None = None
+
+    @property
+    def key(self) -> UUID | str:
+        """The record's key: the aggregate's id. Events of one key keep their order within a topic."""
+        raise NotImplementedError
+
+    @property
+    def schema_name(self) -> str:
+        return f"{self.topic.name}/{self.schema_version}"
+
+    def encode(self) -> bytes:
+        """The record's value: UTF-8 JSON."""
+        clinic_id = getattr(self, "clinic_id", None)
+        body: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": f"clinicpay/{self.topic.writer}",
+            "type": self.topic.name,
+            "subject": str(self.key),
+            "time": self.time.astimezone(UTC),
+            "datacontenttype": "application/json",
+            "dataschema": self.schema_name,
+        }
+        if clinic_id is not None:
+            body["clinicid"] = clinic_id
+        if self.traceparent is not None:
+            body["traceparent"] = self.traceparent
+        body["data"] = self.model_dump(exclude=_ENVELOPE)
+        return to_json(body)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Self:
+        """Read a record of this event's topic. Unknown fields are ignored: they are a newer writer's.
+
+        Raises `Undecodable`.
+        """
+        body = _json_object(raw)
+        if body.get("specversion") != "1.0" or body.get("type") != cls.topic.name:
+            raise Undecodable(f"not a CloudEvents 1.0 body of type {cls.topic.name}")
+        if body.get("dataschema") != f"{cls.topic.name}/{cls.schema_version}":
+            raise Undecodable(f"not schema {cls.topic.name}/{cls.schema_version}")
+        data = body.get("data")
+        if not isinstance(data, dict):
+            raise Undecodable("data is not an object")
+        try:
+            event = cls.model_validate(
+                {
+                    **data,
+                    "id": body.get("id"),
+                    "time": body.get("time"),
+                    "clinic_id": body.get("clinicid"),
+                    "traceparent": body.get("traceparent"),
+                }
+            )
+        except ValidationError as error:
+            raise Undecodable(_wrong_fields(error)) from None
+        if body.get("subject") != str(event.key):
+            raise Undecodable("subject is not the aggregate's id")
+        return event
+
+
+class Event(CloudEvent):
+    """An event of one clinic."""
+
+    clinic_id: UUID
+
+
+class StateEvent(Event):
+    """The aggregate's whole public state at `version`; exactly one event per version, from 1."""
+
+    version: int = Field(strict=True, ge=1, lt=2**31)
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    if b"\\u0000" in raw:
+        raise Undecodable("a NUL character, which no database text can hold")
+    try:
+        body = from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        raise Undecodable("not JSON") from None
+    if not isinstance(body, dict):
+        raise Undecodable("not a JSON object")
+    return body
+
+
+def _wrong_fields(error: ValidationError) -> str:
+    wrong = (f"{'.'.join(str(part) for part in item['loc'])}: {item['type']}" for item in error.errors())
+    return "; ".join(wrong)
+
+
+class Method(BaseModel):
+    """How money was paid, as much of it as may be shown: never a whole number, never a holder."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    kind: str = Field(pattern=r"^[a-z0-9_]{2,40}$")
+    """Stripe's payment method type: `card`, `paypal`, `sepa_debit`, …"""
+    brand: str | None = Field(default=None, pattern=r"^[a-z0-9_]{2,40}$")
+    last4: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
+
+
+AcceptedMethod = Literal["card", "redirect"]
+"""What a clinic lets its clients pay with: a card, or an online payment system they are sent to."""

@@ -1,0 +1,53 @@
+"""Events of an invoice."""
+
+from datetime import date
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from contracts import topics
+from contracts.events import StateEvent
+from contracts.money import Money
+from contracts.topics import Topic
+
+InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
+
+
+class InvoiceState(StateEvent):
+    """The public state of an invoice. No line, service or person: those stay in the invoice service."""
+
+    invoice_id: UUID
+    client_id: UUID
+    number: str
+    status: InvoiceStatus
+    total: Money
+    due_before_payments: Money
+    """The total less credit notes; zero once void. What the payment service counts payments against."""
+    settled: Money
+    issued_on: date
+    due_on: date
+
+    @property
+    def key(self) -> UUID:
+        return self.invoice_id
+
+    @property
+    def due(self) -> Money:
+        return self.due_before_payments - self.settled
+
+
+class InvoiceCreated(InvoiceState):
+    """A clinic issued an invoice."""
+
+    topic: ClassVar[Topic] = topics.INVOICE_CREATED
+
+
+class InvoiceUpdated(InvoiceState):
+    """An invoice's amounts or status changed, and it is not paid by that."""
+
+    topic: ClassVar[Topic] = topics.INVOICE_UPDATED
+
+
+class InvoicePaid(InvoiceState):
+    """Nothing is due on the invoice any more."""
+
+    topic: ClassVar[Topic] = topics.INVOICE_PAID

@@ -1,0 +1,34 @@
+"""Events of an e-mail to a client. Ids and template only: no address, no text."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from contracts import topics
+from contracts.events import Event
+from contracts.topics import Topic
+
+
+class Notification(Event):
+    delivery_id: UUID
+    client_id: UUID
+    template: str
+    attempts: int
+
+    @property
+    def key(self) -> UUID:
+        return self.delivery_id
+
+
+class NotificationSent(Notification):
+    """An SMTP server took the e-mail."""
+
+    topic: ClassVar[Topic] = topics.NOTIFICATION_SENT
+
+
+class NotificationFailed(Notification):
+    """An e-mail was refused for good, or tried too often."""
+
+    topic: ClassVar[Topic] = topics.NOTIFICATION_FAILED
+
+    reason: str
+    """The SMTP status code, or the class of the error."""

@@ -1,0 +1,94 @@
+"""Events of a payment, and of the money it moved."""
+
+from typing import ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from contracts import topics
+from contracts.events import Event, Method, StateEvent
+from contracts.money import Money
+from contracts.topics import Topic
+
+PaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
+
+
+class Share(BaseModel):
+    """The part of a payment that is meant for one invoice."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    invoice_id: UUID
+    amount: Money
+
+
+class PaymentState(StateEvent):
+    """The public state of a payment over one or more invoices."""
+
+    payment_id: UUID
+    client_id: UUID
+    status: PaymentStatus
+    amount: Money
+    invoices: tuple[Share, ...]
+    """For a succeeded payment what was settled, for any other what is meant to be."""
+    surplus: Money | None = None
+    """What came in above what was open: the client's credit."""
+    method: Method | None = None
+    failure_code: str | None = None
+    """Stripe's decline or error code, when the status is `failed`."""
+
+    @property
+    def key(self) -> UUID:
+        return self.payment_id
+
+
+class PaymentProcessing(PaymentState):
+    """The money is on its way; the bank answers later."""
+
+    topic: ClassVar[Topic] = topics.PAYMENT_PROCESSING
+
+
+class PaymentSucceeded(PaymentState):
+    """Stripe has taken the money, and the ledger has it."""
+
+    topic: ClassVar[Topic] = topics.PAYMENT_SUCCEEDED
+
+
+class PaymentFailed(PaymentState):
+    """An attempt failed. The client may try again."""
+
+    topic: ClassVar[Topic] = topics.PAYMENT_FAILED
+
+
+class PaymentCanceled(PaymentState):
+    """The payment was given up before any money moved."""
+
+    topic: ClassVar[Topic] = topics.PAYMENT_CANCELED
+
+
+class PaymentSettled(Event):
+    """Money moved against one invoice, and is booked. Positive: towards the clinic. `time`: when booked."""
+
+    topic: ClassVar[Topic] = topics.PAYMENT_SETTLED
+
+    movement_id: UUID
+    """Also the event's id."""
+    invoice_id: UUID
+    payment_id: UUID
+    kind: Literal["payment", "refund", "dispute", "reversal"]
+    amount: Money
+    method: Method | None = None
+
+    @property
+    def key(self) -> UUID:
+        return self.invoice_id
+
+    @property
+    def invoice_key(self) -> tuple[UUID, UUID]:
+        return self.clinic_id, self.invoice_id
+
+    @model_validator(mode="after")
+    def _one_id(self) -> Self:
+        if self.movement_id != self.id:
+            raise ValueError("movement_id is not the event's id")
+        return self

@@ -1,0 +1,53 @@
+"""What the webhook edge keeps of a Stripe event. An allow-list: raw bodies hold names and e-mails."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from contracts import topics
+from contracts.events import CloudEvent, Method
+from contracts.money import Currency
+from contracts.topics import Topic
+
+
+class StripeEvent(CloudEvent):
+    """A verified webhook, or the same observation made by the sweeper. Amounts in Stripe's minor units.
+
+    The edge knows no clinic: the consumer finds it from the account and our own payment row.
+    `time` is when Stripe made it.
+    """
+
+    topic: ClassVar[Topic] = topics.STRIPE_EVENT
+
+    stripe_event_id: str
+    event_type: str
+    """Stripe's `type`: `payment_intent.succeeded`, …"""
+    created: AwareDatetime
+    account: str | None = None
+    """The connected account, absent for the platform's own."""
+    livemode: bool = Field(strict=True)
+    api_version: str | None = None
+    object_id: str
+    object_type: str
+    payment_intent: str | None = None
+    customer: str | None = None
+    payment_method: str | None = None
+    status: str | None = None
+    amount: int | None = Field(default=None, strict=True)
+    amount_received: int | None = Field(default=None, strict=True)
+    currency: Currency | None = None
+    clinic: UUID | None = None
+    """From our metadata, and so only a hint: the row that it names decides."""
+    payment_id: UUID | None = None
+    client_id: UUID | None = None
+    failure_code: str | None = None
+    decline_code: str | None = None
+    method: Method | None = None
+    method_exp_month: int | None = None
+    method_exp_year: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The PaymentIntent's id, so that a payment's events keep their order; else the object's."""
+        return self.payment_intent or self.object_id

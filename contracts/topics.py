@@ -1,0 +1,65 @@
+"""The topic registry: one topic per event type, who writes it, who reads it, how long it is kept.
+
+Partitions are many from the start: adding some later would move keys to other partitions, and a key's
+order would be lost.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a reader treats a topic's events."""
+
+    STATE = "state"
+    """The aggregate's whole public state at a version: a reader takes what is newer than what it holds."""
+    MOVEMENT = "movement"
+    """A delta without a version: never dropped, unique by its id; a parked one holds back its key."""
+    NOTICE = "notice"
+    """Something that happened once, in any order: applied or parked on its own, holding back nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    name: str
+    kind: Kind
+    writer: str
+    readers: tuple[str, ...]
+    partitions: int = 12
+    retention_days: int = 14
+
+
+CLINIC_UPDATED = Topic("clinic.updated", Kind.STATE, "invoice", ("payment", "notification"), partitions=3)
+
+_INVOICE_READERS = ("payment", "notification", "gateway")
+INVOICE_CREATED = Topic("invoice.created", Kind.STATE, "invoice", _INVOICE_READERS)
+INVOICE_UPDATED = Topic("invoice.updated", Kind.STATE, "invoice", _INVOICE_READERS)
+INVOICE_PAID = Topic("invoice.paid", Kind.STATE, "invoice", _INVOICE_READERS)
+
+PAYMENT_PROCESSING = Topic("payment.processing", Kind.STATE, "payment", ("invoice", "gateway"))
+PAYMENT_SUCCEEDED = Topic("payment.succeeded", Kind.STATE, "payment", ("notification", "gateway"))
+PAYMENT_FAILED = Topic("payment.failed", Kind.STATE, "payment", ("invoice", "notification", "gateway"))
+PAYMENT_CANCELED = Topic("payment.canceled", Kind.STATE, "payment", ("invoice", "gateway"))
+PAYMENT_SETTLED = Topic("payment.settled", Kind.MOVEMENT, "payment", ("invoice",))
+
+STRIPE_EVENT = Topic("stripe.event", Kind.NOTICE, "payment", ("payment",))
+
+NOTIFICATION_SENT = Topic("notification.sent", Kind.NOTICE, "notification", (), partitions=3)
+NOTIFICATION_FAILED = Topic("notification.failed", Kind.NOTICE, "notification", (), partitions=3)
+
+ALL: tuple[Topic, ...] = (
+    CLINIC_UPDATED,
+    INVOICE_CREATED,
+    INVOICE_UPDATED,
+    INVOICE_PAID,
+    PAYMENT_PROCESSING,
+    PAYMENT_SUCCEEDED,
+    PAYMENT_FAILED,
+    PAYMENT_CANCELED,
+    PAYMENT_SETTLED,
+    STRIPE_EVENT,
+    NOTIFICATION_SENT,
+    NOTIFICATION_FAILED,
+)
+
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in ALL}
