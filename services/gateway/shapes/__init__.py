@@ -1,0 +1,92 @@
+"""The services' answers and questions, as the gateway reads and writes them.
+
+They mirror the services' OpenAPI files in `contracts/openapi/`. Answers ignore fields that they do not know,
+so a service may grow first; questions refuse unknown fields, since the public API hands them on. Money is
+integer minor units with an ISO 4217 currency; times are aware UTC datetimes; percents and quantities are
+decimal strings.
+"""
+
+from services.gateway.shapes.clinic import (
+    BillingAddress,
+    BillingAddressIn,
+    Client,
+    ClientIn,
+    Clinic,
+    ClinicContact,
+    ClinicContactIn,
+    ClinicIn,
+    Contact,
+    ContactIn,
+    TaxRate,
+    TaxRateIn,
+)
+from services.gateway.shapes.common import MethodRef, Money, Page, Question
+from services.gateway.shapes.invoice import (
+    Appointment,
+    AppointmentIn,
+    InvoiceIn,
+    InvoiceLine,
+    InvoiceOut,
+    InvoiceRow,
+    InvoiceStatus,
+    InvoiceTax,
+    LineIn,
+    Movement,
+    Summary,
+)
+from services.gateway.shapes.payment import (
+    Account,
+    InvoiceAmount,
+    PayByCard,
+    PayByRedirect,
+    PayBySaved,
+    PaymentFailure,
+    PaymentIn,
+    PaymentOut,
+    PaymentStart,
+    PaymentStatus,
+    SavedMethod,
+    SetupStart,
+)
+
+__all__ = [
+    "Account",
+    "Appointment",
+    "AppointmentIn",
+    "BillingAddress",
+    "BillingAddressIn",
+    "Client",
+    "ClientIn",
+    "Clinic",
+    "ClinicContact",
+    "ClinicContactIn",
+    "ClinicIn",
+    "Contact",
+    "ContactIn",
+    "InvoiceAmount",
+    "InvoiceIn",
+    "InvoiceLine",
+    "InvoiceOut",
+    "InvoiceRow",
+    "InvoiceStatus",
+    "InvoiceTax",
+    "LineIn",
+    "MethodRef",
+    "Money",
+    "Movement",
+    "Page",
+    "PayByCard",
+    "PayByRedirect",
+    "PayBySaved",
+    "PaymentFailure",
+    "PaymentIn",
+    "PaymentOut",
+    "PaymentStart",
+    "PaymentStatus",
+    "Question",
+    "SavedMethod",
+    "SetupStart",
+    "Summary",
+    "TaxRate",
+    "TaxRateIn",
+]

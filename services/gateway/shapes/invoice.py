@@ -1,0 +1,110 @@
+"""Invoices, as the invoice service takes and shows them."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from services.gateway.shapes.common import Currency, Decimals, MethodRef, Money, Question, ShortText
+
+InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
+
+
+class Appointment(msgspec.Struct):
+    starts_at: datetime
+    place: str = ""
+
+
+class AppointmentIn(Appointment, forbid_unknown_fields=True):
+    pass
+
+
+class LineIn(Question):
+    service: ShortText
+    practitioner: str
+    unit_price: Money
+    tax_code: str
+    quantity: Decimals = "1"
+    appointment: AppointmentIn | None = None
+
+
+class InvoiceIn(Question):
+    client_id: UUID
+    due_on: date
+    lines: Annotated[list[LineIn], msgspec.Meta(min_length=1, max_length=200)]
+    currency: Currency | msgspec.UnsetType = msgspec.UNSET
+    issued_on: date | msgspec.UnsetType = msgspec.UNSET
+    note: Annotated[str, msgspec.Meta(max_length=2000)] | msgspec.UnsetType = msgspec.UNSET
+
+
+class InvoiceRow(msgspec.Struct, kw_only=True):
+    """An invoice as lists show it. `methods` are the kinds that the clinic accepts for it."""
+
+    id: UUID
+    number: str
+    status: InvoiceStatus
+    issued_on: date
+    due_on: date
+    currency: Currency
+    total: Money
+    settled: Money
+    due: Money
+    overdue: bool
+    methods: list[str] = []
+    paid_with: MethodRef | None = None
+    service_summary: str | None = None
+    version: int = 0
+
+
+class InvoiceTax(msgspec.Struct):
+    code: str
+    name: str
+    percent: str
+    base: Money
+    tax: Money
+
+
+class InvoiceLine(msgspec.Struct, kw_only=True):
+    position: int
+    service: str
+    practitioner: str
+    appointment: Appointment | None = None
+    quantity: str
+    unit_price: Money
+    net: Money
+    tax_code: str
+    tax_percent: str
+    tax: Money
+    gross: Money
+
+
+class Movement(msgspec.Struct, kw_only=True):
+    """Money that moved against the invoice; positive is towards the clinic."""
+
+    id: UUID
+    kind: str
+    amount: Money
+    method: MethodRef | None = None
+    booked_at: datetime
+    payment_id: UUID | None = None
+
+
+class InvoiceOut(InvoiceRow, kw_only=True):
+    client_id: UUID
+    subtotal: Money
+    taxes: list[InvoiceTax]
+    lines: list[InvoiceLine]
+    movements: list[Movement]
+    processing: bool = False
+    note: str | None = None
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What a client owes; one sum a currency. `next` is the invoice to pay first."""
+
+    due: list[Money]
+    unpaid_count: int
+    overdue_count: int
+    next: InvoiceRow | None = None
+    last_paid: InvoiceRow | None = None
