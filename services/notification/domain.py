@@ -1,0 +1,256 @@
+"""Pure decisions about e-mails: which to write, whether to send one now, and what a refusal means. No I/O."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from random import Random
+from typing import Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.events import Method, StateEvent
+from contracts.invoice import InvoiceCreated
+from contracts.money import Money
+from contracts.payment import PaymentFailed, PaymentSucceeded, Share
+from services.chassis.db import Key
+from services.chassis.errors import DomainError
+from services.chassis.ids import new_id
+
+E = TypeVar("E", bound=StateEvent)
+Template = Literal["invoice_ready", "receipt", "payment_failed"]
+
+MAX_ATTEMPTS = 18
+"""With the back-off below: about a day and a half of trying."""
+FIRST_RETRY = timedelta(seconds=2)
+LONGEST_RETRY = timedelta(hours=6)
+NUMBERS_WAIT = timedelta(minutes=1)
+"""How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
+NOTHING_TO_PAY = frozenset({"paid", "refunded", "void"})
+
+
+class ContactNotFound(DomainError):
+    code = "contact_not_found"
+    status = 404
+
+
+class WrongEmail(DomainError):
+    code = "email_not_valid"
+    status = 422
+
+
+class Facts(BaseModel):
+    """What an e-mail is about, as the event told it: ids, amounts and codes, nothing personal."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    amount: Money
+    at: datetime
+    invoices: tuple[Share, ...]
+    method: Method | None = None
+    surplus: Money | None = None
+    failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """The sender. `locale` and `time_zone` decide how money and days are written."""
+
+    id: UUID
+    slug: str
+    name: str
+    locale: str
+    time_zone: str
+    accent: str
+    billing_shown: bool
+    online_payment: bool
+    phone: str
+    email: str
+    address: str
+    hours: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    client_id: UUID
+    email: str
+    name: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    id: UUID
+    number: str
+    status: str
+    due: Money
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """An e-mail to write. `cause` is the event that asks for it; `subject_id` its payment or invoice."""
+
+    id: UUID
+    template: Template
+    client_id: UUID
+    subject_id: UUID
+    facts: Facts
+    cause: StateEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A claimed e-mail. `claimed_until` is also the fence: who lost the lease cannot record a result.
+
+    `age` is by the database's clock.
+    """
+
+    clinic_id: UUID
+    id: UUID
+    client_id: UUID
+    template: Template
+    event_id: UUID
+    subject_id: UUID
+    facts: Facts
+    traceparent: str | None
+    attempts: int
+    age: timedelta
+    claimed_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed e-mail with all that is known for writing it."""
+
+    delivery: Delivery
+    clinic: Clinic | None
+    contact: Contact | None
+    invoices: Mapping[UUID, Invoice]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """All that a template needs, and that is known to be there."""
+
+    delivery: Delivery
+    clinic: Clinic
+    contact: Contact
+    invoices: Mapping[UUID, Invoice]
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Something is not known yet; `reason` names it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The e-mail would tell nothing true or useful any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What came back instead of an acceptance. `code` is the SMTP code or the class of the error."""
+
+    code: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    reason: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    reason: str
+
+
+Outcome = Sent | Retry | Failed | Waits | Dropped
+
+
+def newest(events: Iterable[E]) -> list[E]:
+    """The newest version of each aggregate, in order of (clinic, id) so that rows are locked in one order."""
+    latest: dict[tuple[UUID, str], E] = {}
+    for event in events:
+        key = (event.clinic_id, str(event.key))
+        if key not in latest or event.version > latest[key].version:
+            latest[key] = event
+    return [latest[key] for key in sorted(latest)]
+
+
+def deliveries_for(
+    created: Sequence[InvoiceCreated],
+    succeeded: Sequence[PaymentSucceeded],
+    failed: Sequence[PaymentFailed],
+) -> list[NewDelivery]:
+    """The e-mails that these events ask for. Whether one was already asked for, the table decides."""
+    return [
+        *(_delivery("invoice_ready", event, event.invoice_id, _invoice_facts(event)) for event in created),
+        *(_delivery("receipt", event, event.payment_id, _payment_facts(event)) for event in succeeded),
+        *(_delivery("payment_failed", event, event.payment_id, _payment_facts(event)) for event in newest(failed)),
+    ]
+
+
+def _delivery(
+    template: Template, cause: InvoiceCreated | PaymentSucceeded | PaymentFailed, subject_id: UUID, facts: Facts
+) -> NewDelivery:
+    return NewDelivery(new_id(), template, cause.client_id, subject_id, facts, cause)
+
+
+def _invoice_facts(event: InvoiceCreated) -> Facts:
+    share = Share(invoice_id=event.invoice_id, amount=event.due)
+    return Facts(amount=event.due, at=event.time, invoices=(share,))
+
+
+def _payment_facts(event: PaymentSucceeded | PaymentFailed) -> Facts:
+    return Facts(
+        amount=event.amount,
+        at=event.time,
+        invoices=event.invoices,
+        method=event.method,
+        surplus=event.surplus,
+        failure_code=event.failure_code,
+    )
+
+
+def address(claim: Claim) -> Letter | Waits | Dropped:
+    """The letter to write now; or what it waits for, or why nobody needs it any more."""
+    if claim.clinic is None:
+        return Waits("no_clinic")
+    if claim.contact is None:
+        return Waits("no_contact")
+    missing = any(share.invoice_id not in claim.invoices for share in claim.delivery.facts.invoices)
+    if missing and (claim.delivery.template == "invoice_ready" or claim.delivery.age < NUMBERS_WAIT):
+        return Waits("no_invoice")
+    if claim.delivery.template != "receipt" and _nothing_to_pay(claim):
+        return Dropped("nothing_to_pay")
+    return Letter(claim.delivery, claim.clinic, claim.contact, claim.invoices)
+
+
+def _nothing_to_pay(claim: Claim) -> bool:
+    invoices = [claim.invoices.get(share.invoice_id) for share in claim.delivery.facts.invoices]
+    return bool(invoices) and all(invoice is not None and invoice.status in NOTHING_TO_PAY for invoice in invoices)
+
+
+def after(refusal: Refusal, attempts: int, random: Random) -> Retry | Failed:
+    """What a refusal of the `attempts`-th attempt leads to: another try later, or the end."""
+    if refusal.permanent or attempts >= MAX_ATTEMPTS:
+        return Failed(refusal.code)
+    pause = min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
+    return Retry(refusal.code, pause * random.uniform(0.75, 1.25))
+
+
+def invoice_keys(deliveries: Iterable[Delivery]) -> set[Key]:
+    return {(delivery.clinic_id, share.invoice_id) for delivery in deliveries for share in delivery.facts.invoices}
