@@ -1,0 +1,64 @@
+"""The double-entry ledger: pure functions that build balanced entries.
+
+Debits are positive, credits negative, and an entry's postings sum to zero in each currency. Three accounts:
+`stripe` is money that Stripe holds for the clinic, `receivable` is what is still to be had for a payable,
+`client_credit` is what the clinic owes a client.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+Account = Literal["stripe", "receivable", "client_credit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One line of an entry. `amount` in minor units: debit positive, credit negative, never zero."""
+
+    account: Account
+    amount: int
+    currency: str
+    client_id: UUID | None = None
+    payable_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One effect of one Stripe object. (clinic, stripe_object_id, effect) is booked once, for ever."""
+
+    clinic_id: UUID
+    id: UUID
+    payment_id: UUID
+    stripe_object_id: str
+    effect: Literal["capture"]
+    booked_at: datetime
+    postings: tuple[Posting, ...]
+
+    def __post_init__(self) -> None:
+        if unbalanced(self.postings):
+            raise ValueError(f"entry {self.id} does not balance")
+
+
+def unbalanced(postings: tuple[Posting, ...]) -> dict[str, int]:
+    """What each currency is off by; empty for a balanced set."""
+    sums: dict[str, int] = {}
+    for posting in postings:
+        sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount
+    return {currency: amount for currency, amount in sums.items() if amount}
+
+
+def capture(amount: int, currency: str, settled: Mapping[UUID, int], client_id: UUID) -> tuple[Posting, ...]:
+    """Postings for `amount` that Stripe took, of which `settled` goes to payables and the rest is credit."""
+    surplus = amount - sum(settled.values())
+    if surplus < 0 or min(settled.values(), default=0) < 0:
+        raise ValueError("more is settled than was taken")
+    receivable = tuple(
+        Posting("receivable", -part, currency, payable_id=payable_id)
+        for payable_id, part in settled.items()
+        if part
+    )
+    credit = (Posting("client_credit", -surplus, currency, client_id=client_id),) if surplus else ()
+    return (Posting("stripe", amount, currency), *receivable, *credit)

@@ -1,0 +1,267 @@
+"""What news from Stripe does to a payment: pure decisions, monotonic, each effect at most once.
+
+A success is never undone. A cancel ends what has not succeeded. Of the states in between the newest by Stripe's
+clock wins, so that events may come late, twice and in any order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from contracts.events import Method, event_id
+from contracts.money import Money
+from contracts.payment import (
+    PaymentCanceled,
+    PaymentFailed,
+    PaymentProcessing,
+    PaymentSettled,
+    PaymentState,
+    PaymentSucceeded,
+    Share,
+)
+from contracts.stripe import StripeEvent
+from services.chassis.errors import DomainError
+from services.payment import ledger
+from services.payment.domain import Allocation, Payable, Payment, Status
+
+STATUS_OF: Mapping[str, Status] = {
+    "payment_intent.succeeded": "succeeded",
+    "payment_intent.canceled": "canceled",
+    "payment_intent.payment_failed": "failed",
+    "payment_intent.processing": "processing",
+    "payment_intent.requires_action": "requires_action",
+}
+_RANK: Mapping[Status, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
+_FACTS: Mapping[Status, type[PaymentState]] = {
+    "processing": PaymentProcessing,
+    "succeeded": PaymentSucceeded,
+    "failed": PaymentFailed,
+    "canceled": PaymentCanceled,
+}
+
+
+class StripeMismatch(DomainError):
+    """A signed event that names our payment and does not fit it. Parked, for a person to look at."""
+
+    code = "stripe_mismatch"
+    status = 409
+
+
+class UnknownPayment(StripeMismatch):
+    code = "stripe_unknown_payment"
+
+
+class WrongAccount(StripeMismatch):
+    code = "stripe_wrong_account"
+
+
+class WrongMode(StripeMismatch):
+    code = "stripe_wrong_mode"
+
+
+class WrongIntent(StripeMismatch):
+    code = "stripe_wrong_intent"
+
+
+class WrongClinic(StripeMismatch):
+    code = "stripe_wrong_clinic"
+
+
+class WrongCharge(StripeMismatch):
+    """Another amount, currency or customer than the payment's."""
+
+    code = "stripe_wrong_charge"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an observation does: the payment after it, what it touches, what is to be said. Often nothing."""
+
+    payment: Payment
+    payables: tuple[Payable, ...] = ()
+    entry: ledger.Entry | None = None
+    movements: tuple[PaymentSettled, ...] = ()
+    fact: PaymentState | None = None
+
+
+def observe(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
+    """The effect of one observation, on payables as they are now. Raises a `StripeMismatch`."""
+    check_match(payment, seen)
+    payment = replace(
+        payment,
+        intent_id=payment.intent_id or seen.payment_intent,
+        method=_better_method(payment, seen),
+    )
+    status = STATUS_OF.get(seen.event_type)
+    if status is None or not _is_news(payment, status, seen.created):
+        return Change(payment)
+    if status == "succeeded":
+        return _capture(payment, payables, seen, now)
+    return _move(payment, status, seen, now)
+
+
+def check_match(payment: Payment, seen: StripeEvent) -> None:
+    """Account, mode, clinic, intent, amount, currency and customer are the payment's own."""
+    if (seen.account or "") != payment.account:
+        raise WrongAccount("The event is of another Stripe account than the payment.")
+    if seen.livemode != payment.livemode:
+        raise WrongMode("The event and the payment are not both live or both test.")
+    if seen.clinic is not None and seen.clinic != payment.clinic_id:
+        raise WrongClinic("The event names another clinic than the payment's.")
+    if payment.intent_id is not None and seen.payment_intent != payment.intent_id:
+        raise WrongIntent("The event is of another PaymentIntent than the payment's.")
+    if not _charges_as_agreed(payment, seen):
+        raise WrongCharge("The event has another amount, currency or customer than the payment.")
+
+
+def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
+    received = seen.amount_received if STATUS_OF.get(seen.event_type) == "succeeded" else payment.amount
+    return (
+        seen.amount == received == payment.amount
+        and seen.currency == payment.currency
+        and (payment.customer_id is None or seen.customer == payment.customer_id)
+    )
+
+
+def _better_method(payment: Payment, seen: StripeEvent) -> Method | None:
+    """A charge knows how it was paid; what an older attempt used gives way to a newer one."""
+    if seen.method is None or (payment.method and payment.method.last4 and payment.status == "succeeded"):
+        return payment.method
+    return seen.method
+
+
+def _is_news(payment: Payment, status: Status, created: datetime) -> bool:
+    if payment.status == "succeeded":
+        return False
+    if status == "succeeded":
+        return True
+    if payment.status == "canceled":
+        return False
+    if status == "canceled" or payment.seen_at is None or created > payment.seen_at:
+        return True
+    return created == payment.seen_at and _RANK[status] >= _RANK[payment.status]
+
+
+def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) -> Change:
+    if status == payment.status and status != "failed":
+        return Change(replace(payment, seen_at=seen.created))
+    ends = status == "canceled" or (status == "failed" and payment.status == "processing")
+    moved = replace(
+        payment,
+        status=status,
+        failure_code=(seen.decline_code or seen.failure_code) if status == "failed" else None,
+        seen_at=seen.created,
+        allocations=_released(payment.allocations) if ends else payment.allocations,
+    )
+    return _said(moved, now) if status in _FACTS else Change(moved)
+
+
+def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
+    return tuple(replace(share, state="released") if share.state == "open" else share for share in allocations)
+
+
+def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> Change:
+    """Give up a payment of which Stripe has nothing: it refused to make the intent, or provably has none."""
+    given_up = replace(
+        payment, status="canceled", failure_code=failure_code, allocations=_released(payment.allocations)
+    )
+    return _said(given_up, now)
+
+
+def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
+    """Book the money: to each payable at most what is open on it now, the rest to the client's credit."""
+    settled = {
+        share.payable_id: min(share.amount, payables[share.payable_id].open_amount)
+        for share in payment.allocations
+    }
+    paid = replace(
+        payment,
+        status="succeeded",
+        failure_code=None,
+        succeeded_at=seen.created,
+        seen_at=seen.created,
+        allocations=tuple(
+            replace(share, state="settled", settled_amount=settled[share.payable_id])
+            for share in payment.allocations
+        ),
+    )
+    said = _said(paid, now)
+    return replace(
+        said,
+        payables=tuple(_settle(payables[payable_id], part) for payable_id, part in settled.items() if part),
+        entry=_capture_entry(said.payment, settled, now),
+        movements=tuple(
+            _movement(said.payment, payable_id, part, now) for payable_id, part in settled.items() if part
+        ),
+    )
+
+
+def _settle(payable: Payable, part: int) -> Payable:
+    return replace(payable, settled_amount=payable.settled_amount + part)
+
+
+def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime) -> ledger.Entry:
+    """One intent makes at most one successful charge, so the intent's id names the effect."""
+    assert payment.intent_id is not None
+    return ledger.Entry(
+        clinic_id=payment.clinic_id,
+        id=event_id(now, "capture", payment.clinic_id, payment.intent_id),
+        payment_id=payment.id,
+        stripe_object_id=payment.intent_id,
+        effect="capture",
+        booked_at=now,
+        postings=ledger.capture(payment.amount, payment.currency, settled, payment.client_id),
+    )
+
+
+def _movement(payment: Payment, payable_id: UUID, part: int, now: datetime) -> PaymentSettled:
+    movement_id = event_id(now, PaymentSettled.topic.name, payment.id, payable_id, "payment")
+    return PaymentSettled(
+        id=movement_id,
+        time=now,
+        clinic_id=payment.clinic_id,
+        movement_id=movement_id,
+        invoice_id=payable_id,
+        payment_id=payment.id,
+        kind="payment",
+        amount=Money(minor=part, currency=payment.currency),
+        method=payment.method,
+    )
+
+
+def _said(payment: Payment, now: datetime) -> Change:
+    payment = replace(payment, version=payment.version + 1, updated_at=now)
+    return Change(payment, fact=fact_about(payment))
+
+
+def fact_about(payment: Payment) -> PaymentState:
+    """The state event of the payment's version. Made again from the same row, it is the same event."""
+    event = _FACTS[payment.status]
+    return event(
+        id=event_id(payment.updated_at, event.topic.name, payment.id, payment.version),
+        time=payment.updated_at,
+        clinic_id=payment.clinic_id,
+        version=payment.version,
+        payment_id=payment.id,
+        client_id=payment.client_id,
+        status=payment.status,
+        amount=Money(minor=payment.amount, currency=payment.currency),
+        invoices=_shares(payment),
+        surplus=Money(minor=payment.surplus, currency=payment.currency) if payment.surplus else None,
+        method=payment.method,
+        failure_code=payment.failure_code if payment.status == "failed" else None,
+    )
+
+
+def _shares(payment: Payment) -> tuple[Share, ...]:
+    """What was settled, once it succeeded; before, what is meant to be."""
+    amounts = [
+        (share.payable_id, share.settled_amount if payment.status == "succeeded" else share.amount)
+        for share in payment.allocations
+    ]
+    return tuple(
+        Share(invoice_id=payable_id, amount=Money(minor=amount, currency=payment.currency))
+        for payable_id, amount in amounts
+        if amount
+    )

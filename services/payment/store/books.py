@@ -1,0 +1,78 @@
+"""The ledger and the movements. Rows are added, never changed."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from contracts.money import Money
+from contracts.payment import PaymentSettled
+from services.chassis.db import Connection
+from services.payment.ledger import Entry
+
+
+async def add_entries(tx: Connection, entries: Collection[Entry]) -> None:
+    """Book entries with their postings. A unique key refuses an effect that is booked already."""
+    await tx.execute(
+        """
+        INSERT INTO entries (clinic_id, id, payment_id, stripe_object_id, effect, booked_at)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+        """,
+        [entry.clinic_id for entry in entries],
+        [entry.id for entry in entries],
+        [entry.payment_id for entry in entries],
+        [entry.stripe_object_id for entry in entries],
+        [entry.effect for entry in entries],
+        [entry.booked_at for entry in entries],
+    )
+    lines = [(entry, at, posting) for entry in entries for at, posting in enumerate(entry.postings)]
+    await tx.execute(
+        """
+        INSERT INTO postings (clinic_id, entry_id, position, account, client_id, payable_id, amount, currency)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::uuid[],
+            $7::bigint[], $8::text[])
+        """,
+        [entry.clinic_id for entry, _, _ in lines],
+        [entry.id for entry, _, _ in lines],
+        [at for _, at, _ in lines],
+        [posting.account for _, _, posting in lines],
+        [posting.client_id for _, _, posting in lines],
+        [posting.payable_id for _, _, posting in lines],
+        [posting.amount for _, _, posting in lines],
+        [posting.currency for _, _, posting in lines],
+    )
+
+
+async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -> None:
+    methods = [movement.method for movement in movements]
+    await tx.execute(
+        """
+        INSERT INTO movements (clinic_id, id, payment_id, payable_id, kind, amount, currency,
+            method_kind, method_brand, method_last4, booked_at)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::text[],
+            $8::text[], $9::text[], $10::text[], $11::timestamptz[])
+        """,
+        [movement.clinic_id for movement in movements],
+        [movement.movement_id for movement in movements],
+        [movement.payment_id for movement in movements],
+        [movement.invoice_id for movement in movements],
+        [movement.kind for movement in movements],
+        [movement.amount.minor for movement in movements],
+        [movement.amount.currency for movement in movements],
+        [method.kind if method else None for method in methods],
+        [method.brand if method else None for method in methods],
+        [method.last4 if method else None for method in methods],
+        [movement.time for movement in movements],
+    )
+
+
+async def get_credit(tx: Connection, client_id: UUID) -> list[Money]:
+    """What the clinic owes the client, in each currency that is not zero."""
+    rows = await tx.fetch(
+        """
+        SELECT currency, -sum(amount) AS credit FROM postings
+        WHERE account = 'client_credit' AND client_id = $1
+        GROUP BY currency HAVING sum(amount) <> 0
+        ORDER BY currency
+        """,
+        client_id,
+    )
+    return [Money(minor=int(row["credit"]), currency=row["currency"]) for row in rows]

@@ -1,0 +1,111 @@
+"""What can be paid, and where: clinics, their Stripe accounts, payables."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+import asyncpg
+
+from contracts.clinic import ClinicUpdated
+from contracts.invoice import InvoiceState
+from services.chassis.db import Connection, Key
+from services.payment.domain import AccountInUse, Clinic, Payable
+from services.payment.store.keys import columns
+
+
+async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
+    row = await tx.fetchrow("SELECT online_payment, methods FROM clinics WHERE clinic_id = $1", clinic_id)
+    return None if row is None else Clinic(row["online_payment"], frozenset(row["methods"]))
+
+
+async def take_clinics(tx: Connection, newest: Collection[ClinicUpdated]) -> None:
+    """Keep clinics' settings where the event is newer than what is held. One event a clinic."""
+    await tx.executemany(
+        """
+        INSERT INTO clinics (clinic_id, version, online_payment, methods, currency)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (clinic_id) DO UPDATE
+        SET version = excluded.version, online_payment = excluded.online_payment,
+            methods = excluded.methods, currency = excluded.currency
+        WHERE clinics.version < excluded.version
+        """,
+        sorted((c.clinic_id, c.version, c.online_payment, list(c.methods), c.currency) for c in newest),
+    )
+
+
+async def take_payables(tx: Connection, newest: Collection[InvoiceState]) -> None:
+    """Keep invoices where the event is newer than what is held. One event an invoice.
+
+    `settled_amount` is left alone: it is this service's own count.
+    """
+    rows = sorted(newest, key=lambda invoice: (invoice.clinic_id, invoice.invoice_id))
+    await tx.execute(
+        """
+        INSERT INTO payables (clinic_id, id, client_id, version, due_amount, currency, status, due_on)
+        SELECT * FROM unnest(
+            $1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::date[])
+        ON CONFLICT (clinic_id, id) DO UPDATE
+        SET version = excluded.version, due_amount = excluded.due_amount, status = excluded.status,
+            due_on = excluded.due_on
+        WHERE payables.version < excluded.version
+        """,
+        [invoice.clinic_id for invoice in rows],
+        [invoice.invoice_id for invoice in rows],
+        [invoice.client_id for invoice in rows],
+        [invoice.version for invoice in rows],
+        [invoice.due_before_payments.minor for invoice in rows],
+        [invoice.due_before_payments.currency for invoice in rows],
+        [invoice.status for invoice in rows],
+        [invoice.due_on for invoice in rows],
+    )
+
+
+async def lock_payables(tx: Connection, keys: Collection[Key]) -> dict[Key, Payable]:
+    """Read payables and keep others from settling or reserving them until the transaction ends."""
+    rows = await tx.fetch(
+        """
+        SELECT clinic_id, id, client_id, due_amount, settled_amount, currency, status
+        FROM payables
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        ORDER BY clinic_id, id
+        FOR UPDATE
+        """,
+        *columns(keys),
+    )
+    payables = [Payable(**row) for row in rows]
+    return {payable.key: payable for payable in payables}
+
+
+async def save_payables(tx: Connection, payables: Collection[Payable]) -> None:
+    await tx.execute(
+        """
+        UPDATE payables SET settled_amount = new.settled_amount
+        FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS new (clinic_id, id, settled_amount)
+        WHERE payables.clinic_id = new.clinic_id AND payables.id = new.id
+        """,
+        [payable.clinic_id for payable in payables],
+        [payable.id for payable in payables],
+        [payable.settled_amount for payable in payables],
+    )
+
+
+async def get_account(tx: Connection, clinic_id: UUID) -> str | None:
+    """The clinic's connected Stripe account; None: the platform's own."""
+    account: str | None = await tx.fetchval(
+        "SELECT stripe_account_id FROM accounts WHERE clinic_id = $1", clinic_id
+    )
+    return account
+
+
+async def put_account(tx: Connection, clinic_id: UUID, account: str | None) -> None:
+    """Raises `AccountInUse` when another clinic has it."""
+    try:
+        await tx.execute(
+            """
+            INSERT INTO accounts (clinic_id, stripe_account_id) VALUES ($1, $2)
+            ON CONFLICT (clinic_id) DO UPDATE SET stripe_account_id = excluded.stripe_account_id
+            """,
+            clinic_id,
+            account,
+        )
+    except asyncpg.UniqueViolationError:
+        raise AccountInUse("Another clinic has this Stripe account.") from None

@@ -1,0 +1,270 @@
+"""Payments and their shares."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from contracts.events import Method
+from services.chassis.db import Connection, Key
+from services.payment.domain import Allocation, Payment
+from services.payment.store.keys import columns
+
+_PAYMENT = """
+    payments.clinic_id, payments.id, payments.client_id, payments.account, payments.livemode, payments.status,
+    payments.version, payments.amount, payments.currency, payments.kind, payments.saved_method_id, payments.save,
+    payments.idempotency_key, payments.request_key, payments.stripe_payment_intent_id,
+    payments.stripe_customer_id, payments.method_kind, payments.method_brand, payments.method_last4,
+    payments.failure_code, payments.traceparent, payments.created_at, payments.updated_at,
+    payments.succeeded_at, payments.seen_at,
+    (
+        SELECT array_agg((payable_id, amount, state, settled_amount) ORDER BY payable_id)
+        FROM allocations
+        WHERE allocations.clinic_id = payments.clinic_id AND allocations.payment_id = payments.id
+    ) AS allocations
+"""
+_SAME = (
+    "clinic_id", "id", "client_id", "account", "livemode", "status", "version", "amount", "currency", "kind",
+    "saved_method_id", "save", "idempotency_key", "request_key", "failure_code", "traceparent", "created_at",
+    "updated_at", "succeeded_at", "seen_at",
+)
+"""Columns that are called as the fields of `Payment`."""
+_LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
+
+
+async def find_payments(
+    tx: Connection, keys: Collection[Key], intents: Collection[tuple[str, str]]
+) -> list[tuple[Key, tuple[str, str | None], list[UUID]]]:
+    """Payments by key, or by (account, intent): their key, (account, intent) and payables. Locks nothing."""
+    rows = await tx.fetch(
+        """
+        WITH named AS (
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id
+            FROM unnest($1::uuid[], $2::uuid[]) AS key (clinic_id, id) JOIN payments AS p USING (clinic_id, id)
+            UNION
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id
+            FROM unnest($3::text[], $4::text[]) AS intent (account, stripe_payment_intent_id)
+            JOIN payments AS p USING (account, stripe_payment_intent_id)
+        )
+        SELECT named.*, ARRAY(
+            SELECT payable_id FROM allocations
+            WHERE allocations.clinic_id = named.clinic_id AND allocations.payment_id = named.id
+        ) AS payable_ids
+        FROM named
+        """,
+        *columns(keys),
+        [account for account, _ in intents],
+        [intent for _, intent in intents],
+    )
+    return [
+        ((row["clinic_id"], row["id"]), (row["account"], row["stripe_payment_intent_id"]), row["payable_ids"])
+        for row in rows
+    ]
+
+
+async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Payment]:
+    """Read payments with their shares, and keep others from changing them. Lock their payables first."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {_PAYMENT} FROM payments
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        ORDER BY clinic_id, id
+        FOR UPDATE
+        """,
+        *columns(keys),
+    )
+    payments = [_payment(row) for row in rows]
+    return {payment.key: payment for payment in payments}
+
+
+async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[Payment]:
+    """The payments that hold a reservation on any of the payables, which are locked already."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {_PAYMENT} FROM payments
+        WHERE (clinic_id, id) IN (
+            SELECT clinic_id, payment_id FROM allocations
+            WHERE state = 'open' AND (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        )
+        ORDER BY clinic_id, id
+        FOR UPDATE
+        """,
+        *columns(payables),
+    )
+    return [_payment(row) for row in rows]
+
+
+async def get_payment(tx: Connection, client_id: UUID | None, payment_id: UUID) -> Payment | None:
+    """A payment of the client, or of anyone in the clinic when `client_id` is None."""
+    row = await tx.fetchrow(
+        f"SELECT {_PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+        payment_id,
+        client_id,
+    )
+    return None if row is None else _payment(row)
+
+
+async def get_request(tx: Connection, client_id: UUID, request_key: str) -> Payment | None:
+    """The payment that the client's earlier request with this idempotency key started."""
+    row = await tx.fetchrow(
+        f"SELECT {_PAYMENT} FROM payments WHERE client_id = $1 AND request_key = $2", client_id, request_key
+    )
+    return None if row is None else _payment(row)
+
+
+async def list_payments(
+    tx: Connection, client_id: UUID | None, invoice_id: UUID | None, before: UUID | None, limit: int
+) -> list[Payment]:
+    """Newest first, from below `before`; for a client, for an invoice, or both."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {_PAYMENT} FROM payments
+        WHERE ($1::uuid IS NULL OR client_id = $1)
+            AND ($2::uuid IS NULL OR id IN (SELECT payment_id FROM allocations WHERE payable_id = $2))
+            AND ($3::uuid IS NULL OR id < $3)
+        ORDER BY id DESC
+        LIMIT $4
+        """,
+        client_id,
+        invoice_id,
+        before,
+        limit,
+    )
+    return [_payment(row) for row in rows]
+
+
+async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
+    """Live payments that Stripe was last asked about, or that began, longer ago: marked as asked now."""
+    rows = await tx.fetch(
+        f"""
+        WITH due AS (
+            SELECT clinic_id, id FROM payments
+            WHERE {_LIVE} AND checked_at < now() - $1::interval
+            ORDER BY checked_at LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE payments SET checked_at = now() FROM due
+        WHERE payments.clinic_id = due.clinic_id AND payments.id = due.id
+        RETURNING {_PAYMENT}
+        """,
+        older_than,
+        limit,
+    )
+    return [_payment(row) for row in rows]
+
+
+async def add_payment(tx: Connection, payment: Payment) -> None:
+    """Insert a payment and its reservations."""
+    await tx.execute(
+        """
+        INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind,
+            saved_method_id, save, idempotency_key, request_key, stripe_customer_id, traceparent,
+            created_at, updated_at, checked_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $16)
+        """,
+        payment.clinic_id,
+        payment.id,
+        payment.client_id,
+        payment.account,
+        payment.livemode,
+        payment.status,
+        payment.amount,
+        payment.currency,
+        payment.kind,
+        payment.saved_method_id,
+        payment.save,
+        payment.idempotency_key,
+        payment.request_key,
+        payment.customer_id,
+        payment.traceparent,
+        payment.created_at,
+        payment.updated_at,
+    )
+    await tx.execute(
+        """
+        INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state)
+        SELECT $1, $2, payable_id, amount, 'open'
+        FROM unnest($3::uuid[], $4::bigint[]) AS share (payable_id, amount)
+        """,
+        payment.clinic_id,
+        payment.id,
+        [share.payable_id for share in payment.allocations],
+        [share.amount for share in payment.allocations],
+    )
+
+
+async def keep_intent(tx: Connection, payment: Payment, intent_id: str, customer_id: str | None) -> None:
+    """Keep the ids that Stripe gave. The webhook may have done so already: they are the same."""
+    await tx.execute(
+        """
+        UPDATE payments SET stripe_payment_intent_id = $3, stripe_customer_id = $4
+        WHERE clinic_id = $1 AND id = $2
+            AND (stripe_payment_intent_id, stripe_customer_id) IS DISTINCT FROM ($3::text, $4::text)
+        """,
+        payment.clinic_id,
+        payment.id,
+        intent_id,
+        customer_id,
+    )
+
+
+async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
+    """Keep what an observation may have changed, shares included. The rows are locked."""
+    await tx.execute(
+        """
+        UPDATE payments
+        SET status = new.status, version = new.version, stripe_payment_intent_id = new.intent_id,
+            method_kind = new.method_kind, method_brand = new.method_brand, method_last4 = new.method_last4,
+            failure_code = new.failure_code, updated_at = new.updated_at, succeeded_at = new.succeeded_at,
+            seen_at = new.seen_at
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[])
+            AS new (clinic_id, id, status, version, intent_id, method_kind, method_brand, method_last4,
+                failure_code, updated_at, succeeded_at, seen_at)
+        WHERE payments.clinic_id = new.clinic_id AND payments.id = new.id
+        """,
+        [payment.clinic_id for payment in payments],
+        [payment.id for payment in payments],
+        [payment.status for payment in payments],
+        [payment.version for payment in payments],
+        [payment.intent_id for payment in payments],
+        [payment.method.kind if payment.method else None for payment in payments],
+        [payment.method.brand if payment.method else None for payment in payments],
+        [payment.method.last4 if payment.method else None for payment in payments],
+        [payment.failure_code for payment in payments],
+        [payment.updated_at for payment in payments],
+        [payment.succeeded_at for payment in payments],
+        [payment.seen_at for payment in payments],
+    )
+    await _save_allocations(tx, payments)
+
+
+async def _save_allocations(tx: Connection, payments: Collection[Payment]) -> None:
+    shares = [(payment, share) for payment in payments for share in payment.allocations]
+    await tx.execute(
+        """
+        UPDATE allocations SET state = new.state, settled_amount = new.settled_amount
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[])
+            AS new (clinic_id, payment_id, payable_id, state, settled_amount)
+        WHERE allocations.clinic_id = new.clinic_id AND allocations.payment_id = new.payment_id
+            AND allocations.payable_id = new.payable_id AND allocations.state <> new.state
+        """,
+        [payment.clinic_id for payment, _ in shares],
+        [payment.id for payment, _ in shares],
+        [share.payable_id for _, share in shares],
+        [share.state for _, share in shares],
+        [share.settled_amount for _, share in shares],
+    )
+
+
+def _payment(row: asyncpg.Record) -> Payment:
+    same = {name: row[name] for name in _SAME}
+    kind = row["method_kind"]
+    return Payment(
+        **same,
+        intent_id=row["stripe_payment_intent_id"],
+        customer_id=row["stripe_customer_id"],
+        method=Method(kind=kind, brand=row["method_brand"], last4=row["method_last4"]) if kind else None,
+        allocations=tuple(Allocation(*share) for share in row["allocations"] or ()),
+    )
