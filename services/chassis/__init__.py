@@ -1,0 +1,1 @@
+"""What every service stands on: transactions, outbox, inbox, consumers, tokens, telemetry. No business noun."""

@@ -1,0 +1,142 @@
+"""Internal tokens: who a request is made for. The gateway signs them, the services hold the public key only."""
+
+import time
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from services.chassis.errors import DomainError
+
+Role = Literal["client", "staff", "operator"]
+LIFETIME_SECONDS = 60
+_ALGORITHMS = ["Ed25519", "EdDSA"]
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """On whose behalf a request is made. For a client, `subject` is the client's id in the clinic."""
+
+    subject: UUID
+    role: Role
+    clinic_id: UUID | None = None
+
+    @property
+    def clinic(self) -> UUID:
+        """The clinic. Raises `ClinicMissing` for an operator who has not named one."""
+        if self.clinic_id is None:
+            raise ClinicMissing("This needs a clinic.")
+        return self.clinic_id
+
+
+class NotSignedIn(DomainError):
+    code = "token_invalid"
+    status = 401
+
+
+class NotAllowed(DomainError):
+    code = "not_allowed"
+    status = 403
+
+
+class ClinicMissing(DomainError):
+    code = "clinic_missing"
+    status = 400
+
+
+class TokenMint:
+    """Signs tokens. `private_key` is a JWK of an Ed25519 key as JSON."""
+
+    def __init__(self, private_key: str) -> None:
+        self._key = OKPKey.import_key(msgspec.json.decode(private_key))
+
+    def token(self, *, audience: str, caller: Caller) -> str:
+        """A token for one service, good for a minute."""
+        now = int(time.time())
+        claims = {
+            "iss": "gateway",
+            "aud": audience,
+            "sub": str(caller.subject),
+            "role": caller.role,
+            "iat": now,
+            "exp": now + LIFETIME_SECONDS,
+        }
+        if caller.clinic_id is not None:
+            claims["clinic"] = str(caller.clinic_id)
+        return jwt.encode({"alg": "Ed25519"}, claims, self._key, algorithms=_ALGORITHMS)
+
+
+class TokenCheck:
+    """Verifies tokens meant for one service. `public_key` is a JWK as JSON."""
+
+    def __init__(self, public_key: str, audience: str) -> None:
+        self._key = OKPKey.import_key(msgspec.json.decode(public_key))
+        self._registry = jwt.JWTClaimsRegistry(
+            leeway=5,
+            iss={"essential": True, "value": "gateway"},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+            iat={"essential": True},
+            sub={"essential": True},
+            role={"essential": True},
+        )
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Whom an Authorization header speaks for. Raises `NotSignedIn`."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotSignedIn("Send an internal token.")
+        try:
+            claims = jwt.decode(token, self._key, algorithms=_ALGORITHMS).claims
+            self._registry.validate(claims)
+            if claims["exp"] - claims["iat"] > LIFETIME_SECONDS:
+                raise NotSignedIn("This token lives too long.")
+            return msgspec.convert(
+                {"subject": claims["sub"], "role": claims["role"], "clinic_id": claims.get("clinic")},
+                Caller,
+                strict=False,
+            )
+        except (JoseError, ValueError, TypeError):
+            raise NotSignedIn("This token is not valid here.") from None
+
+
+def caller_of(connection: AnyConnection) -> Caller:
+    """Whom the request is made for. Checked once a request."""
+    state = connection.scope.setdefault("state", {})
+    caller = state.get("caller")
+    if not isinstance(caller, Caller):
+        check: TokenCheck = connection.app.state.token_check
+        caller = state["caller"] = check.caller(connection.headers.get("authorization"))
+    return caller
+
+
+def any_caller(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """The default guard of every route: a valid token. `opt={"public": True}` opens a route to all."""
+    if not handler.opt.get("public"):
+        caller_of(connection)
+
+
+def client(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Only a client of a clinic."""
+    _require(connection, {"client"})
+
+
+def staff(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """A clinic's staff, or the operator."""
+    _require(connection, {"staff", "operator"})
+
+
+def operator(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Only the operator of the installation."""
+    _require(connection, {"operator"})
+
+
+def _require(connection: AnyConnection, roles: set[str]) -> None:
+    if caller_of(connection).role not in roles:
+        raise NotAllowed("Your role may not do this.")

@@ -1,0 +1,95 @@
+"""Transactions on a service's own PostgreSQL database. Code inside one never commits; its edge does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+Key: TypeAlias = tuple[UUID, UUID]
+"""(clinic, id): how rows are named, locked and referenced everywhere."""
+
+TRANSIENT: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.PostgresSystemError,
+    asyncpg.SyntaxOrAccessError,
+)
+"""Errors of the database, its network or its set-up, never of the data: the same work may succeed later."""
+
+
+class Database:
+    """A pool that is opened by its first use, so that a process starts while PostgreSQL is away.
+
+    `tx` needs the service's `api` role, `worker_tx` its `worker` role. Both raise what is in `TRANSIENT` when the
+    database cannot be reached.
+    """
+
+    def __init__(self, dsn: str, *, size: int = 10) -> None:
+        self._dsn = dsn
+        self._size = size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+        self.held = 0
+        """Connections that are checked out now."""
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @asynccontextmanager
+    async def tx(self, clinic_id: UUID | None, *, operator: bool = False) -> AsyncIterator[Connection]:
+        """One transaction that sees one clinic's rows, set by its first statement. None: no clinic's rows."""
+        async with self._transaction() as connection:
+            await connection.execute(
+                "SELECT set_config('app.clinic', $1, true), set_config('app.operator', $2, true)",
+                str(clinic_id or ""),
+                "on" if operator else "off",
+            )
+            yield connection
+
+    @asynccontextmanager
+    async def worker_tx(self) -> AsyncIterator[Connection]:
+        """One transaction that sees every clinic's rows: a batch of events holds many clinics."""
+        async with self._transaction() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise unless the database answers within two seconds."""
+        async with asyncio.timeout(2), self._transaction() as connection:
+            await connection.execute("SELECT 1")
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        pool = await self._opened()
+        connection = await pool.acquire(timeout=10)
+        self.held += 1
+        try:
+            async with connection.transaction():
+                yield connection
+        except asyncio.CancelledError:
+            # Cut off in the middle, its state is unknown: it must not go back to the pool.
+            connection.terminate()
+            raise
+        finally:
+            self.held -= 1
+            await pool.release(connection)
+
+    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._dsn, min_size=0, max_size=self._size, timeout=5, command_timeout=30
+                )
+        return self._pool

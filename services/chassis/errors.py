@@ -1,0 +1,30 @@
+"""Refusals. A rule that is broken raises a named error, and the edges turn it into an answer or a parked event."""
+
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """A request or event that a rule refuses; asking again changes nothing.
+
+    `code` is stable and public, `status` its HTTP status. `detail` is plain words for whoever asked, and `fields`
+    are further members of the problem+json answer: neither holds personal or medical data.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int] = 409
+
+    def __init__(self, detail: str, /, **fields: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = fields
+
+
+class Unavailable(DomainError):
+    """Something that the answer needs is away for now. `retry_after` seconds is a good time to ask again."""
+
+    code = "unavailable"
+    status = 503
+
+    def __init__(self, detail: str, /, *, retry_after: int = 1, **fields: Any) -> None:
+        super().__init__(detail, **fields)
+        self.retry_after = retry_after

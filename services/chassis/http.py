@@ -1,0 +1,100 @@
+"""A service's HTTP side: problem+json, health, tokens, and a transaction that commits before the answer leaves."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
+from services.chassis import problems
+from services.chassis.auth import Caller, TokenCheck, any_caller, caller_of
+from services.chassis.db import Connection, Database
+from services.chassis.health import Check, health_routes
+from services.chassis.settings import ServiceSettings
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def service_app(
+    *,
+    name: str,
+    settings: ServiceSettings,
+    db: Database,
+    route_handlers: Sequence[Any] = (),
+    lifespan: Sequence[Lifespan] = (),
+    checks: Mapping[str, Check] | None = None,
+    dependencies: Mapping[str, Provide] | None = None,
+) -> Litestar:
+    """A service's app. Every route needs a token unless its `opt` says `public`.
+
+    Routes may take `caller: Caller`, `tx: Connection` (one transaction with the caller's clinic, committed before the
+    answer leaves) or `db: Database` (those that call Stripe: no connection is held meanwhile).
+    """
+    return Litestar(
+        route_handlers=[*route_handlers, *health_routes({"database": db.ping, **(checks or {})})],
+        lifespan=[*lifespan, _closing(db)],
+        guards=[any_caller],
+        dependencies={
+            "caller": Provide(caller_of_request, sync_to_thread=False),
+            "db": Provide(lambda: db, sync_to_thread=False),
+            "tx": Provide(transaction_of(db)),
+            **(dependencies or {}),
+        },
+        exception_handlers=problems.HANDLERS,
+        state=State({"token_check": TokenCheck(settings.internal_token_public_key, name), "db": db}),
+        middleware=[tracing_middleware()],
+        openapi_config=OpenAPIConfig(
+            title=f"ClinicPay {name}",
+            version="1",
+            path="/openapi",
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
+        ),
+        request_max_body_size=1024 * 1024,
+        debug=False,
+        logging_config=None,
+    )
+
+
+def caller_of_request(request: problems.AnyRequest) -> Caller:
+    return caller_of(request)
+
+
+def transaction_of(db: Database) -> Callable[[Caller], AsyncIterator[Connection]]:
+    """The `tx` dependency. Litestar ends it after the handler and before the answer is sent."""
+
+    async def transaction(caller: Caller) -> AsyncIterator[Connection]:
+        async with db.tx(caller.clinic_id, operator=caller.role == "operator") as tx:
+            yield tx
+
+    return transaction
+
+
+def tracing_middleware() -> DefineMiddleware:
+    """A server span a request, named by its route, without spans for each chunk."""
+    return DefineMiddleware(
+        OpenTelemetryMiddleware,  # type: ignore[arg-type]
+        default_span_details=_span_details,
+        exclude_spans=["receive", "send"],
+        excluded_urls="healthz",
+    )
+
+
+def _span_details(scope: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    template = scope.get("path_template") or "unmatched"
+    return f"{scope.get('method', '')} {template}".strip(), {"http.route": template}
+
+
+def _closing(db: Database) -> Lifespan:
+    @asynccontextmanager
+    async def closing(_: Litestar) -> AsyncIterator[None]:
+        yield
+        await db.close()
+
+    return closing

@@ -1,0 +1,69 @@
+"""What time starts. Of all processes of a service one runs a job at a time, by a lease on the database's clock.
+
+A lease rather than an advisory lock: a job may call Stripe, and holds no connection meanwhile.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from services.chassis.db import Database
+
+log = structlog.get_logger()
+
+Job = Callable[[], Awaitable[None]]
+
+
+class Jobs:
+    """Timed jobs of a worker. Use `running` as its lifespan."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+
+    def every(self, seconds: float, name: str, job: Job) -> None:
+        """Run a job at once and then every so many seconds; a run that is late is not made up for."""
+        self._scheduler.add_job(
+            self._run,
+            "interval",
+            args=(name, job, seconds),
+            seconds=seconds,
+            next_run_time=datetime.now(UTC),
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self._scheduler.start()
+        try:
+            yield
+        finally:
+            self._scheduler.shutdown(wait=False)
+
+    async def _run(self, name: str, job: Job, seconds: float) -> None:
+        try:
+            if await self._leased(name, seconds):
+                await job()
+        except Exception as error:
+            log.error("job_failed", job=name, exc_info=error)
+
+    async def _leased(self, name: str, seconds: float) -> bool:
+        async with self._db.worker_tx() as tx:
+            taken = await tx.fetchval(
+                """
+                INSERT INTO job_leases (name, leased_until)
+                VALUES ($1, now() + make_interval(secs => $2))
+                ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until
+                WHERE job_leases.leased_until <= now()
+                RETURNING true
+                """,
+                name,
+                # Shorter than the interval, so that the holder's own next run finds it free.
+                seconds * 0.9,
+            )
+        return bool(taken)

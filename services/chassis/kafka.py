@@ -1,0 +1,142 @@
+"""FastStream, set up so that nothing is acknowledged before it is committed. The only way to subscribe."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaAckableMessage
+from stamina.instrumentation import set_on_retry_hooks
+
+from services.chassis.consume import Consumer
+from services.chassis.park import Record
+
+log = structlog.get_logger()
+set_on_retry_hooks([])
+
+LARGEST_BATCH = 500
+EMPTY_FETCH_PAUSE_MS = 20
+"""FastStream sleeps so long after an empty fetch: it bounds both a lone event's delay and the idle CPU."""
+STUCK_SECONDS = 60
+
+
+class UnsafeSubscriber(AssertionError):
+    """A subscriber that could lose events. The process must not start."""
+
+
+def broker_of(bootstrap_servers: str, client_id: str, consumers: Sequence[Consumer]) -> KafkaBroker:
+    """A broker with one batch subscriber for each consumer. Not started."""
+    broker = KafkaBroker(
+        bootstrap_servers.split(","),
+        client_id=client_id,
+        allow_auto_create_topics=False,
+        graceful_timeout=15.0,
+        logger=None,
+    )
+    for consumer in consumers:
+        _subscribe(broker, consumer)
+    assert_safe(broker)
+    return broker
+
+
+def assert_safe(broker: KafkaBroker) -> None:
+    """Raise `UnsafeSubscriber` unless every subscriber really acknowledges after its handler, and from the start.
+
+    It reads what each subscriber ended up with: a policy set on a broker does not reach a router's subscribers.
+    """
+    subscribers: Sequence[Any] = broker.subscribers
+    for subscriber in subscribers:
+        settings: dict[str, Any] = subscriber._connection_args
+        wrong = [
+            name
+            for name, safe in {
+                "ack_policy": subscriber.ack_policy is AckPolicy.NACK_ON_ERROR,
+                "enable_auto_commit": settings.get("enable_auto_commit") is False,
+                "auto_offset_reset": settings.get("auto_offset_reset") == "earliest",
+                "group_id": bool(subscriber.group_id),
+                "batch": type(subscriber).__name__ == "BatchSubscriber",
+            }.items()
+            if not safe
+        ]
+        if wrong:
+            raise UnsafeSubscriber(
+                f"subscriber of {subscriber.topic_names_for_subscribe}: {', '.join(wrong)}"
+            )
+
+
+@asynccontextmanager
+async def running(broker: KafkaBroker) -> AsyncIterator[None]:
+    """The broker started, and watched: a consumer that stands still before waiting events ends the process."""
+    await broker.start()
+    watch = asyncio.create_task(_watch(broker))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await broker.stop()
+
+
+async def ping(broker: KafkaBroker) -> None:
+    """Raise unless every subscriber has partitions and the cluster answers."""
+    if not await broker.ping(timeout=2.0):
+        raise ConnectionError("Kafka does not answer")
+    subscribers: Sequence[Any] = broker.subscribers
+    for subscriber in subscribers:
+        consumer = subscriber.consumer
+        if consumer is None or not consumer.assignment():
+            raise ConnectionError("no partitions are assigned yet")
+
+
+def _subscribe(broker: KafkaBroker, consumer: Consumer) -> None:
+    async def untouched(records: Any) -> KafkaAckableMessage:
+        # FastStream's own parser decodes headers before any handler, and one bad header skips the whole batch.
+        return KafkaAckableMessage(raw_message=records, body=b"", consumer=subscriber.consumer)
+
+    async def undecoded(message: KafkaAckableMessage) -> Any:
+        return message.raw_message
+
+    subscriber: Any = broker.subscriber(
+        *consumer.topics,
+        batch=True,
+        group_id=consumer.group,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_records=LARGEST_BATCH,
+        batch_timeout_ms=EMPTY_FETCH_PAUSE_MS,
+        session_timeout_ms=30_000,
+        heartbeat_interval_ms=3_000,
+        parser=untouched,
+        decoder=undecoded,
+    )
+
+    async def consume(records: Any) -> None:
+        await consumer.consume([_record(each) for each in records])
+
+    subscriber(consume)
+
+
+def _record(raw: Any) -> Record:
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers))
+
+
+async def _watch(broker: KafkaBroker) -> None:
+    """aiokafka#1154: a consumer may stand still for good after a broker's restart. A new process starts well."""
+    loop = asyncio.get_running_loop()
+    seen: dict[Any, tuple[int, float]] = {}
+    subscribers: Sequence[Any] = broker.subscribers
+    while True:
+        await asyncio.sleep(STUCK_SECONDS / 6)
+        for subscriber in subscribers:
+            consumer = subscriber.consumer
+            for partition in consumer.assignment() if consumer else ():
+                position = await consumer.position(partition)
+                waiting = (consumer.highwater(partition) or 0) > position
+                last, since = seen.get(partition, (-1, loop.time()))
+                if not waiting or position != last:
+                    seen[partition] = (position, loop.time())
+                elif loop.time() - since > STUCK_SECONDS * 3:
+                    raise SystemExit(f"no progress on {partition} for {STUCK_SECONDS * 3} s")

@@ -1,0 +1,92 @@
+"""Errors as RFC 9457 problem+json with a stable `code`. No answer quotes what the database said."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from services.chassis.db import TRANSIENT
+from services.chassis.errors import DomainError, Unavailable
+
+log = structlog.get_logger()
+
+AnyRequest = Request[Any, Any, Any]
+PROBLEM_JSON = "application/problem+json"
+
+_CODES = {
+    400: "request_invalid",
+    401: "not_signed_in",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "media_type_unsupported",
+    429: "too_many_requests",
+}
+
+
+def problem(
+    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **fields: Any
+) -> Response[dict[str, Any]]:
+    """An answer of type application/problem+json."""
+    body = {
+        **fields,
+        "type": f"urn:clinicpay:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return Response(body, status_code=status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def on_domain_error(_: AnyRequest, error: DomainError) -> Response[Any]:
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else None
+    return problem(error.status, error.code, error.detail, headers=headers, **error.fields)
+
+
+def on_validation_error(_: AnyRequest, error: ValidationException) -> Response[Any]:
+    """Names the fields that are wrong and what they should be, without the values that were sent."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    errors = [
+        {"field": each.get("key", ""), "message": each.get("message", "")}
+        for each in extra
+        if isinstance(each, dict)
+    ]
+    return problem(400, "request_invalid", "Some fields are missing or wrong.", errors=errors)
+
+
+def on_http_error(_: AnyRequest, error: HTTPException) -> Response[Any]:
+    code = _CODES.get(error.status_code, "request_invalid" if error.status_code < 500 else "internal_error")
+    headers = {str(name): str(value) for name, value in (error.headers or {}).items()}
+    if error.status_code == 400:
+        return problem(400, code, "The request is malformed.", headers=headers)
+    phrase = HTTPStatus(error.status_code).phrase
+    return problem(error.status_code, code, f"{phrase}.", headers=headers)
+
+
+def on_transient(request: AnyRequest, error: Exception) -> Response[Any]:
+    log.warning("database_unavailable", path=_route(request), exc_info=error)
+    unavailable = Unavailable("The database is away for now. Ask again in a moment.")
+    return on_domain_error(request, unavailable)
+
+
+def on_any_error(request: AnyRequest, error: Exception) -> Response[Any]:
+    log.error("request_failed", path=_route(request), method=request.method, exc_info=error)
+    return problem(500, "internal_error", "Something went wrong on our side. It has been noted.")
+
+
+def _route(request: AnyRequest) -> str:
+    return str(getattr(request.scope.get("route_handler"), "handler_name", "unknown"))
+
+
+HANDLERS: dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]] = {
+    DomainError: on_domain_error,
+    ValidationException: on_validation_error,
+    HTTPException: on_http_error,
+    Exception: on_any_error,
+    **dict.fromkeys(TRANSIENT, on_transient),
+}

@@ -1,0 +1,38 @@
+"""The main program of a service's process: `python -m services.<name> <role>`."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import uvicorn
+
+from services.chassis import logs, telemetry
+from services.chassis.settings import ProcessSettings, SettingsT, load
+
+App = Any
+
+
+def main(name: str, roles: Mapping[str, Callable[[SettingsT], App]], settings: type[SettingsT]) -> None:
+    """Run one role of a service until SIGTERM or SIGINT; requests and batches under way are finished first."""
+    role = sys.argv[1] if len(sys.argv) > 1 else ""
+    if role not in roles:
+        raise SystemExit(f"usage: python -m services.{name} {'|'.join(roles)}")
+    loaded = load(settings)
+    logs.configure(name, role, loaded.log_level)
+    telemetry.configure(name, role, loaded.otel_exporter_otlp_endpoint)
+    serve(roles[role](loaded), loaded)
+
+
+def serve(app: App, settings: ProcessSettings) -> None:
+    uvicorn.run(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=75,
+    )

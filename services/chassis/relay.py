@@ -1,0 +1,182 @@
+"""The relay: moves committed events from the services' outboxes to Kafka. `python -m services.chassis.relay`.
+
+It holds a shard of an outbox by an advisory lock on a connection of its own, sends in id order with many sends in
+flight, and deletes what Kafka has confirmed. Any send error ends the process: an idempotent producer that has once
+lost a batch refuses every later one, and the supervisor's new process starts with a new producer.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaProducer
+from litestar import Litestar
+from pydantic import Field
+
+from services.chassis import logs, telemetry
+from services.chassis.health import health_routes
+from services.chassis.process import serve
+from services.chassis.settings import ProcessSettings, load
+
+log = structlog.get_logger()
+
+AT_ONCE = 1000
+SHORTEST_PAUSE = 0.005
+LONGEST_PAUSE = 0.04
+"""An idle outbox is asked 25 times a second, a busy one without a pause."""
+
+
+class Settings(ProcessSettings):
+    relay_database_urls: str
+    """`invoice=postgresql://…,payment=postgresql://…`: each as its service's relay role."""
+    outbox_shards: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @property
+    def outboxes(self) -> dict[str, str]:
+        pairs = (entry.strip().partition("=") for entry in self.relay_database_urls.split(","))
+        return {name: url for name, _, url in pairs}
+
+
+class Shard:
+    """One shard of one service's outbox. `held` while this process is the one that sends it."""
+
+    def __init__(self, name: str, dsn: str, shard: int, shards: int, producer: AIOKafkaProducer) -> None:
+        self.name = name
+        self.reached = False
+        self._dsn, self._shard, self._shards, self._producer = dsn, shard, shards, producer
+
+    async def run(self) -> None:
+        """Send for ever. Database errors are waited out; send errors are raised."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
+                try:
+                    await self._hold(connection)
+                finally:
+                    self.reached = False
+                    connection.terminate()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("outbox_unreachable", database=self.name, shard=self._shard, exc_info=error)
+                await asyncio.sleep(0.5)
+
+    async def _hold(self, connection: Any) -> None:
+        """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
+        self.reached = True
+        while not await connection.fetchval(
+            "SELECT pg_try_advisory_lock(hashtextextended('outbox' || $1::int, 0))", self._shard
+        ):
+            await asyncio.sleep(0.5)
+        pause = SHORTEST_PAUSE
+        while True:
+            sent = await self.send_waiting(connection)
+            pause = SHORTEST_PAUSE if sent else min(pause * 1.5, LONGEST_PAUSE)
+            if sent < AT_ONCE:
+                await asyncio.sleep(pause)
+
+    async def send_waiting(self, connection: Any) -> int:
+        """Send what waits, at most `AT_ONCE`, and delete it once confirmed. Returns how many. Raises on any doubt."""
+        rows = await connection.fetch(
+            """
+            SELECT seq, aggregatetype, aggregateid, payload FROM outbox
+            WHERE $1 = 1 OR abs(hashtextextended(aggregateid, 0) % $1) = $2
+            ORDER BY seq LIMIT $3
+            """,
+            self._shards,
+            self._shard,
+            AT_ONCE,
+        )
+        if rows:
+            await self._send(rows)
+            await connection.execute("DELETE FROM outbox WHERE seq = ANY ($1)", [row["seq"] for row in rows])
+        return len(rows)
+
+    async def _send(self, rows: list[Any]) -> None:
+        try:
+            confirmations = [
+                await self._producer.send(
+                    row["aggregatetype"], value=row["payload"], key=row["aggregateid"].encode()
+                )
+                for row in rows
+            ]
+            await asyncio.gather(*confirmations)
+        except Exception as error:
+            raise SendFailed from error
+
+
+class SendFailed(Exception):
+    """Kafka did not confirm. Whether it has the events is unknown; they are sent again, under the same ids."""
+
+
+def app(settings: Settings) -> Litestar:
+    """The relay's process: it sends in its lifespan, and answers for its health."""
+    shards: list[Shard] = []
+
+    async def outboxes_reached() -> None:
+        away = [shard.name for shard in shards if not shard.reached]
+        if away or not shards:
+            raise ConnectionError(f"outboxes not reached: {', '.join(away)}")
+
+    @asynccontextmanager
+    async def sending(_: Litestar) -> AsyncIterator[None]:
+        task = asyncio.create_task(_send_all(settings, shards))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    return Litestar(
+        route_handlers=health_routes({"outboxes": outboxes_reached}),
+        lifespan=[sending],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+async def _send_all(settings: Settings, shards: list[Shard]) -> None:
+    try:
+        producer = await _producer(settings)
+        shards += [
+            Shard(name, dsn, shard, settings.outbox_shards, producer)
+            for name, dsn in settings.outboxes.items()
+            for shard in range(settings.outbox_shards)
+        ]
+        async with asyncio.TaskGroup() as group:
+            for shard in shards:
+                group.create_task(shard.run())
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        log.error("relay_ends", exc_info=error)
+        # Not sys.exit: stopping a producer that cannot reach Kafka may hang, and nothing here needs tidying.
+        os._exit(1)
+
+
+async def _producer(settings: Settings) -> AIOKafkaProducer:
+    """A started producer; waits for Kafka to come up."""
+    while True:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            client_id="relay",
+            acks="all",
+            enable_idempotence=True,
+            request_timeout_ms=20_000,
+            max_batch_size=128 * 1024,
+        )
+        try:
+            await producer.start()
+            return producer
+        except Exception as error:
+            log.warning("kafka_unreachable", exc_info=error)
+        await producer.stop()
+        await asyncio.sleep(0.5)
+
+
+if __name__ == "__main__":
+    loaded = load(Settings)
+    logs.configure("relay", "relay", loaded.log_level)
+    telemetry.configure("relay", "relay", loaded.otel_exporter_otlp_endpoint)
+    serve(app(loaded), loaded)

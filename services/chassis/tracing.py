@@ -1,0 +1,64 @@
+"""Spans of a consumed batch: one for the batch, linked to what it holds, and one for each sampled event."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+
+from contracts.events import CloudEvent
+from services.chassis.telemetry import context_of, span_context_of, traceparent_of, tracer
+
+MOST_LINKS = 128
+"""OpenTelemetry's own limit; more would be dropped without a word."""
+
+
+@contextmanager
+def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[CloudEvent]]:
+    """Yields the events, each with the traceparent of its own processing span, which its effects go on from.
+
+    An event whose trace is not sampled keeps its traceparent and costs no span.
+    """
+    contexts = [span_context_of(event.traceparent) for event in events]
+    links = [Link(context) for context in contexts if context is not None and context.trace_flags.sampled]
+    with ExitStack() as ending:
+        batch = ending.enter_context(
+            tracer.start_as_current_span(
+                f"{group} batch",
+                context=context_of(None),
+                kind=SpanKind.CONSUMER,
+                links=links[:MOST_LINKS],
+                attributes={"messaging.system": "kafka", "messaging.batch.message_count": len(events)},
+            )
+        )
+        spans = [
+            _event_span(group, event, batch) if context is not None and context.trace_flags.sampled else None
+            for event, context in zip(events, contexts, strict=True)
+        ]
+        try:
+            yield [_carried(event, span) for event, span in zip(events, spans, strict=True)]
+        except BaseException as error:
+            for span in filter(None, spans):
+                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise
+        finally:
+            for span in filter(None, spans):
+                span.end()
+
+
+def _event_span(group: str, event: CloudEvent, batch: Span) -> Span:
+    return tracer.start_span(
+        f"{event.topic.name} process",
+        context=context_of(event.traceparent),
+        kind=SpanKind.CONSUMER,
+        links=[Link(batch.get_span_context())],
+        attributes={
+            "messaging.system": "kafka",
+            "messaging.destination.name": event.topic.name,
+            "messaging.consumer.group.name": group,
+            "messaging.message.id": str(event.id),
+        },
+    )
+
+
+def _carried(event: CloudEvent, span: Span | None) -> CloudEvent:
+    return event if span is None else event.model_copy(update={"traceparent": traceparent_of(span)})

@@ -1,0 +1,56 @@
+"""A service's worker process: its consumers, its jobs, and health."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from types import ModuleType
+
+from litestar import Litestar
+
+from services.chassis import inbox, kafka
+from services.chassis.consume import consumers_of
+from services.chassis.db import Database
+from services.chassis.http import Lifespan, service_app
+from services.chassis.jobs import Jobs
+from services.chassis.settings import ServiceSettings
+
+INBOX_KEEP_DAYS = 30
+"""Longer than any topic keeps its events, so that a replay from the start finds every claim."""
+
+
+def worker_app(
+    *,
+    name: str,
+    settings: ServiceSettings,
+    db: Database,
+    consumers: ModuleType,
+    jobs: Jobs | None = None,
+    lifespan: Sequence[Lifespan] = (),
+    after_commit: Callable[[], None] | None = None,
+) -> Litestar:
+    """The app of a worker. `after_commit` is called when a batch has committed."""
+    jobs = jobs or Jobs(db)
+    jobs.every(6 * 3600, "maintain_inbox", partial(_maintain_inbox, db))
+    groups = consumers_of(consumers, db)
+    if after_commit is not None:
+        for group in groups:
+            group.after_commit.append(after_commit)
+    broker = kafka.broker_of(settings.kafka_bootstrap_servers, f"{name}-worker", groups)
+
+    @asynccontextmanager
+    async def consuming(_: Litestar) -> AsyncIterator[None]:
+        async with kafka.running(broker), jobs.running():
+            yield
+
+    return service_app(
+        name=name,
+        settings=settings,
+        db=db,
+        lifespan=[*lifespan, consuming],
+        checks={"kafka": partial(kafka.ping, broker)},
+    )
+
+
+async def _maintain_inbox(db: Database) -> None:
+    async with db.worker_tx() as tx:
+        await inbox.maintain(tx, INBOX_KEEP_DAYS)
