@@ -1,0 +1,163 @@
+"""What people and other services do to invoices: load, decide, save, state the facts."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from contracts.clinic import ClinicUpdated, Contact
+from contracts.events import Event, event_id
+from contracts.payment import PaymentSettled, PaymentState
+from services.chassis import idempotency, outbox
+from services.chassis.db import Connection, Key
+from services.chassis.ids import new_id
+from services.invoice import clinics, domain, store, store_clinics, store_reads
+from services.invoice.domain import Bill, Invoice
+from services.invoice.shapes import ClientIn, ClientOut, ClinicIn, ClinicOut, InvoiceIn, InvoiceOut
+
+
+async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> ClinicOut:
+    """Put a clinic on, or change its settings. Says `clinic.updated` when that changed something."""
+    changed = await store_clinics.put_clinic(tx, clinic_id, clinics.clinic(given))
+    if changed is None:
+        return await known_clinic(tx, clinic_id)
+    await outbox.add(tx, [(_clinic_updated(changed, datetime.now(UTC)), None)])
+    return changed
+
+
+async def known_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut:
+    """Raises `ClinicNotFound`."""
+    clinic = await store_clinics.get_clinic(tx, clinic_id)
+    if clinic is None:
+        raise clinics.ClinicNotFound("no clinic has this id")
+    return clinic
+
+
+async def put_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
+    """Add a client to a clinic, or change its name or address. Raises `ClinicNotFound`."""
+    await known_clinic(tx, clinic_id)
+    return await store_clinics.put_client(tx, clinic_id, client_id, clinics.client(given))
+
+
+async def issue_invoice_once(
+    tx: Connection, clinic_id: UUID, given: InvoiceIn, *, key: str | None, body: bytes
+) -> InvoiceOut:
+    """Issue an invoice under an idempotency key: the same request again has the first one's answer.
+
+    `body` is the request's, as it came. Raises what `idempotency.claim` and `issue_invoice` raise.
+    """
+    earlier = await idempotency.claim(tx, clinic_id, key, body)
+    if earlier is not None:
+        return msgspec.json.decode(earlier, type=InvoiceOut)
+    invoice_id = await issue_invoice(tx, clinic_id, given)
+    answer = await store_reads.get_invoice(tx, clinic_id, invoice_id, client_id=None)
+    assert answer is not None and key is not None, "written above, under a key that was claimed"
+    await idempotency.keep(tx, clinic_id, key, msgspec.json.encode(answer))
+    return answer
+
+
+async def issue_invoice(tx: Connection, clinic_id: UUID, given: InvoiceIn) -> UUID:
+    """Issue an invoice under the clinic's next number and say `invoice.created`. Answers with its id."""
+    now = datetime.now(UTC)
+    bill = domain.issue(given, await known_clinic(tx, clinic_id), now)
+    sequence = await store.next_number(tx, clinic_id, bill.issued_on.year)
+    invoice = _new_invoice(clinic_id, bill, sequence, now)
+    await store.add_invoice(tx, invoice, bill)
+    await outbox.add(tx, [(domain.creation(invoice), None)])
+    return invoice.id
+
+
+def _new_invoice(clinic_id: UUID, bill: Bill, sequence: int, now: datetime) -> Invoice:
+    return Invoice(
+        clinic_id=clinic_id,
+        id=new_id(),
+        client_id=bill.client_id,
+        number=domain.invoice_number(bill.issued_on.year, sequence),
+        status="unpaid",
+        currency=bill.currency,
+        total_amount=bill.totals.total,
+        issued_on=bill.issued_on,
+        due_on=bill.due_on,
+        changed_at=now,
+    )
+
+
+async def book_payments(tx: Connection, events: Sequence[PaymentSettled | PaymentState]) -> None:
+    """Book movements, each once for ever, and follow payments on their way.
+
+    However many events of a batch touch an invoice, they make one new version of it and one event about it,
+    or none when nothing changed. Raises `InvoiceNotFound` for an invoice that the event's clinic does not
+    have, and what `domain.book` raises.
+    """
+    causes = {key: event for event in events for key in _invoice_keys(event)}
+    invoices = await _locked(tx, causes)
+    moved = await _book_movements(tx, [event for event in events if isinstance(event, PaymentSettled)])
+    await store.note_payments(tx, [event for event in events if isinstance(event, PaymentState)])
+    on_the_way = await store.with_open_payments(tx, causes)
+    at = datetime.now(UTC)
+    steps = []
+    for key, cause in causes.items():
+        before = invoices[key]
+        after = domain.book(before, moved.get(key, []), processing=key in on_the_way, at=at)
+        steps.append((before, after, cause))
+    await _save(tx, steps)
+
+
+def _invoice_keys(event: PaymentSettled | PaymentState) -> list[Key]:
+    if isinstance(event, PaymentSettled):
+        return [event.invoice_key]
+    return [(event.clinic_id, share.invoice_id) for share in event.invoices]
+
+
+async def _book_movements(
+    tx: Connection, settled: Sequence[PaymentSettled]
+) -> dict[Key, list[PaymentSettled]]:
+    """Write movements; those that were not there yet, by invoice, in the order they came."""
+    new_ids = await store.add_movements(tx, settled)
+    await store.end_payments(tx, settled)
+    moved: dict[Key, list[PaymentSettled]] = {}
+    for movement in {movement.movement_id: movement for movement in settled}.values():
+        if movement.movement_id in new_ids:
+            moved.setdefault(movement.invoice_key, []).append(movement)
+    return moved
+
+
+async def _locked(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:
+    invoices = await store.lock_invoices(tx, keys)
+    missing = [invoice_id for clinic_id, invoice_id in keys if (clinic_id, invoice_id) not in invoices]
+    if missing:
+        raise domain.InvoiceNotFound("the clinic has no invoice with this id", invoice_id=str(min(missing)))
+    return invoices
+
+
+async def _save(tx: Connection, steps: Collection[tuple[Invoice, Invoice, Event]]) -> None:
+    """Save those invoices that have a new version, with the one fact about each."""
+    changed = [step for step in steps if step[1].version != step[0].version]
+    if changed:
+        await store.save_invoices(tx, [after for _, after, _ in changed])
+        await outbox.add(tx, [(domain.fact_about(before, after), cause) for before, after, cause in changed])
+
+
+def _clinic_updated(clinic: ClinicOut, at: datetime) -> ClinicUpdated:
+    return ClinicUpdated(
+        id=event_id(at, ClinicUpdated.topic.name, clinic.id, clinic.version),
+        time=at,
+        clinic_id=clinic.id,
+        version=clinic.version,
+        slug=clinic.slug,
+        name=clinic.name,
+        currency=clinic.currency,
+        time_zone=clinic.time_zone,
+        locale=clinic.locale,
+        billing_shown=clinic.billing_shown,
+        online_payment=clinic.online_payment,
+        methods=clinic.methods,
+        contact=Contact(
+            phone=clinic.contact.phone,
+            email=clinic.contact.email,
+            address=clinic.contact.address,
+            hours=clinic.contact.hours,
+        ),
+        accent=clinic.accent,
+    )

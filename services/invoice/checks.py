@@ -1,0 +1,93 @@
+"""Checks on single values that people send, with the name of the field in each refusal. Pure."""
+
+import re
+import unicodedata
+from decimal import Decimal
+
+from babel.core import get_global
+
+from contracts.money import LARGEST_MINOR
+from services.chassis.errors import DomainError
+from services.invoice.shapes import Money
+
+_DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
+_REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_MULTILINE = set("\n\t")
+
+CURRENCIES = frozenset(
+    code
+    for used in get_global("territory_currencies").values()
+    for code, _since, until, tender in used
+    if until is None and tender
+)
+"""ISO 4217 codes that are legal tender somewhere today: neither XXX nor the German mark."""
+
+
+class InvalidText(DomainError):
+    code = "invalid_text"
+    status = 422
+
+
+class UnknownCurrency(DomainError):
+    code = "unknown_currency"
+    status = 422
+
+
+class InvalidDecimal(DomainError):
+    code = "invalid_decimal"
+    status = 422
+
+
+class AmountOutOfRange(DomainError):
+    code = "amount_out_of_range"
+    status = 422
+
+
+class WrongCurrency(DomainError):
+    """Money in another currency than the invoice's."""
+
+    code = "wrong_currency"
+    status = 422
+
+
+def text(value: str, field: str, *, most: int, least: int = 0, multiline: bool = False) -> str:
+    """The text without blanks around it. Raises `InvalidText` when too long, empty or not printable."""
+    value = value.strip()
+    if not least <= len(value) <= most:
+        raise InvalidText(f"{field} needs {least} to {most} characters", field=field)
+    allowed = _MULTILINE if multiline else set()
+    if any(_unprintable(char) for char in value if char not in allowed):
+        raise InvalidText(f"{field} holds control characters", field=field)
+    return value
+
+
+def _unprintable(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") or char in _REORDERING
+
+
+def currency(code: str, field: str = "currency") -> str:
+    """Raises `UnknownCurrency` for what is no currency today."""
+    if code not in CURRENCIES:
+        raise UnknownCurrency("not an ISO 4217 currency in use", field=field)
+    return code
+
+
+def decimal(value: str, field: str) -> Decimal:
+    """0 to 999999.999 from a text such as "1.5". Raises `InvalidDecimal`."""
+    if not _DECIMAL.fullmatch(value):
+        raise InvalidDecimal(f"{field} needs a number with at most three places", field=field)
+    return Decimal(value)
+
+
+def price(money: Money, invoice_currency: str, field: str) -> int:
+    """The minor units of a price from 0, in the invoice's currency."""
+    if money.currency != invoice_currency:
+        raise WrongCurrency(f"{field} is not in {invoice_currency}", field=field)
+    return amount(money.minor, field)
+
+
+def amount(minor: int, field: str) -> int:
+    """Raises `AmountOutOfRange` for what is negative or what JSON readers would not keep to the cent."""
+    if not 0 <= minor <= LARGEST_MINOR:
+        raise AmountOutOfRange(f"{field} is below zero or too large", field=field)
+    return minor

@@ -1,0 +1,47 @@
+"""Keyset paging: a cursor is opaque to callers and holds the last row's sort key."""
+
+import base64
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from services.chassis.errors import DomainError
+from services.invoice.shapes import Page
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 20
+LARGEST_LIMIT = 100
+
+
+class BadCursor(DomainError):
+    """A cursor that no answer of ours held."""
+
+    code = "bad_cursor"
+    status = 400
+
+
+def page(rows: list[T], limit: int, key: Callable[[T], tuple[object, ...]]) -> Page[T]:
+    """The page of up to `limit` rows; `rows` holds one more when there are more. `key` is what they sort by."""
+    shown = rows[:limit]
+    return Page(items=shown, next=_cursor(*key(shown[-1])) if len(rows) > limit else None)
+
+
+def parts(cursor: str, *readers: Callable[[str], Any]) -> list[Any]:
+    """The cursor's parts, each through its reader. Raises `BadCursor`."""
+    try:
+        texts = (
+            base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode().split(" ")
+        )
+        return [read(text) for read, text in zip(readers, texts, strict=True)]
+    except ValueError:
+        raise BadCursor("not a cursor of this list") from None
+
+
+def after_id(cursor: str | None) -> UUID | None:
+    """The id in the cursor of a list that is sorted by id."""
+    return None if cursor is None else parts(cursor, UUID)[0]
+
+
+def _cursor(*parts: object) -> str:
+    return base64.urlsafe_b64encode(" ".join(str(part) for part in parts).encode()).decode().rstrip("=")

@@ -1,0 +1,148 @@
+"""The invoice service over HTTP. Who asks stands in the internal token: role, clinic, and for clients who."""
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Response, get, post, put
+from litestar.params import Parameter
+
+from services.chassis.auth import Caller, client, operator, staff
+from services.chassis.db import Connection, Database
+from services.invoice import actions, paging, store_clinics, store_reads
+from services.invoice.clinics import ClientNotFound
+from services.invoice.domain import InvoiceNotFound
+from services.invoice.shapes import (
+    ClientIn,
+    ClientOut,
+    ClinicIn,
+    ClinicOut,
+    InvoiceIn,
+    InvoiceOut,
+    InvoiceRow,
+    Page,
+    Summary,
+)
+from services.invoice.store_reads import StatusFilter
+
+Limit = Annotated[int, Parameter(ge=1, le=paging.LARGEST_LIMIT)]
+IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", required=False)]
+
+
+@put("/clinics/{clinic_id:uuid}", guards=[operator])
+async def put_clinic(clinic_id: UUID, data: ClinicIn, db: Database) -> ClinicOut:
+    """Put a clinic on, or replace its settings. The same settings again change nothing."""
+    async with db.tx(clinic_id, operator=True) as tx:
+        return await actions.put_clinic(tx, clinic_id, data)
+
+
+@get("/clinics/{clinic_id:uuid}")
+async def get_clinic(clinic_id: UUID, tx: Connection) -> ClinicOut:
+    """A clinic and its settings: one's own, or for operators any."""
+    return await actions.known_clinic(tx, clinic_id)
+
+
+@get("/clinics", guards=[operator])
+async def list_clinics(
+    tx: Connection, slug: str | None = None, cursor: str | None = None, limit: Limit = paging.DEFAULT_LIMIT
+) -> Page[ClinicOut]:
+    """All clinics in order of their ids, or the one with this slug."""
+    after = paging.after_id(cursor)
+    clinics = await store_clinics.list_clinics(tx, slug=slug, after=after, limit=limit + 1)
+    return paging.page(clinics, limit, lambda last: (last.id,))
+
+
+@put("/clients/{client_id:uuid}", guards=[staff])
+async def put_client(client_id: UUID, data: ClientIn, caller: Caller, tx: Connection) -> ClientOut:
+    """Add a client to the clinic, or replace the name and billing address."""
+    return await actions.put_client(tx, caller.clinic, client_id, data)
+
+
+@get("/clients/{client_id:uuid}")
+async def get_client(client_id: UUID, caller: Caller, tx: Connection) -> ClientOut:
+    """A client of the clinic; clients see only themselves."""
+    found = await store_clinics.get_client(tx, caller.clinic, client_id)
+    if found is None or (caller.role == "client" and caller.subject != client_id):
+        raise ClientNotFound("the clinic has no client with this id")
+    return found
+
+
+@get("/clients", guards=[staff])
+async def list_clients(
+    caller: Caller, tx: Connection, cursor: str | None = None, limit: Limit = paging.DEFAULT_LIMIT
+) -> Page[ClientOut]:
+    """The clinic's clients in order of their ids."""
+    after = paging.after_id(cursor)
+    clients = await store_clinics.list_clients(tx, caller.clinic, after=after, limit=limit + 1)
+    return paging.page(clients, limit, lambda last: (last.id,))
+
+
+@post("/invoices", guards=[staff])
+async def issue_invoice(
+    data: InvoiceIn, body: bytes, caller: Caller, tx: Connection, idempotency_key: IdempotencyKey = None
+) -> Response[InvoiceOut]:
+    """Issue an invoice. The same `Idempotency-Key` with the same body answers as the first time."""
+    invoice = await actions.issue_invoice_once(tx, caller.clinic, data, key=idempotency_key, body=body)
+    return Response(invoice, status_code=201, headers={"Location": f"/invoices/{invoice.id}"})
+
+
+@get("/invoices")
+async def list_invoices(
+    caller: Caller,
+    tx: Connection,
+    status: StatusFilter = "all",
+    client_id: UUID | None = None,
+    cursor: str | None = None,
+    limit: Limit = paging.DEFAULT_LIMIT,
+) -> Page[InvoiceRow]:
+    """Billing History, newest first. `unpaid` is all that is open. Clients see their own alone."""
+    rows = await store_reads.list_invoices(
+        tx,
+        caller.clinic,
+        client_id=_own(caller) or client_id,
+        status=status,
+        after=_after_row(cursor),
+        limit=limit + 1,
+    )
+    return paging.page(rows, limit, lambda last: (last.issued_on, last.id))
+
+
+@get("/invoices/{invoice_id:uuid}")
+async def get_invoice(invoice_id: UUID, caller: Caller, tx: Connection) -> InvoiceOut:
+    """An invoice with its lines, taxes and movements; another client's is not found."""
+    invoice = await store_reads.get_invoice(tx, caller.clinic, invoice_id, client_id=_own(caller))
+    if invoice is None:
+        raise InvoiceNotFound("the clinic has no invoice with this id")
+    return invoice
+
+
+@get("/summary", guards=[client])
+async def get_summary(caller: Caller, tx: Connection) -> Summary:
+    """What the client owes, which invoice to pay first, and which was paid last."""
+    return await store_reads.get_summary(tx, caller.clinic, caller.subject)
+
+
+def _own(caller: Caller) -> UUID | None:
+    """The client to whom the caller's view is limited."""
+    return caller.subject if caller.role == "client" else None
+
+
+def _after_row(cursor: str | None) -> tuple[date, UUID] | None:
+    if cursor is None:
+        return None
+    issued_on, invoice_id = paging.parts(cursor, date.fromisoformat, UUID)
+    return issued_on, invoice_id
+
+
+ALL: list[Any] = [
+    put_clinic,
+    get_clinic,
+    list_clinics,
+    put_client,
+    get_client,
+    list_clients,
+    issue_invoice,
+    list_invoices,
+    get_invoice,
+    get_summary,
+]

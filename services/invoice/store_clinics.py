@@ -1,0 +1,143 @@
+"""Every statement on clinics and clients."""
+
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from services.chassis.db import Connection
+from services.invoice.clinics import SlugTaken
+from services.invoice.shapes import (
+    BillingAddress,
+    ClientIn,
+    ClientOut,
+    ClinicIn,
+    ClinicOut,
+    Contact,
+    TaxRateShape,
+)
+
+_CLINIC = """id, slug, name, currency, time_zone, locale, billing_shown, online_payment, methods, contact,
+    accent, tax_rates, version"""
+
+
+async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> ClinicOut | None:
+    """Write a clinic's settings; None when they are what they were. Raises `SlugTaken`."""
+    try:
+        row = await tx.fetchrow(
+            f"""
+            INSERT INTO clinics AS known (id, slug, name, currency, time_zone, locale, billing_shown,
+                online_payment, methods, contact, accent, tax_rates)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            ON CONFLICT (id) DO UPDATE
+            SET slug = excluded.slug, name = excluded.name, currency = excluded.currency,
+                time_zone = excluded.time_zone, locale = excluded.locale,
+                billing_shown = excluded.billing_shown, online_payment = excluded.online_payment,
+                methods = excluded.methods, contact = excluded.contact, accent = excluded.accent,
+                tax_rates = excluded.tax_rates, version = known.version + 1, changed_at = now()
+            WHERE (known.slug, known.name, known.currency, known.time_zone, known.locale, known.billing_shown,
+                    known.online_payment, known.methods, known.contact, known.accent, known.tax_rates)
+                IS DISTINCT FROM
+                (excluded.slug, excluded.name, excluded.currency, excluded.time_zone, excluded.locale,
+                    excluded.billing_shown, excluded.online_payment, excluded.methods, excluded.contact,
+                    excluded.accent, excluded.tax_rates)
+            RETURNING {_CLINIC}
+            """,
+            clinic_id,
+            given.slug,
+            given.name,
+            given.currency,
+            given.time_zone,
+            given.locale,
+            given.billing_shown,
+            given.online_payment,
+            list(given.methods),
+            _json(given.contact),
+            given.accent,
+            _json(given.tax_rates),
+        )
+    except asyncpg.UniqueViolationError:
+        raise SlugTaken("another clinic has this slug", field="slug") from None
+    return _clinic(row) if row else None
+
+
+async def get_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut | None:
+    row = await tx.fetchrow(f"SELECT {_CLINIC} FROM clinics WHERE id = $1", clinic_id)
+    return _clinic(row) if row else None
+
+
+async def list_clinics(
+    tx: Connection, *, slug: str | None, after: UUID | None, limit: int
+) -> list[ClinicOut]:
+    """Clinics in order of their ids, from the one after `after`; only the one with `slug` when given."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {_CLINIC}
+        FROM clinics
+        WHERE ($1::text IS NULL OR slug = $1) AND ($2::uuid IS NULL OR id > $2)
+        ORDER BY id
+        LIMIT $3
+        """,
+        slug,
+        after,
+        limit,
+    )
+    return [_clinic(row) for row in rows]
+
+
+async def put_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
+    """Write a client's name and address; the same again changes nothing."""
+    await tx.execute(
+        """
+        INSERT INTO clients AS known (clinic_id, id, name, billing_address) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (clinic_id, id) DO UPDATE
+        SET name = excluded.name, billing_address = excluded.billing_address, changed_at = now()
+        WHERE (known.name, known.billing_address) IS DISTINCT FROM (excluded.name, excluded.billing_address)
+        """,
+        clinic_id,
+        client_id,
+        given.name,
+        _json(given.billing_address),
+    )
+    return ClientOut(id=client_id, name=given.name, billing_address=given.billing_address or BillingAddress())
+
+
+async def get_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> ClientOut | None:
+    row = await tx.fetchrow(
+        "SELECT id, name, billing_address FROM clients WHERE clinic_id = $1 AND id = $2", clinic_id, client_id
+    )
+    return _client(row) if row else None
+
+
+async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, limit: int) -> list[ClientOut]:
+    """The clinic's clients in order of their ids, from the one after `after`."""
+    rows = await tx.fetch(
+        """
+        SELECT id, name, billing_address
+        FROM clients
+        WHERE clinic_id = $1 AND ($2::uuid IS NULL OR id > $2)
+        ORDER BY id
+        LIMIT $3
+        """,
+        clinic_id,
+        after,
+        limit,
+    )
+    return [_client(row) for row in rows]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _clinic(row: asyncpg.Record) -> ClinicOut:
+    fields = dict(row)
+    fields["methods"] = tuple(fields["methods"])
+    fields["contact"] = msgspec.json.decode(fields["contact"], type=Contact)
+    fields["tax_rates"] = msgspec.json.decode(fields["tax_rates"], type=tuple[TaxRateShape, ...])
+    return ClinicOut(**fields)
+
+
+def _client(row: asyncpg.Record) -> ClientOut:
+    address = msgspec.json.decode(row["billing_address"], type=BillingAddress)
+    return ClientOut(id=row["id"], name=row["name"], billing_address=address)
