@@ -1,0 +1,257 @@
+"""The wrapper around every consumer: claims, parking, replay, retries. On a real database of a real service."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import ModuleType
+
+import asyncpg
+import pytest
+
+from contracts.clinic import ClinicUpdated, Contact
+from contracts.money import Money
+from contracts.payment import PaymentSettled
+from services.chassis import inbox, outbox
+from services.chassis.consume import Consumer, Handler, consumers_of, consumes
+from services.chassis.db import Connection
+from services.chassis.errors import DomainError
+from services.chassis.ids import new_id
+from services.chassis.park import Record
+from tests.world import ServiceDb, a_settlement, eur, outbox_events, record, waiting_parked
+
+
+class Refused(DomainError):
+    code = "refused"
+
+
+class Books:
+    """A consumer with an effect that can be counted: one row in the outbox for each movement it applies."""
+
+    def __init__(self, db: ServiceDb, refuse: Money | None = None) -> None:
+        self.refuse = refuse
+        self.batches: list[int] = []
+        self.consumer = Consumer(db.worker, "books", (Handler((PaymentSettled,), "books", self.apply),))
+
+    async def apply(self, tx: Connection, settled: Sequence[PaymentSettled]) -> None:
+        self.batches.append(len(settled))
+        await outbox.add(tx, [(event, event) for event in settled])
+        if any(event.amount == self.refuse for event in settled):
+            raise Refused("This amount is refused.")
+
+
+def a_clinic_event(version: int, clinic_id: object = None) -> ClinicUpdated:
+    clinic = clinic_id or new_id()
+    contact = Contact(phone="", email="", address="", hours="")
+    return ClinicUpdated.model_validate(
+        {
+            **{
+                "id": new_id(),
+                "time": datetime.now(UTC),
+                "clinic_id": clinic,
+                "version": version,
+                "slug": "a",
+            },
+            **{"name": "A", "currency": "EUR", "time_zone": "UTC", "locale": "en", "billing_shown": True},
+            **{"online_payment": True, "methods": ("card",), "contact": contact, "accent": "#000000"},
+        }
+    )
+
+
+async def test_a_batch_is_applied_as_one_set_and_a_redelivery_not_at_all(db_invoice: ServiceDb) -> None:
+    books = Books(db_invoice)
+    records = [record(a_settlement(new_id(), new_id(), eur(n)), n) for n in range(1, 6)]
+
+    await books.consumer.consume(records)
+    await books.consumer.consume(records)
+
+    assert books.batches == [5]
+    assert len(await outbox_events(db_invoice)) == 5
+
+
+async def test_the_same_event_twice_in_one_batch_is_applied_once(db_invoice: ServiceDb) -> None:
+    books = Books(db_invoice)
+    settled = a_settlement(new_id(), new_id(), eur(1))
+
+    await books.consumer.consume([record(settled, 1), record(settled, 2)])
+
+    assert books.batches == [1]
+
+
+async def test_two_handlers_of_one_batch_at_once_have_one_effect(db_invoice: ServiceDb) -> None:
+    books = Books(db_invoice)
+    records = [record(a_settlement(new_id(), new_id(), eur(n)), n) for n in range(1, 30)]
+
+    await asyncio.gather(*(books.consumer.consume(records) for _ in range(4)))
+
+    assert len(await outbox_events(db_invoice)) == 29
+
+
+async def test_one_refusal_parks_that_event_alone_and_undoes_its_half_done_work(
+    db_invoice: ServiceDb,
+) -> None:
+    books = Books(db_invoice, refuse=eur(2))
+    records = [record(a_settlement(new_id(), new_id(), eur(n)), n) for n in range(1, 4)]
+
+    await books.consumer.consume(records)
+
+    assert await waiting_parked(db_invoice) == [("payment.settled", "refused")]
+    assert sorted(
+        e.amount.minor for e in await outbox_events(db_invoice) if isinstance(e, PaymentSettled)
+    ) == [100, 300]
+
+
+async def test_a_parked_movement_holds_back_later_ones_of_its_key_only(db_invoice: ServiceDb) -> None:
+    books = Books(db_invoice, refuse=eur(1))
+    clinic, invoice = new_id(), new_id()
+    first, second, third = (a_settlement(clinic, invoice, eur(n)) for n in (1, 2, 3))
+    other = a_settlement(clinic, new_id(), eur(9))
+
+    await books.consumer.consume([record(first, 1), record(second, 2)])
+    await books.consumer.consume([record(third, 3), record(other, 4)])
+
+    assert [reason for _, reason in await waiting_parked(db_invoice)] == [
+        "refused",
+        "behind_parked",
+        "behind_parked",
+    ]
+    assert [e.id for e in await outbox_events(db_invoice)] == [other.id]
+
+
+async def test_replay_drains_a_key_in_order(db_invoice: ServiceDb) -> None:
+    books = Books(db_invoice, refuse=eur(1))
+    clinic, invoice = new_id(), new_id()
+    settled = [a_settlement(clinic, invoice, eur(n)) for n in (1, 2, 3)]
+    await books.consumer.consume([record(event, n) for n, event in enumerate(settled)])
+    books.refuse = None
+    last = await db_invoice.admin.fetchval("SELECT max(id) FROM parked")
+
+    await books.consumer.replay(last)
+
+    assert [e.id for e in await outbox_events(db_invoice)] == [event.id for event in settled]
+    assert await waiting_parked(db_invoice) == []
+
+
+async def test_a_replay_that_refuses_still_changes_nothing(db_invoice: ServiceDb) -> None:
+    books = Books(db_invoice, refuse=eur(1))
+    await books.consumer.consume([record(a_settlement(new_id(), new_id(), eur(1)))])
+    only = await db_invoice.admin.fetchval("SELECT max(id) FROM parked")
+
+    with pytest.raises(Refused):
+        await books.consumer.replay(only)
+
+    assert await waiting_parked(db_invoice) == [("payment.settled", "refused")]
+    assert await outbox_events(db_invoice) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"specversion":"1.0"}',
+        b"[" * 10_000,
+        b'{"a":"\\u0000"}',
+    ],
+    ids=["tombstone", "empty", "cut", "list", "null", "not-utf8", "no-data", "deep", "nul"],
+)
+async def test_what_cannot_be_decoded_is_parked_whole(db_invoice: ServiceDb, value: bytes | None) -> None:
+    books = Books(db_invoice)
+    nonsense = Record("payment.settled", 3, 7, None, value, (("h", None), ("x", b"\xff")))
+    good = record(a_settlement(new_id(), new_id(), eur(1)))
+
+    await books.consumer.consume([nonsense, good])
+
+    row = await db_invoice.admin.fetchrow('SELECT value, reason, headers, "offset" FROM parked')
+    assert row is not None
+    assert (row["value"], row["reason"], row["offset"]) == (value, "undecodable", 7)
+    assert row["headers"] == '[["h", null], ["x", "ff"]]'
+    assert len(await outbox_events(db_invoice)) == 1
+
+
+async def test_a_record_whose_key_is_another_aggregates_is_parked(db_invoice: ServiceDb) -> None:
+    books = Books(db_invoice)
+    sent = record(a_settlement(new_id(), new_id(), eur(1)))
+
+    await books.consumer.consume([Record(sent.topic, 0, 0, b"other", sent.value)])
+
+    assert await waiting_parked(db_invoice) == [("payment.settled", "undecodable")]
+
+
+async def test_a_newer_state_event_supersedes_a_parked_one(db_invoice: ServiceDb) -> None:
+    refuse = True
+
+    async def apply(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
+        if refuse:
+            raise Refused("not now")
+
+    consumer = Consumer(db_invoice.worker, "clinics", (Handler((ClinicUpdated,), "clinics", apply),))
+    first = a_clinic_event(1)
+    await consumer.consume([record(first)])
+    refuse = False
+
+    await consumer.consume([record(a_clinic_event(2, first.clinic_id), 1)])
+
+    assert await db_invoice.admin.fetchval("SELECT state FROM parked") == "superseded"
+
+
+async def test_data_that_no_table_takes_is_parked_and_never_retried_for_ever(db_invoice: ServiceDb) -> None:
+    async def apply(tx: Connection, events: Sequence[PaymentSettled]) -> None:
+        await tx.execute("SELECT 1 / 0")
+
+    consumer = Consumer(db_invoice.worker, "broken", (Handler((PaymentSettled,), "broken", apply),))
+
+    await consumer.consume([record(a_settlement(new_id(), new_id(), eur(1)))])
+
+    assert await waiting_parked(db_invoice) == [("payment.settled", "unexpected_error")]
+
+
+async def test_a_database_error_is_retried_and_parks_nothing(db_invoice: ServiceDb) -> None:
+    failures = [asyncpg.DeadlockDetectedError("deadlock"), ConnectionResetError("gone")]
+    applied = []
+
+    async def apply(tx: Connection, events: Sequence[PaymentSettled]) -> None:
+        if failures:
+            raise failures.pop()
+        applied.extend(events)
+
+    consumer = Consumer(db_invoice.worker, "flaky", (Handler((PaymentSettled,), "flaky", apply),))
+
+    await consumer.consume([record(a_settlement(new_id(), new_id(), eur(1)))])
+
+    assert len(applied) == 1
+    assert await waiting_parked(db_invoice) == []
+
+
+async def test_a_claim_waits_for_the_transaction_that_claims_the_same(db_invoice: ServiceDb) -> None:
+    event_id = new_id()
+    async with db_invoice.worker.worker_tx() as first:
+        assert await inbox.claim(first, "c", [event_id]) == {event_id}
+
+        async def second() -> set[object]:
+            async with db_invoice.worker.worker_tx() as tx:
+                return set(await inbox.claim(tx, "c", [event_id]))
+
+        waiting = asyncio.create_task(second())
+        done, _ = await asyncio.wait({waiting}, timeout=0.2)
+        assert not done
+    assert await waiting == set()
+
+
+def test_handlers_of_one_group_make_one_consumer(db_invoice: ServiceDb) -> None:
+    module = ModuleType("consumers")
+
+    @consumes(PaymentSettled, group="one")
+    async def on_settled(tx: Connection, events: Sequence[PaymentSettled]) -> None: ...
+
+    @consumes(ClinicUpdated, group="one")
+    async def on_clinic(tx: Connection, events: Sequence[ClinicUpdated]) -> None: ...
+
+    vars(module).update(on_settled=on_settled, on_clinic=on_clinic)
+
+    (consumer,) = consumers_of(module, db_invoice.worker)
+
+    assert consumer.topics == ("payment.settled", "clinic.updated")

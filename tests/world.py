@@ -1,0 +1,144 @@
+"""What tests are written in: databases, callers, deliveries, and builders of things that happen."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from joserfc.jwk import OKPKey
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from contracts.events import CloudEvent, Method, event_id
+from contracts.money import Money
+from contracts.payment import PaymentSettled
+from services.chassis.auth import Caller, Role, TokenMint
+from services.chassis.consume import consumers_of
+from services.chassis.db import Database
+from services.chassis.ids import new_id
+from services.chassis.park import Record
+
+_key = OKPKey.generate_key("Ed25519")
+PRIVATE_KEY = json.dumps(_key.as_dict(private=True))
+PUBLIC_KEY = json.dumps(_key.as_dict(private=False))
+_mint = TokenMint(PRIVATE_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDb:
+    """A service's own fresh database, as each of its roles sees it."""
+
+    name: str
+    admin_dsn: str
+    api_dsn: str
+    worker_dsn: str
+    relay_dsn: str
+    api: Database
+    worker: Database
+    admin: "asyncpg.Pool[asyncpg.Record]"
+    """A superuser's pool: sees everything, row-level security or not."""
+
+
+def money(minor: int, currency: str = "EUR") -> Money:
+    return Money(minor=minor, currency=currency)
+
+
+def eur(units: int) -> Money:
+    """Whole euros."""
+    return money(units * 100)
+
+
+def token(audience: str, caller: Caller) -> str:
+    return _mint.token(audience=audience, caller=caller)
+
+
+def a_caller(role: Role, clinic_id: UUID | None = None, subject: UUID | None = None) -> Caller:
+    return Caller(subject=subject or new_id(), role=role, clinic_id=clinic_id)
+
+
+class Client:
+    """Calls a service's real app in this process as its callers, with real tokens."""
+
+    def __init__(self, client: AsyncTestClient[Litestar], audience: str) -> None:
+        self._client, self._audience = client, audience
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        caller: Caller | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Any:
+        """An httpx-like response."""
+        sent = dict(headers or {})
+        if caller is not None:
+            sent["Authorization"] = f"Bearer {token(self._audience, caller)}"
+        return await self._client.request(method, path, headers=sent, **more)
+
+
+@asynccontextmanager
+async def calling(app: Litestar, audience: str) -> AsyncIterator[Client]:
+    """The app with its lifespan run, in this event loop."""
+    async with AsyncTestClient(app, raise_server_exceptions=False) as client:
+        yield Client(client, audience)
+
+
+def record(event: CloudEvent, offset: int = 0, partition: int = 0) -> Record:
+    """The event as a topic holds it."""
+    return Record(event.topic.name, partition, offset, str(event.key).encode(), event.encode())
+
+
+async def deliver(worker: Database, consumers: ModuleType, *events: CloudEvent) -> None:
+    """Hand events to the real wrapper, encoded, as one batch for each group that listens to them."""
+    records = [record(event, offset) for offset, event in enumerate(events)]
+    await deliver_records(worker, consumers, records)
+
+
+async def deliver_records(worker: Database, consumers: ModuleType, records: Sequence[Record]) -> None:
+    for consumer in consumers_of(consumers, worker):
+        wanted = [each for each in records if each.topic in consumer.topics]
+        if wanted:
+            await consumer.consume(wanted)
+
+
+async def waiting_parked(db: ServiceDb) -> list[tuple[str, str]]:
+    """(topic, reason) of what is parked, in order."""
+    rows = await db.admin.fetch("SELECT topic, reason FROM parked WHERE state = 'waiting' ORDER BY id")
+    return [(row["topic"], row["reason"]) for row in rows]
+
+
+async def outbox_events(db: ServiceDb) -> list[CloudEvent]:
+    """What is on its way to Kafka, decoded, in order."""
+    from contracts.catalogue import decode
+
+    rows = await db.admin.fetch("SELECT aggregatetype, payload FROM outbox ORDER BY seq")
+    return [decode(row["aggregatetype"], row["payload"]) for row in rows]
+
+
+def a_settlement(
+    clinic_id: UUID, invoice_id: UUID, amount: Money, *, kind: str = "payment", payment_id: UUID | None = None
+) -> PaymentSettled:
+    """Money moved against an invoice."""
+    now = datetime.now(UTC)
+    payment_id = payment_id or new_id()
+    movement_id = event_id(now, "payment.settled", payment_id, invoice_id, kind, new_id())
+    return PaymentSettled.model_validate(
+        {
+            "id": movement_id,
+            "time": now,
+            "clinic_id": clinic_id,
+            "movement_id": movement_id,
+            "invoice_id": invoice_id,
+            "payment_id": payment_id,
+            "kind": kind,
+            "amount": amount,
+            "method": Method(kind="card", brand="visa", last4="4242"),
+        }
+    )
