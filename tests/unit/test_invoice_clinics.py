@@ -1,0 +1,73 @@
+"""What a clinic's settings and a client's address must look like."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from services.chassis.errors import DomainError
+from services.invoice import clinics, paging
+from services.invoice.shapes import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
+
+GIVEN = ClinicIn(slug="harbour", name="Harbour Clinic", currency="EUR", time_zone="Europe/Dublin")
+RATE = TaxRateShape(code="STD", name="VAT", percent="23")
+
+
+def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
+    given = replace(
+        GIVEN,
+        name=" Harbour Clinic ",
+        accent="#0B6E6E",
+        methods=("redirect", "card", "card"),
+        tax_rates=(replace(RATE, percent="13.50"),),
+    )
+    tidy = clinics.clinic(given)
+
+    assert (tidy.name, tidy.accent, tidy.methods) == ("Harbour Clinic", "#0b6e6e", ("card", "redirect"))
+    assert tidy.tax_rates[0].percent == "13.5"
+    assert clinics.clinic(tidy) == tidy
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"slug": "Harbour"}, "invalid_slug"),
+        ({"slug": "-harbour"}, "invalid_slug"),
+        ({"slug": "harbour\n"}, "invalid_slug"),
+        ({"slug": ""}, "invalid_slug"),
+        ({"slug": "x" * 64}, "invalid_slug"),
+        ({"name": ""}, "invalid_text"),
+        ({"currency": "DEM"}, "unknown_currency"),
+        ({"time_zone": "Europe/Atlantis"}, "unknown_time_zone"),
+        ({"time_zone": "../etc/passwd"}, "unknown_time_zone"),
+        ({"locale": "xx-QQ"}, "unknown_locale"),
+        ({"locale": ""}, "unknown_locale"),
+        ({"accent": "#ffee00"}, "unreadable_accent"),
+        ({"accent": "red"}, "unreadable_accent"),
+        ({"contact": Contact(phone="1\r\n2")}, "invalid_text"),
+        ({"tax_rates": (RATE, RATE)}, "invalid_tax_rate"),
+        ({"tax_rates": (replace(RATE, percent="100.001"),)}, "invalid_tax_rate"),
+        ({"tax_rates": (replace(RATE, percent="-1"),)}, "invalid_decimal"),
+        ({"tax_rates": (replace(RATE, code="a b"),)}, "invalid_tax_rate"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(changes: dict[str, Any], code: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        clinics.clinic(replace(GIVEN, **changes))
+    assert (refusal.value.code, refusal.value.status) == (code, 422)
+
+
+def test_a_client_may_come_without_an_address() -> None:
+    assert clinics.client(ClientIn(name="Ada Nolan")).billing_address == BillingAddress()
+
+
+@pytest.mark.parametrize("address", [BillingAddress(country="Ireland"), BillingAddress(lines=("x",) * 6)])
+def test_an_address_has_five_lines_and_a_country_code(address: BillingAddress) -> None:
+    with pytest.raises(clinics.InvalidAddress):
+        clinics.client(ClientIn(name="Ada Nolan", billing_address=address))
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "bm90LWEtdXVpZA"])
+def test_a_cursor_that_nobody_gave_is_refused(cursor: str) -> None:
+    with pytest.raises(paging.BadCursor):
+        paging.after_id(cursor)

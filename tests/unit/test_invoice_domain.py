@@ -1,0 +1,242 @@
+"""What may be issued, and what money does to an invoice."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import permutations
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace as with_
+
+from contracts.events import event_id
+from contracts.invoice import InvoicePaid, InvoiceUpdated
+from contracts.money import LARGEST_MINOR
+from contracts.money import Money as EventMoney
+from contracts.payment import PaymentSettled
+from services.chassis.errors import DomainError
+from services.invoice import checks, domain
+from services.invoice.domain import Invoice, book, creation, fact_about, issue
+from services.invoice.shapes import (
+    AppointmentIn,
+    ClinicOut,
+    Contact,
+    InvoiceIn,
+    LineIn,
+    Money,
+    TaxRateShape,
+)
+
+NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+CLINIC = ClinicOut(
+    id=UUID(int=1),
+    slug="harbour",
+    name="Harbour Clinic",
+    currency="EUR",
+    time_zone="Europe/Dublin",
+    locale="en-IE",
+    billing_shown=True,
+    online_payment=True,
+    methods=("card",),
+    contact=Contact(),
+    accent="#0b6e6e",
+    tax_rates=(TaxRateShape(code="STD", name="VAT", percent="23"),),
+    version=1,
+)
+LINE = LineIn(
+    service="Physiotherapy", practitioner="A. Byrne", unit_price=Money(10_000, "EUR"), tax_code="STD"
+)
+GIVEN = InvoiceIn(client_id=UUID(int=2), due_on=date(2026, 12, 7), lines=(LINE,))
+INVOICE = Invoice(
+    clinic_id=UUID(int=1),
+    id=UUID(int=3),
+    client_id=UUID(int=2),
+    number="2026-000001",
+    status="unpaid",
+    currency="EUR",
+    total_amount=12_500,
+    issued_on=date(2026, 11, 23),
+    due_on=date(2026, 12, 7),
+    changed_at=NOW,
+)
+
+
+def line(**changes: Any) -> InvoiceIn:
+    return with_(GIVEN, lines=(with_(LINE, **changes),))
+
+
+def moved(minor: int, kind: Any = "payment", currency: str = "EUR", at: datetime = NOW) -> PaymentSettled:
+    movement_id = event_id(at, minor, kind, currency)
+    return PaymentSettled(
+        id=movement_id,
+        time=at,
+        clinic_id=INVOICE.clinic_id,
+        movement_id=movement_id,
+        invoice_id=INVOICE.id,
+        payment_id=UUID(int=9),
+        kind=kind,
+        amount=EventMoney(minor=minor, currency=currency),
+    )
+
+
+def test_an_invoice_has_its_lines_taxes_and_defaults() -> None:
+    bill = issue(GIVEN, CLINIC, NOW)
+
+    assert (bill.currency, bill.issued_on) == ("EUR", date(2026, 11, 23))
+    assert (bill.totals.subtotal, bill.totals.tax, bill.totals.total) == (10_000, 2_300, 12_300)
+    assert (bill.lines[0].net_amount, bill.lines[0].tax_amount) == (10_000, 2_300)
+
+
+def test_today_is_the_clinics_today() -> None:
+    """Past midnight in Auckland it is still yesterday in Dublin."""
+    auckland = with_(CLINIC, time_zone="Pacific/Auckland")
+
+    assert issue(GIVEN, auckland, NOW).issued_on == date(2026, 11, 24)
+    tomorrow = with_(GIVEN, issued_on=date(2026, 11, 24))
+    assert issue(tomorrow, auckland, NOW).issued_on == date(2026, 11, 24)
+    with pytest.raises(domain.InvalidIssueDate):
+        issue(tomorrow, CLINIC, NOW)
+
+
+@pytest.mark.parametrize(
+    ("given_invoice", "code"),
+    [
+        (with_(GIVEN, lines=()), "invalid_lines"),
+        (with_(GIVEN, lines=(LINE,) * 201), "invalid_lines"),
+        (line(tax_code="NONE"), "unknown_tax_code"),
+        (line(quantity="0"), "invalid_quantity"),
+        (line(quantity="0.000"), "invalid_quantity"),
+        (line(quantity="-1"), "invalid_decimal"),
+        (line(quantity="1e3"), "invalid_decimal"),
+        (line(quantity="NaN"), "invalid_decimal"),
+        (line(quantity="1.0001"), "invalid_decimal"),
+        (line(quantity="٣"), "invalid_decimal"),
+        (line(unit_price=Money(100, "USD")), "wrong_currency"),
+        (line(unit_price=Money(-1, "EUR")), "amount_out_of_range"),
+        (line(unit_price=Money(2**53, "EUR")), "amount_out_of_range"),
+        (line(unit_price=Money(LARGEST_MINOR, "EUR")), "amount_out_of_range"),
+        (line(unit_price=Money(0, "EUR")), "nothing_to_pay"),
+        (line(service=""), "invalid_text"),
+        (line(service="   "), "invalid_text"),
+        (line(service="a\x00b"), "invalid_text"),
+        (line(service="a\nb"), "invalid_text"),
+        (line(service="a\u202eb"), "invalid_text"),
+        (line(service="x" * 201), "invalid_text"),
+        (with_(GIVEN, note="x" * 2001), "invalid_text"),
+        (with_(GIVEN, currency="XXX"), "unknown_currency"),
+        (with_(GIVEN, currency="eur"), "unknown_currency"),
+        (with_(GIVEN, due_on=date(2026, 11, 22)), "invalid_due_date"),
+        (with_(GIVEN, due_on=date(9999, 12, 31)), "invalid_due_date"),
+        (with_(GIVEN, issued_on=date(1, 1, 1)), "invalid_issue_date"),
+        (line(appointment=AppointmentIn(starts_at=datetime(2026, 1, 1))), "invalid_appointment"),  # noqa: DTZ001
+        (line(appointment=AppointmentIn(starts_at=datetime(1, 1, 1, tzinfo=UTC))), "invalid_appointment"),
+    ],
+)
+def test_what_may_not_be_issued_is_refused_by_name(given_invoice: InvoiceIn, code: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        issue(given_invoice, CLINIC, NOW)
+    assert (refusal.value.code, refusal.value.status) == (code, 422)
+
+
+def test_appointments_are_kept_in_utc() -> None:
+    starts_at = datetime(2026, 11, 20, 9, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    bill = issue(line(appointment=AppointmentIn(starts_at=starts_at, place="Room 2")), CLINIC, NOW)
+
+    assert bill.lines[0].appointment == AppointmentIn(
+        starts_at=datetime(2026, 11, 20, 4, 0, tzinfo=UTC), place="Room 2"
+    )
+
+
+@given(st.text(max_size=50))
+def test_a_text_that_passes_is_one_the_database_holds(text: str) -> None:
+    try:
+        kept = checks.text(text, "field", most=50)
+    except checks.InvalidText:
+        return
+    assert "\x00" not in kept
+    assert kept.encode().decode() == kept
+
+
+@pytest.mark.parametrize(
+    ("amounts", "status", "settled"),
+    [
+        ([12_500], "paid", 12_500),
+        ([5_000], "part_paid", 5_000),
+        ([5_000, 7_500], "paid", 12_500),
+        ([12_500, 100], "paid", 12_600),
+        ([-500], "unpaid", -500),
+    ],
+)
+def test_the_sum_of_movements_decides_the_status(amounts: list[int], status: str, settled: int) -> None:
+    after = book(INVOICE, [moved(amount) for amount in amounts], processing=False, at=NOW)
+
+    assert (after.status, after.settled_amount, after.version) == (status, settled, 2)
+    assert (after.paid_at is not None) == (status == "paid")
+
+
+def test_a_reversal_opens_a_paid_invoice_again() -> None:
+    paid = book(INVOICE, [moved(12_500)], processing=False, at=NOW)
+    reopened = book(paid, [moved(-12_500, "reversal")], processing=False, at=NOW)
+
+    assert (reopened.status, reopened.settled_amount, reopened.paid_at) == ("unpaid", 0, None)
+    assert isinstance(fact_about(INVOICE, paid), InvoicePaid)
+    assert isinstance(fact_about(paid, reopened), InvoiceUpdated)
+
+
+def test_a_full_refund_asks_for_no_money_again() -> None:
+    paid = book(INVOICE, [moved(12_500)], processing=False, at=NOW)
+    refunded = book(paid, [moved(-12_500, "refund")], processing=False, at=NOW)
+
+    assert refunded.status == "refunded"
+    assert domain.due_amount(refunded.status, refunded.total_amount, refunded.settled_amount) == 0
+
+
+def test_the_order_of_movements_does_not_matter() -> None:
+    movements = [moved(12_500), moved(-12_500, "refund"), moved(500), moved(-500, "reversal")]
+    ends = set()
+    for order in permutations(movements):
+        invoice = INVOICE
+        for movement in order:
+            invoice = book(invoice, [movement], processing=False, at=NOW)
+        ends.add((invoice.status, invoice.settled_amount, invoice.refunded_amount, invoice.version))
+
+    assert ends == {("refunded", 0, 12_500, 5)}
+
+
+def test_another_currency_is_refused() -> None:
+    with pytest.raises(checks.WrongCurrency):
+        book(INVOICE, [moved(12_500, currency="USD")], processing=False, at=NOW)
+
+
+def test_a_sum_that_no_json_reader_keeps_is_refused() -> None:
+    with pytest.raises(checks.AmountOutOfRange):
+        book(INVOICE, [moved(LARGEST_MINOR), moved(1)], processing=False, at=NOW)
+
+
+def test_an_invoice_is_on_its_way_and_back() -> None:
+    on_its_way = book(INVOICE, [], processing=True, at=NOW)
+
+    assert (on_its_way.status, on_its_way.version) == ("processing", 2)
+    assert book(on_its_way, [], processing=True, at=NOW) is on_its_way
+    assert book(on_its_way, [], processing=False, at=NOW).status == "unpaid"
+    paid = book(on_its_way, [moved(12_500)], processing=False, at=NOW)
+    assert book(paid, [], processing=True, at=NOW) is paid
+
+
+def test_an_event_is_the_same_whenever_it_is_made() -> None:
+    created = creation(INVOICE)
+
+    assert created == creation(INVOICE)
+    assert created.id != creation(replace(INVOICE, version=2)).id
+    assert (created.version, created.due.minor, created.key) == (1, 12_500, INVOICE.id)
+
+
+def test_events_hold_no_service_and_no_person() -> None:
+    fields = set(type(creation(INVOICE)).model_fields)
+
+    assert fields == {
+        "id", "time", "traceparent", "clinic_id", "version", "invoice_id", "client_id", "number", "status",
+        "total", "due_before_payments", "settled", "issued_on", "due_on",
+    }  # fmt: skip
