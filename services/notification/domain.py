@@ -1,10 +1,10 @@
 """Pure decisions about e-mails: which to write, whether to send one now, and what a refusal means. No I/O."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from contracts.events import Method, StateEvent
 from contracts.invoice import InvoiceCreated
 from contracts.money import Money
+from contracts.notification import NotificationFailed, NotificationSent
 from contracts.payment import PaymentFailed, PaymentSucceeded, Share
 from services.chassis.db import Key
 from services.chassis.errors import DomainError
@@ -24,6 +25,8 @@ MAX_ATTEMPTS = 18
 """With the back-off below: about a day and a half of trying."""
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(hours=6)
+FIRST_LOOK = timedelta(seconds=2)
+LONGEST_LOOK = timedelta(hours=1)
 NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
 NOTHING_TO_PAY = frozenset({"paid", "refunded", "void"})
@@ -117,6 +120,7 @@ class Delivery:
     attempts: int
     age: timedelta
     claimed_until: datetime
+    next_attempt_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,21 +194,29 @@ def newest(events: Iterable[E]) -> list[E]:
     return [latest[key] for key in sorted(latest)]
 
 
-def deliveries_for(
-    created: Sequence[InvoiceCreated],
-    succeeded: Sequence[PaymentSucceeded],
-    failed: Sequence[PaymentFailed],
-) -> list[NewDelivery]:
-    """The e-mails that these events ask for. Whether one was already asked for, the table decides."""
+def announce(created: Iterable[InvoiceCreated]) -> list[NewDelivery]:
+    """Word to each client of an invoice."""
+    return [_delivery("invoice_ready", event, event.invoice_id, _invoice_facts(event)) for event in created]
+
+
+def receipts(succeeded: Iterable[PaymentSucceeded]) -> list[NewDelivery]:
+    """One receipt a payment, which lists its invoices."""
+    return [_delivery("receipt", event, event.payment_id, _payment_facts(event)) for event in succeeded]
+
+
+def bad_news(failed: Iterable[PaymentFailed]) -> list[NewDelivery]:
+    """Word of each payment that did not go through, once however many of its attempts came together."""
     return [
-        *(_delivery("invoice_ready", event, event.invoice_id, _invoice_facts(event)) for event in created),
-        *(_delivery("receipt", event, event.payment_id, _payment_facts(event)) for event in succeeded),
-        *(_delivery("payment_failed", event, event.payment_id, _payment_facts(event)) for event in newest(failed)),
+        _delivery("payment_failed", event, event.payment_id, _payment_facts(event))
+        for event in newest(failed)
     ]
 
 
 def _delivery(
-    template: Template, cause: InvoiceCreated | PaymentSucceeded | PaymentFailed, subject_id: UUID, facts: Facts
+    template: Template,
+    cause: InvoiceCreated | PaymentSucceeded | PaymentFailed,
+    subject_id: UUID,
+    facts: Facts,
 ) -> NewDelivery:
     return NewDelivery(new_id(), template, cause.client_id, subject_id, facts, cause)
 
@@ -241,7 +253,27 @@ def address(claim: Claim) -> Letter | Waits | Dropped:
 
 def _nothing_to_pay(claim: Claim) -> bool:
     invoices = [claim.invoices.get(share.invoice_id) for share in claim.delivery.facts.invoices]
-    return bool(invoices) and all(invoice is not None and invoice.status in NOTHING_TO_PAY for invoice in invoices)
+    return bool(invoices) and all(
+        invoice is not None and invoice.status in NOTHING_TO_PAY for invoice in invoices
+    )
+
+
+def fact_about(
+    delivery: Delivery, outcome: Sent | Failed, at: datetime
+) -> NotificationSent | NotificationFailed:
+    """What others may know of an e-mail's end."""
+    common: dict[str, Any] = {
+        "id": new_id(),
+        "time": at,
+        "clinic_id": delivery.clinic_id,
+        "delivery_id": delivery.id,
+        "client_id": delivery.client_id,
+        "template": delivery.template,
+        "attempts": delivery.attempts + 1,
+    }
+    if isinstance(outcome, Failed):
+        return NotificationFailed(**common, reason=outcome.reason)
+    return NotificationSent(**common)
 
 
 def after(refusal: Refusal, attempts: int, random: Random) -> Retry | Failed:
@@ -252,5 +284,15 @@ def after(refusal: Refusal, attempts: int, random: Random) -> Retry | Failed:
     return Retry(refusal.code, pause * random.uniform(0.75, 1.25))
 
 
+def next_look(age: timedelta) -> timedelta:
+    """When to look again for what a waiting e-mail lacks: its wait so far, once more.
+
+    Putting a contact does not wait for this; it is for what came by another way, or at the same moment.
+    """
+    return min(max(age, FIRST_LOOK), LONGEST_LOOK)
+
+
 def invoice_keys(deliveries: Iterable[Delivery]) -> set[Key]:
-    return {(delivery.clinic_id, share.invoice_id) for delivery in deliveries for share in delivery.facts.invoices}
+    return {
+        (delivery.clinic_id, share.invoice_id) for delivery in deliveries for share in delivery.facts.invoices
+    }

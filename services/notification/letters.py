@@ -72,7 +72,9 @@ class Letters:
             "email_link": f"mailto:{clinic.email}",
         }
         context = common | content
-        return Mail(context["subject"], _render(self._text[template], context), self._html[template].render(context))
+        return Mail(
+            context["subject"], _render(self._text[template], context), self._html[template].render(context)
+        )
 
 
 def one_line(text: str) -> str:

@@ -12,9 +12,9 @@ from contracts.events import Method
 from contracts.money import Money
 
 _MINOR_DIGITS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
 }
 """ISO 4217 minor digits where they are not 2. CLDR's digits are for display and differ (it has RSD at 0)."""
 
@@ -27,7 +27,12 @@ _BRANDS = {
     "unionpay": "UnionPay",
     "visa": "Visa",
 }
-_KINDS = {"ideal": "iDEAL", "paypal": "PayPal", "sepa_debit": "SEPA Direct Debit", "us_bank_account": "Bank account"}
+_KINDS = {
+    "ideal": "iDEAL",
+    "paypal": "PayPal",
+    "sepa_debit": "SEPA Direct Debit",
+    "us_bank_account": "Bank account",
+}
 
 _REASONS = {
     "authentication_required": "The bank asked you to confirm the payment, and that step was not finished.",
@@ -42,7 +47,7 @@ _NO_REASON = "The bank did not approve the payment. Banks often give no reason."
 
 def money(amount: Money, locale: str) -> str:
     """The amount with its currency, as the locale writes it: `€125.00`, `125,00 €`."""
-    digits = _MINOR_DIGITS.get(amount.currency, 2)
+    digits = next((digits for digits, codes in _MINOR_DIGITS.items() if amount.currency in codes), 2)
     spoken = Locale.parse(locale, sep="-")
     pattern = copy(spoken.currency_formats["standard"])
     pattern.frac_prec = (digits, digits)

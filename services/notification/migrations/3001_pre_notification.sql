@@ -71,7 +71,7 @@ CREATE TABLE deliveries (
 -- notice an invoice. A payment may fail more than once, so there the claim is by event alone.
 CREATE UNIQUE INDEX deliveries_once_per_subject ON deliveries (clinic_id, template, subject_id)
     WHERE template IN ('receipt', 'invoice_ready');
-CREATE INDEX deliveries_by_subject ON deliveries (clinic_id, subject_id, created_at) WHERE template = 'payment_failed';
+CREATE INDEX deliveries_by_subject ON deliveries (clinic_id, subject_id);
 CREATE INDEX deliveries_next ON deliveries (next_attempt_at) WHERE state IN ('waiting', 'due');
 CREATE INDEX deliveries_by_client ON deliveries (clinic_id, client_id, id);
 

@@ -1,0 +1,38 @@
+"""The notification service: its API and its worker, which consumes and sends."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from services.chassis.db import Database
+from services.chassis.http import service_app
+from services.chassis.worker import worker_app
+from services.notification import consumers, routes
+from services.notification.jobs import Sender
+from services.notification.letters import Letters
+from services.notification.settings import NotificationSettings
+from services.notification.smtp import Smtp
+
+NAME = "notification"
+
+
+def api(settings: NotificationSettings) -> Litestar:
+    """Contacts and deliveries over HTTP, as the role `notification_api`."""
+    db = Database(settings.database_url)
+    return service_app(name=NAME, settings=settings, db=db, route_handlers=routes.HANDLERS)
+
+
+def worker(settings: NotificationSettings) -> Litestar:
+    """Consumers and the sender, as the role `notification_worker`."""
+    db = Database(settings.database_url)
+    sender = Sender(db, Letters(settings.portal_url), Smtp(settings.smtp_url), settings.mail_from)
+
+    @asynccontextmanager
+    async def sending(_: Litestar) -> AsyncIterator[None]:
+        async with sender.running():
+            yield
+
+    return worker_app(
+        name=NAME, settings=settings, db=db, consumers=consumers, lifespan=[sending], after_commit=sender.wake
+    )

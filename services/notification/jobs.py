@@ -1,0 +1,144 @@
+"""Sending: e-mails whose time has come, one after the other, outside of any transaction."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from opentelemetry.trace import SpanKind, StatusCode
+
+from services.chassis.db import Database
+from services.chassis.telemetry import span_from
+from services.notification import actions, domain, messages
+from services.notification.domain import Claim, Delivery, Letter, Outcome, Refusal, Sent
+from services.notification.letters import Letters
+from services.notification.smtp import SEND_SECONDS, SERVER_AWAY, Smtp
+
+log = structlog.get_logger()
+
+BATCH = 20
+LEASE = timedelta(seconds=3 * SEND_SECONDS)
+POLL_SECONDS = 1.0
+LONGEST_PAUSE = 30.0
+STOP_SECONDS = 8.0
+
+
+class Sender:
+    """Claims, writes and sends e-mails. Many may run, in as many processes: each e-mail is one's at a time.
+
+    At least once: an e-mail that the server took while the record of it was lost goes again, with the same
+    Message-ID.
+    """
+
+    def __init__(self, db: Database, letters: Letters, smtp: Smtp, mail_from: str) -> None:
+        self._db, self._letters, self._smtp, self._mail_from = db, letters, smtp, mail_from
+        self._work = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._server_away = False
+        self._random = random.Random()
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._work.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send until the block ends; an e-mail under way is finished first, when that is quick."""
+        sending = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._work.set()
+            await asyncio.wait([sending], timeout=STOP_SECONDS)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await self._smtp.close()
+
+    async def send_due(self) -> int:
+        """Deal with what is due, at most a batch; with how many. Raises when the database is away.
+
+        Ends early, and gives the rest back, when the mail server is away or the lease could run out.
+        """
+        clock = asyncio.get_running_loop()
+        last_start = clock.time() + LEASE.total_seconds() - 1.5 * SEND_SECONDS
+        async with self._db.worker_tx() as tx:
+            claims = await actions.claim_letters(tx, BATCH, LEASE)
+        self._server_away = False
+        done = 0
+        for claim in claims:
+            if self._stop.is_set() or self._server_away or clock.time() > last_start:
+                break
+            await self._deal_with(claim)
+            done += 1
+        await self._give_back([claim.delivery for claim in claims[done:]])
+        return done
+
+    async def _run(self) -> None:
+        pause = POLL_SECONDS
+        while not self._stop.is_set():
+            self._work.clear()
+            done = await self._try_batch()
+            if self._server_away:
+                await _wait(self._stop, pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            pause = POLL_SECONDS
+            if not done:
+                await _wait(self._work, POLL_SECONDS)
+
+    async def _try_batch(self) -> int:
+        try:
+            return await self.send_due()
+        except Exception as error:
+            # The database is away, most likely. Leases end by themselves, and the next look is soon.
+            log.error("sending_failed", reason=type(error).__name__, exc_info=error)
+            return 0
+
+    async def _deal_with(self, claim: Claim) -> None:
+        letter = domain.address(claim)
+        if isinstance(letter, Letter):
+            await self._deliver(letter)
+        else:
+            await self._record(claim.delivery, letter)
+
+    async def _deliver(self, letter: Letter) -> None:
+        delivery = letter.delivery
+        with span_from(f"send {delivery.template}", delivery.traceparent, kind=SpanKind.CLIENT) as span:
+            refusal = await self._send(letter)
+            outcome: Outcome = Sent(messages.message_id(delivery.id, self._mail_from))
+            if refusal is not None:
+                outcome = domain.after(refusal, delivery.attempts + 1, self._random)
+                span.set_status(StatusCode.ERROR, refusal.code)
+            span.set_attribute("clinicpay.delivery.id", str(delivery.id))
+            await self._record(delivery, outcome)
+
+    async def _send(self, letter: Letter) -> Refusal | None:
+        try:
+            message = messages.compose(letter, self._letters.write(letter), self._mail_from)
+        except Exception as error:
+            # One e-mail that cannot be written must not stand before all others.
+            log.error("letter_unwritable", delivery_id=str(letter.delivery.id), exc_info=error)
+            return Refusal(type(error).__name__, permanent=False)
+        refusal = await self._smtp.send(self._mail_from, letter.contact.email, message)
+        self._server_away = refusal is not None and refusal.code in SERVER_AWAY
+        return refusal
+
+    async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
+        async with self._db.worker_tx() as tx:
+            await actions.record(tx, delivery, outcome)
+
+    async def _give_back(self, deliveries: list[Delivery]) -> None:
+        if deliveries:
+            async with self._db.worker_tx() as tx:
+                await actions.give_back(tx, deliveries)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

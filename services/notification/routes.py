@@ -1,0 +1,89 @@
+"""HTTP in: contacts, and what became of e-mails."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+import msgspec
+from litestar import get, put
+from litestar.params import Parameter
+
+from services.chassis.auth import Caller, staff
+from services.chassis.db import Connection
+from services.notification import actions, domain, store
+from services.notification.domain import Contact
+
+_Line = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
+]
+
+
+class ContactIn(msgspec.Struct, forbid_unknown_fields=True):
+    """`language` is kept for the day that e-mails have more than English."""
+
+    email: Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
+    name: _Line
+    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$")] = "en"
+
+
+class ContactOut(msgspec.Struct):
+    client_id: UUID
+    email: str
+    name: str
+    language: str
+
+    @classmethod
+    def of(cls, contact: Contact) -> Self:
+        return cls(contact.client_id, contact.email, contact.name, contact.language)
+
+
+class DeliveryOut(msgspec.Struct):
+    """An e-mail. `subject_id` is its invoice or payment; `last_error` an SMTP code or a reason in one word."""
+
+    id: UUID
+    client_id: UUID
+    template: str
+    subject_id: UUID
+    state: Literal["waiting", "due", "sent", "failed", "dropped"]
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    next_attempt_at: datetime | None
+
+
+class Deliveries(msgspec.Struct):
+    items: list[DeliveryOut]
+    next: str | None
+
+
+@put("/contacts/{client_id:uuid}", guards=[staff])
+async def put_contact(client_id: UUID, data: ContactIn, caller: Caller, tx: Connection) -> ContactOut:
+    """Set how to reach a client, and send what waited for it. 422 `email_not_valid`."""
+    contact = Contact(client_id, data.email, data.name, data.language)
+    return ContactOut.of(await actions.put_contact(tx, caller.clinic, contact))
+
+
+@get("/contacts/{client_id:uuid}")
+async def get_contact(client_id: UUID, caller: Caller, tx: Connection) -> ContactOut:
+    """A client's contact; clients see their own alone. 404 `contact_not_found`."""
+    if caller.role == "client" and caller.subject != client_id:
+        raise domain.ContactNotFound("No contact is kept for this client.")
+    return ContactOut.of(await actions.get_contact(tx, caller.clinic, client_id))
+
+
+@get("/deliveries", guards=[staff])
+async def list_deliveries(
+    caller: Caller,
+    tx: Connection,
+    client_id: UUID | None = None,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Parameter(ge=1, le=100)] = 20,
+) -> Deliveries:
+    """A clinic's e-mails, newest first, and what became of them."""
+    rows = await store.list_deliveries(tx, caller.clinic, client_id, cursor, limit + 1)
+    items = [DeliveryOut(**row) for row in rows[:limit]]
+    return Deliveries(items, str(items[-1].id) if len(rows) > limit else None)
+
+
+HANDLERS = [put_contact, get_contact, list_deliveries]

@@ -1,0 +1,40 @@
+"""Settings of the notification service."""
+
+from email.headerregistry import Address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, HttpUrl, TypeAdapter
+
+from services.chassis.settings import ServiceSettings
+
+
+def _smtp_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or parts.path not in {"", "/"}:
+        raise ValueError(
+            "must be smtp://[user:password@]host[:port], or smtps:// for TLS from the first byte"
+        )
+    if parts.port is not None and parts.port < 1:
+        raise ValueError("must have a port above 0")
+    return value
+
+
+def _address(value: str) -> str:
+    address = Address(addr_spec=value)
+    if not address.username or "." not in address.domain or not value.isascii():
+        raise ValueError("must be a bare e-mail address, such as billing@example.com")
+    return value
+
+
+def _web_url(value: str) -> str:
+    TypeAdapter(HttpUrl).validate_python(value)
+    return value.rstrip("/")
+
+
+class NotificationSettings(ServiceSettings):
+    """The worker sends through `smtp_url`, as `mail_from`; links lead to `portal_url`."""
+
+    smtp_url: Annotated[str, AfterValidator(_smtp_url)]
+    mail_from: Annotated[str, AfterValidator(_address)]
+    portal_url: Annotated[str, AfterValidator(_web_url)]
