@@ -24,3 +24,23 @@ class SignedIn:
     login_id: UUID
     email: str
     memberships: tuple[Membership, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """The session that a request came with: its key in the table, and whose it is."""
+
+    id_hash: bytes
+    login_id: UUID
+
+
+def safe_next(target: str | None) -> str:
+    """Where to go after signing in: a path of this site as it was asked for, or `/`.
+
+    Browsers read `//host`, `/\\host` and tabs or newlines in between as another site's address.
+    """
+    if not target or len(target) > 500 or not target.startswith("/") or target.startswith("//"):
+        return "/"
+    if "\\" in target or any(character <= " " or character == "\x7f" for character in target):
+        return "/"
+    return target

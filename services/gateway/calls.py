@@ -1,8 +1,8 @@
 """How the gateway calls a service: kept connections, a fresh token, the trace, bounded retries, one error.
 
 Calls that may be repeated are (safe methods, PUT, DELETE, and a POST with an idempotency key), when a service
-cannot be reached or says 503; all else is tried once. Whatever a service refuses, and a service that stays away,
-comes as `UpstreamError`.
+cannot be reached or says 503; all else is tried once. Whatever a service refuses, and a service that stays
+away, comes as `UpstreamError`.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class UpstreamError(Exception):
 
 
 class Calls:
-    """The services over kept connections; a transport, by service, replaces the network with an app in reach."""
+    """The services over kept connections. `transports` replace the network, by service, with an app in reach."""
 
     def __init__(
         self,
@@ -141,13 +141,13 @@ class Calls:
         outgoing = dict(headers)
         propagate.inject(outgoing)
         try:
-            return await self._clients[service].post(path, content=body, headers=outgoing)
+            return await self._clients[service].post(path, content=body, headers=outgoing, timeout=10.0)
         except httpx2.TransportError as error:
             raise _away(service) from error
 
     async def _once(self, caller: Caller, service: Service, request: httpx2.Request) -> bytes:
         with _tracer.start_as_current_span(f"{request.method} {service}", kind=SpanKind.CLIENT) as span:
-            request.headers["Authorization"] = f"Bearer {self._token(caller, service)}"
+            request.headers["Authorization"] = f"Bearer {self._mint.token(audience=service, caller=caller)}"
             propagate.inject(request.headers)
             try:
                 response = await self._clients[service].send(request)
@@ -159,11 +159,6 @@ class Calls:
             if response.status_code >= 500:
                 span.set_status(StatusCode.ERROR)
         raise _refused(response)
-
-    def _token(self, caller: Caller, service: Service) -> str:
-        return self._mint.token(
-            audience=service, clinic_id=caller.clinic_id, subject=caller.subject, role=caller.role
-        )
 
 
 def _headers(content: bytes | None, key: str | None) -> dict[str, str]:
@@ -191,7 +186,7 @@ def _wait_before_retry(error: Exception) -> bool | float:
     """True: back off as usual; a number: seconds, what the service asked for, but never long."""
     if not isinstance(error, UpstreamError) or not error.temporary:
         return False
-    return True if error.retry_after is None else min(error.retry_after, 0.5)
+    return True if not error.retry_after else min(error.retry_after, 0.5)
 
 
 def _away(service: Service) -> UpstreamError:

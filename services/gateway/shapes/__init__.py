@@ -20,7 +20,7 @@ from services.gateway.shapes.clinic import (
     TaxRate,
     TaxRateIn,
 )
-from services.gateway.shapes.common import MethodRef, Money, Page, Question
+from services.gateway.shapes.common import MethodRef, Money, Page, Question, ShortText
 from services.gateway.shapes.invoice import (
     Appointment,
     AppointmentIn,
@@ -86,6 +86,7 @@ __all__ = [
     "Question",
     "SavedMethod",
     "SetupStart",
+    "ShortText",
     "Summary",
     "TaxRate",
     "TaxRateIn",

@@ -44,7 +44,7 @@ class ClinicIn(Question):
     methods: list[Literal["card", "redirect"]] = msgspec.field(default_factory=lambda: ["card", "redirect"])
     contact: ClinicContactIn = msgspec.field(default_factory=ClinicContactIn)
     accent: Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b6e6e"
-    tax_rates: Annotated[list[TaxRateIn], msgspec.Meta(max_length=50)] = []
+    tax_rates: Annotated[list[TaxRateIn], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=list)
 
 
 class Clinic(msgspec.Struct):

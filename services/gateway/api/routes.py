@@ -1,0 +1,229 @@
+"""The public API, `/api/v1`: clinics, clients, invoices."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Router, get, post, put
+from litestar.di import Provide
+from litestar.params import Parameter
+
+from services.chassis.db import Database
+from services.gateway.api import actions
+from services.gateway.api.actions import KeyUse, derived_id, strictly
+from services.gateway.api.keys import api_key, as_operator, at_clinic
+from services.gateway.api.shapes import (
+    ClientAnswer,
+    ClinicAnswer,
+    CreatedApiKey,
+    NewApiKey,
+    NewClient,
+    NewClinic,
+    NewStaff,
+    Staff,
+)
+from services.gateway.calls import UpstreamError
+from services.gateway.passwords import Passwords
+from services.gateway.shapes import Client, Clinic, InvoiceIn, InvoiceOut, InvoiceRow, InvoiceStatus, Page
+from services.gateway.store import ApiKey
+from services.gateway.upstreams import Upstreams
+
+AnyRequest = Request[Any, Any, Any]
+IdempotencyKey = Annotated[
+    str,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Sent again with the same body, the request has the same effect and answer.",
+    ),
+]
+Limit = Annotated[int, Parameter(ge=1, le=100)]
+Cursor = Annotated[str, Parameter(max_length=500)]
+
+
+@post("/clinics", summary="Put a clinic on")
+async def create_clinic(
+    request: AnyRequest,
+    data: NewClinic,
+    key: ApiKey,
+    idempotency_key: IdempotencyKey,
+    db: Database,
+    upstreams: Upstreams,
+) -> ClinicAnswer:
+    """Operators only. 409 `slug_taken` when another clinic has the slug."""
+    body = await request.body()
+    clinic_id = derived_id(key, "clinic", idempotency_key)
+    caller = as_operator(key, clinic_id)
+    use = KeyUse(key, f"clinic:{idempotency_key}", body)
+    await use.check(db)
+    answer = await actions.put_clinic(db, upstreams, caller, clinic_id, strictly(body, NewClinic))
+    await use.keep(db)
+    return answer
+
+
+@put("/clinics/{clinic_id:uuid}", summary="Change a clinic's settings")
+async def change_clinic(
+    request: AnyRequest, clinic_id: UUID, data: NewClinic, key: ApiKey, db: Database, upstreams: Upstreams
+) -> ClinicAnswer:
+    """Operators only. The settings are put whole: what is left out takes its default."""
+    caller = as_operator(key, clinic_id)
+    await upstreams.clinic(caller)
+    new = strictly(await request.body(), NewClinic)
+    return await actions.put_clinic(db, upstreams, caller, clinic_id, new)
+
+
+@get("/clinics", summary="List clinics")
+async def list_clinics(
+    key: ApiKey, upstreams: Upstreams, cursor: Cursor | None = None, limit: Limit = 20
+) -> Page[Clinic]:
+    """Every clinic for an operator; for a clinic's key, its own."""
+    if key.clinic_id is not None:
+        return Page([await upstreams.clinic(at_clinic(key, key.clinic_id))])
+    return await upstreams.clinics(as_operator(key), cursor, limit)
+
+
+@get("/clinics/{clinic_id:uuid}", summary="Get a clinic")
+async def get_clinic(clinic_id: UUID, key: ApiKey, upstreams: Upstreams) -> ClinicAnswer:
+    """The clinic's settings and its Stripe account."""
+    return await actions.get_clinic(upstreams, at_clinic(key, clinic_id))
+
+
+@post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
+async def create_client(
+    request: AnyRequest,
+    clinic_id: UUID,
+    data: NewClient,
+    key: ApiKey,
+    idempotency_key: IdempotencyKey,
+    db: Database,
+    upstreams: Upstreams,
+    passwords: Passwords,
+) -> ClientAnswer:
+    """With `login`, the e-mail can sign in to the portal. An e-mail that has a login keeps its password.
+
+    409 `login_taken` when the e-mail already signs in at this clinic as another client.
+    """
+    body = await request.body()
+    caller = at_clinic(key, clinic_id)
+    use = KeyUse(key, f"client:{clinic_id}:{idempotency_key}", body)
+    await use.check(db)
+    client_id = derived_id(key, "client", idempotency_key, clinic_id)
+    new = strictly(body, NewClient)
+    await upstreams.clinic(caller)
+    answer = await actions.put_client(db, upstreams, passwords, caller, client_id, new)
+    await use.keep(db)
+    return answer
+
+
+@get("/clinics/{clinic_id:uuid}/clients", summary="List clients")
+async def list_clients(
+    clinic_id: UUID, key: ApiKey, upstreams: Upstreams, cursor: Cursor | None = None, limit: Limit = 20
+) -> Page[Client]:
+    """A clinic's clients."""
+    return await upstreams.clients(at_clinic(key, clinic_id), cursor, limit)
+
+
+@get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Get a client")
+async def get_client(clinic_id: UUID, client_id: UUID, key: ApiKey, upstreams: Upstreams) -> ClientAnswer:
+    """The client with its contact's e-mail and language."""
+    caller = at_clinic(key, clinic_id)
+    client = await upstreams.client(caller, client_id)
+    try:
+        contact = await upstreams.contact(caller, client_id)
+    except UpstreamError as error:
+        if error.status != 404:
+            raise
+        return actions.client_answer(client, None, None)
+    return actions.client_answer(client, contact.email, contact.language)
+
+
+@post("/clinics/{clinic_id:uuid}/staff", summary="Let staff sign in")
+async def create_staff(
+    request: AnyRequest,
+    clinic_id: UUID,
+    data: NewStaff,
+    key: ApiKey,
+    idempotency_key: IdempotencyKey,
+    db: Database,
+    upstreams: Upstreams,
+    passwords: Passwords,
+) -> Staff:
+    """Operators only. An e-mail that has a login keeps its password."""
+    new = strictly(await request.body(), NewStaff)
+    caller = as_operator(key, clinic_id)
+    await upstreams.clinic(caller)
+    await actions.put_staff(db, passwords, caller, new)
+    return Staff(new.email)
+
+
+@post("/clinics/{clinic_id:uuid}/api-keys", summary="Make a clinic's API key")
+async def create_api_key(
+    request: AnyRequest,
+    clinic_id: UUID,
+    data: NewApiKey,
+    key: ApiKey,
+    idempotency_key: IdempotencyKey,
+    db: Database,
+    upstreams: Upstreams,
+) -> CreatedApiKey:
+    """Operators only. The key reaches this clinic alone, and is shown this once: sent again, another is made."""
+    new = strictly(await request.body(), NewApiKey)
+    await upstreams.clinic(as_operator(key, clinic_id))
+    return await actions.create_api_key(db, clinic_id, new)
+
+
+@post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
+async def create_invoice(
+    request: AnyRequest,
+    clinic_id: UUID,
+    data: InvoiceIn,
+    key: ApiKey,
+    idempotency_key: IdempotencyKey,
+    upstreams: Upstreams,
+) -> InvoiceOut:
+    """Numbered, and sent to the client by e-mail. 422 `idempotency_key_reused` for a key with another body."""
+    caller = at_clinic(key, clinic_id)
+    return await upstreams.issue_invoice(caller, strictly(await request.body(), InvoiceIn), idempotency_key)
+
+
+@get("/clinics/{clinic_id:uuid}/invoices", summary="List invoices")
+async def list_invoices(
+    clinic_id: UUID,
+    key: ApiKey,
+    upstreams: Upstreams,
+    status: InvoiceStatus | None = None,
+    client_id: UUID | None = None,
+    cursor: Cursor | None = None,
+    limit: Limit = 20,
+) -> Page[InvoiceRow]:
+    """Newest first."""
+    return await upstreams.invoices(at_clinic(key, clinic_id), status, cursor, limit, client_id)
+
+
+@get("/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}", summary="Get an invoice")
+async def get_invoice(clinic_id: UUID, invoice_id: UUID, key: ApiKey, upstreams: Upstreams) -> InvoiceOut:
+    """One invoice with its lines and the money that moved."""
+    return await upstreams.invoice(at_clinic(key, clinic_id), invoice_id)
+
+
+api_router = Router(
+    path="/api/v1",
+    route_handlers=[
+        create_clinic,
+        change_clinic,
+        list_clinics,
+        get_clinic,
+        create_client,
+        list_clients,
+        get_client,
+        create_staff,
+        create_api_key,
+        create_invoice,
+        list_invoices,
+        get_invoice,
+    ],
+    dependencies={"key": Provide(api_key)},
+    tags=["ClinicPay"],
+    security=[{"api_key": []}],
+)

@@ -1,0 +1,174 @@
+"""The gateway's process: portal, public API, webhooks and streams in one app."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from types import FrameType
+
+import httpx2
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from services.chassis.auth import TokenMint
+from services.chassis.db import TRANSIENT, Database
+from services.chassis.http import tracing_middleware
+from services.gateway import actions, session_store
+from services.gateway.answers import HANDLERS
+from services.gateway.api.routes import api_router
+from services.gateway.calls import Calls, Service
+from services.gateway.dependencies import PORTAL
+from services.gateway.limits import general_limit
+from services.gateway.live import Hub
+from services.gateway.passwords import Passwords
+from services.gateway.portal.routes import portal_routes
+from services.gateway.portal.templating import template_config
+from services.gateway.ready import Readiness, readiness_routes
+from services.gateway.routes import account_routes
+from services.gateway.security import NOT_PAGES, STATIC, SameSiteOnly, csrf_config, on_every_answer
+from services.gateway.sessions import STORE, SessionStore, session_config
+from services.gateway.settings import Settings
+from services.gateway.streams import live
+from services.gateway.upstreams import Upstreams
+from services.gateway.webhooks import stripe_webhook
+
+CLEANING_SECONDS = 600.0
+
+
+def api(
+    settings: Settings, transports: Mapping[Service, httpx2.AsyncBaseTransport] | None = None
+) -> Litestar:
+    """The app. `transports` replace the network to a service, by its name, with an app in reach."""
+    db = Database(settings.database_url)
+    urls: dict[Service, str] = {
+        "invoice": str(settings.invoice_url),
+        "payment": str(settings.payment_url),
+        "notification": str(settings.notification_url),
+    }
+    mint = TokenMint(settings.internal_token_private_key.get_secret_value())
+    calls = Calls(urls, mint, transports)
+    upstreams, passwords = Upstreams(calls), Passwords()
+    hub = Hub(settings.kafka_bootstrap_servers)
+    parts = {name: str(url) for name, url in settings.ready_parts.items()}
+    readiness = Readiness({"database": db.ping, "live": hub.check}, parts)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for close in (db.close, calls.close, readiness.close):
+                stack.push_async_callback(close)
+            stack.enter_context(_ending_streams(hub))
+            await stack.enter_async_context(hub.running())
+            await stack.enter_async_context(_housekeeping(app, db, settings))
+            yield
+
+    pages = Router(
+        path="/",
+        route_handlers=[*account_routes, *portal_routes, live],
+        dependencies=PORTAL,
+        include_in_schema=False,
+    )
+    return Litestar(
+        route_handlers=[pages, api_router, stripe_webhook, *readiness_routes(readiness)],
+        lifespan=[lifespan],
+        dependencies={
+            "db": Provide(lambda: db, sync_to_thread=False),
+            "hub": Provide(lambda: hub, sync_to_thread=False),
+            "passwords": Provide(lambda: passwords, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+            "upstreams": Provide(lambda: upstreams, sync_to_thread=False),
+        },
+        middleware=[
+            tracing_middleware(),
+            general_limit(settings.requests_per_minute, [STATIC, "^/healthz/", "^/webhooks/"]).middleware,
+            SameSiteOnly(settings.public_origin),
+            session_config(settings.https, [*NOT_PAGES, STATIC]).middleware,
+        ],
+        csrf_config=csrf_config(settings),
+        stores={STORE: SessionStore(db)},
+        exception_handlers=HANDLERS,  # type: ignore[arg-type]
+        before_send=[on_every_answer(settings)],
+        template_config=template_config(),
+        openapi_config=_openapi(),
+        request_max_body_size=1024 * 1024,
+        state=State({"db": db, "hub": hub, "passwords": passwords, "upstreams": upstreams}),
+        debug=False,
+        logging_config=None,
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="ClinicPay API",
+        version="1",
+        description="Put clinics on, add their clients, issue invoices. Money is integer minor units.",
+        path="/api/v1",
+        render_plugins=[JsonRenderPlugin()],
+        components=Components(
+            security_schemes={
+                "api_key": SecurityScheme(type="http", scheme="bearer", description="An API key.")
+            }
+        ),
+        use_handler_docstrings=True,
+    )
+
+
+@asynccontextmanager
+async def _housekeeping(app: Litestar, db: Database, settings: Settings) -> AsyncIterator[None]:
+    """The operator's first key, and what has expired swept out; both wait for a database that is away."""
+    tasks = [asyncio.create_task(_clean_for_ever(app, db))]
+    if settings.bootstrap_operator_key is not None:
+        key = settings.bootstrap_operator_key.get_secret_value()
+        tasks.append(asyncio.create_task(_bootstrap(db, key)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _bootstrap(db: Database, key: str) -> None:
+    while True:
+        with suppress(*TRANSIENT):
+            return await actions.bootstrap_operator_key(db, key)
+        await asyncio.sleep(1)
+
+
+async def _clean_for_ever(app: Litestar, db: Database) -> None:
+    while True:
+        await asyncio.sleep(CLEANING_SECONDS)
+        await app.stores.get("rate_limit").delete_expired()  # type: ignore[attr-defined]
+        with suppress(*TRANSIENT):
+            async with db.tx(None) as tx:
+                await session_store.delete_expired(tx)
+
+
+@contextmanager
+def _ending_streams(hub: Hub) -> Iterator[None]:
+    """Streams end at the first signal to stop: by themselves they never do, and the server would wait for them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    earlier = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(hub.close)
+        then: Callable[[int, FrameType | None], object] | int | None = earlier[signal.Signals(number)]
+        if callable(then):
+            then(number, frame)
+
+    for number, handler in earlier.items():
+        if callable(handler):
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,74 @@
+"""Limits on tries: for passwords in PostgreSQL, shared by all processes; for requests in general in memory.
+
+A password may be tried five times in a quarter of an hour for one e-mail from one address, fifty times for one
+e-mail from anywhere (many more would let a stranger lock somebody out with five), and a hundred times from one
+address. A success takes its try back.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from litestar import Request
+from litestar.middleware.rate_limit import RateLimitConfig
+
+from services.chassis.db import Database
+from services.gateway import session_store
+
+WINDOW = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    key: bytes
+    most: int
+
+
+class TooManyTries(Exception):
+    """Wait for `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many tries")
+        self.retry_after = retry_after
+
+
+def login_limits(email: str, address: str) -> tuple[Limit, ...]:
+    return (
+        Limit(_key("login", "email and address", email, address), 5),
+        Limit(_key("login", "email", email), 50),
+        Limit(_key("login", "address", address), 100),
+    )
+
+
+async def count(db: Database, limits: tuple[Limit, ...]) -> None:
+    """Count a try before it is made, so that many at once are counted too. Raises `TooManyTries`."""
+    async with db.tx(None) as tx:
+        counted = [(limit, await session_store.count_try(tx, limit.key, WINDOW)) for limit in limits]
+    waits = [seconds for limit, (tries, seconds) in counted if tries > limit.most]
+    if waits:
+        raise TooManyTries(max(1, *waits))
+
+
+async def take_back(db: Database, limits: tuple[Limit, ...]) -> None:
+    """The try succeeded: what was counted for this e-mail and address is forgotten, elsewhere it is one less."""
+    own, *others = limits
+    async with db.tx(None) as tx:
+        await session_store.forget_tries(tx, own.key)
+        for limit in others:
+            await session_store.take_back_try(tx, limit.key)
+
+
+def general_limit(requests_per_minute: int, exclude: list[str]) -> RateLimitConfig:
+    """The address is the connection's: a forwarded one counts only if the server was told to trust the proxy."""
+    return RateLimitConfig(
+        rate_limit=("minute", requests_per_minute), exclude=exclude, set_rate_limit_headers=False
+    )
+
+
+def address_of(request: Request[Any, Any, Any]) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _key(*parts: str) -> bytes:
+    return hashlib.sha256("\x1f".join(parts).encode()).digest()

@@ -1,0 +1,216 @@
+"""What turns open pages to Paid: invoices' and payments' events, handed to the pages of the client they are about.
+
+Each gateway process reads every partition itself, without a group and from the end: all processes need all events,
+and a page's past is asked of the services when it connects. So nothing is acknowledged or remembered, which is why
+this is plain aiokafka: FastStream's worth is in acknowledging, and the chassis's wrapper in remembering.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer
+
+from contracts import topics
+from contracts.catalogue import decode
+from contracts.events import Undecodable
+from contracts.invoice import InvoiceState
+from contracts.payment import PaymentState
+from services.chassis.errors import DomainError
+
+log = structlog.get_logger()
+
+TOPICS = [topic.name for topic in topics.ALL if "gateway" in topic.readers]
+LONGEST_QUEUE = 100
+MOST_PER_SESSION = 8
+MOST_PER_PROCESS = 2000
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class TooManyStreams(DomainError):
+    code = "too_many_streams"
+    status = 429
+
+
+class News(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a page hears: that an invoice or payment is now in this state. `version` 0 is not known."""
+
+    id: UUID
+    status: str
+    version: int = 0
+    number: str | None = None
+
+
+Kind = Literal["invoice", "payment"]
+
+
+class Listener:
+    """One open page. `behind` says that it must ask for the current state: news were, or may have been, missed."""
+
+    def __init__(self) -> None:
+        self.news: asyncio.Queue[tuple[Kind, News]] = asyncio.Queue(LONGEST_QUEUE)
+        self.behind = True
+        self.closed = False
+        self.woken = asyncio.Event()
+
+    def hear(self, kind: Kind, news: News) -> None:
+        try:
+            self.news.put_nowait((kind, news))
+        except asyncio.QueueFull:
+            self.fall_behind()
+        self.woken.set()
+
+    def fall_behind(self) -> None:
+        while not self.news.empty():
+            self.news.get_nowait()
+        self.behind = True
+        self.woken.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self.woken.set()
+
+    def waiting(self) -> list[tuple[Kind, News]]:
+        """What was heard since the last time."""
+        self.woken.clear()
+        return [self.news.get_nowait() for _ in range(self.news.qsize())]
+
+    async def wait(self, seconds: float) -> None:
+        """Until there is something to do, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self.woken.wait()
+
+
+class Hub:
+    """Who listens in this process, and the reader that tells them."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._servers = bootstrap_servers.split(",")
+        self._by_client: dict[tuple[UUID, UUID], set[Listener]] = defaultdict(set)
+        self._by_session: dict[bytes, int] = defaultdict(int)
+        self._reading = False
+        self._closed = False
+
+    def check_room(self, session: bytes) -> None:
+        """Raises `TooManyStreams` when a session, or this process, has as many as it may."""
+        total = sum(self._by_session.values())
+        if self._by_session.get(session, 0) >= MOST_PER_SESSION or total >= MOST_PER_PROCESS:
+            raise TooManyStreams("Too many pages are open at once.")
+
+    @contextmanager
+    def listening(self, clinic_id: UUID, client_id: UUID, session: bytes) -> Iterator[Listener]:
+        """A listener to one client's news, for as long as the block lasts."""
+        listener = Listener()
+        listener.closed = self._closed
+        self._by_session[session] += 1
+        self._by_client[clinic_id, client_id].add(listener)
+        try:
+            yield listener
+        finally:
+            self._forget(listener, clinic_id, client_id, session)
+
+    def publish(self, topic: str, raw: bytes | None) -> None:
+        """Tell one record to those whom it is about. What cannot be read is skipped: pages ask again anyway."""
+        if raw is None or not self._by_client:
+            return
+        try:
+            event = decode(topic, raw)
+        except Undecodable:
+            return
+        if isinstance(event, InvoiceState):
+            news = News(event.invoice_id, event.status, event.version, event.number)
+            self._tell(event.clinic_id, event.client_id, "invoice", news)
+        elif isinstance(event, PaymentState):
+            self._tell(
+                event.clinic_id,
+                event.client_id,
+                "payment",
+                News(event.payment_id, event.status, event.version),
+            )
+
+    async def check(self) -> None:
+        """Raise unless events are being read."""
+        if not self._reading:
+            raise ConnectionError("Kafka is not read yet")
+
+    def close(self) -> None:
+        """End every stream, so that the process can stop at once; the pages connect to another one."""
+        self._closed = True
+        for listener in self._listeners():
+            listener.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The reader at work, for the app's lifespan. Kafka may be away: it comes back to it."""
+        reader = asyncio.create_task(self._read_for_ever())
+        try:
+            yield
+        finally:
+            self.close()
+            reader.cancel()
+            await asyncio.wait([reader])
+
+    async def _read_for_ever(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._consumer() as consumer:
+                    failures = 0
+                    await self._read(consumer)
+            except Exception as error:  # whatever it was, the only cure is to begin again
+                log.warning("live_reader_interrupted", reason=type(error).__name__)
+            finally:
+                self._reading = False
+            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+            failures += 1
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        """From where the topics end now. Only then pages ask for the current state, so that nothing falls between."""
+        await consumer.seek_to_end()
+        async with asyncio.timeout(10):
+            for partition in consumer.assignment():
+                await consumer.position(partition)
+        self._reading = True
+        for listener in self._listeners():
+            listener.fall_behind()
+        async for record in consumer:
+            self.publish(record.topic, record.value)
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            *TOPICS,
+            bootstrap_servers=self._servers,
+            client_id="gateway-live",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            isolation_level="read_committed",
+        )
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    def _tell(self, clinic_id: UUID, client_id: UUID, kind: Kind, news: News) -> None:
+        for listener in self._by_client.get((clinic_id, client_id), ()):
+            listener.hear(kind, news)
+
+    def _listeners(self) -> list[Listener]:
+        return [listener for listeners in self._by_client.values() for listener in listeners]
+
+    def _forget(self, listener: Listener, clinic_id: UUID, client_id: UUID, session: bytes) -> None:
+        self._by_session[session] -= 1
+        if not self._by_session[session]:
+            del self._by_session[session]
+        listeners = self._by_client[clinic_id, client_id]
+        listeners.discard(listener)
+        if not listeners:
+            del self._by_client[clinic_id, client_id]

@@ -1,0 +1,57 @@
+"""Passwords: argon2id, hashed in threads, a few at a time."""
+
+import asyncio
+import unicodedata
+from functools import partial
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+SHORTEST, LONGEST = 10, 256
+"""In characters. Longer ones are refused unhashed, or they would be a way to keep us busy."""
+
+_hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+"""OWASP's first choice for argon2id: 19 MiB, two passes, some 30 ms."""
+
+
+class Passwords:
+    """Hashes and checks passwords; `at_once` bounds the memory and the cores that logins can take."""
+
+    def __init__(self, at_once: int = 2) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        # Checked when an e-mail has no login: whoever asks waits as long as for a wrong password.
+        self._nobody = _hasher.hash("no login has this password")
+        self.checks = 0
+        """How many passwords were checked, those of nobody included."""
+
+    async def hash(self, password: str) -> str:
+        async with self._free:
+            return await asyncio.to_thread(_hasher.hash, _normal(password))
+
+    async def check(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password fits; with None, the same work for the answer no."""
+        self.checks += 1
+        async with self._free:
+            fits = await asyncio.to_thread(partial(_fits, password_hash or self._nobody, password))
+        return fits and password_hash is not None
+
+    def outdated(self, password_hash: str) -> bool:
+        """Whether it was hashed with other parameters than today's."""
+        return _hasher.check_needs_rehash(password_hash)
+
+
+def normal_email(email: str) -> str:
+    """How e-mail addresses are compared: NFKC, lower case, without spaces around."""
+    return unicodedata.normalize("NFKC", email).strip().lower()
+
+
+def _normal(password: str) -> str:
+    """The same password from every keyboard."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def _fits(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, _normal(password[:LONGEST]))
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        return False

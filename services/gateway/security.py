@@ -1,0 +1,112 @@
+"""What every answer tells browsers to allow, and which requests come from our own pages."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.config.csrf import CSRFConfig
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.exceptions import PermissionDeniedException
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway.settings import Settings
+
+NOT_PAGES = ["^/api/", "^/webhooks/", "^/healthz/"]
+"""Paths that browsers' cookies mean nothing to: no session, no CSRF token."""
+STATIC = "^/static/"
+
+_STRIPE = "https://js.stripe.com"
+
+
+def content_security_policy(stripe_origin: str) -> str:
+    """Scripts and styles are ours alone, but for the payment script and its frames, as Stripe asks for them."""
+    live = stripe_origin == _STRIPE
+    scripts = f"{_STRIPE} https://*.js.stripe.com" if live else stripe_origin
+    frames = f"{scripts} https://hooks.stripe.com" if live else stripe_origin
+    calls = "https://api.stripe.com" if live else stripe_origin
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {scripts}",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            f"connect-src 'self' {calls}",
+            f"frame-src {frames}",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def security_headers(settings: Settings) -> dict[str, str]:
+    headers = {
+        "Content-Security-Policy": content_security_policy(settings.stripe_origin),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        # Not `no-referrer`: forms of our own pages would then be sent with `Origin: null`.
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), usb=(), interest-cohort=()",
+        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if settings.https:
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return headers
+
+
+def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[Any, Any, None]]:
+    """A `before_send` hook: the headers, and `no-store` unless the route said how long its answer may be kept."""
+    ours = security_headers(settings)
+
+    async def add_headers(message: Message, scope: Scope) -> None:
+        if message["type"] != "http.response.start":
+            return
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in ours.items():
+            headers[name] = value
+        headers.setdefault("Cache-Control", "no-store")
+
+    return add_headers
+
+
+def csrf_config(settings: Settings) -> CSRFConfig:
+    """The token stands in a cookie and in the page: forms send it as `_csrf_token`, scripts as a header."""
+    return CSRFConfig(
+        secret=settings.csrf_secret,
+        cookie_name="__Host-csrf" if settings.https else "csrf",
+        cookie_secure=settings.https,
+        cookie_httponly=True,
+        header_name="x-csrftoken",
+        exclude=NOT_PAGES,
+    )
+
+
+class SameSiteOnly(ASGIMiddleware):
+    """Refuses what another site's page makes a browser send, besides the CSRF token and the cookie's SameSite."""
+
+    scopes = (ScopeType.HTTP,)
+    exclude_path_pattern = tuple(NOT_PAGES)
+
+    def __init__(self, public_origin: str) -> None:
+        self._public_origin = public_origin
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        connection = ASGIConnection[Any, Any, Any, Any](scope)
+        if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and not self._is_ours(connection):  # type: ignore[typeddict-item]
+            raise PermissionDeniedException("This request came from another site.")
+        await next_app(scope, receive, send)
+
+    def _is_ours(self, connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+        site = connection.headers.get("Sec-Fetch-Site")
+        if site is not None and site not in {"same-origin", "none"}:
+            return False
+        origin = connection.headers.get("Origin")
+        if origin is None or origin == self._public_origin:
+            return True
+        return urlsplit(origin).netloc == connection.headers.get("Host")

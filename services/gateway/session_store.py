@@ -1,0 +1,103 @@
+"""SQL of sessions and of limits. Session ids and the keys of limits come as SHA-256 hashes."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from services.chassis.db import Connection
+
+# Sessions; the id is the cookie's hash
+
+
+async def get_session(tx: Connection, id_hash: bytes) -> str | None:
+    """The session's JSON, unless it has been idle for too long or has ended."""
+    found: str | None = await tx.fetchval(
+        "SELECT data::text FROM sessions WHERE id_hash = $1 AND now() < idle_at AND now() < ends_at", id_hash
+    )
+    return found
+
+
+async def renew_session(tx: Connection, id_hash: bytes, idle: timedelta) -> None:
+    """Put off the end by idleness, at most once a minute, so that a page of ten requests writes once."""
+    await tx.execute(
+        """
+        UPDATE sessions SET idle_at = now() + $2
+        WHERE id_hash = $1 AND idle_at < now() + $2 - interval '1 minute' AND now() < idle_at
+        """,
+        id_hash,
+        idle,
+    )
+
+
+async def put_session(
+    tx: Connection, id_hash: bytes, data: str, idle: timedelta, absolute: timedelta
+) -> None:
+    await tx.execute(
+        """
+        INSERT INTO sessions (id_hash, data, idle_at, ends_at)
+        VALUES ($1, $2::text::jsonb, now() + $3, now() + $4)
+        ON CONFLICT (id_hash) DO UPDATE SET data = excluded.data, idle_at = excluded.idle_at
+        """,
+        id_hash,
+        data,
+        idle,
+        absolute,
+    )
+
+
+async def session_seconds(tx: Connection, id_hash: bytes) -> int | None:
+    """How long the session lasts if nobody uses it, in seconds; None when there is none."""
+    seconds = await tx.fetchval(
+        """
+        SELECT extract(epoch FROM least(idle_at, ends_at) - now())::int FROM sessions
+        WHERE id_hash = $1 AND now() < idle_at AND now() < ends_at
+        """,
+        id_hash,
+    )
+    return None if seconds is None else int(seconds)
+
+
+async def delete_session(tx: Connection, id_hash: bytes) -> None:
+    await tx.execute("DELETE FROM sessions WHERE id_hash = $1", id_hash)
+
+
+async def delete_all_sessions(tx: Connection) -> None:
+    await tx.execute("DELETE FROM sessions")
+
+
+async def delete_sessions_of(tx: Connection, login_id: UUID) -> None:
+    await tx.execute("DELETE FROM sessions WHERE login_id = $1", login_id)
+
+
+# Limits
+
+
+async def count_try(tx: Connection, key: bytes, window: timedelta) -> tuple[int, int]:
+    """Count one more try: how many there are in the window, and the seconds until it ends."""
+    row = await tx.fetchrow(
+        """
+        INSERT INTO attempts AS a (key, tries, ends_at) VALUES ($1, 1, now() + $2)
+        ON CONFLICT (key) DO UPDATE SET
+            tries = CASE WHEN a.ends_at <= now() THEN 1 ELSE a.tries + 1 END,
+            ends_at = CASE WHEN a.ends_at <= now() THEN now() + $2 ELSE a.ends_at END
+        RETURNING tries, ceil(extract(epoch FROM ends_at - now()))::int AS seconds
+        """,
+        key,
+        window,
+    )
+    assert row is not None
+    return int(row["tries"]), int(row["seconds"])
+
+
+async def take_back_try(tx: Connection, key: bytes) -> None:
+    """A try that succeeded was none."""
+    await tx.execute("UPDATE attempts SET tries = greatest(tries - 1, 0) WHERE key = $1", key)
+
+
+async def forget_tries(tx: Connection, key: bytes) -> None:
+    await tx.execute("DELETE FROM attempts WHERE key = $1", key)
+
+
+async def delete_expired(tx: Connection) -> None:
+    """Drop what has run out: sessions and windows of limits."""
+    await tx.execute("DELETE FROM sessions WHERE idle_at < now() OR ends_at < now()")
+    await tx.execute("DELETE FROM attempts WHERE ends_at < now()")

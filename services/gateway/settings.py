@@ -1,0 +1,64 @@
+"""The gateway's settings, all from the environment."""
+
+import hashlib
+import hmac
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from services.chassis.settings import ServiceSettings
+
+
+def _parts(value: object) -> object:
+    """`invoice.api=http://…,relay=http://…` as a mapping."""
+    if not isinstance(value, str):
+        return value
+    pairs = (part.partition("=") for part in value.split(",") if part.strip())
+    return {name.strip(): url.strip() for name, _, url in pairs}
+
+
+Parts = Annotated[dict[str, AnyHttpUrl], NoDecode, BeforeValidator(_parts)]
+
+
+class Settings(ServiceSettings):
+    """`public_url` is how browsers reach the portal; `ready_parts` are asked for the gateway's own readiness."""
+
+    invoice_url: AnyHttpUrl
+    payment_url: AnyHttpUrl
+    notification_url: AnyHttpUrl
+    internal_token_private_key: SecretStr
+    public_url: AnyHttpUrl
+    stripe_publishable_key: str = Field(min_length=1)
+    stripe_js_url: AnyHttpUrl = AnyHttpUrl("https://js.stripe.com/v3/")
+    demo: bool = False
+    ready_parts: Parts = Field(default_factory=dict)
+    bootstrap_operator_key: SecretStr | None = None
+    """An operator's API key, kept as a hash at start: the first one of an installation has to come from somewhere."""
+    requests_per_minute: int = Field(default=1200, ge=1)
+    """General limit of one address, in one process."""
+
+    @property
+    def public_origin(self) -> str:
+        return origin_of(self.public_url)
+
+    @property
+    def https(self) -> bool:
+        return self.public_url.scheme == "https"
+
+    @property
+    def stripe_origin(self) -> str:
+        """Where the payment script comes from: Stripe's, or the sandbox's."""
+        return origin_of(self.stripe_js_url)
+
+    @property
+    def csrf_secret(self) -> str:
+        """A key of its own for CSRF tokens, the same in every gateway process."""
+        private = self.internal_token_private_key.get_secret_value().encode()
+        return hmac.new(private, b"clinicpay csrf tokens", hashlib.sha256).hexdigest()
+
+
+def origin_of(url: AnyHttpUrl) -> str:
+    parts = urlsplit(str(url))
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,189 @@
+"""SQL of logins, memberships, portals and API keys. E-mails come normalised, secrets only as hashes.
+
+Sessions and limits have theirs in `session_store.py`.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from services.chassis.db import Connection
+from services.gateway.accounts import Membership, Role
+
+
+class Login(msgspec.Struct, frozen=True):
+    id: UUID
+    email: str
+    password_hash: str
+    password_by: UUID | None
+    disabled: bool
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """`clinic_id` is None for an operator's key, which reaches every clinic."""
+
+    id: UUID
+    role: Literal["operator", "clinic"]
+    clinic_id: UUID | None
+
+
+# Logins and memberships
+
+
+async def get_login(tx: Connection, email: str) -> Login | None:
+    row = await tx.fetchrow(
+        """
+        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled
+        FROM logins WHERE email = $1
+        """,
+        email,
+    )
+    return None if row is None else Login(**row)
+
+
+async def get_login_by_id(tx: Connection, login_id: UUID) -> Login | None:
+    row = await tx.fetchrow(
+        """
+        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled
+        FROM logins WHERE id = $1
+        """,
+        login_id,
+    )
+    return None if row is None else Login(**row)
+
+
+async def add_login(
+    tx: Connection, login_id: UUID, email: str, password_hash: str, password_by: UUID | None
+) -> bool:
+    """Add a login; False when the e-mail has one."""
+    added = await tx.fetchval(
+        """
+        INSERT INTO logins (id, email, password_hash, password_by) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (email) DO NOTHING RETURNING true
+        """,
+        login_id,
+        email,
+        password_hash,
+        password_by,
+    )
+    return bool(added)
+
+
+async def set_password(tx: Connection, login_id: UUID, password_hash: str, password_by: UUID | None) -> None:
+    await tx.execute(
+        "UPDATE logins SET password_hash = $2, password_by = $3 WHERE id = $1",
+        login_id,
+        password_hash,
+        password_by,
+    )
+
+
+async def activate_memberships(tx: Connection, login_id: UUID) -> None:
+    """Open every clinic that waited for this login; needs an operator's transaction."""
+    await tx.execute("UPDATE memberships SET active = true WHERE login_id = $1 AND NOT active", login_id)
+
+
+async def add_membership(
+    tx: Connection, clinic_id: UUID, login_id: UUID, client_id: UUID | None, role: Role, active: bool
+) -> bool:
+    """Add a membership, or find the same one; False when the login stands for someone else at the clinic."""
+    row = await tx.fetchrow(
+        """
+        INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (clinic_id, login_id) DO UPDATE SET active = memberships.active OR excluded.active
+        RETURNING client_id, role
+        """,
+        clinic_id,
+        login_id,
+        client_id,
+        role,
+        active,
+    )
+    assert row is not None
+    return bool(row["client_id"] == client_id and row["role"] == role)
+
+
+async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
+    """The clinics that this login opens, by slug."""
+    await tx.execute("SELECT set_config('app.login', $1, true)", str(login_id))
+    rows = await tx.fetch(
+        """
+        SELECT m.clinic_id, m.client_id, p.slug, m.role
+        FROM memberships m JOIN portals p USING (clinic_id)
+        WHERE m.login_id = $1 AND m.active
+        ORDER BY p.slug
+        """,
+        login_id,
+    )
+    return [Membership(**row) for row in rows]
+
+
+# Portals
+
+
+async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> None:
+    """Give the clinic its address. Raises `UniqueViolationError` when another clinic has it."""
+    await tx.execute(
+        """
+        INSERT INTO portals (clinic_id, slug) VALUES ($1, $2)
+        ON CONFLICT (clinic_id) DO UPDATE SET slug = excluded.slug
+        """,
+        clinic_id,
+        slug,
+    )
+
+
+async def slug_is_taken(tx: Connection, clinic_id: UUID, slug: str) -> bool:
+    """Whether another clinic's portal has this address."""
+    return bool(
+        await tx.fetchval(
+            "SELECT EXISTS (SELECT FROM portals WHERE slug = $2 AND clinic_id <> $1)", clinic_id, slug
+        )
+    )
+
+
+# API keys
+
+
+async def get_api_key(tx: Connection, key_hash: bytes) -> ApiKey | None:
+    row = await tx.fetchrow(
+        "SELECT id, role, clinic_id FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL", key_hash
+    )
+    return None if row is None else ApiKey(**row)
+
+
+async def add_api_key(
+    tx: Connection, key_id: UUID, key_hash: bytes, name: str, role: str, clinic_id: UUID | None
+) -> None:
+    """Add a key, or leave the one with this hash as it is; needs an operator's transaction."""
+    await tx.execute(
+        """
+        INSERT INTO api_keys (id, key_hash, name, role, clinic_id) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (key_hash) DO NOTHING
+        """,
+        key_id,
+        key_hash,
+        name,
+        role,
+        clinic_id,
+    )
+
+
+async def get_key_use(tx: Connection, api_key_id: UUID, key: str) -> bytes | None:
+    """The fingerprint of the body that an idempotency key came with."""
+    fingerprint: bytes | None = await tx.fetchval(
+        "SELECT fingerprint FROM key_uses WHERE api_key_id = $1 AND key = $2", api_key_id, key
+    )
+    return fingerprint
+
+
+async def add_key_use(tx: Connection, api_key_id: UUID, key: str, fingerprint: bytes) -> None:
+    await tx.execute(
+        """
+        INSERT INTO key_uses (api_key_id, key, fingerprint) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+        """,
+        api_key_id,
+        key,
+        fingerprint,
+    )
