@@ -1,0 +1,76 @@
+"""Dashboard, Billing History, an invoice and its details."""
+
+from urllib.parse import urlencode
+from uuid import UUID
+
+from litestar import get
+from litestar.response import Template
+
+from services.gateway.portal.views import invoices
+from services.gateway.portal.visits import Visit
+from services.gateway.shapes import Client
+from services.gateway.upstreams import Upstreams
+
+FILTERS = ("unpaid", "paid")
+PAGE_SIZE = 20
+
+
+@get("/")
+async def dashboard(visit: Visit, upstreams: Upstreams) -> Template:
+    """What is owed and what to do next; how to reach the clinic when it does not show bills."""
+    summary = None
+    if visit.clinic.billing_shown:
+        summary = invoices.summary(await upstreams.summary(visit.caller), visit.clinic)
+    return visit.page("dashboard.html", "dashboard", summary=summary)
+
+
+@get("/billing")
+async def billing_history(
+    billing: Visit, upstreams: Upstreams, status: str = "", cursor: str | None = None
+) -> Template:
+    """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all."""
+    chosen = status if status in FILTERS else ""
+    found = await upstreams.invoices(billing.caller, chosen or None, cursor, PAGE_SIZE)
+    here = billing.path("billing")
+    return billing.page(
+        "billing.html",
+        "payments",
+        rows=[invoices.row(row, billing.clinic) for row in found.items],
+        filter=chosen,
+        older=_address(here, chosen, found.next) if found.next else None,
+        newer=_address(here, chosen) if cursor else None,
+    )
+
+
+@get("/invoices/{invoice_id:uuid}")
+async def invoice(invoice_id: UUID, billing: Visit, upstreams: Upstreams) -> Template:
+    """The total amount due and what makes it up."""
+    found = invoices.invoice(await upstreams.invoice(billing.caller, invoice_id), billing.clinic)
+    return billing.page("invoice.html", "payments", invoice=found, client=await _client(billing, upstreams))
+
+
+@get("/invoices/{invoice_id:uuid}/details")
+async def details(invoice_id: UUID, billing: Visit, upstreams: Upstreams) -> Template:
+    """Services, employee, taxes, appointment, and the way to the payment page."""
+    found = await upstreams.invoice(billing.caller, invoice_id)
+    by_card = "card" in invoices.ways(found, billing.clinic)
+    return billing.page(
+        "details.html",
+        "payments",
+        invoice=invoices.invoice(found, billing.clinic),
+        client=await _client(billing, upstreams),
+        pay_label="Pay with Card" if by_card else "Pay online",
+    )
+
+
+async def _client(visit: Visit, upstreams: Upstreams) -> Client:
+    """Whom the invoice is for: stands on its printed page."""
+    return await upstreams.client(visit.caller, visit.caller.subject)
+
+
+def _address(path: str, status: str, cursor: str | None = None) -> str:
+    given = {name: value for name, value in (("status", status), ("cursor", cursor)) if value}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+billing_routes = [dashboard, billing_history, invoice, details]

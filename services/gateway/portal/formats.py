@@ -1,0 +1,84 @@
+"""Money, days and times as the clinic's own country writes them."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time, get_timezone_location
+from babel.numbers import format_currency, format_decimal, get_currency_precision
+
+from services.gateway.shapes import Clinic, Money
+
+FALLBACK_LOCALE = "en_IE"
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Writes for one clinic: money in its locale, moments in its time zone."""
+
+    locale: Locale
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, clinic: Clinic) -> "Formats":
+        return cls(_locale(clinic.locale), _zone(clinic.time_zone))
+
+    def money(self, amount: Money) -> str:
+        """€125.00, ¥125, KWD 1.250: the currency's own number of decimals."""
+        major = Decimal(amount.minor).scaleb(-get_currency_precision(amount.currency))
+        return format_currency(major, amount.currency, locale=self.locale)
+
+    def number(self, decimals: str) -> str:
+        """A quantity or percent from its decimal string, without trailing zeros: "1.50" is 1.5."""
+        return format_decimal(Decimal(decimals).normalize(), format="#,##0.######", locale=self.locale)
+
+    def day(self, day: date) -> str:
+        """24 November 2026."""
+        return format_date(day, format="long", locale=self.locale)
+
+    def short_day(self, day: date) -> str:
+        """24 Nov 2026."""
+        return format_date(day, format="medium", locale=self.locale)
+
+    def day_of(self, moment: datetime) -> str:
+        """The clinic's day on which the moment fell."""
+        return self.day(self.local(moment).date())
+
+    def short_day_of(self, moment: datetime) -> str:
+        return self.short_day(self.local(moment).date())
+
+    def moment(self, moment: datetime) -> str:
+        """Tuesday 24 November 2026, 14:30: on the clinic's clock."""
+        local = self.local(moment)
+        return f"{format_date(local, format='full', locale=self.locale)}, {self.clock(moment)}"
+
+    def clock(self, moment: datetime) -> str:
+        """14:30 on the clinic's clock, in 12 or 24 hours as the locale has it."""
+        return format_time(self.local(moment), format="short", locale=self.locale).replace("\u202f", "\u00a0")
+
+    def zone_name(self) -> str:
+        """Whose clock the times are on, as people say it: "Ireland Time"."""
+        return get_timezone_location(self.zone, locale=self.locale)
+
+    def local(self, moment: datetime) -> datetime:
+        """The moment on the clinic's clock; a moment without a zone is UTC."""
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(self.zone)
+
+
+@lru_cache(maxsize=256)
+def _locale(name: str) -> Locale:
+    try:
+        return Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse(FALLBACK_LOCALE)
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

@@ -1,0 +1,74 @@
+"""Saved payment methods: list, add, make default, remove."""
+
+from uuid import UUID
+
+from litestar import get, post
+from litestar.exceptions import NotFoundException
+from litestar.response import Redirect, Template
+
+from services.gateway.calls import UpstreamError
+from services.gateway.portal.payment_routes import stripe_context
+from services.gateway.portal.views import methods
+from services.gateway.portal.visits import Visit
+from services.gateway.settings import Settings
+from services.gateway.shapes import SetupStart
+from services.gateway.upstreams import Upstreams
+
+_DONE = {"removed": "The card has been removed.", "default": "Your default card has been changed."}
+
+
+@get("/methods")
+async def saved_methods(
+    billing: Visit, upstreams: Upstreams, done: str = "", had: int | None = None
+) -> Template:
+    """The client's cards. `had` is how many there were before one was added: the page waits for one more."""
+    kept = methods.saved(await upstreams.saved_methods(billing.caller))
+    waiting = had is not None and len(kept) <= had
+    said = "Your card has been saved." if had is not None and not waiting else _DONE.get(done, "")
+    return billing.page("methods.html", "payments", methods=kept, waiting=waiting, done=said)
+
+
+@get("/methods/add")
+async def add_page(billing: Visit, upstreams: Upstreams, settings: Settings) -> Template | Redirect:
+    """Stripe's card form, without a payment."""
+    if not billing.clinic.online_payment or "card" not in billing.clinic.methods:
+        return Redirect(billing.path("methods"), status_code=303)
+    had = len(await upstreams.saved_methods(billing.caller))
+    stripe = await stripe_context(billing, upstreams, settings)
+    return billing.page("add_card.html", "payments", had=had, **stripe)
+
+
+@post("/methods/setup", status_code=200)
+async def start_setup(billing: Visit, upstreams: Upstreams) -> SetupStart:
+    """A SetupIntent for the page's script."""
+    return await upstreams.start_setup(billing.caller)
+
+
+@post("/methods/{method_id:uuid}/default", status_code=303)
+async def make_default(method_id: UUID, billing: Visit, upstreams: Upstreams) -> Redirect:
+    await upstreams.make_default(billing.caller, method_id)
+    return Redirect(billing.path("methods?done=default"), status_code=303)
+
+
+@get("/methods/{method_id:uuid}/remove")
+async def remove_page(method_id: UUID, billing: Visit, upstreams: Upstreams) -> Template:
+    """Asks before a card is removed."""
+    kept = methods.saved(await upstreams.saved_methods(billing.caller))
+    chosen = next((method for method in kept if method.id == str(method_id)), None)
+    if chosen is None:
+        raise NotFoundException
+    return billing.page("remove.html", "payments", method=chosen)
+
+
+@post("/methods/{method_id:uuid}/remove", status_code=303)
+async def remove(method_id: UUID, billing: Visit, upstreams: Upstreams) -> Redirect:
+    """Remove a card; one that is gone already is removed."""
+    try:
+        await upstreams.remove_method(billing.caller, method_id)
+    except UpstreamError as error:
+        if error.status != 404:
+            raise
+    return Redirect(billing.path("methods?done=removed"), status_code=303)
+
+
+method_routes = [saved_methods, add_page, start_setup, make_default, remove_page, remove]

@@ -1,0 +1,86 @@
+"""The payment page, the start of a payment, and what came of it."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.response import Redirect, Template
+
+from services.gateway.calls import UpstreamError
+from services.gateway.portal import declines, refusals
+from services.gateway.portal.refusals import Refusal
+from services.gateway.portal.views import invoices, payments
+from services.gateway.portal.visits import Visit
+from services.gateway.settings import Settings
+from services.gateway.shapes import (
+    InvoiceAmount,
+    Money,
+    PayByCard,
+    PayByRedirect,
+    PayBySaved,
+    PaymentIn,
+    PaymentStart,
+)
+from services.gateway.upstreams import Upstreams
+
+
+class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
+    """What the client saw and pressed: the amount, the way, and whether to keep the card."""
+
+    amount: Money
+    method: PayByCard | PayBySaved | PayByRedirect
+    save: bool = False
+
+
+@get("/invoices/{invoice_id:uuid}/pay")
+async def payment_page(
+    invoice_id: UUID, billing: Visit, upstreams: Upstreams, settings: Settings
+) -> Template | Redirect:
+    """The ways to pay; the invoice itself when there is nothing to pay, how to reach the clinic when not here."""
+    found = await upstreams.invoice(billing.caller, invoice_id)
+    row = invoices.row(found, billing.clinic)
+    if not billing.clinic.online_payment and found.due.minor > 0:
+        return billing.page("not_payable.html", "payments", row=row)
+    if not row.payable:
+        return Redirect(row.href, status_code=303)
+    kept = await upstreams.saved_methods(billing.caller)
+    stripe = await stripe_context(billing, upstreams, settings)
+    return billing.page("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
+
+
+@post("/invoices/{invoice_id:uuid}/payments", status_code=200)
+async def start_payment(
+    invoice_id: UUID, data: PayInvoice, billing: Visit, upstreams: Upstreams
+) -> PaymentStart | Response[Refusal]:
+    """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
+    wanted = PaymentIn([InvoiceAmount(invoice_id, data.amount)], data.method, data.save)
+    try:
+        return await upstreams.start_payment(billing.caller, wanted)
+    except UpstreamError as error:
+        return refusals.response(error, billing, billing.path(f"invoices/{invoice_id}"))
+
+
+@get("/payments/{payment_id:uuid}")
+async def payment_result(payment_id: UUID, visit: Visit, upstreams: Upstreams) -> Template:
+    """What the payment service knows, whatever the address says: Stripe's parameters in it prove nothing."""
+    payment = await upstreams.payment(visit.caller, payment_id)
+    paid = await asyncio.gather(
+        *(upstreams.invoice(visit.caller, part.invoice_id) for part in payment.invoices)
+    )
+    return visit.page("result.html", "payments", result=payments.result(payment, paid, visit.clinic))
+
+
+async def stripe_context(visit: Visit, upstreams: Upstreams, settings: Settings) -> dict[str, Any]:
+    """What pages with Stripe's form need: its script, our key, the clinic's account, words for declines."""
+    account = await upstreams.account(visit.caller)
+    return {
+        "stripe_js_url": str(settings.stripe_js_url),
+        "stripe_publishable_key": settings.stripe_publishable_key,
+        "stripe_account": account.stripe_account_id,
+        "declines": {**declines.WORDS, "": declines.OTHERWISE},
+    }
+
+
+payment_routes = [payment_page, start_payment, payment_result]

@@ -1,0 +1,65 @@
+"""What the payment page's script is told when a payment cannot start: plain words, and what to do next."""
+
+import msgspec
+from litestar import Response
+from litestar.status_codes import HTTP_409_CONFLICT
+
+from services.gateway.calls import UpstreamError
+from services.gateway.portal.formats import Formats
+from services.gateway.portal.visits import Visit
+from services.gateway.shapes import Money
+
+
+class Step(msgspec.Struct):
+    href: str
+    words: str
+
+
+class Refusal(msgspec.Struct):
+    """`code` as the payment service has it; `message` and `next` are shown as they are."""
+
+    code: str
+    message: str
+    next: list[Step]
+
+
+_UNCLEAR = "The payment could not be started. No money was taken. Try again in a moment."
+_WORDS = {
+    "already_paid": "This invoice is already paid. Nothing more was taken.",
+    "payment_in_progress": "A payment for this invoice is already on its way. Nothing more was taken.",
+    "online_payment_off": "The clinic has just switched off payments in this portal. No money was taken.",
+    "method_not_accepted": "The clinic does not take this way to pay. Choose another one.",
+    "payment_method_not_found": "This saved card is no longer there. Choose another way to pay.",
+    "payable_unknown": "This invoice is very new and not ready to be paid yet. Try again in a moment.",
+    "payable_not_found": "This invoice cannot be paid here. Please ask the clinic.",
+    "account_missing": "The clinic is not ready to take payments here. Please ask the clinic.",
+    "stripe_misconfigured": "The clinic is not ready to take payments here. Please ask the clinic.",
+}
+_LOOK_AT_INVOICE = {"already_paid", "payment_in_progress", "online_payment_off"}
+
+
+def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[Refusal]:
+    """The answer to the script, with the service's own status; `invoice` is the invoice's address."""
+    return Response(_refusal(error, visit, invoice), status_code=error.status, headers=_headers(error))
+
+
+def _refusal(error: UpstreamError, visit: Visit, invoice: str) -> Refusal:
+    if error.code == "amount_changed":
+        return Refusal(error.code, _changed(error, visit), [Step(f"{invoice}/pay", "See the new amount")])
+    steps = [Step(invoice, "Look at the invoice")] if error.code in _LOOK_AT_INVOICE else []
+    return Refusal(error.code, _WORDS.get(error.code, _UNCLEAR), steps)
+
+
+def _changed(error: UpstreamError, visit: Visit) -> str:
+    try:
+        open_amount = msgspec.convert(error.fields.get("open"), Money)
+    except msgspec.ValidationError:
+        return "The amount has changed since you opened this page. No money was taken."
+    now_due = Formats.of(visit.clinic).money(open_amount)
+    return f"The amount has changed since you opened this page: it is {now_due} now. No money was taken."
+
+
+def _headers(error: UpstreamError) -> dict[str, str]:
+    if error.status == HTTP_409_CONFLICT or error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, round(error.retry_after)))}

@@ -1,0 +1,38 @@
+"""The portal's pages, as the gateway's app mounts them: `portal_routes`."""
+
+from litestar import Response, Router, get
+from litestar.datastructures import CacheControlHeader
+from litestar.di import Provide
+from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler
+
+from services.gateway.portal import theme, visits
+from services.gateway.portal.billing_routes import billing_routes
+from services.gateway.portal.help_routes import help_routes
+from services.gateway.portal.method_routes import method_routes
+from services.gateway.portal.payment_routes import payment_routes
+from services.gateway.portal.templating import STATIC, STATIC_URL
+
+FOR_EVER = CacheControlHeader(public=True, immutable=True, max_age=365 * 24 * 3600)
+"""For addresses that change with their content."""
+
+
+@get("/c/{slug:str}/theme.css", cache_control=FOR_EVER, media_type="text/css", include_in_schema=False)
+async def theme_css(slug: str, accent: str = "") -> Response[str]:
+    """The accent in the address as a stylesheet that reads well; asks nobody, so it needs no login."""
+    return Response(theme.stylesheet(f"#{accent}"), media_type="text/css; charset=utf-8")
+
+
+pages = Router(
+    "/c/{slug:str}",
+    route_handlers=[*billing_routes, *payment_routes, *method_routes, *help_routes],
+    dependencies={"visit": Provide(visits.visit), "billing": Provide(visits.billing)},
+    exception_handlers=visits.HANDLERS,
+    include_in_schema=False,
+)
+
+portal_routes: list[ControllerRouterHandler] = [
+    pages,
+    theme_css,
+    create_static_files_router(STATIC_URL, [STATIC], cache_control=FOR_EVER, include_in_schema=False),
+]

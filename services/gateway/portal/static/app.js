@@ -1,0 +1,91 @@
+// Keeps an open page true: the server says that something has changed, the page asks for itself again and swaps its
+// <main>. Everything works without this file, after a reload.
+(() => {
+  'use strict';
+
+  const MAX_POLLS = 8;
+  let source = null;
+  let timer = 0;
+  let polls = 0;
+
+  const main = () => document.getElementById('main');
+  const known = (id) => document.querySelector(`[data-id="${CSS.escape(id)}"]`);
+
+  function listen() {
+    if (source) source.close();
+    const address = main().dataset.live;
+    source = address ? new EventSource(address) : null;
+    if (!source) return;
+    for (const kind of ['invoice', 'payment']) {
+      source.addEventListener(kind, (event) => hear(JSON.parse(event.data)));
+    }
+  }
+
+  function hear(news) {
+    const shown = known(news.id);
+    if (shown ? isShown(shown.dataset, news) : !('liveAll' in main().dataset)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => refresh(news.id), 80);
+  }
+
+  // A version that the server does not know is missing; the state must do then.
+  const isShown = (shown, news) => (news.version ? Number(shown.version) >= news.version : shown.state === news.status);
+
+  async function refresh(id) {
+    if (main().dataset.busy) return; // a payment is under way on this page: it ends on a page of its own
+    let answer;
+    try {
+      answer = await fetch(location.href, { headers: { Accept: 'text/html' }, cache: 'no-store' });
+    } catch {
+      return; // offline: the stream connects again, and says the state again
+    }
+    if (main().dataset.busy || !answer.ok) return;
+    if (answer.redirected) {
+      location.assign(answer.url);
+      return;
+    }
+    swap(new DOMParser().parseFromString(await answer.text(), 'text/html'), id);
+  }
+
+  function swap(page, id) {
+    const before = id && known(id)?.dataset.said;
+    const focused = document.activeElement;
+    const inside = main().contains(focused);
+    const typed = new Map([...main().querySelectorAll('input[id]')].map((input) => [input.id, input.value]));
+    const fresh = document.importNode(page.getElementById('main'), true);
+    main().replaceWith(fresh);
+    document.title = page.title;
+    for (const [name, value] of typed) {
+      const input = document.getElementById(name);
+      if (input && input.type === 'search') input.value = value;
+    }
+    if (inside) (document.getElementById(focused.id) || fresh).focus({ preventScroll: true });
+    const said = id && known(id)?.dataset.said;
+    if (said && said !== before) document.getElementById('announce').textContent = said;
+    document.dispatchEvent(new Event('page:swapped'));
+  }
+
+  function poll() {
+    if (!('again' in main().dataset) || polls >= MAX_POLLS) return;
+    polls += 1;
+    setTimeout(() => refresh(null), 1000);
+  }
+
+  function dress() {
+    for (const button of main().querySelectorAll('[data-print]')) button.hidden = false;
+    poll();
+  }
+
+  document.addEventListener('click', (event) => {
+    if (event.target.closest('[data-print]')) window.print();
+  });
+  document.addEventListener('page:swapped', dress);
+  window.addEventListener('pagehide', () => source && source.close());
+  window.addEventListener('pageshow', (event) => {
+    if (event.persisted) refresh(null);
+    listen();
+  });
+
+  dress();
+  document.querySelector('[data-focus]')?.focus();
+})();

@@ -1,0 +1,261 @@
+// The payment page and the page that adds a card. Card numbers go into Stripe's own frames; this file never sees them.
+(() => {
+  'use strict';
+
+  const LOGGED_OUT = 'You have been logged out. No money was taken. Log in again, then pay.';
+  const UNREACHABLE = 'We could not reach the payment service. No money was taken. Check your connection and try again.';
+  const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
+  const UNKNOWN = 'We did not hear back from your bank. Look at the invoice before you pay again.';
+
+  const $ = (id) => document.getElementById(id);
+
+  class Refused extends Error {
+    constructor(words, next = [], field = '') {
+      super(words);
+      this.next = next;
+      this.field = field;
+    }
+  }
+
+  function appearance() {
+    const tokens = getComputedStyle(document.documentElement);
+    const token = (name) => tokens.getPropertyValue(`--${name}`).trim();
+    return {
+      theme: matchMedia('(prefers-color-scheme: dark)').matches ? 'night' : 'stripe',
+      variables: {
+        colorPrimary: token('accent'),
+        colorBackground: token('surface'),
+        colorText: token('ink'),
+        colorTextSecondary: token('ink-2'),
+        colorDanger: token('error'),
+        fontFamily: 'system-ui, sans-serif',
+        fontSizeBase: '16px',
+        borderRadius: '10px',
+      },
+    };
+  }
+
+  function openStripe({ key, account }) {
+    if (!window.Stripe) throw new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }]);
+    return account ? window.Stripe(key, { stripeAccount: account }) : window.Stripe(key);
+  }
+
+  function mount(elements, place, waiting) {
+    const element = elements.create('payment', { layout: 'tabs' });
+    element.on('ready', () => waiting && (waiting.hidden = true));
+    element.on('loaderror', () => {
+      if (waiting) waiting.hidden = true;
+      showError(new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }]));
+    });
+    element.mount(place);
+    return elements;
+  }
+
+  // What is wrong, on top and at the field, and what to do next.
+  function showError(error) {
+    clearError();
+    $('errors-words').textContent = error.message;
+    for (const step of error.next || []) $('errors-next').append(nextStep(step));
+    $('errors').hidden = false;
+    if (error.field && $(error.field)) {
+      $(error.field).textContent = error.message;
+      $(error.field).hidden = false;
+    }
+    $('errors').focus();
+  }
+
+  function nextStep({ href, words }) {
+    const link = Object.assign(document.createElement('a'), { href, textContent: words });
+    if (href.startsWith('#')) link.addEventListener('click', (event) => choose(event, href.slice(1)));
+    const item = document.createElement('li');
+    item.append(link);
+    return item;
+  }
+
+  function choose(event, id) {
+    event.preventDefault();
+    const radio = $(id);
+    radio.checked = true;
+    radio.dispatchEvent(new Event('change', { bubbles: true }));
+    radio.focus();
+    clearError();
+  }
+
+  function clearError() {
+    $('errors').hidden = true;
+    $('errors-next').replaceChildren();
+    const atField = $('card-error');
+    if (atField) atField.hidden = true;
+  }
+
+  function working(button, words) {
+    const main = $('main');
+    if (words) main.dataset.busy = 'yes';
+    else delete main.dataset.busy;
+    button.setAttribute('aria-disabled', words ? 'true' : 'false');
+    if (!button.dataset.words) button.dataset.words = button.textContent;
+    button.textContent = words ? button.dataset.working : button.dataset.words;
+    $('working').textContent = words;
+    for (const input of button.form.querySelectorAll('input')) input.disabled = Boolean(words);
+  }
+
+  async function ask(form, body) {
+    let answer;
+    try {
+      answer = await fetch(form.action, {
+        method: 'POST',
+        headers: {
+          'Content-Type': 'application/json',
+          Accept: 'application/json',
+          'x-csrftoken': document.querySelector('meta[name="csrf-token"]').content,
+        },
+        body: JSON.stringify(body),
+      });
+    } catch {
+      throw new Refused(UNREACHABLE);
+    }
+    if (answer.redirected || answer.status === 401 || answer.status === 403) {
+      throw new Refused(LOGGED_OUT, [{ href: form.dataset.login, words: 'Log in again' }]);
+    }
+    const said = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Refused(said.message || UNREACHABLE, said.next || []);
+    return said;
+  }
+
+  // Payment page
+
+  function payments(form) {
+    const said = form.dataset;
+    const button = $('pay-button');
+    const declines = JSON.parse(said.declines);
+    const groups = {};
+    let stripe;
+
+    const way = () => form.querySelector('input[name="method"]:checked').value;
+
+    function group(kind) {
+      if (groups[kind]) return groups[kind];
+      const options = {
+        mode: 'payment',
+        amount: Number(said.minor),
+        currency: said.currency.toLowerCase(),
+        appearance: appearance(),
+      };
+      if (kind === 'card') options.paymentMethodTypes = ['card']; // otherwise all that the clinic's account has switched on
+      groups[kind] = mount(stripe.elements(options), `#${kind}-form`, $(`${kind}-waiting`));
+      return groups[kind];
+    }
+
+    function show() {
+      const kind = way();
+      if (kind === 'card' || kind === 'redirect') group(kind);
+    }
+
+    function otherWays() {
+      const others = [...form.querySelectorAll('input[name="method"]:not(:checked)')];
+      return others.map((radio) => ({
+        href: `#${radio.id}`,
+        words: `Pay with: ${radio.nextElementSibling.firstChild.textContent.trim()}`,
+      }));
+    }
+
+    function refused(error) {
+      const checking = error.type === 'validation_error';
+      const words = checking ? error.message : declines[error.decline_code] || declines[error.code] || declines[''];
+      return new Refused(words, checking ? [] : otherWays(), way() === 'card' ? 'card-error' : '');
+    }
+
+    async function pay() {
+      const chosen = way();
+      const [kind, id] = chosen.split(':');
+      const elements = kind === 'saved' ? null : group(kind);
+      const save = kind === 'card' && $('save').checked;
+      working(button, 'Checking your details…');
+      if (elements) {
+        const checked = await elements.submit();
+        if (checked.error) throw refused(checked.error);
+      }
+      const amount = { minor: Number(said.minor), currency: said.currency };
+      const method = kind === 'saved' ? { kind, payment_method_id: id } : { kind };
+      const start = await ask(form, { amount, method, save });
+      working(button, kind === 'redirect' ? 'Taking you to the payment system…' : 'Waiting for your bank. Please keep this page open.');
+      await confirm(start, elements);
+      location.assign(said.result + start.payment_id);
+    }
+
+    async function confirm(start, elements) {
+      if (!start.client_secret) return; // nothing left to confirm: the result page says what came of it
+      const confirmParams = { return_url: new URL(said.result + start.payment_id, location.href).href };
+      if (!elements) confirmParams.payment_method = start.saved_method;
+      let outcome;
+      try {
+        const wanted = { clientSecret: start.client_secret, confirmParams, redirect: 'if_required' };
+        outcome = await stripe.confirmPayment(elements ? { elements, ...wanted } : wanted);
+      } catch {
+        throw new Refused(UNKNOWN, [{ href: said.invoice, words: 'Look at the invoice' }]);
+      }
+      if (outcome.error) throw refused(outcome.error);
+    }
+
+    form.addEventListener('change', (event) => {
+      if (event.target.name === 'method') show();
+      if (event.target.id === 'save') {
+        group('card').update({ setupFutureUsage: event.target.checked ? 'off_session' : null });
+      }
+    });
+    submits(form, button, pay);
+    stripe = openStripe(said);
+    show();
+  }
+
+  // Add a card
+
+  function setup(form) {
+    const said = form.dataset;
+    const button = $('save-button');
+    const declines = JSON.parse(said.declines);
+    const stripe = openStripe(said);
+    const options = { mode: 'setup', currency: said.currency.toLowerCase(), paymentMethodTypes: ['card'], appearance: appearance() };
+    const elements = mount(stripe.elements(options), '#card-form', $('card-waiting'));
+
+    const refused = (error) =>
+      new Refused(error.type === 'validation_error' ? error.message : declines[error.decline_code] || declines[error.code] || declines[''], [], 'card-error');
+
+    submits(form, button, async () => {
+      working(button, 'Checking your card…');
+      const checked = await elements.submit();
+      if (checked.error) throw refused(checked.error);
+      const start = await ask(form, {});
+      const confirmParams = { return_url: new URL(said.done, location.href).href };
+      const outcome = await stripe.confirmSetup({ elements, clientSecret: start.client_secret, confirmParams, redirect: 'if_required' });
+      if (outcome.error) throw refused(outcome.error);
+      location.assign(said.done);
+    });
+  }
+
+  function submits(form, button, action) {
+    form.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      if (button.getAttribute('aria-disabled') === 'true') return;
+      clearError();
+      try {
+        await action();
+      } catch (error) {
+        working(button, '');
+        showError(error instanceof Refused ? error : new Refused(UNREACHABLE));
+      }
+    });
+  }
+
+  function start() {
+    try {
+      if ($('pay')) payments($('pay'));
+      if ($('setup')) setup($('setup'));
+    } catch (error) {
+      showError(error instanceof Refused ? error : new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }]));
+    }
+  }
+
+  document.addEventListener('page:swapped', start);
+  start();
+})();

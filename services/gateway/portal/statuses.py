@@ -1,0 +1,56 @@
+"""The words for states: the same word, shape and colour on every page."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from services.gateway.shapes import InvoiceOut, InvoiceRow, PaymentOut
+
+Shape = Literal["ring", "half", "arrow", "check", "back", "cross", "clock"]
+Tone = Literal["plain", "wait", "good", "quiet", "late"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A word, the shape beside it, and the tone that colours both."""
+
+    word: str
+    shape: Shape
+    tone: Tone
+
+
+UNPAID = Status("Unpaid", "ring", "plain")
+PART_PAID = Status("Part paid", "half", "plain")
+ON_ITS_WAY = Status("On its way", "arrow", "wait")
+PAID = Status("Paid", "check", "good")
+REFUNDED = Status("Refunded", "back", "quiet")
+VOID = Status("Void", "cross", "quiet")
+OVERDUE = Status("Overdue", "clock", "late")
+NOT_PAID = Status("Not paid", "ring", "plain")
+
+_INVOICE = {
+    "unpaid": UNPAID,
+    "part_paid": PART_PAID,
+    "processing": ON_ITS_WAY,
+    "paid": PAID,
+    "refunded": REFUNDED,
+    "void": VOID,
+}
+_PAYMENT = {"succeeded": PAID, "failed": NOT_PAID, "canceled": NOT_PAID}
+
+
+def of_invoice(invoice: InvoiceRow) -> Status:
+    """The invoice's state; money that is on its way is said before lateness."""
+    if on_its_way(invoice):
+        return ON_ITS_WAY
+    if invoice.overdue and invoice.status in ("unpaid", "part_paid"):
+        return OVERDUE
+    return _INVOICE[invoice.status]
+
+
+def on_its_way(invoice: InvoiceRow) -> bool:
+    """Whether a payment has been made that the bank has not yet confirmed."""
+    return invoice.status == "processing" or (isinstance(invoice, InvoiceOut) and invoice.processing)
+
+
+def of_payment(payment: PaymentOut) -> Status:
+    return _PAYMENT.get(payment.status, ON_ITS_WAY)

@@ -1,0 +1,132 @@
+"""Paying, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.gateway.portal import declines, statuses
+from services.gateway.portal.formats import Formats
+from services.gateway.portal.statuses import Status
+from services.gateway.portal.views import invoices, methods
+from services.gateway.portal.views.invoices import RowView
+from services.gateway.portal.views.methods import SavedView
+from services.gateway.shapes import Clinic, InvoiceOut, PaymentOut, SavedMethod
+
+
+@dataclass(frozen=True)
+class PayView:
+    """The ways to pay one invoice. `minor` is the amount that the page shows and the client agrees to."""
+
+    row: RowView
+    amount: str
+    minor: int
+    currency: str
+    saved: list[SavedView]
+    card: bool
+    redirect: bool
+    back: str
+
+
+@dataclass(frozen=True)
+class PaidInvoice:
+    number: str
+    href: str
+    amount: str
+
+
+@dataclass(frozen=True)
+class ResultView:
+    """What came of a payment: paid with its receipt, on its way, or not paid and why."""
+
+    id: str
+    outcome: str
+    status: Status
+    title: str
+    message: str
+    amount: str
+    receipt_number: str
+    day: str
+    method: str
+    invoices: list[PaidInvoice]
+    surplus: str
+    again: str
+    said: str
+    version: int
+    state: str
+
+
+def pay(found: InvoiceOut, kept: Sequence[SavedMethod], clinic: Clinic) -> PayView:
+    shown = invoices.row(found, clinic)
+    ways = invoices.ways(found, clinic)
+    return PayView(
+        row=shown,
+        amount=shown.due,
+        minor=found.due.minor,
+        currency=found.due.currency,
+        saved=methods.saved(kept) if "card" in ways else [],
+        card="card" in ways,
+        redirect="redirect" in ways,
+        back=f"{shown.href}/details",
+    )
+
+
+def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> ResultView:
+    write = Formats.of(clinic)
+    outcome, title, message = _outcome(payment, write.money(payment.amount))
+    status = statuses.of_payment(payment)
+    return ResultView(
+        id=str(payment.id),
+        outcome=outcome,
+        status=status,
+        title=title,
+        message=message,
+        amount=write.money(payment.amount),
+        receipt_number=receipt_number(payment),
+        day=write.day_of(payment.succeeded_at or payment.created_at),
+        method=methods.used(payment.method),
+        invoices=_paid(payment, paid, clinic),
+        surplus=write.money(payment.surplus) if payment.surplus and payment.surplus.minor else "",
+        again=f"/c/{clinic.slug}/invoices/{payment.invoices[0].invoice_id}/pay",
+        said=title,
+        version=payment.version,
+        state=payment.status,
+    )
+
+
+def receipt_number(payment: PaymentOut) -> str:
+    """What a client quotes: the random end of the payment's id, in capitals."""
+    return f"R-{payment.id.hex[-10:].upper()}"
+
+
+def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
+    if payment.status == "succeeded":
+        return "paid", f"Paid: {amount}", "Thank you. Your receipt is below, and on its way to you by e-mail."
+    if payment.status == "failed":
+        return "not_paid", "Not paid", declines.words(payment.failure.code if payment.failure else "")
+    if payment.status == "canceled":
+        return "not_paid", "Not paid", "This payment was cancelled. No money was taken."
+    if payment.status == "processing":
+        return (
+            "on_its_way",
+            "On its way",
+            (
+                "Your bank is working on the payment. That can take a few days. "
+                "We e-mail you when it has arrived; you do not need to do anything."
+            ),
+        )
+    return (
+        "waiting",
+        "On its way",
+        ("We are waiting for your bank's answer, mostly a few seconds. This page changes by itself."),
+    )
+
+
+def _paid(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> list[PaidInvoice]:
+    write = Formats.of(clinic)
+    numbers = {invoice.id: invoice.number for invoice in paid}
+    return [
+        PaidInvoice(
+            numbers[part.invoice_id], f"/c/{clinic.slug}/invoices/{part.invoice_id}", write.money(part.amount)
+        )
+        for part in payment.invoices
+        if part.invoice_id in numbers
+    ]

@@ -1,0 +1,76 @@
+"""A client's visit to their clinic's portal: what every page route asks for first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request
+from litestar.response import Template
+
+from services.chassis.auth import Caller
+from services.gateway.accounts import Membership, SignedIn
+from services.gateway.shapes import Clinic
+from services.gateway.upstreams import Upstreams
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who visits, at which clinic. `several` says that the login opens other clinics too."""
+
+    clinic: Clinic
+    caller: Caller
+    several: bool
+
+    def page(self, template: str, section: str, status: int = 200, **context: Any) -> Template:
+        """A page in the clinic's frame; `section` is the tab that is marked as current."""
+        frame = {"clinic": self.clinic, "several": self.several, "section": section}
+        return Template(template, context={**frame, **context}, status_code=status)
+
+    def path(self, rest: str) -> str:
+        """An address inside this clinic's portal."""
+        return f"/c/{self.clinic.slug}/{rest}"
+
+
+class ForClients(Exception):
+    """Staff has come to the clients' pages."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+
+
+class BillingHidden(Exception):
+    """The clinic does not show its billing section."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+
+
+async def visit(member: Membership, signed_in: SignedIn, caller: Caller, upstreams: Upstreams) -> Visit:
+    """The visit of a client. Raises `ForClients` for the clinic's staff."""
+    made = Visit(await upstreams.clinic(caller), caller, len(signed_in.memberships) > 1)
+    if member.client_id is None:
+        raise ForClients(made)
+    return made
+
+
+async def billing(visit: Visit) -> Visit:
+    """A visit to the billing section. Raises `BillingHidden` when the clinic does not show it."""
+    if not visit.clinic.billing_shown:
+        raise BillingHidden(visit)
+    return visit
+
+
+def on_for_clients(_: AnyRequest, error: ForClients) -> Template:
+    return error.visit.page("staff.html", "staff")
+
+
+def on_billing_hidden(_: AnyRequest, error: BillingHidden) -> Template:
+    return error.visit.page("hidden.html", "hidden")
+
+
+HANDLERS: dict[int | type[Exception], Callable[..., Any]] = {
+    ForClients: on_for_clients,
+    BillingHidden: on_billing_hidden,
+}
