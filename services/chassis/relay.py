@@ -25,6 +25,8 @@ from services.chassis.settings import ProcessSettings, load
 log = structlog.get_logger()
 
 AT_ONCE = 1000
+SEND_SECONDS = 30
+"""aiokafka may wait for ever for a cluster that is gone (aiokafka#1101)."""
 SHORTEST_PAUSE = 0.005
 LONGEST_PAUSE = 0.04
 """An idle outbox is asked 25 times a second, a busy one without a pause."""
@@ -96,13 +98,14 @@ class Shard:
 
     async def _send(self, rows: list[Any]) -> None:
         try:
-            confirmations = [
-                await self._producer.send(
-                    row["aggregatetype"], value=row["payload"], key=row["aggregateid"].encode()
-                )
-                for row in rows
-            ]
-            await asyncio.gather(*confirmations)
+            async with asyncio.timeout(SEND_SECONDS):
+                confirmations = [
+                    await self._producer.send(
+                        row["aggregatetype"], value=row["payload"], key=row["aggregateid"].encode()
+                    )
+                    for row in rows
+                ]
+                await asyncio.gather(*confirmations)
         except Exception as error:
             raise SendFailed from error
 
