@@ -1,27 +1,19 @@
-"""Payables, payments and who may start one: values and pure decisions, no I/O.
+"""Payables, payments, clients at Stripe: the values that decisions are made on, and the refusals. No I/O.
 
 Amounts are integer minor units of `currency` throughout.
 """
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from contracts.events import Method
-from contracts.money import Money
 from services.chassis.db import Key
 from services.chassis.errors import DomainError, Unavailable
 
 Status = Literal["created", "requires_action", "processing", "failed", "succeeded", "canceled"]
 Kind = Literal["card", "saved", "redirect"]
-
-LARGEST_CHARGE = 99_999_999
-"""Stripe takes at most eight digits of a currency's minor unit in one charge."""
-
-UNKNOWN_MAY_COME = timedelta(days=1)
-"""For how long an invoice that nobody told us about may still be on its way."""
 
 
 class PayableUnknown(Unavailable):
@@ -197,138 +189,3 @@ class SavedMethod:
     exp_month: int | None
     exp_year: int | None
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a client asks for: which payables, how much of each, and how to pay."""
-
-    client_id: UUID
-    shares: Mapping[UUID, Money]
-    kind: Kind
-    saved_method_id: UUID | None = None
-    save: bool = False
-    request_key: str | None = None
-
-    @property
-    def currency(self) -> str:
-        return next(iter(self.shares.values())).currency
-
-    @property
-    def amount(self) -> int:
-        return sum(share.minor for share in self.shares.values())
-
-    @property
-    def needs_customer(self) -> bool:
-        return self.save or self.kind == "saved"
-
-    def same_as(self, payment: Payment) -> bool:
-        """Whether `payment` is an answer to this wish."""
-        shares = {share.payable_id: share.amount for share in payment.allocations}
-        return (
-            shares == {payable_id: share.minor for payable_id, share in self.shares.items()}
-            and payment.currency == self.currency
-            and payment.kind == self.kind
-            and payment.saved_method_id == self.saved_method_id
-            and payment.save == self.save
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The attempt to go on with: a new one, or the client's live one for the same choice.
-
-    Without one, `stale` attempts must be confirmed as canceled at Stripe, and then the start is tried again.
-    """
-
-    payment: Payment | None
-    stale: tuple[Payment, ...] = ()
-
-
-def check_wish(wish: Wish) -> None:
-    """Refuse what can be no payment, whatever is due. Raises `WrongAmount`, `WrongCurrency`."""
-    if any(share.minor <= 0 for share in wish.shares.values()):
-        raise WrongAmount("An amount to pay must be more than zero.")
-    if len({share.currency for share in wish.shares.values()}) > 1:
-        raise WrongCurrency("Invoices in different currencies are paid one by one.")
-    if wish.amount > LARGEST_CHARGE:
-        raise WrongAmount("This is more than can be paid at once. Please pay it in parts.")
-
-
-def check_clinic(clinic: Clinic | None, wish: Wish) -> None:
-    """Raises `PayableUnknown`, `OnlinePaymentOff`, `MethodNotAccepted`."""
-    if clinic is None:
-        raise PayableUnknown("The clinic is being set up. Please try again in a moment.")
-    if not clinic.online_payment:
-        raise OnlinePaymentOff("This clinic does not take payments online. Please contact the clinic.")
-    if ("redirect" if wish.kind == "redirect" else "card") not in clinic.methods:
-        raise MethodNotAccepted("The clinic does not take this way of paying.")
-
-
-def check_payables(wish: Wish, payables: Mapping[UUID, Payable], now: datetime) -> None:
-    """Every payable is the client's, in the right currency, and open for what the client agreed to.
-
-    Raises `PayableUnknown`, `PayableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`.
-    """
-    for payable_id, share in sorted(wish.shares.items()):
-        payable = payables.get(payable_id)
-        if payable is None and _may_still_come(payable_id, now):
-            raise PayableUnknown("This invoice has only just been issued. Please try again in a moment.")
-        if payable is None or payable.client_id != wish.client_id:
-            raise PayableNotFound("There is no such invoice.")
-        _check_amount(payable, share)
-
-
-def _check_amount(payable: Payable, share: Money) -> None:
-    if share.currency != payable.currency:
-        raise WrongCurrency(f"This invoice is in {payable.currency}.")
-    if payable.open_amount == 0:
-        raise AlreadyPaid("There is nothing left to pay on this invoice.", invoice_id=str(payable.id))
-    if share.minor > payable.open_amount:
-        raise AmountChanged(
-            "The amount due has changed. Please look at the invoice again.",
-            invoice_id=str(payable.id),
-            open={"minor": payable.open_amount, "currency": payable.currency},
-        )
-
-
-def _may_still_come(payable_id: UUID, now: datetime) -> bool:
-    """Whether an unknown id is a young UUIDv7, whose invoice.created may be on its way."""
-    millis = payable_id.int >> 80
-    return payable_id.version == 7 and abs(now.timestamp() - millis / 1000) < UNKNOWN_MAY_COME.total_seconds()
-
-
-def live_answer(wish: Wish, live: Collection[Payment]) -> Payment | None:
-    """The client's live attempt for the same choice, if that is all there is. Raises `PaymentInProgress`."""
-    if any(payment.status == "processing" for payment in live):
-        raise PaymentInProgress("A payment for this invoice is already on its way. Please wait for it.")
-    return next((payment for payment in live if len(live) == 1 and wish.same_as(payment)), None)
-
-
-def begin(
-    wish: Wish, clinic_id: UUID, payment_id: UUID, account: str, livemode: bool, now: datetime
-) -> Payment:
-    """A new payment that reserves its payables. Its Stripe idempotency key is committed with it."""
-    return Payment(
-        clinic_id=clinic_id,
-        id=payment_id,
-        client_id=wish.client_id,
-        account=account,
-        livemode=livemode,
-        status="created",
-        amount=wish.amount,
-        currency=wish.currency,
-        kind=wish.kind,
-        save=wish.save,
-        idempotency_key=f"payment-{payment_id}",
-        created_at=now,
-        updated_at=now,
-        allocations=_allocations(wish),
-        saved_method_id=wish.saved_method_id,
-        request_key=wish.request_key,
-    )
-
-
-def _allocations(wish: Wish) -> tuple[Allocation, ...]:
-    shares: Sequence[tuple[UUID, Money]] = sorted(wish.shares.items())
-    return tuple(Allocation(payable_id, share.minor) for payable_id, share in shares)

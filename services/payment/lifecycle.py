@@ -158,7 +158,9 @@ def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) ->
 
 
 def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
-    return tuple(replace(share, state="released") if share.state == "open" else share for share in allocations)
+    return tuple(
+        replace(share, state="released") if share.state == "open" else share for share in allocations
+    )
 
 
 def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> Change:

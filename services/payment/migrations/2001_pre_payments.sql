@@ -97,7 +97,8 @@ COMMENT ON COLUMN payments.version IS 'number of payment.* state events said so 
 COMMENT ON COLUMN payments.seen_at IS 'Stripe''s time of the newest state applied: an older one is not';
 COMMENT ON COLUMN payments.checked_at IS 'when the sweeper last asked Stripe, or the payment was started';
 CREATE UNIQUE INDEX payments_intent ON payments (account, stripe_payment_intent_id);
-CREATE UNIQUE INDEX payments_request ON payments (clinic_id, client_id, request_key);
+CREATE UNIQUE INDEX payments_request ON payments (clinic_id, client_id, request_key)
+    WHERE status <> 'canceled';
 CREATE INDEX payments_client ON payments (clinic_id, client_id, id DESC);
 CREATE INDEX payments_live ON payments (checked_at)
     WHERE status IN ('created', 'requires_action', 'processing', 'failed');
@@ -202,8 +203,8 @@ $$;
 -- The api starts and gives up payments; only the worker books money. No one updates or deletes the ledger.
 GRANT INSERT, UPDATE ON accounts, customers, payment_methods, payments, allocations TO app_api;
 GRANT UPDATE (due_on) ON payables TO app_api; -- FOR UPDATE asks for the right to one column; it changes none
-GRANT INSERT, UPDATE ON clinics, payables, payment_methods TO app_worker;
-GRANT UPDATE ON customers, payments, allocations TO app_worker;
+GRANT INSERT, UPDATE ON clinics, payables, payment_methods, customers TO app_worker;
+GRANT UPDATE ON payments, allocations TO app_worker;
 GRANT INSERT ON entries, postings, movements TO app_worker;
 
 -- migrate:down

@@ -9,4 +9,4 @@ from services.chassis.db import Key
 def columns(keys: Collection[Key]) -> tuple[list[UUID], list[UUID]]:
     """(clinic, id) pairs as two arrays for `unnest`, in the order that rows are locked in."""
     ordered = sorted(set(keys))
-    return [clinic_id for clinic_id, _ in ordered], [id for _, id in ordered]
+    return [clinic_id for clinic_id, _ in ordered], [row_id for _, row_id in ordered]

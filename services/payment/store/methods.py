@@ -28,6 +28,7 @@ async def claim_customer(tx: Connection, clinic_id: UUID, client_id: UUID, accou
         account,
         f"customer-{clinic_id}-{client_id}-{account}",
     )
+    assert row is not None
     return Customer(**row)
 
 
@@ -55,9 +56,7 @@ async def find_clients(tx: Connection, customers: Collection[tuple[str, str]]) -
         [account for account, _ in customers],
         [customer for _, customer in customers],
     )
-    return {
-        (row["account"], row["stripe_customer_id"]): (row["clinic_id"], row["client_id"]) for row in rows
-    }
+    return {(row["account"], row["stripe_customer_id"]): (row["clinic_id"], row["client_id"]) for row in rows}
 
 
 async def take_methods(tx: Connection, methods: Collection[SavedMethod]) -> None:

@@ -19,16 +19,23 @@ async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
 
 async def take_clinics(tx: Connection, newest: Collection[ClinicUpdated]) -> None:
     """Keep clinics' settings where the event is newer than what is held. One event a clinic."""
-    await tx.executemany(
+    rows = sorted(newest, key=lambda clinic: clinic.clinic_id)
+    await tx.execute(
         """
         INSERT INTO clinics (clinic_id, version, online_payment, methods, currency)
-        VALUES ($1, $2, $3, $4, $5)
+        SELECT clinic_id, version, online_payment, string_to_array(methods, ','), currency
+        FROM unnest($1::uuid[], $2::int[], $3::boolean[], $4::text[], $5::text[])
+            AS new (clinic_id, version, online_payment, methods, currency)
         ON CONFLICT (clinic_id) DO UPDATE
         SET version = excluded.version, online_payment = excluded.online_payment,
             methods = excluded.methods, currency = excluded.currency
         WHERE clinics.version < excluded.version
         """,
-        sorted((c.clinic_id, c.version, c.online_payment, list(c.methods), c.currency) for c in newest),
+        [clinic.clinic_id for clinic in rows],
+        [clinic.version for clinic in rows],
+        [clinic.online_payment for clinic in rows],
+        [",".join(clinic.methods) for clinic in rows],
+        [clinic.currency for clinic in rows],
     )
 
 

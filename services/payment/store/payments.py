@@ -8,7 +8,7 @@ import asyncpg
 
 from contracts.events import Method
 from services.chassis.db import Connection, Key
-from services.payment.domain import Allocation, Payment
+from services.payment.domain import Allocation, Payment, Status
 from services.payment.store.keys import columns
 
 _PAYMENT = """
@@ -25,9 +25,26 @@ _PAYMENT = """
     ) AS allocations
 """
 _SAME = (
-    "clinic_id", "id", "client_id", "account", "livemode", "status", "version", "amount", "currency", "kind",
-    "saved_method_id", "save", "idempotency_key", "request_key", "failure_code", "traceparent", "created_at",
-    "updated_at", "succeeded_at", "seen_at",
+    "clinic_id",
+    "id",
+    "client_id",
+    "account",
+    "livemode",
+    "status",
+    "version",
+    "amount",
+    "currency",
+    "kind",
+    "saved_method_id",
+    "save",
+    "idempotency_key",
+    "request_key",
+    "failure_code",
+    "traceparent",
+    "created_at",
+    "updated_at",
+    "succeeded_at",
+    "seen_at",
 )
 """Columns that are called as the fields of `Payment`."""
 _LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
@@ -106,9 +123,13 @@ async def get_payment(tx: Connection, client_id: UUID | None, payment_id: UUID) 
 
 
 async def get_request(tx: Connection, client_id: UUID, request_key: str) -> Payment | None:
-    """The payment that the client's earlier request with this idempotency key started."""
+    """The payment that the client's earlier request with this idempotency key started, unless it was given up."""
     row = await tx.fetchrow(
-        f"SELECT {_PAYMENT} FROM payments WHERE client_id = $1 AND request_key = $2", client_id, request_key
+        f"""
+        SELECT {_PAYMENT} FROM payments WHERE client_id = $1 AND request_key = $2 AND status <> 'canceled'
+        """,
+        client_id,
+        request_key,
     )
     return None if row is None else _payment(row)
 
@@ -194,19 +215,23 @@ async def add_payment(tx: Connection, payment: Payment) -> None:
     )
 
 
-async def keep_intent(tx: Connection, payment: Payment, intent_id: str, customer_id: str | None) -> None:
-    """Keep the ids that Stripe gave. The webhook may have done so already: they are the same."""
-    await tx.execute(
+async def keep_intent(tx: Connection, payment: Payment, intent_id: str, customer_id: str | None) -> Status:
+    """Keep the ids that Stripe gave; returns the status, which may have moved meanwhile.
+
+    The webhook may have been faster: the ids are the same then.
+    """
+    status: Status = await tx.fetchval(
         """
         UPDATE payments SET stripe_payment_intent_id = $3, stripe_customer_id = $4
         WHERE clinic_id = $1 AND id = $2
-            AND (stripe_payment_intent_id, stripe_customer_id) IS DISTINCT FROM ($3::text, $4::text)
+        RETURNING status
         """,
         payment.clinic_id,
         payment.id,
         intent_id,
         customer_id,
     )
+    return status
 
 
 async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:

@@ -1,0 +1,230 @@
+"""The verbs of the payment service. Each takes the transaction first, and commits nothing."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+
+from contracts.clinic import ClinicUpdated
+from contracts.events import StateEvent
+from contracts.invoice import InvoiceState
+from contracts.stripe import StripeEvent
+from services.chassis import outbox
+from services.chassis.db import Connection, Key
+from services.chassis.ids import new_id
+from services.chassis.telemetry import current_traceparent
+from services.payment import lifecycle, starting
+from services.payment.domain import KeyReused, MethodNotFound, Payable, Payment, SavedMethod
+from services.payment.lifecycle import Change
+from services.payment.starting import Started, Wish
+from services.payment.store import books, methods, payables, payments
+
+log = structlog.get_logger()
+StateT = TypeVar("StateT", bound=StateEvent)
+
+
+async def take_clinics(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
+    await payables.take_clinics(tx, _newest(events))
+
+
+async def take_invoices(tx: Connection, events: Sequence[InvoiceState]) -> None:
+    await payables.take_payables(tx, _newest(events))
+
+
+def _newest(events: Iterable[StateT]) -> list[StateT]:
+    newest: dict[tuple[UUID, UUID | str], StateT] = {}
+    for event in events:
+        held = newest.get((event.clinic_id, event.key))
+        if held is None or held.version < event.version:
+            newest[event.clinic_id, event.key] = event
+    return list(newest.values())
+
+
+async def start_payment(tx: Connection, clinic_id: UUID, wish: Wish, livemode: bool) -> Started:
+    """Reserve the payables for the client's live attempt or for a new one; its Stripe key is committed with it.
+
+    Raises what `starting` refuses, `KeyReused`, `MethodNotFound`.
+    """
+    now = datetime.now(UTC)
+    starting.check_wish(wish)
+    locked = await payables.lock_payables(tx, {(clinic_id, payable_id) for payable_id in wish.shares})
+    live = await _earlier_request(tx, wish)
+    if live is None:
+        starting.check_clinic(await payables.get_clinic(tx, clinic_id), wish)
+        starting.check_payables(wish, {payable.id: payable for payable in locked.values()}, now)
+        holders = await payments.lock_live_payments(tx, locked)
+        live = starting.live_answer(wish, holders)
+        if live is None and holders:
+            return Started(None, stale=tuple(holders))
+    account = live.account if live else await payables.get_account(tx, clinic_id) or ""
+    saved = await _saved_method(tx, wish, account)
+    payment = live or starting.begin(
+        wish,
+        clinic_id,
+        new_id(),
+        account=account,
+        livemode=livemode,
+        traceparent=current_traceparent(),
+        now=now,
+    )
+    if live is None:
+        await payments.add_payment(tx, payment)
+    return Started(payment, saved_method=saved.stripe_id if saved else None, is_new=live is None)
+
+
+async def _earlier_request(tx: Connection, wish: Wish) -> Payment | None:
+    if wish.request_key is None:
+        return None
+    earlier = await payments.get_request(tx, wish.client_id, wish.request_key)
+    if earlier is not None and not wish.same_as(earlier):
+        raise KeyReused("This Idempotency-Key was used for another payment.")
+    return earlier
+
+
+async def _saved_method(tx: Connection, wish: Wish, account: str) -> SavedMethod | None:
+    if wish.saved_method_id is None:
+        return None
+    method = await methods.get_method(tx, wish.client_id, wish.saved_method_id)
+    if method is None or method.account != account:
+        raise MethodNotFound("There is no such saved payment method.")
+    return method
+
+
+async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> None:
+    """Apply what Stripe tells, in a constant number of statements. Raises a `lifecycle.StripeMismatch`."""
+    about_methods = [event for event in events if event.event_type.startswith(("payment_method.", "setup_"))]
+    about_payments = [event for event in events if event not in about_methods]
+    if about_payments:
+        await apply_observations(tx, about_payments)
+    if about_methods:
+        await keep_methods(tx, about_methods)
+
+
+async def apply_observations(tx: Connection, seen: Sequence[StripeEvent]) -> None:
+    """Move the payments that were observed, book what succeeded, say so. Locks payables, then payments."""
+    named = await _name_payments(tx, seen)
+    locked_payables = await payables.lock_payables(tx, {key for _, _, keys in named for key in keys})
+    locked = await payments.lock_payments(tx, {key for _, key, _ in named})
+    now = datetime.now(UTC)
+    changes: list[tuple[Change, StripeEvent]] = []
+    # A charge knows how it was paid; its intent's success, which says so to all, does not.
+    for event, key, _ in sorted(named, key=lambda each: not each[0].event_type.startswith("charge.")):
+        open_now = {
+            payable.id: payable for payable in locked_payables.values() if payable.clinic_id == key[0]
+        }
+        change = lifecycle.observe(locked[key], open_now, event, now)
+        locked[key] = change.payment
+        locked_payables.update({payable.key: payable for payable in change.payables})
+        changes.append((change, event))
+    await _save(tx, changes, locked, locked_payables)
+
+
+async def _name_payments(
+    tx: Connection, seen: Sequence[StripeEvent]
+) -> list[tuple[StripeEvent, Key, list[Key]]]:
+    """Each event with its payment's key and its payables'. One that names none of ours is left out.
+
+    Raises `UnknownPayment` for an event that names a payment of ours that we do not have.
+    """
+    keys = {(event.clinic, event.payment_id) for event in seen if event.clinic and event.payment_id}
+    intents = {(event.account or "", event.payment_intent) for event in seen if event.payment_intent}
+    found = await payments.find_payments(tx, keys, intents)
+    by_key = {key: payable_ids for key, _, payable_ids in found}
+    by_intent = {intent: key for key, intent, _ in found}
+    named = []
+    for event in seen:
+        key = by_intent.get((event.account or "", event.payment_intent))
+        if event.payment_id is not None:
+            key = next((each for each in by_key if each == (event.clinic, event.payment_id)), None)
+            if key is None:
+                raise lifecycle.UnknownPayment("No payment has the id that the event names.")
+        if key is None:
+            log.info("stripe_event_ignored", reason="not_ours", event_type=event.event_type)
+            continue
+        named.append((event, key, [(key[0], payable_id) for payable_id in by_key[key]]))
+    return named
+
+
+async def _save(
+    tx: Connection,
+    changes: Sequence[tuple[Change, StripeEvent | None]],
+    changed: dict[Key, Payment],
+    settled: dict[Key, Payable],
+) -> None:
+    """Keep payments, payables, books and facts. What is empty is left out: the api's role may not book."""
+    if changed:
+        await payments.save_payments(tx, changed.values())
+    touched = {payable.key for change, _ in changes for payable in change.payables}
+    if touched:
+        await payables.save_payables(tx, [settled[key] for key in touched])
+    entries = [change.entry for change, _ in changes if change.entry]
+    if entries:
+        await books.add_entries(tx, entries)
+    movements = [movement for change, _ in changes for movement in change.movements]
+    if movements:
+        await books.add_movements(tx, movements)
+    facts = [
+        (fact, cause)
+        for change, cause in changes
+        for fact in (*change.movements, *((change.fact,) if change.fact else ()))
+    ]
+    if facts:
+        await outbox.add(tx, facts)
+
+
+async def give_up_payment(tx: Connection, key: Key, failure_code: str | None = None) -> None:
+    """Release a payment of which Stripe provably has nothing; one that has moved on is left alone."""
+    found = await payments.find_payments(tx, {key}, ())
+    await payables.lock_payables(tx, {(key[0], payable_id) for _, _, ids in found for payable_id in ids})
+    locked = (await payments.lock_payments(tx, {key})).get(key)
+    if locked is None or locked.status != "created" or locked.intent_id is not None:
+        return
+    change = lifecycle.cancel(locked, datetime.now(UTC), failure_code)
+    await _save(tx, [(change, None)], {key: change.payment}, {})
+
+
+async def keep_methods(tx: Connection, seen: Sequence[StripeEvent]) -> None:
+    """Keep the methods that our customers have saved, forget those that were taken away."""
+    customers = {(event.account or "", event.customer) for event in seen if event.customer}
+    clients = await methods.find_clients(tx, customers)
+    kept: dict[tuple[str, str], SavedMethod] = {}
+    for event in seen:
+        owner = clients.get((event.account or "", event.customer or ""))
+        method = _method_in(event, owner) if owner else None
+        if method is not None:
+            held = kept.get((method.account, method.stripe_id))
+            kept[method.account, method.stripe_id] = method if held is None or method.last4 else held
+    if kept:
+        await methods.take_methods(tx, kept.values())
+    await _remove_detached(tx, seen)
+
+
+async def _remove_detached(tx: Connection, seen: Collection[StripeEvent]) -> None:
+    gone = {
+        (event.account or "", event.object_id)
+        for event in seen
+        if event.event_type == "payment_method.detached"
+    }
+    if gone:
+        await methods.remove_methods(tx, gone)
+
+
+def _method_in(event: StripeEvent, owner: Key) -> SavedMethod | None:
+    """The method that an event tells of. A SetupIntent knows no details: a job asks for them."""
+    if event.payment_method is None or event.event_type == "payment_method.detached":
+        return None
+    return SavedMethod(
+        clinic_id=owner[0],
+        id=new_id(),
+        client_id=owner[1],
+        account=event.account or "",
+        stripe_id=event.payment_method,
+        kind=event.method.kind if event.method else "card",
+        brand=event.method.brand if event.method else None,
+        last4=event.method.last4 if event.method else None,
+        exp_month=event.method_exp_month,
+        exp_year=event.method_exp_year,
+        created_at=event.created,
+    )

@@ -1,0 +1,66 @@
+"""The payment service's two processes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from services.chassis.db import Database
+from services.chassis.http import Lifespan, service_app
+from services.chassis.jobs import Jobs
+from services.chassis.worker import worker_app
+from services.payment import consumers, jobs, routes
+from services.payment.routes import WebhookEdge
+from services.payment.settings import Settings
+from services.payment.stripe_api import StripeApi
+from services.payment.webhooks import StripeEvents
+
+
+def api(settings: Settings) -> Litestar:
+    """HTTP: starting payments, saved methods, and the webhook edge, which needs no database."""
+    db = Database(settings.database_url)
+    stripe = _stripe(settings)
+    events = StripeEvents(settings.kafka_bootstrap_servers)
+    edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events)
+    return service_app(
+        name="payment",
+        settings=settings,
+        db=db,
+        route_handlers=routes.ALL,
+        dependencies={
+            "stripe": Provide(lambda: stripe, sync_to_thread=False),
+            "edge": Provide(lambda: edge, sync_to_thread=False),
+        },
+        lifespan=[_closing(events.close), _closing(stripe.close)],
+    )
+
+
+def worker(settings: Settings) -> Litestar:
+    """Kafka: what can be paid, and what Stripe says. Time: what Stripe did not say."""
+    db = Database(settings.database_url)
+    stripe = _stripe(settings)
+    timed = Jobs(db)
+    timed.every(jobs.SWEEP_SECONDS, "sweep_payments", jobs.sweeps(db, stripe))
+    return worker_app(
+        name="payment",
+        settings=settings,
+        db=db,
+        consumers=consumers,
+        jobs=timed,
+        lifespan=[_closing(stripe.close)],
+    )
+
+
+def _stripe(settings: Settings) -> StripeApi:
+    return StripeApi(settings.stripe_secret_key.get_secret_value(), settings.stripe_api_base)
+
+
+def _closing(close: Callable[[], Awaitable[None]]) -> Lifespan:
+    @asynccontextmanager
+    async def closing(_: Litestar) -> AsyncIterator[None]:
+        yield
+        await close()
+
+    as_lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] = closing
+    return as_lifespan

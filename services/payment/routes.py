@@ -1,0 +1,171 @@
+"""The payment service over HTTP. Who asks stands in the internal token: role, clinic, and for clients who."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, delete, get, post, put
+from litestar.params import Parameter
+
+from contracts.money import Money as ContractMoney
+from services.chassis.auth import Caller, client, operator
+from services.chassis.db import Connection, Database
+from services.chassis.errors import DomainError
+from services.payment import checkout, webhooks
+from services.payment.domain import MethodNotFound, PaymentNotFound
+from services.payment.shapes import (
+    AccountIn,
+    AccountOut,
+    Money,
+    Page,
+    PaymentIn,
+    PaymentOut,
+    PaymentStart,
+    SavedMethodOut,
+    SetupStart,
+)
+from services.payment.store import books, methods, payables, payments
+from services.payment.stripe_api import StripeApi
+
+Limit = Annotated[int, Parameter(ge=1, le=100)]
+IdempotencyKey = Annotated[
+    str | None, Parameter(header="Idempotency-Key", required=False, pattern=r"^[\x21-\x7e]{1,255}$")
+]
+
+
+class InvoiceNamedTwice(DomainError):
+    code = "invoice_named_twice"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEdge:
+    """What the webhook route needs: no database."""
+
+    secrets: tuple[str, ...]
+    livemode: bool
+    events: webhooks.StripeEvents
+
+
+@put("/account", guards=[operator])
+async def put_account(data: AccountIn, caller: Caller, tx: Connection) -> AccountOut:
+    """Connect the clinic's own Stripe account, or null for the platform's. Payments under way keep theirs."""
+    await payables.put_account(tx, caller.clinic, data.stripe_account_id)
+    return AccountOut(stripe_account_id=data.stripe_account_id)
+
+
+@get("/account")
+async def get_account(caller: Caller, tx: Connection) -> AccountOut:
+    """The clinic's connected Stripe account; null: it is charged on the platform's own."""
+    return AccountOut(stripe_account_id=await payables.get_account(tx, caller.clinic))
+
+
+@post("/payments", guards=[client])
+async def start_payment(
+    data: PaymentIn, caller: Caller, db: Database, stripe: StripeApi, idempotency_key: IdempotencyKey = None
+) -> Response[PaymentStart]:
+    """Start paying invoices, or go on with the live payment of the same choice (200); another one is canceled."""
+    wish = data.wish(caller.subject, idempotency_key)
+    if wish is None:
+        raise InvoiceNamedTwice("Name each invoice once.")
+    ready = await checkout.start(partial(db.tx, caller.clinic), stripe, caller.clinic, wish)
+    return Response(PaymentStart.of(ready), status_code=201 if ready.is_new else 200)
+
+
+@get("/payments/{payment_id:uuid}")
+async def get_payment(payment_id: UUID, caller: Caller, tx: Connection) -> PaymentOut:
+    """A payment; another client's is not found."""
+    payment = await payments.get_payment(tx, _own(caller), payment_id)
+    if payment is None:
+        raise PaymentNotFound("There is no such payment.")
+    return PaymentOut.of(payment)
+
+
+@get("/payments")
+async def list_payments(
+    caller: Caller,
+    tx: Connection,
+    invoice_id: UUID | None = None,
+    cursor: UUID | None = None,
+    limit: Limit = 20,
+) -> Page[PaymentOut]:
+    """Payments, newest first; clients see their own alone."""
+    found = await payments.list_payments(tx, _own(caller), invoice_id, cursor, limit + 1)
+    shown = found[:limit]
+    following = str(shown[-1].id) if len(found) > limit else None
+    return Page(items=[PaymentOut.of(payment) for payment in shown], next=following)
+
+
+@get("/payment-methods", guards=[client])
+async def list_methods(caller: Caller, tx: Connection) -> Page[SavedMethodOut]:
+    """The client's saved payment methods, the default first."""
+    account = await payables.get_account(tx, caller.clinic) or ""
+    saved = await methods.list_methods(tx, caller.subject, account)
+    return Page(items=[SavedMethodOut.of(method, default) for method, default in saved])
+
+
+@delete("/payment-methods/{method_id:uuid}", guards=[client])
+async def remove_method(method_id: UUID, caller: Caller, db: Database, stripe: StripeApi) -> None:
+    """Take a saved method away, at Stripe and here."""
+    await checkout.remove_method(partial(db.tx, caller.clinic), stripe, caller.subject, method_id)
+
+
+@put("/payment-methods/{method_id:uuid}/default", guards=[client])
+async def set_default_method(method_id: UUID, caller: Caller, tx: Connection) -> SavedMethodOut:
+    """Offer this method first from now on."""
+    method = await methods.get_method(tx, caller.subject, method_id)
+    if method is None:
+        raise MethodNotFound("There is no such saved payment method.")
+    await methods.set_default(tx, method)
+    return SavedMethodOut.of(method, default=True)
+
+
+@post("/setup-intents", guards=[client])
+async def start_setup(caller: Caller, db: Database, stripe: StripeApi) -> SetupStart:
+    """Start saving a card without paying. The webhook keeps the method once the page has confirmed."""
+    secret, account = await checkout.start_setup(
+        partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject
+    )
+    return SetupStart(client_secret=secret, stripe_account=account or None)
+
+
+@get("/credit", guards=[client])
+async def get_credit(caller: Caller, tx: Connection) -> list[Money]:
+    """What the clinic owes the client, by currency."""
+    credit: list[ContractMoney] = await books.get_credit(tx, caller.subject)
+    return [Money(each.minor, each.currency) for each in credit]
+
+
+@post(
+    "/webhooks/stripe",
+    opt={"public": True},
+    status_code=200,
+    request_max_body_size=webhooks.LARGEST_BODY,
+    include_in_schema=False,
+)
+async def take_webhook(request: Request[Any, Any, Any], edge: WebhookEdge) -> dict[str, str]:
+    """Stripe's webhooks, as raw bytes."""
+    signature = request.headers.get("Stripe-Signature")
+    await webhooks.take(await request.body(), signature, edge.secrets, edge.livemode, edge.events)
+    return {}
+
+
+def _own(caller: Caller) -> UUID | None:
+    """The client whose rows alone may be seen; None for those who see the whole clinic."""
+    return caller.subject if caller.role == "client" else None
+
+
+ALL = [
+    put_account,
+    get_account,
+    start_payment,
+    get_payment,
+    list_payments,
+    list_methods,
+    remove_method,
+    set_default_method,
+    start_setup,
+    get_credit,
+    take_webhook,
+]

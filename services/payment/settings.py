@@ -1,0 +1,23 @@
+"""Settings of the payment service."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from services.chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What every service reads, and the access to Stripe.
+
+    `stripe_webhook_secret` may hold several, with commas, while one is being replaced.
+    """
+
+    stripe_secret_key: SecretStr
+    stripe_webhook_secret: SecretStr
+    stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] = "https://api.stripe.com"
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        secrets = self.stripe_webhook_secret.get_secret_value().split(",")
+        return tuple(secret.strip() for secret in secrets if secret.strip())
