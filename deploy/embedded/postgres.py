@@ -102,10 +102,10 @@ class EmbeddedPostgres:
                 raise EmbeddedError(f"PostgreSQL does not start: {self.child.last_words()} ({self._log})")
             await asyncio.sleep(0.3 * attempt)  # its port was taken, or the last server is still ending
 
-    async def stop(self) -> None:
+    async def stop(self, within: float = 10) -> None:
         """Fast shutdown: open transactions roll back, everything committed is on disk."""
         if self._child:
-            await self._child.stop(signal.SIGINT, within=10)
+            await self._child.stop(signal.SIGINT, within)
         if self._throwaway:
             shutil.rmtree(self._home, ignore_errors=True)
 

@@ -1,0 +1,121 @@
+"""The data directory of one installation: who uses it, its layout, its secrets."""
+
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from deploy.database import all_roles
+from deploy.embedded.errors import EmbeddedError
+
+LAYOUT = "1"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Made once for each data directory; readable by its owner alone."""
+
+    role_passwords: dict[str, str]
+    token_private_key: str
+    token_public_key: str
+    sandbox_secret_key: str
+    sandbox_publishable_key: str
+    webhook_secret: str
+    operator_key: str
+
+    @classmethod
+    def new(cls) -> Self:
+        from joserfc.jwk import OKPKey
+
+        key = OKPKey.generate_key("Ed25519")
+        return cls(
+            role_passwords={role: secrets.token_hex(24) for role in all_roles()},
+            token_private_key=json.dumps(key.as_dict(private=True)),
+            token_public_key=json.dumps(key.as_dict(private=False)),
+            sandbox_secret_key=f"sk_test_{secrets.token_hex(24)}",
+            sandbox_publishable_key=f"pk_test_{secrets.token_hex(24)}",
+            webhook_secret=f"whsec_{secrets.token_hex(24)}",
+            operator_key=f"cp_{secrets.token_urlsafe(32)}",
+        )
+
+
+class DataDir:
+    """An existing data directory that this process alone uses until it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Make or open it. EmbeddedError if it is in use, of another layout, or not a data directory at all."""
+        self.path = path.absolute()
+        self._make()
+        self._lock = self._locked()
+        self._check_layout()
+        for private in (self.logs, self.mail):
+            private.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def mail(self) -> Path:
+        return self.path / "mail"
+
+    @property
+    def demo_loaded(self) -> Path:
+        """Exists once the demo data is in the databases."""
+        return self.path / "demo-loaded"
+
+    def log(self, part: str) -> Path:
+        return self.logs / f"{part}.log"
+
+    def secrets(self) -> Secrets:
+        """This directory's secrets; made on the first call."""
+        file = self.path / "secrets.json"
+        if not file.exists():
+            aside = file.with_suffix(".new")
+            aside.touch(mode=0o600)
+            aside.write_text(json.dumps(asdict(Secrets.new()), indent=1))
+            aside.replace(file)
+        return Secrets(**json.loads(file.read_text()))
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as refusal:
+            raise EmbeddedError(f"cannot make the data directory {self.path}: {refusal.strerror}") from None
+        known = {"version", "lock"}
+        strangers = {entry.name for entry in self.path.iterdir()} - known
+        if strangers and not (self.path / "version").exists():
+            raise EmbeddedError(
+                f"{self.path} is neither empty nor a data directory of ClinicPay: choose another --data"
+            )
+
+    def _locked(self) -> int:
+        try:
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as refusal:
+            raise EmbeddedError(
+                f"cannot write in the data directory {self.path}: {refusal.strerror}"
+            ) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 20).decode().strip()
+            raise EmbeddedError(
+                f"the data directory {self.path} is in use by another `clinicpay up` (process {holder})"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        return lock
+
+    def _check_layout(self) -> None:
+        version = self.path / "version"
+        if not version.exists():
+            version.write_text(LAYOUT + "\n")
+        if (found := version.read_text().strip()) != LAYOUT:
+            raise EmbeddedError(
+                f"the data directory {self.path} has layout {found}, this ClinicPay has {LAYOUT}: "
+                "choose another --data"
+            )
