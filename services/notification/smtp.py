@@ -43,7 +43,8 @@ class Smtp:
                 await client.sendmail(sender, [recipient], message)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             return await self._refusal(error)
-        self._used_at = asyncio.get_running_loop().time()
+        finally:
+            self._used_at = asyncio.get_running_loop().time()
         return None
 
     async def close(self) -> None:

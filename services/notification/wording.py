@@ -1,5 +1,6 @@
 """Amounts, days, methods and reasons as a clinic's clients read them."""
 
+import re
 from copy import copy
 from datetime import date, datetime
 from decimal import Decimal
@@ -52,7 +53,9 @@ def money(amount: Money, locale: str) -> str:
     pattern = copy(spoken.currency_formats["standard"])
     pattern.frac_prec = (digits, digits)
     value = Decimal(amount.minor).scaleb(-digits)
-    return str(pattern.apply(value, spoken, currency=amount.currency, currency_digits=False))
+    written = str(pattern.apply(value, spoken, currency=amount.currency, currency_digits=False))
+    # CLDR's currency spacing, which Babel leaves out: `KWD 1.500`, with a space that does not break.
+    return re.sub(r"(?<=[A-Z])(?=[0-9])", "\xa0", written)
 
 
 def day(value: date, locale: str) -> str:

@@ -1,0 +1,271 @@
+"""What e-mails say, in both parts, and what they never say."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from uuid import UUID
+
+import pytest
+
+from contracts.events import Method
+from contracts.money import Money
+from contracts.payment import Share
+from services.chassis.ids import new_id
+from services.notification import messages, wording
+from services.notification.domain import Clinic, Contact, Delivery, Facts, Invoice, Letter, Template
+from services.notification.letters import Letters, Mail
+
+LETTERS = Letters("https://pay.example/")
+CLINIC = Clinic(
+    id=new_id(),
+    slug="harbour",
+    name="Harbour Clinic",
+    locale="en-IE",
+    time_zone="Europe/Dublin",
+    accent="#0b6e6e",
+    billing_shown=True,
+    online_payment=True,
+    phone="+353 1 555 0123",
+    email="hello@harbour.example",
+    address="12 Quay Street\nDublin 1",
+    hours="Mon–Fri 8:00–18:00",
+)
+CONTACT = Contact(new_id(), "client@example.com", "Aoife Byrne", "en")
+TEMPLATES: tuple[Template, ...] = ("invoice_ready", "receipt", "payment_failed")
+
+
+def eur(minor: int) -> Money:
+    return Money(minor=minor, currency="EUR")
+
+
+def an_invoice(number: str = "2026-000123", due: int = 12500, status: str = "unpaid") -> Invoice:
+    return Invoice(new_id(), number, status, eur(due), date(2026, 12, 7))
+
+
+def a_letter(
+    template: Template,
+    *invoices: Invoice,
+    clinic: Clinic = CLINIC,
+    contact: Contact = CONTACT,
+    amount: Money | None = None,
+    method: Method | None = None,
+    surplus: Money | None = None,
+    failure_code: str | None = None,
+    subject_id: UUID | None = None,
+) -> Letter:
+    invoices = invoices or (an_invoice(),)
+    facts = Facts(
+        amount=amount or eur(sum(invoice.due.minor for invoice in invoices)),
+        at=datetime(2026, 11, 23, 23, 30, tzinfo=UTC),
+        invoices=tuple(Share(invoice_id=invoice.id, amount=invoice.due) for invoice in invoices),
+        method=method,
+        surplus=surplus,
+        failure_code=failure_code,
+    )
+    now = datetime.now(UTC)
+    delivery = Delivery(
+        clinic_id=clinic.id,
+        id=new_id(),
+        client_id=contact.client_id,
+        template=template,
+        event_id=new_id(),
+        subject_id=subject_id or invoices[0].id,
+        facts=facts,
+        traceparent=None,
+        attempts=0,
+        age=timedelta(0),
+        claimed_until=now,
+        next_attempt_at=now,
+    )
+    return Letter(delivery, clinic, contact, {invoice.id: invoice for invoice in invoices})
+
+
+def both_parts(mail: Mail, *facts: str) -> bool:
+    return all(fact in mail.text and fact in mail.html for fact in facts)
+
+
+def sent(letter: Letter) -> EmailMessage:
+    raw = messages.compose(letter, LETTERS.write(letter), "billing@clinicpay.example")
+    parsed = message_from_bytes(raw, policy=policy.SMTP)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def test_a_new_invoice_says_what_is_due_when_and_where_to_pay() -> None:
+    invoice = an_invoice()
+    mail = LETTERS.write(a_letter("invoice_ready", invoice))
+
+    assert mail.subject == "Invoice 2026-000123 is ready"
+    link = f"https://pay.example/c/harbour/invoices/{invoice.id}"
+    assert both_parts(mail, "€125.00", "7 December 2026", "View and pay €125.00", link, "Harbour Clinic")
+    assert both_parts(
+        mail, "+353 1 555 0123", "hello@harbour.example", "12 Quay Street, Dublin 1", "Aoife Byrne"
+    )
+
+
+def test_an_invoice_shows_what_is_due_now_not_what_was() -> None:
+    letter = a_letter("invoice_ready", an_invoice(due=4000, status="part_paid"), amount=eur(12500))
+    mail = LETTERS.write(letter)
+    assert both_parts(mail, "View and pay €40.00")
+    assert "125" not in mail.text
+
+
+def test_one_receipt_lists_all_its_invoices_the_method_and_the_credit() -> None:
+    payment_id = new_id()
+    mail = LETTERS.write(
+        a_letter(
+            "receipt",
+            an_invoice(),
+            an_invoice("2026-000124", 4550),
+            amount=eur(17550),
+            surplus=eur(500),
+            method=Method(kind="card", brand="visa", last4="4242"),
+            subject_id=payment_id,
+        )
+    )
+    assert mail.subject == "Receipt for your payment of €175.50"
+    assert both_parts(mail, "€175.50", "2026-000123", "€125.00", "2026-000124", "€45.50", "€5.00")
+    assert both_parts(mail, "Visa ending 4242", f"https://pay.example/c/harbour/payments/{payment_id}")
+
+
+def test_days_are_the_clinics() -> None:
+    dublin = LETTERS.write(a_letter("receipt"))
+    tokyo = LETTERS.write(a_letter("receipt", clinic=replace(CLINIC, time_zone="Asia/Tokyo")))
+    assert both_parts(dublin, "Paid on 23 November 2026")
+    assert both_parts(tokyo, "Paid on 24 November 2026")
+
+
+def test_a_failure_says_that_nothing_was_taken_why_and_what_next() -> None:
+    invoice = an_invoice()
+    mail = LETTERS.write(a_letter("payment_failed", invoice, failure_code="expired_card"))
+
+    assert mail.subject == "Your payment of €125.00 did not go through"
+    assert both_parts(mail, "No money was taken", "passed its expiry date", "choose another way to pay")
+    assert both_parts(mail, "View and pay €125.00", f"/invoices/{invoice.id}")
+
+
+def test_a_failure_over_several_invoices_leads_to_all_of_them() -> None:
+    mail = LETTERS.write(a_letter("payment_failed", an_invoice(), an_invoice("2026-000124")))
+    assert both_parts(mail, "View your invoices", "https://pay.example/c/harbour/billing", "2026-000124")
+
+
+def test_an_unknown_decline_code_is_not_shown() -> None:
+    mail = LETTERS.write(a_letter("payment_failed", failure_code="do_not_honor"))
+    assert both_parts(mail, "Banks often give no reason")
+    assert "do_not_honor" not in mail.text + mail.html
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_where_billing_is_hidden_no_link_leads_to_it(template: Template) -> None:
+    mail = LETTERS.write(a_letter(template, clinic=replace(CLINIC, billing_shown=False)))
+    assert "https://pay.example" not in mail.text + mail.html
+    assert both_parts(mail, "+353 1 555 0123")
+
+
+def test_where_online_payment_is_off_nothing_asks_to_pay_online() -> None:
+    for template in ("invoice_ready", "payment_failed"):
+        mail = LETTERS.write(a_letter(template, clinic=replace(CLINIC, online_payment=False)))
+        assert "View and pay" not in mail.text + mail.html
+        assert both_parts(mail, "To pay, please contact the clinic")
+
+
+def test_an_invoice_that_is_being_paid_does_not_ask_to_be_paid_again() -> None:
+    mail = LETTERS.write(a_letter("invoice_ready", an_invoice(status="processing")))
+    assert "View and pay" not in mail.text + mail.html
+    assert both_parts(mail, "on its way", "View invoice")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_names_cannot_carry_markup(template: Template) -> None:
+    evil = '<img src=x onerror=alert(1)>"&{{ 7*7 }}'
+    clinic = replace(CLINIC, name=evil, phone=evil, email=evil, address=evil, hours=evil)
+    mail = LETTERS.write(a_letter(template, clinic=clinic, contact=replace(CONTACT, name=evil)))
+    assert "<img" not in mail.html
+    assert "49" not in re.sub(r"[0-9a-f-]{36}", "", mail.text)
+    assert "&lt;img src=x" in mail.html and "<img src=x" in mail.text
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_nothing_is_fetched_when_an_email_is_opened(template: Template) -> None:
+    html = LETTERS.write(a_letter(template)).html
+    fetched = re.findall(r"<img|<link|<script|<iframe|@import|@font-face|url\(", html)
+    assert fetched == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_no_template_word_is_medical(template: Template) -> None:
+    mail = LETTERS.write(a_letter(template))
+    words = r"\b(appointment|treatment|therap|session|service|practitioner|doctor|dr|patient|diagnos|visit|medical)"
+    shown = re.sub(r"<style.*?</style>|<[^>]+>", " ", mail.html, flags=re.DOTALL)
+    assert re.findall(words, f"{mail.subject} {mail.text} {shown}", re.IGNORECASE) == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_subjects_name_neither_client_nor_clinic(template: Template) -> None:
+    subject = LETTERS.write(a_letter(template)).subject
+    assert "Aoife" not in subject and "Harbour" not in subject
+
+
+def test_headers_are_whole() -> None:
+    letter = a_letter("receipt", clinic=replace(CLINIC, name="Praxis für Gesundheit, Köln"))
+    message = sent(letter)
+    (sender,) = message["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (
+        "Praxis für Gesundheit Köln",
+        "billing@clinicpay.example",
+    )
+    assert message["Reply-To"] == "hello@harbour.example"
+    assert message["Message-ID"] == f"<{letter.delivery.id}@clinicpay.example>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Evil\r\nBcc: victim@example.com",
+        "Evil\u2028Bcc: victim@example.com",
+        "Plain, a@b.example, " * 9,
+        '"quoted" <a@b.example>;' * 5,
+        "平安诊所" * 40,
+        "\x00\x07",
+    ],
+)
+def test_no_clinic_name_makes_another_address_or_header(name: str) -> None:
+    message = sent(a_letter("receipt", clinic=replace(CLINIC, name=name, email=name)))
+    assert [address.addr_spec for address in message["From"].addresses] == ["billing@clinicpay.example"]
+    assert [address.addr_spec for address in message["To"].addresses] == ["client@example.com"]
+    assert message["Bcc"] is None and message["Reply-To"] is None
+
+
+def test_lines_are_short_enough_for_every_mail_server() -> None:
+    raw = messages.compose(
+        a_letter("receipt"), LETTERS.write(a_letter("receipt")), "billing@clinicpay.example"
+    )
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "written"),
+    [
+        (12500, "EUR", "en-IE", "€125.00"),
+        (12500, "EUR", "de-DE", "125,00\xa0€"),
+        (1234567, "USD", "en-US", "$12,345.67"),
+        (1500, "JPY", "en-US", "¥1,500"),
+        (1500, "KWD", "en-US", "KWD\xa01.500"),
+        (1500, "RSD", "en-US", "RSD\xa015.00"),
+        (-250, "EUR", "en-IE", "-€2.50"),
+    ],
+)
+def test_money_is_written_as_the_locale_does(minor: int, currency: str, locale: str, written: str) -> None:
+    assert wording.money(Money(minor=minor, currency=currency), locale) == written
+
+
+@pytest.mark.parametrize(
+    ("accent", "ink"), [("#0b6e6e", "#ffffff"), ("#ffd400", "#111418"), ("#000000", "#ffffff")]
+)
+def test_the_button_can_be_read_on_every_accent(accent: str, ink: str) -> None:
+    assert wording.ink_on(accent) == ink
