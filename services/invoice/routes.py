@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Response, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 
 from services.chassis.auth import Caller, client, operator, staff
 from services.chassis.db import Connection, Database
@@ -25,26 +26,31 @@ from services.invoice.shapes import (
 )
 from services.invoice.store_reads import StatusFilter
 
-Limit = Annotated[int, Parameter(ge=1, le=paging.LARGEST_LIMIT)]
-IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", required=False)]
+Who = NamedDependency[Caller]
+Tx = NamedDependency[Connection]
+Cursor = FromQuery[str | None]
+Limit = Annotated[int, QueryParameter(ge=1, le=paging.LARGEST_LIMIT)]
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 
 
 @put("/clinics/{clinic_id:uuid}", guards=[operator])
-async def put_clinic(clinic_id: UUID, data: ClinicIn, db: Database) -> ClinicOut:
+async def put_clinic(
+    clinic_id: FromPath[UUID], data: JSONBody[ClinicIn], db: NamedDependency[Database]
+) -> ClinicOut:
     """Put a clinic on, or replace its settings. The same settings again change nothing."""
     async with db.tx(clinic_id, operator=True) as tx:
         return await actions.put_clinic(tx, clinic_id, data)
 
 
 @get("/clinics/{clinic_id:uuid}")
-async def get_clinic(clinic_id: UUID, tx: Connection) -> ClinicOut:
+async def get_clinic(clinic_id: FromPath[UUID], tx: Tx) -> ClinicOut:
     """A clinic and its settings: one's own, or for operators any."""
     return await actions.known_clinic(tx, clinic_id)
 
 
 @get("/clinics", guards=[operator])
 async def list_clinics(
-    tx: Connection, slug: str | None = None, cursor: str | None = None, limit: Limit = paging.DEFAULT_LIMIT
+    tx: Tx, slug: FromQuery[str | None] = None, cursor: Cursor = None, limit: Limit = paging.DEFAULT_LIMIT
 ) -> Page[ClinicOut]:
     """All clinics in order of their ids, or the one with this slug."""
     after = paging.after_id(cursor)
@@ -53,13 +59,13 @@ async def list_clinics(
 
 
 @put("/clients/{client_id:uuid}", guards=[staff])
-async def put_client(client_id: UUID, data: ClientIn, caller: Caller, tx: Connection) -> ClientOut:
+async def put_client(client_id: FromPath[UUID], data: JSONBody[ClientIn], caller: Who, tx: Tx) -> ClientOut:
     """Add a client to the clinic, or replace the name and billing address."""
     return await actions.put_client(tx, caller.clinic, client_id, data)
 
 
 @get("/clients/{client_id:uuid}")
-async def get_client(client_id: UUID, caller: Caller, tx: Connection) -> ClientOut:
+async def get_client(client_id: FromPath[UUID], caller: Who, tx: Tx) -> ClientOut:
     """A client of the clinic; clients see only themselves."""
     found = await store_clinics.get_client(tx, caller.clinic, client_id)
     if found is None or (caller.role == "client" and caller.subject != client_id):
@@ -69,7 +75,7 @@ async def get_client(client_id: UUID, caller: Caller, tx: Connection) -> ClientO
 
 @get("/clients", guards=[staff])
 async def list_clients(
-    caller: Caller, tx: Connection, cursor: str | None = None, limit: Limit = paging.DEFAULT_LIMIT
+    caller: Who, tx: Tx, cursor: Cursor = None, limit: Limit = paging.DEFAULT_LIMIT
 ) -> Page[ClientOut]:
     """The clinic's clients in order of their ids."""
     after = paging.after_id(cursor)
@@ -79,7 +85,7 @@ async def list_clients(
 
 @post("/invoices", guards=[staff])
 async def issue_invoice(
-    data: InvoiceIn, body: bytes, caller: Caller, tx: Connection, idempotency_key: IdempotencyKey = None
+    data: JSONBody[InvoiceIn], body: RawBody, caller: Who, tx: Tx, idempotency_key: IdempotencyKey = None
 ) -> Response[InvoiceOut]:
     """Issue an invoice. The same `Idempotency-Key` with the same body answers as the first time."""
     invoice = await actions.issue_invoice_once(tx, caller.clinic, data, key=idempotency_key, body=body)
@@ -88,11 +94,11 @@ async def issue_invoice(
 
 @get("/invoices")
 async def list_invoices(
-    caller: Caller,
-    tx: Connection,
-    status: StatusFilter = "all",
-    client_id: UUID | None = None,
-    cursor: str | None = None,
+    caller: Who,
+    tx: Tx,
+    status: FromQuery[StatusFilter] = "all",
+    client_id: FromQuery[UUID | None] = None,
+    cursor: Cursor = None,
     limit: Limit = paging.DEFAULT_LIMIT,
 ) -> Page[InvoiceRow]:
     """Billing History, newest first. `unpaid` is all that is open. Clients see their own alone."""
@@ -108,7 +114,7 @@ async def list_invoices(
 
 
 @get("/invoices/{invoice_id:uuid}")
-async def get_invoice(invoice_id: UUID, caller: Caller, tx: Connection) -> InvoiceOut:
+async def get_invoice(invoice_id: FromPath[UUID], caller: Who, tx: Tx) -> InvoiceOut:
     """An invoice with its lines, taxes and movements; another client's is not found."""
     invoice = await store_reads.get_invoice(tx, caller.clinic, invoice_id, client_id=_own(caller))
     if invoice is None:
@@ -117,7 +123,7 @@ async def get_invoice(invoice_id: UUID, caller: Caller, tx: Connection) -> Invoi
 
 
 @get("/summary", guards=[client])
-async def get_summary(caller: Caller, tx: Connection) -> Summary:
+async def get_summary(caller: Who, tx: Tx) -> Summary:
     """What the client owes, which invoice to pay first, and which was paid last."""
     return await store_reads.get_summary(tx, caller.clinic, caller.subject)
 

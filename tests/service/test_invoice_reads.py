@@ -1,0 +1,317 @@
+"""Billing History, who sees what, and how the database finds it."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from services.chassis.ids import new_id
+from services.invoice import store_reads
+from services.invoice.store_reads import StatusFilter
+from tests.service.invoice_world import World, a_payment, a_world, an_invoice, put
+from tests.world import ServiceDb, a_caller, a_settlement, money
+
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture
+async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
+    async with a_world(db_invoice) as made:
+        yield made
+
+
+async def pay(world: World, invoice: Any, minor: int = 12_500) -> None:
+    await world.deliver(a_settlement(world.clinic_id, UUID(invoice["id"]), money(minor)))
+
+
+async def pages(world: World, path: str) -> list[Any]:
+    """All items of a list, page by page."""
+    items: list[Any] = []
+    cursor = ""
+    while True:
+        page = await world.get(path + cursor)
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        cursor = f"&cursor={page['next']}"
+
+
+async def test_history_is_newest_first_and_complete_over_its_pages(world: World) -> None:
+    """Many on one day, so that the day alone would not say where a page begins."""
+    days = [TODAY - timedelta(days=at % 3) for at in range(13)]
+    issued = [await world.issue(issued_on=day.isoformat()) for day in days]
+
+    for limit in (1, 4, 13, 100):
+        shown = await pages(world, f"/invoices?limit={limit}")
+        assert [each["id"] for each in shown] == [
+            each["id"] for each in sorted(issued, key=lambda i: (i["issued_on"], i["id"]), reverse=True)
+        ]
+
+
+async def test_a_page_is_stable_while_invoices_are_added(world: World) -> None:
+    before = [await world.issue() for _ in range(4)]
+    first = await world.get("/invoices?limit=2")
+    await world.issue()
+    second = await world.get(f"/invoices?limit=2&cursor={first['next']}")
+
+    assert [each["id"] for each in first["items"] + second["items"]] == [each["id"] for each in before[::-1]]
+    assert second["next"] is None
+
+
+async def test_history_filters_by_status(world: World) -> None:
+    unpaid, part, on_its_way, paid = [await world.issue() for _ in range(4)]
+    await pay(world, part, 100)
+    await pay(world, paid)
+    await world.deliver(
+        a_payment("processing", 1, world.clinic_id, UUID(on_its_way["id"]), payment_id=new_id())
+    )
+
+    async def shown(status: str) -> set[str]:
+        return {each["number"] for each in (await world.get(f"/invoices?status={status}"))["items"]}
+
+    assert await shown("unpaid") == {unpaid["number"], part["number"], on_its_way["number"]}
+    assert await shown("paid") == {paid["number"]}
+    assert await shown("processing") == {on_its_way["number"]}
+    assert len(await shown("all")) == 4
+    answer = await world.http.call("GET", "/invoices?status=lost", world.staff)
+    assert answer.status_code == 400
+
+
+async def test_a_row_shows_how_it_was_paid_last(world: World) -> None:
+    invoice = await world.issue()
+    first = a_settlement(world.clinic_id, UUID(invoice["id"]), money(100))
+    bank = {"kind": "sepa_debit", "brand": None, "last4": "3000"}
+    last = first.model_validate(
+        a_settlement(world.clinic_id, UUID(invoice["id"]), money(200)).model_dump() | {"method": bank}
+    )
+    await world.deliver(last, first)
+
+    [row] = (await world.get("/invoices"))["items"]
+    assert row["paid_with"] == bank
+
+
+@pytest.mark.parametrize("query", ["cursor=x", "cursor=", "limit=0", "limit=101", "limit=x", "client_id=1"])
+async def test_a_bad_question_is_refused(world: World, query: str) -> None:
+    assert (await world.http.call("GET", f"/invoices?{query}", world.staff)).status_code == 400
+
+
+async def test_a_client_sees_only_their_own(world: World) -> None:
+    other_id = new_id()
+    await put(world.http, f"/clients/{other_id}", world.staff, {"name": "Bo Daly"})
+    mine = await world.issue()
+    theirs = (await world.post_invoice(an_invoice(other_id))).json()
+
+    for path in ("/invoices", f"/invoices?client_id={other_id}"):
+        assert [each["id"] for each in (await world.get(path, world.client))["items"]] == [mine["id"]]
+    for path in (f"/invoices/{theirs['id']}", f"/clients/{other_id}", f"/invoices/{new_id()}"):
+        assert (await world.http.call("GET", path, world.client)).status_code == 404
+    assert (await world.http.call("GET", "/clients", world.client)).status_code == 403
+    assert (await world.get(f"/clients/{world.client_id}", world.client))["name"] == "Ada Nolan"
+
+
+async def test_another_clinics_staff_find_nothing(world: World) -> None:
+    invoice = await world.issue()
+    clinic_id, client_id = await world.add_clinic("other")
+    stranger = a_caller("staff", clinic_id)
+
+    for path in (f"/invoices/{invoice['id']}", f"/clients/{world.client_id}", f"/clinics/{world.clinic_id}"):
+        assert (await world.http.call("GET", path, stranger)).status_code == 404
+    assert (await world.get("/invoices", stranger))["items"] == []
+    assert (await world.get(f"/invoices?client_id={world.client_id}", stranger))["items"] == []
+    assert [each["id"] for each in (await world.get("/clients", stranger))["items"]] == [str(client_id)]
+    crossed = await world.post_invoice(an_invoice(world.client_id), caller=stranger)
+    assert (crossed.status_code, crossed.json()["code"]) == (404, "client_not_found")
+
+
+async def test_nobody_without_a_token_is_answered(world: World) -> None:
+    for path in ("/invoices", "/clinics", "/summary", f"/clients/{world.client_id}"):
+        assert (await world.http.call("GET", path)).status_code == 401
+
+
+async def test_operators_see_all_clinics_page_by_page(world: World) -> None:
+    ids = [str(world.clinic_id), *[str((await world.add_clinic(f"c{at}"))[0]) for at in range(3)]]
+    seen, cursor = [], ""
+    while True:
+        page = await world.get(f"/clinics?limit=2{cursor}", a_caller("operator"))
+        seen += [each["id"] for each in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+
+    assert seen == sorted(ids)
+    assert (await world.http.call("GET", "/clinics", world.staff)).status_code == 403
+    assert (await world.get(f"/clinics/{ids[1]}", a_caller("operator")))["slug"] == "c0"
+
+
+async def test_the_summary_says_what_is_owed_and_what_to_pay_first(world: World) -> None:
+    later = await world.issue(10_000, due_on=(TODAY + timedelta(days=9)).isoformat())
+    week_ago = (TODAY - timedelta(days=7)).isoformat()
+    first = await world.issue(2_000, issued_on=week_ago, due_on=(TODAY - timedelta(days=2)).isoformat())
+    yen = await world.issue(500, currency="JPY", due_on=(TODAY + timedelta(days=30)).isoformat())
+    paid, on_its_way = await world.issue(12_500), await world.issue(700)
+    await pay(world, paid)
+    await pay(world, later, 1_000)
+    await world.deliver(
+        a_payment("processing", 1, world.clinic_id, UUID(on_its_way["id"]), payment_id=new_id())
+    )
+
+    summary = await world.get("/summary", world.client)
+
+    assert summary["due"] == [{"minor": 11_000, "currency": "EUR"}, {"minor": 500, "currency": "JPY"}]
+    assert (summary["unpaid_count"], summary["overdue_count"]) == (3, 1)
+    assert (summary["next"]["id"], summary["last_paid"]["id"]) == (first["id"], paid["id"])
+    assert yen["total"] == {"minor": 500, "currency": "JPY"}
+
+
+async def test_a_client_without_invoices_owes_nothing(world: World) -> None:
+    assert await world.get("/summary", world.client) == {
+        "due": [], "unpaid_count": 0, "overdue_count": 0, "next": None, "last_paid": None
+    }  # fmt: skip
+
+
+TABLES = [
+    "clinics",
+    "clients",
+    "invoice_counters",
+    "invoices",
+    "invoice_lines",
+    "movements",
+    "invoice_payments",
+]
+
+
+async def test_every_table_hides_every_row_until_a_clinic_is_set(world: World) -> None:
+    invoice = await world.issue()
+    await pay(world, invoice)
+    counts = {}
+    async with world.db.api.tx(None) as tx:
+        for table in TABLES:
+            counts[table] = await tx.fetchval(f"SELECT count(*) FROM {table}")
+    assert counts == dict.fromkeys(TABLES, 0)
+    for table in TABLES:
+        assert await world.db.admin.fetchval(f"SELECT count(*) FROM {table}") > 0
+
+
+async def test_every_table_of_the_service_forces_row_level_security(world: World) -> None:
+    rows = await world.db.admin.fetch(
+        """
+        SELECT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+        WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attname = 'clinic_id'
+            AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+        """
+    )
+    assert rows == []
+
+
+async def test_a_clinic_cannot_write_into_another(world: World) -> None:
+    other, _ = await world.add_clinic("other")
+    async with world.db.api.tx(other) as tx:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await tx.execute(
+                "INSERT INTO clients (clinic_id, id, name, billing_address) VALUES ($1, $2, 'X', '{}')",
+                world.clinic_id,
+                new_id(),
+            )
+
+
+async def test_a_clinics_own_people_cannot_change_its_settings(world: World) -> None:
+    async with world.db.api.tx(world.clinic_id) as tx:
+        changed = await tx.execute("UPDATE clinics SET online_payment = false")
+    assert changed == "UPDATE 0"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM clients",
+        "SELECT * FROM invoice_lines",
+        "SELECT * FROM clinics",
+        "UPDATE invoices SET total_amount = 1",
+        "DELETE FROM invoices",
+        "UPDATE movements SET amount = 0",
+        "DELETE FROM movements",
+    ],
+)
+async def test_the_worker_may_do_only_what_consumers_need(world: World, statement: str) -> None:
+    async with world.db.worker.worker_tx() as tx:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await tx.execute(statement)
+
+
+async def test_the_database_itself_refuses_sums_that_do_not_add_up(world: World) -> None:
+    await world.issue()
+    for change in (
+        "total_amount = total_amount + 1",
+        "tax_amount = -1",
+        "status = 'paid'",
+        "due_on = '2000-01-01'",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await world.db.admin.execute(f"UPDATE invoices SET {change}")
+
+
+@pytest.mark.parametrize(
+    ("status", "of_client", "index"),
+    [
+        ("all", True, "invoices_of_client"),
+        ("unpaid", True, "invoices_open_of_client"),
+        ("all", False, "invoices_of_clinic"),
+        ("unpaid", False, "invoices_open_of_clinic"),
+    ],
+)
+async def test_history_is_read_in_index_order(
+    world: World, status: StatusFilter, of_client: bool, index: str
+) -> None:
+    """Over thousands of invoices: one index scan that stops at the limit, nothing sorted."""
+    await many_invoices(world)
+    sql, parameters = store_reads.list_statement(
+        world.clinic_id,
+        client_id=world.client_id if of_client else None,
+        status=status,
+        after=(TODAY - timedelta(days=30), new_id()),
+        limit=21,
+    )
+    async with world.db.api.tx(world.clinic_id) as tx:
+        plan = json.loads(await tx.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, *parameters))
+    nodes = list(every_node(plan[0]["Plan"]))
+
+    [scan] = [node for node in nodes if node.get("Alias") == "i"]
+    assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", index)
+    assert scan["Actual Rows"] <= 21
+    assert not [node for node in nodes if node["Node Type"] == "Sort" and node["Actual Rows"] > 1]
+
+
+async def many_invoices(world: World) -> None:
+    """6000 invoices of 20 clients, a tenth of them open, written as the statements of a restore would."""
+    await world.db.admin.execute(
+        """
+        INSERT INTO clients (clinic_id, id, name, billing_address)
+        SELECT $1, gen_random_uuid(), 'C', '{}' FROM generate_series(1, 19)
+        """,
+        world.clinic_id,
+    )
+    await world.db.admin.execute(
+        """
+        INSERT INTO invoices (clinic_id, id, client_id, number, status, currency, subtotal_amount, tax_amount,
+            total_amount, settled_amount, issued_on, due_on, summary, paid_at)
+        SELECT $1, gen_random_uuid(), c.id, '2020-' || lpad((n * 20 + c.nth)::text, 6, '0'),
+            CASE WHEN n % 10 = 0 THEN 'unpaid' ELSE 'paid' END, 'EUR', 100, 0, 100,
+            CASE WHEN n % 10 = 0 THEN 0 ELSE 100 END, $2::date - n, $2::date, 'S',
+            CASE WHEN n % 10 = 0 THEN NULL ELSE now() END
+        FROM (SELECT id, row_number() OVER () AS nth FROM clients WHERE clinic_id = $1) AS c,
+            generate_series(1, 300) AS n
+        """,
+        world.clinic_id,
+        TODAY,
+    )
+    await world.db.admin.execute("ANALYZE invoices")
+
+
+def every_node(plan: dict[str, Any]) -> Any:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from every_node(inner)

@@ -1,0 +1,271 @@
+"""What payment says, booked: real database, real wrapper, real decoding."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.payment import PaymentSettled
+from services.chassis.ids import new_id
+from services.invoice import actions, consumers
+from tests.service.invoice_world import World, a_payment, a_world
+from tests.world import ServiceDb, a_settlement, deliver_records, money, outbox_events, record
+from tests.world import waiting_parked as parked
+
+
+@pytest.fixture
+async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
+    async with a_world(db_invoice) as made:
+        yield made
+
+
+def settled(world: World, invoice: Any, minor: int, **more: Any) -> PaymentSettled:
+    amount = money(minor, more.pop("currency", "EUR"))
+    return a_settlement(world.clinic_id, UUID(invoice["id"]), amount, **more)
+
+
+async def now(world: World, invoice: Any) -> Any:
+    return await world.get(f"/invoices/{invoice['id']}")
+
+
+async def facts(world: World, invoice: Any) -> Sequence[tuple[str, int, str]]:
+    """(topic, version, status) of what was said about the invoice after it was issued."""
+    said = [event for event in await outbox_events(world.db) if isinstance(event, InvoiceState)]
+    mine = [event for event in said if str(event.invoice_id) == invoice["id"]]
+    return [(event.topic.name, event.version, event.status) for event in mine][1:]
+
+
+async def test_a_settlement_pays_the_invoice(world: World) -> None:
+    invoice = await world.issue(12_500)
+    movement = settled(world, invoice, 12_500)
+
+    await world.deliver(movement)
+
+    paid = await now(world, invoice)
+    assert (paid["status"], paid["due"]["minor"], paid["settled"]["minor"]) == ("paid", 0, 12_500)
+    assert (paid["methods"], paid["overdue"]) == ([], False)
+    assert paid["paid_with"] == {"kind": "card", "brand": "visa", "last4": "4242"}
+    assert [(each["id"], each["amount"]["minor"]) for each in paid["movements"]] == [
+        (str(movement.id), 12_500)
+    ]
+    assert await facts(world, invoice) == [(InvoicePaid.topic.name, 2, "paid")]
+
+
+async def test_a_redelivered_settlement_books_once(world: World) -> None:
+    invoice = await world.issue(12_500)
+    movement = settled(world, invoice, 5_000)
+
+    await world.deliver(movement, movement)
+    await world.deliver(movement)
+
+    assert (await now(world, invoice))["settled"]["minor"] == 5_000
+    assert len(await facts(world, invoice)) == 1
+
+
+async def test_a_settlement_books_once_even_when_the_inbox_has_forgotten_it(world: World) -> None:
+    invoice = await world.issue(12_500)
+    movement = settled(world, invoice, 5_000)
+    await world.deliver(movement)
+    await world.db.admin.execute("DELETE FROM inbox")
+
+    await world.deliver(movement)
+
+    assert (await now(world, invoice))["settled"]["minor"] == 5_000
+    assert len(await facts(world, invoice)) == 1
+
+
+async def test_part_payments_and_then_the_rest(world: World) -> None:
+    invoice = await world.issue(12_500)
+
+    await world.deliver(settled(world, invoice, 5_000))
+    part = await now(world, invoice)
+    await world.deliver(settled(world, invoice, 7_500))
+
+    assert (part["status"], part["due"]["minor"], part["methods"]) == (
+        "part_paid",
+        7_500,
+        ["card", "redirect"],
+    )
+    assert (await now(world, invoice))["status"] == "paid"
+    assert await facts(world, invoice) == [
+        (InvoiceUpdated.topic.name, 2, "part_paid"),
+        (InvoicePaid.topic.name, 3, "paid"),
+    ]
+
+
+async def test_movements_of_one_batch_make_one_version_and_one_event(world: World) -> None:
+    one, other = await world.issue(12_500), await world.issue(800)
+
+    await world.deliver(settled(world, one, 5_000), settled(world, other, 800), settled(world, one, 7_500))
+
+    assert await facts(world, one) == await facts(world, other) == [(InvoicePaid.topic.name, 2, "paid")]
+    assert (await now(world, one))["version"] == 2
+
+
+async def test_a_reversal_opens_the_invoice_again(world: World) -> None:
+    invoice = await world.issue(12_500)
+    await world.deliver(settled(world, invoice, 12_500))
+
+    await world.deliver(settled(world, invoice, -12_500, kind="reversal"))
+
+    again = await now(world, invoice)
+    assert (again["status"], again["due"]["minor"]) == ("unpaid", 12_500)
+    assert (await facts(world, invoice))[-1] == (InvoiceUpdated.topic.name, 3, "unpaid")
+
+
+async def test_movements_count_whatever_their_order(world: World) -> None:
+    invoice = await world.issue(12_500)
+
+    await world.deliver(settled(world, invoice, -500, kind="reversal"))
+    await world.deliver(settled(world, invoice, 13_000))
+
+    assert (await now(world, invoice))["status"] == "paid"
+
+
+async def test_a_settlement_for_another_clinics_invoice_is_parked(world: World) -> None:
+    invoice = await world.issue(12_500)
+    other_clinic, _ = await world.add_clinic("other")
+    foreign = a_settlement(other_clinic, UUID(invoice["id"]), money(12_500))
+    good = await world.issue(900)
+
+    await world.deliver(foreign, settled(world, good, 900))
+
+    assert await parked(world.db) == [("payment.settled", "invoice_not_found")]
+    assert (await now(world, invoice))["status"] == "unpaid"
+    assert (await now(world, good))["status"] == "paid"
+
+
+async def test_settlements_that_make_no_sense_are_parked_by_name(world: World) -> None:
+    invoice, good = await world.issue(12_500), await world.issue(900)
+    unknown = a_settlement(world.clinic_id, new_id(), money(100))
+
+    await world.deliver(settled(world, invoice, 12_500, currency="USD"), unknown, settled(world, good, 900))
+
+    assert [reason for _, reason in await parked(world.db)] == ["wrong_currency", "invoice_not_found"]
+    assert (await now(world, invoice))["settled"]["minor"] == 0
+    assert (await now(world, good))["status"] == "paid"
+
+
+async def test_an_invoice_is_on_its_way_until_the_payment_ends(world: World) -> None:
+    invoice, payment_id = await world.issue(12_500), new_id()
+    invoice_id = UUID(invoice["id"])
+
+    await world.deliver(a_payment("processing", 2, world.clinic_id, invoice_id, payment_id=payment_id))
+    during = await now(world, invoice)
+    await world.deliver(a_payment("failed", 3, world.clinic_id, invoice_id, payment_id=payment_id))
+    after = await now(world, invoice)
+
+    assert (during["status"], during["processing"], during["methods"]) == ("processing", True, [])
+    assert (after["status"], after["processing"]) == ("unpaid", False)
+    assert [status for _, _, status in await facts(world, invoice)] == ["processing", "unpaid"]
+
+
+async def test_settling_ends_on_its_way(world: World) -> None:
+    invoice, payment_id = await world.issue(12_500), new_id()
+    processing = a_payment("processing", 2, world.clinic_id, UUID(invoice["id"]), payment_id=payment_id)
+
+    await world.deliver(processing)
+    await world.deliver(settled(world, invoice, 5_000, payment_id=payment_id))
+
+    assert (await now(world, invoice))["status"] == "part_paid"
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+async def test_a_late_processing_does_not_undo_what_came_after_it(world: World, batches: int) -> None:
+    canceled, paid = await world.issue(12_500), await world.issue(12_500)
+    gone, done = new_id(), new_id()
+    first = (
+        a_payment("canceled", 3, world.clinic_id, UUID(canceled["id"]), payment_id=gone),
+        settled(world, paid, 5_000, payment_id=done),
+    )
+    late = (
+        a_payment("processing", 2, world.clinic_id, UUID(canceled["id"]), payment_id=gone),
+        a_payment("processing", 2, world.clinic_id, UUID(paid["id"]), payment_id=done),
+    )
+    for batch in [first + late] if batches == 1 else [first, late]:
+        await world.deliver(*batch)
+
+    assert (await now(world, canceled))["status"] == "unpaid"
+    assert (await now(world, paid))["status"] == "part_paid"
+
+
+async def test_one_of_two_payments_that_ends_leaves_the_other_on_its_way(world: World) -> None:
+    invoice, one, other = await world.issue(12_500), new_id(), new_id()
+    for payment_id in (one, other):
+        await world.deliver(
+            a_payment("processing", 1, world.clinic_id, UUID(invoice["id"]), payment_id=payment_id)
+        )
+
+    await world.deliver(a_payment("canceled", 2, world.clinic_id, UUID(invoice["id"]), payment_id=one))
+
+    assert (await now(world, invoice))["status"] == "processing"
+    assert len(await facts(world, invoice)) == 1
+
+
+async def test_a_decline_that_changes_nothing_says_nothing(world: World) -> None:
+    invoice = await world.issue(12_500)
+
+    await world.deliver(a_payment("failed", 2, world.clinic_id, UUID(invoice["id"]), payment_id=new_id()))
+
+    assert await facts(world, invoice) == []
+
+
+async def test_parallel_workers_book_every_movement_once(world: World) -> None:
+    """Each movement is delivered twice, in batches that overlap and lock the same invoices."""
+    invoices = [await world.issue(10_000) for _ in range(4)]
+    movements = [settled(world, invoice, 1_000) for invoice in invoices for _ in range(5)]
+    batches = [movements[at:] + movements[:at] for at in (0, 7, 13)]
+
+    await asyncio.gather(*(world.deliver(*batch) for batch in batches))
+
+    assert [(await now(world, invoice))["settled"]["minor"] for invoice in invoices] == [5_000] * 4
+    assert await parked(world.db) == []
+
+
+async def test_a_batch_takes_as_many_statements_for_fifty_events_as_for_one(world: World) -> None:
+    invoices = [await world.issue(10_000) for _ in range(25)]
+
+    def both(invoice: Any) -> list[Any]:
+        processing = a_payment("processing", 1, world.clinic_id, UUID(invoice["id"]), payment_id=new_id())
+        return [settled(world, invoice, 1_000), processing]
+
+    connection = await asyncpg.connect(world.db.worker_dsn)
+    async with connection.transaction():
+        await actions.book_payments(
+            connection, both(invoices[0])
+        )  # asks the database once what its types are
+        for_one = await statements(connection, both(invoices[1]))
+        for_all = await statements(connection, [each for invoice in invoices[2:] for each in both(invoice)])
+    await connection.close()
+
+    assert for_all == for_one < 10
+    assert {(await now(world, invoice))["status"] for invoice in invoices} == {"processing"}
+
+
+async def statements(connection: Any, events: Sequence[Any]) -> int:
+    """How many statements booking these events takes."""
+    seen: list[str] = []
+
+    def note(logged: Any) -> None:
+        seen.append(logged.query)
+
+    connection.add_query_logger(note)
+    await actions.book_payments(connection, events)
+    await asyncio.sleep(0)  # asyncpg calls its loggers in the loop's next turn
+    connection.remove_query_logger(note)
+    return len(seen)
+
+
+async def test_records_of_another_topic_or_key_are_parked(world: World) -> None:
+    invoice = await world.issue(12_500)
+    good = record(settled(world, invoice, 12_500))
+    wrong_key = type(good)(good.topic, good.partition, 7, str(new_id()).encode(), good.value)
+
+    await deliver_records(world.db.worker, consumers, [wrong_key])
+
+    assert await parked(world.db) == [("payment.settled", "undecodable")]
+    assert (await now(world, invoice))["status"] == "unpaid"
