@@ -233,7 +233,7 @@ async def test_a_batch_takes_as_many_statements_for_fifty_events_as_for_one(worl
         processing = a_payment("processing", 1, world.clinic_id, UUID(invoice["id"]), payment_id=new_id())
         return [settled(world, invoice, 1_000), processing]
 
-    connection = await asyncpg.connect(world.db.worker_dsn)
+    connection: Any = await asyncpg.connect(world.db.worker_dsn)
     async with connection.transaction():
         await actions.book_payments(
             connection, both(invoices[0])
