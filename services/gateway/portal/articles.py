@@ -22,39 +22,11 @@ K1, B = 1.2, 0.75
 TITLE_WEIGHT, WORDS_WEIGHT = 5, 3
 SNIPPET_WORDS = 26
 STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "can",
-        "do",
-        "for",
-        "from",
-        "how",
-        "i",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "of",
-        "on",
-        "or",
-        "the",
-        "this",
-        "to",
-        "what",
-        "when",
-        "where",
-        "with",
-        "you",
-        "your",
-    ]
+    re.findall(
+        r"\w+",
+        "a an and are as at be by can do for from how i in is it me my of on or"
+        " the this to what when where with you your",
+    )
 )
 
 
@@ -158,7 +130,7 @@ def _vocabulary() -> frozenset[str]:
 
 
 def _snippet(article: Article, matches: set[str]) -> list[tuple[str, bool]]:
-    words = _plain(article.text).split()
+    words = _plain(re.sub(r"^#.*$", "", article.text, flags=re.MULTILINE)).split()
     fits = [any(_stem(part) in matches for part in _words(word.lower())) for word in words]
     windows = range(0, max(1, len(words) - SNIPPET_WORDS + 1), 4)
     start = max(windows, key=lambda at: sum(fits[at : at + SNIPPET_WORDS]))
@@ -171,9 +143,8 @@ def _snippet(article: Article, matches: set[str]) -> list[tuple[str, bool]]:
 
 def _plain(text: str) -> str:
     """The text without its Markdown."""
-    return re.sub(
-        r"[*#`>]|^\s*(?:-|\d+\.)\s", " ", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text), flags=re.MULTILINE
-    )
+    linked = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return re.sub(r"[*#]|^\s*(?:-|\d+\.)\s", "", linked, flags=re.MULTILINE)
 
 
 def _words(text: str) -> list[str]:

@@ -29,7 +29,7 @@ class Formats:
     def money(self, amount: Money) -> str:
         """€125.00, ¥125, KWD 1.250: the currency's own number of decimals."""
         major = Decimal(amount.minor).scaleb(-get_currency_precision(amount.currency))
-        return format_currency(major, amount.currency, locale=self.locale)
+        return format_currency(major, amount.currency, locale=self.locale).replace("-", "\u2212")
 
     def number(self, decimals: str) -> str:
         """A quantity or percent from its decimal string, without trailing zeros: "1.50" is 1.5."""

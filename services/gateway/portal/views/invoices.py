@@ -44,6 +44,7 @@ class RowView:
     said: str
     version: int
     state: str
+    open: bool
     payable: bool
 
 
@@ -124,14 +125,14 @@ def row(invoice: InvoiceRow, clinic: Clinic) -> RowView:
         said=f"Invoice {invoice.number} {_SAID[status.word]}",
         version=invoice.version,
         state=invoice.status,
+        open=_open(invoice),
         payable=payable(invoice, clinic),
     )
 
 
 def payable(invoice: InvoiceRow, clinic: Clinic) -> bool:
     """Whether the Pay button is shown: something is due, and the clinic takes it online."""
-    owed = invoice.status in ("unpaid", "part_paid") and invoice.due.minor > 0
-    return owed and not statuses.on_its_way(invoice) and bool(ways(invoice, clinic))
+    return _open(invoice) and bool(ways(invoice, clinic))
 
 
 def ways(invoice: InvoiceRow, clinic: Clinic) -> list[str]:
@@ -165,6 +166,12 @@ def summary(found: Summary, clinic: Clinic) -> SummaryView:
         next=row(found.next, clinic) if found.next else None,
         last_paid=row(found.last_paid, clinic) if found.last_paid else None,
     )
+
+
+def _open(invoice: InvoiceRow) -> bool:
+    """Whether something is due that no payment is on its way for."""
+    owed = invoice.status in ("unpaid", "part_paid") and invoice.due.minor > 0
+    return owed and not statuses.on_its_way(invoice)
 
 
 def _method(invoice: InvoiceRow, clinic: Clinic) -> str:
