@@ -91,7 +91,7 @@ def api(
         ],
         csrf_config=csrf_config(settings),
         stores={STORE: SessionStore(db)},
-        exception_handlers=HANDLERS,  # type: ignore[arg-type]
+        exception_handlers=HANDLERS,
         before_send=[on_every_answer(settings)],
         template_config=template_config(),
         openapi_config=_openapi(),

@@ -4,15 +4,27 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Request
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from services.chassis.auth import Caller
 from services.chassis.db import Database
 from services.gateway import sessions, store
 from services.gateway.accounts import LoginSession, Membership, SignedIn
+from services.gateway.passwords import Passwords
+from services.gateway.settings import Settings
+from services.gateway.upstreams import Upstreams
 
 AnyRequest = Request[Any, Any, Any]
+Db = NamedDependency[Database]
+Asks = NamedDependency[Upstreams]
+Hashes = NamedDependency[Passwords]
+Configured = NamedDependency[Settings]
+Who = NamedDependency[SignedIn]
+Place = NamedDependency[Membership]
+Visitor = NamedDependency[Caller]
+Session = NamedDependency[LoginSession]
 
 
 class SignInFirst(Exception):
@@ -27,7 +39,7 @@ def login_session(request: AnyRequest) -> LoginSession:
     return LoginSession(id_hash, UUID(login_id))
 
 
-async def signed_in(login_session: LoginSession, db: Database) -> SignedIn:
+async def signed_in(login_session: Session, db: Db) -> SignedIn:
     """The login behind the session, with the clinics that it opens now. Raises `SignInFirst`."""
     async with db.tx(None) as tx:
         login = await store.get_login_by_id(tx, login_session.login_id)
@@ -37,7 +49,7 @@ async def signed_in(login_session: LoginSession, db: Database) -> SignedIn:
     return SignedIn(login.id, login.email, tuple(memberships))
 
 
-def member(slug: str, signed_in: SignedIn) -> Membership:
+def member(slug: FromPath[str], signed_in: Who) -> Membership:
     """The login's place at the clinic in the path; 404 for a clinic that it does not open, or none has."""
     for membership in signed_in.memberships:
         if membership.slug == slug:
@@ -45,7 +57,7 @@ def member(slug: str, signed_in: SignedIn) -> Membership:
     raise NotFoundException
 
 
-def caller(member: Membership, signed_in: SignedIn) -> Caller:
+def caller(member: Place, signed_in: Who) -> Caller:
     """On whose behalf the services are asked: the client at the clinic, or the clinic's staff."""
     return caller_of(member, signed_in.login_id)
 

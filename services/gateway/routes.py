@@ -2,20 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
-from services.chassis.db import Database
 from services.gateway import actions, sessions
 from services.gateway.accounts import Membership, SignedIn, safe_next
 from services.gateway.calls import UpstreamError
-from services.gateway.dependencies import caller_of
+from services.gateway.dependencies import Asks, Configured, Db, Hashes, Who, caller_of
 from services.gateway.limits import TooManyTries, address_of
-from services.gateway.passwords import Passwords
 from services.gateway.settings import Settings
 from services.gateway.upstreams import Upstreams
 
@@ -43,7 +40,9 @@ async def start(request: AnyRequest) -> Redirect:
 
 
 @get("/login")
-async def login_page(request: AnyRequest, settings: Settings, next: str = "") -> Template | Redirect:
+async def login_page(
+    request: AnyRequest, settings: Configured, next: FromQuery[str] = ""
+) -> Template | Redirect:
     """The login; whoever is signed in goes on."""
     target = safe_next(next)
     if request.session:
@@ -54,10 +53,10 @@ async def login_page(request: AnyRequest, settings: Settings, next: str = "") ->
 @post("/login", status_code=303, request_max_body_size=16 * 1024)
 async def log_in(
     request: AnyRequest,
-    data: Annotated[LoginForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-    db: Database,
-    passwords: Passwords,
-    settings: Settings,
+    data: URLEncodedBody[LoginForm],
+    db: Db,
+    passwords: Hashes,
+    settings: Configured,
 ) -> Template | Redirect:
     """Begin a session; 401 for a wrong password or an unknown e-mail alike, 429 after too many tries."""
     target = safe_next(data.next)
@@ -81,7 +80,7 @@ async def log_out(request: AnyRequest) -> Redirect:
 
 
 @get("/clinics")
-async def choose_clinic(signed_in: SignedIn, upstreams: Upstreams) -> Template | Redirect:
+async def choose_clinic(signed_in: Who, upstreams: Asks) -> Template | Redirect:
     """The clinics that the login opens; with one there is nothing to choose."""
     if len(signed_in.memberships) == 1:
         return Redirect(f"/c/{signed_in.memberships[0].slug}", status_code=303)

@@ -3,18 +3,19 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from services.chassis.auth import Caller
 from services.chassis.db import TRANSIENT, Database
 from services.gateway import session_store
-from services.gateway.accounts import LoginSession, Membership
 from services.gateway.calls import UpstreamError
+from services.gateway.dependencies import Asks, Db, Place, Session, Visitor
 from services.gateway.live import Hub, Kind, Listener, News
 from services.gateway.upstreams import Upstreams
 
@@ -66,15 +67,14 @@ class Page:
 
 @get("/c/{slug:str}/live", include_in_schema=False)
 async def live(
-    request: Request[Any, Any, Any],
-    member: Membership,
-    caller: Caller,
-    login_session: LoginSession,
-    upstreams: Upstreams,
-    hub: Hub,
-    db: Database,
-    invoice: UUID | None = None,
-    payment: UUID | None = None,
+    member: Place,
+    caller: Visitor,
+    login_session: Session,
+    upstreams: Asks,
+    hub: NamedDependency[Hub],
+    db: Db,
+    invoice: FromQuery[UUID | None] = None,
+    payment: FromQuery[UUID | None] = None,
 ) -> ServerSentEvent:
     """`event: invoice` or `payment` with `{"id","status","version","number"?}`, until the session ends."""
     page = Page(caller, upstreams, invoice, payment)

@@ -6,10 +6,10 @@ from uuid import UUID
 from litestar import Request
 
 from services.chassis.auth import Caller
-from services.chassis.db import Database
 from services.chassis.errors import DomainError
 from services.gateway import store
 from services.gateway.actions import hash_api_key
+from services.gateway.dependencies import Db
 from services.gateway.store import ApiKey
 
 
@@ -28,7 +28,7 @@ class ClinicNotFound(DomainError):
     status = 404
 
 
-async def api_key(request: Request[Any, Any, Any], db: Database) -> ApiKey:
+async def api_key(request: Request[Any, Any, Any], db: Db) -> ApiKey:
     """The key of `Authorization: Bearer <api key>`. Raises `ApiKeyInvalid`."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not 10 <= len(key) <= 200:

@@ -1,13 +1,12 @@
 """The public API, `/api/v1`: clinics, clients, invoices."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Request, Router, get, post, put
-from litestar.di import Provide
-from litestar.params import Parameter
+from litestar import Router, get, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 
-from services.chassis.db import Database
 from services.gateway.api import actions
 from services.gateway.api.actions import KeyUse, derived_id, strictly
 from services.gateway.api.keys import api_key, as_operator, at_clinic
@@ -22,37 +21,35 @@ from services.gateway.api.shapes import (
     Staff,
 )
 from services.gateway.calls import UpstreamError
-from services.gateway.passwords import Passwords
+from services.gateway.dependencies import Asks, Db, Hashes
 from services.gateway.shapes import Client, Clinic, InvoiceIn, InvoiceOut, InvoiceRow, InvoiceStatus, Page
 from services.gateway.store import ApiKey
-from services.gateway.upstreams import Upstreams
 
-AnyRequest = Request[Any, Any, Any]
+Key = NamedDependency[ApiKey]
 IdempotencyKey = Annotated[
     str,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
         description="Sent again with the same body, the request has the same effect and answer.",
     ),
 ]
-Limit = Annotated[int, Parameter(ge=1, le=100)]
-Cursor = Annotated[str, Parameter(max_length=500)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+Cursor = Annotated[str | None, QueryParameter(max_length=500)]
 
 
 @post("/clinics", summary="Put a clinic on")
 async def create_clinic(
-    request: AnyRequest,
-    data: NewClinic,
-    key: ApiKey,
+    body: RawBody,
+    data: JSONBody[NewClinic],
+    key: Key,
     idempotency_key: IdempotencyKey,
-    db: Database,
-    upstreams: Upstreams,
+    db: Db,
+    upstreams: Asks,
 ) -> ClinicAnswer:
     """Operators only. 409 `slug_taken` when another clinic has the slug."""
-    body = await request.body()
     clinic_id = derived_id(key, "clinic", idempotency_key)
     caller = as_operator(key, clinic_id)
     use = KeyUse(key, f"clinic:{idempotency_key}", body)
@@ -64,19 +61,17 @@ async def create_clinic(
 
 @put("/clinics/{clinic_id:uuid}", summary="Change a clinic's settings")
 async def change_clinic(
-    request: AnyRequest, clinic_id: UUID, data: NewClinic, key: ApiKey, db: Database, upstreams: Upstreams
+    body: RawBody, clinic_id: FromPath[UUID], data: JSONBody[NewClinic], key: Key, db: Db, upstreams: Asks
 ) -> ClinicAnswer:
     """Operators only. The settings are put whole: what is left out takes its default."""
     caller = as_operator(key, clinic_id)
     await upstreams.clinic(caller)
-    new = strictly(await request.body(), NewClinic)
+    new = strictly(body, NewClinic)
     return await actions.put_clinic(db, upstreams, caller, clinic_id, new)
 
 
 @get("/clinics", summary="List clinics")
-async def list_clinics(
-    key: ApiKey, upstreams: Upstreams, cursor: Cursor | None = None, limit: Limit = 20
-) -> Page[Clinic]:
+async def list_clinics(key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20) -> Page[Clinic]:
     """Every clinic for an operator; for a clinic's key, its own."""
     if key.clinic_id is not None:
         return Page([await upstreams.clinic(at_clinic(key, key.clinic_id))])
@@ -84,27 +79,26 @@ async def list_clinics(
 
 
 @get("/clinics/{clinic_id:uuid}", summary="Get a clinic")
-async def get_clinic(clinic_id: UUID, key: ApiKey, upstreams: Upstreams) -> ClinicAnswer:
+async def get_clinic(clinic_id: FromPath[UUID], key: Key, upstreams: Asks) -> ClinicAnswer:
     """The clinic's settings and its Stripe account."""
     return await actions.get_clinic(upstreams, at_clinic(key, clinic_id))
 
 
 @post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
 async def create_client(
-    request: AnyRequest,
-    clinic_id: UUID,
-    data: NewClient,
-    key: ApiKey,
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[NewClient],
+    key: Key,
     idempotency_key: IdempotencyKey,
-    db: Database,
-    upstreams: Upstreams,
-    passwords: Passwords,
+    db: Db,
+    upstreams: Asks,
+    passwords: Hashes,
 ) -> ClientAnswer:
     """With `login`, the e-mail can sign in to the portal. An e-mail that has a login keeps its password.
 
     409 `login_taken` when the e-mail already signs in at this clinic as another client.
     """
-    body = await request.body()
     caller = at_clinic(key, clinic_id)
     use = KeyUse(key, f"client:{clinic_id}:{idempotency_key}", body)
     await use.check(db)
@@ -118,14 +112,16 @@ async def create_client(
 
 @get("/clinics/{clinic_id:uuid}/clients", summary="List clients")
 async def list_clients(
-    clinic_id: UUID, key: ApiKey, upstreams: Upstreams, cursor: Cursor | None = None, limit: Limit = 20
+    clinic_id: FromPath[UUID], key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20
 ) -> Page[Client]:
     """A clinic's clients."""
     return await upstreams.clients(at_clinic(key, clinic_id), cursor, limit)
 
 
 @get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Get a client")
-async def get_client(clinic_id: UUID, client_id: UUID, key: ApiKey, upstreams: Upstreams) -> ClientAnswer:
+async def get_client(
+    clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: Key, upstreams: Asks
+) -> ClientAnswer:
     """The client with its contact's e-mail and language."""
     caller = at_clinic(key, clinic_id)
     client = await upstreams.client(caller, client_id)
@@ -140,17 +136,17 @@ async def get_client(clinic_id: UUID, client_id: UUID, key: ApiKey, upstreams: U
 
 @post("/clinics/{clinic_id:uuid}/staff", summary="Let staff sign in")
 async def create_staff(
-    request: AnyRequest,
-    clinic_id: UUID,
-    data: NewStaff,
-    key: ApiKey,
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[NewStaff],
+    key: Key,
     idempotency_key: IdempotencyKey,
-    db: Database,
-    upstreams: Upstreams,
-    passwords: Passwords,
+    db: Db,
+    upstreams: Asks,
+    passwords: Hashes,
 ) -> Staff:
     """Operators only. An e-mail that has a login keeps its password."""
-    new = strictly(await request.body(), NewStaff)
+    new = strictly(body, NewStaff)
     caller = as_operator(key, clinic_id)
     await upstreams.clinic(caller)
     await actions.put_staff(db, passwords, caller, new)
@@ -159,42 +155,42 @@ async def create_staff(
 
 @post("/clinics/{clinic_id:uuid}/api-keys", summary="Make a clinic's API key")
 async def create_api_key(
-    request: AnyRequest,
-    clinic_id: UUID,
-    data: NewApiKey,
-    key: ApiKey,
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[NewApiKey],
+    key: Key,
     idempotency_key: IdempotencyKey,
-    db: Database,
-    upstreams: Upstreams,
+    db: Db,
+    upstreams: Asks,
 ) -> CreatedApiKey:
     """Operators only. The key reaches this clinic alone, and is shown this once: sent again, another is made."""
-    new = strictly(await request.body(), NewApiKey)
+    new = strictly(body, NewApiKey)
     await upstreams.clinic(as_operator(key, clinic_id))
     return await actions.create_api_key(db, clinic_id, new)
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
 async def create_invoice(
-    request: AnyRequest,
-    clinic_id: UUID,
-    data: InvoiceIn,
-    key: ApiKey,
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[InvoiceIn],
+    key: Key,
     idempotency_key: IdempotencyKey,
-    upstreams: Upstreams,
+    upstreams: Asks,
 ) -> InvoiceOut:
     """Numbered, and sent to the client by e-mail. 422 `idempotency_key_reused` for a key with another body."""
     caller = at_clinic(key, clinic_id)
-    return await upstreams.issue_invoice(caller, strictly(await request.body(), InvoiceIn), idempotency_key)
+    return await upstreams.issue_invoice(caller, strictly(body, InvoiceIn), idempotency_key)
 
 
 @get("/clinics/{clinic_id:uuid}/invoices", summary="List invoices")
 async def list_invoices(
-    clinic_id: UUID,
-    key: ApiKey,
-    upstreams: Upstreams,
-    status: InvoiceStatus | None = None,
-    client_id: UUID | None = None,
-    cursor: Cursor | None = None,
+    clinic_id: FromPath[UUID],
+    key: Key,
+    upstreams: Asks,
+    status: FromQuery[InvoiceStatus | None] = None,
+    client_id: FromQuery[UUID | None] = None,
+    cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[InvoiceRow]:
     """Newest first."""
@@ -202,7 +198,9 @@ async def list_invoices(
 
 
 @get("/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}", summary="Get an invoice")
-async def get_invoice(clinic_id: UUID, invoice_id: UUID, key: ApiKey, upstreams: Upstreams) -> InvoiceOut:
+async def get_invoice(
+    clinic_id: FromPath[UUID], invoice_id: FromPath[UUID], key: Key, upstreams: Asks
+) -> InvoiceOut:
     """One invoice with its lines and the money that moved."""
     return await upstreams.invoice(at_clinic(key, clinic_id), invoice_id)
 

@@ -39,7 +39,7 @@ class NewClient(Question, kw_only=True):
 
     name: ShortText
     email: Email
-    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en"
+    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$")] = "en"
     billing_address: BillingAddressIn | None = None
     login: LoginIn | None = None
 

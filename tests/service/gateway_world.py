@@ -1,0 +1,132 @@
+"""A gateway in this process, before the real services in this process, each on a database of its own."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from services.chassis.db import Database
+from services.chassis.ids import new_id
+from services.gateway import actions, app
+from services.gateway.accounts import Role
+from services.gateway.calls import Service
+from services.gateway.passwords import Passwords
+from services.gateway.settings import Settings
+from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb
+
+NOBODY = "127.0.0.1:1"
+"""Where no broker and no service answers."""
+OPERATOR_KEY = "a-test-operator-key"
+PASSWORD = "correct horse battery"
+
+Transports = Mapping[Service, httpx2.AsyncBaseTransport]
+
+
+def gateway_settings(database_url: str, **changed: Any) -> Settings:
+    given: dict[str, Any] = {
+        "http_port": 1,
+        "database_url": database_url,
+        "kafka_bootstrap_servers": NOBODY,
+        "internal_token_public_key": PUBLIC_KEY,
+        "internal_token_private_key": PRIVATE_KEY,
+        "invoice_url": "http://invoice.test",
+        "payment_url": f"http://{NOBODY}",
+        "notification_url": "http://notification.test",
+        "public_url": "http://portal.test",
+        "stripe_publishable_key": "pk_test_1",
+        "stripe_js_url": "http://stripe.test/v3/",
+        "bootstrap_operator_key": OPERATOR_KEY,
+    }
+    return Settings(**{**given, **changed})
+
+
+@dataclass
+class Site:
+    """The gateway as browsers and programs reach it."""
+
+    app: Litestar
+    client: AsyncTestClient[Litestar]
+    db: Database
+    passwords: Passwords
+
+    async def get(self, path: str, **more: Any) -> Any:
+        return await self.client.get(path, follow_redirects=False, **more)
+
+    async def csrf(self) -> str:
+        """The token that a page's forms carry; the client keeps its cookie."""
+        page = await self.get("/login", headers={"Accept": "text/html"})
+        if page.status_code != 200:
+            page = await self.get("/clinics", headers={"Accept": "text/html"})
+        found = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
+        assert found is not None, page.text
+        return found[1]
+
+    async def post_form(self, path: str, data: dict[str, str], **more: Any) -> Any:
+        """A form of one of our own pages."""
+        data = {"_csrf_token": await self.csrf(), **data}
+        return await self.client.post(path, data=data, follow_redirects=False, **more)
+
+    async def log_in(self, email: str, password: str = PASSWORD, next: str = "") -> Any:
+        return await self.post_form("/login", {"email": email, "password": password, "next": next})
+
+    async def api(self, method: str, path: str, key: str | None = OPERATOR_KEY, **more: Any) -> Any:
+        """A program's call; a POST gets an idempotency key unless it brings one."""
+        headers = {"Idempotency-Key": str(new_id())} if method == "POST" else {}
+        headers |= {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= more.pop("headers", {})
+        return await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
+
+    def cookie(self, name: str) -> str | None:
+        return self.client.cookies.get(name)
+
+
+@asynccontextmanager
+async def a_site(db: ServiceDb, transports: Transports | None = None, **changed: Any) -> AsyncIterator[Site]:
+    settings = gateway_settings(db.api_dsn, **changed)
+    made = app.api(settings, transports)
+    async with AsyncTestClient(
+        made, base_url=str(settings.public_url).rstrip("/"), raise_server_exceptions=False
+    ) as client:
+        await actions.bootstrap_operator_key(db.api, OPERATOR_KEY)
+        yield Site(made, client, db.api, made.state.passwords)
+
+
+async def a_portal(db: Database, slug: str = "oak") -> UUID:
+    """A clinic's address in the gateway, without the clinic."""
+    clinic_id = new_id()
+    async with db.tx(clinic_id, operator=True) as tx:
+        await actions.put_portal(tx, clinic_id, slug)
+    return clinic_id
+
+
+async def a_login(
+    db: Database,
+    clinic_id: UUID,
+    email: str = "ann@example.com",
+    *,
+    client_id: UUID | None = None,
+    role: Role = "client",
+    password: str = PASSWORD,
+    by_operator: bool = True,
+) -> UUID | None:
+    """A login with a place at the clinic; answers the client's id."""
+    if role == "client":
+        client_id = client_id or new_id()
+    hashed = await Passwords().hash(password)
+    async with db.tx(clinic_id, operator=by_operator) as tx:
+        await actions.put_login(
+            tx,
+            email=email,
+            password_hash=hashed,
+            clinic_id=clinic_id,
+            client_id=client_id,
+            role=role,
+            by_operator=by_operator,
+        )
+    return client_id
