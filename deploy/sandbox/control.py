@@ -1,0 +1,138 @@
+"""The control API under /_sandbox, for tests and demonstrations; asks for the secret key.
+
+What happens to webhooks and calls, the clock, what was asked, what the bank or the account's owner does.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from litestar import Router, delete, get, post, put
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException, NotFoundException
+from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, FromQuery
+
+from deploy.sandbox import payments
+from deploy.sandbox.errors import Json
+from deploy.sandbox.faults import ApiFault, WebhookFault
+from deploy.sandbox.resources import accounts
+from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox
+
+
+class Clock(msgspec.Struct, forbid_unknown_fields=True):
+    offset_seconds: int
+
+
+class Settlement(msgspec.Struct, forbid_unknown_fields=True):
+    outcome: str = "succeeded"
+    """`succeeded` or `failed`."""
+
+
+class Abilities(msgspec.Struct, forbid_unknown_fields=True):
+    charges_enabled: bool = True
+    payouts_enabled: bool = True
+
+
+def secret_key_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    sandbox: Sandbox = connection.app.state.sandbox
+    if connection.headers.get("authorization") != f"Bearer {sandbox.settings.secret_key}":
+        raise NotAuthorizedException("the control API takes the sandbox's secret key as a Bearer token")
+
+
+@get("/faults", sync_to_thread=False)
+def list_faults(sandbox: Sandbox) -> Json:
+    return sandbox.faults.as_json()
+
+
+@post("/faults/api", sync_to_thread=False)
+def add_api_fault(sandbox: Sandbox, data: ApiFault) -> Json:
+    sandbox.faults.api.append(data)
+    return sandbox.faults.as_json()
+
+
+@post("/faults/webhooks", sync_to_thread=False)
+def add_webhook_fault(sandbox: Sandbox, data: WebhookFault) -> Json:
+    sandbox.faults.webhooks.append(data)
+    return sandbox.faults.as_json()
+
+
+@delete("/faults", status_code=200, sync_to_thread=False)
+def clear_faults(sandbox: Sandbox) -> Json:
+    """Forget all rules, and let go of what `reorder` still holds."""
+    sandbox.faults.clear()
+    sandbox.sender.let_go()
+    return sandbox.faults.as_json()
+
+
+@post("/clock", status_code=200, sync_to_thread=False)
+def set_clock(sandbox: Sandbox, data: Clock) -> Json:
+    """Shift `created` of all that is made from now on; signatures keep the real time."""
+    sandbox.store.set("clock_offset", str(data.offset_seconds))
+    return {"now": sandbox.now()}
+
+
+@post("/events/{event:str}/resend", status_code=202, sync_to_thread=False)
+def resend(sandbox: Sandbox, event: FromPath[str]) -> Json:
+    if sandbox.store.delivery(event) is None:
+        raise NotFoundException(f"no event {event}")
+    sandbox.sender.resend(event)
+    return {"event": event}
+
+
+@get("/requests", sync_to_thread=False)
+def list_requests(sandbox: Sandbox, path: FromQuery[str] = "", public: FromQuery[bool | None] = None) -> Json:
+    """What the API was asked since it started, oldest first; `path` is the beginning of the address."""
+    kept = (r for r in sandbox.recorder.requests if r.path.startswith(path) and public in (None, r.public))
+    return {"items": [asdict(request) for request in kept]}
+
+
+@delete("/requests", status_code=200, sync_to_thread=False)
+def forget_requests(sandbox: Sandbox) -> Json:
+    sandbox.recorder.requests.clear()
+    return {"items": []}
+
+
+@get("/counts", sync_to_thread=False)
+def counts(sandbox: Sandbox) -> Json:
+    return {
+        "objects": sandbox.store.counts(),
+        "webhooks": sandbox.store.delivery_counts(),
+        "requests": len(sandbox.recorder.requests),
+    }
+
+
+@put("/accounts/{account:str}", sync_to_thread=False)
+def put_account(sandbox: Sandbox, account: FromPath[str], data: Abilities) -> Json:
+    """Make a connected account of that id, or change what it may do (which sends `account.updated`)."""
+
+    def work(call: Call) -> Json:
+        known = call.store.get(PLATFORM, account)
+        if known is None:
+            call.store.put(PLATFORM, known := accounts.shape(call, account))
+        wanted = msgspec.to_builtins(data)
+        same = all(known[name] == value for name, value in wanted.items())
+        return known if same else accounts.switch(call, known, **wanted)
+
+    return sandbox.run(account, work)
+
+
+@post("/accounts/{account:str}/payment_intents/{intent:str}/settle", status_code=200, sync_to_thread=False)
+def settle(sandbox: Sandbox, account: FromPath[str], intent: FromPath[str], data: Settlement) -> Json:
+    """The bank's answer to a debit that is `processing`; account `platform` is the platform's own."""
+
+    def work(call: Call) -> Json:
+        found = call.get("payment_intent", intent)
+        if found["status"] != "processing":
+            raise NotFoundException(f"{intent} is not processing, it is {found['status']}")
+        return payments.finish_processing(call, found, paid=data.outcome == "succeeded")
+
+    return sandbox.run(PLATFORM if account == "platform" else account, work)
+
+
+def control_router() -> Router:
+    handlers = [
+        *(list_faults, add_api_fault, add_webhook_fault, clear_faults),
+        *(set_clock, resend, list_requests, forget_requests, counts, put_account, settle),
+    ]
+    return Router(path="/_sandbox", route_handlers=handlers, guards=[secret_key_only])

@@ -1,0 +1,60 @@
+"""Faults that tests ask for: rules that each hit the next N matching calls or events, then are gone."""
+
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from deploy.sandbox.errors import Json
+
+ApiKind = Literal["429", "500_before", "500_after", "timeout_after", "latency"]
+WebhookKind = Literal["double", "reorder", "delay", "drop"]
+
+
+@dataclass
+class ApiFault:
+    kind: ApiKind
+    method: str = "*"
+    path: str = "*"
+    """A shell pattern over the path, such as `/v1/payment_intents/*/confirm`."""
+    count: int = 1
+    seconds: float = 0.0
+    """How long `latency` waits before the effect."""
+
+
+@dataclass
+class WebhookFault:
+    kind: WebhookKind
+    type: str = "*"
+    """A shell pattern over the event type, such as `payment_intent.*`."""
+    count: int = 1
+    """Events hit; for `reorder` also how many are held and then sent newest first."""
+    milliseconds: int = 0
+    """How long `delay` waits; for `double`, how long after the first the second is sent."""
+
+
+class Faults:
+    def __init__(self) -> None:
+        self.api: list[ApiFault] = []
+        self.webhooks: list[WebhookFault] = []
+
+    def for_call(self, method: str, path: str) -> ApiFault | None:
+        """The first rule that matches, used up by one."""
+        for rule in self.api:
+            if rule.count > 0 and fnmatchcase(method, rule.method) and fnmatchcase(path, rule.path):
+                rule.count -= 1
+                return rule
+        return None
+
+    def for_event(self, type: str) -> WebhookFault | None:
+        for rule in self.webhooks:
+            if rule.count > 0 and fnmatchcase(type, rule.type):
+                rule.count -= 1
+                return rule
+        return None
+
+    def clear(self) -> None:
+        self.api.clear()
+        self.webhooks.clear()
+
+    def as_json(self) -> Json:
+        return {"api": [asdict(r) for r in self.api], "webhooks": [asdict(r) for r in self.webhooks]}

@@ -1,0 +1,18 @@
+"""Stripe's lists: one page, newest first."""
+
+from deploy.sandbox.errors import BadParameter, Json
+from deploy.sandbox.sandbox import Call
+
+
+def page(call: Call, kind: str, url: str, **filters: object) -> Json:
+    limit = call.params.get("limit", 10)
+    if not 1 <= limit <= 100:
+        raise BadParameter("This value must be greater than or equal to 1 and at most 100.", "limit")
+    cursors = ("starting_after", "ending_before")
+    for name in cursors:
+        if cursor := call.params.get(name):
+            call.get(kind, cursor, name)
+    wanted = {name: call.params[name] for name in ("created", *cursors) if name in call.params}
+    chosen = {name: value for name, value in filters.items() if value is not None}
+    data, more = call.store.page(call.account, kind, {**wanted, **chosen, "limit": limit})
+    return {"object": "list", "data": data, "has_more": more, "url": url}

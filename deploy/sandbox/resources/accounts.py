@@ -1,0 +1,88 @@
+"""Connected accounts, which are the clinics'; and the platform's own."""
+
+from deploy.sandbox.errors import Json, no_such_account
+from deploy.sandbox.ids import new_id
+from deploy.sandbox.listing import page
+from deploy.sandbox.metadata import changed
+from deploy.sandbox.routing import Route
+from deploy.sandbox.sandbox import PLATFORM, Call
+
+GIVEN = ("business_type", "country", "default_currency", "email")
+
+
+def create(call: Call) -> Json:
+    given = {name: call.params[name] for name in GIVEN if name in call.params}
+    account = shape(call, new_id("acct", 16)) | given
+    account["metadata"] = changed({}, call.params.get("metadata"))
+    return call.put(account)
+
+
+def retrieve(call: Call) -> Json:
+    return find(call, call.id)
+
+
+def retrieve_own(call: Call) -> Json:
+    return find(call, call.account)
+
+
+def list_all(call: Call) -> Json:
+    answer = page(call, "account", "/v1/accounts")
+    return answer | {"data": [account for account in answer["data"] if account["id"] != PLATFORM]}
+
+
+def find(call: Call, id: str) -> Json:
+    account = call.store.get(PLATFORM, id)
+    if account is None or account["object"] != "account":
+        raise no_such_account(call.sandbox.settings.secret_key, id)
+    return account
+
+
+def switch(call: Call, account: Json, **abilities: bool) -> Json:
+    """Change what the account may do, such as `charges_enabled`, and say so in the account's own name."""
+    previous = {name: account[name] for name in abilities}
+    account |= abilities
+    call.store.put(PLATFORM, account)
+    call.emit("account.updated", account, previous)
+    return account
+
+
+def shape(call: Call, id: str) -> Json:
+    return {
+        "id": id,
+        "object": "account",
+        "business_profile": None,
+        "business_type": None,
+        "capabilities": {"card_payments": "active", "transfers": "active"},
+        "charges_enabled": True,
+        "controller": {"type": "application" if id == PLATFORM else "account"},
+        "country": "IE",
+        "created": call.now,
+        "default_currency": "eur",
+        "details_submitted": True,
+        "email": None,
+        "external_accounts": {
+            "object": "list",
+            "data": [],
+            "has_more": False,
+            "url": f"/v1/accounts/{id}/external_accounts",
+        },
+        "future_requirements": _requirements(),
+        "metadata": {},
+        "payouts_enabled": True,
+        "requirements": _requirements(),
+        "tos_acceptance": {"date": None, "ip": None, "user_agent": None},
+        "type": "standard",
+    }
+
+
+def _requirements() -> Json:
+    lists = ("alternatives", "currently_due", "errors", "eventually_due", "past_due", "pending_verification")
+    return {"current_deadline": None, "disabled_reason": None} | {name: [] for name in lists}
+
+
+ROUTES = (
+    Route("POST", "/v1/accounts", create),
+    Route("GET", "/v1/accounts", list_all),
+    Route("GET", "/v1/accounts/{account}", retrieve),
+    Route("GET", "/v1/account", retrieve_own),
+)

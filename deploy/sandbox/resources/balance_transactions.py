@@ -1,0 +1,55 @@
+"""Balance transactions: what a charge brings the account after Stripe's fee."""
+
+from deploy.sandbox.errors import Json
+from deploy.sandbox.ids import new_id
+from deploy.sandbox.listing import page
+from deploy.sandbox.routing import Route
+from deploy.sandbox.sandbox import Call
+
+FEE_PER_MILLE = 15
+FIXED_FEE = 25
+DAYS_UNTIL_AVAILABLE = 2
+
+
+def retrieve(call: Call) -> Json:
+    return call.get("balance_transaction", call.id, "id")
+
+
+def list_all(call: Call) -> Json:
+    return page(call, "balance_transaction", "/v1/balance_transactions", type=call.params.get("type"))
+
+
+def book(call: Call, charge: Json) -> None:
+    """Book the charge's amount less fee, and name the booking on the charge."""
+    transaction = shape(call, charge)
+    call.put(transaction)
+    charge["balance_transaction"] = transaction["id"]
+
+
+def shape(call: Call, charge: Json) -> Json:
+    fee = (charge["amount"] * FEE_PER_MILLE + 500) // 1000 + FIXED_FEE
+    detail = {"amount": fee, "application": None, "currency": charge["currency"], "type": "stripe_fee"}
+    return {
+        "id": new_id("txn"),
+        "object": "balance_transaction",
+        "amount": charge["amount"],
+        "available_on": call.now + DAYS_UNTIL_AVAILABLE * 86_400,
+        "balance_type": "payments",
+        "created": call.now,
+        "currency": charge["currency"],
+        "description": charge["description"],
+        "exchange_rate": None,
+        "fee": fee,
+        "fee_details": [{**detail, "description": "Stripe processing fees"}],
+        "net": charge["amount"] - fee,
+        "reporting_category": "charge",
+        "source": charge["id"],
+        "status": "pending",
+        "type": "charge" if charge["id"].startswith("ch_") else "payment",
+    }
+
+
+ROUTES = (
+    Route("GET", "/v1/balance_transactions", list_all),
+    Route("GET", "/v1/balance_transactions/{id}", retrieve),
+)
