@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -143,21 +143,20 @@ class EmbeddedKafka:
     def _configure(self, runtime: list[str]) -> None:
         """Write the settings with the ports of this run; format the log directory once."""
         self._home.mkdir(parents=True, exist_ok=True)
-        listeners = (
-            f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://127.0.0.1:{(controller := free_port())}"
-        )
+        logs, controller = self._home / "log", f"127.0.0.1:{free_port()}"
         settings = SETTINGS | {
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": listeners,
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
-            "log.dirs": str(self._home / "log"),
         }
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        meta = self._home / "log" / "meta.properties"
-        if not meta.exists():
+        if not logs.exists():
+            aside = self._home / "log.new"  # renamed when whole: a broken attempt leaves nothing
+            shutil.rmtree(aside, ignore_errors=True)
+            _write(self._properties, settings | {"log.dirs": str(aside)})
             _format(runtime, self._properties)
-        pairs = (line.split("=", 1) for line in meta.read_text().splitlines() if "=" in line)
-        self.cluster_id = dict(pairs)["cluster.id"]
+            aside.rename(logs)
+        _write(self._properties, settings | {"log.dirs": str(logs)})
+        self.cluster_id = _read(logs / "meta.properties")["cluster.id"]
 
     async def _became_ready(self) -> bool:
         """Poll until our broker serves (True) or has ended (False)."""
@@ -228,19 +227,26 @@ async def _train(cache: Path, classpath: list[str]) -> None:
         aside.replace(cache)
 
 
+def _new_cluster_id() -> str:
+    """22 characters of URL-safe base64; a leading dash would look like an option."""
+    while (cluster_id := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return cluster_id
+
+
+def _write(properties: Path, settings: Mapping[str, str]) -> None:
+    properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+
+
+def _read(properties: Path) -> dict[str, str]:
+    pairs = (line.partition("=") for line in properties.read_text().splitlines())
+    return {key: value for key, _, value in pairs}
+
+
 def _format(runtime: list[str], properties: Path) -> None:
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = [
-        *runtime,
-        "kafka.tools.StorageTool",
-        "format",
-        "--cluster-id",
-        cluster_id,
-        "--config",
-        str(properties),
-    ]
+    tool = [*runtime, "kafka.tools.StorageTool", "format", "--config", str(properties)]
+    tool += ["--cluster-id", _new_cluster_id()]
     done = subprocess.run(tool, capture_output=True, text=True, env=_environment(), check=False)
     if done.returncode != 0:
-        raise EmbeddedError(
-            f"Kafka's format failed: {(done.stderr.strip().splitlines() or ['no reason said'])[-1]}"
-        )
+        reason = (done.stderr.strip().splitlines() or ["no reason said"])[-1]
+        raise EmbeddedError(f"Kafka's format failed: {reason}")

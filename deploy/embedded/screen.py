@@ -45,13 +45,20 @@ class Screen:
                 await asyncio.sleep(0.15)
 
     async def _lines(self, statuses: Mapping[str, Status]) -> None:
-        said: set[str] = set()
-        while True:
-            for name, status in statuses.items():
-                if status.state == "ready" and name not in said:
-                    said.add(name)
-                    self.say(f"{name}: ready")
-            await asyncio.sleep(0.1)
+        waited_for = list(statuses)
+        try:
+            while True:
+                waited_for = self._say_ready(statuses, waited_for)
+                await asyncio.sleep(0.1)
+        finally:
+            self._say_ready(statuses, waited_for)
+
+    def _say_ready(self, statuses: Mapping[str, Status], names: Sequence[str]) -> list[str]:
+        """Say which of these are ready by now; answers the others."""
+        ready = [name for name in names if statuses[name].state == "ready"]
+        for name in ready:
+            self.say(f"{name}: ready")
+        return [name for name in names if name not in ready]
 
     def facts(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """A titled list of what one needs to know."""
