@@ -4,10 +4,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import get
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
+from services.gateway.dependencies import Asks
 from services.gateway.portal.views import invoices
-from services.gateway.portal.visits import Visit
+from services.gateway.portal.visits import Visit, Visiting
 from services.gateway.shapes import Client
 from services.gateway.upstreams import Upstreams
 
@@ -16,7 +18,7 @@ PAGE_SIZE = 20
 
 
 @get("/")
-async def dashboard(visit: Visit, upstreams: Upstreams) -> Template:
+async def dashboard(visit: Visiting, upstreams: Asks) -> Template:
     """What is owed and what to do next; how to reach the clinic when it does not show bills."""
     summary = None
     if visit.clinic.billing_shown:
@@ -26,7 +28,7 @@ async def dashboard(visit: Visit, upstreams: Upstreams) -> Template:
 
 @get("/billing")
 async def billing_history(
-    billing: Visit, upstreams: Upstreams, status: str = "", cursor: str | None = None
+    billing: Visiting, upstreams: Asks, status: FromQuery[str] = "", cursor: FromQuery[str | None] = None
 ) -> Template:
     """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all."""
     chosen = status if status in FILTERS else ""
@@ -43,14 +45,14 @@ async def billing_history(
 
 
 @get("/invoices/{invoice_id:uuid}")
-async def invoice(invoice_id: UUID, billing: Visit, upstreams: Upstreams) -> Template:
+async def invoice(invoice_id: FromPath[UUID], billing: Visiting, upstreams: Asks) -> Template:
     """The total amount due and what makes it up."""
     found = invoices.invoice(await upstreams.invoice(billing.caller, invoice_id), billing.clinic)
     return billing.page("invoice.html", "payments", invoice=found, client=await _client(billing, upstreams))
 
 
 @get("/invoices/{invoice_id:uuid}/details")
-async def details(invoice_id: UUID, billing: Visit, upstreams: Upstreams) -> Template:
+async def details(invoice_id: FromPath[UUID], billing: Visiting, upstreams: Asks) -> Template:
     """Services, employee, taxes, appointment, and the way to the payment page."""
     found = await upstreams.invoice(billing.caller, invoice_id)
     by_card = "card" in invoices.ways(found, billing.clinic)

@@ -2,16 +2,17 @@
 
 from litestar import get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from services.gateway.portal import articles
-from services.gateway.portal.visits import Visit
+from services.gateway.portal.visits import Visiting
 
 LONGEST_QUERY = 100
 
 
 @get("/help")
-async def help_centre(visit: Visit, q: str = "") -> Template:
+async def help_centre(visit: Visiting, q: FromQuery[str] = "") -> Template:
     """The Master Guide and all articles, or those that fit the search."""
     query = q.strip()[:LONGEST_QUERY]
     found = articles.search(query) if query else []
@@ -21,7 +22,7 @@ async def help_centre(visit: Visit, q: str = "") -> Template:
 
 
 @get("/help/{article:str}")
-async def help_article(article: str, visit: Visit) -> Template:
+async def help_article(article: FromPath[str], visit: Visiting) -> Template:
     found = articles.find(article)
     if found is None:
         raise NotFoundException
@@ -30,7 +31,7 @@ async def help_article(article: str, visit: Visit) -> Template:
 
 
 @get("/contact")
-async def contact(visit: Visit) -> Template:
+async def contact(visit: Visiting) -> Template:
     return visit.page("contact.html", "contact")
 
 

@@ -4,22 +4,22 @@ from uuid import UUID
 
 from litestar import get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from services.gateway.calls import UpstreamError
+from services.gateway.dependencies import Asks, Configured
 from services.gateway.portal.payment_routes import stripe_context
 from services.gateway.portal.views import methods
-from services.gateway.portal.visits import Visit
-from services.gateway.settings import Settings
+from services.gateway.portal.visits import Visiting
 from services.gateway.shapes import SetupStart
-from services.gateway.upstreams import Upstreams
 
 _DONE = {"removed": "The card has been removed.", "default": "Your default card has been changed."}
 
 
 @get("/methods")
 async def saved_methods(
-    billing: Visit, upstreams: Upstreams, done: str = "", had: int | None = None
+    billing: Visiting, upstreams: Asks, done: FromQuery[str] = "", had: FromQuery[int | None] = None
 ) -> Template:
     """The client's cards. `had` is how many there were before one was added: the page waits for one more."""
     kept = methods.saved(await upstreams.saved_methods(billing.caller))
@@ -29,7 +29,7 @@ async def saved_methods(
 
 
 @get("/methods/add")
-async def add_page(billing: Visit, upstreams: Upstreams, settings: Settings) -> Template | Redirect:
+async def add_page(billing: Visiting, upstreams: Asks, settings: Configured) -> Template | Redirect:
     """Stripe's card form, without a payment."""
     if not billing.clinic.online_payment or "card" not in billing.clinic.methods:
         return Redirect(billing.path("methods"), status_code=303)
@@ -39,19 +39,19 @@ async def add_page(billing: Visit, upstreams: Upstreams, settings: Settings) -> 
 
 
 @post("/methods/setup", status_code=200)
-async def start_setup(billing: Visit, upstreams: Upstreams) -> SetupStart:
+async def start_setup(billing: Visiting, upstreams: Asks) -> SetupStart:
     """A SetupIntent for the page's script."""
     return await upstreams.start_setup(billing.caller)
 
 
 @post("/methods/{method_id:uuid}/default", status_code=303)
-async def make_default(method_id: UUID, billing: Visit, upstreams: Upstreams) -> Redirect:
+async def make_default(method_id: FromPath[UUID], billing: Visiting, upstreams: Asks) -> Redirect:
     await upstreams.make_default(billing.caller, method_id)
     return Redirect(billing.path("methods?done=default"), status_code=303)
 
 
 @get("/methods/{method_id:uuid}/remove")
-async def remove_page(method_id: UUID, billing: Visit, upstreams: Upstreams) -> Template:
+async def remove_page(method_id: FromPath[UUID], billing: Visiting, upstreams: Asks) -> Template:
     """Asks before a card is removed."""
     kept = methods.saved(await upstreams.saved_methods(billing.caller))
     chosen = next((method for method in kept if method.id == str(method_id)), None)
@@ -61,7 +61,7 @@ async def remove_page(method_id: UUID, billing: Visit, upstreams: Upstreams) -> 
 
 
 @post("/methods/{method_id:uuid}/remove", status_code=303)
-async def remove(method_id: UUID, billing: Visit, upstreams: Upstreams) -> Redirect:
+async def remove(method_id: FromPath[UUID], billing: Visiting, upstreams: Asks) -> Redirect:
     """Remove a card; one that is gone already is removed."""
     try:
         await upstreams.remove_method(billing.caller, method_id)

@@ -6,13 +6,15 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from services.gateway.calls import UpstreamError
+from services.gateway.dependencies import Asks, Configured
 from services.gateway.portal import declines, refusals
 from services.gateway.portal.refusals import Refusal
 from services.gateway.portal.views import invoices, payments
-from services.gateway.portal.visits import Visit
+from services.gateway.portal.visits import Visit, Visiting
 from services.gateway.settings import Settings
 from services.gateway.shapes import (
     InvoiceAmount,
@@ -36,7 +38,7 @@ class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
 
 @get("/invoices/{invoice_id:uuid}/pay")
 async def payment_page(
-    invoice_id: UUID, billing: Visit, upstreams: Upstreams, settings: Settings
+    invoice_id: FromPath[UUID], billing: Visiting, upstreams: Asks, settings: Configured
 ) -> Template | Redirect:
     """The ways to pay; the invoice itself when there is nothing to pay, how to reach the clinic when not here."""
     found = await upstreams.invoice(billing.caller, invoice_id)
@@ -52,7 +54,7 @@ async def payment_page(
 
 @post("/invoices/{invoice_id:uuid}/payments", status_code=200)
 async def start_payment(
-    invoice_id: UUID, data: PayInvoice, billing: Visit, upstreams: Upstreams
+    invoice_id: FromPath[UUID], data: PayInvoice, billing: Visiting, upstreams: Asks
 ) -> PaymentStart | Response[Refusal]:
     """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
     wanted = PaymentIn([InvoiceAmount(invoice_id, data.amount)], data.method, data.save)
@@ -63,7 +65,7 @@ async def start_payment(
 
 
 @get("/payments/{payment_id:uuid}")
-async def payment_result(payment_id: UUID, visit: Visit, upstreams: Upstreams) -> Template:
+async def payment_result(payment_id: FromPath[UUID], visit: Visiting, upstreams: Asks) -> Template:
     """What the payment service knows, whatever the address says: Stripe's parameters in it prove nothing."""
     payment = await upstreams.payment(visit.caller, payment_id)
     paid = await asyncio.gather(

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request
+from litestar.di import NamedDependency
 from litestar.response import Template
 
 from services.chassis.auth import Caller
-from services.gateway.accounts import Membership, SignedIn
+from services.gateway.dependencies import Asks, Place, Visitor, Who
 from services.gateway.shapes import Clinic
-from services.gateway.upstreams import Upstreams
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -33,6 +33,10 @@ class Visit:
         return f"/c/{self.clinic.slug}/{rest}"
 
 
+Visiting = NamedDependency[Visit]
+"""What routes ask for: as `visit`, or as `billing` when they show bills."""
+
+
 class ForClients(Exception):
     """Staff has come to the clients' pages."""
 
@@ -47,7 +51,7 @@ class BillingHidden(Exception):
         self.visit = visit
 
 
-async def visit(member: Membership, signed_in: SignedIn, caller: Caller, upstreams: Upstreams) -> Visit:
+async def visit(member: Place, signed_in: Who, caller: Visitor, upstreams: Asks) -> Visit:
     """The visit of a client. Raises `ForClients` for the clinic's staff."""
     made = Visit(await upstreams.clinic(caller), caller, len(signed_in.memberships) > 1)
     if member.client_id is None:
@@ -55,7 +59,7 @@ async def visit(member: Membership, signed_in: SignedIn, caller: Caller, upstrea
     return made
 
 
-async def billing(visit: Visit) -> Visit:
+async def billing(visit: Visiting) -> Visit:
     """A visit to the billing section. Raises `BillingHidden` when the clinic does not show it."""
     if not visit.clinic.billing_shown:
         raise BillingHidden(visit)

@@ -47,7 +47,16 @@
     swap(new DOMParser().parseFromString(await answer.text(), 'text/html'), id);
   }
 
+  // A form that still asks for the same sum stays as it is, with all that was typed into it.
+  function isSameForm(page) {
+    const [here, there] = [document.getElementById('pay'), page.getElementById('pay')];
+    if (!here || !there || here.dataset.minor !== there.dataset.minor) return false;
+    here.dataset.version = there.dataset.version;
+    return true;
+  }
+
   function swap(page, id) {
+    if (isSameForm(page)) return;
     const before = id && known(id)?.dataset.said;
     const focused = document.activeElement;
     const inside = main().contains(focused);

@@ -141,7 +141,9 @@
         currency: said.currency.toLowerCase(),
         appearance: appearance(),
       };
-      if (kind === 'card') options.paymentMethodTypes = ['card']; // otherwise all that the clinic's account has switched on
+      // Must fit the intent that is made later: cards alone, or all that the clinic's account has switched on but cards.
+      if (kind === 'card') options.paymentMethodTypes = ['card'];
+      else options.excludedPaymentMethodTypes = ['card'];
       groups[kind] = mount(stripe.elements(options), `#${kind}-form`, $(`${kind}-waiting`));
       return groups[kind];
     }
