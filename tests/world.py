@@ -1,5 +1,6 @@
 """What tests are written in: databases, callers, deliveries, and builders of things that happen."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx2
 from joserfc.jwk import OKPKey
 from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
 from contracts.events import CloudEvent, Method, event_id
 from contracts.money import Money
@@ -62,9 +63,9 @@ def a_caller(role: Role, clinic_id: UUID | None = None, subject: UUID | None = N
 
 
 class Client:
-    """Calls a service's real app in this process as its callers, with real tokens."""
+    """Calls a service's real app in this process and event loop as its callers, with real tokens."""
 
-    def __init__(self, client: AsyncTestClient[Litestar], audience: str) -> None:
+    def __init__(self, client: httpx2.AsyncClient, audience: str) -> None:
         self._client, self._audience = client, audience
 
     async def call(
@@ -75,8 +76,7 @@ class Client:
         *,
         headers: dict[str, str] | None = None,
         **more: Any,
-    ) -> Any:
-        """An httpx-like response."""
+    ) -> httpx2.Response:
         sent = dict(headers or {})
         if caller is not None:
             sent["Authorization"] = f"Bearer {token(self._audience, caller)}"
@@ -84,10 +84,34 @@ class Client:
 
 
 @asynccontextmanager
-async def calling(app: Litestar, audience: str) -> AsyncIterator[Client]:
-    """The app with its lifespan run, in this event loop."""
-    async with AsyncTestClient(app, raise_server_exceptions=False) as client:
+async def calling(app: Litestar, audience: str, *, through: Any = None) -> AsyncIterator[Client]:
+    """The app with its lifespan run. `through` is an ASGI app around it, when a test looks at what passes."""
+    transport = httpx2.ASGITransport(app=through or app, raise_app_exceptions=False)
+    async with _alive(app), httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield Client(client, audience)
+
+
+@asynccontextmanager
+async def _alive(app: Litestar) -> AsyncIterator[None]:
+    """The app's lifespan in a task of its own: a fixture is set up and torn down in different ones."""
+    started, stopping = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await stopping.wait()
+
+    living = asyncio.create_task(live())
+    beginning = asyncio.create_task(started.wait())
+    await asyncio.wait({living, beginning}, return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        beginning.cancel()
+        await living
+    try:
+        yield
+    finally:
+        stopping.set()
+        await living
 
 
 def record(event: CloudEvent, offset: int = 0, partition: int = 0) -> Record:

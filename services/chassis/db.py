@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TypeAlias
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+if TYPE_CHECKING:
+    Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+else:  # at run time the class takes no parameters, and routes name it in their signatures
+    Connection = PoolConnectionProxy
 Key: TypeAlias = tuple[UUID, UUID]
 """(clinic, id): how rows are named, locked and referenced everywhere."""
 
@@ -76,8 +79,15 @@ class Database:
         connection = await pool.acquire(timeout=10)
         self.held += 1
         try:
-            async with connection.transaction():
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
                 yield connection
+            except Exception:
+                with suppress(*TRANSIENT):
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
         except asyncio.CancelledError:
             # Cut off in the middle, its state is unknown: it must not go back to the pool.
             connection.terminate()
