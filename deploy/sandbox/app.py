@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar, get
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
@@ -26,7 +26,7 @@ def live() -> Json:
 
 
 @get("/healthz/ready", sync_to_thread=False)
-def ready(sandbox: Sandbox) -> Json:
+def ready(sandbox: NamedDependency[Sandbox]) -> Json:
     sandbox.store.setting("clock_offset", "0")
     return {"status": "ready", "checks": {"database": "ok"}}
 

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from litestar import Router, delete, get, post, put
 from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
 from litestar.exceptions import NotAuthorizedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from deploy.sandbox import payments
 from deploy.sandbox.errors import Json
@@ -41,24 +42,24 @@ def secret_key_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRoute
 
 
 @get("/faults", sync_to_thread=False)
-def list_faults(sandbox: Sandbox) -> Json:
+def list_faults(sandbox: NamedDependency[Sandbox]) -> Json:
     return sandbox.faults.as_json()
 
 
 @post("/faults/api", sync_to_thread=False)
-def add_api_fault(sandbox: Sandbox, data: ApiFault) -> Json:
+def add_api_fault(sandbox: NamedDependency[Sandbox], data: JSONBody[ApiFault]) -> Json:
     sandbox.faults.api.append(data)
     return sandbox.faults.as_json()
 
 
 @post("/faults/webhooks", sync_to_thread=False)
-def add_webhook_fault(sandbox: Sandbox, data: WebhookFault) -> Json:
+def add_webhook_fault(sandbox: NamedDependency[Sandbox], data: JSONBody[WebhookFault]) -> Json:
     sandbox.faults.webhooks.append(data)
     return sandbox.faults.as_json()
 
 
 @delete("/faults", status_code=200, sync_to_thread=False)
-def clear_faults(sandbox: Sandbox) -> Json:
+def clear_faults(sandbox: NamedDependency[Sandbox]) -> Json:
     """Forget all rules, and let go of what `reorder` still holds."""
     sandbox.faults.clear()
     sandbox.sender.let_go()
@@ -66,14 +67,14 @@ def clear_faults(sandbox: Sandbox) -> Json:
 
 
 @post("/clock", status_code=200, sync_to_thread=False)
-def set_clock(sandbox: Sandbox, data: Clock) -> Json:
+def set_clock(sandbox: NamedDependency[Sandbox], data: JSONBody[Clock]) -> Json:
     """Shift `created` of all that is made from now on; signatures keep the real time."""
     sandbox.store.set("clock_offset", str(data.offset_seconds))
     return {"now": sandbox.now()}
 
 
 @post("/events/{event:str}/resend", status_code=202, sync_to_thread=False)
-def resend(sandbox: Sandbox, event: FromPath[str]) -> Json:
+def resend(sandbox: NamedDependency[Sandbox], event: FromPath[str]) -> Json:
     if sandbox.store.delivery(event) is None:
         raise NotFoundException(f"no event {event}")
     sandbox.sender.resend(event)
@@ -81,20 +82,22 @@ def resend(sandbox: Sandbox, event: FromPath[str]) -> Json:
 
 
 @get("/requests", sync_to_thread=False)
-def list_requests(sandbox: Sandbox, path: FromQuery[str] = "", public: FromQuery[bool | None] = None) -> Json:
+def list_requests(
+    sandbox: NamedDependency[Sandbox], path: FromQuery[str] = "", public: FromQuery[bool | None] = None
+) -> Json:
     """What the API was asked since it started, oldest first; `path` is the beginning of the address."""
     kept = (r for r in sandbox.recorder.requests if r.path.startswith(path) and public in (None, r.public))
     return {"items": [asdict(request) for request in kept]}
 
 
 @delete("/requests", status_code=200, sync_to_thread=False)
-def forget_requests(sandbox: Sandbox) -> Json:
+def forget_requests(sandbox: NamedDependency[Sandbox]) -> Json:
     sandbox.recorder.requests.clear()
     return {"items": []}
 
 
 @get("/counts", sync_to_thread=False)
-def counts(sandbox: Sandbox) -> Json:
+def counts(sandbox: NamedDependency[Sandbox]) -> Json:
     return {
         "objects": sandbox.store.counts(),
         "webhooks": sandbox.store.delivery_counts(),
@@ -103,7 +106,7 @@ def counts(sandbox: Sandbox) -> Json:
 
 
 @put("/accounts/{account:str}", sync_to_thread=False)
-def put_account(sandbox: Sandbox, account: FromPath[str], data: Abilities) -> Json:
+def put_account(sandbox: NamedDependency[Sandbox], account: FromPath[str], data: JSONBody[Abilities]) -> Json:
     """Make a connected account of that id, or change what it may do (which sends `account.updated`)."""
 
     def work(call: Call) -> Json:
@@ -118,7 +121,12 @@ def put_account(sandbox: Sandbox, account: FromPath[str], data: Abilities) -> Js
 
 
 @post("/accounts/{account:str}/payment_intents/{intent:str}/settle", status_code=200, sync_to_thread=False)
-def settle(sandbox: Sandbox, account: FromPath[str], intent: FromPath[str], data: Settlement) -> Json:
+def settle(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    intent: FromPath[str],
+    data: JSONBody[Settlement],
+) -> Json:
     """The bank's answer to a debit that is `processing`; account `platform` is the platform's own."""
 
     def work(call: Call) -> Json:

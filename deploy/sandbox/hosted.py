@@ -2,13 +2,12 @@
 
 import html
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from litestar import MediaType, Response, get, post
-from litestar.enums import RequestEncodingType
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath
+from litestar.params import FromPath, URLEncodedBody
 
 from deploy.sandbox import payments, setups
 from deploy.sandbox.errors import Json
@@ -48,22 +47,22 @@ def web_file(name: FromPath[str]) -> Response[str]:
 
 
 @get("/challenge/{token:str}", sync_to_thread=False)
-def challenge_page(sandbox: Sandbox, token: FromPath[str]) -> Response[str]:
+def challenge_page(sandbox: NamedDependency[Sandbox], token: FromPath[str]) -> Response[str]:
     """The bank's 3-D Secure page, in a frame over the shop's page or on its own."""
     return _page("challenge.html", sandbox, _challenge(sandbox, token))
 
 
 @get("/redirect/{token:str}", sync_to_thread=False)
-def redirect_page(sandbox: Sandbox, token: FromPath[str]) -> Response[str]:
+def redirect_page(sandbox: NamedDependency[Sandbox], token: FromPath[str]) -> Response[str]:
     """The other payment system's page."""
     return _page("redirect.html", sandbox, _challenge(sandbox, token))
 
 
 @post(["/challenge/{token:str}", "/redirect/{token:str}"], status_code=200, sync_to_thread=False)
 def decide(
-    sandbox: Sandbox,
+    sandbox: NamedDependency[Sandbox],
     token: FromPath[str],
-    data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: URLEncodedBody[dict[str, str]],
 ) -> Response[str]:
     """What the payer chose; then back to the shop, or, in a frame, a word to the page around it."""
     challenge = _challenge(sandbox, token)

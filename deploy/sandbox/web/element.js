@@ -158,8 +158,8 @@
       if (variables[name]) root.style.setProperty(property, variables[name]);
       else root.style.removeProperty(property);
     }
-    const dark = variables.colorBackground ? isDark(variables.colorBackground)
-      : theme === "night" || (!theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    const dark = variables.colorBackground ? isDark(variables.colorBackground) : theme === "night" || isDark(state.surface);
+    root.style.backgroundColor = state.surface;
     root.dataset.scheme = dark ? "dark" : "light";
     tell({ type: "scheme", scheme: root.dataset.scheme });
   }

@@ -62,11 +62,23 @@
     return frame;
   }
 
+  // The colour that the page has behind the element: the frame is given the same.
+  function surface(place) {
+    for (let node = place; node; node = node.parentElement) {
+      const color = getComputedStyle(node).backgroundColor;
+      if (!/^rgba\(.*, 0\)$|^transparent$/.test(color)) return color;
+    }
+    return matchMedia("(prefers-color-scheme: dark)").matches && getComputedStyle(document.documentElement).colorScheme.includes("dark")
+      ? "#121212"
+      : "#ffffff";
+  }
+
   class PaymentElement {
     constructor(elements, options) {
       this.elements = elements;
       this.options = options || {};
       this.handlers = new Map();
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.configure());
     }
     mount(target) {
       const place = typeof target === "string" ? document.querySelector(target) : target;
@@ -103,6 +115,7 @@
         options: { mode, amount, currency, appearance, locale, business, ...this.options },
         methods: this.elements.methods(),
         saves: mode === "setup" || Boolean(this.elements.options.setupFutureUsage),
+        surface: surface(this.place),
         access: this.elements.stripe.access,
       });
     }
