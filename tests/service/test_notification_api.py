@@ -8,7 +8,7 @@ import pytest
 from services.chassis.ids import new_id
 from services.notification import app, consumers
 from services.notification.settings import NotificationSettings
-from tests.service.test_notification_sending import a_clinic, an_invoice, put_contact
+from tests.service.notification_world import a_clinic, an_invoice, put_contact
 from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, calling, deliver
 
 CONTACT = {"email": "client@example.com", "name": "Aoife Byrne"}

@@ -1,0 +1,182 @@
+"""Which events lead to which e-mails. Real PostgreSQL, the real wrapper, a real SMTP server."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.clinic import ClinicUpdated
+from contracts.invoice import InvoicePaid, InvoiceUpdated
+from contracts.payment import PaymentFailed, PaymentSucceeded
+from services.chassis.ids import new_id
+from services.notification import actions, consumers
+from services.notification.domain import Waits
+from services.notification.jobs import Sender
+from tests.service.notification_world import (
+    MailServer,
+    a_client,
+    a_clinic,
+    a_mail_server,
+    a_payment,
+    an_invoice,
+    hasten,
+    next_state,
+    put_contact,
+    sending,
+    states,
+)
+from tests.world import ServiceDb, deliver, eur, waiting_parked
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[MailServer]:
+    async with a_mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def sender(db_notification: ServiceDb, mail: MailServer) -> AsyncIterator[Sender]:
+    async with sending(db_notification, mail.port) as sender:
+        yield sender
+
+
+async def test_a_payment_over_two_invoices_has_one_receipt_however_often_it_is_told(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    first, second = an_invoice(clinic, client_id), an_invoice(clinic, client_id, eur(50), "2026-000002")
+    paid = [next_state(InvoicePaid, each, 2, status="paid", settled=each.total) for each in (first, second)]
+    payment = a_payment(PaymentSucceeded, first, second)
+    again = next_state(PaymentSucceeded, payment, 2)
+
+    await deliver(db_notification.worker, consumers, first, second, payment, payment, *paid)
+    await deliver(db_notification.worker, consumers, payment)
+    await sender.send_due()
+    await deliver(db_notification.worker, consumers, again)
+    await hasten(db_notification)
+    await sender.send_due()
+
+    assert mail.subjects() == ["Receipt for your payment of €175.00"]
+    body = mail.inbox[0].get_body(("plain",))
+    assert body is not None
+    assert "2026-000001" in body.get_content() and "2026-000002" in body.get_content()
+    assert await waiting_parked(db_notification) == []
+
+
+async def test_an_email_waits_for_the_contact_and_goes_when_it_is_put(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = a_clinic(), new_id()
+    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic, client_id))
+    await sender.send_due()
+    assert mail.inbox == []
+    assert await states(db_notification) == [("invoice_ready", "waiting", 0, "no_contact")]
+
+    await put_contact(db_notification, clinic.clinic_id, client_id)
+    await sender.send_due()
+
+    assert mail.subjects() == ["Invoice 2026-000001 is ready"]
+    assert await states(db_notification) == [("invoice_ready", "sent", 1, None)]
+
+
+async def test_a_contact_that_is_put_while_its_email_is_looked_at_is_not_forgotten(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = a_clinic(), new_id()
+    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic, client_id))
+    await sender.send_due()
+    await hasten(db_notification)
+    async with db_notification.worker.worker_tx() as tx:
+        (claim,) = await actions.claim_letters(tx, 1, timedelta(minutes=1))
+    await put_contact(db_notification, clinic.clinic_id, client_id)
+    async with db_notification.worker.worker_tx() as tx:
+        await actions.record(tx, claim.delivery, Waits("no_contact"))
+
+    assert await states(db_notification) == [("invoice_ready", "due", 0, "no_contact")]
+
+
+async def test_a_failure_is_told_once_it_has_not_been_mended(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    invoice = an_invoice(clinic, client_id)
+    failed = a_payment(PaymentFailed, invoice, failure_code="card_declined")
+    await deliver(db_notification.worker, consumers, invoice, failed, next_state(PaymentFailed, failed, 2))
+    await deliver(db_notification.worker, consumers, next_state(PaymentFailed, failed, 3))
+    await sender.send_due()
+    assert mail.subjects() == ["Invoice 2026-000001 is ready"], "the client may be on the page still"
+
+    await hasten(db_notification)
+    await sender.send_due()
+    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Your payment of €125.00 did not go through"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_failure_that_was_mended_is_not_told_whatever_the_order(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer, late: bool
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    invoice = an_invoice(clinic, client_id)
+    failed = a_payment(PaymentFailed, invoice)
+    succeeded = next_state(PaymentSucceeded, failed, 2, status="succeeded")
+    await deliver(db_notification.worker, consumers, invoice)
+    for event in (succeeded, failed) if late else (failed, succeeded):
+        await deliver(db_notification.worker, consumers, event)
+    await hasten(db_notification)
+    await sender.send_due()
+    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Receipt for your payment of €125.00"]
+
+
+async def test_an_older_version_overwrites_neither_invoice_nor_clinic(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    invoice = an_invoice(clinic, client_id)
+    newer = next_state(InvoiceUpdated, invoice, 3, settled=eur(100), status="part_paid")
+    renamed = next_state(ClinicUpdated, clinic, 3, name="Harbour Clinic West")
+    older = next_state(InvoiceUpdated, invoice, 2)
+    await deliver(db_notification.worker, consumers, newer, older, renamed)
+    await deliver(
+        db_notification.worker,
+        consumers,
+        invoice,
+        next_state(ClinicUpdated, clinic, 2, name="Harbour Clinic East"),
+    )
+
+    await sender.send_due()
+
+    body = mail.inbox[0].get_body(("plain",))
+    assert body is not None
+    assert "View and pay €25.00" in body.get_content()
+    assert mail.inbox[0]["From"].addresses[0].display_name == "Harbour Clinic West"
+
+
+async def test_an_invoice_paid_before_its_email_left_is_not_announced(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    invoice = an_invoice(clinic, client_id)
+    paid = next_state(InvoicePaid, invoice, 2, status="paid", settled=invoice.total)
+    await deliver(db_notification.worker, consumers, invoice, paid)
+    await sender.send_due()
+    assert mail.inbox == []
+    assert await states(db_notification) == [("invoice_ready", "dropped", 0, "nothing_to_pay")]
+
+
+async def test_a_batch_costs_the_same_statements_however_large(db_notification: ServiceDb) -> None:
+    clinic, client_id = await a_client(db_notification)
+
+    async def statements(size: int) -> int:
+        invoices = [an_invoice(clinic, client_id) for _ in range(size)]
+        payments = [a_payment(PaymentSucceeded, each) for each in invoices]
+        counted: list[Any] = []
+        pool = await db_notification.worker._opened()
+        async with pool.acquire() as connection, connection.transaction():
+            with connection.query_logger(counted.append):
+                await actions.keep_invoices(connection, invoices)
+                await actions.tell_payments(connection, payments)
+        return len(counted)
+
+    await statements(1)  # asyncpg asks for the types once
+    assert await statements(1) == await statements(50) == 4
