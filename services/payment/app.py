@@ -53,7 +53,11 @@ def worker(settings: Settings) -> Litestar:
 
 
 def _stripe(settings: Settings) -> StripeApi:
-    return StripeApi(settings.stripe_secret_key.get_secret_value(), settings.stripe_api_base)
+    return StripeApi(
+        settings.stripe_secret_key.get_secret_value(),
+        settings.stripe_api_base,
+        settings.stripe_timeout_seconds,
+    )
 
 
 def _closing(close: Callable[[], Awaitable[None]]) -> Lifespan:

@@ -16,6 +16,7 @@ class Settings(ServiceSettings):
     stripe_secret_key: SecretStr
     stripe_webhook_secret: SecretStr
     stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] = "https://api.stripe.com"
+    stripe_timeout_seconds: Annotated[float, Field(gt=0, le=80)] = 20
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

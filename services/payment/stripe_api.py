@@ -21,7 +21,6 @@ from services.payment.stripe_json import object_of
 
 API_VERSION = "2026-08-26.dahlia"
 """The version whose published OpenAPI document the sandbox and the tests are held against."""
-TIMEOUT_SECONDS = 20
 KEY_LIFE = timedelta(hours=23)
 """Stripe may forget an idempotency key after a day: beyond this nothing is replayed, it is looked up."""
 
@@ -71,9 +70,9 @@ class Intent:
 class StripeApi:
     """A client for one secret key. Close it when done."""
 
-    def __init__(self, secret_key: str, api_base: str) -> None:
+    def __init__(self, secret_key: str, api_base: str, timeout: float = 20) -> None:
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
-        self._http = stripe.HTTPXClient(timeout=TIMEOUT_SECONDS)
+        self._http = stripe.HTTPXClient(timeout=timeout)
         self._stripe = StripeClient(
             secret_key,
             stripe_version=API_VERSION,

@@ -1,0 +1,322 @@
+"""Starting payments on a real database against the sandbox, and what happens when something is cut off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.invoice import InvoiceUpdated
+from services.chassis.ids import new_id
+from services.payment import checkout, consumers, jobs
+from services.payment.domain import Payment
+from services.payment.starting import Wish
+from services.payment.stripe_api import Intent, StripeApi
+from tests.service.payment_world import Desk, a_desk
+from tests.world import ServiceDb, a_caller, deliver, eur, money, outbox_events, waiting_parked
+
+
+@pytest.fixture
+async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
+    async with a_desk(db_payment) as desk:
+        yield desk
+
+
+async def test_a_payment_is_started_confirmed_and_booked_once(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+
+    payment_id = await desk.pay((invoice, eur(125)))
+
+    payment = await desk.payment(payment_id)
+    assert payment["status"] == "succeeded"
+    assert payment["method"] == {"kind": "card", "brand": "visa", "last4": "4242"}
+    assert payment["invoices"] == [
+        {"invoice_id": str(invoice), "amount": {"minor": 12500, "currency": "EUR"}}
+    ]
+    assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
+    said = await outbox_events(desk.db)
+    assert [event.topic.name for event in said] == ["payment.settled", "payment.succeeded"]
+    assert said[0].method == said[1].method  # type: ignore[attr-defined]
+    assert said[0].method.last4 == "4242"  # type: ignore[attr-defined]
+    assert await waiting_parked(desk.db) == []
+
+
+async def test_webhooks_that_come_again_book_nothing_more(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    await desk.pay((invoice, eur(125)))
+
+    await desk.hear(*reversed(desk.hook.events()))
+    again = [event.model_copy(update={"id": new_id()}) for event in desk.hook.events()]
+    await desk.hear(*again)
+
+    assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
+    assert len(await outbox_events(desk.db)) == 2
+
+
+async def test_one_payment_over_three_invoices_settles_each(desk: Desk) -> None:
+    invoices = [await desk.owes(eur(units)) for units in (10, 20, 30)]
+    shares = list(zip(invoices, map(eur, (10, 20, 30)), strict=True))
+
+    await desk.pay(*shares)
+
+    topics = [event.topic.name for event in await outbox_events(desk.db)]
+    assert topics == ["payment.settled"] * 3 + ["payment.succeeded"]
+    assert await desk.books() == [("receivable", -6000), ("stripe", 6000)]
+
+
+async def test_a_second_tab_gets_the_same_payment_and_intent(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+
+    first, second = await desk.start((invoice, eur(125))), await desk.start((invoice, eur(125)))
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    assert len(await desk.intents()) == 1
+
+
+async def test_fifty_clicks_at_once_make_one_intent(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+
+    answers = await asyncio.gather(*(desk.start((invoice, eur(125))) for _ in range(50)))
+
+    assert {answer.status_code for answer in answers} <= {200, 201, 503}
+    started = [answer.json()["client_secret"] for answer in answers if answer.status_code != 503]
+    assert len(set(started)) == 1
+    assert len(started) >= 45
+    assert len(await desk.intents()) == 1
+
+
+async def test_another_choice_cancels_the_first_at_stripe_before_it_starts(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    first = await desk.start((invoice, eur(125)))
+
+    second = await desk.start((invoice, eur(100)))
+
+    assert second.status_code == 201, second.text
+    assert sorted(intent["status"] for intent in await desk.intents()) == [
+        "canceled",
+        "requires_payment_method",
+    ]
+    assert (await desk.payment(first.json()["payment_id"]))["status"] == "canceled"
+    assert [event.topic.name for event in await outbox_events(desk.db)] == ["payment.canceled"]
+
+
+async def test_a_choice_cannot_change_once_the_money_has_come(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    await desk.confirm(await desk.start((invoice, eur(125))))
+
+    late = await desk.start((invoice, eur(100)))
+
+    assert late.status_code == 409
+    assert late.json()["code"] == "payment_in_progress"
+    same = await desk.start((invoice, eur(125)))
+    assert same.json()["status"] == "processing"
+
+
+@pytest.mark.parametrize(
+    ("minor", "status", "code"), [(12501, 409, "amount_changed"), (0, 422, "wrong_amount")]
+)
+async def test_an_amount_that_is_not_open(desk: Desk, minor: int, status: int, code: str) -> None:
+    invoice = await desk.owes(eur(125))
+    answer = await desk.start((invoice, money(minor)))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    if code == "amount_changed":
+        assert answer.json()["open"] == {"minor": 12500, "currency": "EUR"}
+
+
+async def test_a_paid_invoice_is_already_paid_whatever_late_events_say(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    await desk.pay((invoice, eur(125)))
+    await deliver(desk.worker, consumers, desk.invoice(invoice, eur(125), 2, InvoiceUpdated))
+
+    answer = await desk.start((invoice, eur(125)))
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_paid")
+
+
+async def test_another_clients_invoice_is_not_found_and_a_new_one_may_be_on_its_way(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    stranger = a_caller("client", desk.clinic_id)
+
+    foreign = await desk.start((invoice, eur(125)), caller=stranger)
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "payable_not_found")
+
+    unknown = await desk.start((new_id(), eur(125)))
+    assert (unknown.status_code, unknown.json()["code"]) == (503, "payable_unknown")
+    assert unknown.headers["retry-after"] == "1"
+
+    elsewhere = await desk.start((invoice, eur(125)), caller=a_caller("client", new_id(), desk.client_id))
+    assert elsewhere.json()["code"] in ("payable_unknown", "payable_not_found")
+
+
+async def test_a_clinic_that_switched_online_payment_off(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    await desk.clinic_says(version=2, online_payment=False)
+    await desk.clinic_says(version=1, online_payment=True)
+
+    answer = await desk.start((invoice, eur(125)))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "online_payment_off")
+
+
+async def test_the_same_idempotency_key_has_the_same_answer_and_none_for_another_body(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    first = await desk.start((invoice, eur(125)), key="click-1")
+    await desk.confirm(first)
+    await desk.hook.until("payment_intent.succeeded")
+    await desk.hear()
+
+    again = await desk.start((invoice, eur(125)), key="click-1")
+    other = await desk.start((invoice, eur(100)), key="click-1")
+
+    assert again.json()["payment_id"] == first.json()["payment_id"]
+    assert again.json()["status"] == "succeeded"
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"invoices": [], "method": {"kind": "card"}},
+        {"invoices": [{"invoice_id": "x", "amount": {"minor": 1, "currency": "EUR"}}], "method": {"kind": "card"}},
+        {"invoices": [{"invoice_id": str(new_id()), "amount": {"minor": 1.5, "currency": "EUR"}}],
+         "method": {"kind": "card"}},
+        {"invoices": [{"invoice_id": str(new_id()), "amount": {"minor": 2**63, "currency": "EUR"}}],
+         "method": {"kind": "card"}},
+        {"invoices": [{"invoice_id": str(new_id()), "amount": {"minor": 1, "currency": "eur"}}],
+         "method": {"kind": "card"}},
+        {"invoices": [{"invoice_id": str(new_id()), "amount": {"minor": 1, "currency": "EUR"}}],
+         "method": {"kind": "cash"}},
+        {"invoices": [{"invoice_id": str(new_id()), "amount": {"minor": 1, "currency": "EUR"}}],
+         "method": {"kind": "card"}, "status": "succeeded"},
+    ],
+)  # fmt: skip
+async def test_malformed_questions_are_refused(desk: Desk, body: dict[str, Any]) -> None:
+    answer = await desk.api.call("POST", "/payments", desk.client, json=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] == "request_invalid"
+
+
+async def test_only_clients_pay_and_only_with_a_token(desk: Desk) -> None:
+    for caller, status in ((a_caller("staff", desk.clinic_id), 403), (None, 401)):
+        answer = await desk.api.call("POST", "/payments", caller, json={})
+        assert answer.status_code == status
+
+
+class Watched(StripeApi):
+    """The real client; it also notes what the database holds while Stripe is asked, and may cut off."""
+
+    def __init__(self, desk: Desk, cut: str = "") -> None:
+        super().__init__(desk.sandbox.secret_key, desk.sandbox.url)
+        self.desk, self.cut = desk, cut
+        self.held: list[int] = []
+        self.committed: list[Any] = []
+
+    async def create_intent(self, payment: Payment, customer: str | None) -> Intent:
+        self.held.append(self.desk.db.api.held)
+        self.committed.append(
+            await self.desk.db.admin.fetchval(
+                "SELECT idempotency_key FROM payments WHERE id = $1", payment.id
+            )
+        )
+        if self.cut == "before":
+            raise ConnectionResetError
+        intent = await super().create_intent(payment, customer)
+        if self.cut == "after":
+            raise ConnectionResetError
+        return intent
+
+
+def a_wish(desk: Desk, invoice: UUID, **changes: Any) -> Wish:
+    return Wish(client_id=desk.client_id, shares={invoice: eur(125)}, kind="card", **changes)
+
+
+async def test_no_connection_is_held_while_stripe_is_called_and_its_key_is_committed(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    stripe = Watched(desk)
+
+    ready = await checkout.start(
+        partial(desk.db.api.tx, desk.clinic_id), stripe, desk.clinic_id, a_wish(desk, invoice, save=True)
+    )
+    await stripe.close()
+
+    assert stripe.held == [0]
+    assert stripe.committed == [ready.payment.idempotency_key]
+    keys = {request.idempotency_key for request in desk.sandbox.requests("/v1/payment_intents")}
+    assert keys == {ready.payment.idempotency_key}
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_a_crash_around_the_call_is_healed_by_asking_again(desk: Desk, cut: str) -> None:
+    invoice = await desk.owes(eur(125))
+    stripe = Watched(desk, cut)
+    with pytest.raises(ConnectionResetError):
+        await checkout.start(
+            partial(desk.db.api.tx, desk.clinic_id), stripe, desk.clinic_id, a_wish(desk, invoice)
+        )
+    await stripe.close()
+
+    again = await desk.start((invoice, eur(125)))
+
+    assert again.status_code == 200
+    (intent,) = await desk.intents()
+    assert again.json()["client_secret"].startswith(intent["id"])
+    assert await desk.db.admin.fetchval("SELECT count(*) FROM payments") == 1
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_a_crash_around_the_call_is_healed_by_the_sweeper(desk: Desk, cut: str) -> None:
+    invoice = await desk.owes(eur(125))
+    stripe = Watched(desk, cut)
+    with pytest.raises(ConnectionResetError):
+        await checkout.start(
+            partial(desk.db.api.tx, desk.clinic_id), stripe, desk.clinic_id, a_wish(desk, invoice)
+        )
+    await stripe.close()
+
+    await jobs.sweep_payments(desk.worker, desk.stripe, timedelta(0))
+
+    (intent,) = await desk.intents()
+    kept = await desk.db.admin.fetchval("SELECT stripe_payment_intent_id FROM payments")
+    assert kept == intent["id"]
+
+
+@pytest.mark.parametrize("kind", ["500_before", "500_after", "timeout_after"])
+async def test_an_unknown_outcome_stays_unknown_and_asking_again_makes_no_second_intent(
+    desk: Desk, kind: str
+) -> None:
+    invoice = await desk.owes(eur(125))
+    fault = {"kind": kind, "method": "POST", "path": "/v1/payment_intents", "count": 3}
+    await desk.sandbox.control("POST", "/faults/api", fault)
+    answer = await desk.start((invoice, eur(125)))
+    assert (answer.status_code, answer.json()["code"]) == (503, "stripe_unavailable")
+    await desk.sandbox.control("DELETE", "/faults")
+
+    await desk.start((invoice, eur(125)))
+
+    assert len(await desk.intents()) <= 1
+    assert await desk.db.admin.fetchval("SELECT count(*) FROM payments") == 1
+
+
+async def test_a_busy_stripe_is_said_to_be_busy(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    fault = {"kind": "429", "method": "POST", "path": "/v1/payment_intents", "count": 20}
+    await desk.sandbox.control("POST", "/faults/api", fault)
+
+    answer = await desk.start((invoice, eur(125)))
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "stripe_busy")
+    assert "retry-after" in answer.headers
+
+
+async def test_a_refusal_for_good_gives_the_invoice_free(desk: Desk) -> None:
+    invoice = await desk.owes(money(1))  # below the least that Stripe charges
+
+    refused = await desk.start((invoice, money(1)))
+
+    assert (refused.status_code, refused.json()["code"]) == (502, "stripe_refused")
+    assert await desk.db.admin.fetchval("SELECT status FROM payments") == "canceled"
+    assert await desk.db.admin.fetchval("SELECT state FROM allocations") == "released"
