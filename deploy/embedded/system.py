@@ -222,7 +222,11 @@ class System:
             return
         env = {"PUBLIC_URL": self.public_url, "OPERATOR_API_KEY": self.operator_key}
         if self.stripe.sandbox:
-            env |= {"SANDBOX_URL": self.sandbox_url, "SANDBOX_SECRET_KEY": self.stripe.secret_key}
+            env |= {
+                "SANDBOX_URL": self.sandbox_url,
+                "SANDBOX_SECRET_KEY": self.stripe.secret_key,
+                "SANDBOX_PUBLISHABLE_KEY": self.stripe.publishable_key,
+            }
         await run_once(["deploy.demo"], {**_inherited(), **env}, self.data.log("demo"))
         self.data.demo_loaded.touch()
 
