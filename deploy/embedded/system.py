@@ -105,7 +105,7 @@ class System:
         supervisor.keep(KafkaUnit(self.kafka))
         supervisor.once("migrations", ["postgres"], self._migrate)
         supervisor.once("topics", ["kafka"], self._make_topics)
-        for unit in self._units():
+        for unit in self.units():
             supervisor.keep(unit)
 
     async def _migrate(self) -> None:
@@ -118,7 +118,8 @@ class System:
 
         await topics.ensure(self.kafka.bootstrap_servers)
 
-    def _units(self) -> list[PythonUnit]:
+    def units(self) -> list[PythonUnit]:
+        """The Python processes of this installation."""
         ports, both = self.ports, ("migrations", "topics")
         units = [self._unit("gateway", "services.gateway api", ports.gateway, self._gateway, both)]
         for service in WORKED:

@@ -1,0 +1,116 @@
+"""The data directory, the choice of ports and Stripe, what a test run reports."""
+
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from deploy import database
+from deploy.embedded.datadir import DataDir
+from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.process import free_port
+from deploy.embedded.system import Ports, Stripe, System
+from deploy.testing import Count, count
+
+
+def test_a_data_directory_is_for_one_at_a_time(tmp_path: Path) -> None:
+    first = DataDir(tmp_path / "data")
+    with pytest.raises(
+        EmbeddedError, match=rf"data is in use by another `clinicpay up` \(process {os.getpid()}\)"
+    ):
+        DataDir(first.path)
+
+
+def test_a_data_directory_of_another_layout_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("99\n")
+    with pytest.raises(EmbeddedError, match="has layout 99, this ClinicPay has 1"):
+        DataDir(tmp_path)
+
+
+def test_a_directory_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(EmbeddedError, match="neither empty nor a data directory"):
+        DataDir(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    secrets = data.secrets()
+    assert data.secrets() == secrets
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+    assert set(secrets.role_passwords) == set(database.all_roles())
+    assert "d" in json.loads(secrets.token_private_key)
+    assert "d" not in json.loads(secrets.token_public_key)
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(EmbeddedError, match=f"^port {port} is taken: choose another with --port$"):
+            Ports.choose(port)
+
+
+def test_neighbouring_ports_are_preferred_but_not_insisted_on() -> None:
+    gateway = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        gateway = other.getsockname()[1] - 1
+        ports = Ports.choose(gateway)
+        assert ports.sandbox != gateway + 1
+        assert ports.mailbox == gateway + 2
+
+
+def test_the_real_stripe_needs_all_its_keys(tmp_path: Path) -> None:
+    secrets = DataDir(tmp_path).secrets()
+    assert Stripe.of({}, secrets).sandbox
+    with pytest.raises(EmbeddedError, match="STRIPE_PUBLISHABLE_KEY, STRIPE_WEBHOOK_SECRET"):
+        Stripe.of({"STRIPE_SECRET_KEY": "sk_test_1"}, secrets)
+    keys = {"STRIPE_SECRET_KEY": "sk", "STRIPE_PUBLISHABLE_KEY": "pk", "STRIPE_WEBHOOK_SECRET": "whsec"}
+    assert Stripe.of(keys, secrets) == Stripe("sk", "pk", "whsec", sandbox=False)
+
+
+def test_secret_keys_reach_only_who_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_1")
+    monkeypatch.setenv("STRIPE_PUBLISHABLE_KEY", "pk_live_1")
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_1")
+    system = System(DataDir(tmp_path), Ports.choose(free_port()), demo=False)
+    system.dsns = {role: f"postgresql://{role}@h/d" for role in database.all_roles()}
+    told = {unit.name: set(unit.env().values()) for unit in system.units()}
+    assert {name for name, values in told.items() if "sk_live_1" in values} == {
+        "payment.api",
+        "payment.worker",
+    }
+    signing = system.secrets.token_private_key
+    assert {name for name, values in told.items() if signing in values} == {"gateway"}
+    assert "sandbox" not in told
+
+
+def test_every_role_has_its_own_dsn() -> None:
+    dsn = database.role_dsn(
+        "postgresql://admin:x@db.example:5433/postgres?sslmode=require", "invoice_api", "p@/", "d"
+    )
+    assert dsn == "postgresql://invoice_api:p%40%2F@db.example:5433/d?sslmode=require"
+
+
+def test_missing_role_passwords_are_all_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    monkeypatch.setenv("GATEWAY_OWNER_PASSWORD_FILE", str(tmp_path / "secret"))
+    with pytest.raises(KeyError, match="not set: GATEWAY_API_PASSWORD"):
+        database.environment_passwords(["gateway"])
+    monkeypatch.setenv("GATEWAY_API_PASSWORD", "given")
+    assert database.environment_passwords(["gateway"]) == {
+        "gateway_owner": "from a file",
+        "gateway_api": "given",
+    }
+
+
+def test_a_report_counts_tests_and_keeps_the_reasons(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(
+        '<testsuites><testsuite tests="5" failures="1" errors="1" skipped="1"><testcase>'
+        '<skipped message="needs Go"/></testcase></testsuite></testsuites>'
+    )
+    assert count(report) + Count(1) == Count(passed=3, failed=2, skipped=1, skips=("needs Go",))
