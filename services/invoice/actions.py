@@ -19,11 +19,14 @@ from services.invoice.shapes import ClientIn, ClientOut, ClinicIn, ClinicOut, In
 
 async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> ClinicOut:
     """Put a clinic on, or change its settings. Says `clinic.updated` when that changed something."""
-    changed = await store_clinics.put_clinic(tx, clinic_id, clinics.clinic(given))
+    tidy = clinics.clinic(given)
+    await store_clinics.lock_clinic(tx, clinic_id)
+    changed = await store_clinics.put_clinic(tx, clinic_id, tidy)
     if changed is None:
         return await known_clinic(tx, clinic_id)
-    await outbox.add(tx, [(_clinic_updated(changed, datetime.now(UTC)), None)])
-    return changed
+    clinic, changed_at = changed
+    await outbox.add(tx, [(_clinic_updated(clinic, changed_at), None)])
+    return clinic
 
 
 async def known_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut:

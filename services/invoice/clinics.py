@@ -5,6 +5,7 @@ Each check answers with the tidied question, so that the same settings written t
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
@@ -73,12 +74,11 @@ def clinic(given: ClinicIn) -> ClinicIn:
     """The settings, tidied. Raises the errors of this module and of `checks`."""
     if not _SLUG.fullmatch(given.slug):
         raise InvalidSlug("a slug is 1 to 63 small letters, digits and inner hyphens", field="slug")
-    if given.time_zone not in available_timezones():
-        raise UnknownTimeZone("not a time zone of the IANA database", field="time_zone")
     return replace(
         given,
         name=checks.text(given.name, "name", least=1, most=200),
         currency=checks.currency(given.currency),
+        time_zone=_time_zone(given.time_zone),
         locale=_locale(given.locale),
         methods=tuple(sorted(set(given.methods))),
         contact=_contact(given.contact),
@@ -101,6 +101,17 @@ def client(given: ClientIn) -> ClientIn:
         country=address.country,
     )
     return ClientIn(name=checks.text(given.name, "name", least=1, most=200), billing_address=tidy)
+
+
+def _time_zone(name: str) -> str:
+    if name not in _time_zones():
+        raise UnknownTimeZone("not a time zone of the IANA database", field="time_zone")
+    return name
+
+
+@cache
+def _time_zones() -> set[str]:
+    return available_timezones()
 
 
 def _locale(name: str) -> str:

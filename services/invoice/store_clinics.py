@@ -1,12 +1,13 @@
 """Every statement on clinics and clients."""
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from services.chassis.db import Connection
-from services.invoice.clinics import SlugTaken
+from services.invoice.clinics import SlugTaken, UnknownTimeZone
 from services.invoice.shapes import (
     BillingAddress,
     ClientIn,
@@ -21,8 +22,16 @@ _CLINIC = """id, slug, name, currency, time_zone, locale, billing_shown, online_
     accent, tax_rates, version"""
 
 
-async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> ClinicOut | None:
-    """Write a clinic's settings; None when they are what they were. Raises `SlugTaken`."""
+async def lock_clinic(tx: Connection, clinic_id: UUID) -> None:
+    """Let one transaction at a time write this clinic, whether it is there already or not."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('clinic ' || $1, 0))", str(clinic_id))
+
+
+async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> tuple[ClinicOut, datetime] | None:
+    """Write a clinic's settings and answer when they changed; None when they are what they were.
+
+    Raises `SlugTaken`, `UnknownTimeZone`.
+    """
     try:
         row = await tx.fetchrow(
             f"""
@@ -41,7 +50,7 @@ async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> Clinic
                 (excluded.slug, excluded.name, excluded.currency, excluded.time_zone, excluded.locale,
                     excluded.billing_shown, excluded.online_payment, excluded.methods, excluded.contact,
                     excluded.accent, excluded.tax_rates)
-            RETURNING {_CLINIC}
+            RETURNING {_CLINIC}, changed_at
             """,
             clinic_id,
             given.slug,
@@ -58,7 +67,9 @@ async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> Clinic
         )
     except asyncpg.UniqueViolationError:
         raise SlugTaken("another clinic has this slug", field="slug") from None
-    return _clinic(row) if row else None
+    except asyncpg.InvalidParameterValueError:
+        raise UnknownTimeZone("the database does not know this time zone", field="time_zone") from None
+    return (_clinic(row), row["changed_at"]) if row else None
 
 
 async def get_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut | None:
@@ -131,7 +142,7 @@ def _json(value: object) -> str:
 
 
 def _clinic(row: asyncpg.Record) -> ClinicOut:
-    fields = dict(row)
+    fields = {name: row[name] for name in ClinicOut.__struct_fields__}
     fields["methods"] = tuple(fields["methods"])
     fields["contact"] = msgspec.json.decode(fields["contact"], type=Contact)
     fields["tax_rates"] = msgspec.json.decode(fields["tax_rates"], type=tuple[TaxRateShape, ...])

@@ -254,6 +254,12 @@ async def test_the_database_itself_refuses_sums_that_do_not_add_up(world: World)
             await world.db.admin.execute(f"UPDATE invoices SET {change}")
 
 
+async def test_the_database_itself_refuses_a_time_zone_that_it_does_not_know(world: World) -> None:
+    """Or every list of that clinic's invoices would fail."""
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await world.db.admin.execute("UPDATE clinics SET time_zone = 'Europe/Atlantis'")
+
+
 @pytest.mark.parametrize(
     ("status", "of_client", "index"),
     [

@@ -4,7 +4,8 @@ CREATE TABLE clinics (
     slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'),
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
-    time_zone text NOT NULL,
+    -- Refuses a zone that this server does not know: what is overdue is asked of it.
+    time_zone text NOT NULL CHECK (timezone(time_zone, timestamptz 'epoch') IS NOT NULL),
     locale text NOT NULL,
     billing_shown boolean NOT NULL,
     online_payment boolean NOT NULL,
