@@ -107,8 +107,9 @@ def _openapi() -> OpenAPIConfig:
         title="ClinicPay API",
         version="1",
         description="Put clinics on, add their clients, issue invoices. Money is integer minor units.",
-        path="/api/v1",
-        render_plugins=[JsonRenderPlugin()],
+        # At this one address: below a path, the plugin would answer unknown addresses of the API with a page.
+        path="/api/v1/openapi.json",
+        render_plugins=[JsonRenderPlugin(path="/")],
         components=Components(
             security_schemes={
                 "api_key": SecurityScheme(type="http", scheme="bearer", description="An API key.")

@@ -1,5 +1,6 @@
 """A gateway in this process, before the real services in this process, each on a database of its own."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,7 +10,6 @@ from uuid import UUID
 
 import httpx2
 from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
 from services.chassis.db import Database
 from services.chassis.ids import new_id
@@ -51,7 +51,7 @@ class Site:
     """The gateway as browsers and programs reach it."""
 
     app: Litestar
-    client: AsyncTestClient[Litestar]
+    client: httpx2.AsyncClient
     db: Database
     passwords: Passwords
 
@@ -86,13 +86,39 @@ class Site:
         return self.client.cookies.get(name)
 
 
+def reach(asgi: Any) -> httpx2.ASGITransport:
+    """The way to an app in this event loop."""
+    return httpx2.ASGITransport(asgi, raise_app_exceptions=False)
+
+
+@asynccontextmanager
+async def running(made: Litestar) -> AsyncIterator[None]:
+    """The app's lifespan, in a task of its own: a fixture is torn down by another task than the one that set it up."""
+    up, down = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with made.lifespan():
+            up.set()
+            await down.wait()
+
+    living = asyncio.create_task(live())
+    waiting = asyncio.create_task(up.wait())
+    await asyncio.wait([living, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        await living
+    try:
+        yield
+    finally:
+        down.set()
+        await living
+
+
 @asynccontextmanager
 async def a_site(db: ServiceDb, transports: Transports | None = None, **changed: Any) -> AsyncIterator[Site]:
     settings = gateway_settings(db.api_dsn, **changed)
     made = app.api(settings, transports)
-    async with AsyncTestClient(
-        made, base_url=str(settings.public_url).rstrip("/"), raise_server_exceptions=False
-    ) as client:
+    base_url = str(settings.public_url).rstrip("/")
+    async with running(made), httpx2.AsyncClient(transport=reach(made), base_url=base_url) as client:
         await actions.bootstrap_operator_key(db.api, OPERATOR_KEY)
         yield Site(made, client, db.api, made.state.passwords)
 

@@ -1,0 +1,336 @@
+"""The public API before the real services: keys and their reach, retries, and what is refused."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from services.gateway.calls import Service
+from services.invoice import app as invoice_app
+from services.invoice.settings import Settings as InvoiceSettings
+from services.notification import app as notification_app
+from services.notification.settings import NotificationSettings
+from services.payment import app as payment_app
+from services.payment.settings import Settings as PaymentSettings
+from tests.service.gateway_world import NOBODY, OPERATOR_KEY, PASSWORD, Site, a_site, reach, running
+from tests.world import PUBLIC_KEY, ServiceDb
+
+CLINIC = {
+    "slug": "oak",
+    "name": "Oak Street Physiotherapy",
+    "currency": "EUR",
+    "time_zone": "Europe/Dublin",
+    "tax_rates": [{"code": "reduced", "name": "VAT", "percent": "13.5"}],
+    "stripe_account_id": "acct_1OakStreet",
+}
+CLIENT = {"name": "Ann Byrne", "email": "ann@example.com", "login": {"password": PASSWORD}}
+
+
+@pytest.fixture
+async def site(
+    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
+) -> AsyncIterator[Site]:
+    common: dict[str, Any] = {
+        "http_port": 1,
+        "kafka_bootstrap_servers": NOBODY,
+        "internal_token_public_key": PUBLIC_KEY,
+    }
+    invoice = invoice_app.api(InvoiceSettings(database_url=db_invoice.api_dsn, **common))
+    payment = payment_app.api(
+        PaymentSettings(
+            database_url=db_payment.api_dsn,
+            stripe_secret_key="sk_test_1",
+            stripe_webhook_secret="whsec_1",
+            stripe_api_base=f"http://{NOBODY}",
+            **common,
+        )
+    )
+    notification = notification_app.api(
+        NotificationSettings(
+            database_url=db_notification.api_dsn,
+            smtp_url="smtp://127.0.0.1:1",
+            mail_from="billing@example.com",
+            portal_url="http://portal.test",
+            **common,
+        )
+    )
+    transports: dict[Service, httpx2.AsyncBaseTransport] = {
+        "invoice": reach(invoice),
+        "payment": reach(payment),
+        "notification": reach(notification),
+    }
+    async with (
+        running(invoice),
+        running(payment),
+        running(notification),
+        a_site(db_gateway, transports, payment_url="http://payment.test") as site,
+    ):
+        yield site
+
+
+async def a_clinic(site: Site, **changed: Any) -> Any:
+    answer = await site.api("POST", "/clinics", json={**CLINIC, **changed})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def a_client(site: Site, clinic: Any, **changed: Any) -> Any:
+    answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", json={**CLIENT, **changed})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def a_clinic_key(site: Site, clinic: Any) -> str:
+    answer = await site.api("POST", f"/clinics/{clinic['id']}/api-keys", json={"name": "practice software"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["api_key"])
+
+
+def an_invoice(client: Any, **changed: Any) -> dict[str, Any]:
+    line = {
+        "service": "Physiotherapy, 45 min",
+        "practitioner": "Dr Niamh Kelly",
+        "appointment": {"starts_at": "2026-11-02T10:00:00Z", "place": "Room 2"},
+        "unit_price": {"minor": 10000, "currency": "EUR"},
+        "tax_code": "reduced",
+    }
+    return {"client_id": client["id"], "due_on": "2027-01-31", "lines": [line], **changed}
+
+
+async def test_from_nothing_to_an_invoice_that_the_client_sees(site: Site) -> None:
+    clinic = await a_clinic(site)
+    client = await a_client(site, clinic)
+    issued = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=an_invoice(client))
+
+    assert issued.status_code == 201, issued.text
+    assert issued.json()["total"] == {"minor": 11350, "currency": "EUR"}
+    assert clinic["stripe_account_id"] == "acct_1OakStreet"
+    path = f"/clinics/{clinic['id']}"
+    assert (await site.api("GET", path)).json() == clinic
+    assert (await site.api("GET", f"{path}/clients/{client['id']}")).json() == client
+    assert (await site.api("GET", f"{path}/invoices/{issued.json()['id']}")).json() == issued.json()
+    listed = (await site.api("GET", f"{path}/invoices?status=unpaid&client_id={client['id']}")).json()
+    assert [row["id"] for row in listed["items"]] == [issued.json()["id"]]
+
+    await site.log_in("ann@example.com")
+    page = await site.get("/c/oak/billing", headers={"Accept": "text/html"})
+    assert page.status_code == 200 and "€113.50" in page.text
+
+
+async def test_a_retry_names_the_same_things_and_answers_the_same(site: Site) -> None:
+    headers = {"Idempotency-Key": "clinic-1"}
+    first = await site.api("POST", "/clinics", json=CLINIC, headers=headers)
+    again = await site.api("POST", "/clinics", json=CLINIC, headers=headers)
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+
+    path = f"/clinics/{first.json()['id']}"
+    client = await site.api("POST", f"{path}/clients", json=CLIENT, headers=headers)
+    assert client.json() == (await site.api("POST", f"{path}/clients", json=CLIENT, headers=headers)).json()
+    body = an_invoice(client.json())
+    invoice = await site.api("POST", f"{path}/invoices", json=body, headers=headers)
+    assert invoice.json() == (await site.api("POST", f"{path}/invoices", json=body, headers=headers)).json()
+
+    assert len((await site.api("GET", "/clinics")).json()["items"]) == 1
+    assert len((await site.api("GET", f"{path}/clients")).json()["items"]) == 1
+    assert len((await site.api("GET", f"{path}/invoices")).json()["items"]) == 1
+
+
+async def test_a_retry_completes_what_was_cut_off(site: Site, db_gateway: ServiceDb) -> None:
+    clinic = await a_clinic(site)
+    headers, path = {"Idempotency-Key": "ann"}, f"/clinics/{clinic['id']}/clients"
+    first = await site.api("POST", path, json=CLIENT, headers=headers)
+    # As if the gateway had died after the services' calls, before the login.
+    await db_gateway.admin.execute("DELETE FROM logins")
+    await db_gateway.admin.execute("DELETE FROM key_uses")
+
+    again = await site.api("POST", path, json=CLIENT, headers=headers)
+
+    assert again.json() == first.json()
+    assert (await site.log_in("ann@example.com")).status_code == 303
+
+
+async def test_a_key_with_another_body_is_refused(site: Site) -> None:
+    clinic = await a_clinic(site)
+    headers, path = {"Idempotency-Key": "one"}, f"/clinics/{clinic['id']}"
+    client = (await site.api("POST", f"{path}/clients", json=CLIENT, headers=headers)).json()
+    await site.api("POST", f"{path}/invoices", json=an_invoice(client), headers=headers)
+
+    other = [
+        await site.api("POST", f"{path}/clients", json={**CLIENT, "name": "Bea"}, headers=headers),
+        await site.api("POST", f"{path}/invoices", json=an_invoice(client, note="x"), headers=headers),
+    ]
+
+    assert [answer.status_code for answer in other] == [422, 422]
+    assert {answer.json()["code"] for answer in other} == {"idempotency_key_reused"}
+
+
+async def test_a_post_needs_a_usable_idempotency_key(site: Site) -> None:
+    for key in (None, "", "a b", "x" * 300):
+        headers = {"Authorization": f"Bearer {OPERATOR_KEY}"}
+        headers |= {} if key is None else {"Idempotency-Key": key}
+        answer = await site.client.post("/api/v1/clinics", json=CLINIC, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), key
+
+
+async def test_without_a_known_key_nothing_is_said(site: Site) -> None:
+    for key in (None, "Bearer x", "Bearer not-a-known-api-key", f"Basic {OPERATOR_KEY}", "Bearer \u00e9" * 9):
+        headers = {b"Authorization": key.encode()} if key else {}
+        answer = await site.client.get("/api/v1/clinics", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "api_key_invalid"), key
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_clinics_key_reaches_its_own_clinic_alone(site: Site) -> None:
+    oak = await a_clinic(site)
+    elm = await a_clinic(site, slug="elm", name="Elm Dental", stripe_account_id=None)
+    key = await a_clinic_key(site, oak)
+    theirs = await a_client(site, elm, email="bea@example.com")
+    invoice = await site.api("POST", f"/clinics/{elm['id']}/invoices", json=an_invoice(theirs))
+    assert invoice.status_code == 201, invoice.text
+
+    own = await site.api("GET", "/clinics", key)
+    assert [clinic["slug"] for clinic in own.json()["items"]] == ["oak"]
+    mine = await site.api("POST", f"/clinics/{oak['id']}/clients", key, json=CLIENT)
+    assert mine.status_code == 201, mine.text
+    assert (
+        await site.api("POST", f"/clinics/{oak['id']}/invoices", key, json=an_invoice(mine.json()))
+    ).status_code == 201
+
+    elms = f"/clinics/{elm['id']}"
+    hidden: list[tuple[str, str, Any]] = [
+        ("GET", elms, None),
+        ("GET", f"{elms}/clients", None),
+        ("GET", f"{elms}/clients/{theirs['id']}", None),
+        ("GET", f"{elms}/invoices", None),
+        ("GET", f"{elms}/invoices/{invoice.json()['id']}", None),
+        ("POST", f"{elms}/clients", CLIENT),
+        ("POST", f"{elms}/invoices", an_invoice(theirs)),
+        ("GET", f"/clinics/{oak['id']}/clients/{theirs['id']}", None),
+        ("GET", f"/clinics/{oak['id']}/invoices/{invoice.json()['id']}", None),
+        ("POST", f"/clinics/{oak['id']}/invoices", an_invoice(theirs)),
+    ]
+    for method, path, body in hidden:
+        answer = await site.api(method, path, key, **({"json": body} if body else {}))
+        assert answer.status_code in (404, 422), (method, path, answer.text)
+    forbidden: list[tuple[str, str, Any]] = [
+        ("POST", "/clinics", {**CLINIC, "slug": "ash"}),
+        ("PUT", f"/clinics/{oak['id']}", CLINIC),
+        ("POST", f"/clinics/{oak['id']}/staff", {"email": "s@example.com", "password": PASSWORD}),
+        ("POST", f"/clinics/{oak['id']}/api-keys", {"name": "mine"}),
+    ]
+    for method, path, body in forbidden:
+        answer = await site.api(method, path, key, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "operator_only")
+
+
+async def test_a_revoked_key_is_not_known(site: Site, db_gateway: ServiceDb) -> None:
+    key = await a_clinic_key(site, await a_clinic(site))
+    await db_gateway.admin.execute("UPDATE api_keys SET revoked_at = now() WHERE role = 'clinic'")
+
+    assert (await site.api("GET", "/clinics", key)).status_code == 401
+    kept = await db_gateway.admin.fetchval("SELECT string_agg(k::text, ' ') FROM api_keys k")
+    assert key not in kept
+
+
+async def test_settings_change_and_slugs_are_one_clinics_alone(site: Site) -> None:
+    oak = await a_clinic(site)
+    taken = await site.api("POST", "/clinics", json={**CLINIC, "name": "Another Oak"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "slug_taken")
+
+    changed = await site.api(
+        "PUT", f"/clinics/{oak['id']}", json={**CLINIC, "slug": "oak-street", "online_payment": False}
+    )
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["online_payment"] is False and changed.json()["version"] == 2
+    await a_client(site, oak)
+    await site.log_in("ann@example.com")
+    assert (await site.get("/clinics")).headers["location"] == "/c/oak-street"
+    unknown = await site.api("PUT", f"/clinics/{uuid4()}", json=CLINIC)
+    assert unknown.status_code == 404
+
+
+async def test_staff_sign_in_and_one_email_is_one_person_at_a_clinic(site: Site) -> None:
+    oak = await a_clinic(site)
+    staff = {"email": "staff@example.com", "password": PASSWORD}
+    made = await site.api("POST", f"/clinics/{oak['id']}/staff", json=staff)
+    assert made.status_code == 201, made.text
+    as_client = await site.api(
+        "POST", f"/clinics/{oak['id']}/clients", json={**CLIENT, "email": "staff@example.com"}
+    )
+    assert (as_client.status_code, as_client.json()["code"]) == (409, "login_taken")
+
+    await site.log_in("staff@example.com")
+    page = await site.get("/c/oak", headers={"Accept": "text/html"})
+    assert page.status_code == 200, page.text
+
+
+NOT_MONEY: list[Any] = [
+    {"minor": "10000", "currency": "EUR"},
+    {"minor": 100.5, "currency": "EUR"},
+    {"minor": 10000.0, "currency": "EUR"},
+    {"minor": 10**18, "currency": "EUR"},
+    {"minor": True, "currency": "EUR"},
+    {"minor": 10000, "currency": "eur"},
+    {"minor": 10000, "currency": "EUR", "paid": True},
+    10000,
+    None,
+]
+
+
+async def test_money_is_integer_minor_units_and_nothing_else(site: Site) -> None:
+    clinic = await a_clinic(site)
+    body = an_invoice(await a_client(site, clinic))
+    for broken in NOT_MONEY:
+        body["lines"][0]["unit_price"] = broken
+        answer = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), broken
+
+
+NOT_CLIENTS = [
+    b"",
+    b"null",
+    b"[]",
+    b"{",
+    b"\xff\xfe",
+    b'{"name": NaN}',
+    b"[" * 20_000,
+    b'{"name":' * 5_000,
+    json.dumps({**CLIENT, "status": "paid"}).encode(),
+    json.dumps({**CLIENT, "clinic_id": str(uuid4())}).encode(),
+    json.dumps({**CLIENT, "name": "A\x00B"}).encode(),
+    json.dumps({**CLIENT, "email": "a@x.test\r\nBcc: b@x.test"}).encode(),
+    json.dumps({**CLIENT, "email": "not an address"}).encode(),
+    json.dumps({**CLIENT, "login": {"password": "short"}}).encode(),
+    json.dumps({**CLIENT, "name": "\ud83d"}).encode(),
+    json.dumps({**CLIENT, "name": "n" * 10_000}).encode(),
+]
+
+
+async def test_bad_bodies_are_400_with_a_code(site: Site) -> None:
+    clinic = await a_clinic(site)
+    for body in NOT_CLIENTS:
+        answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", content=body)
+        assert answer.status_code == 400, (body[:80], answer.text)
+        assert answer.json()["code"] == "request_invalid"
+        assert "correct horse" not in answer.text
+
+
+async def test_a_body_over_the_cap_is_413(site: Site) -> None:
+    clinic = await a_clinic(site)
+    answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", content=b" " * (1024 * 1024 + 1))
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_only_the_api_is_in_its_openapi_document(site: Site) -> None:
+    document = (await site.get("/api/v1/openapi.json")).json()
+
+    assert document["openapi"].startswith("3.1")
+    assert document["paths"] and all(path.startswith("/api/v1/cl") for path in document["paths"])
+    create = document["paths"]["/api/v1/clinics"]["post"]
+    assert "Idempotency-Key" in [each["name"] for each in create["parameters"]]
+    assert create["security"] == [{"api_key": []}]
+    assert document["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"

@@ -1,0 +1,220 @@
+"""What an open page hears, over real events and the real invoice service; Kafka itself is in tests/system."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from litestar.response import ServerSentEventMessage
+
+from contracts.events import StateEvent, event_id
+from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.payment import PaymentSucceeded
+from services.chassis.auth import Caller
+from services.chassis.ids import new_id
+from services.gateway import streams
+from services.gateway.live import MOST_PER_SESSION, Hub, Listener, TooManyStreams
+from services.gateway.shapes import InvoiceOut
+from services.gateway.streams import Page, stream
+from tests.service.gateway_world import NOBODY, a_login, a_portal, a_site
+from tests.world import ServiceDb, eur
+
+CLINIC, CLIENT, INVOICE = new_id(), new_id(), new_id()
+CALLER = Caller(subject=CLIENT, role="client", clinic_id=CLINIC)
+
+
+def an_event(
+    kind: type[InvoiceState], version: int, status: str, *, clinic: UUID = CLINIC, client: UUID = CLIENT
+) -> StateEvent:
+    now = datetime.now(UTC)
+    return kind.model_validate(
+        {
+            "id": event_id(now, kind.topic.name, INVOICE, version),
+            "time": now,
+            "clinic_id": clinic,
+            "version": version,
+            "invoice_id": INVOICE,
+            "client_id": client,
+            "number": "2026-0001",
+            "status": status,
+            "total": eur(125),
+            "due_before_payments": eur(125),
+            "settled": eur(0),
+            "issued_on": "2026-11-01",
+            "due_on": "2026-12-01",
+        }
+    )
+
+
+def a_payment(payment_id: UUID) -> PaymentSucceeded:
+    now = datetime.now(UTC)
+    return PaymentSucceeded.model_validate(
+        {
+            "id": event_id(now, "payment.succeeded", payment_id),
+            "time": now,
+            "clinic_id": CLINIC,
+            "version": 3,
+            "payment_id": payment_id,
+            "client_id": CLIENT,
+            "status": "succeeded",
+            "amount": eur(125),
+            "invoices": [{"invoice_id": INVOICE, "amount": eur(125)}],
+        }
+    )
+
+
+def publish(hub: Hub, *events: StateEvent) -> None:
+    for event in events:
+        hub.publish(event.topic.name, event.encode())
+
+
+def no_services() -> Any:
+    """Pages that ask for nothing need no service."""
+    return None
+
+
+async def alive() -> bool:
+    return True
+
+
+async def heard(messages: AsyncIterator[ServerSentEventMessage], count: int) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
+    async with asyncio.timeout(5):
+        async for message in messages:
+            if message.event:
+                found.append((message.event, msgspec.json.decode(str(message.data))))
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_a_page_hears_of_its_client_alone_and_of_nothing_older() -> None:
+    hub, payment = Hub(NOBODY), new_id()
+    with hub.listening(CLINIC, CLIENT, b"s") as listener:
+        publish(
+            hub,
+            an_event(InvoiceUpdated, 2, "processing"),
+            an_event(InvoiceUpdated, 5, "paid", client=new_id()),
+            an_event(InvoiceUpdated, 5, "paid", clinic=new_id()),
+            an_event(InvoicePaid, 3, "paid"),
+            an_event(InvoiceUpdated, 2, "processing"),
+            a_payment(payment),
+        )
+        page = Page(CALLER, no_services(), None, None)
+        news = await heard(stream(listener, page, alive), 3)
+
+    assert news == [
+        (
+            "invoice",
+            {"id": str(INVOICE), "status": "processing", "version": 2, "number": "2026-0001"},
+        ),
+        ("invoice", {"id": str(INVOICE), "status": "paid", "version": 3, "number": "2026-0001"}),
+        ("payment", {"id": str(payment), "status": "succeeded", "version": 3}),
+    ]
+    assert hub._listeners() == []
+
+
+async def test_news_that_come_while_the_page_waits_are_told_at_once() -> None:
+    hub = Hub(NOBODY)
+    with hub.listening(CLINIC, CLIENT, b"s") as listener:
+        telling = asyncio.create_task(
+            heard(stream(listener, Page(CALLER, no_services(), None, None), alive), 1)
+        )
+        await asyncio.sleep(0)
+        publish(hub, an_event(InvoicePaid, 3, "paid"))
+        assert (await telling)[0][1]["status"] == "paid"
+
+
+async def test_a_stream_ends_with_its_session_and_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.01)
+
+    async def over() -> bool:
+        return False
+
+    hub = Hub(NOBODY)
+    with hub.listening(CLINIC, CLIENT, b"s") as listener:
+        page = Page(CALLER, no_services(), None, None)
+        assert await heard(stream(listener, page, over), 1) == []
+    with hub.listening(CLINIC, CLIENT, b"s") as listener:
+        telling = asyncio.create_task(heard(stream(listener, page, alive), 1))
+        hub.close()
+        assert await telling == []
+
+
+async def test_a_session_has_so_many_streams_and_no_more() -> None:
+    hub = Hub(NOBODY)
+    held = [hub.listening(CLINIC, CLIENT, b"s") for _ in range(MOST_PER_SESSION)]
+    for each in held:
+        each.__enter__()
+    with pytest.raises(TooManyStreams):
+        hub.check_room(b"s")
+    hub.check_room(b"another")
+    held[0].__exit__(None, None, None)
+    hub.check_room(b"s")
+
+
+async def test_first_comes_the_current_state_and_again_when_news_may_be_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The invoice as the service answers it, through a real `Page`; a service that is away is asked again."""
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.01)
+    asked: list[UUID] = []
+
+    class Answers:
+        async def invoice(self, caller: Caller, invoice_id: UUID) -> InvoiceOut:
+            from services.gateway.calls import UpstreamError
+
+            asked.append(invoice_id)
+            if len(asked) == 1:
+                raise UpstreamError(503, "service_unavailable", "away", {})
+            return an_answer(version=len(asked), status="unpaid" if len(asked) == 2 else "paid")
+
+    listener = Listener()
+    answers: Any = Answers()
+    messages = stream(listener, Page(CALLER, answers, INVOICE, None), alive)
+
+    assert [news["status"] for _, news in await heard(messages, 1)] == ["unpaid"]
+    assert len(asked) == 2
+    listener.fall_behind()
+    again = stream(listener, Page(CALLER, answers, INVOICE, None), alive)
+    assert [news["status"] for _, news in await heard(again, 1)] == ["paid"]
+
+
+async def test_a_stream_over_http_needs_its_session_and_its_clinic(db_gateway: ServiceDb) -> None:
+    async with a_site(db_gateway) as site:
+        await a_login(site.db, await a_portal(site.db, "oak"))
+        headers = {"Accept": "text/event-stream"}
+        assert (await site.get("/c/oak/live", headers=headers)).status_code == 401
+        await site.log_in("ann@example.com")
+        assert (await site.get("/c/elm/live", headers=headers)).status_code == 404
+        assert (await site.get("/c/oak/live?invoice=1", headers=headers)).status_code == 400
+        site.app.state.hub.close()
+        answer = await site.get(f"/c/oak/live?invoice={new_id()}", headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert ": open" in answer.text
+
+
+def an_answer(version: int, status: str) -> InvoiceOut:
+    zero = {"minor": 0, "currency": "EUR"}
+    return msgspec.convert(
+        {
+            "id": INVOICE,
+            "client_id": CLIENT,
+            "number": "2026-0001",
+            "status": status,
+            "issued_on": "2026-11-01",
+            "due_on": "2026-12-01",
+            "currency": "EUR",
+            **dict.fromkeys(("total", "settled", "due", "subtotal"), zero),
+            "overdue": False,
+            "version": version,
+            "taxes": [],
+            "lines": [],
+            "movements": [],
+        },
+        InvoiceOut,
+    )

@@ -1,0 +1,221 @@
+"""What browsers are told, and what other sites cannot make them do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from services.gateway import store
+from services.gateway.accounts import Membership
+from tests.service.gateway_world import PASSWORD, Site, a_login, a_portal, a_site
+from tests.world import ServiceDb
+
+PAGE = {"Accept": "text/html"}
+
+
+@pytest.fixture
+async def site(db_gateway: ServiceDb) -> AsyncIterator[Site]:
+    async with a_site(db_gateway) as site:
+        yield site
+
+
+@pytest.mark.parametrize("path", ["/login", "/nothing/here", "/api/v1/clinics", "/healthz/live", "/c/oak"])
+async def test_every_answer_says_what_browsers_may_do(site: Site, path: str) -> None:
+    answer = await site.get(path, headers=PAGE)
+
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "script-src 'self' http://stripe.test;" in policy and "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "strict-transport-security" not in answer.headers
+
+
+async def test_on_https_cookies_are_bound_to_the_host(db_gateway: ServiceDb) -> None:
+    changed = {"public_url": "https://portal.test", "stripe_js_url": "https://js.stripe.com/v3/"}
+    async with a_site(db_gateway, **changed) as site:
+        await a_login(site.db, await a_portal(site.db))
+        answer = await site.log_in("ann@example.com")
+
+        assert "max-age=" in answer.headers["strict-transport-security"]
+        policy = answer.headers["content-security-policy"]
+        assert "connect-src 'self' https://api.stripe.com;" in policy and "https://hooks.stripe.com" in policy
+        cookies = answer.headers.get_list("set-cookie")
+        session = next(each for each in cookies if each.startswith("__Host-session="))
+        assert "Secure" in session and "Path=/" in session and "Domain" not in session
+        assert site.cookie("__Host-csrf")
+
+
+async def test_a_form_without_the_token_is_refused(site: Site) -> None:
+    await a_login(site.db, await a_portal(site.db))
+    form = {"email": "ann@example.com", "password": PASSWORD}
+
+    without = await site.client.post("/login", data=form, headers=PAGE)
+    await site.csrf()
+    forged = await site.client.post("/login", data={**form, "_csrf_token": "0" * 128}, headers=PAGE)
+
+    assert without.status_code == forged.status_code == 403
+    assert "Nothing was changed" in without.text
+    assert site.cookie("session") is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.test"},
+        {"Origin": "null"},
+        {"Origin": "http://portal.test.evil.test"},
+    ],
+)
+async def test_another_sites_form_is_refused_even_with_a_token(site: Site, headers: dict[str, str]) -> None:
+    answer = await site.post_form("/login", {"email": "a@x.test", "password": "x"}, headers=headers)
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://portal.test"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://portal.test"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+async def test_our_own_forms_are_taken(site: Site, headers: dict[str, str]) -> None:
+    answer = await site.post_form("/login", {"email": "a@x.test", "password": "x"}, headers=headers)
+
+    assert answer.status_code == 401
+
+
+async def test_pages_are_pages_and_programs_get_problems(site: Site) -> None:
+    page = await site.get("/nothing/here", headers=PAGE)
+    problem = await site.get("/nothing/here", headers={"Accept": "application/json"})
+    api = await site.get("/api/v1/nothing", headers=PAGE)
+
+    assert page.status_code == 404 and "We cannot find this page" in page.text
+    assert problem.json()["code"] == api.json()["code"] == "not_found"
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
+async def test_scripts_and_streams_are_told_401_rather_than_led_to_the_login(site: Site) -> None:
+    stream = await site.get("/c/oak/live", headers={"Accept": "text/event-stream"})
+    script = await site.get("/c/oak", headers={"Accept": "application/json"})
+
+    assert stream.status_code == script.status_code == 401
+    assert script.json()["code"] == "not_signed_in"
+
+
+async def test_a_clinic_that_the_login_does_not_open_is_not_found(site: Site) -> None:
+    await a_login(site.db, await a_portal(site.db, "oak"))
+    await a_portal(site.db, "elm")
+    await site.log_in("ann@example.com")
+
+    other = await site.get("/c/elm", headers=PAGE)
+    none = await site.get("/c/no-such", headers=PAGE)
+
+    assert other.status_code == none.status_code == 404
+    assert other.text == none.text
+
+
+async def test_a_service_that_is_away_is_said_kindly(site: Site) -> None:
+    await a_login(site.db, await a_portal(site.db, "oak"))
+    await site.log_in("ann@example.com")
+
+    answer = await site.get("/c/oak", headers=PAGE)
+
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_too_large_a_body_is_refused(site: Site) -> None:
+    await site.csrf()
+    answer = await site.post_form("/login", {"email": "a@x.test", "password": "x" * 20_000})
+
+    assert answer.status_code == 413
+
+
+async def test_general_limits_hold_for_an_address(db_gateway: ServiceDb) -> None:
+    async with a_site(db_gateway, requests_per_minute=3) as site:
+        answers = [(await site.get("/login", headers=PAGE)).status_code for _ in range(5)]
+        assert answers == [200, 200, 200, 429, 429]
+        assert (await site.get("/healthz/live")).status_code == 200
+
+
+async def test_without_a_clinic_or_login_set_the_role_sees_no_membership(
+    site: Site, db_gateway: ServiceDb
+) -> None:
+    await a_login(site.db, await a_portal(site.db, "oak"))
+    elm = await a_portal(site.db, "elm")
+
+    async with site.db.tx(None) as tx:
+        assert await tx.fetchval("SELECT count(*) FROM memberships") == 0
+    async with site.db.tx(elm) as tx:
+        assert await tx.fetchval("SELECT count(*) FROM memberships") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await tx.execute("DELETE FROM memberships")
+
+
+async def test_a_clinics_transaction_cannot_let_anyone_into_another_clinic(
+    site: Site, db_gateway: ServiceDb
+) -> None:
+    await a_login(site.db, await a_portal(site.db, "oak"))
+    elm = await a_portal(site.db, "elm")
+    login: UUID = await db_gateway.admin.fetchval("SELECT id FROM logins")
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with site.db.tx(await a_portal(site.db, "ash")) as tx:
+            await store.add_membership(tx, elm, login, None, "staff", True)
+
+
+async def test_a_password_that_a_clinic_chose_opens_that_clinic_alone(
+    site: Site, db_gateway: ServiceDb
+) -> None:
+    """Or a clinic could make logins for strangers' e-mails, and wait for another clinic to fill them."""
+    oak, elm = await a_portal(site.db, "oak"), await a_portal(site.db, "elm")
+    await a_login(site.db, oak, by_operator=False, password="known to oak alone")
+    await a_login(site.db, elm, by_operator=False, password="known to elm alone")
+
+    assert [each.slug for each in await _opens(site)] == ["oak"]
+    assert (await site.log_in("ann@example.com", "known to elm alone")).status_code == 401
+
+    # An operator is trusted by both: the password is then the operator's, and opens all.
+    await a_login(site.db, elm, by_operator=True, client_id=await _client_at(db_gateway, elm))
+    assert [each.slug for each in await _opens(site)] == ["elm", "oak"]
+    assert (await site.log_in("ann@example.com", "known to oak alone")).status_code == 401
+    assert (await site.log_in("ann@example.com")).status_code == 303
+
+
+async def test_a_login_that_exists_keeps_its_password(site: Site) -> None:
+    await a_login(site.db, await a_portal(site.db, "oak"))
+    await a_login(site.db, await a_portal(site.db, "elm"), password="some other password")
+
+    assert (await site.log_in("ann@example.com", "some other password")).status_code == 401
+    assert (await site.log_in("ann@example.com")).status_code == 303
+    assert [each.slug for each in await _opens(site)] == ["elm", "oak"]
+
+
+async def test_the_same_login_at_once_is_one(site: Site, db_gateway: ServiceDb) -> None:
+    oak = await a_portal(site.db, "oak")
+    client_id = await a_login(site.db, oak)
+
+    await asyncio.gather(*(a_login(site.db, oak, client_id=client_id) for _ in range(4)))
+
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM memberships") == 1
+
+
+async def _opens(site: Site) -> list[Membership]:
+    async with site.db.tx(None) as tx:
+        login = await store.get_login(tx, "ann@example.com")
+        assert login is not None
+        return await store.list_memberships(tx, login.id)
+
+
+async def _client_at(db: ServiceDb, clinic_id: UUID) -> UUID:
+    found: UUID = await db.admin.fetchval("SELECT client_id FROM memberships WHERE clinic_id = $1", clinic_id)
+    return found
