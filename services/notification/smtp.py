@@ -43,9 +43,6 @@ class Smtp:
                 await client.sendmail(sender, [recipient], message)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             return await self._refusal(error)
-        except ValueError:
-            # An address that would break SMTP's own lines: kept from before today's checks, and never sendable.
-            return Refusal("address_unsafe", permanent=True)
         finally:
             self._used_at = asyncio.get_running_loop().time()
         return None

@@ -123,6 +123,7 @@ async def test_a_failure_that_was_mended_is_not_told_whatever_the_order(
     await deliver(db_notification.worker, consumers, invoice)
     for event in (succeeded, failed) if late else (failed, succeeded):
         await deliver(db_notification.worker, consumers, event)
+        await db_notification.admin.execute("UPDATE deliveries SET created_at = now() - interval '1 day'")
     await hasten(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Receipt for your payment of €125.00"]

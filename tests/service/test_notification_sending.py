@@ -190,7 +190,7 @@ async def test_a_server_that_hangs_up_is_called_again(
     assert (len(mail.inbox), mail.connections) == (1, 2)
 
 
-async def test_an_address_that_smtp_cannot_carry_stops_only_its_own_email(
+async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be_mended(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
     clinic, client_id = await a_client(db_notification)
@@ -207,7 +207,15 @@ async def test_an_address_that_smtp_cannot_carry_stops_only_its_own_email(
     )
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000002 is ready"]
-    assert [state for _, state, _, _ in await states(db_notification)] != ["sent", "sent"]
+    assert [(state, attempts) for _, state, attempts, _ in await states(db_notification)] == [
+        ("due", 1),
+        ("sent", 1),
+    ]
+
+    await put_contact(db_notification, clinic.clinic_id, client_id)
+    await hasten(db_notification)
+    await sender.send_due()
+    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Invoice 2026-000002 is ready"]
 
 
 async def test_a_running_sender_sends_when_it_is_woken_not_when_it_looks_next(
@@ -216,8 +224,9 @@ async def test_a_running_sender_sends_when_it_is_woken_not_when_it_looks_next(
     monkeypatch.setattr(jobs, "POLL_SECONDS", 600.0)
     clinic, client_id = await a_client(db_notification)
     async with sender.running():
-        await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
-        sender.wake()
-        async with asyncio.timeout(20):
-            await mail.seen.get()
-    assert await states(db_notification) == [("invoice_ready", "sent", 1, None)]
+        for _ in range(3):
+            await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+            sender.wake()
+            async with asyncio.timeout(20):
+                await mail.seen.get()
+    assert await states(db_notification) == 3 * [("invoice_ready", "sent", 1, None)]
