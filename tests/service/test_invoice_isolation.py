@@ -1,0 +1,104 @@
+"""What the database itself keeps apart and refuses, whatever the code above it does."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from services.chassis.ids import new_id
+from tests.service.invoice_world import World, a_world
+from tests.world import ServiceDb, a_settlement, money
+
+
+@pytest.fixture
+async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
+    async with a_world(db_invoice) as made:
+        yield made
+
+
+TABLES = [
+    "clinics",
+    "clients",
+    "invoice_counters",
+    "invoices",
+    "invoice_lines",
+    "movements",
+    "invoice_payments",
+]
+
+
+async def test_every_table_hides_every_row_until_a_clinic_is_set(world: World) -> None:
+    invoice = await world.issue()
+    await world.deliver(a_settlement(world.clinic_id, UUID(invoice["id"]), money(12_500)))
+    counts = {}
+    async with world.db.api.tx(None) as tx:
+        for table in TABLES:
+            counts[table] = await tx.fetchval(f"SELECT count(*) FROM {table}")
+    assert counts == dict.fromkeys(TABLES, 0)
+    for table in TABLES:
+        assert await world.db.admin.fetchval(f"SELECT count(*) FROM {table}") > 0
+
+
+async def test_every_table_of_the_service_forces_row_level_security(world: World) -> None:
+    rows = await world.db.admin.fetch(
+        """
+        SELECT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+        WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attname = 'clinic_id'
+            AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+        """
+    )
+    assert rows == []
+
+
+async def test_a_clinic_cannot_write_into_another(world: World) -> None:
+    other, _ = await world.add_clinic("other")
+    async with world.db.api.tx(other) as tx:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await tx.execute(
+                "INSERT INTO clients (clinic_id, id, name, billing_address) VALUES ($1, $2, 'X', '{}')",
+                world.clinic_id,
+                new_id(),
+            )
+
+
+async def test_a_clinics_own_people_cannot_change_its_settings(world: World) -> None:
+    async with world.db.api.tx(world.clinic_id) as tx:
+        changed = await tx.execute("UPDATE clinics SET online_payment = false")
+    assert changed == "UPDATE 0"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM clients",
+        "SELECT * FROM invoice_lines",
+        "SELECT * FROM clinics",
+        "UPDATE invoices SET total_amount = 1",
+        "DELETE FROM invoices",
+        "UPDATE movements SET amount = 0",
+        "DELETE FROM movements",
+    ],
+)
+async def test_the_worker_may_do_only_what_consumers_need(world: World, statement: str) -> None:
+    async with world.db.worker.worker_tx() as tx:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await tx.execute(statement)
+
+
+async def test_the_database_itself_refuses_sums_that_do_not_add_up(world: World) -> None:
+    await world.issue()
+    for change in (
+        "total_amount = total_amount + 1",
+        "tax_amount = -1",
+        "status = 'paid'",
+        "due_on = '2000-01-01'",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await world.db.admin.execute(f"UPDATE invoices SET {change}")
+
+
+async def test_the_database_itself_refuses_a_time_zone_that_it_does_not_know(world: World) -> None:
+    """Or every list of that clinic's invoices would fail."""
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await world.db.admin.execute("UPDATE clinics SET time_zone = 'Europe/Atlantis'")
