@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import stamina
 import structlog
 from opentelemetry.trace import SpanKind, StatusCode
 
-from services.chassis.db import Database
+from services.chassis.db import TRANSIENT, Database
 from services.chassis.telemetry import span_from
 from services.notification import actions, domain, messages
 from services.notification.domain import Claim, Delivery, Letter, Outcome, Refusal, Sent
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 
 BATCH = 20
 LEASE = timedelta(seconds=3 * SEND_SECONDS)
+RECORD_SECONDS = 20.0
+"""How long the record of a sent e-mail is tried, within the lease."""
 POLL_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 STOP_SECONDS = 8.0
@@ -63,10 +66,10 @@ class Sender:
         Ends early, and gives the rest back, when the mail server is away or the lease could run out.
         """
         clock = asyncio.get_running_loop()
-        last_start = clock.time() + LEASE.total_seconds() - 1.5 * SEND_SECONDS
+        last_start = clock.time() + LEASE.total_seconds() - SEND_SECONDS - RECORD_SECONDS
+        self._server_away = False
         async with self._db.worker_tx() as tx:
             claims = await actions.claim_letters(tx, BATCH, LEASE)
-        self._server_away = False
         done = 0
         for claim in claims:
             if self._stop.is_set() or self._server_away or clock.time() > last_start:
@@ -118,17 +121,23 @@ class Sender:
     async def _send(self, letter: Letter) -> Refusal | None:
         try:
             message = messages.compose(letter, self._letters.write(letter), self._mail_from)
+            refusal = await self._smtp.send(self._mail_from, letter.contact.email, message)
         except Exception as error:
             # One e-mail that cannot be written must not stand before all others.
             log.error("letter_unwritable", delivery_id=str(letter.delivery.id), exc_info=error)
             return Refusal(type(error).__name__, permanent=False)
-        refusal = await self._smtp.send(self._mail_from, letter.contact.email, message)
         self._server_away = refusal is not None and refusal.code in SERVER_AWAY
         return refusal
 
     async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
-        async with self._db.worker_tx() as tx:
-            await actions.record(tx, delivery, outcome)
+        # Once more while the database blinks: the lease still holds, and giving up would send the e-mail twice.
+        # A commit whose answer was lost is safe to repeat: it has ended the lease.
+        async for attempt in stamina.retry_context(
+            on=TRANSIENT, attempts=None, timeout=RECORD_SECONDS, wait_max=2.0
+        ):
+            with attempt:
+                async with self._db.worker_tx() as tx:
+                    await actions.record(tx, delivery, outcome)
 
     async def _give_back(self, deliveries: list[Delivery]) -> None:
         if deliveries:

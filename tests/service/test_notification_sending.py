@@ -119,6 +119,27 @@ async def waits_for_lock(db: ServiceDb) -> None:
             await asyncio.sleep(0)
 
 
+async def test_a_database_that_blinks_after_the_servers_250_does_not_send_twice(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    async with db_notification.admin.acquire() as blocker, blocker.transaction():
+        await blocker.execute("LOCK TABLE outbox IN EXCLUSIVE MODE")
+        recording = asyncio.create_task(sender.send_due())
+        await asyncio.wait_for(mail.seen.get(), 5)
+        await waits_for_lock(db_notification)
+        await db_notification.admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+        )
+    await recording
+    await hasten(db_notification)
+    await sender.send_due()
+
+    assert len(mail.inbox) == 1
+    assert len(await outbox_events(db_notification)) == 1
+
+
 async def test_claims_that_overlap_share_the_work_and_wait_for_nobody(db_notification: ServiceDb) -> None:
     clinic, client_id = await a_client(db_notification)
     await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(3)))
