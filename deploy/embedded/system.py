@@ -218,9 +218,7 @@ class System:
         return {"SMTP_PORT": str(self.ports.smtp), "MAILBOX_DIR": str(self.data.mail)}
 
     async def load_demo(self) -> None:
-        """Load the demo data once for this data directory, by `deploy.demo`. EmbeddedError if that fails."""
-        if not self.demo or self.data.demo_loaded.exists():
-            return
+        """Load the demo data by `deploy.demo`, and remember that. EmbeddedError if that fails."""
         env = {"PUBLIC_URL": self.public_url, "OPERATOR_API_KEY": self.operator_key}
         if self.stripe.sandbox:
             env |= {

@@ -67,6 +67,9 @@ async def _before(asked: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
 
 async def _load_demo(system: System, screen: Screen, asked: asyncio.Event) -> None:
     """Demo data is a nicety: without it the system runs on."""
+    if not system.demo or system.data.demo_loaded.exists():
+        return
+    screen.say("Loading the demo…")
     try:
         await _before(asked, system.load_demo())
     except EmbeddedError as error:
