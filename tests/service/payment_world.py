@@ -283,9 +283,12 @@ async def in_own_task(context: AbstractAsyncContextManager[T]) -> AsyncIterator[
             await done.wait()
 
     task = asyncio.create_task(hold())
-    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-    if not ready.done():
+    task.add_done_callback(lambda _: ready.done() or ready.cancel())
+    try:
+        value = await ready
+    except asyncio.CancelledError:
         await task
-    yield ready.result()
+        raise
+    yield value
     done.set()
     await task

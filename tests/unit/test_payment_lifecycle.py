@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -50,7 +51,7 @@ def a_payment(*amounts: int) -> Payment:
     )
 
 
-def seen(payment: Payment, what: str, second: int = 0, **changes: object) -> StripeEvent:
+def seen(payment: Payment, what: str, second: int = 0, **changes: Any) -> StripeEvent:
     created = START + timedelta(seconds=second)
     facts: dict[str, object] = {
         "id": event_id(created, what, second),
@@ -226,7 +227,7 @@ def test_the_method_of_the_charge_is_told_with_the_success() -> None:
     ],
 )
 def test_a_success_that_does_not_fit_is_refused_by_name(
-    changes: dict[str, object], refusal: type[lifecycle.StripeMismatch]
+    changes: dict[str, Any], refusal: type[lifecycle.StripeMismatch]
 ) -> None:
     payment = a_payment(100)
     with pytest.raises(refusal):

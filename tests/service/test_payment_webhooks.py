@@ -1,0 +1,317 @@
+"""The webhook edge: what Stripe did not sign is a 400, what it did is on Kafka, with or without a database."""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
+
+from contracts import topics
+from contracts.stripe import StripeEvent
+from services.chassis.ids import new_id
+from services.payment import app, observations, webhooks
+from services.payment.settings import Settings
+from tests import world
+from tests.service.payment_world import in_own_task
+from tests.world import Client, calling
+
+OLD, NEW = "whsec_old", "whsec_new"
+NOBODY = "127.0.0.1:1"
+CANARY = "PHI-CANARY-7f3"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def settings(kafka: str) -> Settings:
+    return Settings.model_validate(
+        {
+            "http_port": 1,
+            "kafka_bootstrap_servers": kafka,
+            "database_url": "postgresql://nobody@127.0.0.1:1/away",
+            "internal_token_public_key": world.PUBLIC_KEY,
+            "stripe_secret_key": "sk_test_x",
+            "stripe_webhook_secret": f"{NEW},{OLD}",
+        }
+    )
+
+
+@asynccontextmanager
+async def an_edge(kafka: str) -> AsyncIterator[Client]:
+    """The api of a payment service whose PostgreSQL is away."""
+    async with in_own_task(calling(app.api(settings(kafka)), "payment")) as client:
+        yield client
+
+
+@pytest.fixture
+async def edge() -> AsyncIterator[Client]:
+    async with an_edge(NOBODY) as client:
+        yield client
+
+
+def an_event(event_type: str = "payment_intent.succeeded", **changes: Any) -> dict[str, Any]:
+    """A snapshot event as Stripe sends it, with the personal data that real ones hold."""
+    intent = {
+        "id": "pi_1",
+        "object": "payment_intent",
+        "amount": 12500,
+        "amount_received": 12500,
+        "currency": "eur",
+        "customer": None,
+        "status": "succeeded",
+        "receipt_email": f"{CANARY}@example.com",
+        "description": CANARY,
+        "shipping": {"name": CANARY},
+        "metadata": {
+            "clinic_id": str(new_id()),
+            "payment_id": str(new_id()),
+            "traceparent": TRACE,
+            "note": CANARY,
+        },
+    }
+    event = {
+        "id": f"evt_{new_id().hex}",
+        "object": "event",
+        "api_version": "2026-08-26.dahlia",
+        "created": int(time.time()),
+        "livemode": False,
+        "type": event_type,
+        "data": {"object": intent},
+    }
+    return event | changes
+
+
+def raw(event: Any) -> bytes:
+    return json.dumps(event).encode()
+
+
+def signed(body: bytes, secret: str = NEW, at: float | None = None) -> str:
+    t = int(time.time() if at is None else at)
+    return f"t={t},v1={hmac.digest(secret.encode(), f'{t}.'.encode() + body, 'sha256').hex()}"
+
+
+async def send(edge: Client, body: bytes, signature: str | bytes | None) -> Any:
+    headers: dict[Any, Any] = {} if signature is None else {"Stripe-Signature": signature}
+    return await edge.call("POST", "/webhooks/stripe", headers=headers, content=body)
+
+
+GOOD = raw(an_event())
+
+
+@pytest.mark.parametrize(
+    ("body", "signature"),
+    [
+        (GOOD, None),
+        (GOOD, ""),
+        (GOOD, "garbage"),
+        (GOOD, "t=,v1="),
+        (GOOD, "t=x,v1=abc"),
+        (GOOD, "t=-1,v1=abc"),
+        (GOOD, "t=" + "9" * 5000 + ",v1=abc"),
+        (GOOD, "v1=abc"),
+        (GOOD, f"t={int(time.time())}"),
+        (GOOD, f"t={int(time.time())},v1=é".encode()),
+        (GOOD, signed(GOOD, "whsec_of_another_endpoint")),
+        (GOOD, signed(GOOD, at=time.time() - 301)),
+        (GOOD, signed(GOOD, at=time.time() + 400)),
+        (GOOD, signed(GOOD).replace("v1=", "v0=")),
+        (b" " + GOOD, signed(GOOD)),
+        (b"\xef\xbb\xbf" + GOOD, signed(b"\xef\xbb\xbf" + GOOD)),
+        (b"\xff\xfe", signed(b"\xff\xfe")),
+        (b"", signed(b"")),
+        (b"[]", signed(b"[]")),
+        (b"null", signed(b"null")),
+        (b'"x"', signed(b'"x"')),
+        (b"{}", signed(b"{}")),
+        (b'{"a":NaN}', signed(b'{"a":NaN}')),
+        (b'{"a":' * 30_000, signed(b'{"a":' * 30_000)),
+        *(
+            (body, signed(body))
+            for body in map(
+                raw,
+                [
+                    an_event(object="v2.core.event"),
+                    an_event(data=None),
+                    an_event(data={"object": None}),
+                    an_event(data={"object": []}),
+                    an_event(data={"object": {"id": 7, "object": "payment_intent"}}),
+                    an_event(id=None),
+                    an_event(created="soon"),
+                    an_event(created=-1),
+                    an_event(created=10**30),
+                    an_event(created=True),
+                ],
+            )
+        ),
+    ],
+)
+async def test_whatever_is_not_a_signed_snapshot_event_is_a_400(
+    edge: Client, body: bytes, signature: str | bytes | None
+) -> None:
+    answer = await send(edge, body, signature)
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.json()["code"].startswith("stripe_")
+
+
+async def test_a_body_above_the_cap_is_not_read(edge: Client) -> None:
+    body = b" " * (webhooks.LARGEST_BODY + 1)
+    answer = await send(edge, body, signed(body))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        an_event("customer.created"),
+        an_event("invented.by.tomorrow"),
+        an_event(livemode=True),
+        an_event(type=7),
+    ],
+)
+async def test_what_nothing_acts_on_is_acknowledged_without_kafka(
+    edge: Client, event: dict[str, Any]
+) -> None:
+    answer = await send(edge, raw(event), signed(raw(event)))
+    assert (answer.status_code, answer.json()) == (200, {})
+
+
+async def test_without_kafka_stripe_is_asked_to_send_again(
+    edge: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "SEND_SECONDS", 0.5)
+    answer = await send(edge, GOOD, signed(GOOD))
+    assert (answer.status_code, answer.json()["code"]) == (503, "events_unavailable")
+    assert "retry-after" in answer.headers
+
+
+def test_an_event_carries_what_is_allowed_and_nothing_personal() -> None:
+    event = an_event()
+    intent = event["data"]["object"]
+    intent["last_payment_error"] = {
+        "code": "card_declined",
+        "decline_code": "lost_card",
+        "message": CANARY,
+        "payment_method": {
+            "type": "card",
+            "billing_details": {"name": CANARY, "email": CANARY},
+            "card": {
+                "brand": "visa",
+                "last4": "0002",
+                "exp_month": 4,
+                "exp_year": 2030,
+                "fingerprint": CANARY,
+            },
+        },
+    }
+    seen = observations.read_event(event)
+
+    assert CANARY.encode() not in seen.encode()
+    assert seen.method is not None
+    assert (seen.method.brand, seen.method.last4) == ("visa", "0002")
+    assert (seen.failure_code, seen.decline_code) == ("card_declined", "lost_card")
+    assert seen.payment_intent == seen.key == "pi_1"
+    assert (seen.amount, seen.currency) == (12500, "EUR")
+    assert seen.traceparent == TRACE
+    assert StripeEvent.decode(seen.encode()) == seen
+
+
+def test_metadata_that_is_not_ours_is_no_error() -> None:
+    event = an_event()
+    event["data"]["object"]["metadata"] = {"clinic_id": "x", "payment_id": 7, "traceparent": "00-zz"}
+    seen = observations.read_event(event)
+    assert (seen.clinic, seen.payment_id, seen.traceparent) == (None, None, None)
+
+
+def test_the_same_event_sent_twice_has_one_id_and_that_of_another_account_another() -> None:
+    event = an_event()
+    first, again = observations.read_event(event), observations.read_event(json.loads(raw(event)))
+    assert first.id == again.id
+    assert observations.read_event(event | {"account": "acct_1"}).id != first.id
+
+
+@pytest.fixture
+async def with_topic(kafka: str) -> str:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topics.STRIPE_EVENT.name, 3, 1)])
+    except TopicAlreadyExistsError:
+        pass
+    finally:
+        await admin.close()
+    return kafka
+
+
+async def published(kafka: str, stripe_event_id: str) -> tuple[bytes, StripeEvent]:
+    """(key, event) of the record that holds a Stripe event, waiting until it is there."""
+    topic = topics.STRIPE_EVENT.name
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(20):
+            async for record in consumer:
+                event = StripeEvent.decode(record.value)
+                if event.stripe_event_id == stripe_event_id:
+                    return record.key, event
+    finally:
+        await consumer.stop()
+    raise AssertionError("the topic ended")
+
+
+@pytest.mark.parametrize("secret", [OLD, NEW])
+async def test_with_postgres_away_a_signed_event_is_kept_in_kafka(with_topic: str, secret: str) -> None:
+    event = an_event()
+    async with an_edge(with_topic) as edge:
+        answer = await send(edge, raw(event), signed(raw(event), secret))
+    assert (answer.status_code, answer.json()) == (200, {})
+
+    key, kept = await published(with_topic, event["id"])
+
+    assert key == b"pi_1"
+    assert kept.id == observations.read_event(event).id
+    assert kept.traceparent is not None
+    assert kept.traceparent.split("-")[1] == TRACE.split("-")[1]
+
+
+async def test_after_a_failed_send_a_new_producer_works_at_once(
+    with_topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "SEND_SECONDS", 1.0)
+    first, second = an_event(), an_event()
+    async with _a_door_to(with_topic) as (door, opened), an_edge(door) as edge:
+        away = await send(edge, raw(first), signed(raw(first)))
+        assert away.status_code == 503
+        opened.set()
+        monkeypatch.setattr(webhooks, "SEND_SECONDS", 10.0)
+        assert (await send(edge, raw(second), signed(raw(second)))).status_code == 200
+    await published(with_topic, second["id"])
+
+
+@asynccontextmanager
+async def _a_door_to(kafka: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A bootstrap address that hangs up until it is opened, and then leads to the real broker."""
+    target = urlsplit(f"//{kafka.split(',')[0]}")
+    opened = asyncio.Event()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def come_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not opened.is_set():
+            writer.close()
+            return
+        to_broker = await asyncio.open_connection(target.hostname, target.port)
+        await asyncio.gather(pipe(reader, to_broker[1]), pipe(to_broker[0], writer), return_exceptions=True)
+
+    async with await asyncio.start_server(come_in, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", opened
