@@ -1,0 +1,215 @@
+"""The contracts: generated files are fresh, examples are read, and nothing breaks those who read the last release."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from contracts import topics
+from contracts.catalogue import EVENTS, decode
+from contracts.events import Undecodable, event_id
+from contracts.money import LARGEST_MINOR, Money
+from deploy import generate
+from services.gateway import live
+from services.invoice import consumers as invoice_consumers
+from services.notification import consumers as notification_consumers
+from services.payment import consumers as payment_consumers
+
+CONTRACTS = generate.CONTRACTS
+EXAMPLES = sorted(CONTRACTS.glob("examples/*/*.json"))
+ANY = {"title", "description", "default", "$id", "examples"}
+
+
+def test_generated_files_are_fresh() -> None:
+    """Mend it by `python -m deploy.generate`."""
+    stale = [path.name for path, text in generate.files() if not path.exists() or path.read_text() != text]
+    assert stale == []
+
+
+def test_nothing_is_left_of_contracts_that_are_gone() -> None:
+    wanted = {path for path, _ in generate.files()}
+    kept = set(CONTRACTS.glob("schemas/*")) | set(CONTRACTS.glob("openapi/*"))
+    assert kept <= wanted
+
+
+def test_every_topic_has_an_event_and_an_example() -> None:
+    assert set(EVENTS) == set(topics.BY_NAME)
+    assert {path.parent.name for path in EXAMPLES} == set(topics.BY_NAME)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_an_example_fits_its_schema_and_is_decoded_as_it_was_written(path: Path) -> None:
+    topic = path.parent.name
+    example = json.loads(path.read_bytes())
+    schema = json.loads((CONTRACTS / "schemas" / f"{topic}.v1.json").read_text())
+
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(example)
+
+    assert json.loads(decode(topic, path.read_bytes()).encode()) == example
+
+
+def _handled(module: Any) -> set[str]:
+    marked = (getattr(value, "__consumes__", None) for value in vars(module).values())
+    return {event.topic.name for handler in marked if handler for event in handler.events}
+
+
+@pytest.mark.parametrize(
+    ("service", "listens"),
+    [
+        ("invoice", _handled(invoice_consumers)),
+        ("payment", _handled(payment_consumers)),
+        ("notification", _handled(notification_consumers)),
+        ("gateway", set(live.TOPICS)),
+    ],
+)
+def test_a_service_listens_to_what_the_registry_says_and_to_nothing_else(
+    service: str, listens: set[str]
+) -> None:
+    assert listens == {topic.name for topic in topics.ALL if service in topic.readers}
+
+
+@pytest.mark.parametrize("path", sorted(CONTRACTS.glob("released/*.json")), ids=lambda path: path.stem)
+def test_a_schema_is_compatible_with_its_last_release(path: Path) -> None:
+    """Within a version only optional fields are added: readers of the release and events of the release go on."""
+    released, current = (
+        json.loads(path.read_text()),
+        json.loads((CONTRACTS / "schemas" / path.name).read_text()),
+    )
+
+    assert list(breaks(released, current)) == []
+
+
+def breaks(old: Any, new: Any, at: str = "") -> Iterator[str]:
+    """Where a schema differs from its release by more than an optional field or prose."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        open_to_more = at.endswith(("/properties", "/$defs"))
+        for name in (old.keys() | new.keys()) - (ANY if not open_to_more else set()):
+            if name not in new:
+                yield f"{at}/{name} is gone"
+            elif name in old:
+                yield from breaks(old[name], new[name], f"{at}/{name}")
+            elif not open_to_more:
+                yield f"{at}/{name} is new"
+    elif at.endswith(("/required", "/enum")):
+        if sorted(map(str, old)) != sorted(map(str, new)):
+            yield f"{at} was {old}, is {new}"
+    elif old != new:
+        yield f"{at} was {old}, is {new}"
+
+
+BASE = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"enum": ["x"]}},
+    "required": ["a"],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "fine"),
+    [
+        ({"properties": {**BASE["properties"], "c": {"type": "string"}}}, True),  # type: ignore[dict-item]
+        ({"description": "said better"}, True),
+        ({"properties": {"a": {"type": "integer"}}}, False),
+        ({"properties": {**BASE["properties"], "a": {"type": "string"}}}, False),  # type: ignore[dict-item]
+        ({"properties": {**BASE["properties"], "b": {"enum": ["x", "y"]}}}, False),  # type: ignore[dict-item]
+        ({"required": ["a", "b"]}, False),
+        ({"required": []}, False),
+    ],
+    ids=["optional-added", "prose", "removed", "type", "enum", "new-required", "no-longer-required"],
+)
+def test_the_compatibility_check_tells_a_break_from_an_addition(change: dict[str, Any], fine: bool) -> None:
+    assert (list(breaks(BASE, {**BASE, **change})) == []) is fine
+
+
+def test_a_newer_writers_unknown_fields_are_ignored() -> None:
+    path = CONTRACTS / "examples/payment.settled/payment.json"
+    example = json.loads(path.read_text())
+    example["data"]["from_the_future"] = example["and_so_is_this"] = True
+
+    assert decode("payment.settled", json.dumps(example).encode()) == decode(
+        "payment.settled", path.read_bytes()
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"specversion": "0.3"},
+        {"type": "payment.succeeded"},
+        {"dataschema": "payment.settled/2"},
+        {"subject": "another"},
+        {"id": "not-a-uuid"},
+        {"time": "2026-11-03T09:41:07"},
+        {"clinicid": None},
+        {"data": []},
+        {"data": {"amount": {"minor": 12.5, "currency": "EUR"}}},
+        {"data": {"amount": {"minor": "100", "currency": "EUR"}}},
+        {"data": {"amount": {"minor": True, "currency": "EUR"}}},
+        {"data": {"amount": {"minor": 2**63, "currency": "EUR"}}},
+        {"data": {"amount": {"minor": 1, "currency": "eur"}}},
+        {"data": {"kind": "gift"}},
+        {"data": {"movement_id": "0192f3c4-7a10-7c3e-9b1d-2f6a4e8c0d11"}},
+    ],
+    ids=str,
+)
+def test_what_is_not_the_event_is_undecodable_and_its_values_stay_unsaid(change: dict[str, Any]) -> None:
+    example = json.loads((CONTRACTS / "examples/payment.settled/payment.json").read_text())
+    data = change.get("data")
+    changed = {**example, **change}
+    if isinstance(data, dict):
+        changed["data"] = {**example["data"], **data}
+
+    with pytest.raises(Undecodable) as refusal:
+        decode("payment.settled", json.dumps(changed).encode())
+
+    assert str(example["data"]["payment_id"]) not in str(refusal.value)
+
+
+moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
+
+
+@given(moments, st.text(), st.integers())
+def test_an_event_id_is_a_uuid7_that_its_inputs_alone_decide(at: datetime, name: str, version: int) -> None:
+    made = event_id(at, name, version)
+
+    assert made == event_id(at, name, version)
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    assert made != event_id(at, name, version + 1)
+
+
+@given(moments, st.integers(1, 10**6))
+def test_event_ids_are_in_order_of_time(at: datetime, millis: int) -> None:
+    assert event_id(at, "a") < event_id(at + timedelta(milliseconds=millis + 1), "a")
+
+
+@given(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40))
+def test_money_adds_up_in_minor_units(a: int, b: int) -> None:
+    left, right = Money(minor=a, currency="KWD"), Money(minor=b, currency="KWD")
+
+    assert (left + right - right) == left
+    assert (left + -left).minor == 0
+
+
+@pytest.mark.parametrize("minor", [1.5, "1", True, LARGEST_MINOR + 1, None])
+def test_money_is_an_integer_that_every_reader_keeps(minor: Any) -> None:
+    with pytest.raises(ValidationError):
+        Money(minor=minor, currency="EUR")
+
+
+def test_currencies_do_not_mix() -> None:
+    with pytest.raises(ValueError, match="do not add up"):
+        Money(minor=1, currency="EUR") + Money(minor=1, currency="USD")
+
+
+def test_ids_of_different_names_differ_in_a_way_that_cannot_be_forged_by_joining() -> None:
+    at = datetime.now(UTC)
+    assert event_id(at, "ab", "c") != event_id(at, "a", "bc")
+    assert isinstance(event_id(at), UUID)
