@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect, Template
 
 from services.gateway.calls import UpstreamError
@@ -54,7 +54,7 @@ async def payment_page(
 
 @post("/invoices/{invoice_id:uuid}/payments", status_code=200)
 async def start_payment(
-    invoice_id: FromPath[UUID], data: PayInvoice, billing: Visiting, upstreams: Asks
+    invoice_id: FromPath[UUID], data: JSONBody[PayInvoice], billing: Visiting, upstreams: Asks
 ) -> PaymentStart | Response[Refusal]:
     """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
     wanted = PaymentIn([InvoiceAmount(invoice_id, data.amount)], data.method, data.save)

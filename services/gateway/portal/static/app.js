@@ -95,6 +95,7 @@
     listen();
   });
 
+  document.documentElement.dataset.script = 'on';
   dress();
   document.querySelector('[data-focus]')?.focus();
 })();

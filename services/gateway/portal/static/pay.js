@@ -236,6 +236,7 @@
   }
 
   function submits(form, button, action) {
+    button.disabled = false; // until now a press would have sent the form without us
     form.addEventListener('submit', async (event) => {
       event.preventDefault();
       if (button.getAttribute('aria-disabled') === 'true') return;

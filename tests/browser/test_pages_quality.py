@@ -1,0 +1,198 @@
+"""Every page, in every width and colour scheme: nothing sideways, nothing that axe or the policy objects to."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
+from playwright.async_api import Page, expect
+
+from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world
+from tests.world import ServiceDb
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+
+LARGEST_PAGE = 50_000
+SMALLEST_TARGET = 44
+PAGES = (
+    "",
+    "/billing",
+    "/billing?status=unpaid",
+    "/invoices/{id}",
+    "/invoices/{id}/details",
+    "/invoices/{id}/pay",
+    "/methods",
+    "/methods/add",
+    "/help",
+    "/help?q=receipt",
+    "/help/master-guide",
+    "/contact",
+    "/nowhere",
+)
+
+
+@pytest.fixture
+async def world(db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb) -> AsyncIterator[World]:
+    async with a_world(db_gateway, db_invoice, db_payment) as world:
+        yield world
+
+
+@pytest.fixture
+async def ann(world: World) -> AsyncIterator[Visitor]:
+    async with a_browser() as browser, a_visitor(browser) as visitor:
+        await visitor.log_in(world)
+        yield visitor
+
+
+async def serious(page: Page) -> list[str]:
+    """What axe finds serious or critical on our own page, with where. Stripe's frames are not ours."""
+    await page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
+    found: dict[str, Any] = await page.evaluate("axe.run(document, {iframes: false})")
+    return [
+        f"{page.url} {violation['id']}: {node['html'][:120]} {node['any'][:1]}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+async def sideways(page: Page) -> int:
+    return int(
+        await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    )
+
+
+async def small_targets(page: Page) -> list[str]:
+    """Buttons, fields and links that stand alone and are lower than a thumb needs."""
+    return list(
+        await page.evaluate(
+            """least => [...document.querySelectorAll(`button, .button, .input, .tabs a, .subtabs a, .filter a, .back,
+                .option > label, .check, .textual, .foot a`)]
+                .filter(e => e.offsetParent && e.getBoundingClientRect().height < least - 0.5)
+                .map(e => e.outerHTML.slice(0, 100))""",
+            SMALLEST_TARGET,
+        )
+    )
+
+
+@pytest.mark.parametrize(("width", "dark"), [(320, False), (390, True), (1280, False)])
+async def test_every_page_reads_well(world: World, ann: Visitor, width: int, dark: bool) -> None:
+    invoice, page = await world.issue(), ann.page
+    await world.issue(due_in_days=-20)
+    await page.set_viewport_size({"width": width, "height": 844})
+    await page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+
+    objections: list[str] = []
+    for path in PAGES:
+        answer = await page.goto(world.portal + path.format(id=invoice["id"]))
+        assert answer is not None
+        assert len(await answer.body()) < LARGEST_PAGE
+        objections += await serious(page) + await small_targets(page)
+        objections += [f"{path} is {over} px too wide" for over in [await sideways(page)] if over > 0]
+
+    assert objections == []
+    assert [said for said in ann.wrong if "404" not in said] == []
+
+
+async def test_the_login_reads_well_and_keeps_what_was_typed(world: World) -> None:
+    async with a_browser() as browser, a_visitor(browser, width=390) as visitor:
+        page = visitor.page
+        await page.goto(f"{world.url}/login")
+        assert await serious(page) == []
+        await expect(page.get_by_text("clinicpay-demo")).to_be_visible()
+        await page.get_by_label("E-mail").fill("ann@example.com")
+        await page.get_by_label("Password").fill("not the password")
+        await page.keyboard.press("Enter")
+
+        await expect(page.get_by_role("alert")).to_be_focused()
+        await expect(page.get_by_label("E-mail")).to_have_value("ann@example.com")
+        await expect(page.get_by_label("E-mail")).to_have_attribute("aria-invalid", "true")
+        assert await serious(page) == []
+        assert await page.title() == "Error: Log in – ClinicPay"
+
+
+async def test_the_way_to_paying_needs_no_mouse(world: World, ann: Visitor) -> None:
+    invoice, page = await world.issue(), ann.page
+    await page.goto(world.portal)
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+
+    await tab_to(page, "Review and pay €125.00")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**/invoices/{invoice['id']}")
+    await tab_to(page, "Invoice Details")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/details")
+    await tab_to(page, "Pay with Card")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/pay")
+    await expect(page.get_by_role("button", name="Pay €125.00")).to_be_visible()
+
+
+async def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the link of this name has the focus."""
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        if name in await page.evaluate("document.activeElement.textContent"):
+            return
+    raise AssertionError(f"the keyboard does not reach {name}")
+
+
+async def test_a_clinic_without_online_payment_shows_the_invoice_and_how_to_reach_it(
+    world: World, ann: Visitor
+) -> None:
+    await world.put_clinic(online_payment=False)
+    invoice, page = await world.issue(), ann.page
+
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/details")
+    await expect(page.get_by_text("€125.00").first).to_be_visible()
+    await expect(page.get_by_role("link", name="Pay with Card")).to_have_count(0)
+    await expect(page.get_by_role("link", name="+353 1 555 0123")).to_be_visible()
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await expect(page.get_by_role("heading", name="takes payments directly")).to_be_visible()
+
+
+async def test_a_clinic_without_billing_says_so_and_how_to_reach_it(world: World, ann: Visitor) -> None:
+    invoice, page = await world.issue(), ann.page
+    await world.put_clinic(billing_shown=False)
+
+    await page.goto(world.portal)
+    await expect(page.get_by_role("navigation", name="Main")).not_to_contain_text("Payments")
+    await expect(page.get_by_text("€125.00")).to_have_count(0)
+    for path in ("/billing", f"/invoices/{invoice['id']}", f"/invoices/{invoice['id']}/pay", "/methods"):
+        await page.goto(world.portal + path)
+        await expect(page.get_by_role("heading", name="Bills are handled by")).to_be_visible()
+        await expect(page.get_by_role("link", name="billing@harbour.example")).to_be_visible()
+        await expect(page.get_by_text("€125.00")).to_have_count(0)
+    assert await serious(page) == []
+
+
+async def test_older_invoices_are_on_the_next_page(world: World, ann: Visitor) -> None:
+    for minor in range(10_000, 10_022):
+        await world.issue(minor)
+    page = ann.page
+
+    await page.goto(f"{world.portal}/billing?status=unpaid")
+    await expect(page.locator("tbody tr")).to_have_count(20)
+    await page.get_by_role("link", name="Older invoices").click()
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    assert "status=unpaid" in page.url
+    await page.get_by_role("link", name="Back to the newest").click()
+    await expect(page.locator("tbody tr")).to_have_count(20)
+
+
+async def test_pages_work_without_script(world: World) -> None:
+    invoice = await world.issue()
+    async with a_browser() as browser:
+        context = await browser.new_context(java_script_enabled=False)
+        visitor = Visitor(await context.new_page())
+        await visitor.log_in(world)
+        page = visitor.page
+        await page.get_by_role("link", name="Help", exact=True).click()
+        await page.locator("main").get_by_role("searchbox").fill("insurance")
+        await page.locator("main").get_by_role("button", name="Search").click()
+        await expect(page.locator("main").get_by_role("link", name="Receipts")).to_be_visible()
+        await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+        await expect(page.get_by_text("Paying here needs JavaScript")).to_be_visible()
+        await context.close()
