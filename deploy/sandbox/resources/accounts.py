@@ -1,5 +1,7 @@
 """Connected accounts, which are the clinics'; and the platform's own."""
 
+from dataclasses import replace
+
 from deploy.sandbox.errors import Json, no_such_account
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
@@ -14,7 +16,8 @@ def create(call: Call) -> Json:
     given = {name: call.params[name] for name in GIVEN if name in call.params}
     account = shape(call, new_id("acct", 16)) | given
     account["metadata"] = changed({}, call.params.get("metadata"))
-    return call.put(account)
+    call.store.put(PLATFORM, account)
+    return account
 
 
 def retrieve(call: Call) -> Json:
@@ -26,7 +29,7 @@ def retrieve_own(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    answer = page(call, "account", "/v1/accounts")
+    answer = page(replace(call, account=PLATFORM), "account", "/v1/accounts")
     return answer | {"data": [account for account in answer["data"] if account["id"] != PLATFORM]}
 
 
@@ -39,7 +42,7 @@ def find(call: Call, id: str) -> Json:
 
 def switch(call: Call, account: Json, **abilities: bool) -> Json:
     """Change what the account may do, such as `charges_enabled`, and say so in the account's own name."""
-    previous = {name: account[name] for name in abilities}
+    previous = {name: account[name] for name, now in abilities.items() if account[name] != now}
     account |= abilities
     call.store.put(PLATFORM, account)
     call.emit("account.updated", account, previous)

@@ -20,7 +20,7 @@ def create(call: Call) -> Json:
 
 
 def retrieve(call: Call) -> Json:
-    return call.get("customer", call.id, "id")
+    return _stub(customer) if (customer := call.get("customer", call.id, "id")).get("deleted") else customer
 
 
 def update(call: Call) -> Json:
@@ -37,21 +37,28 @@ def update(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    return page(call, "customer", "/v1/customers")
+    answer = page(call, "customer", "/v1/customers")
+    return answer | {"data": [customer for customer in answer["data"] if not customer.get("deleted")]}
 
 
 def delete(call: Call) -> Json:
     customer = live(call, call.id, "id")
-    stub = {"id": customer["id"], "object": "customer", "deleted": True}
-    call.put(stub | {"created": customer["created"]})
+    methods, _ = call.store.page(call.account, "payment_method", {"customer": customer["id"], "limit": 1000})
+    for method in methods:
+        call.put(method | {"customer": None}, call.hidden(method["id"]) | {"used": True})
+    call.put(_stub(customer) | {"created": customer["created"]})
     call.emit("customer.deleted", customer)
-    return stub
+    return _stub(customer)
 
 
 def payment_methods(call: Call) -> Json:
     live(call, call.id, "customer")
     url = f"/v1/customers/{call.id}/payment_methods"
     return page(call, "payment_method", url, customer=call.id, type=call.params.get("type"))
+
+
+def _stub(customer: Json) -> Json:
+    return {"id": customer["id"], "object": "customer", "deleted": True}
 
 
 def live(call: Call, id: str, param: str = "customer") -> Json:
