@@ -9,12 +9,12 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from services.chassis.ids import Key as Key
+
 if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
 else:  # at run time the class takes no parameters, and routes name it in their signatures
     Connection = PoolConnectionProxy
-Key: TypeAlias = tuple[UUID, UUID]
-"""(clinic, id): how rows are named, locked and referenced everywhere."""
 
 TRANSIENT: tuple[type[Exception], ...] = (
     OSError,

@@ -1,8 +1,12 @@
 """Ids of new things."""
 
+from typing import TypeAlias
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
+
+Key: TypeAlias = tuple[UUID, UUID]
+"""(clinic, id): how rows are named, locked and referenced everywhere."""
 
 
 def new_id() -> UUID:
