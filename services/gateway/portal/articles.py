@@ -130,15 +130,24 @@ def _vocabulary() -> frozenset[str]:
 
 
 def _snippet(article: Article, matches: set[str]) -> list[tuple[str, bool]]:
-    words = _plain(re.sub(r"^#.*$", "", article.text, flags=re.MULTILINE)).split()
-    fits = [any(_stem(part) in matches for part in _words(word.lower())) for word in words]
-    windows = range(0, max(1, len(words) - SNIPPET_WORDS + 1), 4)
-    start = max(windows, key=lambda at: sum(fits[at : at + SNIPPET_WORDS]))
-    if not any(fits[start : start + SNIPPET_WORDS]):
-        return [(article.summary, False)]
-    shown = list(zip(words, fits, strict=True))[start : start + SNIPPET_WORDS]
-    pieces = [piece for word, fit in shown for piece in ((word, fit), (" ", False))]
-    return [("… ", False)] * (start > 0) + pieces + [("…", False)] * (start + SNIPPET_WORDS < len(words))
+    """The passage of the text with the most matches; the summary when only that, or the title, matches."""
+    words = _marked(_plain(re.sub(r"^#.*$", "", article.text, flags=re.MULTILINE)), matches)
+    if not any(fits for _, fits in words):
+        return _spaced(_marked(article.summary, matches))
+    starts = range(0, max(1, len(words) - SNIPPET_WORDS + 1), 4)
+    start = max(starts, key=lambda at: sum(fits for _, fits in words[at : at + SNIPPET_WORDS]))
+    passage = _spaced(words[start : start + SNIPPET_WORDS])
+    end = [("…", False)] if start + SNIPPET_WORDS < len(words) else []
+    return [("… ", False), *passage, *end] if start else [*passage, *end]
+
+
+def _marked(text: str, matches: set[str]) -> list[tuple[str, bool]]:
+    """Each word of the text, and whether it matches."""
+    return [(word, any(_stem(part) in matches for part in _words(word.lower()))) for word in text.split()]
+
+
+def _spaced(words: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    return [piece for word in words for piece in (word, (" ", False))]
 
 
 def _plain(text: str) -> str:

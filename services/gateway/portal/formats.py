@@ -1,5 +1,6 @@
 """Money, days and times as the clinic's own country writes them."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -29,7 +30,9 @@ class Formats:
     def money(self, amount: Money) -> str:
         """€125.00, ¥125, KWD 1.250: the currency's own number of decimals."""
         major = Decimal(amount.minor).scaleb(-get_currency_precision(amount.currency))
-        return format_currency(major, amount.currency, locale=self.locale).replace("-", "\u2212")
+        written = format_currency(major, amount.currency, locale=self.locale).replace("-", "\u2212")
+        # Babel leaves out the space that CLDR has between a currency of letters and digits.
+        return re.sub(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])", "\u00a0", written)
 
     def number(self, decimals: str) -> str:
         """A quantity or percent from its decimal string, without trailing zeros: "1.50" is 1.5."""

@@ -1,0 +1,101 @@
+"""Clinics, invoices and payments as the services answer them, for tests of what pages make of them."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from services.chassis.ids import new_id
+from services.gateway.shapes import (
+    Appointment,
+    Clinic,
+    ClinicContact,
+    InvoiceAmount,
+    InvoiceLine,
+    InvoiceOut,
+    InvoiceRow,
+    InvoiceTax,
+    MethodRef,
+    Money,
+    PaymentOut,
+)
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def eur(minor: int) -> Money:
+    return Money(minor, "EUR")
+
+
+def a_clinic(**changes: Any) -> Clinic:
+    facts: dict[str, Any] = {
+        "id": new_id(),
+        "slug": "harbour",
+        "name": "Harbour Physiotherapy",
+        "currency": "EUR",
+        "time_zone": "Europe/Dublin",
+        "locale": "en-IE",
+        "billing_shown": True,
+        "online_payment": True,
+        "methods": ["card", "redirect"],
+        "contact": ClinicContact("+353 1 555 0123", "billing@harbour.example", "12 Quay Street", "9 to 5"),
+        "accent": "#0b6e6e",
+    }
+    return Clinic(**facts | changes)
+
+
+def row_facts(total: int = 12_500, settled: int = 0, **changes: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "id": new_id(),
+        "number": "2026-0001",
+        "status": "unpaid",
+        "issued_on": date(2026, 11, 20),
+        "due_on": date(2026, 12, 4),
+        "currency": "EUR",
+        "total": eur(total),
+        "settled": eur(settled),
+        "due": eur(total - settled),
+        "overdue": False,
+        "methods": ["card", "redirect"],
+        "service_summary": "Physiotherapy",
+        "version": 1,
+    }
+    return facts | changes
+
+
+def a_row(**changes: Any) -> InvoiceRow:
+    return InvoiceRow(**row_facts(**changes))
+
+
+def an_invoice(**changes: Any) -> InvoiceOut:
+    line = InvoiceLine(
+        position=1,
+        service="Initial assessment",
+        practitioner="Aoife Brennan",
+        appointment=Appointment(NOON, "Room 2"),
+        quantity="1",
+        unit_price=eur(11_013),
+        net=eur(11_013),
+        tax_code="RED",
+        tax_percent="13.5",
+        tax=eur(1_487),
+        gross=eur(12_500),
+    )
+    more: dict[str, Any] = {
+        "client_id": new_id(),
+        "subtotal": eur(11_013),
+        "taxes": [InvoiceTax("RED", "VAT", "13.5", eur(11_013), eur(1_487))],
+        "lines": [line],
+        "movements": [],
+    }
+    return InvoiceOut(**row_facts() | more | changes)
+
+
+def a_payment(status: Any, **changes: Any) -> PaymentOut:
+    facts: dict[str, Any] = {
+        "id": new_id(),
+        "status": status,
+        "amount": eur(12_500),
+        "invoices": [InvoiceAmount(new_id(), eur(12_500))],
+        "created_at": NOON,
+        "method": MethodRef("card", "visa", "4242"),
+    }
+    return PaymentOut(**facts | changes)

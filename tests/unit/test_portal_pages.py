@@ -1,0 +1,152 @@
+"""Pages from answers of the services: what they show, and what they must never hold."""
+
+import re
+from typing import Any
+
+import pytest
+
+from services.gateway.portal import declines
+from services.gateway.portal.templating import STATIC, asset, environment
+from services.gateway.portal.views import invoices, methods, payments
+from services.gateway.shapes import Clinic, InvoiceOut, Money, Movement, PaymentFailure, Summary
+from tests.unit.portal_world import NOON, a_clinic, a_payment, a_row, an_invoice, eur, row_facts
+
+pages = environment()
+STRIPE: dict[str, Any] = {
+    "stripe_js_url": "https://js.stripe.com/v3/",
+    "stripe_publishable_key": "pk_test_1",
+    "stripe_account": "acct_1",
+    "declines": {**declines.WORDS, "": declines.OTHERWISE},
+}
+
+
+def render(template: str, clinic: Clinic | None = None, **context: Any) -> str:
+    frame = {"clinic": clinic or a_clinic(), "section": "payments", "csrf_token": "t", "several": False}
+    return pages.get_template(template).render(**frame | context)
+
+
+def details(invoice: InvoiceOut, clinic: Clinic | None = None) -> str:
+    clinic = clinic or a_clinic()
+    shown = invoices.invoice(invoice, clinic)
+    return render("details.html", clinic, invoice=shown, client=None, pay_label="Pay with Card")
+
+
+def pay_page(clinic: Clinic) -> str:
+    return render("pay.html", clinic, pay=payments.pay(an_invoice(), [], clinic), **STRIPE)
+
+
+def text(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_invoice_details_have_all_that_the_guide_names() -> None:
+    page = text(details(an_invoice()))
+
+    for words in (
+        "Initial assessment", "Employee", "Aoife Brennan", "VAT 13.5% on €110.13", "€14.87", "€125.00",
+        "Monday 23 November 2026, 12:00", "Room 2", "Pay with Card", "Unpaid",
+    ):  # fmt: skip
+        assert words in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "clinic"),
+    [
+        ({"status": "paid", "settled": eur(12_500), "due": eur(0)}, {}),
+        ({"status": "processing"}, {}),
+        ({"processing": True}, {}),
+        ({"status": "void"}, {}),
+        ({"status": "refunded"}, {}),
+        ({}, {"online_payment": False}),
+        ({"methods": []}, {"methods": []}),
+    ],
+)
+def test_nothing_can_be_paid_twice_or_where_the_clinic_does_not_want_it(
+    changes: dict[str, Any], clinic: dict[str, Any]
+) -> None:
+    assert "Pay with Card" not in details(an_invoice(**changes), a_clinic(**clinic))
+
+
+def test_what_a_part_payment_leaves_is_the_total_amount_due() -> None:
+    shown = invoices.invoice(an_invoice(**row_facts(settled=2_500, status="part_paid")), a_clinic())
+
+    assert (shown.headline, shown.headline_amount) == ("Total amount due", "€100.00")
+    assert [(each.label, each.amount) for each in shown.sums[-3:]] == [
+        ("Total", "€125.00"),
+        ("Paid so far", "−€25.00"),
+        ("Total amount due", "€100.00"),
+    ]
+
+
+def test_a_paid_invoice_leads_to_its_receipt() -> None:
+    payment = a_payment("succeeded")
+    moved = Movement(id=payment.id, kind="payment", amount=eur(12_500), booked_at=NOON, payment_id=payment.id)
+    page = details(an_invoice(status="paid", settled=eur(12_500), due=eur(0), movements=[moved]))
+
+    assert f'href="/c/harbour/payments/{payment.id}"' in page
+
+
+def test_sums_in_two_currencies_are_not_added_up() -> None:
+    found = Summary(due=[eur(12_500), Money(5_000, "USD")], unpaid_count=2, overdue_count=0, next=a_row())
+    page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
+
+    assert "€125.00 US$50.00 2 unpaid invoices" in page
+
+
+def test_owing_nothing_is_a_good_place_with_the_last_payment() -> None:
+    last = a_row(status="paid", settled=12_500)
+    found = Summary(due=[], unpaid_count=0, overdue_count=0, last_paid=last)
+    page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
+
+    assert "Nothing to pay" in page
+    assert "Your last payment" in page
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "says", "button"),
+    [
+        ("succeeded", None, "Receipt number R-", "Back to the dashboard"),
+        ("processing", None, "can take a few days", "Back to the dashboard"),
+        ("created", None, "waiting for your bank", "go back to the payment page"),
+        ("failed", "insufficient_funds", "not enough money", "Try again"),
+        ("canceled", None, "was cancelled. No money was taken", "Try again"),
+    ],
+)
+def test_a_result_says_what_came_of_it_and_what_to_do(
+    status: str, failure: str | None, says: str, button: str
+) -> None:
+    payment = a_payment(status, failure=PaymentFailure(failure) if failure else None)
+    page = text(render("result.html", result=payments.result(payment, [], a_clinic())))
+
+    assert says in page
+    assert button in page
+
+
+def test_pages_hold_no_inline_script_or_style_and_name_no_other_host_but_stripe() -> None:
+    saved = render("methods.html", methods=[], waiting=False, done="")
+    for html in (details(an_invoice()), pay_page(a_clinic()), saved):
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", html)
+        assert set(re.findall(r"https?://([^/\"]+)", html)) <= {"js.stripe.com"}
+        assert all(" defer" in tag for tag in re.findall(r"<script[^>]*>", html))
+
+
+def test_what_people_type_is_text_on_pages() -> None:
+    evil = "<img src=x onerror=alert(1)>'\""
+    clinic = a_clinic(name=evil)
+
+    assert "<img" not in details(an_invoice(note=evil, service_summary=evil), clinic)
+    assert "<img" not in pay_page(clinic)
+    assert "<img" not in render("help.html", clinic, query=evil, found=[], guide=None, articles=[])
+
+
+def test_saved_methods_can_be_made_default_and_removed() -> None:
+    page = render("methods.html", methods=methods.saved([]), waiting=True, done="")
+
+    assert "data-again" in page
+    assert "No saved cards" in page
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STATIC.iterdir()))
+def test_assets_are_small_and_change_their_address_with_their_content(name: str) -> None:
+    assert re.fullmatch(rf"/static/{re.escape(name)}\?v=[0-9a-f]{{10}}", asset(name))
+    assert (STATIC / name).stat().st_size < 40_000

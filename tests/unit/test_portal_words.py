@@ -1,0 +1,127 @@
+"""What the portal writes: money and dates as the clinic's country has them, one word a state, plain reasons."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from services.gateway.portal import declines, statuses
+from services.gateway.portal.formats import Formats
+from services.gateway.portal.views import methods
+from services.gateway.shapes import MethodRef, Money, PaymentFailure, SavedMethod
+from tests.unit.portal_world import a_clinic, a_payment, a_row
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "written"),
+    [
+        (12_500, "EUR", "en-IE", "€125.00"),
+        (-12_500, "EUR", "en-IE", "−€125.00"),
+        (1_234_567, "EUR", "de-DE", "12.345,67 €"),
+        (12_500, "USD", "en-IE", "US$125.00"),
+        (12_500, "JPY", "ja-JP", "￥12,500"),
+        (1_250, "KWD", "en-IE", "KWD 1.250"),
+        (12_500, "EUR", "xx-YY", "€125.00"),
+    ],
+)
+def test_money_has_its_currencys_decimals_and_its_locales_form(
+    minor: int, currency: str, locale: str, written: str
+) -> None:
+    write = Formats.of(a_clinic(locale=locale))
+
+    assert write.money(Money(minor, currency)).replace("\xa0", " ") == written
+
+
+def test_moments_are_on_the_clinics_clock() -> None:
+    moment = datetime(2026, 7, 1, 23, 30, tzinfo=UTC)
+
+    assert Formats.of(a_clinic()).moment(moment) == "Thursday 2 July 2026, 00:30"
+    assert Formats.of(a_clinic(time_zone="No/Where")).moment(moment) == "Wednesday 1 July 2026, 23:30"
+    assert Formats.of(a_clinic(locale="en-US", time_zone="America/New_York")).clock(moment) == "7:30\u00a0PM"
+
+
+def test_numbers_lose_only_zeros_that_say_nothing() -> None:
+    write = Formats.of(a_clinic())
+
+    assert [write.number(text) for text in ("1", "1.50", "13.5", "100", "0.125")] == [
+        "1", "1.5", "13.5", "100", "0.125",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "overdue", "word"),
+    [
+        ("unpaid", False, "Unpaid"),
+        ("unpaid", True, "Overdue"),
+        ("part_paid", False, "Part paid"),
+        ("part_paid", True, "Overdue"),
+        ("processing", True, "On its way"),
+        ("paid", True, "Paid"),
+        ("refunded", False, "Refunded"),
+        ("void", True, "Void"),
+    ],
+)
+def test_each_state_has_its_one_word(status: str, overdue: bool, word: str) -> None:
+    assert statuses.of_invoice(a_row(status=status, overdue=overdue)).word == word
+
+
+def test_states_differ_by_word_and_shape_and_nothing_owed_is_red() -> None:
+    shown = [
+        statuses.of_invoice(a_row(status=each))
+        for each in ("unpaid", "part_paid", "processing", "paid", "void")
+    ]
+
+    assert len({status.shape for status in shown}) == len({status.word for status in shown}) == 5
+    assert "error" not in {status.tone for status in shown}
+
+
+def test_a_payment_is_paid_only_when_the_bank_has_said_so() -> None:
+    states = {state: statuses.of_payment(a_payment(state)).word for state in STATES}
+
+    assert states == {
+        "created": "On its way",
+        "requires_action": "On its way",
+        "processing": "On its way",
+        "succeeded": "Paid",
+        "failed": "Not paid",
+        "canceled": "Not paid",
+    }
+
+
+STATES = ("created", "requires_action", "processing", "succeeded", "failed", "canceled")
+
+
+@pytest.mark.parametrize("code", [*declines.WORDS, "", "a_code_of_tomorrow"])
+def test_a_decline_never_shows_its_code_and_says_that_nothing_was_taken(code: str) -> None:
+    words = declines.words(code)
+
+    assert words.endswith("No money was taken.")
+    assert "_" not in words
+    assert a_payment("failed", failure=PaymentFailure(code)).failure is not None
+
+
+def test_ways_to_pay_in_words() -> None:
+    assert methods.used(MethodRef("card", "amex", "0005")) == "American Express ending 0005"
+    assert methods.used(MethodRef("cash")) == "Cash"
+    assert methods.used(MethodRef("some_new_bank")) == "Some new bank"
+    assert methods.used(None) == ""
+    assert methods.accepted(["card", "redirect"]) == "Card or online payment"
+    assert methods.accepted([]) == ""
+
+
+def test_the_default_card_comes_first_with_its_expiry() -> None:
+    other, default = (
+        SavedMethod(
+            id=a_row().id, kind="card", brand="visa", last4=last4, exp_month=4, exp_year=2029, default=chosen
+        )
+        for last4, chosen in (("1111", False), ("4242", True))
+    )
+
+    assert [view.label for view in methods.saved([other, default])] == [
+        "Visa ending 4242",
+        "Visa ending 1111",
+    ]
+    assert methods.saved([default])[0].expiry == "Expires 04/29"
+
+
+def test_a_date_is_written_out() -> None:
+    assert Formats.of(a_clinic()).day(date(2026, 11, 24)) == "24 November 2026"
