@@ -86,14 +86,14 @@ async def live(
             async for message in stream(listener, page, lambda: _alive(db, session)):
                 yield message
 
-    return ServerSentEvent(messages(), headers={"X-Accel-Buffering": "no"})
+    return ServerSentEvent(messages())
 
 
 async def stream(
     listener: Listener, page: Page, alive: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[ServerSentEventMessage]:
     """What the page hears until the listener is closed or the session is no longer alive."""
-    yield ServerSentEventMessage(comment="open", retry=2000)
+    yield ServerSentEventMessage(data=None, comment="open", retry=2000)
     asked_at = 0.0
     beat_at = time.monotonic()
     while not listener.closed:
@@ -112,7 +112,7 @@ async def stream(
             if not await alive():
                 return
             beat_at = time.monotonic()
-            yield ServerSentEventMessage(comment="still here")
+            yield ServerSentEventMessage(data=None, comment="still here")
 
 
 async def _alive(db: Database, id_hash: bytes) -> bool:

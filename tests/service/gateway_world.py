@@ -18,12 +18,28 @@ from services.gateway.accounts import Role
 from services.gateway.calls import Service
 from services.gateway.passwords import Passwords
 from services.gateway.settings import Settings
+from services.invoice import app as invoice_app
+from services.invoice.settings import Settings as InvoiceSettings
+from services.notification import app as notification_app
+from services.notification.settings import NotificationSettings
+from services.payment import app as payment_app
+from services.payment.settings import Settings as PaymentSettings
 from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb
 
 NOBODY = "127.0.0.1:1"
 """Where no broker and no service answers."""
 OPERATOR_KEY = "a-test-operator-key"
 PASSWORD = "correct horse battery"
+
+CLINIC = {
+    "slug": "oak",
+    "name": "Oak Street Physiotherapy",
+    "currency": "EUR",
+    "time_zone": "Europe/Dublin",
+    "tax_rates": [{"code": "reduced", "name": "VAT", "percent": "13.5"}],
+    "stripe_account_id": "acct_1OakStreet",
+}
+CLIENT = {"name": "Ann Byrne", "email": "ann@example.com", "login": {"password": PASSWORD}}
 
 Transports = Mapping[Service, httpx2.AsyncBaseTransport]
 
@@ -156,3 +172,73 @@ async def a_login(
             by_operator=by_operator,
         )
     return client_id
+
+
+@asynccontextmanager
+async def a_whole_site(
+    gateway: ServiceDb,
+    invoice_db: ServiceDb,
+    payment_db: ServiceDb,
+    notification_db: ServiceDb,
+    **changed: Any,
+) -> AsyncIterator[Site]:
+    """The gateway before all three services."""
+    common: dict[str, Any] = {
+        "http_port": 1,
+        "kafka_bootstrap_servers": NOBODY,
+        "internal_token_public_key": PUBLIC_KEY,
+    }
+    invoice = invoice_app.api(InvoiceSettings(database_url=invoice_db.api_dsn, **common))
+    payment = payment_app.api(
+        PaymentSettings(
+            database_url=payment_db.api_dsn,
+            stripe_secret_key="sk_test_1",
+            stripe_webhook_secret="whsec_1",
+            stripe_api_base=f"http://{NOBODY}",
+            **common,
+        )
+    )
+    notification = notification_app.api(
+        NotificationSettings(
+            database_url=notification_db.api_dsn,
+            smtp_url="smtp://127.0.0.1:1",
+            mail_from="billing@example.com",
+            portal_url="http://portal.test",
+            **common,
+        )
+    )
+    transports: dict[Service, httpx2.AsyncBaseTransport] = {
+        "invoice": reach(invoice),
+        "payment": reach(payment),
+        "notification": reach(notification),
+    }
+    async with (
+        running(invoice),
+        running(payment),
+        running(notification),
+        a_site(gateway, transports, payment_url="http://payment.test", **changed) as site,
+    ):
+        yield site
+
+
+async def a_clinic(site: Site, **changed: Any) -> Any:
+    answer = await site.api("POST", "/clinics", json={**CLINIC, **changed})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def a_client(site: Site, clinic: Any, **changed: Any) -> Any:
+    answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", json={**CLIENT, **changed})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def an_invoice(client: Any, **changed: Any) -> dict[str, Any]:
+    line = {
+        "service": "Physiotherapy, 45 min",
+        "practitioner": "Dr Niamh Kelly",
+        "appointment": {"starts_at": "2026-11-02T10:00:00Z", "place": "Room 2"},
+        "unit_price": {"minor": 10000, "currency": "EUR"},
+        "tax_code": "reduced",
+    }
+    return {"client_id": client["id"], "due_on": "2027-01-31", "lines": [line], **changed}

@@ -5,99 +5,34 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-import httpx2
 import pytest
 
-from services.gateway.calls import Service
-from services.invoice import app as invoice_app
-from services.invoice.settings import Settings as InvoiceSettings
-from services.notification import app as notification_app
-from services.notification.settings import NotificationSettings
-from services.payment import app as payment_app
-from services.payment.settings import Settings as PaymentSettings
-from tests.service.gateway_world import NOBODY, OPERATOR_KEY, PASSWORD, Site, a_site, reach, running
-from tests.world import PUBLIC_KEY, ServiceDb
-
-CLINIC = {
-    "slug": "oak",
-    "name": "Oak Street Physiotherapy",
-    "currency": "EUR",
-    "time_zone": "Europe/Dublin",
-    "tax_rates": [{"code": "reduced", "name": "VAT", "percent": "13.5"}],
-    "stripe_account_id": "acct_1OakStreet",
-}
-CLIENT = {"name": "Ann Byrne", "email": "ann@example.com", "login": {"password": PASSWORD}}
+from tests.service.gateway_world import (
+    CLIENT,
+    CLINIC,
+    OPERATOR_KEY,
+    PASSWORD,
+    Site,
+    a_client,
+    a_clinic,
+    a_whole_site,
+    an_invoice,
+)
+from tests.world import ServiceDb
 
 
 @pytest.fixture
 async def site(
     db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
 ) -> AsyncIterator[Site]:
-    common: dict[str, Any] = {
-        "http_port": 1,
-        "kafka_bootstrap_servers": NOBODY,
-        "internal_token_public_key": PUBLIC_KEY,
-    }
-    invoice = invoice_app.api(InvoiceSettings(database_url=db_invoice.api_dsn, **common))
-    payment = payment_app.api(
-        PaymentSettings(
-            database_url=db_payment.api_dsn,
-            stripe_secret_key="sk_test_1",
-            stripe_webhook_secret="whsec_1",
-            stripe_api_base=f"http://{NOBODY}",
-            **common,
-        )
-    )
-    notification = notification_app.api(
-        NotificationSettings(
-            database_url=db_notification.api_dsn,
-            smtp_url="smtp://127.0.0.1:1",
-            mail_from="billing@example.com",
-            portal_url="http://portal.test",
-            **common,
-        )
-    )
-    transports: dict[Service, httpx2.AsyncBaseTransport] = {
-        "invoice": reach(invoice),
-        "payment": reach(payment),
-        "notification": reach(notification),
-    }
-    async with (
-        running(invoice),
-        running(payment),
-        running(notification),
-        a_site(db_gateway, transports, payment_url="http://payment.test") as site,
-    ):
+    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
         yield site
-
-
-async def a_clinic(site: Site, **changed: Any) -> Any:
-    answer = await site.api("POST", "/clinics", json={**CLINIC, **changed})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-async def a_client(site: Site, clinic: Any, **changed: Any) -> Any:
-    answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", json={**CLIENT, **changed})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
 
 
 async def a_clinic_key(site: Site, clinic: Any) -> str:
     answer = await site.api("POST", f"/clinics/{clinic['id']}/api-keys", json={"name": "practice software"})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["api_key"])
-
-
-def an_invoice(client: Any, **changed: Any) -> dict[str, Any]:
-    line = {
-        "service": "Physiotherapy, 45 min",
-        "practitioner": "Dr Niamh Kelly",
-        "appointment": {"starts_at": "2026-11-02T10:00:00Z", "place": "Room 2"},
-        "unit_price": {"minor": 10000, "currency": "EUR"},
-        "tax_code": "reduced",
-    }
-    return {"client_id": client["id"], "due_on": "2027-01-31", "lines": [line], **changed}
 
 
 async def test_from_nothing_to_an_invoice_that_the_client_sees(site: Site) -> None:

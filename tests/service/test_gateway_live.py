@@ -17,9 +17,17 @@ from services.chassis.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway import streams
 from services.gateway.live import MOST_PER_SESSION, Hub, Listener, TooManyStreams
-from services.gateway.shapes import InvoiceOut
 from services.gateway.streams import Page, stream
-from tests.service.gateway_world import NOBODY, a_login, a_portal, a_site
+from tests.service.gateway_world import (
+    NOBODY,
+    a_client,
+    a_clinic,
+    a_login,
+    a_portal,
+    a_site,
+    a_whole_site,
+    an_invoice,
+)
 from tests.world import ServiceDb, eur
 
 CLINIC, CLIENT, INVOICE = new_id(), new_id(), new_id()
@@ -80,7 +88,9 @@ async def alive() -> bool:
     return True
 
 
-async def heard(messages: AsyncIterator[ServerSentEventMessage], count: int) -> list[tuple[str, dict[str, Any]]]:
+async def heard(
+    messages: AsyncIterator[ServerSentEventMessage], count: int
+) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     async with asyncio.timeout(5):
         async for message in messages:
@@ -157,30 +167,36 @@ async def test_a_session_has_so_many_streams_and_no_more() -> None:
 
 
 async def test_first_comes_the_current_state_and_again_when_news_may_be_lost(
-    monkeypatch: pytest.MonkeyPatch,
+    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
 ) -> None:
-    """The invoice as the service answers it, through a real `Page`; a service that is away is asked again."""
-    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.01)
-    asked: list[UUID] = []
+    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
+        clinic = await a_clinic(site)
+        client = await a_client(site, clinic)
+        path = f"/clinics/{clinic['id']}/invoices"
+        invoice = (await site.api("POST", path, json=an_invoice(client))).json()
+        caller = Caller(subject=UUID(client["id"]), role="client", clinic_id=UUID(clinic["id"]))
+        upstreams = site.app.state.upstreams
+        said = {"id": invoice["id"], "status": "unpaid", "version": 1, "number": invoice["number"]}
 
-    class Answers:
-        async def invoice(self, caller: Caller, invoice_id: UUID) -> InvoiceOut:
-            from services.gateway.calls import UpstreamError
+        listener = Listener()
+        messages = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)
+        assert await heard(messages, 1) == [("invoice", said)]
 
-            asked.append(invoice_id)
-            if len(asked) == 1:
-                raise UpstreamError(503, "service_unavailable", "away", {})
-            return an_answer(version=len(asked), status="unpaid" if len(asked) == 2 else "paid")
+        # Its own page hears nothing twice; one that has heard nothing yet is told again.
+        assert listener.behind is False
+        listener.fall_behind()
+        again = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)
+        assert await heard(again, 1) == [("invoice", said)]
 
-    listener = Listener()
-    answers: Any = Answers()
-    messages = stream(listener, Page(CALLER, answers, INVOICE, None), alive)
 
-    assert [news["status"] for _, news in await heard(messages, 1)] == ["unpaid"]
-    assert len(asked) == 2
-    listener.fall_behind()
-    again = stream(listener, Page(CALLER, answers, INVOICE, None), alive)
-    assert [news["status"] for _, news in await heard(again, 1)] == ["paid"]
+async def test_what_cannot_be_asked_now_is_asked_again(db_gateway: ServiceDb) -> None:
+    async with a_site(db_gateway) as site:
+        listener = Listener()
+        listener.behind = False
+        page = Page(CALLER, site.app.state.upstreams, INVOICE, None)
+
+        assert await page.current(listener) == []
+        assert listener.behind
 
 
 async def test_a_stream_over_http_needs_its_session_and_its_clinic(db_gateway: ServiceDb) -> None:
@@ -196,25 +212,3 @@ async def test_a_stream_over_http_needs_its_session_and_its_clinic(db_gateway: S
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert ": open" in answer.text
-
-
-def an_answer(version: int, status: str) -> InvoiceOut:
-    zero = {"minor": 0, "currency": "EUR"}
-    return msgspec.convert(
-        {
-            "id": INVOICE,
-            "client_id": CLIENT,
-            "number": "2026-0001",
-            "status": status,
-            "issued_on": "2026-11-01",
-            "due_on": "2026-12-01",
-            "currency": "EUR",
-            **dict.fromkeys(("total", "settled", "due", "subtotal"), zero),
-            "overdue": False,
-            "version": version,
-            "taxes": [],
-            "lines": [],
-            "movements": [],
-        },
-        InvoiceOut,
-    )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -35,7 +36,10 @@ async def test_every_answer_says_what_browsers_may_do(site: Site, path: str) -> 
 
 
 async def test_on_https_cookies_are_bound_to_the_host(db_gateway: ServiceDb) -> None:
-    changed = {"public_url": "https://portal.test", "stripe_js_url": "https://js.stripe.com/v3/"}
+    changed: dict[str, Any] = {
+        "public_url": "https://portal.test",
+        "stripe_js_url": "https://js.stripe.com/v3/",
+    }
     async with a_site(db_gateway, **changed) as site:
         await a_login(site.db, await a_portal(site.db))
         answer = await site.log_in("ann@example.com")
