@@ -107,7 +107,7 @@ async def test_stripe_mock_and_the_sandbox_refuse_the_same() -> None:
 
 
 async def _pay_and_save(sandbox: RunningSandbox) -> None:
-    client = stripe.StripeClient(
+    client: Any = stripe.StripeClient(
         sandbox.secret_key, base_addresses={"api": sandbox.url}, http_client=stripe.HTTPXClient()
     ).v1
     account = await client.accounts.create_async({"type": "standard", "country": "IE"})

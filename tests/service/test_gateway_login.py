@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.gateway.chores import sweep
 from services.gateway.sessions import SessionStore
 from tests.service.gateway_world import PASSWORD, Site, a_login, a_portal, a_site
 from tests.world import ServiceDb
@@ -71,7 +72,25 @@ async def test_disabling_a_login_ends_what_it_has_open(site: Site, db_gateway: S
     await site.log_in("ann@example.com")
     await db_gateway.admin.execute("UPDATE logins SET disabled_at = now()")
 
-    assert (await site.get("/clinics")).headers["location"].startswith("/login")
+    away = await site.get("/clinics")
+    assert away.headers["location"].startswith("/login")
+    assert (await site.get(away.headers["location"])).status_code == 200
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM sessions") == 0
+
+
+async def test_what_has_run_out_is_swept(site: Site, db_gateway: ServiceDb) -> None:
+    await a_login(site.db, await a_portal(site.db))
+    await site.log_in("ann@example.com")
+    await site.log_in("nobody@example.com", "wrong")
+    await sweep(site.db)
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM sessions") == 1
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM attempts") > 0
+
+    await db_gateway.admin.execute("UPDATE sessions SET idle_at = now()")
+    await db_gateway.admin.execute("UPDATE attempts SET ends_at = now() - interval '1 second'")
+    await sweep(site.db)
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM sessions") == 0
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM attempts") == 0
 
 
 async def test_the_session_is_kept_as_a_hash_and_never_fixed_by_a_cookie(

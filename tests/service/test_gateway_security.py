@@ -35,6 +35,13 @@ async def test_every_answer_says_what_browsers_may_do(site: Site, path: str) -> 
     assert "strict-transport-security" not in answer.headers
 
 
+async def test_files_that_caches_share_set_no_cookie(site: Site) -> None:
+    for path in ("/static/app.css", "/c/oak/theme.css?accent=0b6e6e"):
+        answer = await site.get(path)
+        assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"]
+        assert "set-cookie" not in answer.headers
+
+
 async def test_on_https_cookies_are_bound_to_the_host(db_gateway: ServiceDb) -> None:
     changed: dict[str, Any] = {
         "public_url": "https://portal.test",

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from contracts.events import Method
 from contracts.invoice import InvoiceUpdated
 from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded
 from contracts.stripe import StripeEvent
@@ -78,6 +79,21 @@ async def test_a_webhook_may_be_faster_than_the_answer_to_the_call(desk: Desk) -
     assert kept is not None
     assert kept["status"] == "succeeded"
     assert kept["stripe_payment_intent_id"].startswith("pi_")
+
+
+async def test_a_success_that_comes_before_its_charge_is_told_as_by_card(desk: Desk) -> None:
+    _, started = await a_confirmed_payment(desk)
+    await desk.hook.until("charge.succeeded")
+    await desk.hook.until("payment_intent.succeeded")
+
+    await desk.hear(the(desk, "payment_intent.succeeded"))
+    settled = (await outbox_events(desk.db))[0]
+    assert isinstance(settled, PaymentSettled)
+    assert settled.method == Method(kind="card")
+
+    await desk.hear(the(desk, "charge.succeeded"))
+    assert (await desk.payment(started.json()["payment_id"]))["method"]["last4"] == "4242"
+    assert len(await outbox_events(desk.db)) == 2
 
 
 async def test_what_came_above_what_is_open_becomes_credit(desk: Desk) -> None:
@@ -234,9 +250,9 @@ async def test_a_payment_that_never_reached_stripe_is_given_up(desk: Desk) -> No
 async def test_an_intent_whose_answer_was_lost_is_found_by_its_metadata(desk: Desk) -> None:
     await a_confirmed_payment(desk)
     await desk.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
-    await desk.grown_old(timedelta(minutes=11))
     for _ in range(2):
-        await jobs.sweep_payments(desk.worker, desk.stripe, timedelta(0))
+        await desk.grown_old(timedelta(minutes=11))
+        await jobs.sweep_payments(desk.worker, desk.stripe)
     assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
 
 

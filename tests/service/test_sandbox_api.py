@@ -342,3 +342,11 @@ async def test_the_control_api_asks_for_the_secret_key(sandbox: RunningSandbox) 
             "status": "ready",
             "checks": {"database": "ok"},
         }
+
+
+async def test_a_key_is_forgotten_after_a_day(v1: V1, sandbox: RunningSandbox) -> None:
+    first = await an_intent(v1, key="day")
+
+    await sandbox.control("POST", "/clock", {"offset_seconds": 90_000})
+
+    assert (await an_intent(v1, key="day")).id != first.id

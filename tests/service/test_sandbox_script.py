@@ -266,6 +266,54 @@ async def test_a_card_is_saved_without_a_payment(shop: Shop) -> None:
     assert attached.event["data"]["object"]["customer"] == customer["id"]
 
 
+async def test_a_saved_card_is_paid_with_from_the_page(shop: Shop) -> None:
+    customer = await shop.post("customers")
+    method = await shop.post("payment_methods/pm_card_threeDSecure2Required/attach", customer=customer["id"])
+    intent = await shop.an_intent(customer=customer["id"])
+    page = await shop.open(secret=intent["client_secret"])
+    facts = [intent["client_secret"], method["id"]]
+
+    await page.evaluate(
+        """([clientSecret, payment_method]) => void stripe.confirmPayment({clientSecret, redirect: "if_required",
+        confirmParams: {payment_method, return_url: location.origin + "/result"}}).then(say)""",
+        facts,
+    )
+    await page.get_by_role("dialog").frame_locator("iframe").get_by_role("button", name="Complete").click()
+
+    assert (await _result(page))["paymentIntent"]["status"] == "succeeded"
+
+
+async def test_the_page_goes_on_where_the_server_was_asked_to_authenticate(shop: Shop) -> None:
+    form = {"payment_method_types[]": "card", "payment_method": "pm_card_authenticationRequired"}
+    intent = await shop.post("payment_intents", amount=12500, currency="eur", confirm="true", **form)
+    page = await shop.open(secret=intent["client_secret"])
+
+    await page.evaluate(
+        "(clientSecret) => void stripe.handleNextAction({clientSecret}).then(say)", intent["client_secret"]
+    )
+    await page.get_by_role("dialog").frame_locator("iframe").get_by_role("button", name="Complete").click()
+
+    assert intent["status"] == "requires_action"
+    assert (await _result(page))["paymentIntent"]["status"] == "succeeded"
+
+
+async def test_keys_alone_are_enough(shop: Shop) -> None:
+    intent = await shop.an_intent()
+    page = await shop.open(secret=intent["client_secret"], elements={"paymentMethodTypes": ["card"]})
+
+    await page.evaluate("element.focus()")
+    await _fields(page).locator("#number:focus").wait_for()
+    await page.keyboard.type("5555555555554444")
+    await _fields(page).locator("#expiry:focus").wait_for()
+    await page.keyboard.type("0134")
+    await _fields(page).locator("#cvc:focus").wait_for()
+    await page.keyboard.type("123")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+
+    assert (await _result(page))["paymentIntent"]["status"] == "succeeded"
+
+
 async def test_the_amount_on_the_page_must_be_the_amount_charged(shop: Shop) -> None:
     intent = await shop.an_intent(amount=13000)
     page = await shop.open(secret=intent["client_secret"])

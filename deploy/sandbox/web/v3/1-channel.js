@@ -9,6 +9,13 @@ const KINDS = {
 const AUTHENTICATION_FAILED =
   "We are unable to authenticate your payment method. Please choose a different payment method and try again.";
 
+const UNREACHABLE = {
+  type: "api_connection_error",
+  message:
+    "We are experiencing issues connecting to our payments provider. Please check your internet connection and try again.",
+};
+const LOAD_TIMEOUT = 15000;
+
 class IntegrationError extends Error {
   constructor(message) {
     super(message);

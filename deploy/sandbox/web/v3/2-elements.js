@@ -27,11 +27,12 @@ class PaymentElement {
     this.frame = makeFrame(`${ORIGIN}/v3/element.html#${encodeURIComponent(location.origin)}`, "Secure payment details");
     Object.assign(this.frame.style, { height: "300px", margin: "-4px", width: "calc(100% + 8px)" });
     this.channel = new Channel(this.frame, (message) => this.hear(message));
-    this.frame.addEventListener("error", () => this.emit("loaderror", { error: { type: "api_connection_error" } }));
+    this.waiting = setTimeout(() => this.emit("loaderror", { elementType: "payment", error: UNREACHABLE }), LOAD_TIMEOUT);
     place.replaceChildren(this.frame);
     return this;
   }
   unmount() {
+    clearTimeout(this.waiting);
     this.channel?.close();
     this.frame?.remove();
     this.place?.classList.remove("StripeElement");
@@ -58,8 +59,10 @@ class PaymentElement {
     });
   }
   hear(message) {
-    if (message.type === "loaded") this.configure();
-    else if (message.type === "height") this.frame.style.height = `${message.height}px`;
+    if (message.type === "loaded") {
+      clearTimeout(this.waiting);
+      this.configure();
+    } else if (message.type === "height") this.frame.style.height = `${message.height}px`;
     else if (message.type === "scheme") this.frame.style.colorScheme = message.scheme;
     else if (message.type === "event") {
       if (message.name === "change") this.elements.submitted = false;

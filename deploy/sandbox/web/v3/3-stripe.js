@@ -51,8 +51,7 @@ class StripeSandbox {
       const answer = await (method === "GET" ? fetch(`${url}?${form}`) : fetch(url, { method, body: form }));
       return await answer.json();
     } catch {
-      const message = "We are experiencing issues connecting to our payments provider. Please check your internet connection and try again.";
-      return { error: { type: "api_connection_error", message } };
+      return { error: UNREACHABLE };
     }
   }
   elements(options) {
