@@ -19,7 +19,7 @@ from services.payment import lifecycle, starting
 from services.payment.domain import KeyReused, MethodNotFound, Payable, Payment, SavedMethod
 from services.payment.lifecycle import Change
 from services.payment.starting import Started, Wish
-from services.payment.store import books, methods, payables, payments
+from services.payment.store import books, lookups, methods, payables, payments
 
 log = structlog.get_logger()
 StateT = TypeVar("StateT", bound=StateEvent)
@@ -66,6 +66,7 @@ async def start_payment(tx: Connection, clinic_id: UUID, wish: Wish, livemode: b
         new_id(),
         account=account,
         livemode=livemode,
+        method=saved.shown if saved else None,
         traceparent=current_traceparent(),
         now=now,
     )
@@ -77,7 +78,7 @@ async def start_payment(tx: Connection, clinic_id: UUID, wish: Wish, livemode: b
 async def _earlier_request(tx: Connection, wish: Wish) -> Payment | None:
     if wish.request_key is None:
         return None
-    earlier = await payments.get_request(tx, wish.client_id, wish.request_key)
+    earlier = await lookups.get_request(tx, wish.client_id, wish.request_key)
     if earlier is not None and not wish.same_as(earlier):
         raise KeyReused("This Idempotency-Key was used for another payment.")
     return earlier

@@ -15,7 +15,7 @@ from services.chassis.ids import new_id
 from services.payment import actions, observations
 from services.payment.domain import MethodNotFound, Payment, PaymentInProgress, SavedMethod
 from services.payment.starting import Wish
-from services.payment.store import methods, payables, payments
+from services.payment.store import lookups, methods, payables, payments
 from services.payment.stripe_api import (
     Intent,
     IntentMoved,
@@ -74,7 +74,7 @@ async def ensure_intent(
         except StripeBusy:
             await asyncio.sleep(pause)
             async with transaction() as tx:
-                payment = await payments.get_payment(tx, payment.client_id, payment.id) or payment
+                payment = await lookups.get_payment(tx, payment.client_id, payment.id) or payment
     return await _ensure_intent(transaction, stripe, payment, look_up)
 
 

@@ -189,3 +189,8 @@ class SavedMethod:
     exp_month: int | None
     exp_year: int | None
     created_at: datetime
+
+    @property
+    def shown(self) -> Method:
+        """As much of it as events may hold."""
+        return Method(kind=self.kind, brand=self.brand, last4=self.last4)

@@ -13,7 +13,7 @@ from services.payment import actions, checkout, stripe_json
 from services.payment.domain import Payment, SavedMethod
 from services.payment.lifecycle import STATUS_OF
 from services.payment.observations import looked_up
-from services.payment.store import methods, payments
+from services.payment.store import lookups, methods
 from services.payment.stripe_api import Intent, IntentMoved, StripeApi
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ IDLE_FOR = timedelta(hours=24)
 async def sweep_payments(db: Database, stripe: StripeApi, unchecked_for: timedelta = UNCHECKED_FOR) -> None:
     """Ask Stripe about open payments, oldest first, and apply the answers through the consumers' own code."""
     async with db.worker_tx() as tx:
-        due = await payments.take_unchecked(tx, unchecked_for, MOST_A_RUN)
+        due = await lookups.take_unchecked(tx, unchecked_for, MOST_A_RUN)
     for payment in due:
         await _tolerating(_check(db, stripe, payment), payment_id=str(payment.id))
 

@@ -180,6 +180,8 @@ def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEve
     paid = replace(
         payment,
         status="succeeded",
+        # Without its charge's event, which may come later, an intent that takes cards alone was paid by card.
+        method=payment.method or (Method(kind="card") if payment.kind == "card" else None),
         failure_code=None,
         succeeded_at=seen.created,
         seen_at=seen.created,

@@ -25,7 +25,7 @@ from services.payment.shapes import (
     SavedMethodOut,
     SetupStart,
 )
-from services.payment.store import books, methods, payables, payments
+from services.payment.store import books, lookups, methods, payables
 from services.payment.stripe_api import StripeApi
 
 Limit = Annotated[int, Parameter(ge=1, le=100)]
@@ -76,7 +76,7 @@ async def start_payment(
 @get("/payments/{payment_id:uuid}")
 async def get_payment(payment_id: UUID, caller: Caller, tx: Connection) -> PaymentOut:
     """A payment; another client's is not found."""
-    payment = await payments.get_payment(tx, _own(caller), payment_id)
+    payment = await lookups.get_payment(tx, _own(caller), payment_id)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
     return PaymentOut.of(payment)
@@ -91,7 +91,7 @@ async def list_payments(
     limit: Limit = 20,
 ) -> Page[PaymentOut]:
     """Payments, newest first; clients see their own alone."""
-    found = await payments.list_payments(tx, _own(caller), invoice_id, cursor, limit + 1)
+    found = await lookups.list_payments(tx, _own(caller), invoice_id, cursor, limit + 1)
     shown = found[:limit]
     following = str(shown[-1].id) if len(found) > limit else None
     return Page(items=[PaymentOut.of(payment) for payment in shown], next=following)

@@ -134,7 +134,8 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
     @classmethod
     def of(cls, payment: Payment) -> "PaymentOut":
         done = payment.status == "succeeded"
-        method, code, currency = payment.method, payment.failure_code, payment.currency
+        method, currency = payment.method, payment.currency
+        code = payment.failure_code if payment.status == "failed" else None
         return cls(
             id=payment.id,
             status=payment.status,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from contracts.events import Method
 from contracts.money import Money
 from services.payment.domain import (
     Allocation,
@@ -146,6 +147,7 @@ def begin(
     *,
     account: str,
     livemode: bool,
+    method: Method | None,
     traceparent: str | None,
     now: datetime,
 ) -> Payment:
@@ -167,6 +169,7 @@ def begin(
         allocations=_allocations(wish),
         saved_method_id=wish.saved_method_id,
         request_key=wish.request_key,
+        method=method,
         traceparent=traceparent,
     )
 

@@ -89,7 +89,9 @@ def test_the_clinics_switches() -> None:
 
 
 def test_the_same_choice_finds_the_live_attempt_and_another_choice_does_not() -> None:
-    live = starting.begin(a_wish(), CLINIC, new_id(), account="", livemode=False, traceparent=None, now=NOW)
+    live = starting.begin(
+        a_wish(), CLINIC, new_id(), account="", livemode=False, method=None, traceparent=None, now=NOW
+    )
     assert starting.live_answer(a_wish(), [live]) is live
     for other in (
         a_wish(99),

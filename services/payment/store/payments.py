@@ -1,53 +1,14 @@
 """Payments and their shares."""
 
 from collections.abc import Collection
-from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
-from contracts.events import Method
 from services.chassis.db import Connection, Key
-from services.payment.domain import Allocation, Payment, Status
+from services.payment.domain import KeyReused, Payment, Status
 from services.payment.store.keys import columns
-
-_PAYMENT = """
-    payments.clinic_id, payments.id, payments.client_id, payments.account, payments.livemode, payments.status,
-    payments.version, payments.amount, payments.currency, payments.kind, payments.saved_method_id, payments.save,
-    payments.idempotency_key, payments.request_key, payments.stripe_payment_intent_id,
-    payments.stripe_customer_id, payments.method_kind, payments.method_brand, payments.method_last4,
-    payments.failure_code, payments.traceparent, payments.created_at, payments.updated_at,
-    payments.succeeded_at, payments.seen_at,
-    (
-        SELECT array_agg((payable_id, amount, state, settled_amount) ORDER BY payable_id)
-        FROM allocations
-        WHERE allocations.clinic_id = payments.clinic_id AND allocations.payment_id = payments.id
-    ) AS allocations
-"""
-_SAME = (
-    "clinic_id",
-    "id",
-    "client_id",
-    "account",
-    "livemode",
-    "status",
-    "version",
-    "amount",
-    "currency",
-    "kind",
-    "saved_method_id",
-    "save",
-    "idempotency_key",
-    "request_key",
-    "failure_code",
-    "traceparent",
-    "created_at",
-    "updated_at",
-    "succeeded_at",
-    "seen_at",
-)
-"""Columns that are called as the fields of `Payment`."""
-_LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
+from services.payment.store.rows import PAYMENT, payment_of
 
 
 async def find_payments(
@@ -84,14 +45,14 @@ async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Paym
     """Read payments with their shares, and keep others from changing them. Lock their payables first."""
     rows = await tx.fetch(
         f"""
-        SELECT {_PAYMENT} FROM payments
+        SELECT {PAYMENT} FROM payments
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         ORDER BY clinic_id, id
         FOR UPDATE
         """,
         *columns(keys),
     )
-    payments = [_payment(row) for row in rows]
+    payments = [payment_of(row) for row in rows]
     return {payment.key: payment for payment in payments}
 
 
@@ -99,7 +60,7 @@ async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[
     """The payments that hold a reservation on any of the payables, which are locked already."""
     rows = await tx.fetch(
         f"""
-        SELECT {_PAYMENT} FROM payments
+        SELECT {PAYMENT} FROM payments
         WHERE (clinic_id, id) IN (
             SELECT clinic_id, payment_id FROM allocations
             WHERE state = 'open' AND (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
@@ -109,80 +70,35 @@ async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[
         """,
         *columns(payables),
     )
-    return [_payment(row) for row in rows]
-
-
-async def get_payment(tx: Connection, client_id: UUID | None, payment_id: UUID) -> Payment | None:
-    """A payment of the client, or of anyone in the clinic when `client_id` is None."""
-    row = await tx.fetchrow(
-        f"SELECT {_PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
-        payment_id,
-        client_id,
-    )
-    return None if row is None else _payment(row)
-
-
-async def get_request(tx: Connection, client_id: UUID, request_key: str) -> Payment | None:
-    """The payment that the client's earlier request with this idempotency key started, unless it was given up."""
-    row = await tx.fetchrow(
-        f"""
-        SELECT {_PAYMENT} FROM payments WHERE client_id = $1 AND request_key = $2 AND status <> 'canceled'
-        """,
-        client_id,
-        request_key,
-    )
-    return None if row is None else _payment(row)
-
-
-async def list_payments(
-    tx: Connection, client_id: UUID | None, invoice_id: UUID | None, before: UUID | None, limit: int
-) -> list[Payment]:
-    """Newest first, from below `before`; for a client, for an invoice, or both."""
-    rows = await tx.fetch(
-        f"""
-        SELECT {_PAYMENT} FROM payments
-        WHERE ($1::uuid IS NULL OR client_id = $1)
-            AND ($2::uuid IS NULL OR id IN (SELECT payment_id FROM allocations WHERE payable_id = $2))
-            AND ($3::uuid IS NULL OR id < $3)
-        ORDER BY id DESC
-        LIMIT $4
-        """,
-        client_id,
-        invoice_id,
-        before,
-        limit,
-    )
-    return [_payment(row) for row in rows]
-
-
-async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
-    """Live payments that Stripe was last asked about, or that began, longer ago: marked as asked now."""
-    rows = await tx.fetch(
-        f"""
-        WITH due AS (
-            SELECT clinic_id, id FROM payments
-            WHERE {_LIVE} AND checked_at < now() - $1::interval
-            ORDER BY checked_at LIMIT $2
-            FOR UPDATE SKIP LOCKED
-        )
-        UPDATE payments SET checked_at = now() FROM due
-        WHERE payments.clinic_id = due.clinic_id AND payments.id = due.id
-        RETURNING {_PAYMENT}
-        """,
-        older_than,
-        limit,
-    )
-    return [_payment(row) for row in rows]
+    return [payment_of(row) for row in rows]
 
 
 async def add_payment(tx: Connection, payment: Payment) -> None:
-    """Insert a payment and its reservations."""
+    """Insert a payment and its reservations. Raises `KeyReused` when its request key began another just now."""
+    try:
+        await _insert_payment(tx, payment)
+    except asyncpg.UniqueViolationError:
+        raise KeyReused("This Idempotency-Key was used for another payment.") from None
+    await tx.execute(
+        """
+        INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state)
+        SELECT $1, $2, payable_id, amount, 'open'
+        FROM unnest($3::uuid[], $4::bigint[]) AS share (payable_id, amount)
+        """,
+        payment.clinic_id,
+        payment.id,
+        [share.payable_id for share in payment.allocations],
+        [share.amount for share in payment.allocations],
+    )
+
+
+async def _insert_payment(tx: Connection, payment: Payment) -> None:
     await tx.execute(
         """
         INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind,
-            saved_method_id, save, idempotency_key, request_key, stripe_customer_id, traceparent,
-            created_at, updated_at, checked_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $16)
+            saved_method_id, save, idempotency_key, request_key, method_kind, method_brand, method_last4,
+            traceparent, created_at, updated_at, checked_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18)
         """,
         payment.clinic_id,
         payment.id,
@@ -197,21 +113,12 @@ async def add_payment(tx: Connection, payment: Payment) -> None:
         payment.save,
         payment.idempotency_key,
         payment.request_key,
-        payment.customer_id,
+        payment.method.kind if payment.method else None,
+        payment.method.brand if payment.method else None,
+        payment.method.last4 if payment.method else None,
         payment.traceparent,
         payment.created_at,
         payment.updated_at,
-    )
-    await tx.execute(
-        """
-        INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state)
-        SELECT $1, $2, payable_id, amount, 'open'
-        FROM unnest($3::uuid[], $4::bigint[]) AS share (payable_id, amount)
-        """,
-        payment.clinic_id,
-        payment.id,
-        [share.payable_id for share in payment.allocations],
-        [share.amount for share in payment.allocations],
     )
 
 
@@ -280,16 +187,4 @@ async def _save_allocations(tx: Connection, payments: Collection[Payment]) -> No
         [share.payable_id for _, share in shares],
         [share.state for _, share in shares],
         [share.settled_amount for _, share in shares],
-    )
-
-
-def _payment(row: asyncpg.Record) -> Payment:
-    same = {name: row[name] for name in _SAME}
-    kind = row["method_kind"]
-    return Payment(
-        **same,
-        intent_id=row["stripe_payment_intent_id"],
-        customer_id=row["stripe_customer_id"],
-        method=Method(kind=kind, brand=row["method_brand"], last4=row["method_last4"]) if kind else None,
-        allocations=tuple(Allocation(*share) for share in row["allocations"] or ()),
     )

@@ -1,0 +1,74 @@
+"""Payments as they are read without changing them, and those that it is time to ask Stripe about."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from services.chassis.db import Connection
+from services.payment.domain import Payment
+from services.payment.store.rows import LIVE, PAYMENT, payment_of
+
+
+async def get_payment(tx: Connection, client_id: UUID | None, payment_id: UUID) -> Payment | None:
+    """A payment of the client, or of anyone in the clinic when `client_id` is None."""
+    row = await tx.fetchrow(
+        f"SELECT {PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+        payment_id,
+        client_id,
+    )
+    return None if row is None else payment_of(row)
+
+
+async def get_request(tx: Connection, client_id: UUID, request_key: str) -> Payment | None:
+    """The payment that the client's earlier request with this idempotency key started, unless it was given up."""
+    row = await tx.fetchrow(
+        f"""
+        SELECT {PAYMENT} FROM payments WHERE client_id = $1 AND request_key = $2 AND status <> 'canceled'
+        """,
+        client_id,
+        request_key,
+    )
+    return None if row is None else payment_of(row)
+
+
+async def list_payments(
+    tx: Connection, client_id: UUID | None, invoice_id: UUID | None, before: UUID | None, limit: int
+) -> list[Payment]:
+    """Newest first, from below `before`; for a client, for an invoice, or both."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {PAYMENT} FROM payments
+        WHERE ($1::uuid IS NULL OR client_id = $1)
+            AND ($2::uuid IS NULL OR id IN (SELECT payment_id FROM allocations WHERE payable_id = $2))
+            AND ($3::uuid IS NULL OR id < $3)
+        ORDER BY id DESC
+        LIMIT $4
+        """,
+        client_id,
+        invoice_id,
+        before,
+        limit,
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
+    """Live payments that Stripe was last asked about, or that began, longer ago: marked as asked now.
+
+    The older a payment, the less often: at most after a tenth of its age.
+    """
+    rows = await tx.fetch(
+        f"""
+        WITH due AS (
+            SELECT clinic_id, id FROM payments
+            WHERE {LIVE} AND checked_at < now() - greatest($1::interval, (now() - created_at) / 10)
+            ORDER BY checked_at LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE payments SET checked_at = now() FROM due
+        WHERE payments.clinic_id = due.clinic_id AND payments.id = due.id
+        RETURNING {PAYMENT}
+        """,
+        older_than,
+        limit,
+    )
+    return [payment_of(row) for row in rows]
