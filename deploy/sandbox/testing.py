@@ -37,6 +37,7 @@ class Inbox:
 
     def __post_init__(self) -> None:
         self._arrived = asyncio.Condition()
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     @property
     def types(self) -> list[str]:
@@ -60,7 +61,16 @@ class Inbox:
             raise TimeoutError(f"waited for {count} webhooks, got {self.types}") from None
         return find()
 
+    async def close(self) -> None:
+        """Hang up on every caller, and wait until each has been let go."""
+        for writer in self._open:
+            writer.close()
+        await asyncio.gather(*self._open.values())
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task, "called by the server in a task of its own"
+        self._open[writer] = task
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:]
@@ -76,6 +86,8 @@ class Inbox:
                     self._arrived.notify_all()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+        finally:
+            del self._open[writer]
 
 
 @asynccontextmanager
@@ -87,4 +99,4 @@ async def webhook_inbox(port: int = 0) -> AsyncIterator[Inbox]:
         yield inbox
     finally:
         server.close()
-        server.close_clients() if hasattr(server, "close_clients") else None
+        await inbox.close()

@@ -6,12 +6,12 @@ What waits to be sent stands in the store, so that a restart goes on with it.
 import asyncio
 import hashlib
 import hmac
-import json
 import random
 import time
 from collections.abc import Sequence
 
 import httpx2
+import msgspec
 
 from deploy.sandbox.errors import Json
 from deploy.sandbox.faults import Faults, WebhookFault
@@ -105,7 +105,7 @@ class Sender:
 
     async def _deliver(self, event: str, pause: float = 0.0) -> None:
         """Try until the endpoint takes it."""
-        body = json.dumps(self._event(event), indent=2, ensure_ascii=False).encode()
+        body = msgspec.json.format(msgspec.json.encode(self._event(event)), indent=2)
         attempt = 0
         await asyncio.sleep(pause)
         while not await self._attempt(body):
