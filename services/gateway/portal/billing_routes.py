@@ -1,5 +1,6 @@
 """Dashboard, Billing History, an invoice and its details."""
 
+import asyncio
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from litestar.response import Template
 from services.gateway.dependencies import Asks
 from services.gateway.portal.views import invoices
 from services.gateway.portal.visits import Visit, Visiting
-from services.gateway.shapes import Client
+from services.gateway.shapes import Client, InvoiceOut
 from services.gateway.upstreams import Upstreams
 
 FILTERS = ("unpaid", "paid")
@@ -47,27 +48,33 @@ async def billing_history(
 @get("/invoices/{invoice_id:uuid}")
 async def invoice(invoice_id: FromPath[UUID], billing: Visiting, upstreams: Asks) -> Template:
     """The total amount due and what makes it up."""
-    found = invoices.invoice(await upstreams.invoice(billing.caller, invoice_id), billing.clinic)
-    return billing.page("invoice.html", "payments", invoice=found, client=await _client(billing, upstreams))
+    found, client = await _invoice_and_client(invoice_id, billing, upstreams)
+    return billing.page(
+        "invoice.html", "payments", invoice=invoices.invoice(found, billing.clinic), client=client
+    )
 
 
 @get("/invoices/{invoice_id:uuid}/details")
 async def details(invoice_id: FromPath[UUID], billing: Visiting, upstreams: Asks) -> Template:
     """Services, employee, taxes, appointment, and the way to the payment page."""
-    found = await upstreams.invoice(billing.caller, invoice_id)
+    found, client = await _invoice_and_client(invoice_id, billing, upstreams)
     by_card = "card" in invoices.ways(found, billing.clinic)
     return billing.page(
         "details.html",
         "payments",
         invoice=invoices.invoice(found, billing.clinic),
-        client=await _client(billing, upstreams),
+        client=client,
         pay_label="Pay with Card" if by_card else "Pay online",
     )
 
 
-async def _client(visit: Visit, upstreams: Upstreams) -> Client:
-    """Whom the invoice is for: stands on its printed page."""
-    return await upstreams.client(visit.caller, visit.caller.subject)
+async def _invoice_and_client(
+    invoice_id: UUID, visit: Visit, upstreams: Upstreams
+) -> tuple[InvoiceOut, Client]:
+    """The invoice and whom it is for, who stands on the printed page."""
+    return await asyncio.gather(
+        upstreams.invoice(visit.caller, invoice_id), upstreams.client(visit.caller, visit.caller.subject)
+    )
 
 
 def _address(path: str, status: str, cursor: str | None = None) -> str:

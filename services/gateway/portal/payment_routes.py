@@ -71,7 +71,10 @@ async def payment_result(payment_id: FromPath[UUID], visit: Visiting, upstreams:
     paid = await asyncio.gather(
         *(upstreams.invoice(visit.caller, part.invoice_id) for part in payment.invoices)
     )
-    return visit.page("result.html", "payments", result=payments.result(payment, paid, visit.clinic))
+    client = await upstreams.client(visit.caller, visit.caller.subject)
+    return visit.page(
+        "result.html", "payments", result=payments.result(payment, paid, visit.clinic), client=client
+    )
 
 
 async def stripe_context(visit: Visit, upstreams: Upstreams, settings: Settings) -> dict[str, Any]:

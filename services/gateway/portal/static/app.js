@@ -7,6 +7,7 @@
   let source = null;
   let timer = 0;
   let polls = 0;
+  let shown = document.getElementById('main').outerHTML; // as it was served
 
   const main = () => document.getElementById('main');
   const known = (id) => document.querySelector(`[data-id="${CSS.escape(id)}"]`);
@@ -56,7 +57,13 @@
   }
 
   function swap(page, id) {
+    const served = page.getElementById('main').outerHTML;
     if (isSameForm(page)) return;
+    if (served === shown) {
+      poll();
+      return;
+    }
+    shown = served;
     const before = id && known(id)?.dataset.said;
     const focused = document.activeElement;
     const inside = main().contains(focused);
@@ -91,8 +98,8 @@
   document.addEventListener('page:swapped', dress);
   window.addEventListener('pagehide', () => source && source.close());
   window.addEventListener('pageshow', (event) => {
-    if (event.persisted) refresh(null);
-    listen();
+    if (event.persisted) location.reload();
+    else listen();
   });
 
   document.documentElement.dataset.script = 'on';

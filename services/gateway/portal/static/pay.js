@@ -4,6 +4,7 @@
 
   const LOGGED_OUT = 'You have been logged out. No money was taken. Log in again, then pay.';
   const UNREACHABLE = 'We could not reach the payment service. No money was taken. Check your connection and try again.';
+  const TOO_MANY = 'That was too often in a short time. No money was taken. Wait a minute, then try again.';
   const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
   const UNKNOWN = 'We did not hear back from your bank. Look at the invoice before you pay again.';
 
@@ -78,8 +79,9 @@
     radio.checked = true;
     radio.dispatchEvent(new Event('change', { bubbles: true }));
     radio.focus();
-    clearError();
   }
+
+  const declined = (error, words) => `${words[error.decline_code] || words[error.code] || words['']} No money was taken.`;
 
   function clearError() {
     $('errors').hidden = true;
@@ -117,6 +119,7 @@
     if (answer.redirected || answer.status === 401 || answer.status === 403) {
       throw new Refused(LOGGED_OUT, [{ href: form.dataset.login, words: 'Log in again' }]);
     }
+    if (answer.status === 429) throw new Refused(TOO_MANY);
     const said = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Refused(said.message || UNREACHABLE, said.next || []);
     return said;
@@ -162,9 +165,10 @@
     }
 
     function refused(error) {
-      const checking = error.type === 'validation_error';
-      const words = checking ? error.message : declines[error.decline_code] || declines[error.code] || declines[''];
-      return new Refused(words, checking ? [] : otherWays(), way() === 'card' ? 'card-error' : '');
+      const field = way() === 'card' ? 'card-error' : '';
+      if (error.type === 'card_error') return new Refused(declined(error, declines), otherWays(), field);
+      if (error.type === 'validation_error') return new Refused(error.message, [], field);
+      return new Refused(UNKNOWN, [{ href: said.invoice, words: 'Look at the invoice' }]);
     }
 
     async function pay() {
@@ -200,7 +204,10 @@
     }
 
     form.addEventListener('change', (event) => {
-      if (event.target.name === 'method') show();
+      if (event.target.name === 'method') {
+        clearError();
+        show();
+      }
       if (event.target.id === 'save') {
         group('card').update({ setupFutureUsage: event.target.checked ? 'off_session' : null });
       }
@@ -221,7 +228,7 @@
     const elements = mount(stripe.elements(options), '#card-form', $('card-waiting'));
 
     const refused = (error) =>
-      new Refused(error.type === 'validation_error' ? error.message : declines[error.decline_code] || declines[error.code] || declines[''], [], 'card-error');
+      new Refused(error.type === 'validation_error' ? error.message : declined(error, declines), [], 'card-error');
 
     submits(form, button, async () => {
       working(button, 'Checking your card…');

@@ -183,7 +183,7 @@ def _method(invoice: InvoiceRow, clinic: Clinic) -> str:
 
 
 def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
-    if invoice.due.minor > 0 and invoice.status != "void":
+    if invoice.due.minor > 0 and invoice.status not in ("void", "refunded"):
         return "Total amount due", invoice.due
     return {"void": "Invoice total", "refunded": "Invoice total"}.get(
         invoice.status, "Total paid"
