@@ -58,9 +58,7 @@ def _download(maven: "MavenContext", jar: Jar, path: Path) -> None:
     try:
         arrived = _resolve(maven, jar.coordinates)
     except Exception as failure:  # jgo passes on whatever requests, sockets and files raise
-        raise EmbeddedError(
-            f"cannot download {jar.coordinates} from Maven Central: {_line(failure)}"
-        ) from None
+        raise EmbeddedError(f"cannot download {jar.coordinates}: {_reason(failure)}") from None
     if _sha256(arrived) != jar.sha256:
         raise EmbeddedError(f"the download of {jar.coordinates} is not the file that is locked by its hash")
     arrived.replace(path)
@@ -87,7 +85,12 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _line(failure: Exception) -> str:
+def _reason(failure: Exception) -> str:
+    from requests import ConnectionError as Unreachable
+    from requests import Timeout
+
+    if isinstance(failure, Unreachable | Timeout):
+        return "Maven Central cannot be reached, and the first use needs the network"
     return (str(failure).splitlines() or [type(failure).__name__])[0][:200]
 
 
