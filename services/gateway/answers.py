@@ -79,7 +79,9 @@ def on_forbidden(_: AnyRequest, error: PermissionDeniedException) -> Response[An
 
 
 def on_sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[Any]:
-    """To the login, and back to where it was asked for if that was a page."""
+    """To the login, and back to where it was asked for if that was a page. A session of nobody ends."""
+    if request.session:
+        request.clear_session()
     if not wants_page(request):
         return problems.problem(401, "not_signed_in", "Please log in again.")
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import FrameType
 
 import httpx2
@@ -16,12 +16,12 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from services.chassis.auth import TokenMint
-from services.chassis.db import TRANSIENT, Database
+from services.chassis.db import Database
 from services.chassis.http import tracing_middleware
-from services.gateway import actions, session_store
 from services.gateway.answers import HANDLERS
 from services.gateway.api.routes import api_router
 from services.gateway.calls import Calls, Service
+from services.gateway.chores import Chores
 from services.gateway.dependencies import PORTAL
 from services.gateway.limits import general_limit
 from services.gateway.live import Hub
@@ -30,14 +30,12 @@ from services.gateway.portal.routes import portal_routes
 from services.gateway.portal.templating import template_config
 from services.gateway.ready import Readiness, readiness_routes
 from services.gateway.routes import account_routes
-from services.gateway.security import NOT_PAGES, STATIC, SameSiteOnly, csrf_config, on_every_answer
+from services.gateway.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, csrf_config, on_every_answer
 from services.gateway.sessions import STORE, SessionStore, session_config
 from services.gateway.settings import Settings
 from services.gateway.streams import live
 from services.gateway.upstreams import Upstreams
 from services.gateway.webhooks import stripe_webhook
-
-CLEANING_SECONDS = 600.0
 
 
 def api(
@@ -55,7 +53,8 @@ def api(
     upstreams, passwords = Upstreams(calls), Passwords()
     hub = Hub(settings.kafka_bootstrap_servers)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
-    readiness = Readiness({"database": db.ping, "live": hub.check}, parts)
+    chores = Chores(db, settings)
+    readiness = Readiness({"database": chores.check, "live": hub.check}, parts)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -64,7 +63,7 @@ def api(
                 stack.push_async_callback(close)
             stack.enter_context(_ending_streams(hub))
             await stack.enter_async_context(hub.running())
-            await stack.enter_async_context(_housekeeping(app, db, settings))
+            await stack.enter_async_context(chores.running(app.stores.get("rate_limit")))
             yield
 
     pages = Router(
@@ -85,9 +84,11 @@ def api(
         },
         middleware=[
             tracing_middleware(),
-            general_limit(settings.requests_per_minute, [STATIC, "^/healthz/", "^/webhooks/"]).middleware,
+            general_limit(
+                settings.requests_per_minute, [*PUBLIC_FILES, "^/healthz/", "^/webhooks/"]
+            ).middleware,
             SameSiteOnly(settings.public_origin),
-            session_config(settings.https, [*NOT_PAGES, STATIC]).middleware,
+            session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,
         ],
         csrf_config=csrf_config(settings),
         stores={STORE: SessionStore(db)},
@@ -117,37 +118,6 @@ def _openapi() -> OpenAPIConfig:
         ),
         use_handler_docstrings=True,
     )
-
-
-@asynccontextmanager
-async def _housekeeping(app: Litestar, db: Database, settings: Settings) -> AsyncIterator[None]:
-    """The operator's first key, and what has expired swept out; both wait for a database that is away."""
-    tasks = [asyncio.create_task(_clean_for_ever(app, db))]
-    if settings.bootstrap_operator_key is not None:
-        key = settings.bootstrap_operator_key.get_secret_value()
-        tasks.append(asyncio.create_task(_bootstrap(db, key)))
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-async def _bootstrap(db: Database, key: str) -> None:
-    while True:
-        with suppress(*TRANSIENT):
-            return await actions.bootstrap_operator_key(db, key)
-        await asyncio.sleep(1)
-
-
-async def _clean_for_ever(app: Litestar, db: Database) -> None:
-    while True:
-        await asyncio.sleep(CLEANING_SECONDS)
-        await app.stores.get("rate_limit").delete_expired()  # type: ignore[attr-defined]
-        with suppress(*TRANSIENT):
-            async with db.tx(None) as tx:
-                await session_store.delete_expired(tx)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from services.gateway.settings import Settings
 
 NOT_PAGES = ["^/api/", "^/webhooks/", "^/healthz/"]
 """Paths that browsers' cookies mean nothing to: no session, no CSRF token."""
-STATIC = "^/static/"
+PUBLIC_FILES = ["^/static/", r"^/c/[^/]+/theme\.css$"]
+"""Files that caches may share: none of them sets a cookie."""
 
 _STRIPE = "https://js.stripe.com"
 
@@ -83,7 +84,7 @@ def csrf_config(settings: Settings) -> CSRFConfig:
         cookie_secure=settings.https,
         cookie_httponly=True,
         header_name="x-csrftoken",
-        exclude=NOT_PAGES,
+        exclude=[*NOT_PAGES, *PUBLIC_FILES],
     )
 
 

@@ -187,3 +187,8 @@ async def add_key_use(tx: Connection, api_key_id: UUID, key: str, fingerprint: b
         key,
         fingerprint,
     )
+
+
+async def delete_old_key_uses(tx: Connection) -> None:
+    """Nobody retries after a month; the ids that keys stand for stay the same for ever."""
+    await tx.execute("DELETE FROM key_uses WHERE created_at < now() - interval '30 days'")

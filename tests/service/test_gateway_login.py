@@ -80,8 +80,8 @@ async def test_disabling_a_login_ends_what_it_has_open(site: Site, db_gateway: S
 
 async def test_what_has_run_out_is_swept(site: Site, db_gateway: ServiceDb) -> None:
     await a_login(site.db, await a_portal(site.db))
-    await site.log_in("ann@example.com")
     await site.log_in("nobody@example.com", "wrong")
+    await site.log_in("ann@example.com")
     await sweep(site.db)
     assert await db_gateway.admin.fetchval("SELECT count(*) FROM sessions") == 1
     assert await db_gateway.admin.fetchval("SELECT count(*) FROM attempts") > 0

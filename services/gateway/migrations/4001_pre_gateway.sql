@@ -105,6 +105,7 @@ CREATE TABLE key_uses (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (api_key_id, key)
 );
-GRANT SELECT, INSERT ON key_uses TO app_api;
+CREATE INDEX key_uses_by_age ON key_uses (created_at);
+GRANT SELECT, INSERT, DELETE ON key_uses TO app_api;
 
 -- migrate:down
