@@ -1,0 +1,32 @@
+"""New secrets for an installation in containers, as an environment file: `python -m deploy.images.secrets`.
+
+Passed with `docker compose --env-file`, they take the place of every demo default in docker-compose.yml.
+"""
+
+import secrets
+import sys
+from collections.abc import Iterator
+
+from deploy.embedded.datadir import Secrets
+
+
+def lines() -> Iterator[str]:
+    """One `NAME='value'` for each variable that docker-compose.yml takes a secret from."""
+    new = Secrets.new()
+    values = {f"{role.upper()}_PASSWORD": password for role, password in new.role_passwords.items()}
+    values |= {
+        "POSTGRES_PASSWORD": secrets.token_hex(24),
+        "INTERNAL_TOKEN_PRIVATE_KEY": new.token_private_key,
+        "INTERNAL_TOKEN_PUBLIC_KEY": new.token_public_key,
+        "OPERATOR_API_KEY": new.operator_key,
+        "SANDBOX_SECRET_KEY": new.sandbox_secret_key,
+        "SANDBOX_PUBLISHABLE_KEY": new.sandbox_publishable_key,
+        "SANDBOX_WEBHOOK_SECRET": new.webhook_secret,
+        "CLINICPAY_DEMO": "0",
+    }
+    for name, value in values.items():
+        yield f"{name}='{value}'\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(lines())
