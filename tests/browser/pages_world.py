@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import uvicorn
+from axe_playwright_python.base import AXE_FILE_PATH
 from litestar import Litestar
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -235,3 +236,15 @@ async def a_visitor(
         yield Visitor(await context.new_page())
     finally:
         await context.close()
+
+
+async def serious(page: Page) -> list[str]:
+    """What axe finds serious or critical on our own page, with where. Stripe's frames are not ours."""
+    await page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
+    found: dict[str, Any] = await page.evaluate("axe.run(document, {iframes: false})")
+    return [
+        f"{page.url} {violation['id']}: {node['html'][:120]} {node['any'][:1]}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world
+from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world, serious
 from tests.world import ServiceDb
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
@@ -57,6 +57,7 @@ async def test_the_eight_steps_end_in_paid_with_a_receipt(world: World, ann: Vis
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
     await expect(page.get_by_text("Visa ending 4242")).to_be_visible()
     await expect(page.get_by_text(re.compile("R-[0-9A-F]{10}"))).to_be_visible()
+    assert await serious(page) == []
     await page.get_by_role("link", name=f"Invoice {invoice['number']}").click()
     await expect(page.get_by_text("Total paid")).to_be_visible()
     assert ann.wrong == []
@@ -92,6 +93,7 @@ async def test_a_declined_card_says_why_and_the_next_try_pays(world: World, ann:
     summary = page.get_by_role("alert").filter(has_text="did not go through")
     await expect(summary).to_contain_text("There is not enough money on this card")
     await expect(summary).to_be_focused()
+    assert await serious(page) == []
     await expect(summary.get_by_role("link", name="Pay with: Online payment system")).to_be_visible()
     await expect(page.get_by_role("button", name="Pay €125.00")).to_have_attribute("aria-disabled", "false")
     await world.stripe_says("payment_intent.payment_failed")
@@ -102,6 +104,23 @@ async def test_a_declined_card_says_why_and_the_next_try_pays(world: World, ann:
     await page.wait_for_url(re.compile("/payments/"))
     await world.stripe_says("payment_intent.succeeded")
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("answer", "heading"), [("Complete", "Paid"), ("Fail", "The payment did not go through")]
+)
+async def test_a_bank_that_wants_to_know_more_is_asked_on_the_page(
+    world: World, ann: Visitor, answer: str, heading: str
+) -> None:
+    invoice, page = await world.issue(), ann.page
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await fill_card(page, "4000000000003220")
+    await page.get_by_role("button", name="Pay €125.00").click()
+    bank = page.frame_locator("dialog iframe")
+    await bank.get_by_role("button", name=answer).click()
+    await world.stripe_says("payment_intent." + ("succeeded" if answer == "Complete" else "payment_failed"))
+
+    await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
 
 
 async def test_an_incomplete_card_is_refused_before_anything_is_started(world: World, ann: Visitor) -> None:

@@ -1,13 +1,11 @@
 """Every page, in every width and colour scheme: nothing sideways, nothing that axe or the policy objects to."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Page, expect
 
-from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world
+from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world, serious
 from tests.world import ServiceDb
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
@@ -42,18 +40,6 @@ async def ann(world: World) -> AsyncIterator[Visitor]:
     async with a_browser() as browser, a_visitor(browser) as visitor:
         await visitor.log_in(world)
         yield visitor
-
-
-async def serious(page: Page) -> list[str]:
-    """What axe finds serious or critical on our own page, with where. Stripe's frames are not ours."""
-    await page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
-    found: dict[str, Any] = await page.evaluate("axe.run(document, {iframes: false})")
-    return [
-        f"{page.url} {violation['id']}: {node['html'][:120]} {node['any'][:1]}"
-        for violation in found["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
 
 
 async def sideways(page: Page) -> int:
