@@ -140,7 +140,7 @@ def apps() -> dict[str, Litestar]:
         "invoice": services.invoice.app.api(services.invoice.settings.Settings(**common)),
         "payment": services.payment.app.api(services.payment.settings.Settings(**common, **payment)),
         "notification": services.notification.app.api(
-            services.notification.settings.NotificationSettings(**common, **notification)
+            services.notification.settings.Settings(**common, **notification)
         ),
         "gateway": services.gateway.app.api(services.gateway.settings.Settings(**common, **gateway)),
     }

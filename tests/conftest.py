@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 import stamina
+from hypothesis import settings
 
 from deploy import database
 from deploy.embedded.kafka import EmbeddedKafka
@@ -17,6 +18,9 @@ from services.chassis.ids import new_id
 from tests.world import ServiceDb
 
 stamina.set_testing(False)
+# How long something takes is the benchmark's business: a busy machine must fail no test.
+settings.register_profile("clinicpay", deadline=None)
+settings.load_profile("clinicpay")
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,8 @@ class Client:
 @asynccontextmanager
 async def calling(app: Litestar, audience: str, *, through: Any = None) -> AsyncIterator[Client]:
     """The app with its lifespan run. `through` is an ASGI app around it, when a test looks at what passes."""
-    transport = httpx2.ASGITransport(app=through or app, raise_app_exceptions=False)
+    asgi: Any = through or app
+    transport = httpx2.ASGITransport(app=asgi, raise_app_exceptions=False)
     async with _alive(app), httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield Client(client, audience)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -66,10 +66,10 @@ def caller_of_request(request: problems.AnyRequest) -> Caller:
     return caller_of(request)
 
 
-def transaction_of(db: Database) -> Callable[[Caller], AsyncIterator[Connection]]:
+def transaction_of(db: Database) -> Callable[..., AsyncIterator[Connection]]:
     """The `tx` dependency. Litestar ends it after the handler and before the answer is sent."""
 
-    async def transaction(caller: Caller) -> AsyncIterator[Connection]:
+    async def transaction(caller: NamedDependency[Caller]) -> AsyncIterator[Connection]:
         async with db.tx(caller.clinic_id, operator=caller.role == "operator") as tx:
             yield tx
 

@@ -2,6 +2,6 @@
 
 from services.chassis.process import main
 from services.notification import app
-from services.notification.settings import NotificationSettings
+from services.notification.settings import Settings
 
-main(app.NAME, {"api": app.api, "worker": app.worker}, NotificationSettings)
+main(app.NAME, {"api": app.api, "worker": app.worker}, Settings)

@@ -11,19 +11,19 @@ from services.chassis.worker import worker_app
 from services.notification import consumers, routes
 from services.notification.jobs import Sender
 from services.notification.letters import Letters
-from services.notification.settings import NotificationSettings
+from services.notification.settings import Settings
 from services.notification.smtp import Smtp
 
 NAME = "notification"
 
 
-def api(settings: NotificationSettings) -> Litestar:
+def api(settings: Settings) -> Litestar:
     """Contacts and deliveries over HTTP, as the role `notification_api`."""
     db = Database(settings.database_url)
     return service_app(name=NAME, settings=settings, db=db, route_handlers=routes.HANDLERS)
 
 
-def worker(settings: NotificationSettings) -> Litestar:
+def worker(settings: Settings) -> Litestar:
     """Consumers and the sender, as the role `notification_worker`."""
     db = Database(settings.database_url)
     sender = Sender(db, Letters(settings.portal_url), Smtp(settings.smtp_url), settings.mail_from)

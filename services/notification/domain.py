@@ -14,9 +14,8 @@ from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
 from contracts.payment import PaymentFailed, PaymentSucceeded, Share
-from services.chassis.db import Key
 from services.chassis.errors import DomainError
-from services.chassis.ids import new_id
+from services.chassis.ids import Key, new_id
 
 E = TypeVar("E", bound=StateEvent)
 Template = Literal["invoice_ready", "receipt", "payment_failed"]

@@ -32,7 +32,7 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
-class NotificationSettings(ServiceSettings):
+class Settings(ServiceSettings):
     """The worker sends through `smtp_url`, as `mail_from`; links lead to `portal_url`."""
 
     smtp_url: Annotated[str, AfterValidator(_smtp_url)]

@@ -9,8 +9,8 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.events import Method
-from services.chassis.db import Key
 from services.chassis.errors import DomainError, Unavailable
+from services.chassis.ids import Key
 
 Status = Literal["created", "requires_action", "processing", "failed", "succeeded", "canceled"]
 Kind = Literal["card", "saved", "redirect"]

@@ -211,7 +211,7 @@ async def test_data_that_no_table_takes_is_parked_and_never_retried_for_ever(db_
 
 async def test_a_database_error_is_retried_and_parks_nothing(db_invoice: ServiceDb) -> None:
     failures = [asyncpg.DeadlockDetectedError("deadlock"), ConnectionResetError("gone")]
-    applied = []
+    applied: list[PaymentSettled] = []
 
     async def apply(tx: Connection, events: Sequence[PaymentSettled]) -> None:
         if failures:

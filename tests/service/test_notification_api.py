@@ -7,7 +7,7 @@ import pytest
 
 from services.chassis.ids import new_id
 from services.notification import app, consumers
-from services.notification.settings import NotificationSettings
+from services.notification.settings import Settings
 from tests.service.notification_world import a_clinic, an_invoice, put_contact
 from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, calling, deliver
 
@@ -16,7 +16,7 @@ CONTACT = {"email": "client@example.com", "name": "Aoife Byrne"}
 
 @pytest.fixture
 async def api(db_notification: ServiceDb) -> AsyncIterator[Client]:
-    settings = NotificationSettings(
+    settings = Settings(
         http_port=1,
         kafka_bootstrap_servers="127.0.0.1:1",
         database_url=db_notification.api_dsn,

@@ -133,7 +133,7 @@ async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
         return None
 
     # The newest trace that is whole: exporters send every half second.
-    spans = await until(whole)
+    spans: list[Span] = await until(whole)
     by_id = {span.span_id: span for span in spans}
 
     def chain(span: Span) -> list[tuple[str, str]]:
