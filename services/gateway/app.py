@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import FrameType
 
@@ -14,10 +14,11 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Middleware
 
 from services.chassis.auth import TokenMint
 from services.chassis.db import Database
-from services.chassis.http import tracing_middleware
+from services.chassis.http import Lifespan, tracing_middleware
 from services.gateway.answers import HANDLERS
 from services.gateway.api.routes import api_router
 from services.gateway.calls import Calls, Service
@@ -49,47 +50,25 @@ def api(
         "notification": str(settings.notification_url),
     }
     mint = TokenMint(settings.internal_token_private_key.get_secret_value())
-    calls = Calls(urls, mint, transports)
-    upstreams, passwords = Upstreams(calls), Passwords()
-    hub = Hub(settings.kafka_bootstrap_servers)
-    parts = {name: str(url) for name, url in settings.ready_parts.items()}
-    chores = Chores(db, settings)
-    readiness = Readiness({"database": chores.check, "live": hub.check}, parts)
-
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for close in (db.close, calls.close, readiness.close):
-                stack.push_async_callback(close)
-            stack.enter_context(_ending_streams(hub))
-            await stack.enter_async_context(hub.running())
-            await stack.enter_async_context(chores.running(app.stores.get("rate_limit")))
-            yield
-
-    pages = Router(
-        path="/",
-        route_handlers=[*account_routes, *portal_routes, live],
-        dependencies=PORTAL,
-        include_in_schema=False,
+    calls, hub, chores = (
+        Calls(urls, mint, transports),
+        Hub(settings.kafka_bootstrap_servers),
+        Chores(db, settings),
     )
+    parts = {name: str(url) for name, url in settings.ready_parts.items()}
+    readiness = Readiness({"database": chores.check, "live": hub.check}, parts)
+    shared = {
+        "db": db,
+        "hub": hub,
+        "passwords": Passwords(),
+        "settings": settings,
+        "upstreams": Upstreams(calls),
+    }
     return Litestar(
-        route_handlers=[pages, api_router, stripe_webhook, *readiness_routes(readiness)],
-        lifespan=[lifespan],
-        dependencies={
-            "db": Provide(lambda: db, sync_to_thread=False),
-            "hub": Provide(lambda: hub, sync_to_thread=False),
-            "passwords": Provide(lambda: passwords, sync_to_thread=False),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
-            "upstreams": Provide(lambda: upstreams, sync_to_thread=False),
-        },
-        middleware=[
-            tracing_middleware(),
-            general_limit(
-                settings.requests_per_minute, [*PUBLIC_FILES, "^/healthz/", "^/webhooks/"]
-            ).middleware,
-            SameSiteOnly(settings.public_origin),
-            session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,
-        ],
+        route_handlers=[_pages(), api_router, stripe_webhook, *readiness_routes(readiness)],
+        lifespan=[_lifespan(hub, chores, (db.close, calls.close, readiness.close))],
+        dependencies={name: _provide(value) for name, value in shared.items()},
+        middleware=_middleware(settings),
         csrf_config=csrf_config(settings),
         stores={STORE: SessionStore(db)},
         exception_handlers=HANDLERS,
@@ -97,10 +76,49 @@ def api(
         template_config=template_config(),
         openapi_config=_openapi(),
         request_max_body_size=1024 * 1024,
-        state=State({"db": db, "hub": hub, "passwords": passwords, "upstreams": upstreams}),
+        state=State(shared),
         debug=False,
         logging_config=None,
     )
+
+
+def _pages() -> Router:
+    """What people see. The API's document does not name it."""
+    return Router(
+        path="/",
+        route_handlers=[*account_routes, *portal_routes, live],
+        dependencies=PORTAL,
+        include_in_schema=False,
+    )
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """From the outermost to the innermost."""
+    unlimited = [*PUBLIC_FILES, "^/healthz/", "^/webhooks/"]
+    return [
+        tracing_middleware(),
+        general_limit(settings.requests_per_minute, unlimited).middleware,
+        SameSiteOnly(settings.public_origin),
+        session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,
+    ]
+
+
+def _provide(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _lifespan(hub: Hub, chores: Chores, closing: Sequence[Callable[[], Awaitable[None]]]) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for close in closing:
+                stack.push_async_callback(close)
+            stack.enter_context(_ending_streams(hub))
+            await stack.enter_async_context(hub.running())
+            await stack.enter_async_context(chores.running(app.stores.get("rate_limit")))
+            yield
+
+    return lifespan
 
 
 def _openapi() -> OpenAPIConfig:

@@ -105,8 +105,8 @@ class SameSiteOnly(ASGIMiddleware):
 
     def _is_ours(self, connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
         site = connection.headers.get("Sec-Fetch-Site")
-        if site is not None and site not in {"same-origin", "none"}:
-            return False
+        if site is not None:
+            return site in {"same-origin", "none"}
         origin = connection.headers.get("Origin")
         if origin is None or origin == self._public_origin:
             return True

@@ -95,6 +95,7 @@ async def test_another_sites_form_is_refused_even_with_a_token(site: Site, heade
         {},
         {"Origin": "http://portal.test"},
         {"Sec-Fetch-Site": "same-origin", "Origin": "http://portal.test"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
         {"Sec-Fetch-Site": "none"},
     ],
 )
