@@ -57,7 +57,7 @@ class Screen:
         """Say which of these are ready by now; answers the others."""
         ready = [name for name in names if statuses[name].state == "ready"]
         for name in ready:
-            self.say(f"{name}: ready")
+            self.say(f"{name}: ready ({statuses[name].seconds:.1f} s)")
         return [name for name in names if name not in ready]
 
     def facts(self, title: str, rows: Sequence[tuple[str, str]]) -> None:

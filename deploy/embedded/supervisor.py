@@ -43,12 +43,16 @@ class Unit(Protocol):
 
 @dataclass
 class Status:
-    """What is known about a unit or step; `state` is waiting, starting, ready, failing or died."""
+    """What is known about a unit or step; `state` is waiting, starting, ready, failing or died.
+
+    seconds     from the supervisor's start until it was ready first
+    """
 
     name: str
     state: str = "waiting"
     pid: int | None = None
     restarts: int = 0
+    seconds: float | None = None
 
 
 class Supervisor:
@@ -60,6 +64,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._reached: dict[str, asyncio.Event] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._began = asyncio.get_running_loop().time()
         self.statuses: dict[str, Status] = {}
 
     def keep(self, unit: Unit) -> None:
@@ -162,6 +167,8 @@ class Supervisor:
         status = self.statuses[name]
         if self._reached[name].is_set() and status.state != "ready":
             self._say(f"{name} is ready again")
+        if status.seconds is None:
+            status.seconds = asyncio.get_running_loop().time() - self._began
         status.state = "ready"
         self._reached[name].set()
 
