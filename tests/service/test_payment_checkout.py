@@ -54,6 +54,7 @@ async def test_webhooks_that_come_again_book_nothing_more(desk: Desk) -> None:
 
     assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
     assert len(await outbox_events(desk.db)) == 2
+    assert await waiting_parked(desk.db) == []
 
 
 async def test_one_payment_over_three_invoices_settles_each(desk: Desk) -> None:

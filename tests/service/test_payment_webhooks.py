@@ -294,6 +294,21 @@ async def test_after_a_failed_send_a_new_producer_works_at_once(
     await published(with_topic, second["id"])
 
 
+async def test_a_producer_that_fails_once_is_used_no_more(with_topic: str) -> None:
+    events = webhooks.StripeEvents(with_topic)
+    first, second, third = (an_event() for _ in range(3))
+    await events.send(observations.read_event(first))
+    assert events._producer is not None
+    await events._producer.stop()  # as one that is poisoned: whatever it is given from now on fails
+
+    with pytest.raises(webhooks.EventsUnavailable):
+        await events.send(observations.read_event(second))
+    await events.send(observations.read_event(third))
+
+    await events.close()
+    await published(with_topic, third["id"])
+
+
 @asynccontextmanager
 async def _a_door_to(kafka: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
     """A bootstrap address that hangs up until it is opened, and then leads to the real broker."""
