@@ -1,0 +1,139 @@
+"""What a client sees and does at a running system, over HTTP only: Billing History, paying, Paid, the receipt."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx2
+import stamina
+
+from deploy.visitor import Refused, Visitor, confirm
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of Billing History, in the page's words."""
+
+    id: str
+    number: str
+    status: str
+    method: str
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A payment that waits for its confirmation, with what the payment page told its script."""
+
+    id: str
+    answer: dict[str, Any]
+    publishable_key: str
+    sandbox_url: str
+    return_url: str
+
+
+class Portal(Visitor):
+    """A client's session. `Refused` is raised when the portal says no."""
+
+    async def billing_history(self, slug: str, status: str = "") -> list[Row]:
+        """The first page of it, newest first. `status`: "unpaid", "paid" or all."""
+        cells = _read(await self.page(f"/c/{slug}/billing?status={status}")).rows
+        names = ("number", "status", "method", "amount")
+        return [Row(row, *(said[name] for name in names)) for row, said in cells.items()]
+
+    async def start_payment(self, slug: str, invoice_id: str) -> Started:
+        """Open the payment page and press Pay, for the amount that it shows, with a new card."""
+        page = _read(await self.page(f"/c/{slug}/invoices/{invoice_id}/pay"))
+        amount = {"minor": int(page.form["data-minor"]), "currency": page.form["data-currency"]}
+        answer = await self.pay(slug, invoice_id, amount)
+        result = urljoin(str(self.http.base_url), page.form["data-result"] + answer["payment_id"])
+        script = next(src for src in page.scripts if "/v3" in src)
+        return Started(answer["payment_id"], answer, page.form["data-key"], urljoin(script, "/"), result)
+
+    async def hears(self, slug: str, kind: str, id: str, status: str, within: float = 30) -> None:
+        """Wait as an open page does until the "invoice" or "payment" is said to be in this state. Or TimeoutError."""
+        stream = self.http.stream("GET", f"/c/{slug}/live", params={kind: id}, timeout=within)
+        async with asyncio.timeout(within), stream as answer:
+            async for line in answer.aiter_lines():
+                news = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+                if (news.get("id"), news.get("status")) == (id, status):
+                    return
+        raise Refused(f"the stream of {kind} {id} ended before it was {status}")
+
+
+async def pay_at_sandbox(started: Started, number: str = "4242424242424242") -> dict[str, Any]:
+    """Enter a card and confirm, as the sandbox's script does in a browser. Answers the PaymentIntent."""
+    card = {"number": number, "exp_month": "12", "exp_year": "2034", "cvc": "123"}
+    form = {"type": "card", **{f"card[{name}]": value for name, value in card.items()}}
+    form |= {"key": started.publishable_key}
+    if account := started.answer["stripe_account"]:
+        form |= {"_stripe_account": account}
+    async with httpx2.AsyncClient(base_url=started.sandbox_url, timeout=20) as http:
+        answer = await http.post("/v1/payment_methods", data=form)
+    if answer.is_error:
+        raise Refused(f"the card was refused: {answer.status_code} {answer.text[:300]}")
+    method = answer.json()["id"]
+    return await confirm(
+        started.sandbox_url, started.publishable_key, started.answer, method, started.return_url
+    )
+
+
+class NoReceipt(Exception):
+    """No mail leads to the payment's receipt yet."""
+
+
+async def receipt(mailbox_url: str, to: str, payment_id: str, within: float = 30) -> dict[str, Any]:
+    """The mail about a payment, as the mailbox has it; asks until it is there. Or `NoReceipt`."""
+    retries = stamina.retry_context(
+        on=NoReceipt, attempts=None, timeout=within, wait_initial=0.1, wait_max=0.5
+    )
+    async with httpx2.AsyncClient(base_url=mailbox_url, timeout=20) as http:
+        async for attempt in retries:
+            with attempt:
+                mails = (await http.get("/api/messages", params={"to": to})).json()
+                found: list[dict[str, Any]] = [mail for mail in mails if payment_id in mail["text"]]
+                if not found:
+                    raise NoReceipt(payment_id)
+                return found[0]
+    raise NoReceipt(payment_id)
+
+
+class _Page(HTMLParser):
+    """Rows of a listing by id and cell, the payment form's attributes, addresses of scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, dict[str, str]] = {}
+        self.form: dict[str, str] = {}
+        self.scripts: list[str] = []
+        self._cell = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = {name: value or "" for name, value in attrs}
+        if tag == "tr" and "data-id" in said:
+            self.rows[said["data-id"]] = {}
+        elif tag in ("td", "th"):
+            names = [word.removeprefix("cell-") for word in said.get("class", "").split()]
+            self._cell = names[0] if names else ""
+        elif tag == "form" and said.get("id") == "pay":
+            self.form = said
+        elif tag == "script" and "src" in said:
+            self.scripts.append(said["src"])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th", "tr"):
+            self._cell = ""
+
+    def handle_data(self, data: str) -> None:
+        """The first words of a cell are what it says; what follows is small print."""
+        if self.rows and self._cell and data.strip():
+            self.rows[next(reversed(self.rows))].setdefault(self._cell, data.strip())
+
+
+def _read(html: str) -> _Page:
+    page = _Page()
+    page.feed(html)
+    return page
