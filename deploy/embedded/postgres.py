@@ -44,6 +44,8 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# A server that dies in the middle of an answer makes asyncpg raise InternalClientError, which is neither of the others.
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class EmbeddedPostgres:
@@ -111,13 +113,13 @@ class EmbeddedPostgres:
     async def ready(self) -> bool:
         """True if a server answers on our port and it is ours."""
         try:
-            connection = await asyncpg.connect(self.admin_dsn, timeout=5)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await asyncpg.connect(self.admin_dsn, timeout=5, command_timeout=5)
+            try:
+                directory = await connection.fetchval("SHOW data_directory")
+            finally:
+                connection.terminate()
+        except AWAY:
             return False
-        try:
-            directory = await connection.fetchval("SHOW data_directory")
-        finally:
-            await connection.close()
         return bool(Path(directory) == self._cluster)
 
     @property
