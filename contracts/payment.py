@@ -13,6 +13,11 @@ from contracts.topics import Topic
 PaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
 
 
+def receipt_number(payment_id: UUID) -> str:
+    """What a client quotes of a payment, on pages and in e-mails: the random end of its id."""
+    return f"R-{payment_id.hex[-10:].upper()}"
+
+
 class Share(BaseModel):
     """The part of a payment that is meant for one invoice."""
 

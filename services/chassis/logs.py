@@ -27,7 +27,20 @@ FIELDS = {
         "attempts",
         "pause_s",
     ),
-    *("method", "path", "status", "code", "stripe_event_id", "stripe_code", "request_id", "template", "part"),
+    *(
+        "method",
+        "path",
+        "status",
+        "code",
+        "event_type",
+        "error",
+        "method_id",
+        "stripe_event_id",
+        "stripe_code",
+        "request_id",
+        "template",
+        "part",
+    ),
 }
 
 Entry = MutableMapping[str, Any]

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from mjml import mjml2html
 
 from contracts.money import Money
+from contracts.payment import receipt_number
 from services.notification import domain, wording
 from services.notification.domain import Clinic, Invoice, Letter
 
@@ -145,6 +146,7 @@ def _receipt(letter: Letter, portal: str) -> dict[str, Any]:
         "lead": f"Thank you. {one_line(clinic.name)} has received your payment.",
         "amount": amount,
         "paid_words": f"Paid on {paid_on}" + (f" with {paid_with}" if paid_with else ""),
+        "number": f"Receipt {receipt_number(letter.delivery.subject_id)}",
         "rows": _receipt_rows(letter),
         "action": Action("View receipt", link) if clinic.billing_shown else None,
         "note": None if clinic.billing_shown else "Please keep this e-mail as your receipt.",

@@ -1,9 +1,6 @@
 """Amounts, days, methods and reasons as a clinic's clients read them."""
 
-import re
-from copy import copy
 from datetime import date, datetime
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -11,13 +8,7 @@ from babel.dates import format_date
 
 from contracts.events import Method
 from contracts.money import Money
-
-_MINOR_DIGITS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
-"""ISO 4217 minor digits where they are not 2. CLDR's digits are for display and differ (it has RSD at 0)."""
+from services.chassis.money import written
 
 _BRANDS = {
     "amex": "American Express",
@@ -48,14 +39,7 @@ _NO_REASON = "The bank did not approve the payment. Banks often give no reason."
 
 def money(amount: Money, locale: str) -> str:
     """The amount with its currency, as the locale writes it: `€125.00`, `125,00 €`."""
-    digits = next((digits for digits, codes in _MINOR_DIGITS.items() if amount.currency in codes), 2)
-    spoken = Locale.parse(locale, sep="-")
-    pattern = copy(spoken.currency_formats["standard"])
-    pattern.frac_prec = (digits, digits)
-    value = Decimal(amount.minor).scaleb(-digits)
-    written = str(pattern.apply(value, spoken, currency=amount.currency, currency_digits=False))
-    # CLDR's currency spacing, which Babel leaves out: `KWD 1.500`, with a space that does not break.
-    return re.sub(r"(?<=[A-Z])(?=[0-9])", "\xa0", written)
+    return written(amount.minor, amount.currency, Locale.parse(locale, sep="-"))
 
 
 def day(value: date, locale: str) -> str:

@@ -257,7 +257,7 @@ def test_lines_are_short_enough_for_every_mail_server() -> None:
         (1500, "JPY", "en-US", "¥1,500"),
         (1500, "KWD", "en-US", "KWD\xa01.500"),
         (1500, "RSD", "en-US", "RSD\xa015.00"),
-        (-250, "EUR", "en-IE", "-€2.50"),
+        (-250, "EUR", "en-IE", "−€2.50"),
     ],
 )
 def test_money_is_written_as_the_locale_does(minor: int, currency: str, locale: str, written: str) -> None:

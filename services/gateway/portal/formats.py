@@ -1,6 +1,5 @@
 """Money, days and times as the clinic's own country writes them."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,8 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time, get_timezone_location
-from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import format_decimal
 
+from services.chassis.money import written
 from services.gateway.shapes import Clinic, Money
 
 FALLBACK_LOCALE = "en_IE"
@@ -29,10 +29,7 @@ class Formats:
 
     def money(self, amount: Money) -> str:
         """€125.00, ¥125, KWD 1.250: the currency's own number of decimals."""
-        major = Decimal(amount.minor).scaleb(-get_currency_precision(amount.currency))
-        written = format_currency(major, amount.currency, locale=self.locale).replace("-", "\u2212")
-        # Babel leaves out the space that CLDR has between a currency of letters and digits.
-        return re.sub(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])", "\u00a0", written)
+        return written(amount.minor, amount.currency, self.locale)
 
     def number(self, decimals: str) -> str:
         """A quantity or percent from its decimal string, without trailing zeros: "1.50" is 1.5."""

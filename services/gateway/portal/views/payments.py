@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contracts.payment import receipt_number
 from services.gateway.portal import declines, statuses
 from services.gateway.portal.formats import Formats
 from services.gateway.portal.statuses import Status
@@ -80,7 +81,7 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> R
         title=title,
         message=message,
         amount=write.money(payment.amount),
-        receipt_number=receipt_number(payment),
+        receipt_number=receipt_number(payment.id),
         day=write.day_of(payment.succeeded_at or payment.created_at),
         method=methods.used(payment.method),
         invoices=_paid(payment, paid, clinic),
@@ -90,11 +91,6 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> R
         version=payment.version,
         state=payment.status,
     )
-
-
-def receipt_number(payment: PaymentOut) -> str:
-    """What a client quotes: the random end of the payment's id, in capitals."""
-    return f"R-{payment.id.hex[-10:].upper()}"
 
 
 def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:

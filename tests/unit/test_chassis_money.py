@@ -1,0 +1,35 @@
+"""Amounts in minor units as people read them."""
+
+import pytest
+from babel import Locale
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.chassis.money import minor_digits, written
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "text"),
+    [
+        (12_500, "EUR", "en_IE", "€125.00"),
+        (12_500, "EUR", "de_DE", "125,00\xa0€"),
+        (-500, "EUR", "en_IE", "−€5.00"),
+        (9_800, "JPY", "en_IE", "JP¥9,800"),
+        (1_250, "KWD", "en_IE", "KWD\xa01.250"),
+        (12_500, "RSD", "en_IE", "RSD\xa0125.00"),
+        (58_311, "CHF", "en_CH", "CHF\xa0583.11"),
+        (0, "GBP", "en_GB", "£0.00"),
+    ],
+)
+def test_an_amount_has_its_currencys_own_decimals(minor: int, currency: str, locale: str, text: str) -> None:
+    assert written(minor, currency, Locale.parse(locale)) == text
+
+
+@given(st.integers(-(2**53) + 1, 2**53 - 1), st.sampled_from(["EUR", "JPY", "KWD", "RSD", "ISK"]))
+def test_no_digit_of_an_amount_is_lost(minor: int, currency: str) -> None:
+    shown = written(minor, currency, Locale.parse("en_US"))
+
+    digits = "".join(sign for sign in shown if sign.isdigit())
+    assert int(digits) == abs(minor)
+    assert ("−" in shown) is (minor < 0)
+    assert minor_digits(currency) in (0, 2, 3)
