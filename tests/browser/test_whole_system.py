@@ -77,7 +77,6 @@ async def test_a_declined_card_then_an_online_payment_system(system: Running, vi
     await expect(page.get_by_role("alert").filter(has_text="did not go through")).to_be_visible()
 
     await page.get_by_role("radio", name=re.compile("Online payment system")).check()
-    await page.frame_locator("#redirect-form iframe").locator("input[value=paypal]").check(force=True)
     await page.get_by_role("button", name="Pay €298.76").click()
     await page.get_by_role("button", name="Authorise").click()
 

@@ -105,10 +105,11 @@ class Elements {
     this.submitted = false;
   }
   methods() {
-    const { paymentMethodTypes, mode, currency } = this.options;
+    const { paymentMethodTypes, excludedPaymentMethodTypes = [], mode, currency } = this.options;
     if (paymentMethodTypes) return paymentMethodTypes;
     const anyRedirect = "aud cad chf czk dkk eur gbp hkd nok nzd pln sek sgd usd".split(" ");
-    return mode !== "setup" && (!currency || anyRedirect.includes(currency.toLowerCase())) ? ["card", "paypal"] : ["card"];
+    const redirects = mode !== "setup" && (!currency || anyRedirect.includes(currency.toLowerCase()));
+    return (redirects ? ["card", "paypal"] : ["card"]).filter((method) => !excludedPaymentMethodTypes.includes(method));
   }
   create(type, options) {
     if (type !== "payment") throw new IntegrationError(`The sandbox has no element of type ${type}.`);
