@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -24,38 +26,46 @@ from deploy.embedded.process import free_port
 ROOT = Path(__file__).resolve().parents[2]
 
 
-async def test_postgres_keeps_its_data(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path / "pg") as server:
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that goes with the test. pytest's own would be closed to PostgreSQL's account under root."""
+    directory = Path(tempfile.mkdtemp(prefix="clinicpay-test-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
+
+
+async def test_postgres_keeps_its_data(place: Path) -> None:
+    async with EmbeddedPostgres(place / "pg") as server:
         connection = await asyncpg.connect(server.admin_dsn)
         assert await connection.fetchval("SHOW wal_level") == "logical"
         assert (await connection.fetchval("SHOW server_version")).startswith("18.")
         await connection.execute("CREATE TABLE kept AS SELECT uuidv7() AS id")
         await connection.close()
 
-    async with EmbeddedPostgres(tmp_path / "pg") as server:
+    async with EmbeddedPostgres(place / "pg") as server:
         connection = await asyncpg.connect(server.admin_dsn)
         assert await connection.fetchval("SELECT count(*) FROM kept") == 1
         await connection.close()
 
 
-async def test_postgres_wants_the_password(tmp_path: Path) -> None:
+async def test_postgres_wants_the_password() -> None:
     async with EmbeddedPostgres(durable=False) as server:
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(f"postgresql://postgres:guess@127.0.0.1:{server.port}/postgres")
 
 
-async def test_postgres_refuses_data_of_another_version(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / "pg")
+async def test_postgres_refuses_data_of_another_version(place: Path) -> None:
+    server = EmbeddedPostgres(place / "pg")
     await server.start()
     await server.stop()
-    home = server.moved_to or tmp_path / "pg"
-    (home / "cluster" / "PG_VERSION").write_text("17\n")
+    (place / "pg" / "cluster" / "PG_VERSION").write_text("17\n")
 
     with pytest.raises(EmbeddedError, match=r"is of PostgreSQL 17, this is 18"):
-        await EmbeddedPostgres(tmp_path / "pg").start()
+        await EmbeddedPostgres(place / "pg").start()
 
 
-async def test_a_stranger_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:
+async def test_a_stranger_on_the_port_is_not_taken_for_ours() -> None:
     async with EmbeddedPostgres(durable=False) as ours, EmbeddedPostgres(durable=False) as stranger:
         own_port, ours.port = ours.port, stranger.port
         assert not await ours.ready()
@@ -168,9 +178,9 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-async def test_a_killed_runner_leaves_no_process(tmp_path: Path) -> None:
+async def test_a_killed_runner_leaves_no_process(place: Path) -> None:
     runner = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", ORPHANS, str(tmp_path / "pg"), str(tmp_path / "kafka")),
+        *(sys.executable, "-c", ORPHANS, str(place / "pg"), str(place / "kafka")),
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )

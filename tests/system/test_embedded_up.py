@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -84,8 +86,10 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
-    run = await Run.start(tmp_path_factory.mktemp("up") / "data", free_port())
+async def running() -> AsyncIterator[Run]:
+    place = Path(tempfile.mkdtemp(prefix="clinicpay-test-"))
+    place.chmod(0o711)  # PostgreSQL's account has to reach the data under root
+    run = await Run.start(place / "data", free_port())
     try:
         await run.says("ClinicPay is ready")
         yield run
@@ -93,6 +97,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         if run.process.returncode is None:
             run.process.kill()
         await run.process.wait()
+        shutil.rmtree(place)
 
 
 async def test_the_gateway_says_that_all_is_ready(running: Run) -> None:
