@@ -88,7 +88,7 @@ class Run:
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Run]:
     place = Path(tempfile.mkdtemp(prefix="clinicpay-test-"))
-    os.chmod(place, 0o711)  # noqa: PTH101  PostgreSQL's account has to reach the data under root
+    os.chmod(place, 0o711)  # noqa: PTH101, S103  PostgreSQL's account has to reach the data under root
     run = await Run.start(place / "data", free_port())
     try:
         await run.says("ClinicPay is ready")
