@@ -12,7 +12,7 @@ from contracts.topics import Topic
 
 
 class StripeEvent(CloudEvent):
-    """A verified webhook, or the same observation made by the sweeper. Amounts in Stripe's minor units.
+    """A verified webhook, or the same observation made by the sweeper. Amounts in our minor units.
 
     The edge knows no clinic: the consumer finds it from the account and our own payment row.
     `time` is when Stripe made it.

@@ -149,7 +149,8 @@ class System:
 
     def _service_env(self, service: str, role: str) -> Callable[[], Environment]:
         more = {"payment": self._payment, "notification": self._notification}.get(service)
-        return lambda: {**self._service(f"{service}_{role}"), **(more() if more else {})}
+        instance = {"KAFKA_GROUP_INSTANCE_ID": f"{service}-worker"} if role == "worker" else {}
+        return lambda: {**self._service(f"{service}_{role}"), **instance, **(more() if more else {})}
 
     def _service(self, role: str) -> Environment:
         return {

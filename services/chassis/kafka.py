@@ -27,7 +27,9 @@ class UnsafeSubscriber(AssertionError):
     """A subscriber that could lose events. The process must not start."""
 
 
-def broker_of(bootstrap_servers: str, client_id: str, consumers: Sequence[Consumer]) -> KafkaBroker:
+def broker_of(
+    bootstrap_servers: str, client_id: str, consumers: Sequence[Consumer], instance_id: str | None = None
+) -> KafkaBroker:
     """A broker with one batch subscriber for each consumer. Not started."""
     broker = KafkaBroker(
         bootstrap_servers.split(","),
@@ -37,7 +39,7 @@ def broker_of(bootstrap_servers: str, client_id: str, consumers: Sequence[Consum
         logger=None,
     )
     for consumer in consumers:
-        _subscribe(broker, consumer)
+        _subscribe(broker, consumer, instance_id)
     assert_safe(broker)
     return broker
 
@@ -90,7 +92,7 @@ async def ping(broker: KafkaBroker) -> None:
             raise ConnectionError("no partitions are assigned yet")
 
 
-def _subscribe(broker: KafkaBroker, consumer: Consumer) -> None:
+def _subscribe(broker: KafkaBroker, consumer: Consumer, instance_id: str | None) -> None:
     async def untouched(records: Any) -> KafkaAckableMessage:
         # FastStream's own parser decodes headers before any handler, and one bad header skips the whole batch.
         return KafkaAckableMessage(raw_message=records, body=b"", consumer=subscriber.consumer)
@@ -102,6 +104,7 @@ def _subscribe(broker: KafkaBroker, consumer: Consumer) -> None:
         *consumer.topics,
         batch=True,
         group_id=consumer.group,
+        group_instance_id=instance_id,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         auto_offset_reset="earliest",
         isolation_level="read_committed",

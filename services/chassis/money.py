@@ -1,4 +1,4 @@
-"""Money as people read it. Amounts are stored and sent in minor units; only what is shown has decimals."""
+"""Minor units at the edges: as people read them, and as Stripe counts them."""
 
 import re
 from copy import copy
@@ -6,6 +6,21 @@ from decimal import Decimal
 
 from babel import Locale
 from iso4217 import Currency
+
+STRIPE_HUNDREDTHS = frozenset({"ISK", "UGX"})
+"""Without decimals today, yet Stripe still counts them in hundredths: 1,000 ISK is its 100000."""
+
+
+def to_stripe(minor: int, currency: str) -> int:
+    """An amount in our minor units as Stripe counts it."""
+    return minor * 100 if currency in STRIPE_HUNDREDTHS else minor
+
+
+def from_stripe(amount: int, currency: str) -> int | None:
+    """Stripe's amount in our minor units; None for a part of one, which no amount of ours can be."""
+    if currency not in STRIPE_HUNDREDTHS:
+        return amount
+    return amount // 100 if amount % 100 == 0 else None
 
 
 def minor_digits(currency: str) -> int:

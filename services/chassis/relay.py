@@ -18,6 +18,7 @@ from litestar import Litestar
 from pydantic import Field
 
 from services.chassis import logs, telemetry
+from services.chassis.db import TRANSIENT
 from services.chassis.health import health_routes
 from services.chassis.process import serve
 from services.chassis.settings import ProcessSettings, load
@@ -61,7 +62,7 @@ class Shard:
                 finally:
                     self.reached = False
                     connection.terminate()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (*TRANSIENT, asyncpg.PostgresError) as error:
                 log.warning("outbox_unreachable", database=self.name, shard=self._shard, exc_info=error)
                 await asyncio.sleep(0.5)
 

@@ -36,6 +36,9 @@ class ProcessSettings(BaseSettings):
     http_port: Annotated[int, Field(ge=1, le=65535)]
     kafka_bootstrap_servers: str
     otel_exporter_otlp_endpoint: str | None = None
+    kafka_group_instance_id: str | None = None
+    """Names a worker process to its consumer groups, so that one that was killed is taken over from at once, and not
+    after the session's time-out. Each process of a service needs its own."""
     log_level: str = "INFO"
 
     @classmethod

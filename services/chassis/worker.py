@@ -35,7 +35,9 @@ def worker_app(
     if after_commit is not None:
         for group in groups:
             group.after_commit.append(after_commit)
-    broker = kafka.broker_of(settings.kafka_bootstrap_servers, f"{name}-worker", groups)
+    broker = kafka.broker_of(
+        settings.kafka_bootstrap_servers, f"{name}-worker", groups, settings.kafka_group_instance_id
+    )
 
     @asynccontextmanager
     async def consuming(_: Litestar) -> AsyncIterator[None]:

@@ -6,13 +6,16 @@ from uuid import UUID
 
 import msgspec
 from litestar import get, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from services.chassis.auth import Caller, staff
 from services.chassis.db import Connection
 from services.notification import actions, domain, store
 from services.notification.domain import Contact
 
+Who = NamedDependency[Caller]
+Tx = NamedDependency[Connection]
 _Line = Annotated[
     str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
 ]
@@ -58,14 +61,16 @@ class Deliveries(msgspec.Struct):
 
 
 @put("/contacts/{client_id:uuid}", guards=[staff])
-async def put_contact(client_id: UUID, data: ContactIn, caller: Caller, tx: Connection) -> ContactOut:
+async def put_contact(
+    client_id: FromPath[UUID], data: JSONBody[ContactIn], caller: Who, tx: Tx
+) -> ContactOut:
     """Set how to reach a client, and send what waited for it. 422 `email_not_valid`."""
     contact = Contact(client_id, data.email, data.name, data.language)
     return ContactOut.of(await actions.put_contact(tx, caller.clinic, contact))
 
 
 @get("/contacts/{client_id:uuid}")
-async def get_contact(client_id: UUID, caller: Caller, tx: Connection) -> ContactOut:
+async def get_contact(client_id: FromPath[UUID], caller: Who, tx: Tx) -> ContactOut:
     """A client's contact; clients see their own alone. 404 `contact_not_found`."""
     if caller.role == "client" and caller.subject != client_id:
         raise domain.ContactNotFound("No contact is kept for this client.")
@@ -74,11 +79,11 @@ async def get_contact(client_id: UUID, caller: Caller, tx: Connection) -> Contac
 
 @get("/deliveries", guards=[staff])
 async def list_deliveries(
-    caller: Caller,
-    tx: Connection,
-    client_id: UUID | None = None,
-    cursor: UUID | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 20,
+    caller: Who,
+    tx: Tx,
+    client_id: FromQuery[UUID | None] = None,
+    cursor: FromQuery[UUID | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
 ) -> Deliveries:
     """A clinic's e-mails, newest first, and what became of them."""
     rows = await store.list_deliveries(tx, caller.clinic, client_id, cursor, limit + 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from contracts.events import event_id
 from contracts.stripe import StripeEvent
+from services.chassis.money import from_stripe
 from services.payment import stripe_json
 
 ACTED_ON = frozenset(
@@ -94,6 +95,7 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
     method = _method_of(found, object_type)
     exp_month, exp_year = stripe_json.expiry_of(method)
     error = _error_of(found)
+    currency = stripe_json.currency_of(found.get("currency"))
     return {
         "payment_intent": stripe_json.text_of(
             found.get("id" if object_type == "payment_intent" else "payment_intent")
@@ -103,9 +105,9 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
             found.get("id" if object_type == "payment_method" else "payment_method")
         ),
         "status": stripe_json.text_of(found.get("status")),
-        "amount": stripe_json.int_of(found.get("amount")),
-        "amount_received": stripe_json.int_of(found.get("amount_received")),
-        "currency": stripe_json.currency_of(found.get("currency")),
+        "amount": _amount_of(found, "amount", currency),
+        "amount_received": _amount_of(found, "amount_received", currency),
+        "currency": currency,
         "clinic": stripe_json.uuid_of(metadata.get("clinic_id")),
         "payment_id": stripe_json.uuid_of(metadata.get("payment_id")),
         "client_id": stripe_json.uuid_of(metadata.get("client_id")),
@@ -128,6 +130,11 @@ def _method_of(found: Mapping[str, Any], object_type: str) -> Mapping[str, Any]:
 
 def _error_of(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return stripe_json.object_of(found.get("last_payment_error"))
+
+
+def _amount_of(found: Mapping[str, Any], name: str, currency: str | None) -> int | None:
+    amount = stripe_json.int_of(found.get(name))
+    return None if amount is None or currency is None else from_stripe(amount, currency)
 
 
 def _time_of(value: Any) -> datetime | None:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, delete, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from contracts.money import Money as ContractMoney
 from services.chassis.auth import Caller, client, operator
@@ -28,9 +29,11 @@ from services.payment.shapes import (
 from services.payment.store import books, lookups, methods, payables
 from services.payment.stripe_api import StripeApi
 
-Limit = Annotated[int, Parameter(ge=1, le=100)]
+Who = NamedDependency[Caller]
+Tx = NamedDependency[Connection]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 IdempotencyKey = Annotated[
-    str | None, Parameter(header="Idempotency-Key", required=False, pattern=r"^[\x21-\x7e]{1,255}$")
+    str | None, HeaderParameter(name="Idempotency-Key", required=False, pattern=r"^[\x21-\x7e]{1,255}$")
 ]
 
 
@@ -49,21 +52,25 @@ class WebhookEdge:
 
 
 @put("/account", guards=[operator])
-async def put_account(data: AccountIn, caller: Caller, tx: Connection) -> AccountOut:
+async def put_account(data: JSONBody[AccountIn], caller: Who, tx: Tx) -> AccountOut:
     """Connect the clinic's own Stripe account, or null for the platform's. Payments under way keep theirs."""
     await payables.put_account(tx, caller.clinic, data.stripe_account_id)
     return AccountOut(stripe_account_id=data.stripe_account_id)
 
 
 @get("/account")
-async def get_account(caller: Caller, tx: Connection) -> AccountOut:
+async def get_account(caller: Who, tx: Tx) -> AccountOut:
     """The clinic's connected Stripe account; null: it is charged on the platform's own."""
     return AccountOut(stripe_account_id=await payables.get_account(tx, caller.clinic))
 
 
 @post("/payments", guards=[client])
 async def start_payment(
-    data: PaymentIn, caller: Caller, db: Database, stripe: StripeApi, idempotency_key: IdempotencyKey = None
+    data: JSONBody[PaymentIn],
+    caller: Who,
+    db: NamedDependency[Database],
+    stripe: NamedDependency[StripeApi],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[PaymentStart]:
     """Start paying invoices, or go on with the live payment of the same choice (200); another one is canceled."""
     wish = data.wish(caller.subject, idempotency_key)
@@ -74,7 +81,7 @@ async def start_payment(
 
 
 @get("/payments/{payment_id:uuid}")
-async def get_payment(payment_id: UUID, caller: Caller, tx: Connection) -> PaymentOut:
+async def get_payment(payment_id: FromPath[UUID], caller: Who, tx: Tx) -> PaymentOut:
     """A payment; another client's is not found."""
     payment = await lookups.get_payment(tx, _own(caller), payment_id)
     if payment is None:
@@ -84,10 +91,10 @@ async def get_payment(payment_id: UUID, caller: Caller, tx: Connection) -> Payme
 
 @get("/payments")
 async def list_payments(
-    caller: Caller,
-    tx: Connection,
-    invoice_id: UUID | None = None,
-    cursor: UUID | None = None,
+    caller: Who,
+    tx: Tx,
+    invoice_id: FromQuery[UUID | None] = None,
+    cursor: FromQuery[UUID | None] = None,
     limit: Limit = 20,
 ) -> Page[PaymentOut]:
     """Payments, newest first; clients see their own alone."""
@@ -98,7 +105,7 @@ async def list_payments(
 
 
 @get("/payment-methods", guards=[client])
-async def list_methods(caller: Caller, tx: Connection) -> Page[SavedMethodOut]:
+async def list_methods(caller: Who, tx: Tx) -> Page[SavedMethodOut]:
     """The client's saved payment methods, the default first."""
     account = await payables.get_account(tx, caller.clinic) or ""
     saved = await methods.list_methods(tx, caller.subject, account)
@@ -106,13 +113,15 @@ async def list_methods(caller: Caller, tx: Connection) -> Page[SavedMethodOut]:
 
 
 @delete("/payment-methods/{method_id:uuid}", guards=[client])
-async def remove_method(method_id: UUID, caller: Caller, db: Database, stripe: StripeApi) -> None:
+async def remove_method(
+    method_id: FromPath[UUID], caller: Who, db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
+) -> None:
     """Take a saved method away, at Stripe and here."""
     await checkout.remove_method(partial(db.tx, caller.clinic), stripe, caller.subject, method_id)
 
 
 @put("/payment-methods/{method_id:uuid}/default", guards=[client])
-async def set_default_method(method_id: UUID, caller: Caller, tx: Connection) -> SavedMethodOut:
+async def set_default_method(method_id: FromPath[UUID], caller: Who, tx: Tx) -> SavedMethodOut:
     """Offer this method first from now on."""
     method = await methods.get_method(tx, caller.subject, method_id)
     if method is None:
@@ -122,7 +131,9 @@ async def set_default_method(method_id: UUID, caller: Caller, tx: Connection) ->
 
 
 @post("/setup-intents", guards=[client])
-async def start_setup(caller: Caller, db: Database, stripe: StripeApi) -> SetupStart:
+async def start_setup(
+    caller: Who, db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
+) -> SetupStart:
     """Start saving a card without paying. The webhook keeps the method once the page has confirmed."""
     secret, account = await checkout.start_setup(
         partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject
@@ -131,7 +142,7 @@ async def start_setup(caller: Caller, db: Database, stripe: StripeApi) -> SetupS
 
 
 @get("/credit", guards=[client])
-async def get_credit(caller: Caller, tx: Connection) -> list[Money]:
+async def get_credit(caller: Who, tx: Tx) -> list[Money]:
     """What the clinic owes the client, by currency."""
     credit: list[ContractMoney] = await books.get_credit(tx, caller.subject)
     return [Money(each.minor, each.currency) for each in credit]
@@ -144,7 +155,7 @@ async def get_credit(caller: Caller, tx: Connection) -> list[Money]:
     request_max_body_size=webhooks.LARGEST_BODY,
     include_in_schema=False,
 )
-async def take_webhook(request: Request[Any, Any, Any], edge: WebhookEdge) -> dict[str, str]:
+async def take_webhook(request: Request[Any, Any, Any], edge: NamedDependency[WebhookEdge]) -> dict[str, str]:
     """Stripe's webhooks, as raw bytes."""
     signature = request.headers.get("Stripe-Signature")
     await webhooks.take(await request.body(), signature, edge.secrets, edge.livemode, edge.events)

@@ -130,6 +130,8 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
     succeeded_at: datetime | None
     invoices: list[ShareOut]
     surplus: Money | None
+    version: int
+    """Counts the payment's state events, so that a page knows which of two pictures is newer."""
 
     @classmethod
     def of(cls, payment: Payment) -> "PaymentOut":
@@ -152,6 +154,7 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
                 for share in payment.allocations
             ],
             surplus=Money(payment.surplus, currency) if payment.surplus else None,
+            version=payment.version,
         )
 
 

@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from stripe import StripeClient
 
 from services.chassis.errors import DomainError, Unavailable
+from services.chassis.money import to_stripe
 from services.chassis.telemetry import tracer
 from services.payment.domain import Customer, Payment, SavedMethod
 from services.payment.stripe_json import object_of
@@ -193,14 +194,16 @@ def _options(account: str, key: str | None = None) -> stripe.RequestOptions:
 def _intent_params(payment: Payment, customer: str | None) -> dict[str, Any]:
     """Made from the committed row alone: a replay with the same key must send the very same."""
     params: dict[str, Any] = {
-        "amount": payment.amount,
+        "amount": to_stripe(payment.amount, payment.currency),
         "currency": payment.currency.lower(),
         "metadata": {"clinic_id": str(payment.clinic_id), "payment_id": str(payment.id)},
     }
     if payment.traceparent:
         params["metadata"]["traceparent"] = payment.traceparent
     if payment.kind == "redirect":
+        # The page's form for payment systems leaves cards out too, and Stripe wants both to say the same.
         params["automatic_payment_methods"] = {"enabled": True}
+        params["excluded_payment_method_types"] = ["card"]
     else:
         params["payment_method_types"] = ["card"]
     if customer is not None:

@@ -5,7 +5,7 @@ from babel import Locale
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.money import minor_digits, written
+from services.chassis.money import from_stripe, minor_digits, to_stripe, written
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,18 @@ def test_no_digit_of_an_amount_is_lost(minor: int, currency: str) -> None:
     assert int(digits) == abs(minor)
     assert ("−" in shown) is (minor < 0)
     assert minor_digits(currency) in (0, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "stripe"),
+    [(12_500, "EUR", 12_500), (9_800, "JPY", 9_800), (1_000, "ISK", 100_000), (1_250, "KWD", 1_250)],
+)
+def test_stripe_counts_some_currencies_in_hundredths_that_have_none(
+    minor: int, currency: str, stripe: int
+) -> None:
+    assert to_stripe(minor, currency) == stripe
+    assert from_stripe(stripe, currency) == minor
+
+
+def test_a_part_of_a_minor_unit_is_no_amount_of_ours() -> None:
+    assert from_stripe(100_001, "ISK") is None

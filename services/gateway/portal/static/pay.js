@@ -140,7 +140,7 @@
       if (groups[kind]) return groups[kind];
       const options = {
         mode: 'payment',
-        amount: Number(said.minor),
+        amount: Number(said.stripeAmount),
         currency: said.currency.toLowerCase(),
         appearance: appearance(),
       };

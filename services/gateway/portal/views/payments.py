@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.payment import receipt_number
+from services.chassis.money import to_stripe
 from services.gateway.portal import declines, statuses
 from services.gateway.portal.formats import Formats
 from services.gateway.portal.statuses import Status
@@ -20,6 +21,8 @@ class PayView:
     row: RowView
     amount: str
     minor: int
+    stripe_amount: int
+    """The same as Stripe's form counts it."""
     currency: str
     saved: list[SavedView]
     card: bool
@@ -62,6 +65,7 @@ def pay(found: InvoiceOut, kept: Sequence[SavedMethod], clinic: Clinic) -> PayVi
         row=shown,
         amount=shown.due,
         minor=found.due.minor,
+        stripe_amount=to_stripe(found.due.minor, found.due.currency),
         currency=found.due.currency,
         saved=methods.saved(kept) if "card" in ways else [],
         card="card" in ways,
