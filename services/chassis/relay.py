@@ -33,6 +33,9 @@ LONGEST_PAUSE = 0.04
 """An idle outbox is asked 25 times a second, a busy one without a pause."""
 
 
+_AWAY: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.PostgresError)
+
+
 class Settings(ProcessSettings):
     relay_database_urls: str
     """`invoice=postgresql://…,payment=postgresql://…`: each as its service's relay role."""
@@ -62,7 +65,7 @@ class Shard:
                 finally:
                     self.reached = False
                     connection.terminate()
-            except (*TRANSIENT, asyncpg.PostgresError) as error:
+            except _AWAY as error:
                 log.warning("outbox_unreachable", database=self.name, shard=self._shard, exc_info=error)
                 await asyncio.sleep(0.5)
 
