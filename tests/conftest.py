@@ -15,6 +15,7 @@ from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres
 from services.chassis.db import Database
 from services.chassis.ids import new_id
+from tests import kafka_container
 from tests.world import ServiceDb
 
 stamina.set_testing(False)
@@ -32,13 +33,16 @@ async def postgres() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def kafka() -> AsyncIterator[str]:
-    """Bootstrap servers: those of KAFKA_BOOTSTRAP_SERVERS, or an embedded broker."""
+    """Bootstrap servers: those of KAFKA_BOOTSTRAP_SERVERS, a container where one can run, or an embedded broker."""
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
-        return
-    async with EmbeddedKafka() as broker:
-        yield broker.bootstrap_servers
+    elif kafka_container.can_run():
+        async with kafka_container.kafka_container() as bootstrap:
+            yield bootstrap
+    else:
+        async with EmbeddedKafka() as broker:
+            yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="session")
