@@ -135,5 +135,10 @@ def test_only_the_three_pages_are_published_and_only_here(compose: Compose) -> N
     assert published == {(service, "127.0.0.1") for service in ("gateway", "sandbox", "mailbox")}
 
 
+def test_the_profile_with_traces_is_whole(compose: Compose) -> None:
+    services = compose.run("--profile", "observability", "config", "--services").split()
+    assert {"collector", "jaeger"} <= set(services)
+
+
 def _docker(*words: str) -> str:
     return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, timeout=60).stdout
