@@ -192,6 +192,7 @@ GROUPS: Iterable[Group] = (
     folder("unit", *PARALLEL),
     folder("service", *PARALLEL),
     folder("contracts", *PARALLEL),
+    folder("security", *PARALLEL),
     folder("system"),
     folder("browser"),
     folder("compose"),

@@ -1,0 +1,129 @@
+"""The public API, asked with every kind of key: a clinic's key reaches that clinic, an operator's every one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.security.test_matrix_services import leaked_by, operations_in, operations_of
+from tests.security.two_clinics import Owner, TwoClinics, in_two_weeks
+from tests.service.gateway_world import OPERATOR_KEY, PASSWORD
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Whether it is the operator's alone, and a body about a client of alder."""
+
+    operator_only: bool = False
+    body: Callable[[Owner], Any] | None = None
+
+
+def _clinic(owner: Owner) -> dict[str, Any]:
+    rates = [{"code": "NONE", "name": "Exempt", "percent": "0"}]
+    return {
+        "slug": owner.slug,
+        "name": "Changed",
+        "currency": "EUR",
+        "time_zone": "Europe/Dublin",
+        "tax_rates": rates,
+    }
+
+
+def _new_clinic(_: Owner) -> dict[str, Any]:
+    return {"slug": "rowan", "name": "Rowan", "currency": "EUR", "time_zone": "Europe/Dublin"}
+
+
+def _client(_: Owner) -> dict[str, Any]:
+    return {"name": "Someone Else", "email": "someone@else.test"}
+
+
+def _staff(_: Owner) -> dict[str, Any]:
+    return {"email": "mallory@else.test", "password": PASSWORD}
+
+
+def _invoice(owner: Owner) -> dict[str, Any]:
+    price = {"minor": 100, "currency": "EUR"}
+    line = {"service": "S", "practitioner": "P", "unit_price": price, "tax_code": "NONE"}
+    return {"client_id": str(owner.client_id), "due_on": in_two_weeks(), "lines": [line]}
+
+
+CLINIC = "/api/v1/clinics/{clinic_id}"
+RULES = {
+    "GET /api/v1/clinics": Rule(),
+    "POST /api/v1/clinics": Rule(operator_only=True, body=_new_clinic),
+    f"GET {CLINIC}": Rule(),
+    f"PUT {CLINIC}": Rule(operator_only=True, body=_clinic),
+    f"GET {CLINIC}/clients": Rule(),
+    f"POST {CLINIC}/clients": Rule(body=_client),
+    f"GET {CLINIC}/clients/{{client_id}}": Rule(),
+    f"POST {CLINIC}/staff": Rule(operator_only=True, body=_staff),
+    f"POST {CLINIC}/api-keys": Rule(operator_only=True, body=lambda _: {"name": "mallory"}),
+    f"GET {CLINIC}/invoices": Rule(),
+    f"POST {CLINIC}/invoices": Rule(body=_invoice),
+    f"GET {CLINIC}/invoices/{{invoice_id}}": Rule(),
+}
+EVERY_SERVICE = ("invoice", "payment", "notification", "gateway")
+
+
+async def test_every_endpoint_has_a_rule(two: TwoClinics) -> None:
+    assert operations_in("gateway") == set(RULES)
+    answered = {each for each in operations_of(two.apps["gateway"]) if each.split()[1].startswith("/api/")}
+    assert {each for each in answered if "/openapi.json" not in each} == set(RULES)
+
+
+@pytest.mark.parametrize("operation", RULES)
+async def test_a_key_opens_what_it_is_for(two: TwoClinics, operation: str) -> None:
+    rule = RULES[operation]
+    expected = {
+        "no key": (None, {401}),
+        "an empty key": ("", {401}),
+        "garbage": ("cpk_" + "x" * 43, {401}),
+        "a key that is too long": ("k" * 5000, {401}),
+        "the other clinic's key": (two.keys["birch"], {403} if rule.operator_only else {404}),
+        "the clinic's key": (two.keys["alder"], {403} if rule.operator_only else {200, 201}),
+        "the operator's key": (OPERATOR_KEY, {200, 201}),
+    }
+    if operation == "GET /api/v1/clinics":
+        expected["the other clinic's key"] = (two.keys["birch"], {200})
+    for who, (key, statuses) in expected.items():
+        before = await two.rows_of(two.ann.clinic_id, *EVERY_SERVICE)
+        answer = await _ask(two, operation, rule, key)
+        assert answer.status_code in statuses, (who, answer.text)
+        if key in (OPERATOR_KEY, two.keys["alder"]) and answer.is_success:
+            continue
+        assert not leaked_by(two.ann, operation, rule.body, answer.text), who
+        assert "Clinic alder" not in answer.text, who
+        assert await two.rows_of(two.ann.clinic_id, *EVERY_SERVICE) == before, who
+
+
+@pytest.mark.parametrize("operation", [each for each in RULES if "client_id" in each or "invoice_id" in each])
+async def test_a_key_does_not_open_another_clinics_things_under_its_own_clinic(
+    two: TwoClinics, operation: str
+) -> None:
+    """The path names birch, the id is alder's."""
+    ids = {**two.ann.ids, "clinic_id": str(two.cat.clinic_id)}
+    for key in (two.keys["birch"], OPERATOR_KEY):
+        answer = await two.site.api("GET", operation.split()[1].removeprefix("/api/v1").format_map(ids), key)
+        assert answer.status_code == 404, answer.text
+        assert not leaked_by(two.ann, operation, None, answer.text)
+
+
+async def test_an_invoice_for_another_clinics_client_is_refused(two: TwoClinics) -> None:
+    path = f"/clinics/{two.cat.clinic_id}/invoices"
+    for key in (two.keys["birch"], OPERATOR_KEY):
+        answer = await two.site.api("POST", path, key, json=_invoice(two.ann))
+        assert (answer.status_code, answer.json()["code"]) == (404, "client_not_found"), answer.text
+
+
+async def test_a_list_can_not_be_filtered_into_another_clinic(two: TwoClinics) -> None:
+    path = f"/clinics/{two.cat.clinic_id}/invoices"
+    answer = await two.site.api("GET", path, two.keys["birch"], params={"client_id": str(two.ann.client_id)})
+    assert answer.json()["items"] == []
+
+
+async def _ask(two: TwoClinics, operation: str, rule: Rule, key: str | None) -> Any:
+    method, path = operation.split()
+    body = {"json": rule.body(two.ann)} if rule.body else {}
+    path = path.removeprefix("/api/v1").format_map(two.ann.ids)
+    return await two.site.api(method, path, key, **body)

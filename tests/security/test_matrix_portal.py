@@ -1,0 +1,122 @@
+"""The portal's pages, opened by everybody: a client's things are for that client, signed in."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+
+from tests.security.test_matrix_services import leaked_by, operations_of
+from tests.security.two_clinics import Owner, TwoClinics
+from tests.service.gateway_world import Site
+
+Scope = Literal["client", "clinic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`client`: about a thing of one client's. `clinic`: each client of the clinic sees their own here."""
+
+    scope: Scope
+    body: Callable[[Owner], Any] | None = None
+    form: dict[str, str] = field(default_factory=dict)
+
+
+def _payment(owner: Owner) -> dict[str, Any]:
+    return {"amount": {"minor": 10_000, "currency": "EUR"}, "method": {"kind": "card"}, "save": False}
+
+
+PAGES = {
+    "GET /c/{slug}": Page("clinic"),
+    "GET /c/{slug}/billing": Page("clinic"),
+    "GET /c/{slug}/invoices/{invoice_id}": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/details": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/pay": Page("client"),
+    "POST /c/{slug}/invoices/{invoice_id}/payments": Page("client", body=_payment),
+    "GET /c/{slug}/payments/{payment_id}": Page("client"),
+    "GET /c/{slug}/methods": Page("clinic"),
+    "GET /c/{slug}/methods/add": Page("clinic"),
+    "POST /c/{slug}/methods/setup": Page("clinic"),
+    "GET /c/{slug}/methods/{method_id}/remove": Page("client"),
+    "POST /c/{slug}/methods/{method_id}/default": Page("client"),
+    "POST /c/{slug}/methods/{method_id}/remove": Page("client"),
+    "GET /c/{slug}/help": Page("clinic"),
+    "GET /c/{slug}/help/{article}": Page("clinic"),
+    "GET /c/{slug}/contact": Page("clinic"),
+    "GET /clinics": Page("clinic"),
+}
+STREAM = "GET /c/{slug}/live"
+"""Endless for whom it is for: tests/service/test_gateway_live.py opens it as them."""
+FOR_ALL = {
+    *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
+    *("GET /static/{file_path}", "HEAD /static/{file_path}"),
+    *("POST /webhooks/stripe", "GET /healthz/live", "GET /healthz/ready"),
+}
+
+
+@pytest.fixture(scope="module")
+async def visitors(two: TwoClinics) -> AsyncIterator[dict[str, Site]]:
+    """A browser for each: nobody, the clients, and alder's staff."""
+    emails = {"nobody": None, "ann": two.ann.email, "bob": two.bob.email, "cat": two.cat.email}
+    async with AsyncExitStack() as stack:
+        yield {
+            who: await stack.enter_async_context(two.visitor(email))
+            for who, email in {**emails, "staff": "staff@alder.test"}.items()
+        }
+
+
+async def test_every_page_has_a_rule(two: TwoClinics) -> None:
+    answered = {
+        each for each in operations_of(two.apps["gateway"]) if not each.split()[1].startswith("/api/")
+    }
+
+    assert answered - FOR_ALL == {*PAGES, STREAM}
+
+
+@pytest.mark.parametrize("operation", PAGES)
+async def test_a_page_is_for_its_client(two: TwoClinics, visitors: dict[str, Site], operation: str) -> None:
+    refused = {"nobody", "bob", "cat"} if PAGES[operation].scope == "client" else {"nobody", "cat"}
+    for who in ("nobody", "cat", "bob", "staff"):
+        answer = await _shows_nothing(two, visitors[who], operation, who)
+        # Which clinics there are to choose from is each one's own.
+        assert who not in refused or operation == "GET /clinics" or _is_refusal(answer, operation), who
+    answer = await _open(two, visitors["ann"], operation)
+    assert answer.status_code in {200, 303}
+
+
+async def test_a_stream_is_for_the_clinics_clients(two: TwoClinics, visitors: dict[str, Site]) -> None:
+    for who in ("nobody", "cat"):
+        assert _is_refusal(await _shows_nothing(two, visitors[who], STREAM, who), STREAM)
+
+
+def _is_refusal(answer: Any, operation: str) -> bool:
+    """Removing a card that is not there is none: the list of one's own is shown again."""
+    led_away = ("/login", "/c/alder/methods?done=removed" if operation.endswith("/remove") else "/login")
+    led = answer.status_code == 303 and answer.headers["location"].startswith(led_away)
+    return led or answer.status_code in {401, 403, 404}
+
+
+async def _shows_nothing(two: TwoClinics, visitor: Site, operation: str, who: str) -> Any:
+    """Nothing of ann's is in the answer, and nothing of hers has changed."""
+    services = ("invoice", "payment", "notification")
+    before = await two.rows_of(two.ann.clinic_id, *services)
+    answer = await _open(two, visitor, operation)
+    assert not leaked_by(two.ann, operation, None, answer.text), (who, answer.text)
+    after = await two.rows_of(two.ann.clinic_id, *services)
+    own = {"payment.customers"} if operation.endswith("/setup") else set()  # bob's own customer at Stripe
+    assert {name for name in before if before[name] != after[name]} <= own, who
+    return answer
+
+
+async def _open(two: TwoClinics, visitor: Site, operation: str) -> Any:
+    method, path = operation.split()
+    page = PAGES.get(operation)
+    headers = {"Accept": "text/html"}
+    more: dict[str, Any] = {}
+    if method == "POST":
+        headers["x-csrftoken"] = visitor.cookie("csrf") or ""
+        more = {"json": page.body(two.ann)} if page and page.body else {"data": {}}
+    return await visitor.client.request(
+        method, path.format_map(two.ann.ids), headers=headers, follow_redirects=False, **more
+    )

@@ -1,0 +1,233 @@
+"""Every endpoint of every service, asked by everybody: only those whom a rule lets see something do.
+
+The endpoints come from the apps and the OpenAPI files. One that is in no table below fails, so that nobody forgets
+to say who may ask it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from services.chassis.auth import Caller
+from services.chassis.ids import new_id
+from tests.security.two_clinics import Owner, TwoClinics, in_two_weeks
+from tests.service.invoice_world import CLINIC
+from tests.world import a_caller, token
+
+OPENAPI = Path(__file__).resolve().parents[2] / "contracts" / "openapi"
+SERVICES = ("invoice", "payment", "notification")
+REFUSED = {401, 403, 404}
+EVERYONE = frozenset({"client", "staff", "operator"})
+DESK = frozenset({"staff", "operator"})
+CLIENT = frozenset({"client"})
+OPERATOR = frozenset({"operator"})
+
+Scope = Literal["client", "clinic", "platform"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may ask: these roles, about a client of their own or their clinic; `platform` opens any to operators.
+
+    `makes` says that the id in the path is the asker's to choose: elsewhere it names another thing of theirs.
+    """
+
+    roles: frozenset[str]
+    scope: Scope
+    body: Callable[[Owner], Any] | None = None
+    makes: bool = False
+
+
+def _new_invoice(owner: Owner) -> dict[str, Any]:
+    price = {"minor": 100, "currency": "EUR"}
+    line = {"service": "S", "practitioner": "P", "unit_price": price, "tax_code": "NONE"}
+    return {"client_id": str(owner.client_id), "due_on": in_two_weeks(), "lines": [line]}
+
+
+def _payment(owner: Owner) -> dict[str, Any]:
+    amount = {"minor": 10_000, "currency": "EUR"}
+    return {
+        "invoices": [{"invoice_id": str(owner.invoice_id), "amount": amount}],
+        "method": {"kind": "saved", "payment_method_id": str(owner.method_id)},
+        "save": False,
+    }
+
+
+def _contact(owner: Owner) -> dict[str, Any]:
+    return {"email": "someone@else.test", "name": "Someone Else", "language": "en"}
+
+
+RULES: dict[str, dict[str, Rule]] = {
+    "invoice": {
+        "PUT /clinics/{clinic_id}": Rule(OPERATOR, "platform", lambda owner: {**CLINIC, "slug": owner.slug}),
+        "GET /clinics/{clinic_id}": Rule(EVERYONE, "platform"),
+        "GET /clinics": Rule(OPERATOR, "platform"),
+        "PUT /clients/{client_id}": Rule(DESK, "clinic", lambda _: {"name": "Someone Else"}, makes=True),
+        "GET /clients/{client_id}": Rule(EVERYONE, "client"),
+        "GET /clients": Rule(DESK, "clinic"),
+        "POST /invoices": Rule(DESK, "clinic", _new_invoice),
+        "GET /invoices": Rule(EVERYONE, "client"),
+        "GET /invoices/{invoice_id}": Rule(EVERYONE, "client"),
+        "GET /summary": Rule(CLIENT, "client"),
+    },
+    "payment": {
+        "PUT /account": Rule(OPERATOR, "clinic", lambda _: {"stripe_account_id": None}),
+        "GET /account": Rule(EVERYONE, "clinic"),
+        "POST /payments": Rule(CLIENT, "client", _payment),
+        "GET /payments/{payment_id}": Rule(EVERYONE, "client"),
+        "GET /payments": Rule(EVERYONE, "client"),
+        "GET /payment-methods": Rule(CLIENT, "client"),
+        "PUT /payment-methods/{method_id}/default": Rule(CLIENT, "client"),
+        "POST /setup-intents": Rule(CLIENT, "client"),
+        "GET /credit": Rule(CLIENT, "client"),
+        "DELETE /payment-methods/{method_id}": Rule(CLIENT, "client"),
+    },
+    "notification": {
+        "PUT /contacts/{client_id}": Rule(DESK, "clinic", _contact, makes=True),
+        "GET /contacts/{client_id}": Rule(EVERYONE, "client"),
+        "GET /deliveries": Rule(DESK, "clinic"),
+    },
+}
+SIGNED_BY_STRIPE = {"POST /webhooks/stripe"}
+OPEN_TO_ALL = {
+    *("GET /healthz/live", "GET /healthz/ready"),
+    *("GET /openapi", "GET /openapi/{path}", "GET /openapi/openapi.json"),
+}
+
+# What makes things of the same id elsewhere comes last.
+OPERATIONS = sorted(
+    ((service, operation) for service, rules in RULES.items() for operation in rules),
+    key=lambda each: RULES[each[0]][each[1]].makes,
+)
+
+
+def operations_of(app: Litestar) -> Iterator[str]:
+    """`GET /path/{name}` for each operation that an app answers."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method in route.methods - {"HEAD", "OPTIONS"}:
+                yield f"{method} {route.path_format}"
+
+
+def operations_in(service: str) -> set[str]:
+    """The same, as the OpenAPI file tells them."""
+    document = json.loads((OPENAPI / f"{service}.json").read_text())
+    return {f"{method.upper()} {path}" for path, found in document["paths"].items() for method in found}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_endpoint_has_a_rule(two: TwoClinics, service: str) -> None:
+    answered = set(operations_of(two.apps[service])) - OPEN_TO_ALL - SIGNED_BY_STRIPE
+
+    assert answered == set(RULES[service])
+    assert operations_in(service) == set(RULES[service])
+
+
+def askers(two: TwoClinics) -> dict[str, Caller]:
+    alder, birch = two.ann.clinic_id, two.cat.clinic_id
+    return {
+        "another client": two.bob.caller,
+        "another clinic's client": two.cat.caller,
+        "another clinic's client with the same id": a_caller("client", birch, two.ann.client_id),
+        "another clinic's staff": a_caller("staff", birch),
+        "the operator elsewhere": a_caller("operator", birch),
+        "staff": a_caller("staff", alder),
+        "the operator": a_caller("operator", alder),
+        "the client": two.ann.caller,
+    }
+
+
+def may_see(rule: Rule, caller: Caller, owner: Owner) -> bool:
+    """Whether the rule lets the caller at the owner's things."""
+    if caller.role not in rule.roles:
+        return False
+    if caller.role == "operator" and rule.scope == "platform":
+        return True
+    own_client = caller.role != "client" or rule.scope != "client" or caller.subject == owner.client_id
+    return caller.clinic_id == owner.clinic_id and own_client
+
+
+@pytest.mark.parametrize(("service", "operation"), OPERATIONS)
+async def test_nobody_reaches_what_is_anothers(two: TwoClinics, service: str, operation: str) -> None:
+    """The client's own things, asked for by everybody. Strangers first: what they did must not have worked."""
+    rule, seen_by = RULES[service][operation], set()
+    for who, caller in askers(two).items():
+        before = await two.rows_of(two.ann.clinic_id, service)
+        answer = await _ask(two, service, operation, caller)
+        if may_see(rule, caller, two.ann):
+            assert answer.status_code < 300, (who, answer.text)
+            seen_by.add(who)
+            continue
+        _check_refusal(rule, operation, who, caller, answer)
+        assert not leaked_by(two.ann, operation, rule.body, answer.text), (who, answer.text)
+        assert await two.rows_of(two.ann.clinic_id, service) == before, who
+    assert seen_by, "the rule lets nobody ask this"
+
+
+@pytest.mark.parametrize(("service", "operation"), OPERATIONS)
+async def test_nobody_asks_without_a_token_for_this_service(
+    two: TwoClinics, service: str, operation: str
+) -> None:
+    elsewhere = token("invoice" if service != "invoice" else "payment", two.ann.caller)
+    before = await two.rows_of(two.ann.clinic_id, service)
+    for authorization in (None, "", "Bearer", "Bearer x.y.z", f"Bearer {elsewhere}", "Basic YTpi"):
+        headers = {} if authorization is None else {"Authorization": authorization}
+        # What a proxy may say of the asker counts for nothing.
+        headers |= {"X-Tenant": str(two.ann.clinic_id), "X-Forwarded-User": str(two.ann.client_id)}
+        answer = await _ask(two, service, operation, None, headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid"), authorization
+    assert await two.rows_of(two.ann.clinic_id, service) == before
+
+
+async def _ask(
+    two: TwoClinics,
+    service: str,
+    operation: str,
+    caller: Caller | None,
+    headers: dict[str, str] | None = None,
+) -> Any:
+    method, path = operation.split()
+    rule = RULES[service][operation]
+    body = rule.body(two.ann) if rule.body else None
+    sent = {"Idempotency-Key": str(new_id()), **(headers or {})} if method == "POST" else headers
+    query = {name: two.ann.ids[name] for name in _ids_in_query(service, operation)}
+    return await two.services[service].call(
+        method, path.format_map(two.ann.ids), caller, json=body, headers=sent, params=query
+    )
+
+
+def _ids_in_query(service: str, operation: str) -> list[str]:
+    method, path = operation.split()
+    document = json.loads((OPENAPI / f"{service}.json").read_text())
+    found = document["paths"][path][method.lower()].get("parameters", [])
+    return [each["name"] for each in found if each["in"] == "query" and each["name"].endswith("_id")]
+
+
+def _check_refusal(rule: Rule, operation: str, who: str, caller: Caller, answer: Any) -> None:
+    """A role that may not ask is told so; a thing of somebody else's is not there. Lists are of the asker's own."""
+    if caller.role not in rule.roles:
+        assert answer.status_code == 403, (who, answer.text)
+    elif operation == "POST /payments":
+        # An unknown invoice that is as young as this one may still be on its way.
+        assert (answer.status_code, answer.json()["code"]) in {
+            (404, "payable_not_found"),
+            (503, "payable_unknown"),
+        }, (who, answer.text)
+    elif ("{" in operation and not rule.makes) or (rule.body and not rule.makes and operation[:3] != "PUT"):
+        assert answer.status_code == 404, (who, answer.text)
+    else:
+        assert answer.status_code == 200 or operation == "POST /setup-intents", (who, answer.text)
+
+
+def leaked_by(owner: Owner, operation: str, body: Callable[[Owner], Any] | None, text: str) -> set[str]:
+    """What an answer holds of the owner's, beyond what the question itself named."""
+    asked = set(operation.format_map(owner.ids).split("/"))
+    if body:
+        asked |= {value for value in owner.ids.values() if value in json.dumps(body(owner))}
+    return {secret for secret in owner.secrets - asked if secret in text}

@@ -1,0 +1,262 @@
+"""Two clinics, three clients with one of everything each, all services in this process, and the sandbox as Stripe."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from litestar import Litestar
+
+from deploy.sandbox.embedded import RunningSandbox, running_sandbox
+from services.chassis.auth import Caller
+from services.chassis.ids import new_id
+from services.gateway.calls import Service
+from services.invoice import app as invoice_app
+from services.invoice import consumers as invoice_consumers
+from services.notification import app as notification_app
+from services.notification import consumers as notification_consumers
+from services.notification.settings import Settings as NotificationSettings
+from services.payment import app as payment_app
+from services.payment import consumers as payment_consumers
+from services.payment.stripe_api import StripeApi
+from tests.service import invoice_world, payment_world
+from tests.service.gateway_world import NOBODY, PASSWORD, Site, a_site, reach, running
+from tests.service.payment_world import Desk, Hook, a_hook
+from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, deliver, money, outbox_events
+
+PRICE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A client with an open invoice, a paid one, its payment and a saved card. `secrets` are theirs alone."""
+
+    clinic_id: UUID
+    client_id: UUID
+    slug: str
+    name: str
+    email: str
+    invoice_id: UUID
+    paid_invoice_id: UUID
+    payment_id: UUID
+    method_id: UUID
+
+    @property
+    def caller(self) -> Caller:
+        return a_caller("client", self.clinic_id, self.client_id)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a path or a query may name, by the parameter's name."""
+        names = ("clinic_id", "client_id", "invoice_id", "payment_id", "method_id", "slug")
+        return {name: str(getattr(self, name)) for name in names} | {"article": "paying"}
+
+    @property
+    def secrets(self) -> set[str]:
+        ids = (self.invoice_id, self.paid_invoice_id, self.payment_id, self.method_id)
+        return {self.name, self.email, str(self.client_id), *map(str, ids)}
+
+
+@dataclass(frozen=True, slots=True)
+class TwoClinics:
+    """`ann` and `bob` are clients of alder, `cat` of birch; `keys` are the clinics' API keys by slug."""
+
+    site: Site
+    services: Mapping[str, Client]
+    apps: Mapping[str, Litestar]
+    dbs: Mapping[str, ServiceDb]
+    ann: Owner
+    bob: Owner
+    cat: Owner
+    keys: Mapping[str, str]
+
+    async def rows_of(self, clinic_id: UUID, *services: str) -> dict[str, str]:
+        """A fingerprint of every row that a clinic has, by table."""
+        found = {}
+        for service in services:
+            admin = self.dbs[service].admin
+            for table in await tables_with_a_clinic(self.dbs[service]):
+                found[f"{service}.{table}"] = await admin.fetchval(
+                    f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} AS t WHERE clinic_id = $1",
+                    clinic_id,
+                )
+        return found
+
+    @asynccontextmanager
+    async def visitor(self, email: str | None) -> AsyncIterator[Site]:
+        """A browser of its own, signed in unless nobody is named."""
+        async with httpx2.AsyncClient(
+            transport=reach(self.site.app), base_url=self.site.client.base_url
+        ) as client:
+            visit = Site(self.site.app, client, self.site.db, self.site.passwords)
+            await visit.csrf()
+            if email is not None:
+                assert (await visit.log_in(email)).status_code == 303
+            yield visit
+
+
+def in_two_weeks() -> str:
+    return (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
+
+
+async def tables_with_a_clinic(db: ServiceDb) -> list[str]:
+    """Tables and partitions' parents that have a clinic_id, by name."""
+    rows = await db.admin.fetch(
+        """
+        SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+        WHERE attname = 'clinic_id' AND NOT attisdropped AND relkind IN ('r', 'p') AND NOT relispartition
+            AND relnamespace = 'public'::regnamespace
+        ORDER BY relname
+        """
+    )
+    return [row["relname"] for row in rows]
+
+
+@asynccontextmanager
+async def two_clinics(dbs: Mapping[str, ServiceDb], **gateway: Any) -> AsyncIterator[TwoClinics]:
+    """The world, ready. `gateway` are settings of the gateway."""
+    async with AsyncExitStack() as stack:
+        hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
+        sandbox = await stack.enter_async_context(running_sandbox(url))
+        apps: dict[Service, Litestar] = {
+            "invoice": invoice_app.api(invoice_world.settings(dbs["invoice"])),
+            "payment": payment_app.api(payment_world.settings(dbs["payment"], sandbox)),
+            "notification": notification_app.api(_notification_settings(dbs["notification"])),
+        }
+        for made in apps.values():
+            await stack.enter_async_context(running(made))
+        transports = {name: reach(made) for name, made in apps.items()}
+        site = await stack.enter_async_context(
+            a_site(dbs["gateway"], transports, payment_url="http://payment.test", **gateway)
+        )
+        services: dict[str, Client] = {}
+        for name, transport in transports.items():
+            http = httpx2.AsyncClient(transport=transport, base_url="http://test")
+            services[name] = Client(await stack.enter_async_context(http), name)
+        yield await _furnished(
+            site, services, {**dict[str, Litestar](apps.items()), "gateway": site.app}, dbs, sandbox, hook
+        )
+
+
+def _notification_settings(db: ServiceDb) -> NotificationSettings:
+    return NotificationSettings(
+        http_port=1,
+        kafka_bootstrap_servers=NOBODY,
+        internal_token_public_key=PUBLIC_KEY,
+        database_url=db.api_dsn,
+        smtp_url="smtp://127.0.0.1:1",
+        mail_from="billing@example.com",
+        portal_url="http://portal.test",
+    )
+
+
+async def _furnished(
+    site: Site,
+    services: Mapping[str, Client],
+    apps: Mapping[str, Litestar],
+    dbs: Mapping[str, ServiceDb],
+    sandbox: RunningSandbox,
+    hook: Hook,
+) -> TwoClinics:
+    alder, birch = await _clinic(site, "alder"), await _clinic(site, "birch")
+    stripe = StripeApi(sandbox.secret_key, sandbox.url)
+    owners = []
+    for name, clinic in (("ann", alder), ("bob", alder), ("cat", birch)):
+        client = await _client(site, clinic, name)
+        issued = [await _invoice(site, clinic, client) for _ in range(2)]
+        await _tell(dbs, "invoice")
+        desk = Desk(
+            dbs["payment"],
+            sandbox,
+            hook,
+            stripe,
+            services["payment"],
+            UUID(clinic["id"]),
+            UUID(client["id"]),
+        )
+        payment_id = await desk.pay((UUID(issued[1]["id"]), money(PRICE)), save=True)
+        owners.append(await _owner(services, clinic, client, issued, payment_id))
+    await stripe.close()
+    await _tell(dbs, "payment")
+    keys = {clinic["slug"]: await _staff_and_key(site, clinic) for clinic in (alder, birch)}
+    ann, bob, cat = owners
+    return TwoClinics(site, services, apps, dbs, ann, bob, cat, keys)
+
+
+async def _owner(
+    services: Mapping[str, Client], clinic: Any, client: Any, issued: Any, payment_id: UUID
+) -> Owner:
+    caller = a_caller("client", UUID(clinic["id"]), UUID(client["id"]))
+    saved = await services["payment"].call("GET", "/payment-methods", caller)
+    return Owner(
+        clinic_id=UUID(clinic["id"]),
+        client_id=UUID(client["id"]),
+        slug=clinic["slug"],
+        name=client["name"],
+        email=client["email"],
+        invoice_id=UUID(issued[0]["id"]),
+        paid_invoice_id=UUID(issued[1]["id"]),
+        payment_id=payment_id,
+        method_id=UUID(saved.json()["items"][0]["id"]),
+    )
+
+
+async def _tell(dbs: Mapping[str, ServiceDb], writer: str) -> None:
+    """Hand a service's events to its readers, as Kafka would."""
+    events = await outbox_events(dbs[writer])
+    readers = {
+        "payment": payment_consumers,
+        "invoice": invoice_consumers,
+        "notification": notification_consumers,
+    }
+    for name, consumers in readers.items():
+        if name != writer:
+            await deliver(dbs[name].worker, consumers, *events)
+
+
+async def _clinic(site: Site, slug: str) -> Any:
+    body = {
+        "slug": slug,
+        "name": f"Clinic {slug}",
+        "currency": "EUR",
+        "time_zone": "Europe/Dublin",
+        "tax_rates": [{"code": "NONE", "name": "Exempt", "percent": "0"}],
+    }
+    return await _made(site, "/clinics", body)
+
+
+async def _client(site: Site, clinic: Any, name: str) -> Any:
+    body = {
+        "name": f"Secretive {name.title()}",
+        "email": f"{name}@clients.test",
+        "login": {"password": PASSWORD},
+        "billing_address": {"lines": [f"Hidden Lane of {name}"], "city": "Cork", "country": "IE"},
+    }
+    return await _made(site, f"/clinics/{clinic['id']}/clients", body)
+
+
+async def _invoice(site: Site, clinic: Any, client: Any) -> Any:
+    line = {
+        "service": f"Treatment of {client['name']}",
+        "practitioner": "A. Byrne",
+        "unit_price": {"minor": PRICE, "currency": "EUR"},
+        "tax_code": "NONE",
+    }
+    body = {"client_id": client["id"], "due_on": in_two_weeks(), "lines": [line]}
+    return await _made(site, f"/clinics/{clinic['id']}/invoices", body)
+
+
+async def _staff_and_key(site: Site, clinic: Any) -> str:
+    email = f"staff@{clinic['slug']}.test"
+    await _made(site, f"/clinics/{clinic['id']}/staff", {"email": email, "password": PASSWORD})
+    made = await _made(site, f"/clinics/{clinic['id']}/api-keys", {"name": f"{clinic['slug']}'s books"})
+    return str(made["api_key"])
+
+
+async def _made(site: Site, path: str, body: dict[str, Any]) -> Any:
+    answer = await site.api("POST", path, json=body, headers={"Idempotency-Key": str(new_id())})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
