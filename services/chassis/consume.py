@@ -41,8 +41,9 @@ class Handler:
 def consumes(*events: type[CloudEvent], group: str) -> Callable[[ApplyT], ApplyT]:
     """Mark a function in a service's `consumers` module as the handler of these events in a consumer group.
 
-    It is called with the transaction and the batch's new events, each once, in the order they came. A `DomainError`
-    refuses: the batch then runs again event by event, and those that refuse are parked.
+    It is called with the transaction and the batch's new events, each once, in the order they came. What it
+    raises refuses, unless it is `TRANSIENT`: the batch then runs again event by event, and those that refuse are
+    parked, a `DomainError` under its code and anything else as `unexpected_error`.
     """
 
     def mark(apply: ApplyT) -> ApplyT:

@@ -157,9 +157,16 @@ async def _send_all(settings: Settings, shards: list[Shard]) -> None:
     except asyncio.CancelledError:
         raise
     except BaseException as error:
-        log.error("relay_ends", exc_info=error)
+        log.error("relay_ends", exc_info=_innermost(error))
         # Not sys.exit: stopping a producer that cannot reach Kafka may hang, and nothing here needs tidying.
         os._exit(1)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What a task group's exception is about."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _producer(settings: Settings) -> AIOKafkaProducer:
