@@ -106,8 +106,7 @@ async def drop(admin_dsn: str, database: str) -> None:
 
 def migrate(service: str, owner_dsn: str) -> None:
     """Apply the migrations that are missing, in order, under dbmate's lock. MigrationFailed if one is refused."""
-    owners = [service] if service == "gateway" else ["chassis", service]
-    folders = [ROOT / "services" / owner / "migrations" for owner in owners]
+    folders = [ROOT / "services" / owner / "migrations" for owner in ("chassis", service)]
     command = [_dbmate(), "--env", "OWNER_DATABASE_URL", "--env-file", os.devnull, "--no-dump-schema"]
     command += ["--migration-lock", *(word for folder in folders for word in ("-d", str(folder))), "migrate"]
     environment = {"PATH": os.environ.get("PATH", ""), "OWNER_DATABASE_URL": _with_sslmode(owner_dsn)}

@@ -1,16 +1,20 @@
 """What can be done with logins and portals. Each takes the transaction first, except where time must not tell."""
 
 import hashlib
+import secrets
 from uuid import UUID
 
 import asyncpg
 
+from services.chassis import audit
+from services.chassis.auth import Caller
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.gateway import limits, session_store, store
 from services.gateway.accounts import Role
 from services.gateway.passwords import Passwords, normal_email
+from services.gateway.store import Place
 
 
 class WrongPassword(DomainError):
@@ -55,12 +59,11 @@ async def put_login(
     *,
     email: str,
     password_hash: str,
-    clinic_id: UUID,
+    caller: Caller,
     client_id: UUID | None,
     role: Role,
-    by_operator: bool,
 ) -> None:
-    """Let the e-mail's owner sign in to the clinic; again, the same, changes nothing.
+    """Let the e-mail's owner sign in to the caller's clinic; again, the same, changes nothing.
 
     An e-mail that has a login keeps its password. There is one exception: a password that a clinic chose is known to
     that clinic, so it opens no other one; the membership elsewhere waits until an operator gives a password, which
@@ -68,17 +71,23 @@ async def put_login(
     Raises `LoginTaken` when the e-mail signs in at this clinic as someone else.
     """
     email = normal_email(email)
-    password_by = None if by_operator else clinic_id
-    await store.add_login(tx, new_id(), email, password_hash, password_by)
+    by_operator = caller.role == "operator"
+    is_new = await store.add_login(tx, new_id(), email, password_hash, None if by_operator else caller.clinic)
     login = await store.get_login(tx, email)
     assert login is not None, "just added, or there before; logins are never deleted"
-    if by_operator and login.password_by is not None:
+    renewed = by_operator and login.password_by is not None
+    if renewed:
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
         await session_store.delete_sessions_of(tx, login.id)
-    active = by_operator or login.password_by in (None, clinic_id)
-    if not await store.add_membership(tx, clinic_id, login.id, client_id, role, active):
+    place = Place(client_id, role, active=by_operator or login.password_by in (None, caller.clinic))
+    before, after = await store.add_membership(tx, caller.clinic, login.id, place)
+    if (after.client_id, after.role) != (client_id, role):
         raise LoginTaken("This e-mail address already signs in at this clinic as someone else.")
+    was = None if is_new else (login.password_by, before)
+    await audit.record(
+        tx, caller, "put_login", login.id, was, (None if renewed else login.password_by, after)
+    )
 
 
 async def check_slug(tx: Connection, clinic_id: UUID, slug: str) -> None:
@@ -87,18 +96,41 @@ async def check_slug(tx: Connection, clinic_id: UUID, slug: str) -> None:
         raise SlugTaken("Another clinic has this slug.")
 
 
-async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> None:
-    """Give the clinic's portal its address. Raises `SlugTaken`."""
+async def put_portal(tx: Connection, caller: Caller, slug: str) -> None:
+    """Give the portal of the caller's clinic its address. Raises `SlugTaken`."""
     try:
-        await store.put_portal(tx, clinic_id, slug)
+        before = await store.put_portal(tx, caller.clinic, slug)
     except asyncpg.UniqueViolationError:
         raise SlugTaken("Another clinic has this slug.") from None
+    await audit.record(tx, caller, "put_portal", caller.clinic, before, slug)
 
 
 async def bootstrap_operator_key(db: Database, key: str) -> None:
     """Keep the operator's first API key; done at every start, and nothing after the first."""
-    async with db.tx(None, operator=True) as tx:
-        await store.add_api_key(tx, new_id(), hash_api_key(key), "bootstrap", "operator", None)
+    key_id = new_id()
+    itself = Caller(key_id, "operator", audit.INSTALLATION)
+    async with db.tx(audit.INSTALLATION, operator=True) as tx:
+        if await store.add_api_key(tx, key_id, hash_api_key(key), "bootstrap", "operator", None):
+            await audit.record(tx, itself, "create_api_key", key_id, None, ("operator", "bootstrap"))
+
+
+async def create_api_key(tx: Connection, caller: Caller, name: str) -> str:
+    """A new key for the caller's clinic, which nobody will see again."""
+    secret, key_id = f"cpk_{secrets.token_urlsafe(32)}", new_id()
+    await store.add_api_key(tx, key_id, hash_api_key(secret), name, "clinic", caller.clinic)
+    await audit.record(tx, caller, "create_api_key", key_id, None, ("clinic", name))
+    return secret
+
+
+async def note_sign_in(db: Database, login_id: UUID) -> None:
+    """Keep that somebody signed in, at each clinic whose staff this login is."""
+    async with db.tx(None) as tx:
+        memberships = await store.list_memberships(tx, login_id)
+    for membership in memberships:
+        if membership.role == "staff":
+            async with db.tx(membership.clinic_id) as tx:
+                itself = Caller(login_id, "staff", membership.clinic_id)
+                await audit.record(tx, itself, "sign_in", login_id, None, None)
 
 
 def hash_api_key(key: str) -> bytes:

@@ -68,6 +68,7 @@ async def log_in(
         wait = f"Too many tries. Please wait {_minutes(error.retry_after)}, then try again."
         headers = {"Retry-After": str(error.retry_after)}
         return _login_page(settings, target, status=429, email=data.email, error=wait, headers=headers)
+    await actions.note_sign_in(db, login_id)
     sessions.sign_in(request, login_id)
     return Redirect(target if target != "/" else "/clinics", status_code=303)
 

@@ -20,6 +20,14 @@ class Login(msgspec.Struct, frozen=True):
     disabled: bool
 
 
+class Place(msgspec.Struct, frozen=True):
+    """What a login is at a clinic: one of its clients, or staff; not active until an operator has let it in."""
+
+    client_id: UUID | None
+    role: Role
+    active: bool
+
+
 class ApiKey(msgspec.Struct, frozen=True):
     """`clinic_id` is None for an operator's key, which reaches every clinic."""
 
@@ -85,23 +93,24 @@ async def activate_memberships(tx: Connection, login_id: UUID) -> None:
 
 
 async def add_membership(
-    tx: Connection, clinic_id: UUID, login_id: UUID, client_id: UUID | None, role: Role, active: bool
-) -> bool:
-    """Add a membership, or find the same one; False when the login stands for someone else at the clinic."""
+    tx: Connection, clinic_id: UUID, login_id: UUID, place: Place
+) -> tuple[Place | None, Place]:
+    """Add a membership, or leave the one that is there, if now active. What there was before, and what there is."""
     row = await tx.fetchrow(
         """
         INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (clinic_id, login_id) DO UPDATE SET active = memberships.active OR excluded.active
-        RETURNING client_id, role
+        RETURNING client_id, role, active, old.role IS NOT NULL AS was, old.active AS was_active
         """,
         clinic_id,
         login_id,
-        client_id,
-        role,
-        active,
+        place.client_id,
+        place.role,
+        place.active,
     )
     assert row is not None
-    return bool(row["client_id"] == client_id and row["role"] == role)
+    after = Place(row["client_id"], row["role"], row["active"])
+    return (msgspec.structs.replace(after, active=row["was_active"]) if row["was"] else None), after
 
 
 async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
@@ -122,16 +131,18 @@ async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
 # Portals
 
 
-async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> None:
-    """Give the clinic its address. Raises `UniqueViolationError` when another clinic has it."""
-    await tx.execute(
+async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
+    """Give the clinic its address; what it was before. Raises `UniqueViolationError` when another clinic has it."""
+    before: str | None = await tx.fetchval(
         """
         INSERT INTO portals (clinic_id, slug) VALUES ($1, $2)
         ON CONFLICT (clinic_id) DO UPDATE SET slug = excluded.slug
+        RETURNING old.slug
         """,
         clinic_id,
         slug,
     )
+    return before
 
 
 async def slug_is_taken(tx: Connection, clinic_id: UUID, slug: str) -> bool:
@@ -155,9 +166,9 @@ async def get_api_key(tx: Connection, key_hash: bytes) -> ApiKey | None:
 
 async def add_api_key(
     tx: Connection, key_id: UUID, key_hash: bytes, name: str, role: str, clinic_id: UUID | None
-) -> None:
-    """Add a key, or leave the one with this hash as it is; needs an operator's transaction."""
-    await tx.execute(
+) -> bool:
+    """Add a key; False when there is one with this hash. Needs an operator's transaction."""
+    added = await tx.execute(
         """
         INSERT INTO api_keys (id, key_hash, name, role, clinic_id) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (key_hash) DO NOTHING
@@ -168,6 +179,7 @@ async def add_api_key(
         role,
         clinic_id,
     )
+    return bool(added == "INSERT 0 1")
 
 
 async def get_key_use(tx: Connection, api_key_id: UUID, key: str) -> bytes | None:

@@ -9,7 +9,8 @@ import msgspec
 from contracts.clinic import ClinicUpdated, Contact
 from contracts.events import Event, event_id
 from contracts.payment import PaymentSettled, PaymentState
-from services.chassis import idempotency, outbox
+from services.chassis import audit, idempotency, outbox
+from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.invoice import clinics, domain, store, store_clinics, store_reads
@@ -17,15 +18,17 @@ from services.invoice.domain import Bill, Invoice
 from services.invoice.shapes import ClientIn, ClientOut, ClinicIn, ClinicOut, InvoiceIn, InvoiceOut
 
 
-async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> ClinicOut:
-    """Put a clinic on, or change its settings. Says `clinic.updated` when that changed something."""
+async def put_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> ClinicOut:
+    """Put the caller's clinic on, or change its settings. Says `clinic.updated` when that changed something."""
     tidy = clinics.clinic(given)
-    await store_clinics.lock_clinic(tx, clinic_id)
-    changed = await store_clinics.put_clinic(tx, clinic_id, tidy)
+    await store_clinics.lock_clinic(tx, caller.clinic)
+    before = await store_clinics.get_clinic(tx, caller.clinic)
+    changed = await store_clinics.put_clinic(tx, caller.clinic, tidy)
     if changed is None:
-        return await known_clinic(tx, clinic_id)
+        return await known_clinic(tx, caller.clinic)
     clinic, changed_at = changed
     await outbox.add(tx, [(_clinic_updated(clinic, changed_at), None)])
+    await audit.record(tx, caller, "put_clinic", clinic.id, before, clinic)
     return clinic
 
 
@@ -37,26 +40,29 @@ async def known_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut:
     return clinic
 
 
-async def put_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
-    """Add a client to a clinic, or change its name or address. Raises `ClinicNotFound`."""
-    await known_clinic(tx, clinic_id)
-    return await store_clinics.put_client(tx, clinic_id, client_id, clinics.client(given))
+async def put_client(tx: Connection, caller: Caller, client_id: UUID, given: ClientIn) -> ClientOut:
+    """Add a client to the caller's clinic, or change its name or address. Raises `ClinicNotFound`."""
+    await known_clinic(tx, caller.clinic)
+    before, after = await store_clinics.put_client(tx, caller.clinic, client_id, clinics.client(given))
+    await audit.record(tx, caller, "put_client", client_id, before, after)
+    return after
 
 
 async def issue_invoice_once(
-    tx: Connection, clinic_id: UUID, given: InvoiceIn, *, key: str | None, body: bytes
+    tx: Connection, caller: Caller, given: InvoiceIn, *, key: str | None, body: bytes
 ) -> InvoiceOut:
     """Issue an invoice under an idempotency key: the same request again has the first one's answer.
 
     `body` is the request's, as it came. Raises what `idempotency.claim` and `issue_invoice` raise.
     """
-    earlier = await idempotency.claim(tx, clinic_id, key, body)
+    earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return msgspec.json.decode(earlier, type=InvoiceOut)
-    invoice_id = await issue_invoice(tx, clinic_id, given)
-    answer = await store_reads.get_invoice(tx, clinic_id, invoice_id, client_id=None)
+    invoice_id = await issue_invoice(tx, caller.clinic, given)
+    answer = await store_reads.get_invoice(tx, caller.clinic, invoice_id, client_id=None)
     assert answer is not None and key is not None, "written above, under a key that was claimed"
-    await idempotency.keep(tx, clinic_id, key, msgspec.json.encode(answer))
+    await idempotency.keep(tx, caller.clinic, key, msgspec.json.encode(answer))
+    await audit.record(tx, caller, "issue_invoice", invoice_id, None, answer)
     return answer
 
 

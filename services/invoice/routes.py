@@ -7,6 +7,7 @@ from uuid import UUID
 from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
+from msgspec.structs import replace
 
 from services.chassis.auth import Caller, client, operator, staff
 from services.chassis.db import Connection, Database
@@ -35,11 +36,11 @@ IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", r
 
 @put("/clinics/{clinic_id:uuid}", guards=[operator])
 async def put_clinic(
-    clinic_id: FromPath[UUID], data: JSONBody[ClinicIn], db: NamedDependency[Database]
+    clinic_id: FromPath[UUID], data: JSONBody[ClinicIn], caller: Who, db: NamedDependency[Database]
 ) -> ClinicOut:
     """Put a clinic on, or replace its settings. The same settings again change nothing."""
     async with db.tx(clinic_id, operator=True) as tx:
-        return await actions.put_clinic(tx, clinic_id, data)
+        return await actions.put_clinic(tx, replace(caller, clinic_id=clinic_id), data)
 
 
 @get("/clinics/{clinic_id:uuid}")
@@ -61,7 +62,7 @@ async def list_clinics(
 @put("/clients/{client_id:uuid}", guards=[staff])
 async def put_client(client_id: FromPath[UUID], data: JSONBody[ClientIn], caller: Who, tx: Tx) -> ClientOut:
     """Add a client to the clinic, or replace the name and billing address."""
-    return await actions.put_client(tx, caller.clinic, client_id, data)
+    return await actions.put_client(tx, caller, client_id, data)
 
 
 @get("/clients/{client_id:uuid}")
@@ -88,7 +89,7 @@ async def issue_invoice(
     data: JSONBody[InvoiceIn], body: RawBody, caller: Who, tx: Tx, idempotency_key: IdempotencyKey = None
 ) -> Response[InvoiceOut]:
     """Issue an invoice. The same `Idempotency-Key` with the same body answers as the first time."""
-    invoice = await actions.issue_invoice_once(tx, caller.clinic, data, key=idempotency_key, body=body)
+    invoice = await actions.issue_invoice_once(tx, caller, data, key=idempotency_key, body=body)
     return Response(invoice, status_code=201, headers={"Location": f"/invoices/{invoice.id}"})
 
 

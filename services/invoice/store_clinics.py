@@ -96,21 +96,29 @@ async def list_clinics(
     return [_clinic(row) for row in rows]
 
 
-async def put_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
-    """Write a client's name and address; the same again changes nothing."""
-    await tx.execute(
+async def put_client(
+    tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn
+) -> tuple[ClientOut | None, ClientOut]:
+    """Write a client's name and address: what was there before, and what is now. The same again changes nothing."""
+    after = ClientOut(
+        id=client_id, name=given.name, billing_address=given.billing_address or BillingAddress()
+    )
+    row = await tx.fetchrow(
         """
         INSERT INTO clients AS known (clinic_id, id, name, billing_address) VALUES ($1, $2, $3, $4)
         ON CONFLICT (clinic_id, id) DO UPDATE
         SET name = excluded.name, billing_address = excluded.billing_address, changed_at = now()
         WHERE (known.name, known.billing_address) IS DISTINCT FROM (excluded.name, excluded.billing_address)
+        RETURNING old.id, old.name, old.billing_address
         """,
         clinic_id,
         client_id,
         given.name,
         _json(given.billing_address),
     )
-    return ClientOut(id=client_id, name=given.name, billing_address=given.billing_address or BillingAddress())
+    if row is None:
+        return after, after
+    return (_client(row) if row["id"] else None), after
 
 
 async def get_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> ClientOut | None:

@@ -9,7 +9,8 @@ from email_validator import EmailNotValidError, validate_email
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoiceState
 from contracts.payment import PaymentFailed, PaymentSucceeded
-from services.chassis import outbox
+from services.chassis import audit, outbox
+from services.chassis.auth import Caller
 from services.chassis.db import Connection
 from services.notification import domain, projections, store
 from services.notification.domain import (
@@ -51,11 +52,12 @@ async def tell_payments(tx: Connection, ended: Sequence[PaymentSucceeded | Payme
         await store.add_deliveries(tx, domain.bad_news(failed), FAILURE_DELAY)
 
 
-async def put_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> Contact:
+async def put_contact(tx: Connection, caller: Caller, contact: Contact) -> Contact:
     """Keep how to reach a client, and let go what waited for it. Raises `WrongEmail`."""
     contact = Contact(contact.client_id, _deliverable(contact.email), contact.name, contact.language)
-    await store.save_contact(tx, clinic_id, contact)
-    await store.wake_deliveries(tx, clinic_id, contact.client_id)
+    before = await store.save_contact(tx, caller.clinic, contact)
+    await store.wake_deliveries(tx, caller.clinic, contact.client_id)
+    await audit.record(tx, caller, "put_contact", contact.client_id, before, contact)
     return contact
 
 

@@ -66,7 +66,7 @@ async def put_contact(
 ) -> ContactOut:
     """Set how to reach a client, and send what waited for it. 422 `email_not_valid`."""
     contact = Contact(client_id, data.email, data.name, data.language)
-    return ContactOut.of(await actions.put_contact(tx, caller.clinic, contact))
+    return ContactOut.of(await actions.put_contact(tx, caller, contact))
 
 
 @get("/contacts/{client_id:uuid}")

@@ -155,12 +155,14 @@ async def list_deliveries(
     return [dict(row) for row in rows]
 
 
-async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
-    await tx.execute(
+async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> Contact | None:
+    """Answers with the contact that was there before."""
+    row = await tx.fetchrow(
         """
         INSERT INTO contacts (clinic_id, client_id, email, name, language) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (clinic_id, client_id) DO UPDATE
         SET email = excluded.email, name = excluded.name, language = excluded.language, updated_at = now()
+        RETURNING old.client_id, old.email, old.name, old.language
         """,
         clinic_id,
         contact.client_id,
@@ -168,6 +170,8 @@ async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> Non
         contact.name,
         contact.language,
     )
+    assert row is not None, "it was written"
+    return Contact(**row) if row["client_id"] else None
 
 
 async def wake_deliveries(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:

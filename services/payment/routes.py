@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from contracts.money import Money as ContractMoney
+from services.chassis import audit
 from services.chassis.auth import Caller, client, operator
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
@@ -54,7 +55,8 @@ class WebhookEdge:
 @put("/account", guards=[operator])
 async def put_account(data: JSONBody[AccountIn], caller: Who, tx: Tx) -> AccountOut:
     """Connect the clinic's own Stripe account, or null for the platform's. Payments under way keep theirs."""
-    await payables.put_account(tx, caller.clinic, data.stripe_account_id)
+    before = await payables.put_account(tx, caller.clinic, data.stripe_account_id)
+    await audit.record(tx, caller, "put_account", caller.clinic, before, [data.stripe_account_id])
     return AccountOut(stripe_account_id=data.stripe_account_id)
 
 

@@ -141,7 +141,7 @@ async def a_world(
     ):
         world = World(url, site, operator, db_invoice, db_payment, sandbox, hook)
         async with db_gateway.api.tx(world.clinic_id, operator=True) as tx:
-            await actions.put_portal(tx, world.clinic_id, CLINIC["slug"])
+            await actions.put_portal(tx, a_caller("operator", world.clinic_id), CLINIC["slug"])
         await a_login(db_gateway.api, world.clinic_id, EMAIL, client_id=world.client_id)
         await world.put_clinic(**changes)
         await world.put_client()

@@ -24,7 +24,7 @@ from services.notification import app as notification_app
 from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment_app
 from services.payment.settings import Settings as PaymentSettings
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb
+from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb, a_caller
 
 NOBODY = "127.0.0.1:1"
 """Where no broker and no service answers."""
@@ -141,7 +141,7 @@ async def a_portal(db: Database, slug: str = "oak") -> UUID:
     """A clinic's address in the gateway, without the clinic."""
     clinic_id = new_id()
     async with db.tx(clinic_id, operator=True) as tx:
-        await actions.put_portal(tx, clinic_id, slug)
+        await actions.put_portal(tx, a_caller("operator", clinic_id), slug)
     return clinic_id
 
 
@@ -160,14 +160,9 @@ async def a_login(
         client_id = client_id or new_id()
     hashed = await Passwords().hash(password)
     async with db.tx(clinic_id, operator=by_operator) as tx:
+        caller = a_caller("operator" if by_operator else "staff", clinic_id)
         await actions.put_login(
-            tx,
-            email=email,
-            password_hash=hashed,
-            clinic_id=clinic_id,
-            client_id=client_id,
-            role=role,
-            by_operator=by_operator,
+            tx, email=email, password_hash=hashed, caller=caller, client_id=client_id, role=role
         )
     return client_id
 

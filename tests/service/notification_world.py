@@ -22,7 +22,7 @@ from services.notification.domain import Contact
 from services.notification.jobs import Sender
 from services.notification.letters import Letters
 from services.notification.smtp import Smtp
-from tests.world import ServiceDb, deliver, eur
+from tests.world import ServiceDb, a_caller, deliver, eur
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 E = TypeVar("E", bound=StateEvent)
@@ -163,7 +163,8 @@ async def put_contact(
     db: ServiceDb, clinic_id: UUID, client_id: UUID, email: str = "client@example.com"
 ) -> None:
     async with db.api.tx(clinic_id) as tx:
-        await actions.put_contact(tx, clinic_id, Contact(client_id, email, "Aoife Byrne", "en"))
+        contact = Contact(client_id, email, "Aoife Byrne", "en")
+        await actions.put_contact(tx, a_caller("staff", clinic_id), contact)
 
 
 async def a_client(db: ServiceDb) -> tuple[ClinicUpdated, UUID]:

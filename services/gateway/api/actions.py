@@ -1,7 +1,6 @@
 """What the public API composes from the services' idempotent calls. A retry with the same key completes it."""
 
 import hashlib
-import secrets
 from typing import TypeVar
 from uuid import UUID, uuid5
 
@@ -11,7 +10,6 @@ from services.chassis.auth import Caller
 from services.chassis.db import Database
 from services.chassis.errors import DomainError
 from services.chassis.idempotency import IdempotencyKeyReused
-from services.chassis.ids import new_id
 from services.gateway import actions, store
 from services.gateway.accounts import Role
 from services.gateway.api.shapes import (
@@ -87,7 +85,7 @@ async def put_clinic(
     settings = ClinicIn(**{name: getattr(new, name) for name in _CLINIC_FIELDS})
     clinic = await upstreams.put_clinic(caller, clinic_id, settings)
     async with db.tx(clinic_id, operator=True) as tx:
-        await actions.put_portal(tx, clinic_id, new.slug)
+        await actions.put_portal(tx, caller, new.slug)
     account = await upstreams.put_account(caller, Account(new.stripe_account_id))
     return _clinic_answer(clinic, account)
 
@@ -113,12 +111,10 @@ async def put_staff(db: Database, passwords: Passwords, caller: Caller, new: New
     await _put_login(db, passwords, caller, "staff", new.email, new.password, None)
 
 
-async def create_api_key(db: Database, clinic_id: UUID, new: NewApiKey) -> CreatedApiKey:
+async def create_api_key(db: Database, caller: Caller, new: NewApiKey) -> CreatedApiKey:
     """A key for one clinic. Not repeatable: it is shown once, so a retry makes another."""
-    secret = f"cpk_{secrets.token_urlsafe(32)}"
-    async with db.tx(clinic_id, operator=True) as tx:
-        await store.add_api_key(tx, new_id(), actions.hash_api_key(secret), new.name, "clinic", clinic_id)
-    return CreatedApiKey(new.name, secret)
+    async with db.tx(caller.clinic, operator=True) as tx:
+        return CreatedApiKey(new.name, await actions.create_api_key(tx, caller, new.name))
 
 
 async def _put_login(
@@ -131,16 +127,9 @@ async def _put_login(
     client_id: UUID | None,
 ) -> None:
     hashed = await passwords.hash(password)
-    by_operator = caller.role == "operator"
-    async with db.tx(caller.clinic, operator=by_operator) as tx:
+    async with db.tx(caller.clinic, operator=caller.role == "operator") as tx:
         await actions.put_login(
-            tx,
-            email=email,
-            password_hash=hashed,
-            clinic_id=caller.clinic,
-            client_id=client_id,
-            role=role,
-            by_operator=by_operator,
+            tx, email=email, password_hash=hashed, caller=caller, client_id=client_id, role=role
         )
 
 

@@ -165,8 +165,9 @@ async def create_api_key(
 ) -> CreatedApiKey:
     """Operators only. The key reaches this clinic alone, and is shown this once: sent again, another is made."""
     new = strictly(body, NewApiKey)
-    await upstreams.clinic(as_operator(key, clinic_id))
-    return await actions.create_api_key(db, clinic_id, new)
+    caller = as_operator(key, clinic_id)
+    await upstreams.clinic(caller)
+    return await actions.create_api_key(db, caller, new)
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")

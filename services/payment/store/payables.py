@@ -103,16 +103,19 @@ async def get_account(tx: Connection, clinic_id: UUID) -> str | None:
     return account
 
 
-async def put_account(tx: Connection, clinic_id: UUID, account: str | None) -> None:
-    """Raises `AccountInUse` when another clinic has it."""
+async def put_account(tx: Connection, clinic_id: UUID, account: str | None) -> list[str | None] | None:
+    """Answers with what was there before, None when nothing was. Raises `AccountInUse` when another clinic has it."""
     try:
-        await tx.execute(
+        row = await tx.fetchrow(
             """
             INSERT INTO accounts (clinic_id, stripe_account_id) VALUES ($1, $2)
             ON CONFLICT (clinic_id) DO UPDATE SET stripe_account_id = excluded.stripe_account_id
+            RETURNING old.clinic_id, old.stripe_account_id
             """,
             clinic_id,
             account,
         )
     except asyncpg.UniqueViolationError:
         raise AccountInUse("Another clinic has this Stripe account.") from None
+    assert row is not None, "it was written"
+    return [row["stripe_account_id"]] if row["clinic_id"] else None
