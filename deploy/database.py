@@ -22,8 +22,11 @@ import asyncpg
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("invoice", "payment", "notification", "gateway")
-GROUPS = ("app_api", "app_worker", "app_relay")
+GROUPS = ("app_api", "app_worker", "app_relay", "app_auditor")
+AUDITOR = "auditor"
+"""One login for all databases, which reads every table and writes none; made when it has a password."""
 _BOOTSTRAP_LOCK = 7_204_911_386_205_517
+_LOGIN = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
 
 
 class MigrationFailed(Exception):
@@ -42,7 +45,12 @@ def all_roles(services: Iterable[str] = SERVICES) -> list[str]:
 
 def test_passwords(services: Iterable[str] = SERVICES) -> dict[str, str]:
     """Passwords for databases that hold nothing worth keeping: each role's own name."""
-    return {role: role for role in all_roles(services)}
+    return {role: role for role in (*all_roles(services), AUDITOR)}
+
+
+def auditor_dsns(server_dsn: str, password: str, services: Iterable[str] = SERVICES) -> dict[str, str]:
+    """The auditor's DSN for each service's database, on the server that `server_dsn` names."""
+    return {service: role_dsn(server_dsn, AUDITOR, password, database_name(service)) for service in services}
 
 
 def database_name(service: str) -> str:
@@ -67,7 +75,8 @@ async def bootstrap(
 ) -> dict[str, str]:
     """Make roles and databases that are missing, set the passwords; answers each login role's DSN.
 
-    passwords   by role name, see `all_roles`; default: from the environment, see `environment_passwords`
+    passwords   by role name, see `all_roles`, and the auditor's if there is to be one; default: from the
+                environment, see `environment_passwords`
     """
     services = tuple(services)
     passwords = passwords or environment_passwords(services)
@@ -86,11 +95,14 @@ async def bootstrap(
     }
 
 
-async def clone(admin_dsn: str, service: str, database: str) -> None:
-    """A copy of a service's migrated database, with the same rights; nobody may be connected to the original."""
+async def clone(admin_dsn: str, service: str, database: str, original: str | None = None) -> None:
+    """A copy of a service's database, with the same rights; nobody may be connected to the original.
+
+    original    default: the service's own database
+    """
     admin = await asyncpg.connect(admin_dsn)
     try:
-        await _make_database(admin, service, database, database_name(service))
+        await _make_database(admin, service, database, original or database_name(service))
     finally:
         await admin.close()
 
@@ -105,7 +117,10 @@ async def drop(admin_dsn: str, database: str) -> None:
 
 
 def migrate(service: str, owner_dsn: str) -> None:
-    """Apply the migrations that are missing, in order, under dbmate's lock. MigrationFailed if one is refused."""
+    """Apply the migrations that are missing, in order, under dbmate's lock. MigrationFailed if one is refused.
+
+    Then the auditor may read every table there is: no migration has to think of it. Call it outside of a loop.
+    """
     folders = [ROOT / "services" / owner / "migrations" for owner in ("chassis", service)]
     command = [_dbmate(), "--env", "OWNER_DATABASE_URL", "--env-file", os.devnull, "--no-dump-schema"]
     command += ["--migration-lock", *(word for folder in folders for word in ("-d", str(folder))), "migrate"]
@@ -113,6 +128,38 @@ def migrate(service: str, owner_dsn: str) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MigrationFailed(f"{service}: {(done.stderr or done.stdout).strip()}")
+    asyncio.run(_let_auditor_read(owner_dsn))
+
+
+_AUDITOR_READS = """
+DO $$
+DECLARE
+    name regclass;
+BEGIN
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO app_auditor;
+    FOR name IN SELECT oid FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT has_table_privilege('app_auditor', oid, 'SELECT')
+    LOOP
+        EXECUTE format('GRANT SELECT ON %s TO app_auditor', name);
+    END LOOP;
+    FOR name IN SELECT oid FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relrowsecurity
+            AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'auditor')
+    LOOP
+        EXECUTE format('CREATE POLICY auditor ON %s FOR SELECT TO app_auditor USING (true)', name);
+    END LOOP;
+END
+$$
+"""
+
+
+async def _let_auditor_read(owner_dsn: str) -> None:
+    owner = await asyncpg.connect(owner_dsn)
+    try:
+        await owner.execute(_AUDITOR_READS)
+    finally:
+        await owner.close()
 
 
 async def migrate_all(dsns: Mapping[str, str], services: Iterable[str] = SERVICES) -> None:
@@ -123,11 +170,16 @@ async def migrate_all(dsns: Mapping[str, str], services: Iterable[str] = SERVICE
 
 
 def environment_passwords(services: Iterable[str] = SERVICES) -> dict[str, str]:
-    """From `INVOICE_API_PASSWORD` or `INVOICE_API_PASSWORD_FILE`, and so on; KeyError names the missing ones."""
+    """From `INVOICE_API_PASSWORD` or `INVOICE_API_PASSWORD_FILE`, and so on; KeyError names the missing ones.
+
+    AUDITOR_PASSWORD may be missing: then there is no auditor.
+    """
     found = {role: _secret(f"{role.upper()}_PASSWORD") for role in all_roles(services)}
     missing = [f"{role.upper()}_PASSWORD" for role, password in found.items() if not password]
     if missing:
         raise KeyError(f"not set: {', '.join(missing)}")
+    if auditor := _secret(f"{AUDITOR.upper()}_PASSWORD"):
+        found[AUDITOR] = auditor
     return {role: password for role, password in found.items() if password}
 
 
@@ -144,10 +196,14 @@ async def _make_roles(
         await _make_role(admin, group, "NOLOGIN")
     for service in services:
         for role, group_of_role in login_roles(service).items():
-            await _make_role(admin, role, "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS")
+            await _make_role(admin, role, _LOGIN)
             await _execute(admin, "ALTER ROLE %I PASSWORD %L", role, passwords[role])
             if group_of_role:
                 await _execute(admin, "GRANT %I TO %I", group_of_role, role)
+    if AUDITOR in passwords:
+        await _make_role(admin, AUDITOR, _LOGIN)
+        await _execute(admin, "ALTER ROLE %I PASSWORD %L", AUDITOR, passwords[AUDITOR])
+        await _execute(admin, "GRANT app_auditor TO %I", AUDITOR)
 
 
 async def _make_role(admin: asyncpg.Connection, role: str, attributes: str) -> None:
@@ -163,7 +219,7 @@ async def _make_database(admin: asyncpg.Connection, service: str, database: str,
             await _execute(admin, "GRANT %I TO CURRENT_USER", owner)  # managed servers give no superuser
         await _execute(admin, "CREATE DATABASE %I OWNER %I TEMPLATE %I", database, owner, template)
     await _execute(admin, "REVOKE ALL ON DATABASE %I FROM PUBLIC", database)
-    for role in others:
+    for role in (*others, "app_auditor"):
         await _execute(admin, "GRANT CONNECT ON DATABASE %I TO %I", database, role)
 
 

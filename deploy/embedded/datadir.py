@@ -4,11 +4,12 @@ import fcntl
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from deploy.database import all_roles
+from deploy.database import AUDITOR, all_roles
 from deploy.embedded.errors import EmbeddedError
 
 LAYOUT = "1"
@@ -32,7 +33,7 @@ class Secrets:
 
         key = OKPKey.generate_key("Ed25519")
         return cls(
-            role_passwords={role: secrets.token_hex(24) for role in all_roles()},
+            role_passwords=_passwords(),
             token_private_key=json.dumps(key.as_dict(private=True)),
             token_public_key=json.dumps(key.as_dict(private=False)),
             sandbox_secret_key=f"sk_test_{secrets.token_hex(24)}",
@@ -40,6 +41,10 @@ class Secrets:
             webhook_secret=f"whsec_{secrets.token_hex(24)}",
             operator_key=f"cp_{secrets.token_urlsafe(32)}",
         )
+
+
+def _passwords() -> dict[str, str]:
+    return {role: secrets.token_hex(24) for role in (*all_roles(), AUDITOR)}
 
 
 class DataDir:
@@ -71,14 +76,20 @@ class DataDir:
         return self.logs / f"{part}.log"
 
     def secrets(self) -> Secrets:
-        """This directory's secrets; made on the first call."""
+        """This directory's secrets; made on the first call, for roles that are new as well."""
         file = self.path / "secrets.json"
-        if not file.exists():
+        kept = Secrets(**json.loads(file.read_text())) if file.exists() else Secrets.new()
+        if not file.exists() or _passwords().keys() - kept.role_passwords.keys():
+            kept = replace(kept, role_passwords=_passwords() | kept.role_passwords)
             aside = file.with_suffix(".new")
             aside.touch(mode=0o600)
-            aside.write_text(json.dumps(asdict(Secrets.new()), indent=1))
+            aside.write_text(json.dumps(asdict(kept), indent=1))
             aside.replace(file)
-        return Secrets(**json.loads(file.read_text()))
+        return kept
+
+    def keep_addresses(self, addresses: Mapping[str, str]) -> None:
+        """Write where the parts of this run are, for commands that come while it runs."""
+        (self.path / "addresses.json").write_text(json.dumps(addresses, indent=1))
 
     def _make(self) -> None:
         try:

@@ -1,0 +1,184 @@
+"""What must be true inside the payment service's database, at any moment."""
+
+from deploy.verify.checks import Check
+
+_BOOKS = {
+    "entries_balance": (
+        "Every entry's postings sum to zero in each currency",
+        """
+        SELECT clinic_id, entry_id, currency, sum(amount) AS off_by FROM postings
+        GROUP BY clinic_id, entry_id, currency HAVING sum(amount) <> 0
+        """,
+    ),
+    "books_balance": (
+        "A clinic's postings sum to zero in each currency",
+        """
+        SELECT clinic_id, currency, sum(amount) AS off_by FROM postings
+        GROUP BY clinic_id, currency HAVING sum(amount) <> 0
+        """,
+    ),
+    "entries_have_postings": (
+        "Every entry has postings",
+        """
+        SELECT clinic_id, id AS entry_id FROM entries
+        WHERE NOT EXISTS (
+            SELECT FROM postings WHERE postings.clinic_id = entries.clinic_id AND postings.entry_id = entries.id
+        )
+        """,
+    ),
+    "success_is_captured_once": (
+        "Every payment that succeeded has exactly one capture entry, and no other payment has one",
+        """
+        SELECT clinic_id, p.id AS payment_id, p.status, coalesce(e.captures, 0) AS captures
+        FROM payments AS p
+        LEFT JOIN (
+            SELECT clinic_id, payment_id AS id, count(*) AS captures FROM entries
+            WHERE effect = 'capture' GROUP BY clinic_id, payment_id
+        ) AS e USING (clinic_id, id)
+        WHERE coalesce(e.captures, 0) <> CASE WHEN p.status = 'succeeded' THEN 1 ELSE 0 END
+        """,
+    ),
+    "capture_is_the_payment": (
+        "A capture is of its payment's intent, amount and currency",
+        """
+        SELECT e.clinic_id, e.id AS entry_id, p.id AS payment_id, p.amount, s.amount AS booked, e.stripe_object_id
+        FROM entries AS e
+        JOIN payments AS p ON (p.clinic_id, p.id) = (e.clinic_id, e.payment_id)
+        LEFT JOIN (
+            SELECT clinic_id, entry_id, sum(amount) AS amount, min(currency) AS currency FROM postings
+            WHERE account = 'stripe' GROUP BY clinic_id, entry_id
+        ) AS s ON (s.clinic_id, s.entry_id) = (e.clinic_id, e.id)
+        WHERE e.effect = 'capture' AND (s.amount, s.currency, e.stripe_object_id)
+            IS DISTINCT FROM (p.amount, p.currency, p.stripe_payment_intent_id)
+        """,
+    ),
+    "receivables_are_shares": (
+        "What a capture took off a payable is what the payment's share settled, and the rest is its client's credit",
+        """
+        SELECT clinic_id, payment_id, payable_id, s.amount AS share, b.amount AS booked
+        FROM (
+            SELECT clinic_id, payment_id, payable_id, settled_amount AS amount FROM allocations
+            WHERE settled_amount <> 0
+        ) AS s
+        FULL JOIN (
+            SELECT e.clinic_id, e.payment_id, p.payable_id, -sum(p.amount) AS amount
+            FROM entries AS e JOIN postings AS p ON (p.clinic_id, p.entry_id) = (e.clinic_id, e.id)
+            WHERE e.effect = 'capture' AND p.account = 'receivable'
+            GROUP BY e.clinic_id, e.payment_id, p.payable_id
+        ) AS b USING (clinic_id, payment_id, payable_id)
+        WHERE s.amount IS DISTINCT FROM b.amount
+        """,
+    ),
+    "credit_is_its_clients": (
+        "A credit that a capture left is the payment's own client's",
+        """
+        SELECT e.clinic_id, e.id AS entry_id, p.id AS payment_id, p.client_id, c.client_id AS credited
+        FROM entries AS e
+        JOIN payments AS p ON (p.clinic_id, p.id) = (e.clinic_id, e.payment_id)
+        JOIN postings AS c ON (c.clinic_id, c.entry_id) = (e.clinic_id, e.id) AND c.account = 'client_credit'
+        WHERE c.client_id <> p.client_id
+        """,
+    ),
+    "credit_is_not_overdrawn": (
+        "No client has taken more credit than there was",
+        """
+        SELECT clinic_id, client_id, currency, -sum(amount) AS credit FROM postings
+        WHERE account = 'client_credit'
+        GROUP BY clinic_id, client_id, currency HAVING sum(amount) > 0
+        """,
+    ),
+}
+
+_SHARES = {
+    "movements_are_shares": (
+        "A payment's movement against a payable is what its share settled",
+        """
+        SELECT clinic_id, payment_id, payable_id, s.amount AS share, m.amount AS moved
+        FROM (
+            SELECT a.clinic_id, a.payment_id, a.payable_id, a.settled_amount AS amount, p.currency
+            FROM allocations AS a JOIN payments AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payment_id)
+            WHERE a.settled_amount <> 0
+        ) AS s
+        FULL JOIN (
+            SELECT clinic_id, payment_id, payable_id, sum(amount) AS amount, min(currency) AS currency FROM movements
+            WHERE kind = 'payment' GROUP BY clinic_id, payment_id, payable_id
+        ) AS m USING (clinic_id, payment_id, payable_id)
+        WHERE (s.amount, s.currency) IS DISTINCT FROM (m.amount, m.currency)
+        """,
+    ),
+    "payables_are_moved": (
+        "What is settled on a payable is the sum of its movements",
+        """
+        SELECT clinic_id, p.id AS payable_id, p.settled_amount, coalesce(m.amount, 0) AS moved
+        FROM payables AS p
+        LEFT JOIN (
+            SELECT clinic_id, payable_id AS id, sum(amount) AS amount FROM movements GROUP BY clinic_id, payable_id
+        ) AS m USING (clinic_id, id)
+        WHERE p.settled_amount <> coalesce(m.amount, 0)
+        """,
+    ),
+    "payables_not_overpaid": (
+        "No more is settled on a payable than was due",
+        """
+        SELECT clinic_id, id AS payable_id, due_amount, settled_amount FROM payables
+        WHERE settled_amount > due_amount
+        """,
+    ),
+    "shares_make_the_payment": (
+        "A payment's shares sum to its amount",
+        """
+        SELECT clinic_id, p.id AS payment_id, p.amount, coalesce(a.amount, 0) AS shares
+        FROM payments AS p
+        LEFT JOIN (
+            SELECT clinic_id, payment_id AS id, sum(amount) AS amount FROM allocations GROUP BY clinic_id, payment_id
+        ) AS a USING (clinic_id, id)
+        WHERE p.amount <> coalesce(a.amount, 0)
+        """,
+    ),
+    "shares_fit_the_status": (
+        "Shares are settled when, and only when, the payment succeeded; a canceled one holds none",
+        """
+        SELECT clinic_id, payment_id, payable_id, p.status, a.state
+        FROM allocations AS a JOIN payments AS p USING (clinic_id)
+        WHERE p.id = a.payment_id AND (
+            (p.status = 'succeeded') <> (a.state = 'settled') OR (p.status = 'canceled' AND a.state = 'open')
+            OR (a.state <> 'settled' AND a.settled_amount <> 0)
+        )
+        """,
+    ),
+    "one_live_share": (
+        "At most one live payment holds a payable",
+        """
+        SELECT clinic_id, payable_id, count(*) AS live FROM allocations
+        WHERE state = 'open' GROUP BY clinic_id, payable_id HAVING count(*) > 1
+        """,
+    ),
+    "shares_stay_with_the_client": (
+        "A payment is of its own client's payables, in their currency",
+        """
+        SELECT a.clinic_id, a.payment_id, a.payable_id, p.client_id, y.client_id AS owner, p.currency,
+            y.currency AS payable_currency
+        FROM allocations AS a
+        JOIN payments AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payment_id)
+        JOIN payables AS y ON (y.clinic_id, y.id) = (a.clinic_id, a.payable_id)
+        WHERE (p.client_id, p.currency) <> (y.client_id, y.currency)
+        """,
+    ),
+    "methods_stay_with_the_client": (
+        "A payment is made with its own client's saved method, on the same Stripe account",
+        """
+        SELECT p.clinic_id, p.id AS payment_id, p.saved_method_id, p.client_id, m.client_id AS owner
+        FROM payments AS p JOIN payment_methods AS m ON (m.clinic_id, m.id) = (p.clinic_id, p.saved_method_id)
+        WHERE (p.client_id, p.account) <> (m.client_id, m.account)
+        """,
+    ),
+    "versions_are_said": (
+        "A payment that succeeded, failed, was canceled or is processing has said so",
+        """
+        SELECT clinic_id, id AS payment_id, status, version FROM payments
+        WHERE version = 0 AND status IN ('processing', 'succeeded', 'failed', 'canceled')
+        """,
+    ),
+}
+
+CHECKS = tuple(Check(name, "payment", says, sql) for name, (says, sql) in (_BOOKS | _SHARES).items())

@@ -1,0 +1,62 @@
+"""What a verification found: each check with the rows that break it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST_ROWS = 50
+"""Rows that are named for one check; more are only said to be there."""
+
+
+class CannotCheck(Exception):
+    """Something that must be read cannot be reached. The text says what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A row that breaks an invariant: the check's name, and the row's keys and values."""
+
+    check: str
+    row: Mapping[str, Any]
+
+    @property
+    def words(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.row.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One check: where it looked, what must be true there, which rows break it, how long it took."""
+
+    check: str
+    where: str
+    says: str
+    breaches: tuple[Breach, ...]
+    seconds: float
+
+
+@dataclass(slots=True)
+class Report:
+    """`waiting`: parked events that somebody has to look at. `skipped`: what could not be asked, and why."""
+
+    results: list[Result] = field(default_factory=list)
+    waiting: list[Breach] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def breaches(self) -> list[Breach]:
+        return [breach for result in self.results for breach in result.breaches]
+
+    @property
+    def broken(self) -> set[str]:
+        """The names of the checks that failed."""
+        return {breach.check for breach in self.breaches}
+
+    def replace(self, newer: Sequence[Result]) -> None:
+        """Put results in the place of earlier ones of the same checks."""
+        known = {result.check: result for result in newer}
+        self.results = [known.get(result.check, result) for result in self.results]
+
+    def __str__(self) -> str:
+        """The breaches, a line each: what a failed assertion shows."""
+        return "\n".join(f"{breach.check}: {breach.words}" for breach in self.breaches) or "no breach"

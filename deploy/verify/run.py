@@ -1,0 +1,89 @@
+"""The verification: every check, and a second look at what may only have been on its way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from deploy.verify import between, invoice_checks, other_checks, payment_checks
+from deploy.verify.access import Access
+from deploy.verify.between import Pair
+from deploy.verify.books import UNREACHABLE, Books, opened
+from deploy.verify.checks import Check
+from deploy.verify.pairs import PAIRS
+from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
+
+INSIDE: tuple[Check, ...] = (*invoice_checks.CHECKS, *payment_checks.CHECKS, *other_checks.CHECKS)
+PARKING = ("invoice", "payment", "notification")
+SECOND_LOOK = 1.0
+
+
+async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> Report:
+    """Check every invariant. CannotCheck when something that must be read cannot be reached.
+
+    wait    seconds that events and Stripe's news may still need: what differs between two services is looked at
+            again until then. What is wrong inside one database is wrong at once.
+    """
+    deadline = time.monotonic() + wait
+    report = Report()
+    try:
+        async with opened(access) as books:
+            report.results += await _inside(books)
+            report.results += [await _between(books, pair) for pair in PAIRS]
+            report.waiting = await _waiting(books)
+        await _look_again(access, report, deadline)
+    except UNREACHABLE as error:
+        raise CannotCheck(f"reading stopped: {error}") from error
+    return report
+
+
+async def _inside(books: Books) -> list[Result]:
+    """Each database's own checks: one after the other, the databases side by side."""
+    by_service = [[check for check in INSIDE if check.service == service] for service in books]
+    answers = await asyncio.gather(*(_run_all(books, checks) for checks in by_service))
+    return [result for results in answers for result in results]
+
+
+async def _run_all(books: Books, checks: Sequence[Check]) -> list[Result]:
+    return [await _run(books, check) for check in checks]
+
+
+async def _run(books: Books, check: Check) -> Result:
+    began = time.monotonic()
+    rows = await books[check.service].fetch(f"SELECT * FROM ({check.sql}) AS offending LIMIT {MOST_ROWS}")
+    breaches = tuple(Breach(check.name, dict(row)) for row in rows)
+    return Result(check.name, check.service, check.says, breaches, time.monotonic() - began)
+
+
+async def _between(books: Books, pair: Pair) -> Result:
+    began = time.monotonic()
+    rows = await _first(between.differing(books, pair))
+    breaches = tuple(Breach(pair.name, row) for row in rows)
+    return Result(pair.name, pair.where, pair.says, breaches, time.monotonic() - began)
+
+
+async def _first(rows: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async for row in rows:
+        found.append(row)
+        if len(found) == MOST_ROWS:
+            break
+    return found
+
+
+async def _waiting(books: Books) -> list[Breach]:
+    """What is parked, for somebody to look at."""
+    found = []
+    for service in PARKING:
+        rows = await books[service].fetch(other_checks.WAITING, MOST_ROWS)
+        found += [Breach(f"{service}_parked", dict(row)) for row in rows]
+    return found
+
+
+async def _look_again(access: Access, report: Report, deadline: float) -> None:
+    """What differs between services may be on its way: it is a breach if it still is when time is up."""
+    pairs = {pair.name: pair for pair in PAIRS}
+    while (differ := [pairs[name] for name in report.broken & pairs.keys()]) and time.monotonic() < deadline:
+        await asyncio.sleep(min(SECOND_LOOK, max(0, deadline - time.monotonic())))
+        async with opened(access) as books:
+            report.replace([await _between(books, pair) for pair in differ])

@@ -1,0 +1,232 @@
+"""`clinicpay verify` sees what is broken, by the check's name and the row; and nothing where nothing is."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from deploy import database
+from deploy.verify import verify
+from tests.service.payment_world import in_own_task
+from tests.service.verify_world import Whole, a_whole, broken
+
+
+@pytest.fixture(scope="module")
+async def whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
+    async with in_own_task(a_whole(postgres, roles)) as made:
+        yield made
+
+
+async def test_a_sound_installation_has_no_breach(whole: Whole) -> None:
+    report = await verify(whole.access, wait=0)
+
+    assert not report.breaches, str(report)
+    assert not report.waiting
+    assert len({result.check for result in report.results}) == len(report.results) > 30
+
+
+BROKEN = [
+    # check, service, what somebody with every right does, a part of the row's words
+    (
+        "entries_balance",
+        "payment",
+        "UPDATE postings SET amount = amount + 1 WHERE account = 'stripe'",
+        "off_by 1",
+    ),
+    (
+        "books_balance",
+        "payment",
+        "UPDATE postings SET amount = amount + 1 WHERE account = 'stripe'",
+        "off_by 3",
+    ),
+    ("entries_have_postings", "payment", "DELETE FROM postings", "entry_id"),
+    ("success_is_captured_once", "payment", "DELETE FROM entries", "captures 0"),
+    (
+        "success_is_captured_once",
+        "payment",
+        """
+        INSERT INTO entries
+        SELECT clinic_id, gen_random_uuid(), payment_id, 'pi_other', effect, booked_at FROM entries LIMIT 1
+        """,
+        "captures 2",
+    ),
+    ("capture_is_the_payment", "payment", "UPDATE entries SET stripe_object_id = 'pi_' || id", "pi_"),
+    ("capture_is_the_payment", "payment", "UPDATE payments SET amount = amount + 1", "booked"),
+    (
+        "receivables_are_shares",
+        "payment",
+        "UPDATE allocations SET settled_amount = settled_amount - 1 WHERE settled_amount > 1",
+        "share",
+    ),
+    (
+        "credit_is_its_clients",
+        "payment",
+        """
+        UPDATE postings SET account = 'client_credit', payable_id = NULL, client_id = gen_random_uuid()
+        WHERE account = 'receivable'
+        """,
+        "credited",
+    ),
+    (
+        "credit_is_not_overdrawn",
+        "payment",
+        """
+        UPDATE postings SET account = 'client_credit', client_id = gen_random_uuid() WHERE account = 'stripe'
+        """,
+        "credit -",
+    ),
+    ("movements_are_shares", "payment", "UPDATE movements SET amount = amount - 1", "moved"),
+    ("movements_are_shares", "payment", "DELETE FROM movements", "moved None"),
+    (
+        "payables_are_moved",
+        "payment",
+        "UPDATE payables SET settled_amount = settled_amount + 1",
+        "settled_amount",
+    ),
+    ("payables_not_overpaid", "payment", "UPDATE payables SET due_amount = 1", "due_amount 1"),
+    ("shares_make_the_payment", "payment", "UPDATE payments SET amount = amount + 1", "shares"),
+    ("shares_fit_the_status", "payment", "UPDATE payments SET status = 'failed'", "state settled"),
+    (
+        "one_live_share",
+        "payment",
+        """
+        DROP INDEX allocations_one_open;
+        UPDATE allocations SET state = 'open', payable_id = (SELECT min(id::text)::uuid FROM payables)
+        """,
+        "live",
+    ),
+    ("shares_stay_with_the_client", "payment", "UPDATE payables SET client_id = gen_random_uuid()", "owner"),
+    ("shares_stay_with_the_client", "payment", "UPDATE payables SET currency = 'USD'", "USD"),
+    (
+        "methods_stay_with_the_client",
+        "payment",
+        """
+        INSERT INTO payment_methods SELECT clinic_id, gen_random_uuid(), gen_random_uuid(), '', 'pm_1', 'card', NULL,
+            NULL, NULL, NULL, now() FROM clinics;
+        UPDATE payments SET saved_method_id = (SELECT id FROM payment_methods)
+        """,
+        "owner",
+    ),
+    ("versions_are_said", "payment", "UPDATE payments SET version = 0", "version 0"),
+    (
+        "lines_make_the_total",
+        "invoice",
+        "UPDATE invoice_lines SET net_amount = net_amount + 1, quantity = 1, unit_amount = net_amount + 1",
+        "net",
+    ),
+    ("lines_make_the_total", "invoice", "DELETE FROM invoice_lines", "net None"),
+    (
+        "balance_is_moved",
+        "invoice",
+        "UPDATE invoices SET settled_amount = settled_amount + 1 WHERE status = 'paid'",
+        "moved",
+    ),
+    ("balance_is_moved", "invoice", "UPDATE movements SET kind = 'refund'", "refunds"),
+    (
+        "status_fits_the_amounts",
+        "invoice",
+        "UPDATE invoices SET status = 'unpaid', paid_at = NULL WHERE status = 'part_paid'",
+        "status unpaid",
+    ),
+    ("movements_keep_the_currency", "invoice", "UPDATE movements SET currency = 'USD'", "USD"),
+    (
+        "settled_payments_are_known",
+        "invoice",
+        "UPDATE invoice_payments SET state = 'processing'",
+        "state processing",
+    ),
+    ("movements_are_claimed", "invoice", "DELETE FROM inbox", "movement_id"),
+    (
+        "numbers_without_gaps",
+        "invoice",
+        "UPDATE invoice_counters SET last_number = last_number + 1",
+        "last_number 7",
+    ),
+    (
+        "numbers_without_gaps",
+        "invoice",
+        "UPDATE invoices SET number = '2026-000009' WHERE number LIKE '%6'",
+        "highest 9",
+    ),
+    ("numbers_of_their_year", "invoice", "UPDATE invoices SET issued_on = '2001-01-01'", "2001-01-01"),
+    (
+        "one_letter_per_event",
+        "notification",
+        """
+        DROP INDEX deliveries_once_per_subject;
+        INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts)
+        SELECT clinic_id, gen_random_uuid(), client_id, template, gen_random_uuid(), subject_id, facts
+        FROM deliveries WHERE template = 'receipt'
+        """,
+        "letters 2",
+    ),
+    ("letters_have_events", "notification", "UPDATE deliveries SET event_id = gen_random_uuid()", "event_id"),
+    (
+        "letters_stay_with_the_client",
+        "notification",
+        "UPDATE deliveries SET client_id = gen_random_uuid()",
+        "owner",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "service", "sql", "words"), BROKEN, ids=[f"{b[0]}-{i}" for i, b in enumerate(BROKEN)]
+)
+async def test_each_breach_is_seen(whole: Whole, check: str, service: str, sql: str, words: str) -> None:
+    async with broken(whole, service, sql) as access:
+        report = await verify(access, wait=0)
+
+    rows = [breach.words for breach in report.breaches if breach.check == check]
+    assert rows, str(report)
+    assert any(words in row for row in rows), rows
+
+
+@pytest.mark.parametrize("service", database.SERVICES)
+async def test_the_auditor_reads_every_table_and_writes_none(whole: Whole, service: str) -> None:
+    auditor = await asyncpg.connect(whole.access.databases[service])
+    try:
+        tables = await auditor.fetch(
+            """
+            SELECT oid::regclass::text AS name,
+                has_table_privilege(oid, 'SELECT') AND (
+                    NOT relrowsecurity
+                    OR EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'auditor')
+                ) AS reads,
+                has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+                    OR has_any_column_privilege(oid, 'INSERT, UPDATE') AS writes
+            FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+            """
+        )
+        for table in tables:
+            await auditor.execute(f"SELECT * FROM {table['name']} LIMIT 1")
+    finally:
+        await auditor.close()
+    assert len(tables) > 5
+    assert [table["name"] for table in tables if table["writes"] or not table["reads"]] == []
+
+
+async def test_a_table_of_tomorrow_is_readable_after_its_migration(
+    postgres: str, roles: dict[str, str]
+) -> None:
+    """Nobody has to think of the auditor in a migration."""
+    await database.clone(postgres, "payment", "t_tomorrow")
+    try:
+        owner = database.with_database(roles["payment_owner"], "t_tomorrow")
+        connection = await asyncpg.connect(owner)
+        await connection.execute(
+            """
+            CREATE TABLE refunds (clinic_id uuid, id uuid);
+            INSERT INTO refunds VALUES (gen_random_uuid(), gen_random_uuid());
+            ALTER TABLE refunds ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY
+            """
+        )
+        await connection.close()
+        await database.migrate_all({"payment_owner": owner}, ["payment"])
+        auditor = await asyncpg.connect(
+            database.role_dsn(postgres, database.AUDITOR, database.AUDITOR, "t_tomorrow")
+        )
+        assert await auditor.fetchval("SELECT count(*) FROM refunds") == 1
+        await auditor.close()
+    finally:
+        await database.drop(postgres, "t_tomorrow")

@@ -1,0 +1,155 @@
+"""A small installation without Kafka: the services' real code, events carried over by hand, and the sandbox's books."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from types import ModuleType
+from uuid import UUID
+
+import asyncpg
+
+from contracts.money import Money
+from deploy import database
+from deploy.sandbox.embedded import running_sandbox
+from deploy.verify import Access
+from services.chassis.ids import new_id
+from services.invoice import consumers as invoice_consumers
+from services.notification import consumers as notification_consumers
+from services.payment import app as payment_app
+from services.payment import consumers as payment_consumers
+from services.payment.stripe_api import StripeApi
+from tests.conftest import _fresh
+from tests.service import invoice_world, payment_world
+from tests.service.invoice_world import World
+from tests.service.payment_world import Desk, a_hook
+from tests.world import ServiceDb, calling, deliver, money, outbox_events
+
+CONSUMERS: Mapping[str, ModuleType] = {
+    "invoice": invoice_consumers,
+    "payment": payment_consumers,
+    "notification": notification_consumers,
+}
+
+
+@dataclass
+class Whole:
+    """All services' databases with one clinic and one client in them."""
+
+    dbs: Mapping[str, ServiceDb]
+    world: World
+    desk: Desk
+
+    @property
+    def access(self) -> Access:
+        """As the auditor reads it."""
+        databases = {
+            service: database.role_dsn(db.admin_dsn, database.AUDITOR, database.AUDITOR, _name(db.admin_dsn))
+            for service, db in self.dbs.items()
+        }
+        sandbox = self.desk.sandbox
+        return Access(databases, stripe_secret_key=sandbox.secret_key, stripe_api_base=sandbox.url)
+
+    async def pump(self) -> None:
+        """Carry what waits in the outboxes to all who listen, until nothing is left."""
+        moved = True
+        while moved:
+            moved = False
+            for service in CONSUMERS:
+                events = await outbox_events(self.dbs[service])
+                await self.dbs[service].admin.execute("DELETE FROM outbox")
+                for reader, module in CONSUMERS.items() if events else ():
+                    await deliver(self.dbs[reader].worker, module, *events)
+                moved = moved or bool(events)
+
+    async def owes(self, minor: int) -> UUID:
+        issued = await self.world.issue(minor)
+        await self.pump()
+        return UUID(issued["id"])
+
+    async def pays(self, *shares: tuple[UUID, Money]) -> UUID:
+        payment = await self.desk.pay(*shares)
+        await self.pump()
+        return payment
+
+    async def declined(self, share: tuple[UUID, Money]) -> None:
+        """An attempt that the bank refuses, and that stays open."""
+        started = await self.desk.start(share)
+        await self.desk.confirm(started, "pm_card_chargeDeclined")
+        await self.desk.hook.until("payment_intent.payment_failed")
+        await self.desk.hear()
+        await self.pump()
+
+
+@asynccontextmanager
+async def a_whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
+    """Invoices that are paid, part paid, paid together, declined and open."""
+    async with AsyncExitStack() as stack:
+        dbs = {
+            service: await stack.enter_async_context(_fresh(service, postgres, roles))
+            for service in database.SERVICES
+        }
+        world = await stack.enter_async_context(invoice_world.a_world(dbs["invoice"]))
+        desk = await _a_desk(stack, dbs["payment"], world)
+        whole = Whole(dbs, world, desk)
+        await whole.pump()
+        await _fill(whole)
+        yield whole
+
+
+async def _a_desk(stack: AsyncExitStack, db: ServiceDb, world: World) -> Desk:
+    hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
+    sandbox = await stack.enter_async_context(running_sandbox(url))
+    stripe = StripeApi(sandbox.secret_key, sandbox.url)
+    stack.push_async_callback(stripe.close)
+    app = payment_app.api(payment_world.settings(db, sandbox))
+    api = await stack.enter_async_context(calling(app, "payment"))
+    return Desk(db, sandbox, hook, stripe, api, clinic_id=world.clinic_id, client_id=world.client_id)
+
+
+async def _fill(whole: Whole) -> None:
+    paid, part, one, two, refused = [await whole.owes(minor) for minor in (12_500, 8_000, 1_000, 2_000, 500)]
+    await whole.owes(700)
+    await whole.pays((paid, money(12_500)))
+    await whole.pays((part, money(3_000)))
+    await whole.pays((one, money(1_000)), (two, money(2_000)))
+    await whole.declined((refused, money(500)))
+    await whole.dbs["gateway"].admin.execute(
+        """
+        WITH portal AS (INSERT INTO portals (clinic_id, slug) VALUES ($1, 'harbour')),
+        login AS (INSERT INTO logins (id, email, password_hash) VALUES ($2, 'ada@example.com', 'x'))
+        INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, 'client', true)
+        """,
+        whole.world.clinic_id,
+        new_id(),
+        whole.world.client_id,
+    )
+
+
+@asynccontextmanager
+async def broken(whole: Whole, service: str, sql: str) -> AsyncIterator[Access]:
+    """Access to a copy of the installation in which somebody with every right has run these statements."""
+    dsn = whole.dbs[service].admin_dsn
+    original, server = _name(dsn), database.with_database(dsn, "postgres")
+    copy = f"{original}_broken"
+    await _send_visitors_away(server, original)
+    await database.clone(server, service, copy, original)
+    try:
+        connection = await asyncpg.connect(database.with_database(dsn, copy))
+        await connection.execute(f"SET session_replication_role = replica; {sql}")
+        await connection.close()
+        databases = whole.access.databases
+        mended = {**databases, service: database.with_database(databases[service], copy)}
+        yield replace(whole.access, databases=mended)
+    finally:
+        await database.drop(server, copy)
+
+
+async def _send_visitors_away(server: str, name: str) -> None:
+    """A database that is copied has no visitors; pools come back by themselves."""
+    admin = await asyncpg.connect(server)
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    await admin.close()
+
+
+def _name(dsn: str) -> str:
+    return dsn.rpartition("/")[2].partition("?")[0]
