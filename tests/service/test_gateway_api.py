@@ -73,6 +73,46 @@ async def test_a_retry_names_the_same_things_and_answers_the_same(site: Site) ->
     assert len((await site.api("GET", f"{path}/invoices")).json()["items"]) == 1
 
 
+async def test_a_request_sent_again_undoes_nothing_that_was_changed_since(site: Site) -> None:
+    headers = {"Idempotency-Key": "clinic-1"}
+    clinic = (await site.api("POST", "/clinics", json=CLINIC, headers=headers)).json()
+    changed = {**CLINIC, "name": "Oak Street Health", "stripe_account_id": "acct_1Another"}
+    await site.api("PUT", f"/clinics/{clinic['id']}", json=changed)
+
+    again = await site.api("POST", "/clinics", json=CLINIC, headers=headers)
+
+    assert (again.json()["name"], again.json()["stripe_account_id"]) == ("Oak Street Health", "acct_1Another")
+    now = (await site.api("GET", f"/clinics/{clinic['id']}")).json()
+    assert (now["name"], now["stripe_account_id"]) == ("Oak Street Health", "acct_1Another")
+
+
+async def test_an_account_that_another_clinic_has_puts_no_clinic_on(site: Site) -> None:
+    await a_clinic(site)
+
+    refused = await site.api("POST", "/clinics", json={**CLINIC, "slug": "elm"})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "stripe_account_in_use")
+    assert len((await site.api("GET", "/clinics")).json()["items"]) == 1
+
+
+async def test_an_api_key_is_made_once_for_an_idempotency_key(site: Site, db_gateway: ServiceDb) -> None:
+    clinic = await a_clinic(site)
+    path, headers = f"/clinics/{clinic['id']}/api-keys", {"Idempotency-Key": "key-1"}
+    made = await site.api("POST", path, json={"name": "practice software"}, headers=headers)
+
+    again = await site.api("POST", path, json={"name": "practice software"}, headers=headers)
+
+    assert made.status_code == 201
+    assert (again.status_code, again.json()["code"]) == (409, "api_key_already_made")
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM api_keys WHERE clinic_id IS NOT NULL") == 1
+
+
+async def test_a_clinic_that_is_not_there_has_no_invoices_to_list(site: Site) -> None:
+    answer = await site.api("GET", f"/clinics/{uuid4()}/invoices")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "clinic_not_found")
+
+
 async def test_a_retry_completes_what_was_cut_off(site: Site, db_gateway: ServiceDb) -> None:
     clinic = await a_clinic(site)
     headers, path = {"Idempotency-Key": "ann"}, f"/clinics/{clinic['id']}/clients"

@@ -21,6 +21,7 @@ from services.gateway.api.shapes import (
     NewClinic,
     NewStaff,
 )
+from services.gateway.calls import UpstreamError
 from services.gateway.passwords import Passwords
 from services.gateway.shapes import Account, Client, ClientIn, Clinic, ClinicIn, ContactIn
 from services.gateway.store import ApiKey
@@ -57,6 +58,10 @@ def derived_id(key: ApiKey, kind: str, idempotency_key: str, clinic_id: UUID | N
     return uuid5(_NAMES, "\x1f".join((str(key.id), kind, str(clinic_id or ""), idempotency_key)))
 
 
+class ApiKeyMade(DomainError):
+    code = "api_key_already_made"
+
+
 class KeyUse:
     """Which body an idempotency key came with. Kept when the work is done: until then another body may mend it."""
 
@@ -64,12 +69,15 @@ class KeyUse:
         self._key, self._name = key, name
         self._fingerprint = hashlib.sha256(body).digest()
 
-    async def check(self, db: Database) -> None:
-        """Raises `IdempotencyKeyReused`."""
+    async def is_done(self, db: Database) -> bool:
+        """Whether this very request was done before: then nothing is to be put again, or what was changed since
+        would be undone. Raises `IdempotencyKeyReused`.
+        """
         async with db.tx(None) as tx:
             earlier = await store.get_key_use(tx, self._key.id, self._name)
         if earlier is not None and earlier != self._fingerprint:
             raise IdempotencyKeyReused("This Idempotency-Key was used with another body. Use a new key.")
+        return earlier is not None
 
     async def keep(self, db: Database) -> None:
         async with db.tx(None) as tx:
@@ -79,14 +87,14 @@ class KeyUse:
 async def put_clinic(
     db: Database, upstreams: Upstreams, caller: Caller, clinic_id: UUID, new: NewClinic
 ) -> ClinicAnswer:
-    """The clinic's settings (invoice), its address here, and its account (payment)."""
+    """The clinic's account (payment) first, so that it never charges on another; then settings and address."""
     async with db.tx(clinic_id, operator=True) as tx:
         await actions.check_slug(tx, clinic_id, new.slug)
+    account = await upstreams.put_account(caller, Account(new.stripe_account_id))
     settings = ClinicIn(**{name: getattr(new, name) for name in _CLINIC_FIELDS})
     clinic = await upstreams.put_clinic(caller, clinic_id, settings)
     async with db.tx(clinic_id, operator=True) as tx:
         await actions.put_portal(tx, caller, new.slug)
-    account = await upstreams.put_account(caller, Account(new.stripe_account_id))
     return _clinic_answer(clinic, account)
 
 
@@ -106,13 +114,25 @@ async def put_client(
     return client_answer(client, contact.email, contact.language)
 
 
+async def get_client(upstreams: Upstreams, caller: Caller, client_id: UUID) -> ClientAnswer:
+    """The client with its contact's e-mail and language, if there is a contact."""
+    client = await upstreams.client(caller, client_id)
+    try:
+        contact = await upstreams.contact(caller, client_id)
+    except UpstreamError as error:
+        if error.status != 404:
+            raise
+        return client_answer(client, None, None)
+    return client_answer(client, contact.email, contact.language)
+
+
 async def put_staff(db: Database, passwords: Passwords, caller: Caller, new: NewStaff) -> None:
     """Let someone of the clinic's staff sign in."""
     await _put_login(db, passwords, caller, "staff", new.email, new.password, None)
 
 
 async def create_api_key(db: Database, caller: Caller, new: NewApiKey) -> CreatedApiKey:
-    """A key for one clinic. Not repeatable: it is shown once, so a retry makes another."""
+    """A key for one clinic, shown this once."""
     async with db.tx(caller.clinic, operator=True) as tx:
         return CreatedApiKey(new.name, await actions.create_api_key(tx, caller, new.name))
 

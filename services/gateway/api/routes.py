@@ -8,7 +8,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 
 from services.gateway.api import actions
-from services.gateway.api.actions import KeyUse, derived_id, strictly
+from services.gateway.api.actions import ApiKeyMade, KeyUse, derived_id, strictly
 from services.gateway.api.keys import api_key, as_operator, at_clinic
 from services.gateway.api.shapes import (
     ClientAnswer,
@@ -20,7 +20,6 @@ from services.gateway.api.shapes import (
     NewStaff,
     Staff,
 )
-from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Db, Hashes
 from services.gateway.shapes import Client, Clinic, InvoiceIn, InvoiceOut, InvoiceRow, InvoiceStatus, Page
 from services.gateway.store import ApiKey
@@ -53,7 +52,8 @@ async def create_clinic(
     clinic_id = derived_id(key, "clinic", idempotency_key)
     caller = as_operator(key, clinic_id)
     use = KeyUse(key, f"clinic:{idempotency_key}", body)
-    await use.check(db)
+    if await use.is_done(db):
+        return await actions.get_clinic(upstreams, caller)
     answer = await actions.put_clinic(db, upstreams, caller, clinic_id, strictly(body, NewClinic))
     await use.keep(db)
     return answer
@@ -101,8 +101,9 @@ async def create_client(
     """
     caller = at_clinic(key, clinic_id)
     use = KeyUse(key, f"client:{clinic_id}:{idempotency_key}", body)
-    await use.check(db)
     client_id = derived_id(key, "client", idempotency_key, clinic_id)
+    if await use.is_done(db):
+        return await actions.get_client(upstreams, caller, client_id)
     new = strictly(body, NewClient)
     await upstreams.clinic(caller)
     answer = await actions.put_client(db, upstreams, passwords, caller, client_id, new)
@@ -123,15 +124,7 @@ async def get_client(
     clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: Key, upstreams: Asks
 ) -> ClientAnswer:
     """The client with its contact's e-mail and language."""
-    caller = at_clinic(key, clinic_id)
-    client = await upstreams.client(caller, client_id)
-    try:
-        contact = await upstreams.contact(caller, client_id)
-    except UpstreamError as error:
-        if error.status != 404:
-            raise
-        return actions.client_answer(client, None, None)
-    return actions.client_answer(client, contact.email, contact.language)
+    return await actions.get_client(upstreams, at_clinic(key, clinic_id), client_id)
 
 
 @post("/clinics/{clinic_id:uuid}/staff", summary="Let staff sign in")
@@ -148,8 +141,11 @@ async def create_staff(
     """Operators only. An e-mail that has a login keeps its password."""
     new = strictly(body, NewStaff)
     caller = as_operator(key, clinic_id)
-    await upstreams.clinic(caller)
-    await actions.put_staff(db, passwords, caller, new)
+    use = KeyUse(key, f"staff:{clinic_id}:{idempotency_key}", body)
+    if not await use.is_done(db):
+        await upstreams.clinic(caller)
+        await actions.put_staff(db, passwords, caller, new)
+        await use.keep(db)
     return Staff(new.email)
 
 
@@ -163,11 +159,20 @@ async def create_api_key(
     db: Db,
     upstreams: Asks,
 ) -> CreatedApiKey:
-    """Operators only. The key reaches this clinic alone, and is shown this once: sent again, another is made."""
+    """Operators only. The key reaches this clinic alone and is shown this once: sent again, 409
+    `api_key_already_made`.
+    """
     new = strictly(body, NewApiKey)
     caller = as_operator(key, clinic_id)
+    use = KeyUse(key, f"api-key:{clinic_id}:{idempotency_key}", body)
+    if await use.is_done(db):
+        raise ApiKeyMade(
+            "This request has made its key, which is shown once. Use a new Idempotency-Key for another."
+        )
     await upstreams.clinic(caller)
-    return await actions.create_api_key(db, caller, new)
+    made = await actions.create_api_key(db, caller, new)
+    await use.keep(db)
+    return made
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
@@ -195,7 +200,9 @@ async def list_invoices(
     limit: Limit = 20,
 ) -> Page[InvoiceRow]:
     """Newest first."""
-    return await upstreams.invoices(at_clinic(key, clinic_id), status, cursor, limit, client_id)
+    caller = at_clinic(key, clinic_id)
+    await upstreams.clinic(caller)
+    return await upstreams.invoices(caller, status, cursor, limit, client_id)
 
 
 @get("/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}", summary="Get an invoice")

@@ -15,7 +15,7 @@ Email = Annotated[
     ),
 ]
 Password = Annotated[str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST)]
-StripeAccount = Annotated[str, msgspec.Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$")]
+StripeAccount = Annotated[str, msgspec.Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$(?!\n)")]
 
 
 class NewClinic(ClinicIn, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class NewClient(Question, kw_only=True):
 
     name: ShortText
     email: Email
-    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$")] = "en"
+    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$(?!\n)")] = "en"
     billing_address: BillingAddressIn | None = None
     login: LoginIn | None = None
 
