@@ -13,11 +13,11 @@ import stamina
 import structlog
 
 from contracts.catalogue import EVENTS
-from contracts.events import CloudEvent, StateEvent, Undecodable
+from contracts.events import CloudEvent, Event, StateEvent, Undecodable
 from services.chassis import inbox, park
 from services.chassis.db import TRANSIENT, Connection, Database
 from services.chassis.errors import DomainError
-from services.chassis.park import Parked, Record
+from services.chassis.park import Line, Parked, Record
 from services.chassis.tracing import batch_spans
 
 log = structlog.get_logger()
@@ -68,6 +68,13 @@ class Arrived:
     record: Record
     event: CloudEvent
 
+    @property
+    def line(self) -> Line | None:
+        """What it must not be overtaken in; None for what has no order."""
+        if not isinstance(self.event, Event) or not self.record.is_movement or self.record.key is None:
+            return None
+        return self.event.clinic_id, self.record.key
+
 
 @dataclass(slots=True)
 class Consumer:
@@ -112,7 +119,7 @@ class Consumer:
         if not row["record"].is_movement or row["key"] is None:
             return [row]
         await park.lock_keys(tx, self.group, [row["key"]])
-        waiting = await park.waiting_of_key(tx, self.group, row["key"])
+        waiting = await park.waiting_of_line(tx, self.group, row["clinic_id"], row["key"])
         return [each for each in waiting if each["id"] <= row["id"]]
 
     async def _consume(self, records: Sequence[Record]) -> None:
@@ -127,15 +134,14 @@ class Consumer:
     async def _hold_back(
         self, tx: Connection, arrived: list[Arrived], undecodable: list[Parked]
     ) -> list[Arrived]:
-        """Park movements that come behind a parked one of their key; return the rest."""
-        keys = {
-            each.record.key for each in arrived if each.record.is_movement and each.record.key is not None
-        }
-        if not keys:
+        """Park movements that come behind a parked one of their line; return the rest."""
+        lines = {each.line for each in arrived if each.line}
+        if not lines:
             return arrived
-        held = await park.held_keys(tx, self.group, keys)
-        held |= {each.record.key for each in undecodable if each.record.is_movement and each.record.key}
-        behind = [each for each in arrived if each.record.is_movement and each.record.key in held]
+        held = await park.held_lines(tx, self.group, lines)
+        unread = {each.record.key for each in undecodable if each.record.is_movement and each.record.key}
+        held |= {line for line in lines if line[1] in unread}
+        behind = [each for each in arrived if each.line in held]
         await park.add(tx, self.group, [_behind(each) for each in behind])
         return [each for each in arrived if each not in behind] if behind else arrived
 
@@ -152,10 +158,9 @@ class Consumer:
 
     async def _apply_singly(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
         applied: list[CloudEvent] = []
-        held: set[bytes | None] = set()
+        held: set[Line] = set()
         for each in arrived:
-            movement_key = each.record.key if each.record.is_movement else None
-            if movement_key is not None and movement_key in held:
+            if each.line in held:
                 await park.add(tx, self.group, [_behind(each)])
                 continue
             try:
@@ -164,7 +169,7 @@ class Consumer:
             except TRANSIENT:
                 raise
             except Exception as refusal:
-                held.add(movement_key)
+                held |= {each.line} if each.line else set()
                 await self._park_refused(tx, each, refusal)
         return applied
 
@@ -215,7 +220,9 @@ def _decode_all(records: Iterable[Record]) -> tuple[list[Arrived], list[Parked]]
 
 
 def _behind(arrived: Arrived) -> Parked:
-    return Parked(arrived.record, arrived.event, "behind_parked", "An earlier movement of its key is parked.")
+    return Parked(
+        arrived.record, arrived.event, "behind_parked", "An earlier movement of its line is parked."
+    )
 
 
 def _reason(refusal: Exception) -> str:

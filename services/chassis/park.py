@@ -1,7 +1,8 @@
 """Parked events: what a consumer could not apply is kept whole, and nothing is skipped in silence.
 
-A parked movement holds back later movements of its key, so that none overtakes it. A newer state event supersedes a
-parked one. A parked event is not claimed in the inbox: its replay claims it.
+A parked movement holds back later movements of its line, so that none overtakes it: those of its clinic with its key,
+or of its key alone when it could not be read. A newer state event supersedes a parked one. A parked event is not
+claimed in the inbox: its replay claims it.
 """
 
 import hashlib
@@ -12,11 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from contracts import topics
-from contracts.events import CloudEvent, StateEvent
+from contracts.events import CloudEvent, Event, StateEvent
 from services.chassis.db import Connection
 from services.chassis.telemetry import span_context_of
 
 _LONGEST_DETAIL = 500
+
+Line = tuple[UUID, bytes]
+"""(clinic, record's key): the movements that must not overtake each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +57,25 @@ async def add(tx: Connection, consumer: str, parked: Iterable[Parked]) -> None:
         await tx.executemany(
             """
             INSERT INTO parked (consumer, topic, partition, "offset", key, value, headers, event_id, version,
-                                reason, detail, trace_id, fingerprint)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                reason, detail, trace_id, fingerprint, clinic_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             ON CONFLICT DO NOTHING
             """,
             rows,
         )
 
 
-async def held_keys(tx: Connection, consumer: str, keys: Collection[bytes]) -> set[bytes]:
-    """The keys that a parked movement holds back.
+async def held_lines(tx: Connection, consumer: str, lines: Collection[Line]) -> set[Line]:
+    """The lines that a parked movement holds back.
 
     For each it waits for a replay of that key that is under way, and keeps another from starting until the
     transaction ends.
     """
-    waiting = await _waiting_keys(tx, consumer, keys)
+    waiting = await _waiting_lines(tx, consumer, lines)
     if not waiting:
         return set()
-    await lock_keys(tx, consumer, waiting)
-    return await _waiting_keys(tx, consumer, waiting)
+    await lock_keys(tx, consumer, {key for _, key in waiting})
+    return await _waiting_lines(tx, consumer, waiting)
 
 
 async def lock_keys(tx: Connection, consumer: str, keys: Collection[bytes]) -> None:
@@ -113,7 +117,8 @@ async def get(tx: Connection, parked_id: int) -> dict[str, Any] | None:
     """A parked row: id, consumer, topic, key, reason, state, and its `record`."""
     row = await tx.fetchrow(
         """
-        SELECT id, consumer, topic, partition, "offset", key, value, headers, event_id, reason, detail, state
+        SELECT id, consumer, topic, partition, "offset", key, value, headers, event_id, reason, detail, state,
+            clinic_id
         FROM parked WHERE id = $1
         """,
         parked_id,
@@ -133,15 +138,22 @@ async def list_waiting(tx: Connection, limit: int = 100) -> list[dict[str, Any]]
     return [dict(row) for row in rows]
 
 
-async def waiting_of_key(tx: Connection, consumer: str, key: bytes) -> list[dict[str, Any]]:
-    """The waiting rows of a key in the order they came, as `get` gives them."""
+async def waiting_of_line(
+    tx: Connection, consumer: str, clinic_id: UUID | None, key: bytes
+) -> list[dict[str, Any]]:
+    """The waiting rows of a line in the order they came, as `get` gives them. No clinic: of the whole key."""
     rows = await tx.fetch(
         """
-        SELECT id, consumer, topic, partition, "offset", key, value, headers, event_id, reason, detail, state
-        FROM parked WHERE consumer = $1 AND key = $2 AND state = 'waiting' ORDER BY id
+        SELECT id, consumer, topic, partition, "offset", key, value, headers, event_id, reason, detail, state,
+            clinic_id
+        FROM parked
+        WHERE consumer = $1 AND key = $2 AND state = 'waiting'
+            AND ($3::uuid IS NULL OR clinic_id IS NULL OR clinic_id = $3)
+        ORDER BY id
         """,
         consumer,
         key,
+        clinic_id,
     )
     return [{**row, "record": record_of(row)} for row in rows]
 
@@ -153,17 +165,20 @@ def record_of(row: Any) -> Record:
     return Record(row["topic"], row["partition"], row["offset"], row["key"], row["value"], headers)
 
 
-async def _waiting_keys(tx: Connection, consumer: str, keys: Collection[bytes]) -> set[bytes]:
+async def _waiting_lines(tx: Connection, consumer: str, lines: Collection[Line]) -> set[Line]:
     rows = await tx.fetch(
         """
-        SELECT DISTINCT key FROM parked
-        WHERE consumer = $1 AND state = 'waiting' AND key = ANY ($2::bytea[]) AND topic = ANY ($3::text[])
+        SELECT DISTINCT line.clinic_id, line.key
+        FROM unnest($2::uuid[], $3::bytea[]) AS line (clinic_id, key)
+        JOIN parked ON parked.key = line.key AND (parked.clinic_id IS NULL OR parked.clinic_id = line.clinic_id)
+        WHERE parked.consumer = $1 AND parked.state = 'waiting' AND parked.topic = ANY ($4::text[])
         """,
         consumer,
-        list(keys),
+        [clinic_id for clinic_id, _ in lines],
+        [key for _, key in lines],
         [topic.name for topic in topics.ALL if topic.kind is topics.Kind.MOVEMENT],
     )
-    return {row["key"] for row in rows}
+    return {(row["clinic_id"], row["key"]) for row in rows}
 
 
 def _row(consumer: str, parked: Parked) -> tuple[object, ...]:
@@ -184,4 +199,5 @@ def _row(consumer: str, parked: Parked) -> tuple[object, ...]:
         parked.detail[:_LONGEST_DETAIL],
         f"{span.trace_id:032x}" if span else None,
         hashlib.sha256(record.value or b"").digest(),
+        event.clinic_id if isinstance(event, Event) else None,
     )

@@ -117,6 +117,22 @@ async def test_a_parked_movement_holds_back_later_ones_of_its_key_only(db_invoic
     assert [e.id for e in await outbox_events(db_invoice)] == [other.id]
 
 
+async def test_a_movement_that_names_another_clinics_aggregate_holds_back_none_of_that_clinics(
+    db_invoice: ServiceDb,
+) -> None:
+    books = Books(db_invoice, refuse=eur(1))
+    clinic, stranger, invoice = new_id(), new_id(), new_id()
+    forged = a_settlement(stranger, invoice, eur(1))
+    before, after = (a_settlement(clinic, invoice, eur(n)) for n in (2, 3))
+    again = a_settlement(stranger, invoice, eur(4))
+
+    await books.consumer.consume([record(forged, 1), record(before, 2)])
+    await books.consumer.consume([record(after, 3), record(again, 4)])
+
+    assert [e.id for e in await outbox_events(db_invoice)] == [before.id, after.id]
+    assert [reason for _, reason in await waiting_parked(db_invoice)] == ["refused", "behind_parked"]
+
+
 async def test_replay_drains_a_key_in_order(db_invoice: ServiceDb) -> None:
     books = Books(db_invoice, refuse=eur(1))
     clinic, invoice = new_id(), new_id()
