@@ -92,6 +92,22 @@ def topics() -> None:
     typer.echo(f"topics made: {', '.join(made) or 'none, all are there'}")
 
 
+@app.command()
+def verify(
+    data: Annotated[
+        Path | None, typer.Option(help="Of a running `clinicpay up`. Else AUDITOR_DATABASE_URLS and so on.")
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds that events may still be on their way.")] = 60,
+    topics: Annotated[
+        bool, typer.Option("--topics", help="Read all topics from their beginning too.")
+    ] = False,
+) -> None:
+    """Check every invariant over all books. Exits 1 on a breach and names the rows, 2 when it cannot check."""
+    from deploy.verify.screen import run
+
+    raise typer.Exit(run(data, wait, topics))
+
+
 def _required(name: str) -> str:
     """A variable, or the content of the file that NAME_FILE names."""
     if path := os.environ.get(f"{name}_FILE"):

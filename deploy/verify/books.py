@@ -30,12 +30,18 @@ async def opened(access: Access) -> AsyncIterator[Books]:
         yield {service: await _open(stack, service, dsn) for service, dsn in access.databases.items()}
 
 
-async def _open(stack: AsyncExitStack, service: str, dsn: str) -> Any:
+async def connected(stack: AsyncExitStack, service: str, dsn: str) -> Any:
+    """A connection that is closed with the stack. CannotCheck if there is none to be had."""
     try:
         connection = await asyncpg.connect(dsn, timeout=10, server_settings=_SETTINGS)
     except UNREACHABLE as error:
         raise CannotCheck(f"the database of {service} cannot be reached: {_words(error)}") from None
     stack.push_async_callback(connection.close)
+    return connection
+
+
+async def _open(stack: AsyncExitStack, service: str, dsn: str) -> Any:
+    connection = await connected(stack, service, dsn)
     await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
     return connection
 

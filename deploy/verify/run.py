@@ -5,15 +5,17 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from deploy.verify import between, invoice_checks, other_checks, payment_checks
+from deploy.verify import between, invoice_checks, other_checks, payment_checks, stripe_books
 from deploy.verify.access import Access
 from deploy.verify.between import Pair
 from deploy.verify.books import UNREACHABLE, Books, opened
 from deploy.verify.checks import Check
 from deploy.verify.pairs import PAIRS
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
+from deploy.verify.settle import settle
 
 INSIDE: tuple[Check, ...] = (*invoice_checks.CHECKS, *payment_checks.CHECKS, *other_checks.CHECKS)
+ACROSS = frozenset({*(pair.name for pair in PAIRS), *stripe_books.SAYS})
 PARKING = ("invoice", "payment", "notification")
 SECOND_LOOK = 1.0
 
@@ -27,9 +29,10 @@ async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> R
     deadline = time.monotonic() + wait
     report = Report()
     try:
+        report.results += await settle(access, deadline)
         async with opened(access) as books:
             report.results += await _inside(books)
-            report.results += [await _between(books, pair) for pair in PAIRS]
+            report.results += await _across(access, books, ACROSS)
             report.waiting = await _waiting(books)
         await _look_again(access, report, deadline)
     except UNREACHABLE as error:
@@ -80,10 +83,18 @@ async def _waiting(books: Books) -> list[Breach]:
     return found
 
 
+async def _across(access: Access, books: Books, names: frozenset[str]) -> list[Result]:
+    """The named checks between services, and between us and Stripe."""
+    results = [await _between(books, pair) for pair in PAIRS if pair.name in names]
+    if access.stripe_secret_key and names & stripe_books.SAYS.keys():
+        results += await stripe_books.compare(access, books)
+    return results
+
+
 async def _look_again(access: Access, report: Report, deadline: float) -> None:
     """What differs between services may be on its way: it is a breach if it still is when time is up."""
-    pairs = {pair.name: pair for pair in PAIRS}
-    while (differ := [pairs[name] for name in report.broken & pairs.keys()]) and time.monotonic() < deadline:
+    while (differ := report.broken & ACROSS) and time.monotonic() < deadline:
         await asyncio.sleep(min(SECOND_LOOK, max(0, deadline - time.monotonic())))
+        settled = await settle(access, deadline)
         async with opened(access) as books:
-            report.replace([await _between(books, pair) for pair in differ])
+            report.replace([*settled, *await _across(access, books, frozenset(differ))])

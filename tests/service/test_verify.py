@@ -1,12 +1,13 @@
 """`clinicpay verify` sees what is broken, by the check's name and the row; and nothing where nothing is."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from deploy import database
-from deploy.verify import verify
+from deploy.verify import CannotCheck, verify
 from tests.service.payment_world import in_own_task
 from tests.service.verify_world import Whole, a_whole, broken
 
@@ -25,6 +26,10 @@ async def test_a_sound_installation_has_no_breach(whole: Whole) -> None:
     assert len({result.check for result in report.results}) == len(report.results) > 30
 
 
+PARKED = """
+    INSERT INTO parked (consumer, topic, partition, "offset", key, headers, reason, detail, fingerprint)
+    VALUES ('a', 'payment.settled', 1, 2, 'k', '[]', '{}', '', '')
+"""
 BROKEN = [
     # check, service, what somebody with every right does, a part of the row's words
     (
@@ -91,6 +96,7 @@ BROKEN = [
         "payment",
         """
         DROP INDEX allocations_one_open;
+        ALTER TABLE allocations DROP CONSTRAINT allocations_pkey;
         UPDATE allocations SET state = 'open', payable_id = (SELECT min(id::text)::uuid FROM payables)
         """,
         "live",
@@ -167,6 +173,109 @@ BROKEN = [
         "UPDATE deliveries SET client_id = gen_random_uuid()",
         "owner",
     ),
+    # Between two services.
+    ("movements_agree", "invoice", "DELETE FROM movements WHERE amount = 3000", "missing in invoice"),
+    ("movements_agree", "payment", "DELETE FROM movements WHERE amount = 3000", "missing in payment"),
+    (
+        "movements_agree",
+        "invoice",
+        "UPDATE movements SET amount = 3001 WHERE amount = 3000",
+        "amount 3001 ≠ 3000",
+    ),
+    ("movements_agree", "payment", "UPDATE movements SET currency = 'USD' WHERE amount = 3000", "EUR ≠ USD"),
+    (
+        "payables_are_invoices",
+        "payment",
+        "UPDATE payables SET clinic_id = gen_random_uuid()",
+        "missing in payment",
+    ),
+    ("payables_are_invoices", "payment", "UPDATE payables SET client_id = gen_random_uuid()", "client_id"),
+    ("payables_are_invoices", "payment", "UPDATE payables SET version = version - 1", "version"),
+    ("payables_are_invoices", "invoice", "UPDATE invoices SET version = version + 1", "version"),
+    ("notices_are_invoices", "notification", "UPDATE invoices SET version = version - 1", "version"),
+    ("notices_are_invoices", "notification", "UPDATE invoices SET due_amount = due_amount + 1", "due_amount"),
+    ("notices_are_invoices", "notification", "DELETE FROM invoices", "missing in notification"),
+    (
+        "payment_knows_clinics",
+        "payment",
+        "UPDATE clinics SET online_payment = NOT online_payment",
+        "online_payment",
+    ),
+    ("notification_knows_clinics", "notification", "UPDATE clinics SET slug = 'other'", "harbour ≠ other"),
+    ("one_receipt_per_payment", "notification", "DELETE FROM deliveries", "missing in notification"),
+    (
+        "one_receipt_per_payment",
+        "notification",
+        "UPDATE deliveries SET template = 'receipt' WHERE template = 'payment_failed'",
+        "missing in payment",
+    ),
+    ("one_notice_per_invoice", "notification", "DELETE FROM deliveries", "missing in notification"),
+    (
+        "failures_are_payments",
+        "notification",
+        "UPDATE deliveries SET client_id = gen_random_uuid()",
+        "client_id",
+    ),
+    (
+        "on_the_way_is_on_the_way",
+        "invoice",
+        "UPDATE invoice_payments SET state = 'processing' WHERE state = 'settled'",
+        "on its way True ≠ False",
+    ),
+    (
+        "accounts_are_clinics",
+        "payment",
+        "INSERT INTO accounts VALUES (gen_random_uuid(), NULL)",
+        "missing in invoice",
+    ),
+    ("portals_are_clinics", "gateway", "UPDATE portals SET slug = 'other'", "other ≠ harbour"),
+    (
+        "logins_are_clients",
+        "gateway",
+        "UPDATE memberships SET client_id = gen_random_uuid()",
+        "missing in invoice",
+    ),
+    # Between us and Stripe.
+    ("charges_are_booked", "payment", "DELETE FROM entries", "wrong not booked"),
+    (
+        "charges_are_booked",
+        "payment",
+        "UPDATE postings SET amount = amount + 1 WHERE account = 'stripe'",
+        "amount 12500 ≠ 12501",
+    ),
+    ("charges_are_booked", "payment", "UPDATE postings SET currency = 'USD'", "currency EUR ≠ USD"),
+    ("charges_are_booked", "payment", "UPDATE payments SET livemode = true", "mode False ≠ True"),
+    (
+        "charges_are_booked",
+        "payment",
+        """
+        UPDATE payments SET clinic_id = '00000000-0000-7000-8000-000000000001';
+        UPDATE entries SET clinic_id = '00000000-0000-7000-8000-000000000001';
+        UPDATE postings SET clinic_id = '00000000-0000-7000-8000-000000000001'
+        """,
+        "clinic ",
+    ),
+    (
+        "bookings_are_charged",
+        "payment",
+        "UPDATE entries SET stripe_object_id = stripe_object_id || 'x'",
+        "charges none",
+    ),
+    # On their way, or not let through.
+    (
+        "outboxes_are_sent",
+        "payment",
+        """
+        INSERT INTO outbox (id, clinic_id, aggregatetype, aggregateid, payload)
+        VALUES (gen_random_uuid(), gen_random_uuid(), 'payment.settled', 'x', '')
+        """,
+        "topic payment.settled",
+    ),
+    *(
+        (f"{service}_parked_for_a_reason", service, PARKED.format(reason), f"reason {reason}")
+        for service in ("invoice", "payment", "notification")
+        for reason in ("unexpected_error", "behind_parked")
+    ),
 ]
 
 
@@ -180,6 +289,16 @@ async def test_each_breach_is_seen(whole: Whole, check: str, service: str, sql: 
     rows = [breach.words for breach in report.breaches if breach.check == check]
     assert rows, str(report)
     assert any(words in row for row in rows), rows
+
+
+async def test_what_was_refused_by_a_rule_is_listed_and_is_no_breach(whole: Whole) -> None:
+    async with broken(whole, "payment", PARKED.format("stripe_wrong_charge")) as access:
+        report = await verify(access, wait=0)
+
+    assert not report.breaches, str(report)
+    assert [(each.check, each.row["reason"]) for each in report.waiting] == [
+        ("payment_parked", "stripe_wrong_charge")
+    ]
 
 
 @pytest.mark.parametrize("service", database.SERVICES)
@@ -230,3 +349,21 @@ async def test_a_table_of_tomorrow_is_readable_after_its_migration(
         await auditor.close()
     finally:
         await database.drop(postgres, "t_tomorrow")
+
+
+async def test_every_check_has_been_seen_to_fail(whole: Whole) -> None:
+    report = await verify(whole.access, wait=0)
+
+    assert {result.check for result in report.results} - {check for check, *_ in BROKEN} == set()
+
+
+async def test_without_a_database_it_says_that_it_cannot_check(whole: Whole) -> None:
+    databases = {**whole.access.databases, "payment": "postgresql://auditor@127.0.0.1:1/nowhere"}
+
+    with pytest.raises(CannotCheck, match="payment"):
+        await verify(replace(whole.access, databases=databases), wait=0)
+
+
+async def test_without_stripe_it_says_that_it_cannot_check(whole: Whole) -> None:
+    with pytest.raises(CannotCheck, match="Stripe"):
+        await verify(replace(whole.access, stripe_api_base="http://127.0.0.1:1"), wait=0)

@@ -1,0 +1,155 @@
+"""Our books against Stripe's: every charge is booked once, every booking has its charge.
+
+Stripe's side is read through its API, account by account: the sandbox's or the real one's.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import stripe
+from stripe import StripeClient
+
+from deploy.verify.access import Access
+from deploy.verify.books import Books
+from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
+from services.chassis.money import to_stripe
+from services.payment.stripe_api import API_VERSION
+from services.payment.stripe_json import object_of, text_of, uuid_of
+
+SAYS = {
+    "charges_are_booked": "Every charge of ours at Stripe is booked once: its amount, currency, account and mode",
+    "bookings_are_charged": "Every capture that is booked has exactly one charge at Stripe",
+}
+
+_ACCOUNTS = """
+    SELECT account FROM payments GROUP BY account
+    UNION SELECT stripe_account_id FROM accounts WHERE stripe_account_id IS NOT NULL
+    ORDER BY account
+"""
+_BOOKED = """
+    SELECT e.stripe_object_id AS intent, p.clinic_id, p.id, p.livemode, s.amount, s.currency
+    FROM payments AS p
+    JOIN entries AS e ON (e.clinic_id, e.payment_id) = (p.clinic_id, p.id) AND e.effect = 'capture'
+    JOIN postings AS s ON (s.clinic_id, s.entry_id) = (e.clinic_id, e.id) AND s.account = 'stripe'
+    WHERE p.account = $1
+"""
+_INTENTS = "SELECT stripe_payment_intent_id FROM payments WHERE account = $1 AND stripe_payment_intent_id IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A charge that succeeded. `amount` as Stripe counts it; ids are those of our metadata."""
+
+    id: str
+    intent: str | None
+    amount: int
+    currency: str
+    livemode: bool
+    payment_id: Any
+    clinic_id: Any
+
+    @classmethod
+    def of(cls, body: Any) -> "Charge":
+        metadata = object_of(body.get("metadata"))
+        return cls(
+            id=body["id"],
+            intent=text_of(body.get("payment_intent")),
+            amount=body["amount"],
+            currency=body["currency"].upper(),
+            livemode=body["livemode"],
+            payment_id=uuid_of(metadata.get("payment_id")),
+            clinic_id=uuid_of(metadata.get("clinic_id")),
+        )
+
+
+async def compare(access: Access, books: Books) -> list[Result]:
+    """All accounts. CannotCheck when Stripe does not answer, or refuses an account that money was booked on."""
+    began = time.monotonic()
+    http = stripe.HTTPXClient(timeout=20)
+    client = StripeClient(
+        access.stripe_secret_key or "",
+        stripe_version=API_VERSION,
+        base_addresses={"api": access.stripe_api_base.rstrip("/")},
+        http_client=http,
+        max_network_retries=2,
+    )
+    breaches: list[Breach] = []
+    try:
+        for row in await books["payment"].fetch(_ACCOUNTS):
+            breaches += await _compare_account(client, books, row["account"])
+    except stripe.StripeError as error:
+        raise CannotCheck(f"Stripe does not answer: {type(error).__name__}") from None
+    finally:
+        await http.close_async()  # type: ignore[no-untyped-call]
+    seconds = time.monotonic() - began
+    return [
+        Result(
+            name, "payment ↔ Stripe", says, tuple(b for b in breaches if b.check == name)[:MOST_ROWS], seconds
+        )
+        for name, says in SAYS.items()
+    ]
+
+
+async def _compare_account(client: StripeClient, books: Books, account: str) -> list[Breach]:
+    booked = {row["intent"]: row for row in await books["payment"].fetch(_BOOKED, account)}
+    known = {row[0] for row in await books["payment"].fetch(_INTENTS, account)}
+    options: Any = {"stripe_account": account} if account else {}
+    try:
+        page = await client.v1.charges.list_async({"limit": 100}, options)
+        charges = [
+            Charge.of(each.to_dict()) async for each in page.auto_paging_iter() if each.status == "succeeded"
+        ]
+    except (stripe.PermissionError, stripe.InvalidRequestError):
+        if known:
+            raise
+        return []  # an account that Stripe does not let us see, and that never took a payment
+    ours = [charge for charge in charges if charge.payment_id is not None or charge.intent in known]
+    return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked)]
+
+
+def _unbooked(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -> Iterable[Breach]:
+    for charge in charges:
+        booking = booked.get(charge.intent or "")
+        wrong = "not booked" if booking is None else _difference(charge, booking)
+        if wrong:
+            row = {
+                "account": account or "platform",
+                "charge": charge.id,
+                "payment_intent": charge.intent,
+                "payment_id": charge.payment_id,
+                "amount": charge.amount,
+                "currency": charge.currency,
+                "wrong": wrong,
+            }
+            yield Breach("charges_are_booked", row)
+
+
+def _difference(charge: Charge, booking: Any) -> str:
+    """What a charge and its booking do not have in common; empty when they agree."""
+    pairs = {
+        "amount": (charge.amount, to_stripe(int(booking["amount"]), booking["currency"])),
+        "currency": (charge.currency, booking["currency"]),
+        "mode": (charge.livemode, booking["livemode"]),
+        "payment": (charge.payment_id or booking["id"], booking["id"]),
+        "clinic": (charge.clinic_id or booking["clinic_id"], booking["clinic_id"]),
+    }
+    return "; ".join(f"{name} {theirs} ≠ {ours}" for name, (theirs, ours) in pairs.items() if theirs != ours)
+
+
+def _uncharged(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -> Iterable[Breach]:
+    by_intent: dict[str | None, list[str]] = {}
+    for charge in charges:
+        by_intent.setdefault(charge.intent, []).append(charge.id)
+    for intent, booking in booked.items():
+        found = by_intent.get(intent, [])
+        if len(found) != 1:
+            row = {
+                "account": account or "platform",
+                "payment_intent": intent,
+                "clinic_id": booking["clinic_id"],
+                "payment_id": booking["id"],
+                "charges": ", ".join(found) or "none",
+            }
+            yield Breach("bookings_are_charged", row)
