@@ -68,6 +68,10 @@ def on_http_error(_: AnyRequest, error: HTTPException) -> Response[Any]:
     return problem(error.status_code, code, f"{phrase}.", headers=headers)
 
 
+def on_recursion(_: AnyRequest, __: RecursionError) -> Response[Any]:
+    return problem(400, "request_invalid", "The body is nested too deeply.")
+
+
 def on_transient(request: AnyRequest, error: Exception) -> Response[Any]:
     log.warning("database_unavailable", path=_route(request), exc_info=error)
     unavailable = Unavailable("The database is away for now. Ask again in a moment.")
@@ -87,6 +91,7 @@ HANDLERS: dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]
     DomainError: on_domain_error,
     ValidationException: on_validation_error,
     HTTPException: on_http_error,
+    RecursionError: on_recursion,
     Exception: on_any_error,
     **dict.fromkeys(TRANSIENT, on_transient),
 }

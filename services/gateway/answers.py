@@ -89,10 +89,6 @@ def on_sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[Any]:
     return Redirect(f"/login{back}", status_code=303)
 
 
-def on_recursion(_: AnyRequest, __: RecursionError) -> Response[Any]:
-    return problems.problem(400, "request_invalid", "The body is nested too deeply.")
-
-
 def _page_or(problem_of: Handler) -> Handler:
     """The problem, or for people a page with its status and headers."""
 
@@ -111,6 +107,5 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     UpstreamError: _page_or(on_upstream_error),
     TooManyTries: _page_or(on_too_many_tries),
     PermissionDeniedException: _page_or(on_forbidden),
-    RecursionError: _page_or(on_recursion),
     SignInFirst: on_sign_in_first,
 }

@@ -16,8 +16,12 @@ from services.notification.domain import Contact
 
 Who = NamedDependency[Caller]
 Tx = NamedDependency[Connection]
+# `$` alone would let a newline stand at the end.
 _Line = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
+    str,
+    msgspec.Meta(
+        min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$(?!\n)"
+    ),
 ]
 
 
@@ -26,7 +30,7 @@ class ContactIn(msgspec.Struct, forbid_unknown_fields=True):
 
     email: Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
     name: _Line
-    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$")] = "en"
+    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$(?!\n)")] = "en"
 
 
 class ContactOut(msgspec.Struct):

@@ -26,7 +26,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minor: Annotated[int, Meta(ge=-money.LARGEST_MINOR, le=money.LARGEST_MINOR)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 
 
 class ShareIn(Question, frozen=True, kw_only=True):
@@ -201,4 +201,4 @@ class AccountOut(Answer, frozen=True, kw_only=True):
 class AccountIn(Question, frozen=True, kw_only=True):
     """The clinic's connected Stripe account; null: it is charged on the platform's own."""
 
-    stripe_account_id: Annotated[str, Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$")] | None
+    stripe_account_id: Annotated[str, Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$(?!\n)")] | None
