@@ -80,7 +80,7 @@ def kafka_servers(data: Path) -> str:
     except OSError:
         raise CannotCheck(f"no `clinicpay up` is running on {data}") from None
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
-    return settings["advertised.listeners"].replace("\\:", ":").removeprefix("PLAINTEXT://")
+    return settings["advertised.listeners"].partition("://")[2]
 
 
 def _stripe_base(environment: Mapping[str, str], addresses: Mapping[str, str]) -> str:

@@ -9,7 +9,12 @@ from tests.running import Running, running
 
 
 @pytest.fixture(scope="session")
-async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    place: Path = tmp_path_factory.mktemp("system") / "data"
-    async with running(place) as started:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the system keeps everything."""
+    return tmp_path_factory.mktemp("system") / "data"
+
+
+@pytest.fixture(scope="session")
+async def system(data: Path) -> AsyncIterator[Running]:
+    async with running(data) as started:
         yield started
