@@ -1,0 +1,176 @@
+"""Crash at every commit point: a counting run numbers the points, then each is died at, alone."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from tests.faults import checks
+from tests.faults.drive import Bill, Client
+from tests.faults.lab import Lab, order, points_of
+from tests.faults.matrix import Scenario
+
+AREA = "Crash at a commit point"
+IDLE_SECONDS = 2.5
+MAILED = "after mail to the server"
+READS = ("before SELECT", "before set the clinic")
+MOST_TRIES = 3
+"""A batch may hold two events or one: a point may be missed, and is then tried again."""
+
+Flow = Callable[[Client], Awaitable[Bill]]
+
+
+async def pay(client: Client) -> Bill:
+    bill = await client.issue()
+    await client.pay(bill)
+    return bill
+
+
+async def decline(client: Client) -> Bill:
+    """A declined card, and then a good one."""
+    bill = await client.issue()
+    await client.decline(bill)
+    await client.pay(bill)
+    return bill
+
+
+async def prove(client: Client) -> Bill:
+    """A card whose bank asks for 3-D Secure."""
+    bill = await client.issue()
+    await client.pay(bill, "pm_card_threeDSecure2Required")
+    return bill
+
+
+FLOWS: dict[str, Flow] = {"pay": pay, "decline, then pay": decline, "3-D Secure": prove}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The nth passing of a point by a process, in a flow."""
+
+    flow: str
+    process: str
+    name: str
+    nth: int
+    mailed: bool
+    """It lies between the mail server's word and our record of it: there alone a letter may go twice."""
+
+
+async def count(lab: Lab, client: Client) -> list[Point]:
+    """Every point of every process in every flow, each once: a later flow adds what the earlier did not pass."""
+    idle = await _passed(lab, asyncio.sleep(IDLE_SECONDS))
+    found: dict[tuple[str, str, int], Point] = {}
+    for flow, play in FLOWS.items():
+        passed = await _passed(lab, _to_rest(lab, client, play))
+        for process, names in passed.items():
+            for point in _numbered(flow, process, names, set(idle[process])):
+                found.setdefault((process, point.name, point.nth), point)
+    return list(found.values())
+
+
+async def _to_rest(lab: Lab, client: Client, flow: Flow) -> None:
+    await checks.drained(lab, [await flow(client)])
+
+
+async def _passed(lab: Lab, doing: Awaitable[object]) -> dict[str, Sequence[str]]:
+    for process in lab.processes:
+        (lab.system.orders / f"{process}.points").unlink(missing_ok=True)
+        order(lab, process, mode="count")
+    await doing
+    passed = {process: points_of(lab, process) for process in lab.processes}
+    for process in lab.processes:
+        (lab.system.orders / f"{process}.order").unlink(missing_ok=True)
+    return passed
+
+
+def _numbered(flow: str, process: str, names: Sequence[str], idle: set[str]) -> list[Point]:
+    """What also happens when nothing does is passed at any time: once is enough."""
+    passed: Counter[str] = Counter()
+    points, mailed = [], False
+    for name in names:
+        passed[name] += 1
+        mailed = (mailed or name == MAILED) and not name.startswith("after commit")
+        if name not in idle or passed[name] == 1:
+            points.append(Point(flow, process, name, passed[name], mailed))
+    return points
+
+
+def waves(points: Sequence[Point], *, quick: bool) -> list[list[Point]]:
+    """Each point alone; those before a read, which changes nothing, together: at most one a process in a run."""
+    if quick:
+        return [[point] for point in _spread(points)]
+    reads = [point for point in points if point.name.startswith(READS)]
+    alone = [[point] for point in points if point not in reads]
+    together: list[list[Point]] = []
+    for point in reads:
+        free = next((wave for wave in together if _fits(point, wave)), None)
+        if free is None:
+            together.append([point])
+        else:
+            free.append(point)
+    return alone + together
+
+
+def _fits(point: Point, wave: Sequence[Point]) -> bool:
+    return all(point.flow == other.flow and point.process != other.process for other in wave)
+
+
+def _spread(points: Sequence[Point]) -> list[Point]:
+    """After what cannot be taken back, before what would record it: the last such point of each process."""
+    wanted = (
+        "after commit",
+        "after Stripe",
+        "after mail",
+        "before acknowledgement",
+        "after send to payment.settled",
+    )
+    picked: dict[tuple[str, str], Point] = {}
+    for point in points:
+        for start in wanted:
+            if point.flow == "pay" and point.name.startswith(start) and point.process != "gateway":
+                picked[point.process, start] = point
+    return list(picked.values())
+
+
+def scenario(number: int, points: Sequence[Point]) -> Scenario:
+    async def play(lab: Lab, client: Client) -> str:
+        return await _die_at(lab, client, points)
+
+    words = "; ".join(map(_words, points))
+    return Scenario(AREA, f"{number}. {words} [{points[0].flow}]", play, quick=True)
+
+
+def _words(point: Point) -> str:
+    return f"{point.process} {point.name}" + (f", {point.nth}. time" if point.nth > 1 else "")
+
+
+async def _die_at(lab: Lab, client: Client, points: Sequence[Point]) -> str:
+    """Die there while the flow goes on, come back, and hold the invoice against what is promised."""
+    waiting, remark = list(points), ""
+    for _ in range(MOST_TRIES):
+        bill, died = await _run_once(lab, client, waiting)
+        mailed = any(point.mailed for point in died)
+        remark = await checks.paid_once(lab, bill, letters_may_repeat=mailed) or remark
+        waiting = [point for point in waiting if point not in died]
+        if not waiting:
+            return remark
+    missed = "; ".join(map(_words, waiting))
+    return f"not passed in {MOST_TRIES} more runs, its events came in other batches: {missed}"
+
+
+async def _run_once(lab: Lab, client: Client, points: Sequence[Point]) -> tuple[Bill, list[Point]]:
+    """The flow once more, with orders to die; the bill, and the points where a process did."""
+    orders = lab.system.orders
+    for point in points:
+        (orders / f"{point.process}.died").unlink(missing_ok=True)
+        order(lab, point.process, mode="kill", point=point.name, nth=point.nth)
+    bill = await FLOWS[points[0].flow](client)
+    await checks.drained(lab, [bill])
+    for point in points:
+        (orders / f"{point.process}.order").unlink(missing_ok=True)
+    died = [point for point in points if (orders / f"{point.process}.died").exists()]
+    if died:
+        await asyncio.sleep(0)  # let the supervisor hear of a death that came last
+        await lab.all_run()
+        await checks.drained(lab, [bill])
+    return bill, died

@@ -1,0 +1,191 @@
+"""Runs a service's own main program with numbered points at its edges, where it can be told to die.
+
+`python -m tests.faults.crashing <unit> <module> [role]`. The points stand around what leaves the process: statements
+and commits, sends, acknowledgements, calls to Stripe, mails, calls between services. They are laid over the libraries
+from outside, so that the code of the services knows nothing of them. A file named by FAULT_ORDERS says what to do:
+`{"mode": "count"}` writes down each point, `{"mode": "kill", "point": …, "nth": n}` dies at the nth passing of one.
+"""
+
+import json
+import os
+import re
+import runpy
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+KILLED = 137
+_TABLE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|FROM)\s+([a-z_]+)", re.I)
+_QUIET = re.compile(r"^\s*(BEGIN|SELECT 1$|SELECT pg_advisory_unlock_all|CLOSE ALL|UNLISTEN)", re.I)
+
+
+class Points:
+    """What the order file says, looked at on every point."""
+
+    def __init__(self, place: Path, process: str) -> None:
+        self._order_file = place / f"{process}.order"
+        self._points_file = place / f"{process}.points"
+        self._died_file = place / f"{process}.died"
+        self._seen = 0
+        self._order: dict[str, Any] = {}
+        self._passed: Counter[str] = Counter()
+
+    def reach(self, point: str) -> None:
+        """Pass a point, or die there."""
+        self._read()
+        if self._order.get("mode") == "count":
+            with self._points_file.open("a") as file:
+                file.write(point + "\n")
+        elif self._order.get("point") == point:
+            self._passed[point] += 1
+            if self._passed[point] == self._order["nth"]:
+                self._order_file.unlink(missing_ok=True)
+                self._died_file.write_text(point)
+                os._exit(KILLED)
+
+    def _read(self) -> None:
+        try:
+            now = self._order_file.stat().st_mtime_ns
+        except OSError:
+            self._order = {}
+            return
+        if now != self._seen:
+            self._seen, self._passed = now, Counter()
+            self._order = json.loads(self._order_file.read_text())
+
+
+def name_of(sql: str) -> str:
+    """A statement's short name: its verb and first table."""
+    words = sql.split()
+    table = _TABLE.search(sql)
+    verb = words[0].rstrip(";").upper() if words else "?"
+    if "set_config" in sql:
+        return "set the clinic"
+    if "advisory" in sql:
+        return "take an advisory lock"
+    locks = " for update" if "FOR UPDATE" in sql else ""
+    return f"{verb} {table.group(1)}{locks}" if table else verb
+
+
+Wrapped = Callable[..., Awaitable[Any]]
+
+
+def around(
+    points: Points, inner: Wrapped, name: Callable[..., str | None], *, after: bool, before: bool = True
+) -> Wrapped:
+    async def wrapper(*arguments: Any, **named: Any) -> Any:
+        what = name(*arguments, **named)
+        if what and before:
+            points.reach(f"before {what}")
+        answer = await inner(*arguments, **named)
+        if what and after:
+            points.reach(f"after {what}")
+        return answer
+
+    return wrapper
+
+
+def _replace(points: Points, owner: type, method: str, name: Callable[..., str | None]) -> None:
+    setattr(owner, method, around(points, getattr(owner, method), name, after=True))
+
+
+def lay_over(points: Points) -> None:
+    """Put points around every edge of this process."""
+    _over_postgres(points)
+    _over_kafka(points)
+    _over_stripe_and_smtp(points)
+    _over_http(points)
+
+
+def _over_postgres(points: Points) -> None:
+    from asyncpg import Connection
+
+    def statement(connection: Any, query: str, *_: Any, **__: Any) -> str | None:
+        if _QUIET.match(query) or query.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+            return None
+        if query == "COMMIT;":
+            return _commit_of(connection)
+        named = name_of(query)
+        connection.last_statement = named
+        return named
+
+    def end(connection: Any, query: str, *_: Any, **__: Any) -> str | None:
+        return _commit_of(connection) if query == "COMMIT;" else None
+
+    class Remembering(Connection):
+        __slots__ = ("last_statement",)
+
+    import asyncpg
+
+    for method in ("execute", "fetch", "fetchrow", "fetchval", "executemany"):
+        inner = getattr(Connection, method)
+        setattr(
+            Remembering,
+            method,
+            around(points, around(points, inner, end, after=True, before=False), statement, after=False),
+        )
+    connect, create_pool = asyncpg.connect, asyncpg.create_pool
+    asyncpg.connect = lambda *a, **k: connect(*a, **{"connection_class": Remembering, **k})
+    asyncpg.create_pool = lambda *a, **k: create_pool(*a, **{"connection_class": Remembering, **k})
+
+
+def _commit_of(connection: Any) -> str | None:
+    """A commit by what it commits; None for one of a transaction that only asked whether the server is there."""
+    last = getattr(connection, "last_statement", None)
+    return f"commit of {last}" if last else None
+
+
+def _over_kafka(points: Points) -> None:
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+    def send(_: Any, topic: str, *__: Any, **___: Any) -> str:
+        return f"send to {topic}"
+
+    async def sent(self: Any, topic: str, *arguments: Any, **named: Any) -> Any:
+        future = await inner_send(self, topic, *arguments, **named)
+        future.add_done_callback(lambda _: points.reach(f"after send to {topic}"))
+        return future
+
+    inner_send = AIOKafkaProducer.send
+    AIOKafkaProducer.send = around(points, sent, send, after=False)
+    AIOKafkaConsumer.commit = around(
+        points, AIOKafkaConsumer.commit, lambda *_, **__: "acknowledgement", after=True
+    )
+
+
+def _over_stripe_and_smtp(points: Points) -> None:
+    import stripe
+
+    def call(_: Any, method: str, url: str, *__: Any, **___: Any) -> str:
+        path = re.sub(r"(pi|cus|seti|pm)_[A-Za-z0-9]+", r"\1", url.split("/v1/")[-1].split("?")[0])
+        return f"Stripe {method.upper()} {path}"
+
+    _replace(points, stripe.HTTPXClient, "request_async", call)
+    import aiosmtplib
+
+    _replace(points, aiosmtplib.SMTP, "sendmail", lambda *_, **__: "mail to the server")
+
+
+def _over_http(points: Points) -> None:
+    import httpx2
+
+    def call(_: Any, request: httpx2.Request, *__: Any, **___: Any) -> str | None:
+        if request.url.path.startswith("/healthz"):
+            return None
+        path = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", request.url.path)
+        return f"call {request.method} {path}"
+
+    _replace(points, httpx2.AsyncClient, "send", call)
+
+
+def main() -> None:
+    process, module, *rest = sys.argv[1:]
+    lay_over(Points(Path(os.environ["FAULT_ORDERS"]), process))
+    sys.argv = [module, *rest]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Kafka: records again, offsets lost, groups that change, brokers that go."""
+
+import asyncio
+import time
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from contracts import topics
+from deploy.embedded.kafka import _runtime as runtime
+from tests.faults import checks
+from tests.faults.drive import Client
+from tests.faults.lab import Lab
+from tests.faults.lost_replies import at_rest, paid
+from tests.faults.matrix import Play, scenario
+from tests.faults.watch import GROUPS
+from tests.running import until
+
+AREA = "Kafka"
+WORKERS = ("invoice.worker", "payment.worker", "notification.worker")
+GONE_SECONDS = 28.0
+"""Longer than the relay's request timeout of 20 s and than the webhook edge's of 5 s."""
+MINUTE = 60.0
+
+
+async def send_again(lab: Lab, times: int) -> int:
+    """Send every record of every topic again, `times` times. Answers how many records were sent."""
+    bootstrap = lab.system.kafka.bootstrap_servers
+    names = [topic.name for topic in topics.ALL]
+    consumer = AIOKafkaConsumer(*names, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await consumer.start()
+    await producer.start()
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
+        records = []
+        for partition, end in ends.items():
+            consumer.pause(*ends)
+            consumer.resume(partition)
+            await consumer.seek_to_beginning(partition)
+            while await consumer.position(partition) < end:
+                found = await consumer.getmany(partition, timeout_ms=500)
+                records += [record for batch in found.values() for record in batch]
+        for record in records * times:
+            await producer.send(record.topic, value=record.value, key=record.key, headers=record.headers)
+        await producer.flush()
+        return len(records) * times
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+@scenario(AREA, "every record of every topic twice more", quick=True)
+async def duplicates(lab: Lab, client: Client) -> str:
+    bill = await paid(lab, client)
+    before = await _effects(lab)
+    sent = await send_again(lab, 2)
+    await at_rest(lab, bill)
+    await _unchanged(lab, before)
+    return f"{sent} records again, no effect"
+
+
+async def _effects(lab: Lab) -> tuple[object, ...]:
+    """What a second effect would change."""
+    return (
+        await lab.value("invoice", "SELECT count(*) FROM movements"),
+        await lab.value("invoice", "SELECT sum(version) FROM invoices"),
+        await lab.value("payment", "SELECT count(*) FROM postings"),
+        await lab.value("payment", "SELECT sum(version) FROM payments"),
+        await lab.value("notification", "SELECT count(*) FROM deliveries"),
+        len(list(lab.system.data.mail.glob("*.eml"))),
+    )
+
+
+async def _unchanged(lab: Lab, before: tuple[object, ...]) -> None:
+    after = await _effects(lab)
+    if after != before:
+        raise checks.Breach(f"a second effect: {before} became {after}")
+
+
+def _groups_tampered(*options: str) -> Play:
+    """With the workers down, change what Kafka knows of their groups by its own tool."""
+
+    async def play(lab: Lab, client: Client) -> str:
+        bill = await paid(lab, client)
+        before = await _effects(lab)
+        for name in WORKERS:
+            lab.keeper.gate(name).clear()
+            lab.kill(name)
+        await _groups_changed(lab, options)
+        await lab.quiet()
+        await until(lambda: _committed(lab), 60)
+        await at_rest(lab, bill)
+        await _unchanged(lab, before)
+        return "everything read again, no effect"
+
+    return play
+
+
+scenario(AREA, "offsets lost: the groups are deleted")(_groups_tampered("--delete"))
+scenario(AREA, "old offsets delivered again: the groups are set back to the start")(
+    _groups_tampered("--reset-offsets", "--to-earliest", "--all-topics", "--execute")
+)
+
+
+async def _groups_changed(lab: Lab, options: tuple[str, ...]) -> None:
+    """Ask until it is done: a member that was killed holds its group until its session has ended."""
+    groups = [word for group in GROUPS for word in ("--group", group)]
+    tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+    where = ("--bootstrap-server", lab.system.kafka.bootstrap_servers)
+    deadline = time.monotonic() + 90
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *(*await runtime(), tool, *where, *groups, *options),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said = (await process.communicate())[0].decode()
+        if "Error" not in said:
+            return
+        if time.monotonic() > deadline:
+            raise checks.Breach(f"the groups cannot be changed: {said[-300:]}")
+
+
+async def _committed(lab: Lab) -> bool:
+    """Whether every group has acknowledged something, and nothing is left."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=lab.system.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        all_known = all([await admin.list_consumer_group_offsets(group) for group in GROUPS])
+    finally:
+        await admin.close()
+    return all_known and not await lab.watch.lag()
+
+
+@scenario(AREA, "a second payment.worker joins and leaves in the middle of batches")
+async def rebalance(lab: Lab, client: Client) -> None:
+    extra = lab.system.another("payment.worker", "-2")
+    bills = [await client.issue() for _ in range(6)]
+    child = await extra.start()
+    try:
+        for bill in bills[:3]:
+            await client.pay(bill)
+        await until(extra.ready, 60)
+        for bill in bills[3:5]:
+            await client.pay(bill)
+    finally:
+        await child.stop(within=1)
+    await client.pay(bills[5])
+    await at_rest(lab, *bills)
+
+
+@scenario(AREA, f"the broker gone for {GONE_SECONDS:.0f} s, longer than a producer's request timeout")
+async def poisoned_producer(lab: Lab, client: Client) -> str:
+    """The relay has sent before and has something to send: its producer is the one that goes bad."""
+    first = await paid(lab, client)
+    bill = await client.issue()
+    start = await client.start(bill)
+    relays = lab.keeper.statuses["relay"].restarts
+    async with lab.down("kafka"):
+        other = await client.issue()
+        await client.confirm(start)
+        await asyncio.sleep(GONE_SECONDS)
+    await client.pay(other)
+    await at_rest(lab, first, bill, other)
+    return f"the relay ended itself {lab.keeper.statuses['relay'].restarts - relays} times"
+
+
+@scenario(AREA, "the broker frozen for 28 s, and awake again with its connections open")
+async def frozen_broker(lab: Lab, client: Client) -> str:
+    bill = await client.issue()
+    start = await client.start(bill)
+    relays = lab.keeper.statuses["relay"].restarts
+    with lab.frozen("kafka"):
+        other = await client.issue()
+        await client.confirm(start)
+        await asyncio.sleep(GONE_SECONDS)
+    await client.pay(other)
+    await at_rest(lab, bill, other)
+    return f"the relay ended itself {lab.keeper.statuses['relay'].restarts - relays} times"
+
+
+@scenario(AREA, "the broker down for a minute: invoices are issued, payments started, and all drain after")
+async def down(lab: Lab, client: Client) -> None:
+    known = await client.issue()
+    start = await client.start(known)
+    await checks.drained(lab)
+    async with lab.down("kafka"):
+        issued = [await client.issue() for _ in range(3)]
+        await client.confirm(start)
+        await asyncio.sleep(MINUTE)
+    for bill in issued:
+        await client.pay(bill)
+    await at_rest(lab, known, *issued)
+
+
+@scenario(AREA, "the broker killed and back at once, three times", quick=True)
+async def restarts(lab: Lab, client: Client) -> None:
+    bills = []
+    for _ in range(3):
+        bill = await client.issue()
+        start = await client.start(bill)
+        await lab.restart("kafka")
+        await client.confirm(start)
+        bills.append(bill)
+    await at_rest(lab, *bills)

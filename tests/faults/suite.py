@@ -1,0 +1,59 @@
+"""`./clinicpay faults`: every fault, one after the other, on one running system."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+
+from deploy.visitor import Visitor
+from tests.faults import crash_points, drive
+from tests.faults.drive import Client
+from tests.faults.lab import Lab, lab
+from tests.faults.matrix import ROOT, SCENARIOS, Matrix, chosen
+
+PLAYS = ("lost_replies", "kafka_faults", "postgres_faults", "stripe_faults")
+RESULT = ROOT / "docs" / "faults.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be run. `seconds` and `seed` are the random soak's."""
+
+    quick: bool = False
+    only: str = ""
+    seconds: int = 600
+    seed: int = 1
+
+
+async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
+    """Run what is wished for; the matrix is written to docs/faults.md when that is everything."""
+    for play in PLAYS:
+        import_module(f"tests.faults.{play}")
+    matrix = Matrix(say or _say)
+    async with lab() as one, Visitor(one.system.public_url) as visitor:
+        client = Client(one, visitor)
+        await drive.put_on(one)
+        await client.log_in()
+        if fnmatchcase(crash_points.AREA.lower(), f"*{wish.only.lower().split(':')[0]}*"):
+            await _crashes(wish, matrix, one, client)
+        for each in chosen(SCENARIOS, quick=wish.quick, only=wish.only):
+            await matrix.play(each, one, client)
+    matrix.say(matrix.summary())
+    if not wish.quick and not wish.only:
+        matrix.write(RESULT)
+    return matrix
+
+
+async def _crashes(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
+    points = await crash_points.count(one, client)
+    matrix.say(f"{len(points)} crash points counted")
+    waves = enumerate(crash_points.waves(points, quick=wish.quick), 1)
+    scenarios = [crash_points.scenario(number, wave) for number, wave in waves]
+    for each in chosen(scenarios, quick=wish.quick, only=wish.only):
+        await matrix.play(each, one, client)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
