@@ -157,6 +157,11 @@ class Payment:
         return self.clinic_id, self.id
 
     @property
+    def reserves(self) -> bool:
+        """Whether its payables are kept for it."""
+        return all(share.state == "open" for share in self.allocations)
+
+    @property
     def surplus(self) -> int:
         """What came in above what was open; 0 unless it succeeded."""
         settled = sum(share.settled_amount for share in self.allocations)

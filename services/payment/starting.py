@@ -137,7 +137,7 @@ def live_answer(wish: Wish, live: Collection[Payment]) -> Payment | None:
     """The client's live attempt for the same choice, if that is all there is. Raises `PaymentInProgress`."""
     if any(payment.status == "processing" for payment in live):
         raise PaymentInProgress("A payment for this invoice is already on its way. Please wait for it.")
-    return next((payment for payment in live if len(live) == 1 and wish.same_as(payment)), None)
+    return next((each for each in live if len(live) == 1 and each.reserves and wish.same_as(each)), None)
 
 
 def begin(

@@ -101,5 +101,7 @@ def test_the_same_choice_finds_the_live_attempt_and_another_choice_does_not() ->
         a_wish(shares={UUID(int=2): money(100)}),
     ):
         assert starting.live_answer(other, [live]) is None
+    given_free = tuple(replace(share, state="released") for share in live.allocations)
+    assert starting.live_answer(a_wish(), [replace(live, allocations=given_free)]) is None
     with pytest.raises(domain.PaymentInProgress):
         starting.live_answer(a_wish(), [replace(live, status="processing")])

@@ -8,7 +8,7 @@ import asyncpg
 from services.chassis.db import Connection, Key
 from services.payment.domain import KeyReused, Payment, Status
 from services.payment.store.keys import columns
-from services.payment.store.rows import PAYMENT, payment_of
+from services.payment.store.rows import LIVE, PAYMENT, payment_of
 
 
 async def find_payments(
@@ -57,13 +57,16 @@ async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Paym
 
 
 async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[Payment]:
-    """The payments that hold a reservation on any of the payables, which are locked already."""
+    """The payments of any of the payables, which are locked already, whose intents may still take money.
+
+    That is not only those that hold a reservation: a delayed method that failed gave its own free, not its intent.
+    """
     rows = await tx.fetch(
         f"""
         SELECT {PAYMENT} FROM payments
-        WHERE (clinic_id, id) IN (
+        WHERE {LIVE} AND (clinic_id, id) IN (
             SELECT clinic_id, payment_id FROM allocations
-            WHERE state = 'open' AND (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+            WHERE (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         )
         ORDER BY clinic_id, id
         FOR UPDATE
