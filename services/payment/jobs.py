@@ -45,7 +45,7 @@ async def _check(db: Database, stripe: StripeApi, payment: Payment) -> None:
     if _is_news(payment, intent, now):
         log.info("payment_swept", payment_id=str(payment.id), status=intent.status)
         await checkout.observe(db.worker_tx, payment, intent)
-    elif _is_abandoned(payment, intent, now):
+    elif await _is_over(db, payment, intent, now):
         await _cancel(db, stripe, payment)
 
 
@@ -54,11 +54,18 @@ def _is_news(payment: Payment, intent: Intent, now: datetime) -> bool:
     return seen is not None and STATUS_OF[seen.event_type] != payment.status
 
 
-def _is_abandoned(payment: Payment, intent: Intent, now: datetime) -> bool:
-    """Idle for a day, or without a reservation since a delayed method failed: neither may still be paid."""
+async def _is_over(db: Database, payment: Payment, intent: Intent, now: datetime) -> bool:
+    """Whether nobody may pay with it any more, while that can still be prevented."""
+    if intent.status == "processing":
+        return False
+    async with db.worker_tx() as tx:
+        return _is_abandoned(payment, now) or await lookups.is_overdrawn(tx, payment)
+
+
+def _is_abandoned(payment: Payment, now: datetime) -> bool:
+    """Idle for a day, or without a reservation since a delayed method failed."""
     last = max(payment.created_at, payment.updated_at, payment.seen_at or payment.created_at)
-    released = all(share.state == "released" for share in payment.allocations)
-    return intent.status != "processing" and (released or now - last > IDLE_FOR)
+    return not payment.reserves or now - last > IDLE_FOR
 
 
 async def _cancel(db: Database, stripe: StripeApi, payment: Payment) -> None:

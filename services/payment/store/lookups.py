@@ -7,6 +7,13 @@ from services.chassis.db import Connection
 from services.payment.domain import Payment
 from services.payment.store.rows import LIVE, PAYMENT, payment_of
 
+_OVERDRAWN = """
+    SELECT a.clinic_id, a.payment_id FROM allocations AS a
+    JOIN payables AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payable_id)
+    WHERE a.state = 'open'
+        AND a.amount > CASE p.status WHEN 'void' THEN 0 ELSE p.due_amount - p.settled_amount END
+"""
+
 
 async def get_payment(tx: Connection, client_id: UUID | None, payment_id: UUID) -> Payment | None:
     """A payment of the client, or of anyone in the clinic when `client_id` is None."""
@@ -52,15 +59,19 @@ async def list_payments(
 
 
 async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
-    """Live payments that Stripe was last asked about, or that began, longer ago: marked as asked now.
+    """Live payments that it is time to ask Stripe about: marked as asked now.
 
-    The older a payment, the less often: at most after a tenth of its age.
+    Those that Stripe was last asked about, or that began, longer ago; the older a payment, the less often: at most
+    after a tenth of its age. And at once those that reserve more than is open by now.
     """
     rows = await tx.fetch(
         f"""
         WITH due AS (
             SELECT clinic_id, id FROM payments
-            WHERE {LIVE} AND checked_at < now() - greatest($1::interval, (now() - created_at) / 10)
+            WHERE {LIVE} AND (
+                checked_at < now() - greatest($1::interval, (now() - created_at) / 10)
+                OR (clinic_id, id) IN ({_OVERDRAWN})
+            )
             ORDER BY checked_at LIMIT $2
             FOR UPDATE SKIP LOCKED
         )
@@ -72,3 +83,13 @@ async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> l
         limit,
     )
     return [payment_of(row) for row in rows]
+
+
+async def is_overdrawn(tx: Connection, payment: Payment) -> bool:
+    """Whether it reserves more than is open by now: the sum was lowered, or the invoice is void."""
+    found: bool = await tx.fetchval(
+        f"SELECT EXISTS ({_OVERDRAWN} AND a.clinic_id = $1 AND a.payment_id = $2)",
+        payment.clinic_id,
+        payment.id,
+    )
+    return found
