@@ -3,10 +3,14 @@
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from services.chassis.kafka_security import KafkaSecurity
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,11 +89,39 @@ def topics() -> None:
 
     from deploy import topics
 
+    servers, security = _kafka()
     try:
-        made = asyncio.run(topics.ensure(_required("KAFKA_BOOTSTRAP_SERVERS")))
+        made = asyncio.run(topics.ensure(servers, security=security))
     except (topics.TopicRefused, KafkaError, TimeoutError) as refusal:
         _give_up(str(refusal))
     typer.echo(f"topics made: {', '.join(made) or 'none, all are there'}")
+
+
+@app.command()
+def acls() -> None:
+    """Set the passwords of Kafka's users, and what each may do, on KAFKA_BOOTSTRAP_SERVERS.
+
+    As the administrator KAFKA_SASL_USERNAME; each password from INVOICE_KAFKA_PASSWORD,
+    INVOICE_KAFKA_PASSWORD_FILE and so on.
+    """
+    from aiokafka.errors import KafkaError
+
+    from deploy import acls
+    from deploy.scram import UserRefused
+
+    servers, security = _kafka()
+    passwords = {user: _required(f"{user.upper()}_KAFKA_PASSWORD") for user in acls.users()}
+    try:
+        added, gone = asyncio.run(acls.ensure(servers, security, passwords))
+    except (acls.AclRefused, UserRefused, KafkaError, TimeoutError) as refusal:
+        _give_up(str(refusal))
+    typer.echo(f"users: {', '.join(passwords)}; rules added: {len(added)}, taken away: {len(gone)}")
+
+
+def _kafka() -> "tuple[str, KafkaSecurity]":
+    from services.chassis.settings import KafkaSettings, load
+
+    return _required("KAFKA_BOOTSTRAP_SERVERS"), load(KafkaSettings).kafka_security
 
 
 @app.command()
@@ -106,6 +138,85 @@ def verify(
     from deploy.verify.screen import run
 
     raise typer.Exit(run(data, wait, topics))
+
+
+@app.command()
+def reemit(
+    service: Annotated[
+        list[str] | None, typer.Option(help="invoice, payment or notification; default: all.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only what changed since then, in UTC.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Of a running `clinicpay up`. Else AUDITOR_ and WORKER_DATABASE_URLS."),
+    ] = None,
+) -> None:
+    """Say again what a topic lost, made from aggregates and movements under the same event ids."""
+    from deploy import reemit as work
+    from deploy.verify import Access, CannotCheck
+    from deploy.workers import WORKED, worker_dsns
+
+    begin = (since or datetime(1970, 1, 1, tzinfo=UTC)).replace(tzinfo=UTC)
+    try:
+        auditor = (Access.of_data(data) if data else Access.of_environment()).databases
+        workers = worker_dsns(data)
+        for name in service or WORKED:
+            if name not in WORKED:
+                raise CannotCheck(f"{name} is not one of {', '.join(WORKED)}")
+            said = asyncio.run(work.reemit(auditor[name], workers[name], name, begin))
+            typer.echo(f"{name}: {said} events are in its outbox again")
+    except CannotCheck as reason:
+        _give_up(str(reason))
+
+
+parked = typer.Typer(
+    help="What consumers could not apply: look at it, and apply it again.", no_args_is_help=True
+)
+app.add_typer(parked, name="parked")
+ParkedData = Annotated[
+    Path | None, typer.Option(help="Of a running `clinicpay up`. Else WORKER_DATABASE_URLS.")
+]
+
+
+@parked.command("list")
+def list_parked(data: ParkedData = None) -> None:
+    """What waits for somebody, oldest first."""
+    from deploy.parked import print_waiting
+
+    print_waiting(_workers(data))
+
+
+@parked.command("show")
+def show_parked(service: str, parked_id: int, data: ParkedData = None) -> None:
+    """One parked event, whole."""
+    from deploy.parked import print_one
+
+    raise typer.Exit(print_one(_worker(service, data), parked_id))
+
+
+@parked.command("replay")
+def replay_parked(service: str, parked_id: int, data: ParkedData = None) -> None:
+    """Apply a parked event, and before it the movements of its key that came earlier. Exits 1 if refused still."""
+    from deploy.parked import print_replay
+
+    raise typer.Exit(print_replay(service, _worker(service, data), parked_id))
+
+
+def _workers(data: Path | None) -> dict[str, str]:
+    from deploy.verify import CannotCheck
+    from deploy.workers import worker_dsns
+
+    try:
+        return worker_dsns(data)
+    except CannotCheck as reason:
+        _give_up(str(reason))
+
+
+def _worker(service: str, data: Path | None) -> str:
+    """Of one service; DATABASE_URL will do as well."""
+    if data is None and (url := os.environ.get("DATABASE_URL")):
+        return url
+    return _workers(data).get(service) or _give_up(f"no database of {service} is given")
 
 
 def _required(name: str) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.events import Method, StateEvent
+from contracts.events import Method, StateEvent, event_id
 from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
@@ -260,9 +260,10 @@ def _nothing_to_pay(claim: Claim) -> bool:
 def fact_about(
     delivery: Delivery, outcome: Sent | Failed, at: datetime
 ) -> NotificationSent | NotificationFailed:
-    """What others may know of an e-mail's end."""
+    """What others may know of an e-mail's end. Made again from the same row, it is the same event."""
+    topic = NotificationFailed.topic if isinstance(outcome, Failed) else NotificationSent.topic
     common: dict[str, Any] = {
-        "id": new_id(),
+        "id": event_id(at, topic.name, delivery.id),
         "time": at,
         "clinic_id": delivery.clinic_id,
         "delivery_id": delivery.id,

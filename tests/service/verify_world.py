@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from uuid import UUID
 
 import asyncpg
 
+from contracts.events import CloudEvent
 from contracts.money import Money
 from deploy import database
 from deploy.sandbox.embedded import running_sandbox
@@ -38,6 +39,8 @@ class Whole:
     dbs: Mapping[str, ServiceDb]
     world: World
     desk: Desk
+    said: dict[UUID, CloudEvent] = field(default_factory=dict)
+    """Every event that was sent, by id."""
 
     @property
     def access(self) -> Access:
@@ -49,15 +52,16 @@ class Whole:
         sandbox = self.desk.sandbox
         return Access(databases, stripe_secret_key=sandbox.secret_key, stripe_api_base=sandbox.url)
 
-    async def pump(self) -> None:
-        """Carry what waits in the outboxes to all who listen, until nothing is left."""
+    async def pump(self, *, lose: bool = False) -> None:
+        """Carry what waits in the outboxes to all who listen, until nothing is left; or lose it on the way."""
         moved = True
         while moved:
             moved = False
             for service in CONSUMERS:
                 events = await outbox_events(self.dbs[service])
                 await self.dbs[service].admin.execute("DELETE FROM outbox")
-                for reader, module in CONSUMERS.items() if events else ():
+                self.said |= {event.id: event for event in events}
+                for reader, module in CONSUMERS.items() if events and not lose else ():
                     await deliver(self.dbs[reader].worker, module, *events)
                 moved = moved or bool(events)
 
