@@ -4,15 +4,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.faults import checks
+from tests.faults.crashing import MAILED
 from tests.faults.drive import Bill, Client
 from tests.faults.lab import Lab, order, points_of
 from tests.faults.matrix import Scenario
 
 AREA = "Crash at a commit point"
 IDLE_SECONDS = 2.5
-MAILED = "after mail to the server"
 READS = ("before SELECT", "before set the clinic")
 MOST_TRIES = 3
 """A batch may hold two events or one: a point may be missed, and is then tried again."""
@@ -41,7 +42,8 @@ async def prove(client: Client) -> Bill:
     return bill
 
 
-FLOWS: dict[str, Flow] = {"pay": pay, "decline, then pay": decline, "3-D Secure": prove}
+MAIN_FLOW = "pay"
+FLOWS: dict[str, Flow] = {MAIN_FLOW: pay, "decline, then pay": decline, "3-D Secure": prove}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,6 @@ class Point:
     process: str
     name: str
     nth: int
-    mailed: bool
-    """It lies between the mail server's word and our record of it: there alone a letter may go twice."""
 
 
 async def count(lab: Lab, client: Client) -> list[Point]:
@@ -86,23 +86,24 @@ async def _passed(lab: Lab, doing: Awaitable[object]) -> dict[str, Sequence[str]
 def _numbered(flow: str, process: str, names: Sequence[str], idle: set[str]) -> list[Point]:
     """What also happens when nothing does is passed at any time: once is enough."""
     passed: Counter[str] = Counter()
-    points, mailed = [], False
+    points = []
     for name in names:
         passed[name] += 1
-        mailed = (mailed or name == MAILED) and not name.startswith("after commit")
         if name not in idle or passed[name] == 1:
-            points.append(Point(flow, process, name, passed[name], mailed))
+            points.append(Point(flow, process, name, passed[name]))
     return points
 
 
 def waves(points: Sequence[Point], *, quick: bool) -> list[list[Point]]:
-    """Each point alone; those before a read, which changes nothing, together: at most one a process in a run."""
+    """Each point of the main flow alone. Together, at most one a process in a run: those before a read, which
+    changes nothing, and what the other flows add, which is mostly the same once more.
+    """
     if quick:
         return [[point] for point in _spread(points)]
-    reads = [point for point in points if point.name.startswith(READS)]
-    alone = [[point] for point in points if point not in reads]
+    shared = [point for point in points if point.name.startswith(READS) or point.flow != MAIN_FLOW]
+    alone = [[point] for point in points if point not in shared]
     together: list[list[Point]] = []
-    for point in reads:
+    for point in shared:
         free = next((wave for wave in together if _fits(point, wave)), None)
         if free is None:
             together.append([point])
@@ -127,7 +128,7 @@ def _spread(points: Sequence[Point]) -> list[Point]:
     picked: dict[tuple[str, str], Point] = {}
     for point in points:
         for start in wanted:
-            if point.flow == "pay" and point.name.startswith(start) and point.process != "gateway":
+            if point.flow == MAIN_FLOW and point.name.startswith(start) and point.process != "gateway":
                 picked[point.process, start] = point
     return list(picked.values())
 
@@ -149,8 +150,8 @@ async def _die_at(lab: Lab, client: Client, points: Sequence[Point]) -> str:
     waiting, remark = list(points), ""
     for _ in range(MOST_TRIES):
         bill, died = await _run_once(lab, client, waiting)
-        mailed = any(point.mailed for point in died)
-        remark = await checks.paid_once(lab, bill, letters_may_repeat=mailed) or remark
+        may_repeat = any(_died_file(lab, point).read_text() == MAILED for point in died)
+        remark = await checks.paid_once(lab, bill, letters_may_repeat=may_repeat) or remark
         waiting = [point for point in waiting if point not in died]
         if not waiting:
             return remark
@@ -162,15 +163,23 @@ async def _run_once(lab: Lab, client: Client, points: Sequence[Point]) -> tuple[
     """The flow once more, with orders to die; the bill, and the points where a process did."""
     orders = lab.system.orders
     for point in points:
-        (orders / f"{point.process}.died").unlink(missing_ok=True)
+        _died_file(lab, point).unlink(missing_ok=True)
         order(lab, point.process, mode="kill", point=point.name, nth=point.nth)
     bill = await FLOWS[points[0].flow](client)
     await checks.drained(lab, [bill])
     for point in points:
         (orders / f"{point.process}.order").unlink(missing_ok=True)
-    died = [point for point in points if (orders / f"{point.process}.died").exists()]
+    died = [point for point in points if _died_file(lab, point).exists()]
     if died:
         await asyncio.sleep(0)  # let the supervisor hear of a death that came last
         await lab.all_run()
         await checks.drained(lab, [bill])
     return bill, died
+
+
+def _died_file(lab: Lab, point: Point) -> Path:
+    """Where a process says that it died as ordered; `MAILED`, if the mail server had a letter that our books had not.
+
+    There alone a letter may go twice.
+    """
+    return lab.system.orders / f"{point.process}.died"

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 KILLED = 137
+MAILED, RECORDED = "after mail to the server", "after commit of INSERT outbox"
+"""In the notification worker: the mail server has a letter, and we have its record."""
 _TABLE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|FROM)\s+([a-z_]+)", re.I)
 _QUIET = re.compile(r"^\s*(BEGIN|SELECT 1$|SELECT pg_advisory_unlock_all|CLOSE ALL|UNLISTEN)", re.I)
 
@@ -31,10 +33,12 @@ class Points:
         self._seen = 0
         self._order: dict[str, Any] = {}
         self._passed: Counter[str] = Counter()
+        self._mailed = False
 
     def reach(self, point: str) -> None:
         """Pass a point, or die there."""
         self._read()
+        self._mailed = point == MAILED or (self._mailed and point != RECORDED)
         if self._order.get("mode") == "count":
             with self._points_file.open("a") as file:
                 file.write(point + "\n")
@@ -42,7 +46,7 @@ class Points:
             self._passed[point] += 1
             if self._passed[point] == self._order["nth"]:
                 self._order_file.unlink(missing_ok=True)
-                self._died_file.write_text(point)
+                self._died_file.write_text(MAILED if self._mailed else point)
                 os._exit(KILLED)
 
     def _read(self) -> None:

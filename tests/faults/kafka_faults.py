@@ -1,13 +1,16 @@
 """Kafka: records again, offsets lost, groups that change, brokers that go."""
 
 import asyncio
-import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.admin import DeleteGroupsRequest
+from aiokafka.structs import OffsetAndMetadata
 
 from contracts import topics
-from deploy.embedded.kafka import _runtime as runtime
 from tests.faults import checks
 from tests.faults.drive import Client
 from tests.faults.lab import Lab
@@ -21,26 +24,28 @@ WORKERS = ("invoice.worker", "payment.worker", "notification.worker")
 GONE_SECONDS = 28.0
 """Longer than the relay's request timeout of 20 s and than the webhook edge's of 5 s."""
 MINUTE = 60.0
+GROUP_NOT_FOUND = 69
 
 
 async def send_again(lab: Lab, times: int) -> int:
     """Send every record of every topic again, `times` times. Answers how many records were sent."""
     bootstrap = lab.system.kafka.bootstrap_servers
     names = [topic.name for topic in topics.ALL]
-    consumer = AIOKafkaConsumer(*names, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
     await consumer.start()
     await producer.start()
     try:
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
+        partitions = [
+            TopicPartition(name, part) for name in names for part in consumer.partitions_for_topic(name)
+        ]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        await consumer.seek_to_beginning(*partitions)
         records = []
-        for partition, end in ends.items():
-            consumer.pause(*ends)
-            consumer.resume(partition)
-            await consumer.seek_to_beginning(partition)
-            while await consumer.position(partition) < end:
-                found = await consumer.getmany(partition, timeout_ms=500)
-                records += [record for batch in found.values() for record in batch]
+        while any([await consumer.position(each) < end for each, end in ends.items()]):
+            found = await consumer.getmany(timeout_ms=200)
+            records += [record for batch in found.values() for record in batch]
         for record in records * times:
             await producer.send(record.topic, value=record.value, key=record.key, headers=record.headers)
         await producer.flush()
@@ -78,8 +83,8 @@ async def _unchanged(lab: Lab, before: tuple[object, ...]) -> None:
         raise checks.Breach(f"a second effect: {before} became {after}")
 
 
-def _groups_tampered(*options: str) -> Play:
-    """With the workers down, change what Kafka knows of their groups by its own tool."""
+def _groups_changed(change: Callable[[Lab, str], Awaitable[None]]) -> Play:
+    """With the workers down, change what Kafka knows of their groups; then everything is read again."""
 
     async def play(lab: Lab, client: Client) -> str:
         bill = await paid(lab, client)
@@ -87,9 +92,10 @@ def _groups_tampered(*options: str) -> Play:
         for name in WORKERS:
             lab.keeper.gate(name).clear()
             lab.kill(name)
-        await _groups_changed(lab, options)
+        for group in GROUPS:
+            await _until_empty(lab, group, change)
         await lab.quiet()
-        await until(lambda: _committed(lab), 60)
+        await until(lambda: _all_read(lab), 60)
         await at_rest(lab, bill)
         await _unchanged(lab, before)
         return "everything read again, no effect"
@@ -97,32 +103,51 @@ def _groups_tampered(*options: str) -> Play:
     return play
 
 
-scenario(AREA, "offsets lost: the groups are deleted")(_groups_tampered("--delete"))
-scenario(AREA, "old offsets delivered again: the groups are set back to the start")(
-    _groups_tampered("--reset-offsets", "--to-earliest", "--all-topics", "--execute")
-)
+async def _until_empty(lab: Lab, group: str, change: Callable[[Lab, str], Awaitable[None]]) -> None:
+    """A member that was killed holds its group until its session has ended."""
+    async with asyncio.timeout(90):
+        while True:
+            try:
+                return await change(lab, group)
+            except (KafkaError, ConnectionError):
+                await asyncio.sleep(0.5)
 
 
-async def _groups_changed(lab: Lab, options: tuple[str, ...]) -> None:
-    """Ask until it is done: a member that was killed holds its group until its session has ended."""
-    groups = [word for group in GROUPS for word in ("--group", group)]
-    tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
-    where = ("--bootstrap-server", lab.system.kafka.bootstrap_servers)
-    deadline = time.monotonic() + 90
-    while True:
-        process = await asyncio.create_subprocess_exec(
-            *(*await runtime(), tool, *where, *groups, *options),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said = (await process.communicate())[0].decode()
-        if "Error" not in said:
-            return
-        if time.monotonic() > deadline:
-            raise checks.Breach(f"the groups cannot be changed: {said[-300:]}")
+async def forget(lab: Lab, group: str) -> None:
+    """Delete a group with its offsets. ConnectionError while it has members."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=lab.system.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        answer: Any = await admin._send_request(DeleteGroupsRequest([group]))
+    finally:
+        await admin.close()
+    ((_, error),) = answer.results
+    if error not in (0, GROUP_NOT_FOUND):
+        raise ConnectionError(f"{group}: {error}")
 
 
-async def _committed(lab: Lab) -> bool:
+async def rewind(lab: Lab, group: str) -> None:
+    """Set a group's offsets back to the start. KafkaError while it has members."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=lab.system.kafka.bootstrap_servers, group_id=group, enable_auto_commit=False
+    )
+    admin = AIOKafkaAdminClient(bootstrap_servers=lab.system.kafka.bootstrap_servers)
+    await admin.start()
+    await consumer.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(group)
+        consumer.assign(list(offsets))
+        await consumer.commit(dict.fromkeys(offsets, OffsetAndMetadata(0, "")))
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+scenario(AREA, "offsets lost: the groups are deleted")(_groups_changed(forget))
+scenario(AREA, "old offsets delivered again: the groups are set back to the start")(_groups_changed(rewind))
+
+
+async def _all_read(lab: Lab) -> bool:
     """Whether every group has acknowledged something, and nothing is left."""
     admin = AIOKafkaAdminClient(bootstrap_servers=lab.system.kafka.bootstrap_servers)
     await admin.start()

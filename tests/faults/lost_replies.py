@@ -87,10 +87,10 @@ async def mailed(lab: Lab, client: Client) -> str:
     return f"{loss.lost} answers to COMMIT lost"
 
 
-@scenario(AREA, "every link 0.3 s slower each way")
+@scenario(AREA, "every link 0.1 s slower each way")
 async def slow(lab: Lab, client: Client) -> None:
     for link in lab.system.links.values():
-        link.latency = 0.3
+        link.latency = 0.1
     await paid(lab, client)
 
 

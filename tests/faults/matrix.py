@@ -32,6 +32,7 @@ class Scenario:
     fault: str
     play: Play
     quick: bool = False
+    longest: float = LONGEST
 
     @property
     def name(self) -> str:
@@ -84,7 +85,7 @@ class Matrix:
         outcome, remark = "ok", ""
         try:
             await lab.quiet()
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(each.longest):
                 remark = await each.play(lab, client) or ""
                 await lab.quiet()
                 await checks.drained(lab)

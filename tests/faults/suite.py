@@ -10,9 +10,11 @@ from deploy.visitor import Visitor
 from tests.faults import crash_points, drive
 from tests.faults.drive import Client
 from tests.faults.lab import Lab, lab
-from tests.faults.matrix import ROOT, SCENARIOS, Matrix, chosen
+from tests.faults.matrix import ROOT, SCENARIOS, Matrix, Scenario, chosen
+from tests.faults.soak import Soak
 
 PLAYS = ("lost_replies", "kafka_faults", "postgres_faults", "stripe_faults")
+QUICK_SECONDS = 20
 RESULT = ROOT / "docs" / "faults.md"
 
 
@@ -39,6 +41,8 @@ async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
             await _crashes(wish, matrix, one, client)
         for each in chosen(SCENARIOS, quick=wish.quick, only=wish.only):
             await matrix.play(each, one, client)
+        for each in chosen([_soak(wish, matrix)], quick=wish.quick, only=wish.only):
+            await matrix.play(each, one, client)
     matrix.say(matrix.summary())
     if not wish.quick and not wish.only:
         matrix.write(RESULT)
@@ -52,6 +56,16 @@ async def _crashes(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None
     scenarios = [crash_points.scenario(number, wave) for number, wave in waves]
     for each in chosen(scenarios, quick=wish.quick, only=wish.only):
         await matrix.play(each, one, client)
+
+
+def _soak(wish: Wish, matrix: Matrix) -> Scenario:
+    seconds = min(wish.seconds, QUICK_SECONDS) if wish.quick else wish.seconds
+
+    async def play(lab: Lab, _: Client) -> str:
+        return await Soak(lab, wish.seed, seconds, matrix.say).run()
+
+    fault = f"kill -9 and SIGSTOP at random for {seconds} s under load, seed {wish.seed}"
+    return Scenario("Processes", fault, play, quick=True, longest=seconds + 400)
 
 
 def _say(line: str) -> None:
