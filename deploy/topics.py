@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.topics import ALL, Topic
+from services.chassis.kafka_security import OPEN, KafkaSecurity
 
 _ALREADY_EXISTS = 36
 _MS_PER_DAY = 86_400_000
@@ -16,14 +17,16 @@ class TopicRefused(Exception):
     """The broker did not make a topic, or has it with other partitions than the contract says."""
 
 
-async def ensure(bootstrap_servers: str, topics: Iterable[Topic] = ALL) -> list[str]:
+async def ensure(
+    bootstrap_servers: str, topics: Iterable[Topic] = ALL, security: KafkaSecurity = OPEN
+) -> list[str]:
     """Make the topics that are missing and wait for their leaders; answers the names of the new ones.
 
     Replicated three times where the cluster has three brokers. A topic with other partitions is refused:
     changing the number would move keys to other partitions.
     """
     wanted = {topic.name: topic for topic in topics}
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **security.options())
     await admin.start()
     try:
         missing = sorted(wanted.keys() - set(await admin.list_topics()))

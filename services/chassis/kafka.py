@@ -9,9 +9,11 @@ import structlog
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from stamina.instrumentation import set_on_retry_hooks
 
 from services.chassis.consume import Consumer
+from services.chassis.kafka_security import OPEN, KafkaSecurity, Mechanism
 from services.chassis.park import Record
 
 log = structlog.get_logger()
@@ -21,6 +23,11 @@ LARGEST_BATCH = 500
 EMPTY_FETCH_PAUSE_MS = 20
 """FastStream sleeps so long after an empty fetch: it bounds both a lone event's delay and the idle CPU."""
 STUCK_SECONDS = 60
+_SASL: dict[Mechanism, type[SASLPlaintext] | type[SASLScram256] | type[SASLScram512]] = {
+    "PLAIN": SASLPlaintext,
+    "SCRAM-SHA-256": SASLScram256,
+    "SCRAM-SHA-512": SASLScram512,
+}
 
 
 class UnsafeSubscriber(AssertionError):
@@ -28,12 +35,17 @@ class UnsafeSubscriber(AssertionError):
 
 
 def broker_of(
-    bootstrap_servers: str, client_id: str, consumers: Sequence[Consumer], instance_id: str | None = None
+    bootstrap_servers: str,
+    client_id: str,
+    consumers: Sequence[Consumer],
+    instance_id: str | None = None,
+    security: KafkaSecurity = OPEN,
 ) -> KafkaBroker:
     """A broker with one batch subscriber for each consumer. Not started."""
     broker = KafkaBroker(
         bootstrap_servers.split(","),
         client_id=client_id,
+        security=security_of(security),
         allow_auto_create_topics=False,
         graceful_timeout=15.0,
         logger=None,
@@ -42,6 +54,15 @@ def broker_of(
         _subscribe(broker, consumer, instance_id)
     assert_safe(broker)
     return broker
+
+
+def security_of(security: KafkaSecurity) -> BaseSecurity | None:
+    """As FastStream takes it."""
+    context = security.ssl_context() if security.tls else None
+    if security.sasl:
+        kind = _SASL[security.mechanism]
+        return kind(security.username, security.password, ssl_context=context, use_ssl=security.tls)
+    return BaseSecurity(ssl_context=context, use_ssl=True) if security.tls else None
 
 
 def assert_safe(broker: KafkaBroker) -> None:

@@ -179,6 +179,7 @@ async def _producer(settings: Settings) -> AIOKafkaProducer:
             enable_idempotence=True,
             request_timeout_ms=20_000,
             max_batch_size=128 * 1024,
+            **settings.kafka_security.options(),
         )
         try:
             await producer.start()

@@ -3,13 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from services.chassis.kafka_security import KafkaSecurity, Mechanism, Protocol
+
 SettingsT = TypeVar("SettingsT", bound="ProcessSettings")
+Loaded = TypeVar("Loaded", bound=BaseSettings)
 
 
 class _Files(PydanticBaseSettingsSource):
@@ -27,19 +30,35 @@ class _Files(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
-class ProcessSettings(BaseSettings):
-    """What every process reads."""
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka, and as whom."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
-    http_host: str = "127.0.0.1"
-    http_port: Annotated[int, Field(ge=1, le=65535)]
     kafka_bootstrap_servers: str
-    otel_exporter_otlp_endpoint: str | None = None
-    kafka_group_instance_id: str | None = None
-    """Names a worker process to its consumer groups, so that one that was killed is taken over from at once, and not
-    after the session's time-out. Each process of a service needs its own."""
-    log_level: str = "INFO"
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ssl_cafile: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _who(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL_") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password.get_secret_value()
+        ):
+            raise ValueError("SASL needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
+        return self
+
+    @property
+    def kafka_security(self) -> KafkaSecurity:
+        return KafkaSecurity(
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_sasl_username,
+            self.kafka_sasl_password.get_secret_value(),
+            str(self.kafka_ssl_cafile) if self.kafka_ssl_cafile else None,
+        )
 
     @classmethod
     def settings_customise_sources(
@@ -53,6 +72,18 @@ class ProcessSettings(BaseSettings):
         return init_settings, env_settings, _Files(settings_cls)
 
 
+class ProcessSettings(KafkaSettings):
+    """What every process reads."""
+
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=1, le=65535)]
+    otel_exporter_otlp_endpoint: str | None = None
+    kafka_group_instance_id: str | None = None
+    """Names a worker process to its consumer groups, so that one that was killed is taken over from at once, and not
+    after the session's time-out. Each process of a service needs its own."""
+    log_level: str = "INFO"
+
+
 class ServiceSettings(ProcessSettings):
     """What every service's process reads. `database_url` names the role that the process runs as."""
 
@@ -60,13 +91,13 @@ class ServiceSettings(ProcessSettings):
     internal_token_public_key: str
 
 
-def load(settings: type[SettingsT]) -> SettingsT:
+def load(settings: type[Loaded]) -> Loaded:
     """The settings, or one message that names every variable that is missing or wrong, and exit status 2."""
     try:
         return settings()
     except ValidationError as error:
         problems = [
-            f"  {'_'.join(str(part) for part in each['loc']).upper()}: {each['msg']}"
+            f"  {': '.join(filter(None, ('_'.join(map(str, each['loc'])).upper(), each['msg'])))}"
             for each in error.errors()
         ]
         sys.stderr.write("These settings are missing or wrong:\n" + "\n".join(problems) + "\n")

@@ -36,7 +36,11 @@ def worker_app(
         for group in groups:
             group.after_commit.append(after_commit)
     broker = kafka.broker_of(
-        settings.kafka_bootstrap_servers, f"{name}-worker", groups, settings.kafka_group_instance_id
+        settings.kafka_bootstrap_servers,
+        f"{name}-worker",
+        groups,
+        settings.kafka_group_instance_id,
+        settings.kafka_security,
     )
 
     @asynccontextmanager

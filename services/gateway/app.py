@@ -52,7 +52,7 @@ def api(
     mint = TokenMint(settings.internal_token_private_key.get_secret_value())
     calls, hub, chores = (
         Calls(urls, mint, transports),
-        Hub(settings.kafka_bootstrap_servers),
+        Hub(settings.kafka_bootstrap_servers, settings.kafka_security),
         Chores(db, settings),
     )
     parts = {name: str(url) for name, url in settings.ready_parts.items()}

@@ -22,6 +22,7 @@ from contracts.events import Undecodable
 from contracts.invoice import InvoiceState
 from contracts.payment import PaymentState
 from services.chassis.errors import DomainError
+from services.chassis.kafka_security import OPEN, KafkaSecurity
 
 log = structlog.get_logger()
 
@@ -90,8 +91,9 @@ class Listener:
 class Hub:
     """Who listens in this process, and the reader that tells them."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, security: KafkaSecurity = OPEN) -> None:
         self._servers = bootstrap_servers.split(",")
+        self._security = security
         self._by_client: dict[tuple[UUID, UUID], set[Listener]] = defaultdict(set)
         self._by_session: dict[bytes, int] = defaultdict(int)
         self._reading = False
@@ -192,6 +194,7 @@ class Hub:
             enable_auto_commit=False,
             auto_offset_reset="latest",
             isolation_level="read_committed",
+            **self._security.options(),
         )
         try:
             await consumer.start()

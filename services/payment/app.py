@@ -21,7 +21,7 @@ def api(settings: Settings) -> Litestar:
     """HTTP: starting payments, saved methods, and the webhook edge, which needs no database."""
     db = Database(settings.database_url)
     stripe = _stripe(settings)
-    events = StripeEvents(settings.kafka_bootstrap_servers)
+    events = StripeEvents(settings.kafka_bootstrap_servers, settings.kafka_security)
     edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events)
     return service_app(
         name="payment",

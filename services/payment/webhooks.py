@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
+from services.chassis.kafka_security import OPEN, KafkaSecurity
 from services.chassis.telemetry import span_from, traceparent_of
 from services.payment import observations
 
@@ -63,8 +64,9 @@ class StripeEvents:
     a new one works at once. A send that timed out may have been done: Stripe's retry is then the same event id.
     """
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, security: KafkaSecurity = OPEN) -> None:
         self._bootstrap_servers = bootstrap_servers.split(",")
+        self._security = security
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -95,6 +97,7 @@ class StripeEvents:
                     acks="all",
                     enable_idempotence=True,
                     request_timeout_ms=5_000,
+                    **self._security.options(),
                 )
                 try:
                     await producer.start()
