@@ -15,10 +15,16 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from services.chassis import problems
 from services.chassis.auth import Caller, TokenCheck, any_caller, caller_of
 from services.chassis.db import Connection, Database
+from services.chassis.errors import DomainError
 from services.chassis.health import Check, health_routes
 from services.chassis.settings import ServiceSettings
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+class MediaTypeUnsupported(DomainError):
+    code = "media_type_unsupported"
+    status = 415
 
 
 def service_app(
@@ -40,6 +46,7 @@ def service_app(
         route_handlers=[*route_handlers, *health_routes({"database": db.ping, **(checks or {})})],
         lifespan=[*lifespan, _closing(db)],
         guards=[any_caller],
+        before_request=json_only,
         dependencies={
             "caller": Provide(caller_of_request, sync_to_thread=False),
             "db": Provide(lambda: db, sync_to_thread=False),
@@ -60,6 +67,14 @@ def service_app(
         debug=False,
         logging_config=None,
     )
+
+
+async def json_only(request: problems.AnyRequest) -> None:
+    """Refuse a body that says it is no JSON: what reads it would take it for JSON all the same."""
+    said = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    takes_json = request.method in {"POST", "PUT", "PATCH"} and not request.route_handler.opt.get("public")
+    if takes_json and said != "application/json":
+        raise MediaTypeUnsupported("Send JSON, with `Content-Type: application/json`.")
 
 
 def caller_of_request(request: problems.AnyRequest) -> Caller:

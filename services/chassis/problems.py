@@ -4,6 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
@@ -72,6 +73,11 @@ def on_recursion(_: AnyRequest, __: RecursionError) -> Response[Any]:
     return problem(400, "request_invalid", "The body is nested too deeply.")
 
 
+def on_untaken_text(_: AnyRequest, __: asyncpg.CharacterNotInRepertoireError) -> Response[Any]:
+    """A NUL, which is text to all but PostgreSQL."""
+    return problem(400, "request_invalid", "No text may hold a NUL character.")
+
+
 def on_transient(request: AnyRequest, error: Exception) -> Response[Any]:
     log.warning("database_unavailable", path=_route(request), exc_info=error)
     unavailable = Unavailable("The database is away for now. Ask again in a moment.")
@@ -92,6 +98,7 @@ HANDLERS: dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]
     ValidationException: on_validation_error,
     HTTPException: on_http_error,
     RecursionError: on_recursion,
+    asyncpg.CharacterNotInRepertoireError: on_untaken_text,
     Exception: on_any_error,
     **dict.fromkeys(TRANSIENT, on_transient),
 }

@@ -43,10 +43,15 @@ _WORDS: dict[int, tuple[str, str, str]] = {
 
 def wants_page(request: AnyRequest) -> bool:
     """Whether a person looks at the answer: a portal address, and not one of its scripts asking."""
-    if request.url.path.startswith(_MACHINES):
+    if _path(request).startswith(_MACHINES):
         return False
     accept = request.headers.get("accept", "")
     return "text/html" in accept or not ("json" in accept or "event-stream" in accept)
+
+
+def _path(request: AnyRequest) -> str:
+    """Not by `request.url`: that is made of the Host header too, and a malformed one makes it raise."""
+    return request.scope["path"]
 
 
 def error_page(status: int, headers: dict[str, str] | None = None) -> Template:
@@ -84,7 +89,8 @@ def on_sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[Any]:
         request.clear_session()
     if not wants_page(request):
         return problems.problem(401, "not_signed_in", "Please log in again.")
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    query = request.scope["query_string"].decode("latin-1")
+    target = _path(request) + (f"?{query}" if query else "")
     back = f"?next={quote(target, safe='')}" if request.method == "GET" and target != "/" else ""
     return Redirect(f"/login{back}", status_code=303)
 

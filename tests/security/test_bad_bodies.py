@@ -80,9 +80,13 @@ class Edge:
         body: dict[str, Any] = rules[self.where][self.operation].body(self.two.ann)
         return body
 
-    async def send(self, body: bytes, **headers: str) -> Any:
+    async def send(self, body: bytes, **headers: str | bytes) -> Any:
         path = self.path.format_map(self.two.ann.ids)
-        sent = {"Idempotency-Key": str(new_id()), "Content-Type": "application/json", **headers}
+        sent: dict[str, Any] = {
+            "Idempotency-Key": str(new_id()),
+            "Content-Type": "application/json",
+            **headers,
+        }
         if self.where == "api":
             short = path.removeprefix("/api/v1")
             return await self.two.site.api(self.method, short, OPERATOR_KEY, content=body, headers=sent)

@@ -7,6 +7,7 @@ from litestar import Router, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 
+from services.chassis.http import json_only
 from services.gateway.api import actions
 from services.gateway.api.actions import ApiKeyMade, KeyUse, derived_id, strictly
 from services.gateway.api.keys import api_key, as_operator, at_clinic
@@ -229,6 +230,7 @@ api_router = Router(
         list_invoices,
         get_invoice,
     ],
+    before_request=json_only,
     dependencies={"key": Provide(api_key)},
     tags=["ClinicPay"],
     security=[{"api_key": []}],

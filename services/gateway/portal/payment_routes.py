@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect, Template
 
+from services.chassis.http import json_only
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Configured
 from services.gateway.portal import declines, refusals
@@ -52,7 +53,7 @@ async def payment_page(
     return billing.page("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
 
 
-@post("/invoices/{invoice_id:uuid}/payments", status_code=200)
+@post("/invoices/{invoice_id:uuid}/payments", status_code=200, before_request=json_only)
 async def start_payment(
     invoice_id: FromPath[UUID], data: JSONBody[PayInvoice], billing: Visiting, upstreams: Asks
 ) -> PaymentStart | Response[Refusal]:
