@@ -193,6 +193,7 @@ GROUPS: Iterable[Group] = (
     folder("service", *PARALLEL),
     folder("contracts", *PARALLEL),
     folder("security", *PARALLEL),
+    folder("models"),
     folder("system"),
     folder("browser"),
     folder("compose"),

@@ -1,0 +1,204 @@
+"""What must hold whatever happened: cheap looks after each step, and the whole when everything has been passed on."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from contracts.events import StateEvent
+from contracts.payment import PaymentSettled, PaymentSucceeded
+from tests.models.practice import Practice
+from tests.world import waiting_parked
+
+FINAL = ("succeeded", "canceled")
+
+
+@dataclass
+class Books:
+    """What was seen so far, to notice what goes back."""
+
+    practice: Practice
+    ended: dict[UUID, str] = field(default_factory=dict)
+    versions: dict[tuple[str, UUID], int] = field(default_factory=dict)
+
+    async def look(self) -> None:
+        """Hold every invariant that is true between any two steps. AssertionError names what is broken."""
+        payments, allocations = await self._payments(), await self._allocations()
+        self._nothing_goes_back("payment", payments)
+        self._a_success_stays(payments)
+        await self._entries_balance()
+        await self._payables_count_what_was_settled(allocations)
+        await self._projections_only_go_on()
+        await self._invoices_are_their_movements()
+        self._one_way_to_pay(allocations)
+        self._booked_is_charged(payments)
+
+    async def _payments(self) -> dict[UUID, Any]:
+        rows = await self.practice.town.payment.admin.fetch("SELECT * FROM payments")
+        return {row["id"]: row for row in rows}
+
+    async def _allocations(self) -> list[Any]:
+        rows: list[Any] = await self.practice.town.payment.admin.fetch("SELECT * FROM allocations")
+        return rows
+
+    def _nothing_goes_back(self, what: str, rows: dict[UUID, Any]) -> None:
+        for id_, row in rows.items():
+            before = self.versions.get((what, id_), 0)
+            assert row["version"] >= before, f"{what} went back from version {before} to {row['version']}"
+            self.versions[what, id_] = row["version"]
+
+    def _a_success_stays(self, payments: dict[UUID, Any]) -> None:
+        for id_, payment in payments.items():
+            if self.ended.get(id_) == "succeeded":
+                assert payment["status"] == "succeeded", f"a success became {payment['status']}"
+            self.ended[id_] = payment["status"]
+
+    async def _entries_balance(self) -> None:
+        off = await self.practice.town.payment.admin.fetch(
+            "SELECT entry_id, currency FROM postings GROUP BY entry_id, currency HAVING sum(amount) <> 0"
+        )
+        assert not off, f"entries do not balance: {off}"
+
+    async def _payables_count_what_was_settled(self, allocations: list[Any]) -> None:
+        rows = await self.practice.town.payment.admin.fetch(
+            """
+            SELECT id, due_amount, settled_amount, (
+                SELECT coalesce(-sum(amount), 0)::bigint FROM postings WHERE payable_id = payables.id
+            ) AS posted, (
+                SELECT coalesce(sum(amount), 0)::bigint FROM movements WHERE payable_id = payables.id
+            ) AS moved
+            FROM payables
+            """
+        )
+        settled = Counter[UUID]()
+        for share in allocations:
+            settled[share["payable_id"]] += share["settled_amount"]
+        for row in rows:
+            counted = {row["settled_amount"], row["posted"], row["moved"], settled[row["id"]]}
+            assert len(counted) == 1, f"a payable is settled by {counted}"
+            assert row["settled_amount"] <= row["due_amount"], "more was settled than is due"
+
+    async def _projections_only_go_on(self) -> None:
+        town = self.practice.town
+        for what, db, table in (
+            ("payable", town.payment, "payables"),
+            ("notified invoice", town.notification, "invoices"),
+            ("invoice", town.invoice, "invoices"),
+        ):
+            rows = await db.admin.fetch(f"SELECT id, version FROM {table}")
+            self._nothing_goes_back(what, {row["id"]: row for row in rows})
+
+    async def _invoices_are_their_movements(self) -> None:
+        off = await self.practice.town.invoice.admin.fetch(
+            """
+            SELECT id, status, total_amount, settled_amount FROM invoices
+            WHERE settled_amount <> (
+                    SELECT coalesce(sum(amount), 0) FROM movements
+                    WHERE (clinic_id, invoice_id) = (invoices.clinic_id, invoices.id)
+                )
+                OR settled_amount NOT BETWEEN 0 AND total_amount
+                OR (status = 'paid') <> (settled_amount = total_amount)
+            """
+        )
+        assert not off, f"invoices are not what their movements make them: {off}"
+
+    def _one_way_to_pay(self, allocations: list[Any]) -> None:
+        """At most one reservation of a payable, and at most one intent at Stripe that could still take money for it."""
+        reserved = Counter(share["payable_id"] for share in allocations if share["state"] == "open")
+        assert max(reserved.values(), default=0) <= 1, "a payable is reserved twice"
+        live = {
+            intent["metadata"]["payment_id"]
+            for intent in self.practice.intents()
+            if intent["status"] not in FINAL
+        }
+        ways = Counter(share["payable_id"] for share in allocations if str(share["payment_id"]) in live)
+        assert max(ways.values(), default=0) <= 1, "two intents at Stripe could take money for one invoice"
+        made = Counter(intent["metadata"]["payment_id"] for intent in self.practice.intents())
+        assert max(made.values(), default=0) <= 1, "a payment has two intents"
+
+    def _booked_is_charged(self, payments: dict[UUID, Any]) -> None:
+        """Nothing is booked that Stripe has not taken; no client has paid anything twice."""
+        taken = Counter[str]()
+        for charge in self.practice.charges():
+            taken[charge["payment_intent"]] += charge["amount"]
+        for payment in payments.values():
+            if payment["status"] == "succeeded":
+                assert taken[payment["stripe_payment_intent_id"]] == payment["amount"]
+
+    async def close(self) -> None:
+        """Everything was passed on and asked about: nothing may be missing, and nothing may be there twice."""
+        await self.look()
+        await self._every_charge_is_booked_once()
+        await self._stripe_and_we_agree()
+        await self._invoices_are_paid_by_charges()
+        await self._each_success_has_one_receipt()
+        self._each_version_was_said_once()
+        await self._nothing_is_parked()
+
+    async def _every_charge_is_booked_once(self) -> None:
+        booked = await self.practice.town.payment.admin.fetch(
+            """
+            SELECT stripe_object_id, sum(amount)::bigint AS amount, count(*) AS entries
+            FROM entries JOIN postings ON postings.entry_id = entries.id
+            WHERE account = 'stripe' GROUP BY stripe_object_id
+            """
+        )
+        charged = sorted(
+            (charge["payment_intent"], charge["amount"], 1) for charge in self.practice.charges()
+        )
+        assert sorted(tuple(row) for row in booked) == charged
+        credit = await self.practice.town.payment.admin.fetchval(
+            "SELECT count(*) FROM postings WHERE account = 'client_credit'"
+        )
+        assert credit == 0, "no invoice was lowered, and yet a client has paid more than was due"
+
+    async def _stripe_and_we_agree(self) -> None:
+        payments = await self._payments()
+        for intent in self.practice.intents():
+            ours = payments[UUID(intent["metadata"]["payment_id"])]["status"]
+            ended = intent["status"] if intent["status"] in FINAL else None
+            assert ours == ended or (ended is None and ours not in FINAL), (ours, intent["status"])
+
+    async def _invoices_are_paid_by_charges(self) -> None:
+        payments, paid = await self._payments(), Counter[UUID]()
+        for share in await self._allocations():
+            if payments[share["payment_id"]]["status"] == "succeeded":
+                paid[share["payable_id"]] += share["amount"]
+        rows = await self.practice.town.invoice.admin.fetch("SELECT * FROM invoices")
+        for row in rows:
+            assert row["settled_amount"] == paid[row["id"]]
+        on_the_way = {
+            share["payable_id"]
+            for share in await self._allocations()
+            if payments[share["payment_id"]]["status"] == "processing"
+        }
+        shown = {row["id"] for row in rows if row["status"] == "processing"}
+        assert shown == on_the_way - {row["id"] for row in rows if row["status"] == "paid"}
+
+    async def _each_success_has_one_receipt(self) -> None:
+        rows = await self.practice.town.notification.admin.fetch(
+            "SELECT subject_id, count(*) AS count FROM deliveries WHERE template = 'receipt' GROUP BY subject_id"
+        )
+        succeeded = [row["id"] for row in (await self._payments()).values() if row["status"] == "succeeded"]
+        assert {row["subject_id"]: row["count"] for row in rows} == dict.fromkeys(succeeded, 1)
+
+    def _each_version_was_said_once(self) -> None:
+        said = self.practice.said
+        assert len({event.id for event in said}) == len(said), "an event was said twice"
+        versions: dict[tuple[str, UUID | str], list[int]] = {}
+        for event in said:
+            if isinstance(event, StateEvent):
+                aggregate = event.topic.name.partition(".")[0]
+                versions.setdefault((aggregate, event.key), []).append(event.version)
+        for named, each in versions.items():
+            assert sorted(each) == list(range(1, len(each) + 1)), (named, each)
+        successes = [event.payment_id for event in said if isinstance(event, PaymentSucceeded)]
+        assert len(set(successes)) == len(successes)
+        assert {m.payment_id for m in said if isinstance(m, PaymentSettled)} == set(successes)
+
+    async def _nothing_is_parked(self) -> None:
+        """But for what was forged, which keeps nothing else from its effect."""
+        for db in (self.practice.town.payment, self.practice.town.notification):
+            assert await waiting_parked(db) == []
+        forged = await waiting_parked(self.practice.town.invoice)
+        assert {reason for _, reason in forged} <= {"invoice_not_found"}, forged

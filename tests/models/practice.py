@@ -1,0 +1,228 @@
+"""One clinic and one client of it, and what people, Stripe and bad luck do to them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from contracts.catalogue import decode
+from contracts.events import CloudEvent
+from contracts.invoice import InvoiceState, InvoiceUpdated
+from contracts.money import Money
+from contracts.stripe import StripeEvent
+from deploy.sandbox.errors import Json
+from services.chassis.errors import DomainError
+from services.chassis.ids import new_id
+from services.invoice import consumers as invoice_consumers
+from services.notification import consumers as notification_consumers
+from services.payment import checkout, jobs, observations
+from services.payment import consumers as payment_consumers
+from services.payment.domain import Kind
+from services.payment.starting import Wish
+from services.payment.store import payables
+from tests.models.town import Crash, Town
+from tests.service.invoice_world import CLINIC, an_invoice, put
+from tests.world import ServiceDb, a_caller, a_settlement, deliver
+
+CURRENCY = "EUR"
+REDIRECTS: dict[str, dict[str, str]] = {
+    "paypal": {"payment_method_data[type]": "paypal"},
+    "sepa_debit": {
+        "payment_method_data[type]": "sepa_debit",
+        "payment_method_data[sepa_debit][iban]": "DE89370400440532013000",
+    },
+}
+"""What a client of a clinic whose Stripe account takes them may choose after `redirect`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A browser's tab with a payment page in it, which can confirm its intent for as long as it is open."""
+
+    payment_id: UUID
+    intent_id: str
+    client_secret: str
+    kind: Kind
+
+
+@dataclass
+class Practice:
+    """`said` is everything that services have put on topics, `refused` what they answered instead of a start."""
+
+    town: Town
+    clinic_id: UUID = field(default_factory=new_id)
+    client_id: UUID = field(default_factory=new_id)
+    said: list[CloudEvent] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    _read: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def account(self) -> str:
+        return f"acct_{self.clinic_id.hex[-16:]}"
+
+    async def open(self) -> None:
+        """Put the clinic on, with a Stripe account of its own, and let everyone hear of it."""
+        staff, operator = a_caller("staff", self.clinic_id), a_caller("operator", self.clinic_id)
+        clinic = CLINIC | {"slug": f"c-{self.clinic_id.hex}"}
+        await put(self.town.invoices, f"/clinics/{self.clinic_id}", operator, clinic)
+        await put(self.town.invoices, f"/clients/{self.client_id}", staff, {"name": "Ada Nolan"})
+        async with self.town.payment.api.tx(self.clinic_id) as tx:
+            await payables.put_account(tx, self.clinic_id, self.account)
+        await self.town.sandbox.control("PUT", f"/accounts/{self.account}", {})
+        await self.pass_on(await self.listen())
+
+    # what people do
+
+    async def issue(self, minor: int) -> UUID:
+        answer = await self.town.invoices.call(
+            "POST",
+            "/invoices",
+            a_caller("staff", self.clinic_id),
+            json=an_invoice(self.client_id, minor, currency=CURRENCY),
+            headers={"Idempotency-Key": str(new_id())},
+        )
+        assert answer.status_code == 201, answer.text
+        return UUID(answer.json()["id"])
+
+    async def start(self, shares: dict[UUID, int], kind: Kind) -> Tab | None:
+        """Press Pay. None when it was refused, or when the process ended meanwhile."""
+        amounts = {invoice: Money(minor=minor, currency=CURRENCY) for invoice, minor in shares.items()}
+        wish = Wish(client_id=self.client_id, shares=amounts, kind=kind)
+        transaction = partial(self.town.payment.api.tx, self.clinic_id)
+        try:
+            ready = await checkout.start(transaction, self.town.stripe, self.clinic_id, wish)
+        except (DomainError, Crash) as refusal:
+            self.refused.append(refusal.code if isinstance(refusal, DomainError) else "crash")
+            return None
+        return Tab(ready.payment.id, ready.intent.id, str(ready.intent.client_secret), kind)
+
+    async def confirm(self, tab: Tab, method: str) -> Json:
+        """What the page's script does: Stripe's answer, be it a refusal."""
+        chosen = {"payment_method": method} if tab.kind == "card" else REDIRECTS[method]
+        form = {
+            "client_secret": tab.client_secret,
+            "key": self.town.sandbox.publishable_key,
+            "_stripe_account": self.account,
+            "return_url": "https://pay.example/back",
+        }
+        path = f"/v1/payment_intents/{tab.intent_id}/confirm"
+        answer: Json = (await self.town.browser.post(path, data=form | chosen)).json()
+        return answer
+
+    async def answer_bank(self, tab: Tab, agreed: bool) -> None:
+        """Go through 3-D Secure or the other payment system's page, if the intent waits for that."""
+        action = self.intent(tab.intent_id)["next_action"] or {}
+        url = (action.get("use_stripe_sdk") or {}).get("stripe_js") or (
+            action.get("redirect_to_url") or {}
+        ).get("url")
+        if url:
+            await self.town.browser.post(url, data={"outcome": "succeeded" if agreed else "failed"})
+
+    async def settle_debit(self, tab: Tab, paid: bool) -> None:
+        """The bank's answer to a debit, days later."""
+        if self.intent(tab.intent_id)["status"] == "processing":
+            path = f"/accounts/{self.account}/payment_intents/{tab.intent_id}/settle"
+            await self.town.sandbox.control("POST", path, {"outcome": "succeeded" if paid else "failed"})
+
+    # what travels
+
+    async def listen(self) -> list[CloudEvent]:
+        """What the services have said since the last time."""
+        new: list[CloudEvent] = []
+        for db in (self.town.invoice, self.town.payment):
+            rows = await db.admin.fetch(
+                "SELECT seq, aggregatetype, payload FROM outbox WHERE clinic_id = $1 AND seq > $2 ORDER BY seq",
+                self.clinic_id,
+                self._read.get(db.name, 0),
+            )
+            self._read[db.name] = rows[-1]["seq"] if rows else self._read.get(db.name, 0)
+            new += [decode(row["aggregatetype"], row["payload"]) for row in rows]
+        self.said += new
+        return new
+
+    async def pass_on(self, events: Sequence[CloudEvent]) -> None:
+        """Hand these to whoever reads them, as one batch each."""
+        for db, consumers in self._readers():
+            await deliver(db.worker, consumers, *events)
+
+    def _readers(self) -> list[tuple[ServiceDb, Any]]:
+        return [
+            (self.town.payment, payment_consumers),
+            (self.town.invoice, invoice_consumers),
+            (self.town.notification, notification_consumers),
+        ]
+
+    async def hear(self, events: Sequence[StripeEvent], *, at_once: int = 1) -> None:
+        """Let payment hear webhooks as one batch, in as many workers at once."""
+        hearing = (deliver(self.town.payment.worker, payment_consumers, *events) for _ in range(at_once))
+        await asyncio.gather(*hearing)
+
+    def webhooks(self) -> list[StripeEvent]:
+        """What Stripe has to tell of the account, oldest first, as the edge publishes it."""
+        bodies = reversed(self._objects("event"))
+        return [observations.read_event(body) for body in bodies if body["type"] in observations.ACTED_ON]
+
+    # what goes wrong
+
+    async def sweep(self) -> None:
+        """The sweeper's turn, with nothing too young for it."""
+        await self.town.payment.admin.execute(
+            "UPDATE payments SET checked_at = checked_at - interval '30 days'"
+        )
+        try:
+            await jobs.sweep_payments(self.town.payment.worker, self.town.stripe, timedelta(0))
+        except Crash:
+            self.refused.append("crash")
+
+    async def let_pass(self, by: timedelta) -> None:
+        """Let time go by, here and at Stripe: everything is as much older."""
+        await self.town.payment.admin.execute(
+            """
+            UPDATE payments SET created_at = created_at - $1::interval, checked_at = checked_at - $1::interval,
+                updated_at = updated_at - $1::interval, seen_at = seen_at - $1::interval
+            """,
+            by,
+        )
+        seconds = int(by.total_seconds())
+        sql = self.town.sandbox.inside.store._sql
+        sql.execute(
+            "UPDATE objects SET created = created - ?,"
+            " body = json_set(body, '$.created', json_extract(body, '$.created') - ?)",
+            (seconds, seconds),
+        )
+        sql.execute("UPDATE keys SET created = created - ?", (seconds,))
+
+    async def forge_settlement(self, invoice_id: UUID, minor: int) -> None:
+        """A movement of another clinic that names an invoice of this one."""
+        forged = a_settlement(new_id(), invoice_id, Money(minor=minor, currency=CURRENCY))
+        await deliver(self.town.invoice.worker, invoice_consumers, forged)
+
+    async def repeat_first_state(self, invoice_id: UUID) -> None:
+        """Somebody says of an invoice, as if it were news, what it was when it was issued."""
+        first = next(
+            event for event in self.said if isinstance(event, InvoiceState) and event.invoice_id == invoice_id
+        )
+        stale = InvoiceUpdated.model_validate(first.model_dump() | {"id": new_id()})
+        await self.pass_on([stale])
+
+    # what Stripe knows
+
+    def intents(self) -> list[Json]:
+        return self._objects("payment_intent")
+
+    def charges(self) -> list[Json]:
+        """Those that took money."""
+        return [charge for charge in self._objects("charge") if charge["paid"]]
+
+    def intent(self, intent_id: str) -> Json:
+        found = self.town.sandbox.inside.store.get(self.account, intent_id)
+        assert found is not None
+        return found
+
+    def _objects(self, kind: str) -> list[Json]:
+        found, more = self.town.sandbox.inside.store.page(self.account, kind, {"limit": 1000})
+        assert not more
+        return found

@@ -1,0 +1,240 @@
+"""A clinic, its invoices and a client with many tabs, under everything that may happen in any order.
+
+CLINICPAY_MODEL_EXAMPLES and CLINICPAY_MODEL_STEPS ask for more than the few seconds that every test run gives it.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from contracts.events import CloudEvent
+from deploy.sandbox import methods
+from services.chassis.ids import new_id
+from services.payment.domain import Kind
+from tests.models.books import Books
+from tests.models.practice import REDIRECTS, Practice, Tab
+from tests.models.town import Cut, Town, a_town
+from tests.world import ServiceDb
+
+T = TypeVar("T")
+EXAMPLES = int(os.environ.get("CLINICPAY_MODEL_EXAMPLES", "40"))
+STEPS = int(os.environ.get("CLINICPAY_MODEL_STEPS", "25"))
+SHRINKS = os.environ.get("CLINICPAY_MODEL_SHRINK", "1") == "1"
+CARDS = (
+    "pm_card_visa",
+    "pm_card_visa",
+    "pm_card_chargeDeclined",
+    "pm_card_threeDSecure2Required",
+    "pm_card_threeDSecureRequiredChargeDeclined",
+)
+INDEX = st.integers(0, 200)
+"""Which of those that there are, counted around: what is drawn must not depend on what happens to be there."""
+KINDS: st.SearchStrategy[Kind] = st.sampled_from(["card", "card", "redirect"])
+PHASES = [each for each in Phase if SHRINKS or each is not Phase.shrink]
+MANY = 40
+"""The most records that one step hands on."""
+
+
+def _chosen(there: Sequence[T], which: Sequence[int]) -> list[T]:
+    return [there[at % len(there)] for at in which] if there else []
+
+
+class Paying(RuleBasedStateMachine):
+    """Every step runs on the one event loop of the town."""
+
+    town: ClassVar[Town]
+    invoices: Bundle[UUID] = Bundle("invoices")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run(self.town.forget())
+        self.practice = Practice(self.town)
+        self.books = Books(self.practice)
+        self.due: dict[UUID, int] = {}
+        self.tabs: list[Tab] = []
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.town.loop.run_until_complete(work)
+
+    @initialize()
+    def open(self) -> None:
+        self.run(self.practice.open())
+
+    @rule(target=invoices, minor=st.integers(200, 20_000), heard=st.booleans())
+    def issue(self, minor: int, heard: bool) -> UUID:
+        invoice_id = self.run(self.practice.issue(minor))
+        self.due[invoice_id] = minor
+        if heard:
+            self.run(self.practice.pass_on(self.run(self.practice.listen())))
+        return invoice_id
+
+    @rule(invoice=invoices, kind=KINDS, part=st.sampled_from([1, 1, 1, 2]))
+    def press_pay(self, invoice: UUID, kind: Kind, part: int) -> None:
+        self._open(self.run(self.practice.start({invoice: self.due[invoice] // part}, kind)))
+
+    @rule(chosen=st.lists(invoices, min_size=2, max_size=3, unique=True), kind=KINDS)
+    def press_pay_for_several(self, chosen: list[UUID], kind: Kind) -> None:
+        self._open(self.run(self.practice.start({each: self.due[each] for each in chosen}, kind)))
+
+    @rule(invoice=invoices, kinds=st.lists(KINDS, min_size=2, max_size=4))
+    def press_pay_in_tabs_at_once(self, invoice: UUID, kinds: list[Kind]) -> None:
+        async def press() -> list[Tab | None]:
+            async with asyncio.TaskGroup() as group:
+                share = {invoice: self.due[invoice]}
+                pressed = [group.create_task(self.practice.start(share, kind)) for kind in kinds]
+            return [each.result() for each in pressed]
+
+        for tab in self.run(press()):
+            self._open(tab)
+
+    def _open(self, tab: Tab | None) -> None:
+        if tab is None:
+            note(f"refused: {self.practice.refused[-1]}")
+        else:
+            self.tabs.append(tab)
+
+    @rule(at=INDEX, card=st.sampled_from(CARDS), redirect=st.sampled_from(sorted(REDIRECTS)))
+    def confirm(self, at: int, card: str, redirect: str) -> None:
+        for tab in _chosen(self.tabs, [at]):
+            answer = self.run(self.practice.confirm(tab, card if tab.kind == "card" else redirect))
+            note(f"confirmed: {answer.get('status') or answer['error'].get('code')}")
+
+    @rule(at=INDEX, agreed=st.booleans())
+    def answer_bank(self, at: int, agreed: bool) -> None:
+        for tab in _chosen(self.tabs, [at]):
+            self.run(self.practice.answer_bank(tab, agreed))
+
+    @rule(at=INDEX, paid=st.booleans())
+    def settle_debit(self, at: int, paid: bool) -> None:
+        for tab in _chosen(self.tabs, [at]):
+            self.run(self.practice.settle_debit(tab, paid))
+
+    @rule(
+        which=st.lists(INDEX, min_size=1, max_size=MANY),
+        at_once=st.sampled_from([1, 1, 3]),
+        twins=st.booleans(),
+    )
+    def hear_webhooks(self, which: list[int], at_once: int, twins: bool) -> None:
+        """Any of them in any order and number; now and then two Event objects for one change."""
+        events = _chosen(self.practice.webhooks(), which)
+        if twins:
+            events += [event.model_copy(update={"id": new_id()}) for event in events]
+        self.run(self.practice.hear(events, at_once=at_once))
+
+    @rule(which=st.lists(INDEX, min_size=1, max_size=MANY))
+    def pass_some_on(self, which: list[int]) -> None:
+        """Any events in any order and number: also old ones again."""
+        self.run(self.practice.pass_on(_chosen(self.run(self._said()), which)))
+
+    @rule()
+    def pass_all_on(self) -> None:
+        self.run(self.practice.pass_on(self.run(self.practice.listen())))
+
+    @rule()
+    def sweep(self) -> None:
+        self.run(self.practice.sweep())
+
+    @rule(cut=st.sampled_from(["before", "after"]))
+    def crash_at_the_next_call(self, cut: Cut) -> None:
+        self.town.line.cut = cut
+
+    @rule(seconds=st.sampled_from([-540, -1, 0, 1, 540]))
+    def turn_clock(self, seconds: int) -> None:
+        self.run(self.town.turn_clock(seconds))
+
+    @rule(hours=st.sampled_from([0.2, 1, 22, 25, 72]))
+    def let_pass(self, hours: float) -> None:
+        self.run(self.practice.let_pass(timedelta(hours=hours)))
+
+    @rule(invoice=invoices, minor=st.integers(1, 30_000))
+    def forge_settlement(self, invoice: UUID, minor: int) -> None:
+        self.run(self.practice.forge_settlement(invoice, minor))
+
+    @rule(invoice=invoices)
+    def repeat_first_state(self, invoice: UUID) -> None:
+        self.run(self.practice.listen())
+        self.run(self.practice.repeat_first_state(invoice))
+
+    @invariant()
+    def holds(self) -> None:
+        self.run(self.books.look())
+
+    def teardown(self) -> None:
+        """Drain: with webhooks by turns, else by the sweeper alone. Then all must be there, and payable goes on."""
+        self.run(self._drain())
+        self.run(self.books.close())
+        self.run(self._what_is_open_can_be_paid())
+
+    async def _drain(self) -> None:
+        self.town.line.cut = ""
+        await self.town.turn_clock(0)
+        await self.practice.listen()
+        passed: set[UUID] = set()
+        if len(self.practice.said) % 2:
+            await self.practice.hear(self.practice.webhooks())
+        for _ in range(3):
+            await self.practice.sweep()
+            await self._pass_on_the_rest(passed)
+
+    async def _pass_on_the_rest(self, passed: set[UUID]) -> None:
+        while new := [event for event in await self._said() if event.id not in passed]:
+            await self.practice.pass_on(new)
+            passed |= {event.id for event in new}
+
+    async def _said(self) -> list[CloudEvent]:
+        await self.practice.listen()
+        return self.practice.said
+
+    async def _what_is_open_can_be_paid(self) -> None:
+        """No invoice is left that nobody can pay: unless its money is on the way."""
+        rows = await self.town.invoice.admin.fetch(
+            "SELECT * FROM invoices WHERE status IN ('unpaid', 'part_paid')"
+        )
+        for row in rows:
+            open_amount = row["total_amount"] - row["settled_amount"]
+            tab = await self.practice.start({row["id"]: open_amount}, "card")
+            assert tab is not None, f"an open invoice cannot be paid: {self.practice.refused[-1]}"
+            await self.practice.confirm(tab, "pm_card_visa")
+        await self.practice.hear(self.practice.webhooks())
+        await self._pass_on_the_rest(set())
+        await self.books.close()
+
+
+@pytest.fixture
+async def town(
+    db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Town]:
+    # As if switched on in the Dashboard: a method whose money comes, or does not come, days later.
+    monkeypatch.setattr(methods, "AUTOMATIC", ("card", "paypal", "sepa_debit"))
+    async with a_town(db_invoice, db_payment, db_notification) as town:
+        yield town
+
+
+def test_money_is_neither_lost_nor_doubled(town: Town) -> None:
+    Paying.town = town
+    run_state_machine_as_test(
+        Paying,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            print_blob=True,
+            phases=PHASES,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,107 @@
+"""Everything that takes part in a payment, in one process: three services on their databases, the sandbox as Stripe.
+
+Kafka and the way of Stripe's webhooks are missing. Whoever tests hands on everything, in whatever order and number.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx2
+
+from deploy.sandbox.embedded import RunningSandbox, running_sandbox
+from services.invoice import app as invoice_app
+from services.payment.stripe_api import StripeApi
+from tests.service import invoice_world
+from tests.service.payment_world import in_own_task
+from tests.world import Client, ServiceDb, calling
+
+Cut = Literal["", "before", "after"]
+_FORGET = """
+    SET session_replication_role = replica;
+    DO $$
+    DECLARE
+        name text;
+    BEGIN
+        FOR name IN SELECT tablename FROM pg_tables
+            WHERE schemaname = 'public' AND tablename NOT IN ('schema_migrations')
+        LOOP
+            EXECUTE format('DELETE FROM public.%I', name);
+        END LOOP;
+    END $$;
+    RESET session_replication_role;
+"""
+
+
+class Crash(Exception):
+    """The process ended here."""
+
+
+@dataclass
+class Line:
+    """The wire to Stripe. `cut` ends who uses it next: before the request leaves, or once Stripe has acted."""
+
+    http: Any
+    cut: Cut = ""
+
+    def __post_init__(self) -> None:
+        self._send = self.http.request_async
+        self.http.request_async = self._request
+
+    async def _request(self, *arguments: Any, **more: Any) -> Any:
+        cut, self.cut = self.cut, ""
+        if cut == "before":
+            raise Crash
+        answer = await self._send(*arguments, **more)
+        if cut == "after":
+            raise Crash
+        return answer
+
+
+@dataclass
+class Town:
+    """The databases, Stripe, a browser, and the event loop that all of it lives in."""
+
+    invoice: ServiceDb
+    payment: ServiceDb
+    notification: ServiceDb
+    sandbox: RunningSandbox
+    stripe: StripeApi
+    invoices: Client
+    browser: httpx2.AsyncClient
+    line: Line = field(init=False)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    def __post_init__(self) -> None:
+        self.line = Line(self.stripe._http)
+
+    async def forget(self) -> None:
+        """Empty the databases: much faster than new ones."""
+        for db in (self.invoice, self.payment, self.notification):
+            await db.admin.execute(_FORGET)
+        self.line.cut = ""
+        await self.turn_clock(0)
+
+    async def turn_clock(self, seconds: int) -> None:
+        """Set how far Stripe's clock is ahead of ours."""
+        self.sandbox.inside.store.set("clock_offset", str(seconds))
+
+
+@asynccontextmanager
+async def a_town(invoice: ServiceDb, payment: ServiceDb, notification: ServiceDb) -> AsyncIterator[Town]:
+    async with in_own_task(_town(invoice, payment, notification)) as town:
+        yield town
+
+
+@asynccontextmanager
+async def _town(invoice: ServiceDb, payment: ServiceDb, notification: ServiceDb) -> AsyncIterator[Town]:
+    async with (
+        running_sandbox() as sandbox,
+        calling(invoice_app.api(invoice_world.settings(invoice)), "invoice") as invoices,
+        httpx2.AsyncClient(base_url=sandbox.url, trust_env=False) as browser,
+    ):
+        stripe = StripeApi(sandbox.secret_key, sandbox.url, timeout=5)
+        yield Town(invoice, payment, notification, sandbox, stripe, invoices, browser)
+        await stripe.close()

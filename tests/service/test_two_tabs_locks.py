@@ -1,0 +1,190 @@
+"""What two transactions at once do to one invoice, one to another clinic's, and what the database itself refuses."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from contracts.invoice import InvoiceUpdated
+from contracts.stripe import StripeEvent
+from services.chassis.db import Connection, Key
+from services.chassis.ids import new_id
+from services.invoice import store as invoice_store
+from services.payment import actions, consumers
+from services.payment.store import payables, payments
+from tests.service import invoice_world
+from tests.service.payment_world import Desk, a_desk
+from tests.service.waiting import until_waiting
+from tests.world import ServiceDb, a_settlement, deliver, eur
+
+Lock = Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Any]]]
+
+
+@pytest.fixture
+async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
+    async with a_desk(db_payment) as desk:
+        yield desk
+
+
+async def two_successes_of_one_invoice(desk: Desk) -> tuple[StripeEvent, StripeEvent]:
+    """Stripe has taken 100 twice for 125: what should never come to be, and must be booked rightly if it does."""
+    invoice = await desk.owes(eur(125))
+    given_up = await desk.start((invoice, eur(100)))
+    await desk.db.admin.execute("UPDATE allocations SET state = 'released'")
+    await desk.db.admin.execute("UPDATE payments SET status = 'canceled'")
+    for tab in (given_up, await desk.start((invoice, eur(100)))):
+        await desk.confirm(tab)
+    await desk.hook.until("payment_intent.succeeded", 2)
+    first, second = (e for e in desk.hook.events() if e.event_type == "payment_intent.succeeded")
+    return first, second
+
+
+async def test_two_successes_at_once_settle_no_more_than_is_open(desk: Desk) -> None:
+    first, second = await two_successes_of_one_invoice(desk)
+
+    async with desk.worker.worker_tx() as tx:
+        await actions.apply_observations(tx, [first])
+        other = asyncio.create_task(desk.hear(second))
+        await until_waiting(desk.db, other)
+    await other
+
+    assert await desk.books() == [("client_credit", -7500), ("receivable", -12500), ("stripe", 20000)]
+    assert await desk.db.admin.fetchval("SELECT settled_amount FROM payables") == 12500
+
+
+async def test_two_workers_with_one_success_say_it_once_without_being_refused(desk: Desk) -> None:
+    """The second waits for the first and then sees what it did: nobody depends on the ledger's unique key."""
+    await desk.confirm(await desk.start((await desk.owes(eur(125)), eur(125))))
+    await desk.hook.until("payment_intent.succeeded")
+    (success,) = (e for e in desk.hook.events() if e.event_type == "payment_intent.succeeded")
+
+    async def hear_again() -> None:
+        async with desk.worker.worker_tx() as tx:
+            await actions.apply_observations(tx, [success])
+
+    async with desk.worker.worker_tx() as tx:
+        await actions.apply_observations(tx, [success])
+        other = asyncio.create_task(hear_again())
+        await until_waiting(desk.db, other)
+    await other
+
+    assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
+
+
+@pytest.fixture
+async def twins(desk: Desk) -> tuple[Key, Key]:
+    """Two clinics that call something by the same id: a payable, and a payment of it."""
+    invoice = await desk.owes(eur(125))
+    await desk.start((invoice, eur(125)))
+    stranger, payment_id = new_id(), await desk.db.admin.fetchval("SELECT id FROM payments")
+    for table, changes in (
+        ("payables", {}),
+        ("payments", {"idempotency_key": "x", "stripe_payment_intent_id": "x"}),
+    ):
+        await desk.db.admin.execute(
+            f"INSERT INTO {table} SELECT (jsonb_populate_record({table}, $1)).* FROM {table}",
+            json.dumps({"clinic_id": str(stranger)} | changes),
+        )
+    await desk.db.admin.execute("UPDATE payments SET id = $1 WHERE clinic_id = $2", payment_id, stranger)
+    return (desk.clinic_id, invoice), (stranger, invoice)
+
+
+async def locks_only(db: ServiceDb, table: str, lock: Lock, own: Key, other: Key) -> None:
+    """The lock is on the one row, and leaves that of the other clinic with the same id free."""
+    async with db.worker.worker_tx() as tx:
+        assert set(await lock(tx, {own})) == {own}
+        free = f"SELECT true FROM {table} WHERE clinic_id = $1 AND id = $2 FOR UPDATE NOWAIT"
+        assert await db.admin.fetchval(free, *other)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await db.admin.fetchval(free, *own)
+
+
+async def test_a_lock_of_a_payable_or_a_payment_is_of_its_clinic_alone(
+    desk: Desk, twins: tuple[Key, Key]
+) -> None:
+    own, other = twins
+    payment_id = await desk.db.admin.fetchval("SELECT id FROM payments LIMIT 1")
+    await locks_only(desk.db, "payables", payables.lock_payables, own, other)
+    await locks_only(
+        desk.db, "payments", payments.lock_payments, (own[0], payment_id), (other[0], payment_id)
+    )
+
+
+async def test_a_success_settles_its_own_clinics_payable_alone(desk: Desk, twins: tuple[Key, Key]) -> None:
+    own, other = twins
+    async with desk.worker.worker_tx() as tx:
+        (payable,) = (await payables.lock_payables(tx, {own})).values()
+        await payables.save_payables(tx, [replace(payable, settled_amount=1)])
+    rows = await desk.db.admin.fetch("SELECT clinic_id, settled_amount FROM payables")
+    settled = {row["clinic_id"]: row["settled_amount"] for row in rows}
+    assert settled == {own[0]: 1, other[0]: 0}
+
+
+async def test_a_movement_changes_its_own_clinics_invoice_alone(db_invoice: ServiceDb) -> None:
+    async with invoice_world.a_world(db_invoice) as world:
+        invoice_id = UUID((await world.issue())["id"])
+        stranger, client_id = await world.add_clinic("elsewhere")
+        await db_invoice.admin.execute(
+            "INSERT INTO invoices SELECT (jsonb_populate_record(invoices, $1)).* FROM invoices",
+            json.dumps({"clinic_id": str(stranger), "client_id": str(client_id)}),
+        )
+        own, other = (world.clinic_id, invoice_id), (stranger, invoice_id)
+        await locks_only(db_invoice, "invoices", invoice_store.lock_invoices, own, other)
+
+        await world.deliver(a_settlement(world.clinic_id, invoice_id, eur(125)))
+
+    rows = await db_invoice.admin.fetch("SELECT clinic_id, status FROM invoices")
+    assert {row["clinic_id"]: row["status"] for row in rows} == {world.clinic_id: "paid", stranger: "unpaid"}
+
+
+async def test_a_payment_cannot_be_of_another_clinics_payable(desk: Desk) -> None:
+    await desk.start((await desk.owes(eur(125)), eur(125)))
+    stranger = new_id()
+    for table, refused in (
+        ("allocations", "payable_id"),
+        ("movements", "payable_id"),
+        ("entries", "payment_id"),
+    ):
+        constraints = await desk.db.admin.fetch(
+            "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conrelid = $1::text::regclass"
+            " AND contype = 'f'",
+            table,
+        )
+        keys = [row["text"] for row in constraints if refused in row["text"]]
+        assert keys, table
+        assert all(key.startswith("FOREIGN KEY (clinic_id, ") for key in keys), keys
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="payable"):
+        await desk.db.admin.execute(
+            """
+            WITH copy AS (
+                INSERT INTO payments SELECT (jsonb_populate_record(payments, $1)).* FROM payments RETURNING *
+            )
+            INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state)
+            SELECT copy.clinic_id, copy.id, payables.id, 1, 'open' FROM copy, payables
+            """,
+            json.dumps({"clinic_id": str(stranger), "idempotency_key": "x", "stripe_payment_intent_id": "x"}),
+        )
+
+
+async def test_an_effect_of_a_stripe_object_is_booked_once_for_ever(desk: Desk) -> None:
+    await desk.pay((await desk.owes(eur(125)), eur(125)))
+    for table in ("entries", "movements"):
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await desk.db.admin.execute(
+                f"INSERT INTO {table} SELECT (jsonb_populate_record({table}, $1)).* FROM {table}",
+                json.dumps({"id": str(new_id())} if table == "entries" else {}),
+            )
+
+
+async def test_an_older_state_of_an_invoice_changes_nothing(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125), version=1)
+    await deliver(desk.worker, consumers, desk.invoice(invoice, eur(100), 3, InvoiceUpdated))
+    await deliver(desk.worker, consumers, desk.invoice(invoice, eur(150), 2, InvoiceUpdated, status="void"))
+
+    kept = await desk.db.admin.fetchrow("SELECT version, due_amount, status FROM payables")
+    assert tuple(kept or ()) == (3, 10000, "unpaid")
