@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from deploy.verify import between, invoice_checks, other_checks, payment_checks, stripe_books
@@ -13,6 +14,7 @@ from deploy.verify.checks import Check
 from deploy.verify.pairs import PAIRS
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
 from deploy.verify.settle import settle
+from services.chassis import audit
 
 INSIDE: tuple[Check, ...] = (*invoice_checks.CHECKS, *payment_checks.CHECKS, *other_checks.CHECKS)
 ACROSS = frozenset({*(pair.name for pair in PAIRS), *stripe_books.SAYS})
@@ -32,6 +34,7 @@ async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> R
         report.results += await settle(access, deadline)
         async with opened(access) as books:
             report.results += await _inside(books)
+            report.results += [await _audit_log(books, service) for service in books]
             report.results += await _across(access, books, ACROSS)
             report.waiting = await _waiting(books)
         await _look_again(access, report, deadline)
@@ -56,6 +59,14 @@ async def _run(books: Books, check: Check) -> Result:
     rows = await books[check.service].fetch(f"SELECT * FROM ({check.sql}) AS offending LIMIT {MOST_ROWS}")
     breaches = tuple(Breach(check.name, dict(row)) for row in rows)
     return Result(check.name, check.service, check.says, breaches, time.monotonic() - began)
+
+
+async def _audit_log(books: Books, service: str) -> Result:
+    began, name = time.monotonic(), f"{service}_audit_log_is_whole"
+    found = await audit.verify_chain(books[service])
+    breaches = tuple(Breach(name, asdict(breach)) for breach in found[:MOST_ROWS])
+    says = "What staff and operators did stands as it was written: nothing changed, taken out or put in"
+    return Result(name, service, says, breaches, time.monotonic() - began)
 
 
 async def _between(books: Books, pair: Pair) -> Result:

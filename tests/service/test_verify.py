@@ -276,6 +276,22 @@ BROKEN = [
         for service in ("invoice", "payment", "notification")
         for reason in ("unexpected_error", "behind_parked")
     ),
+    # What staff and operators did.
+    *(
+        (
+            f"{service}_audit_log_is_whole",
+            service,
+            "INSERT INTO audit_heads VALUES (gen_random_uuid(), 7, sha256(''))",
+            "seq 1, reason not the end",
+        )
+        for service in database.SERVICES
+    ),
+    (
+        "invoice_audit_log_is_whole",
+        "invoice",
+        "UPDATE audit SET actor = gen_random_uuid() WHERE seq = 2",
+        "seq 2, reason changed",
+    ),
 ]
 
 
