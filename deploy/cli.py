@@ -61,6 +61,20 @@ def test(context: typer.Context) -> None:
 
 
 @app.command()
+def faults(
+    quick: Annotated[bool, typer.Option("--quick", help="A spread of them, within three minutes.")] = False,
+    only: Annotated[str, typer.Option(help="Those whose name holds this pattern, such as `kafka:`.")] = "",
+    seconds: Annotated[int, typer.Option(min=5, help="How long processes are struck at random.")] = 600,
+    seed: Annotated[int, typer.Option(help="The same seed strikes the same blows.")] = 1,
+) -> None:
+    """Make everything fail that can, and check that nothing was lost, doubled or leaked. Exits 1 on a breach."""
+    from tests.faults import suite
+
+    matrix = asyncio.run(suite.run(suite.Wish(quick, only, seconds, seed)))
+    raise typer.Exit(1 if matrix.breaches else 0)
+
+
+@app.command()
 def migrate() -> None:
     """Make roles and databases on ADMIN_DATABASE_URL, and apply the migrations that are missing.
 

@@ -195,6 +195,7 @@ GROUPS: Iterable[Group] = (
     folder("security", *PARALLEL),
     folder("models"),
     folder("system"),
+    folder("faults"),
     folder("browser"),
     folder("compose"),
 )

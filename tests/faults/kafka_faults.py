@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -11,6 +12,9 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from contracts import topics
+from deploy.reemit import reemit
+from deploy.topics import TopicRefused, ensure
+from deploy.workers import WORKED, worker_dsns
 from tests.faults import checks
 from tests.faults.drive import Client
 from tests.faults.lab import Lab
@@ -30,14 +34,13 @@ GROUP_NOT_FOUND = 69
 async def send_again(lab: Lab, times: int) -> int:
     """Send every record of every topic again, `times` times. Answers how many records were sent."""
     bootstrap = lab.system.kafka.bootstrap_servers
-    names = [topic.name for topic in topics.ALL]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
     await consumer.start()
     await producer.start()
     try:
         partitions = [
-            TopicPartition(name, part) for name in names for part in consumer.partitions_for_topic(name)
+            TopicPartition(topic.name, part) for topic in topics.ALL for part in range(topic.partitions)
         ]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
@@ -156,6 +159,35 @@ async def _all_read(lab: Lab) -> bool:
     finally:
         await admin.close()
     return all_known and not await lab.watch.lag()
+
+
+@scenario(AREA, "topics deleted, and rebuilt by `clinicpay reemit` under the same event ids")
+async def rebuilt(lab: Lab, client: Client) -> str:
+    bill = await paid(lab, client)
+    before = await _effects(lab)
+    gone = [topic for topic in topics.ALL if topic.name != topics.STRIPE_EVENT.name]
+    admin = AIOKafkaAdminClient(bootstrap_servers=lab.system.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic.name for topic in gone])
+    finally:
+        await admin.close()
+    await until(lambda: _made(lab), 60)
+    said = 0
+    for service in WORKED:
+        auditor, worker = lab.access.databases[service], worker_dsns(lab.system.data.path)[service]
+        said += await reemit(auditor, worker, service, datetime.min.replace(tzinfo=UTC))
+    await at_rest(lab, bill)
+    await _unchanged(lab, before)
+    return f"{len(gone)} topics, {said} events said again, nobody mailed twice"
+
+
+async def _made(lab: Lab) -> bool:
+    """Make the topics anew, once the broker is done with the old ones."""
+    try:
+        return bool(await ensure(lab.system.kafka.bootstrap_servers))
+    except (KafkaError, TopicRefused, KeyError, TimeoutError):
+        return False
 
 
 @scenario(AREA, "a second payment.worker joins and leaves in the middle of batches")
