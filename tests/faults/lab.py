@@ -49,7 +49,7 @@ class ProxiedKafka(EmbeddedKafka):
         lines = dict(line.split("=", 1) for line in self._properties.read_text().splitlines())
         lines["listeners"] += f",PROXIED://127.0.0.1:{self.behind}"
         lines["advertised.listeners"] += f",PROXIED://127.0.0.1:{self.advertised}"
-        lines["listener.security.protocol.map"] = "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        lines["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
 
