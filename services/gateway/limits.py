@@ -1,5 +1,6 @@
 """Limits on tries: for passwords in PostgreSQL, shared by all processes; for requests in general in memory.
 
+Cards may be added twenty times in a quarter of an hour: that is a way to try out stolen ones, too.
 A password may be tried five times in a quarter of an hour for one e-mail from one address, fifty times for one
 e-mail from anywhere (many more would let a stranger lock somebody out with five), and a hundred times from one
 address. A success takes its try back.
@@ -9,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from litestar import Request
 from litestar.middleware.rate_limit import RateLimitConfig
@@ -39,6 +41,10 @@ def login_limits(email: str, address: str) -> tuple[Limit, ...]:
         Limit(_key("login", "email", email), 50),
         Limit(_key("login", "address", address), 100),
     )
+
+
+def setup_limits(clinic_id: UUID, client_id: UUID) -> tuple[Limit, ...]:
+    return (Limit(_key("setup", str(clinic_id), str(client_id)), 20),)
 
 
 async def count(db: Database, limits: tuple[Limit, ...]) -> None:

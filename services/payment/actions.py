@@ -75,6 +75,12 @@ async def start_payment(tx: Connection, clinic_id: UUID, wish: Wish, livemode: b
     return Started(payment, saved_method=saved.stripe_id if saved else None, is_new=live is None)
 
 
+async def check_declines(tx: Connection, client_id: UUID, most: int) -> None:
+    """Keep a burst of declines from going on with another payment. Raises `TooManyDeclines`."""
+    declines = await lookups.count_declines(tx, client_id, starting.DECLINE_WINDOW)
+    starting.check_declines(declines, most)
+
+
 async def _earlier_request(tx: Connection, wish: Wish) -> Payment | None:
     if wish.request_key is None:
         return None

@@ -30,6 +30,7 @@ def api(settings: Settings) -> Litestar:
         route_handlers=routes.ALL,
         dependencies={
             "stripe": Provide(lambda: stripe, sync_to_thread=False),
+            "declines_per_hour": Provide(lambda: settings.declines_per_hour, sync_to_thread=False),
             "edge": Provide(lambda: edge, sync_to_thread=False),
         },
         lifespan=[_closing(events.close), _closing(stripe.close)],

@@ -45,6 +45,11 @@ class AlreadyPaid(DomainError):
     status = 409
 
 
+class TooManyDeclines(Unavailable):
+    code = "too_many_declines"
+    status = 429
+
+
 class OnlinePaymentOff(DomainError):
     code = "online_payment_off"
     status = 409

@@ -9,7 +9,7 @@ from contracts.events import event_id
 from contracts.stripe import StripeEvent
 from services.chassis.db import Database
 from services.chassis.errors import DomainError
-from services.payment import actions, checkout, stripe_json
+from services.payment import actions, checkout, starting, stripe_json
 from services.payment.domain import Payment, SavedMethod
 from services.payment.lifecycle import STATUS_OF
 from services.payment.observations import looked_up
@@ -63,9 +63,10 @@ async def _is_over(db: Database, payment: Payment, intent: Intent, now: datetime
 
 
 def _is_abandoned(payment: Payment, now: datetime) -> bool:
-    """Idle for a day, or without a reservation since a delayed method failed."""
+    """Idle for a day, declined too often, or without a reservation since a delayed method failed."""
     last = max(payment.created_at, payment.updated_at, payment.seen_at or payment.created_at)
-    return not payment.reserves or now - last > IDLE_FOR
+    declined_too_often = payment.status == "failed" and payment.version >= starting.MOST_DECLINES
+    return not payment.reserves or declined_too_often or now - last > IDLE_FOR
 
 
 async def _cancel(db: Database, stripe: StripeApi, payment: Payment) -> None:

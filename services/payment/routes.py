@@ -14,7 +14,7 @@ from services.chassis import audit
 from services.chassis.auth import Caller, client, operator
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
-from services.payment import checkout, webhooks
+from services.payment import actions, checkout, webhooks
 from services.payment.domain import MethodNotFound, PaymentNotFound
 from services.payment.shapes import (
     AccountIn,
@@ -72,12 +72,18 @@ async def start_payment(
     caller: Who,
     db: NamedDependency[Database],
     stripe: NamedDependency[StripeApi],
+    declines_per_hour: NamedDependency[int],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[PaymentStart]:
-    """Start paying invoices, or go on with the live payment of the same choice (200); another one is canceled."""
+    """Start paying invoices, or go on with the live payment of the same choice (200); another one is canceled.
+
+    429 `too_many_declines` after a burst of declined cards.
+    """
     wish = data.wish(caller.subject, idempotency_key)
     if wish is None:
         raise InvoiceNamedTwice("Name each invoice once.")
+    async with db.tx(caller.clinic) as tx:
+        await actions.check_declines(tx, caller.subject, declines_per_hour)
     ready = await checkout.start(partial(db.tx, caller.clinic), stripe, caller.clinic, wish)
     return Response(PaymentStart.of(ready), status_code=201 if ready.is_new else 200)
 

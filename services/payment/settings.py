@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from services.chassis.settings import ServiceSettings
+from services.payment import starting
 
 
 class Settings(ServiceSettings):
@@ -17,6 +18,9 @@ class Settings(ServiceSettings):
     stripe_webhook_secret: SecretStr
     stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] = "https://api.stripe.com"
     stripe_timeout_seconds: Annotated[float, Field(gt=0, le=80)] = 20
+
+    declines_per_hour: Annotated[int, Field(ge=1)] = starting.MOST_DECLINES
+    """How many declines a client may have before no payment is started for an hour."""
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

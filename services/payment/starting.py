@@ -20,6 +20,7 @@ from services.payment.domain import (
     PayableUnknown,
     Payment,
     PaymentInProgress,
+    TooManyDeclines,
     WrongAmount,
     WrongCurrency,
 )
@@ -78,6 +79,20 @@ class Started:
     stale: tuple[Payment, ...] = ()
     saved_method: str | None = None
     is_new: bool = False
+
+
+DECLINE_WINDOW = timedelta(hours=1)
+MOST_DECLINES = 20
+"""A client's declines in a window, and one payment's at all. Whoever tries out stolen cards needs many more."""
+
+
+def check_declines(declines: int, most: int) -> None:
+    """Raises `TooManyDeclines`."""
+    if declines >= most:
+        raise TooManyDeclines(
+            "Too many cards were declined. Please try again later, or ask the clinic.",
+            retry_after=int(DECLINE_WINDOW.total_seconds()),
+        )
 
 
 def check_wish(wish: Wish) -> None:

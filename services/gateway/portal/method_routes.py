@@ -7,8 +7,9 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
+from services.gateway import limits
 from services.gateway.calls import UpstreamError
-from services.gateway.dependencies import Asks, Configured
+from services.gateway.dependencies import Asks, Configured, Db
 from services.gateway.portal.payment_routes import stripe_context
 from services.gateway.portal.views import methods
 from services.gateway.portal.visits import Visiting
@@ -39,8 +40,9 @@ async def add_page(billing: Visiting, upstreams: Asks, settings: Configured) -> 
 
 
 @post("/methods/setup", status_code=200)
-async def start_setup(billing: Visiting, upstreams: Asks) -> SetupStart:
-    """A SetupIntent for the page's script."""
+async def start_setup(billing: Visiting, upstreams: Asks, db: Db) -> SetupStart:
+    """A SetupIntent for the page's script; 429 after too many."""
+    await limits.count(db, limits.setup_limits(billing.caller.clinic, billing.caller.subject))
     return await upstreams.start_setup(billing.caller)
 
 

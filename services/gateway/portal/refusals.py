@@ -32,6 +32,7 @@ _WORDS = {
     "payment_method_not_found": "This saved card is no longer there. Choose another way to pay.",
     "payable_unknown": "This invoice is very new and not ready to be paid yet. Try again in a moment.",
     "payable_not_found": "This invoice cannot be paid here. Please ask the clinic.",
+    "too_many_declines": "Too many cards were declined. Please try again in an hour, or ask the clinic.",
     "account_missing": "The clinic is not ready to take payments here. Please ask the clinic.",
     "stripe_misconfigured": "The clinic is not ready to take payments here. Please ask the clinic.",
 }

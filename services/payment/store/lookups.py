@@ -58,6 +58,19 @@ async def list_payments(
     return [payment_of(row) for row in rows]
 
 
+async def count_declines(tx: Connection, client_id: UUID, window: timedelta) -> int:
+    """How often the client's payments that moved in the window were declined: what was said of them, but their end."""
+    found: int = await tx.fetchval(
+        """
+        SELECT coalesce(sum(version - (status IN ('succeeded', 'canceled'))::int), 0)::int
+        FROM payments WHERE client_id = $1 AND updated_at > now() - $2::interval AND version > 0
+        """,
+        client_id,
+        window,
+    )
+    return found
+
+
 async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
     """Live payments that it is time to ask Stripe about: marked as asked now.
 
