@@ -109,7 +109,7 @@ def test_an_invoice_shows_what_is_due_now_not_what_was() -> None:
     letter = a_letter("invoice_ready", an_invoice(due=4000, status="part_paid"), amount=eur(12500))
     mail = LETTERS.write(letter)
     assert both_parts(mail, "View and pay €40.00")
-    assert "125" not in mail.text
+    assert "€125" not in mail.text
 
 
 def test_one_receipt_lists_all_its_invoices_the_method_and_the_credit() -> None:
