@@ -7,15 +7,18 @@ import secrets
 import sys
 from collections.abc import Iterator
 
+from deploy import acls
 from deploy.embedded.datadir import Secrets
 
 
 def lines() -> Iterator[str]:
-    """One `NAME='value'` for each variable that docker-compose.yml takes a secret from."""
+    """One `NAME='value'` for each variable that docker-compose.yml, and secure.yml, take a secret from."""
     new = Secrets.new()
     values = {f"{role.upper()}_PASSWORD": password for role, password in new.role_passwords.items()}
+    values |= {f"{user.upper()}_KAFKA_PASSWORD": secrets.token_hex(24) for user in acls.users()}
     values |= {
         "POSTGRES_PASSWORD": secrets.token_hex(24),
+        "KAFKA_ADMIN_PASSWORD": secrets.token_hex(24),
         "INTERNAL_TOKEN_PRIVATE_KEY": new.token_private_key,
         "INTERNAL_TOKEN_PUBLIC_KEY": new.token_public_key,
         "OPERATOR_API_KEY": new.operator_key,

@@ -7,12 +7,15 @@ from typing import Any
 
 import yaml
 
+from deploy import acls
 from deploy.embedded.kafka import SETTINGS
+from deploy.embedded.kafka_users import secured
 from deploy.images import secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 STRIPE = (ROOT / "deploy/images/stripe.yml").read_text()
+SECURE = (ROOT / "deploy/images/secure.yml").read_text()
 
 
 def test_every_default_that_everybody_knows_has_a_secret_made_for_it() -> None:
@@ -41,6 +44,28 @@ def test_the_broker_in_a_container_is_set_up_as_the_embedded_one() -> None:
     }
     assert settings["group.coordinator.append.linger.ms"] == "0"
     assert settings["auto.create.topics.enable"] == "false"
+
+
+def test_each_container_that_reaches_kafka_has_a_user_of_its_own_there() -> None:
+    services: dict[str, Any] = yaml.safe_load(SECURE)["services"]
+    reach = {
+        name
+        for name, service in yaml.safe_load(COMPOSE)["services"].items()
+        if "KAFKA_BOOTSTRAP_SERVERS" in service.get("environment", {})
+    }
+    users = {name: services[name]["environment"]["KAFKA_SASL_USERNAME"] for name in reach}
+
+    assert users == {name: "admin" if name == "topics" else name.partition("-")[0] for name in reach}
+    assert {*users.values(), acls.AUDITOR} == {*acls.users(), "admin"}
+    made = {line.partition("=")[0] for line in secrets.lines()}
+    assert set(re.findall(r"\$\{(\w+)", SECURE)) <= made
+
+
+def test_the_secured_broker_in_a_container_is_set_up_as_the_embedded_one() -> None:
+    script = (ROOT / "deploy/images/kafka/start-secure").read_text()
+    lines = script.partition("<<EOS\n")[2].partition("\nEOS\n")[0].splitlines()
+
+    assert dict(line.split("=", 1) for line in lines) == secured("$password")
 
 
 def test_the_collector_keeps_errors_and_names_only_what_it_configures() -> None:
