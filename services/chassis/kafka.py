@@ -1,11 +1,12 @@
 """FastStream, set up so that nothing is acknowledged before it is committed. The only way to subscribe."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
@@ -149,18 +150,36 @@ def _record(raw: Any) -> Record:
 
 async def _watch(broker: KafkaBroker) -> None:
     """aiokafka#1154: a consumer may stand still for good after a broker's restart. A new process starts well."""
-    loop = asyncio.get_running_loop()
-    seen: dict[Any, tuple[int, float]] = {}
     subscribers: Sequence[Any] = broker.subscribers
+    still: list[dict[Any, tuple[int, float]]] = [{} for _ in subscribers]
     while True:
         await asyncio.sleep(STUCK_SECONDS / 6)
-        for subscriber in subscribers:
-            consumer = subscriber.consumer
-            for partition in consumer.assignment() if consumer else ():
-                position = await consumer.position(partition)
-                waiting = (consumer.highwater(partition) or 0) > position
-                last, since = seen.get(partition, (-1, loop.time()))
-                if not waiting or position != last:
-                    seen[partition] = (position, loop.time())
-                elif loop.time() - since > STUCK_SECONDS * 3:
-                    raise SystemExit(f"no progress on {partition} for {STUCK_SECONDS * 3} s")
+        for number, subscriber in enumerate(subscribers):
+            try:
+                async with asyncio.timeout(STUCK_SECONDS / 6):
+                    still[number] = await _standing_still(subscriber.consumer, still[number])
+            except (KafkaError, AssertionError, TimeoutError) as error:
+                # A broker is away, or the partition just went to another process: what stood still is unknown.
+                log.warning("progress_unknown", error=type(error).__name__)
+                still[number] = {}
+
+
+async def _standing_still(
+    consumer: Any, before: Mapping[Any, tuple[int, float]]
+) -> dict[Any, tuple[int, float]]:
+    """The partitions with waiting events, each with its position and since when that is so. SystemExit if too long.
+
+    The broker is asked where they end: what the consumer knows of it comes with fetches, which a stuck one makes none.
+    """
+    now = asyncio.get_running_loop().time()
+    partitions = consumer.assignment() if consumer else ()
+    ends = await consumer.end_offsets(partitions) if partitions else {}
+    still: dict[Any, tuple[int, float]] = {}
+    for partition, end in ends.items():
+        position = await consumer.position(partition)
+        if end > position:
+            at, since = before.get(partition, (position, now))
+            still[partition] = (position, since if at == position else now)
+            if now - still[partition][1] > STUCK_SECONDS * 3:
+                raise SystemExit(f"no progress on {partition} for {STUCK_SECONDS * 3} s")
+    return still
