@@ -10,6 +10,8 @@ from typing import Any, Self
 from deploy import database
 from deploy.embedded import places
 from deploy.verify.report import CannotCheck
+from services.chassis.kafka_security import OPEN, KafkaSecurity
+from services.chassis.settings import KafkaSettings, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Access:
     kafka: str | None = None
     stripe_secret_key: str | None = None
     stripe_api_base: str = "https://api.stripe.com"
+    kafka_security: KafkaSecurity = OPEN
 
     @classmethod
     def of_data(cls, data: Path, environment: Mapping[str, str] = os.environ) -> Self:
@@ -61,6 +64,7 @@ class Access:
             kafka=_given(environment, "KAFKA_BOOTSTRAP_SERVERS"),
             stripe_secret_key=_given(environment, "STRIPE_SECRET_KEY"),
             stripe_api_base=environment.get("STRIPE_API_BASE") or "https://api.stripe.com",
+            kafka_security=_security(environment),
         )
 
 
@@ -87,6 +91,13 @@ def _stripe_base(environment: Mapping[str, str], addresses: Mapping[str, str]) -
     if environment.get("STRIPE_SECRET_KEY"):
         return environment.get("STRIPE_API_BASE") or "https://api.stripe.com"
     return addresses["sandbox"]
+
+
+def _security(environment: Mapping[str, str]) -> KafkaSecurity:
+    """From KAFKA_SECURITY_PROTOCOL and its companions, as services take them."""
+    if _given(environment, "KAFKA_BOOTSTRAP_SERVERS") is None:
+        return OPEN
+    return load(KafkaSettings).kafka_security
 
 
 def _json(file: Path) -> dict[str, Any]:

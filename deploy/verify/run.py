@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from deploy.verify import between, invoice_checks, other_checks, payment_checks, stripe_books
+from deploy.verify import topics as tapes
 from deploy.verify.access import Access
 from deploy.verify.between import Pair
 from deploy.verify.books import UNREACHABLE, Books, opened
@@ -25,6 +26,7 @@ SECOND_LOOK = 1.0
 async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> Report:
     """Check every invariant. CannotCheck when something that must be read cannot be reached.
 
+    topics  read all topics from their beginning too; best while nobody pays, since they are read after the databases
     wait    seconds that events and Stripe's news may still need: what differs between two services is looked at
             again until then. What is wrong inside one database is wrong at once.
     """
@@ -37,6 +39,8 @@ async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> R
             report.results += [await _audit_log(books, service) for service in books]
             report.results += await _across(access, books, ACROSS)
             report.waiting = await _waiting(books)
+            if topics:
+                report.results += await _tapes(access, books)
         await _look_again(access, report, deadline)
     except UNREACHABLE as error:
         raise CannotCheck(f"reading stopped: {error}") from error
@@ -100,6 +104,12 @@ async def _across(access: Access, books: Books, names: frozenset[str]) -> list[R
     if access.stripe_secret_key and names & stripe_books.SAYS.keys():
         results += await stripe_books.compare(access, books)
     return results
+
+
+async def _tapes(access: Access, books: Books) -> list[Result]:
+    if access.kafka is None:
+        raise CannotCheck("--topics needs KAFKA_BOOTSTRAP_SERVERS")
+    return await tapes.compare(access, books)
 
 
 async def _look_again(access: Access, report: Report, deadline: float) -> None:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from types import ModuleType
 from typing import Any
 
+import stamina
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -16,12 +17,14 @@ from deploy.verify.books import connected
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from services.chassis.consume import consumers_of
 from services.chassis.db import Database
+from services.chassis.kafka_security import KafkaSecurity
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.payment import consumers as payment
 
 CONSUMERS: Mapping[str, ModuleType] = {"invoice": invoice, "payment": payment, "notification": notification}
 LOOK_EVERY = 0.25
+ANSWERS_WITHIN = 20
 
 _OUTBOX = """
     SELECT id AS event_id, clinic_id, aggregatetype AS topic, aggregateid AS aggregate, created_at FROM outbox
@@ -48,7 +51,11 @@ async def settle(access: Access, deadline: float) -> list[Result]:
         outboxes = {
             service: await connected(stack, service, access.databases[service]) for service in CONSUMERS
         }
-        progress = await stack.enter_async_context(Progress(access.kafka)) if access.kafka else None
+        progress = (
+            await stack.enter_async_context(Progress(access.kafka, access.kafka_security))
+            if access.kafka
+            else None
+        )
         while True:
             unsent = await _unsent(outboxes)
             lag = [] if unsent or not progress else await progress.lag()
@@ -74,9 +81,10 @@ async def _unsent(outboxes: Mapping[str, Any]) -> list[Breach]:
 class Progress:
     """How far each consumer group is. An async context."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
-        self._reader = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+    def __init__(self, bootstrap_servers: str, security: KafkaSecurity) -> None:
+        options: dict[str, Any] = {"bootstrap_servers": bootstrap_servers, **security.options()}
+        self._admin = AIOKafkaAdminClient(request_timeout_ms=10_000, **options)
+        self._reader = AIOKafkaConsumer(enable_auto_commit=False, **options)
         self._servers = bootstrap_servers
 
     async def __aenter__(self) -> "Progress":
@@ -93,21 +101,27 @@ class Progress:
         await self._admin.close()
 
     async def lag(self) -> list[Breach]:
-        """The partitions that a group has not read to the end."""
+        """The partitions that a group has not read to the end. A broker that has just started may need a moment."""
         try:
-            partitions = await self._partitions()
-            begins = await self._reader.beginning_offsets(list(partitions))
-            ends = await self._reader.end_offsets(list(partitions))
-            found = []
-            for group, (_, topics) in groups().items():
-                committed = await self._admin.list_consumer_group_offsets(group)
-                for each in sorted(part for part in partitions if part.topic in topics):
-                    done = committed[each].offset if each in committed else -1
-                    waiting = ends[each] - max(done, begins[each])
-                    if waiting > 0:
-                        found.append(_behind(group, each, waiting))
+            async for attempt in stamina.retry_context(on=KafkaError, timeout=ANSWERS_WITHIN, attempts=None):
+                with attempt:
+                    found = await self._lag()
         except (KafkaError, OSError, TimeoutError) as error:
             raise CannotCheck(f"Kafka does not answer at {self._servers}: {type(error).__name__}") from None
+        return found
+
+    async def _lag(self) -> list[Breach]:
+        partitions = await self._partitions()
+        begins = await self._reader.beginning_offsets(partitions)
+        ends = await self._reader.end_offsets(partitions)
+        found = []
+        for group, (_, topics) in groups().items():
+            committed = await self._admin.list_consumer_group_offsets(group)
+            for each in sorted(part for part in partitions if part.topic in topics):
+                done = committed[each].offset if each in committed else -1
+                waiting = ends[each] - max(done, begins[each])
+                if waiting > 0:
+                    found.append(_behind(group, each, waiting))
         return found
 
     async def _partitions(self) -> list[TopicPartition]:

@@ -1,0 +1,138 @@
+"""An index of all events that topics hold, in a temporary file."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+from contracts import topics
+from contracts.events import CloudEvent, StateEvent
+from contracts.notification import Notification
+from contracts.payment import PaymentSettled
+
+FAMILIES = {
+    **{name: name.split(".", maxsplit=1)[0] for name in topics.BY_NAME},
+    "payment.settled": "movement",
+    "notification.sent": "delivery",
+    "notification.failed": "delivery",
+    "stripe.event": "stripe",
+}
+"""Which kind of aggregate each topic tells of."""
+
+
+def fact_of(event: CloudEvent) -> str:
+    """What must be the same whenever the event is said: its version, or the money that it moves."""
+    if isinstance(event, StateEvent):
+        return f"version {event.version}"
+    if isinstance(event, PaymentSettled):
+        amount = event.amount
+        return f"{event.kind} {amount.minor} {amount.currency} on {event.invoice_id} by {event.payment_id}"
+    return event.topic.name
+
+
+class EventIndex:
+    """Events by (topic, id); each counts once, however often it was sent. Gone with the `with` block."""
+
+    def __init__(self) -> None:
+        self._place = tempfile.TemporaryDirectory(prefix="clinicpay-verify-")
+        self._db = sqlite3.connect(Path(self._place.name) / "events.sqlite3")
+        self._db.executescript(
+            """
+            PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000;
+            CREATE TABLE events (
+                topic text, id blob, family text, clinic blob, aggregate blob, version int, fact text,
+                PRIMARY KEY (topic, id)
+            ) WITHOUT ROWID;
+            """
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+        self._place.cleanup()
+
+    def add(self, events: Iterable[CloudEvent]) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(event) for event in events]
+        )
+
+    def finish(self) -> None:
+        """All is in: make what the questions need."""
+        self._db.executescript(
+            """
+            CREATE INDEX by_aggregate ON events (family, clinic, aggregate, version, id);
+            CREATE INDEX by_id ON events (id, topic);
+            """
+        )
+
+    def get(self, event: CloudEvent) -> str | None:
+        """The fact that the event's topic has under its id."""
+        found = self._db.execute(
+            "SELECT fact FROM events WHERE topic = ? AND id = ?", (event.topic.name, event.id.bytes)
+        ).fetchone()
+        return found[0] if found else None
+
+    def named(self, event_id: bytes) -> dict[str, Any]:
+        topic, fact = self._db.execute("SELECT topic, fact FROM events WHERE id = ?", (event_id,)).fetchone()
+        return {"topic": topic, "fact": fact}
+
+    def ambiguous(self, limit: int) -> list[dict[str, Any]]:
+        """Versions of an aggregate that were said under more than one id."""
+        rows = self._db.execute(
+            """
+            SELECT family, hex(clinic), hex(aggregate), version, count(DISTINCT id) FROM events
+            WHERE version > 0 GROUP BY family, clinic, aggregate, version HAVING count(DISTINCT id) > 1 LIMIT ?
+            """,
+            (limit,),
+        )
+        return [dict(zip(("family", "clinic_id", "id", "version", "ids"), row, strict=True)) for row in rows]
+
+    def newest(self, family: str) -> "Rows":
+        """(clinic, aggregate, newest version said), in order."""
+        return Rows(
+            self._db.execute(
+                """
+                SELECT clinic, aggregate, max(version) FROM events WHERE family = ?
+                GROUP BY clinic, aggregate ORDER BY clinic, aggregate
+                """,
+                (family,),
+            )
+        )
+
+    def ids(self, names: Sequence[str]) -> "Rows":
+        """(id,) of every event of these topics, in order."""
+        marks = ", ".join("?" * len(names))
+        return Rows(
+            self._db.execute(f"SELECT DISTINCT id FROM events WHERE topic IN ({marks}) ORDER BY id", names)
+        )
+
+
+class Rows:
+    """A cursor of the index as a stream."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+
+    async def fetch(self, count: int) -> list[Any]:
+        return self._cursor.fetchmany(count)
+
+
+def _row(event: CloudEvent) -> tuple[object, ...]:
+    """An aggregate is named by its clinic and id; a movement is one of its own."""
+    clinic: UUID | None = getattr(event, "clinic_id", None)
+    name = event.id if isinstance(event, PaymentSettled) else event.key
+    if isinstance(event, Notification):
+        name = event.delivery_id
+    return (
+        event.topic.name,
+        event.id.bytes,
+        FAMILIES[event.topic.name],
+        clinic.bytes if clinic else b"",
+        name.bytes if isinstance(name, UUID) else str(name).encode(),
+        event.version if isinstance(event, StateEvent) else 0,
+        fact_of(event),
+    )

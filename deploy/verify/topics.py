@@ -1,0 +1,144 @@
+"""The topics against the databases: what was committed was said, what was said is so, and each had its effect.
+
+All topics are read from their beginning into an index in a temporary file, so that millions of events take little
+memory. Then each side is compared with the other as streams.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts import topics
+from contracts.events import CloudEvent
+from deploy import reemit
+from deploy.verify.access import Access
+from deploy.verify.between import merged
+from deploy.verify.books import Books
+from deploy.verify.event_index import EventIndex, fact_of
+from deploy.verify.report import MOST_ROWS, Breach, Result
+from deploy.verify.settle import groups
+from deploy.verify.tape import read_all
+
+SAYS = {
+    "records_are_events": "Every record of every topic can be read, or is parked",
+    "state_is_on_its_topic": "Every aggregate's newest version, and every movement, is on its topic under its id",
+    "one_event_per_version": "A version of an aggregate was said under one id",
+    "events_have_their_row": "No event tells of what is not in its writer's database, or not yet",
+    "events_had_their_effect": "Every event is claimed, or parked, by each service that listens",
+}
+_MARGIN = timedelta(hours=12)
+"""Kafka may drop a segment of records a while before or after the last of them is old enough."""
+
+_AGGREGATES = {
+    "clinic": ("invoice", "SELECT uuid_send(id), uuid_send(id), version FROM clinics ORDER BY id"),
+    "invoice": (
+        "invoice",
+        "SELECT uuid_send(clinic_id), uuid_send(id), version FROM invoices ORDER BY clinic_id, id",
+    ),
+    "payment": (
+        "payment",
+        "SELECT uuid_send(clinic_id), uuid_send(id), version FROM payments ORDER BY clinic_id, id",
+    ),
+    "movement": (
+        "payment",
+        "SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM movements ORDER BY clinic_id, id",
+    ),
+    "delivery": (
+        "notification",
+        """
+        SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM deliveries
+        WHERE state IN ('sent', 'failed') ORDER BY clinic_id, id
+        """,
+    ),
+}
+_CLAIMED = """
+    SELECT uuid_send(event_id) FROM (
+        SELECT event_id FROM inbox WHERE consumer = $1
+        UNION SELECT event_id FROM parked WHERE consumer = $1 AND event_id IS NOT NULL
+    ) AS known ORDER BY event_id
+"""
+_PARKED = 'SELECT topic, partition, "offset" FROM parked'
+
+
+async def compare(access: Access, books: Books) -> list[Result]:
+    """All topics, as they are now. CannotCheck when Kafka does not answer."""
+    assert access.kafka is not None
+    began = time.monotonic()
+    with EventIndex() as index:
+        unreadable = await read_all(access.kafka, access.kafka_security, index)
+        found = [
+            *await _unreadable(books, unreadable),
+            *[breach async for breach in _unsaid(books, index)],
+            *(Breach("one_event_per_version", row) for row in index.ambiguous(MOST_ROWS)),
+            *[breach async for breach in _rowless(books, index)],
+            *[breach async for breach in _without_effect(books, index)],
+        ]
+    seconds = time.monotonic() - began
+    return [
+        Result(name, "topics", says, tuple(b for b in found if b.check == name)[:MOST_ROWS], seconds)
+        for name, says in SAYS.items()
+    ]
+
+
+async def _unreadable(books: Books, unreadable: Sequence[tuple[str, int, int, str]]) -> list[Breach]:
+    parked: set[tuple[Any, ...]] = set()
+    for service in ("invoice", "payment", "notification"):
+        parked |= {tuple(row) for row in await books[service].fetch(_PARKED)}
+    return [
+        Breach("records_are_events", dict(zip(("topic", "partition", "offset", "reason"), each, strict=True)))
+        for each in unreadable
+        if each[:3] not in parked
+    ]
+
+
+async def _unsaid(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
+    """What `reemit` would say, and no topic has. What is older than its topic keeps events is left out."""
+    since = datetime.now(UTC) - timedelta(days=min(topic.retention_days for topic in topics.ALL)) + _MARGIN
+    for service, sources in reemit.SOURCES.items():
+        for sql, events_of in sources.items():
+            cursor = await books[service].cursor(sql, since)
+            while rows := await cursor.fetch(reemit.AT_ONCE):
+                expected = [event for row in rows for event in events_of(row) if event.time >= since]
+                for breach in _missing(expected, index):
+                    yield breach
+                await asyncio.sleep(0)
+
+
+def _missing(expected: Iterable[CloudEvent], index: EventIndex) -> Iterable[Breach]:
+    for event in expected:
+        fact = index.get(event)
+        if fact != fact_of(event):
+            row = {
+                "topic": event.topic.name,
+                "aggregate": event.key,
+                "event_id": event.id,
+                "on the topic": fact or "nothing",
+                "in the database": fact_of(event),
+            }
+            yield Breach("state_is_on_its_topic", row)
+
+
+async def _rowless(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
+    for family, (service, sql) in _AGGREGATES.items():
+        rows = await books[service].cursor(sql)
+        async for row, said in merged(rows, index.newest(family), 2):
+            if said is not None and (row is None or row[2] < said[2]):
+                named = {
+                    "family": family,
+                    "clinic_id": said[0].hex(),
+                    "id": said[1].hex(),
+                    "version said": said[2],
+                }
+                yield Breach("events_have_their_row", named | {"version there": row[2] if row else "none"})
+
+
+async def _without_effect(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
+    """Events of which a listener's inbox knows nothing."""
+    for group, (service, names) in groups().items():
+        claimed = await books[service].cursor(_CLAIMED, group)
+        async for known, said in merged(claimed, index.ids(names), 1):
+            if known is None and said is not None:
+                row = {"group": group, "event_id": said[0].hex(), **index.named(said[0])}
+                yield Breach("events_had_their_effect", row)

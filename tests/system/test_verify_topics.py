@@ -1,0 +1,132 @@
+"""`clinicpay verify --topics` on a real broker: what is missing, too much, wrong or without effect is seen."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
+from contracts.payment import PaymentSettled
+from deploy import topics
+from deploy.embedded.kafka import EmbeddedKafka
+from deploy.verify import Access, Breach, verify
+from services.chassis.ids import new_id
+from tests.service.payment_world import in_own_task
+from tests.service.verify_world import Whole, a_whole, broken
+from tests.world import a_settlement, eur, money
+
+Record = tuple[str, bytes, bytes]
+
+
+@pytest.fixture(scope="module")
+async def whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
+    async with in_own_task(a_whole(postgres, roles)) as made:
+        yield made
+
+
+@pytest.fixture
+async def kafka_of_its_own() -> AsyncIterator[str]:
+    async with EmbeddedKafka() as broker:
+        await topics.ensure(broker.bootstrap_servers)
+        yield broker.bootstrap_servers
+
+
+async def send(servers: str, records: Sequence[Record]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    for topic, key, value in records:
+        await producer.send_and_wait(topic, value, key=key)
+    await producer.stop()
+
+
+def said(whole: Whole, *but: type) -> list[Record]:
+    """All that the services said, as their topics hold it, each twice: a relay may have to."""
+    return [
+        (event.topic.name, str(event.key).encode(), event.encode())
+        for event in whole.said.values()
+        if not isinstance(event, but)
+        for _ in range(2)
+    ]
+
+
+async def on_topics(access: Access) -> list[Breach]:
+    report = await verify(access, topics=True, wait=0)
+    return [breach for result in report.results if result.where == "topics" for breach in result.breaches]
+
+
+async def test_topics_that_hold_what_was_said_are_sound(whole: Whole, kafka_of_its_own: str) -> None:
+    await send(kafka_of_its_own, said(whole))
+    access = replace(whole.access, kafka=kafka_of_its_own)
+
+    report = await verify(access, topics=True, wait=0)
+
+    # Nobody consumes here: events were carried by hand.
+    assert report.broken == {"consumers_are_done"}, str(report)
+    behind = {(breach.row["group"], breach.row["topic"]) for breach in report.breaches}
+    assert ("invoice", "payment.settled") in behind
+
+
+async def test_what_no_topic_holds_is_named(whole: Whole, kafka_of_its_own: str) -> None:
+    await send(kafka_of_its_own, said(whole, PaymentSettled, InvoicePaid))
+
+    found = await on_topics(replace(whole.access, kafka=kafka_of_its_own))
+
+    assert {breach.check for breach in found} == {"state_is_on_its_topic"}
+    assert {breach.row["topic"] for breach in found} == {"payment.settled", "invoice.paid"}
+
+
+async def test_what_should_not_be_there_is_named(whole: Whole, kafka_of_its_own: str) -> None:
+    """A record that is no event, a movement and a version that nobody booked, a version said twice."""
+    known = next(event for event in whole.said.values() if isinstance(event, InvoiceUpdated))
+    now = datetime.now(UTC)
+    other_id = known.model_copy(update={"id": new_id()})
+    newer = known.model_copy(update={"id": new_id(), "version": 99, "time": now})
+    stray = known.model_copy(update={"id": new_id(), "invoice_id": new_id()})
+    money_from_nowhere = a_settlement(whole.world.clinic_id, known.invoice_id, eur(1))
+    events = [other_id, newer, stray, money_from_nowhere]
+    records = [(event.topic.name, str(event.key).encode(), event.encode()) for event in events]
+    await send(kafka_of_its_own, [*said(whole), *records, ("invoice.created", b"x", b"no event")])
+
+    found = await on_topics(replace(whole.access, kafka=kafka_of_its_own))
+
+    rows = {breach.check: 0 for breach in found}
+    for breach in found:
+        rows[breach.check] += 1
+    # Payment and notification listen to invoices, invoice to movements: none of them had these.
+    assert rows == {
+        "records_are_events": 1,
+        "one_event_per_version": 1,
+        "events_have_their_row": 3,
+        "events_had_their_effect": 3 * 2 + 1,
+    }
+
+
+async def test_another_amount_than_was_booked_is_named(whole: Whole, kafka_of_its_own: str) -> None:
+    movement = next(event for event in whole.said.values() if isinstance(event, PaymentSettled))
+    wrong = movement.model_copy(update={"amount": money(1)})
+    record = (wrong.topic.name, str(wrong.key).encode(), wrong.encode())
+    await send(kafka_of_its_own, [record, *said(whole)])
+
+    found = await on_topics(replace(whole.access, kafka=kafka_of_its_own))
+
+    assert [breach.check for breach in found] == ["state_is_on_its_topic"]
+
+
+async def test_a_version_without_its_event_and_an_event_without_effect_are_named(
+    whole: Whole, kafka_of_its_own: str
+) -> None:
+    await send(kafka_of_its_own, said(whole))
+
+    async with broken(whole, "invoice", "UPDATE invoices SET version = version + 1") as access:
+        unsaid = await on_topics(replace(access, kafka=kafka_of_its_own))
+    async with broken(whole, "notification", "DELETE FROM inbox") as access:
+        unheard = await on_topics(replace(access, kafka=kafka_of_its_own))
+
+    assert {breach.check for breach in unsaid} == {"state_is_on_its_topic"}
+    assert {(breach.check, breach.row["group"]) for breach in unheard} == {
+        ("events_had_their_effect", "notification")
+    }
+    created = sum(isinstance(event, InvoiceCreated) for event in whole.said.values())
+    assert sum(breach.row["topic"] == "invoice.created" for breach in unheard) == created
