@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
-from services.payment import actions, observations
+from services.payment import actions, observations, stripe_json
 from services.payment.domain import MethodNotFound, Payment, PaymentInProgress, SavedMethod
 from services.payment.starting import Wish
 from services.payment.store import lookups, methods, payables, payments
@@ -21,6 +21,7 @@ from services.payment.stripe_api import (
     IntentMoved,
     StripeApi,
     StripeBusy,
+    StripeFailed,
     StripeRefused,
     key_is_fresh,
 )
@@ -92,6 +93,12 @@ async def _ensure_intent(
         async with transaction() as tx:
             await actions.give_up_payment(tx, payment.key, refused.fields.get("stripe_code"))
         raise
+    except StripeFailed:
+        # Asked again with its key, Stripe would fail again; the intent may be there all the same.
+        found = await stripe.find_intent(payment)
+        if found is None:
+            raise
+        intent, customer = found, stripe_json.text_of(found.body.get("customer"))
     async with transaction() as tx:
         status = await payments.keep_intent(tx, payment, intent.id, customer)
     # Given up meanwhile, it reserves nothing: nobody may be given its secret.
@@ -105,8 +112,8 @@ async def _find_intent(transaction: Transaction, stripe: StripeApi, payment: Pay
         if intent is None:
             await actions.give_up_payment(tx, payment.key, "never_reached_stripe")
             return None
-        customer = intent.body.get("customer")
-        await payments.keep_intent(tx, payment, intent.id, customer if isinstance(customer, str) else None)
+        customer = stripe_json.text_of(intent.body.get("customer"))
+        await payments.keep_intent(tx, payment, intent.id, customer)
     return intent
 
 

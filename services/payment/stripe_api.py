@@ -58,6 +58,10 @@ class StripeUnavailable(Unavailable):
     code = "stripe_unavailable"
 
 
+class StripeFailed(StripeUnavailable):
+    """Stripe answered with an error of its own, which it keeps under the call's key and says again for a day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """A PaymentIntent: what a page needs of it, and `body`, Stripe's own JSON object."""
@@ -238,9 +242,8 @@ def _named(error: stripe.StripeError) -> DomainError:
         return IntentMoved("A payment for this invoice has already gone through or is on its way.")
     if isinstance(error, (stripe.InvalidRequestError, stripe.CardError, stripe.IdempotencyError)):
         return StripeRefused("The payment system refused this payment.", stripe_code=error.code)
-    return StripeUnavailable(
-        "The payment system does not answer. You have not been charged twice.", retry_after=5
-    )
+    failed = StripeFailed if (error.http_status or 0) >= 500 else StripeUnavailable
+    return failed("The payment system does not answer. You have not been charged twice.", retry_after=5)
 
 
 def key_is_fresh(payment: Payment, now: datetime) -> bool:
