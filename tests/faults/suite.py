@@ -1,7 +1,8 @@
 """`./clinicpay faults`: every fault, one after the other, on one running system."""
 
+import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -18,6 +19,9 @@ QUICK_SECONDS = 20
 RESULT = ROOT / "docs" / "faults.md"
 
 
+Part = Callable[["Wish", Matrix, Lab, Client], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is to be run. `seconds` and `seed` are the random soak's."""
@@ -29,32 +33,45 @@ class Wish:
 
 
 async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
-    """Run what is wished for; the matrix is written to docs/faults.md when that is everything."""
+    """Run what is wished for; the matrix is written to docs/faults.md when that is everything.
+
+    The whole suite mostly waits, so crash points and scenarios then have a system each, side by side.
+    """
     for play in PLAYS:
         import_module(f"tests.faults.{play}")
     matrix = Matrix(say or _say)
-    async with lab() as one, Visitor(one.system.public_url) as visitor:
-        client = Client(one, visitor)
-        await drive.put_on(one)
-        await client.log_in()
-        if fnmatchcase(crash_points.AREA.lower(), f"*{wish.only.lower().split(':')[0]}*"):
-            await _crashes(wish, matrix, one, client)
-        for each in chosen(SCENARIOS, quick=wish.quick, only=wish.only):
-            await matrix.play(each, one, client)
-        for each in chosen([_soak(wish, matrix)], quick=wish.quick, only=wish.only):
-            await matrix.play(each, one, client)
+    if wish.quick or wish.only:
+        await _on_a_system(wish, matrix, _crashes, _plays)
+    else:
+        await asyncio.gather(_on_a_system(wish, matrix, _crashes), _on_a_system(wish, matrix, _plays))
     matrix.say(matrix.summary())
     if not wish.quick and not wish.only:
         matrix.write(RESULT)
     return matrix
 
 
+async def _on_a_system(wish: Wish, matrix: Matrix, *parts: Part) -> None:
+    async with lab() as one, Visitor(one.system.public_url) as visitor:
+        client = Client(one, visitor)
+        await drive.put_on(one)
+        await client.log_in()
+        for part in parts:
+            await part(wish, matrix, one, client)
+
+
 async def _crashes(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
+    if not fnmatchcase(crash_points.AREA.lower(), f"*{wish.only.lower().split(':')[0]}*"):
+        return
     points = await crash_points.count(one, client)
     matrix.say(f"{len(points)} crash points counted")
     waves = enumerate(crash_points.waves(points, quick=wish.quick), 1)
     scenarios = [crash_points.scenario(number, wave) for number, wave in waves]
     for each in chosen(scenarios, quick=wish.quick, only=wish.only):
+        await matrix.play(each, one, client)
+
+
+async def _plays(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
+    for each in chosen([*SCENARIOS, _soak(wish, matrix)], quick=wish.quick, only=wish.only):
         await matrix.play(each, one, client)
 
 
