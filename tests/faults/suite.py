@@ -15,6 +15,13 @@ from tests.faults.matrix import ROOT, SCENARIOS, Matrix, Scenario, chosen
 from tests.faults.soak import Soak
 
 PLAYS = ("lost_replies", "kafka_faults", "postgres_faults", "stripe_faults")
+ELSEWHERE = (
+    "Proved by tests of their own, and not repeated here: two handlers of one record at once "
+    "(`tests/service/test_chassis_consume.py::test_two_handlers_of_one_batch_at_once_have_one_effect`), records that "
+    "cannot be decoded (`…::test_what_cannot_be_decoded_is_parked_whole`), a consumer that stands still "
+    "(`tests/unit/test_chassis_progress.py`), fifty clicks at once "
+    "(`tests/service/test_payment_checkout.py::test_fifty_clicks_at_once_make_one_intent`).",
+)
 QUICK_SECONDS = 20
 RESULT = ROOT / "docs" / "faults.md"
 
@@ -46,7 +53,7 @@ async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
         await asyncio.gather(_on_a_system(wish, matrix, _crashes), _on_a_system(wish, matrix, _plays))
     matrix.say(matrix.summary())
     if not wish.quick and not wish.only:
-        matrix.write(RESULT)
+        matrix.write(RESULT, ELSEWHERE)
     return matrix
 
 
