@@ -1,7 +1,7 @@
 """Transactions on a service's own PostgreSQL database. Code inside one never commits; its edge does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
@@ -25,12 +25,24 @@ TRANSIENT: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TransactionRollbackError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.PostgresSystemError,
     asyncpg.SyntaxOrAccessError,
 )
 """Errors of the database, its network or its set-up, never of the data: the same work may succeed later."""
+
+
+SESSION: Mapping[str, str] = {
+    # A process that is frozen in the middle of a transaction would keep its locks for as long as it is.
+    "idle_in_transaction_session_timeout": "30s",
+    # One whose machine is gone says no goodbye: without these, its session and locks would stay for two hours.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""Settings of every session: the server ends those whose process cannot go on, and others take over."""
 
 
 class Database:
@@ -102,6 +114,11 @@ class Database:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._dsn, min_size=0, max_size=self._size, timeout=5, command_timeout=30
+                    self._dsn,
+                    min_size=0,
+                    max_size=self._size,
+                    timeout=5,
+                    command_timeout=30,
+                    server_settings=dict(SESSION),
                 )
         return self._pool

@@ -18,7 +18,7 @@ from litestar import Litestar
 from pydantic import Field
 
 from services.chassis import logs, telemetry
-from services.chassis.db import TRANSIENT
+from services.chassis.db import SESSION, TRANSIENT
 from services.chassis.health import health_routes
 from services.chassis.process import serve
 from services.chassis.settings import ProcessSettings, load
@@ -59,7 +59,9 @@ class Shard:
         """Send for ever. Database errors are waited out; send errors are raised."""
         while True:
             try:
-                connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
+                connection = await asyncpg.connect(
+                    self._dsn, timeout=5, command_timeout=30, server_settings=dict(SESSION)
+                )
                 try:
                     await self._hold(connection)
                 finally:
