@@ -256,7 +256,7 @@ class Lab:
 @asynccontextmanager
 async def lab() -> AsyncIterator[Lab]:
     """A new installation with one clinic and one client; stopped and thrown away at the end."""
-    supervising.LONGEST_PAUSE = 0.4
+    supervising.LONGEST_PAUSE, supervising.FIRST_TRIES = 0.4, 50
     with ExitStack() as ending:
         place = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="clinicpay-faults-")))
         os.chmod(place, 0o755)  # noqa: PTH101, S103  PostgreSQL's own account has to enter it

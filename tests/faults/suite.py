@@ -50,7 +50,9 @@ async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
     if wish.quick or wish.only:
         await _on_a_system(wish, matrix, _crashes, _plays)
     else:
-        await asyncio.gather(_on_a_system(wish, matrix, _crashes), _on_a_system(wish, matrix, _plays))
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_on_a_system(wish, matrix, _crashes))
+            both.create_task(_on_a_system(wish, matrix, _plays))
     matrix.say(matrix.summary())
     if not wish.quick and not wish.only:
         matrix.write(RESULT, ELSEWHERE)
