@@ -1,12 +1,20 @@
 """`clinicpay verify` on the whole system while it runs."""
 
 import asyncio
+import os
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy import topics
 from deploy.verify import Access, verify
-from tests.running import ROOT, Running
-from tests.system.test_main_job import an_invoice, start, until_paid
+from tests.running import ROOT, Running, until
+from tests.system.test_main_job import _receipts, an_invoice, start, until_paid
 
 
 async def command(*words: str, **environment: str) -> tuple[int, str]:
@@ -47,3 +55,67 @@ async def test_without_a_system_it_cannot_check(tmp_path: Path) -> None:
 
     assert code == 2
     assert "cannot verify" in said
+
+
+async def test_topics_that_are_lost_are_rebuilt_and_nobody_is_mailed_twice(
+    system: Running, data: Path
+) -> None:
+    """What is taken and booked, but not yet read by anybody, is on two topics that somebody deletes."""
+    access = Access.of_data(data)
+    assert access.kafka
+    earlier = await an_invoice(system)
+    await system.confirm(await start(system, earlier))
+    await until_paid(system, earlier)
+    invoice = await an_invoice(system)
+    begun = await start(system, invoice)
+    await until(lambda: _mailed(system, earlier))
+    readers = [system.pid("services.invoice worker"), system.pid("services.notification worker")]
+    for reader in readers:
+        os.kill(reader, signal.SIGSTOP)
+    await system.confirm(begun)
+    await until(lambda: _booked(access, begun["payment_id"]))
+
+    await _delete(access.kafka, LOST)
+    # They stood still while their topics went: going on, they would keep their place in what is not there any more.
+    for reader in readers:
+        os.kill(reader, signal.SIGKILL)
+    await topics.ensure(access.kafka)
+    code, said = await command("reemit", "--service", "payment", "--data", str(data))
+
+    assert code == 0, said
+    await until_paid(system, invoice)
+    await until(lambda: _mailed(system, invoice))
+    report = await verify(access, topics=True)
+    assert not report.breaches, str(report)
+    assert await _mailed(system, earlier) == await _mailed(system, invoice) == 1
+
+
+LOST = ("payment.settled", "payment.succeeded")
+
+
+async def _mailed(system: Running, invoice: dict[str, Any]) -> int:
+    """How many receipts name the invoice."""
+    return len(await _receipts(system, invoice))
+
+
+async def _booked(access: Access, payment_id: str) -> bool:
+    """The payment has succeeded, and what it says is sent."""
+    payment = await asyncpg.connect(access.databases["payment"])
+    try:
+        found = await payment.fetchval(
+            "SELECT status = 'succeeded' AND NOT EXISTS (SELECT FROM outbox) FROM payments WHERE id = $1",
+            payment_id,
+        )
+    finally:
+        await payment.close()
+    return bool(found)
+
+
+async def _delete(servers: str, names: Sequence[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    await admin.delete_topics(list(names))
+    left = set(names)
+    while left:
+        left &= set(await admin.list_topics())
+    await admin.close()

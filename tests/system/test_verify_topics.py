@@ -1,14 +1,17 @@
 """`clinicpay verify --topics` on a real broker: what is missing, too much, wrong or without effect is seen."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
 from contracts.payment import PaymentSettled
+from contracts.topics import ALL
 from deploy import topics
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.verify import Access, Breach, verify
@@ -26,18 +29,34 @@ async def whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
         yield made
 
 
-@pytest.fixture
-async def kafka_of_its_own() -> AsyncIterator[str]:
+@pytest.fixture(scope="module")
+async def broker() -> AsyncIterator[str]:
     async with EmbeddedKafka() as broker:
         await topics.ensure(broker.bootstrap_servers)
         yield broker.bootstrap_servers
 
 
+@pytest.fixture
+async def kafka_of_its_own(broker: str) -> str:
+    """Every topic, with nothing in it."""
+    reader, admin = AIOKafkaConsumer(bootstrap_servers=broker), AIOKafkaAdminClient(bootstrap_servers=broker)
+    await reader.start()
+    await admin.start()
+    ends = await reader.end_offsets(
+        [TopicPartition(topic.name, number) for topic in ALL for number in range(topic.partitions)]
+    )
+    full = {part: RecordsToDelete(before_offset=end) for part, end in ends.items() if end}
+    if full:
+        await admin.delete_records(full)
+    await reader.stop()
+    await admin.close()
+    return broker
+
+
 async def send(servers: str, records: Sequence[Record]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=servers)
     await producer.start()
-    for topic, key, value in records:
-        await producer.send_and_wait(topic, value, key=key)
+    await asyncio.gather(*[await producer.send(topic, value, key=key) for topic, key, value in records])
     await producer.stop()
 
 
