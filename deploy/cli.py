@@ -75,6 +75,19 @@ def faults(
 
 
 @app.command()
+def sbom() -> None:
+    """Print the bill of materials, as CycloneDX: every package, jar and binary that an installation runs."""
+    import json
+
+    from deploy import supply
+
+    try:
+        typer.echo(json.dumps(supply.sbom(), indent=1))
+    except supply.CannotAsk as reason:
+        _give_up(str(reason))
+
+
+@app.command()
 def migrate() -> None:
     """Make roles and databases on ADMIN_DATABASE_URL, and apply the migrations that are missing.
 

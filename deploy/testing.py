@@ -87,6 +87,24 @@ def check(*command: str) -> Count:
     return Count(failed=1)
 
 
+def supplied() -> Count:
+    """Licences, secrets and advisories. What cannot be asked here is said, and fails nothing."""
+    from deploy import supply
+
+    return sum((_asked(each) for each in (supply.licences, supply.secrets, supply.advisories)), Count())
+
+
+def _asked(problems: Callable[[], list[str]]) -> Count:
+    from deploy.supply import CannotAsk
+
+    try:
+        found = problems()
+    except CannotAsk as reason:
+        return Count(skips=(f"{problems.__name__}: {reason}",))
+    _say("\n".join((f"{problems.__name__}: {'not fine' if found else 'fine'}", *found)))
+    return Count(failed=1) if found else Count(passed=1)
+
+
 def pytest(arguments: Sequence[str]) -> Count:
     """Run pytest, its output as it comes; counts are of tests."""
     with tempfile.TemporaryDirectory() as place:
@@ -189,6 +207,7 @@ GROUPS: Iterable[Group] = (
     Group("lint", _checks(("ruff", "check", "."), ("ruff", "format", "--check", "."))),
     Group("types", _checks(("mypy",))),
     Group("imports", _checks(("lint-imports",))),
+    Group("supply", supplied),
     folder("unit", *PARALLEL),
     folder("service", *PARALLEL),
     folder("contracts", *PARALLEL),
