@@ -122,7 +122,6 @@ def _spread(points: Sequence[Point]) -> list[Point]:
         "after commit",
         "after Stripe",
         "after mail",
-        "before acknowledgement",
         "after send to payment.settled",
     )
     picked: dict[tuple[str, str], Point] = {}

@@ -251,7 +251,7 @@ async def down(lab: Lab, client: Client) -> None:
     await at_rest(lab, known, *issued)
 
 
-@scenario(AREA, "the broker killed and back at once, three times", quick=True)
+@scenario(AREA, "the broker killed and back at once, three times")
 async def restarts(lab: Lab, client: Client) -> None:
     bills = []
     for _ in range(3):

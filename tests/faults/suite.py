@@ -22,7 +22,7 @@ ELSEWHERE = (
     "(`tests/unit/test_chassis_progress.py`), fifty clicks at once "
     "(`tests/service/test_payment_checkout.py::test_fifty_clicks_at_once_make_one_intent`).",
 )
-QUICK_SECONDS = 20
+QUICK_SECONDS = 15
 RESULT = ROOT / "docs" / "faults.md"
 
 
