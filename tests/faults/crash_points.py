@@ -14,7 +14,6 @@ from tests.faults.matrix import Scenario
 
 AREA = "Crash at a commit point"
 IDLE_SECONDS = 2.5
-READS = ("before SELECT", "before set the clinic")
 MOST_TRIES = 3
 """A batch may hold two events or one: a point may be missed, and is then tried again."""
 
@@ -94,22 +93,20 @@ def _numbered(flow: str, process: str, names: Sequence[str], idle: set[str]) -> 
     return points
 
 
-def waves(points: Sequence[Point], *, quick: bool) -> list[list[Point]]:
-    """Each point of the main flow alone. Together, at most one a process in a run: those before a read, which
-    changes nothing, and what the other flows add, which is mostly the same once more.
-    """
+def waves(points: Sequence[Point], *, quick: bool, alone: bool) -> list[list[Point]]:
+    """Which points share a run: at most one a process, of one flow. `alone`: none do."""
     if quick:
-        return [[point] for point in _spread(points)]
-    shared = [point for point in points if point.name.startswith(READS) or point.flow != MAIN_FLOW]
-    alone = [[point] for point in points if point not in shared]
+        points = _spread(points)
+    if quick or alone:
+        return [[point] for point in points]
     together: list[list[Point]] = []
-    for point in shared:
+    for point in points:
         free = next((wave for wave in together if _fits(point, wave)), None)
         if free is None:
             together.append([point])
         else:
             free.append(point)
-    return alone + together
+    return together
 
 
 def _fits(point: Point, wave: Sequence[Point]) -> bool:
