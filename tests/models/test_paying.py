@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import HealthCheck, Phase, event, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -105,6 +105,7 @@ class Paying(RuleBasedStateMachine):
     def _open(self, tab: Tab | None) -> None:
         if tab is None:
             note(f"refused: {self.practice.refused[-1]}")
+            event(f"refused: {self.practice.refused[-1]}")
         else:
             self.tabs.append(tab)
 
@@ -113,6 +114,7 @@ class Paying(RuleBasedStateMachine):
         for tab in _chosen(self.tabs, [at]):
             answer = self.run(self.practice.confirm(tab, card if tab.kind == "card" else redirect))
             note(f"confirmed: {answer.get('status') or answer['error'].get('code')}")
+            event(f"confirmed: {answer.get('status') or answer['error'].get('code')}")
 
     @rule(at=INDEX, agreed=st.booleans())
     def answer_bank(self, at: int, agreed: bool) -> None:

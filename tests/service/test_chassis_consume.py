@@ -242,6 +242,28 @@ async def test_a_database_error_is_retried_and_parks_nothing(db_invoice: Service
     assert await waiting_parked(db_invoice) == []
 
 
+async def test_a_database_error_parks_nothing_while_a_refused_batch_runs_one_by_one(
+    db_invoice: ServiceDb,
+) -> None:
+    failures = [ConnectionResetError("gone")]
+    applied: list[PaymentSettled] = []
+
+    async def apply(tx: Connection, events: Sequence[PaymentSettled]) -> None:
+        if len(events) > 1:
+            raise Refused("Not all of them at once.")
+        if failures:
+            raise failures.pop()
+        applied.extend(events)
+
+    consumer = Consumer(db_invoice.worker, "flaky", (Handler((PaymentSettled,), "flaky", apply),))
+    settled = [a_settlement(new_id(), new_id(), eur(1)) for _ in range(2)]
+
+    await consumer.consume([record(event, offset) for offset, event in enumerate(settled)])
+
+    assert applied == settled
+    assert await waiting_parked(db_invoice) == []
+
+
 async def test_a_claim_waits_for_the_transaction_that_claims_the_same(db_invoice: ServiceDb) -> None:
     event_id = new_id()
     async with db_invoice.worker.worker_tx() as first:

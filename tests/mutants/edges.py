@@ -1,0 +1,88 @@
+"""Mutants of what lets requests in and answers out."""
+
+from tests.mutants.mutant import SERVICE, one
+
+DB = "services/chassis/db.py"
+AUTH = "services/chassis/auth.py"
+HTTP = "services/chassis/http.py"
+IDEMPOTENCY = "services/chassis/idempotency.py"
+WEBHOOKS = "services/payment/webhooks.py"
+SERVING = f"{SERVICE}test_chassis_http.py::test_"
+EDGE = f"{SERVICE}test_payment_webhooks.py::test_"
+
+EDGES = (
+    one(
+        "webhook signature",
+        f"{EDGE}whatever_is_not_signed_by_stripe_is_a_400",
+        WEBHOOKS,
+        "    verify(body, signature, secrets)\n    snapshot",
+        "    snapshot",
+    ),
+    one(
+        "signatures from the future",
+        f"{EDGE}whatever_is_not_signed_by_stripe_is_a_400",
+        WEBHOOKS,
+        '    if _signed_at(signature or "") > time.time() + TOLERANCE_SECONDS:\n',
+        "    if False:\n",
+    ),
+    one(
+        "webhooks of the other mode",
+        f"{EDGE}what_nothing_acts_on_is_acknowledged_without_kafka",
+        WEBHOOKS,
+        'snapshot.get("livemode") is livemode',
+        "True",
+    ),
+    one(
+        "token audience",
+        f"{SERVING}a_token_that_is_not_exactly_right_is_refused",
+        AUTH,
+        'aud={"essential": True, "value": audience}',
+        'aud={"essential": True}',
+    ),
+    one(
+        "token lifetime",
+        f"{SERVING}a_token_that_is_not_exactly_right_is_refused",
+        AUTH,
+        'if claims["exp"] - claims["iat"] > LIFETIME_SECONDS:',
+        "if False:",
+    ),
+    one(
+        "roles",
+        f"{SERVING}each_role_reaches_what_is_its_own",
+        AUTH,
+        "    if caller_of(connection).role not in roles:\n",
+        "    if False:\n",
+    ),
+    one(
+        "commit before the answer",
+        f"{SERVING}a_transaction_is_committed_before_the_answer_leaves",
+        HTTP,
+        '        async with db.tx(caller.clinic_id, operator=caller.role == "operator") as tx:\n            yield tx\n',
+        '        begun = db.tx(caller.clinic_id, operator=caller.role == "operator")\n'
+        "        yield await begun.__aenter__()\n"
+        "        import asyncio\n"
+        "        later = lambda: asyncio.ensure_future(begun.__aexit__(None, None, None))\n"
+        "        asyncio.get_running_loop().call_later(0.05, later)\n",
+    ),
+    one(
+        "the clinic of a transaction",
+        f"{SERVING}a_transaction_sees_its_own_clinic_only",
+        DB,
+        'str(clinic_id or ""),',
+        '"",',
+    ),
+    one(
+        "a cancelled transaction's connection",
+        f"{SERVING}a_cancelled_transaction_leaves_no_open_one_in_the_pool",
+        DB,
+        "            connection.terminate()\n            raise\n",
+        "            raise\n",
+    ),
+    one(
+        "another body under the same key",
+        f"{SERVING}the_same_key_has_the_same_answer_and_another_body_is_refused",
+        IDEMPOTENCY,
+        '    if row["fingerprint"] != fingerprint:\n',
+        "    if False:\n",
+    ),
+)

@@ -1,0 +1,142 @@
+"""Mutants of how events are claimed, ordered, parked and weighed against older ones."""
+
+from tests.mutants.mutant import SERVICE, Edit, Mutant, one
+
+CONSUME = "services/chassis/consume.py"
+PARK = "services/chassis/park.py"
+KAFKA = "services/chassis/kafka.py"
+PAYABLES = "services/payment/store/payables.py"
+LIFECYCLE = "services/payment/lifecycle.py"
+INVOICES = "services/invoice/store.py"
+PROJECTIONS = "services/notification/projections.py"
+CONSUMING = f"{SERVICE}test_chassis_consume.py::test_"
+LOCKS = f"{SERVICE}test_two_tabs_locks.py::test_"
+TABS = f"{SERVICE}test_two_tabs.py::test_"
+PAYING = f"{SERVICE}test_payment_checkout.py::test_"
+SETTLING = f"{SERVICE}test_invoice_settlements.py::test_"
+DECIDING = "tests/unit/test_payment_lifecycle.py::test_"
+
+INBOX_AND_PARKING = (
+    one(
+        "inbox claim",
+        f"{CONSUMING}a_batch_is_applied_as_one_set_and_a_redelivery_not_at_all",
+        CONSUME,
+        "fresh = await inbox.claim(tx, self.group, [each.event.id for each in arrived])",
+        "fresh = {each.event.id for each in arrived}",
+    ),
+    one(
+        "the same event twice in a batch",
+        f"{CONSUMING}the_same_event_twice_in_one_batch_is_applied_once",
+        CONSUME,
+        "[each.event for each in {a.event.id: a for a in reversed(arrived)}.values()][::-1]",
+        "[each.event for each in arrived]",
+    ),
+    one(
+        "a parked movement holds its line",
+        f"{CONSUMING}a_parked_movement_holds_back_later_ones_of_its_key_only",
+        CONSUME,
+        "behind = [each for each in arrived if each.line in held]",
+        "behind: list[Arrived] = []",
+    ),
+    one(
+        "a parked movement holds its own clinic's line",
+        f"{CONSUMING}a_movement_that_names_another_clinics_aggregate_holds_back_none_of_that_clinics",
+        PARK,
+        "AND (parked.clinic_id IS NULL OR parked.clinic_id = line.clinic_id)",
+        "",
+    ),
+    one(
+        "advisory lock of replay",
+        f"{SERVICE}test_chassis_replay.py::test_a_movement_that_comes_during_a_replay_is_applied_after_it",
+        CONSUME,
+        'await park.lock_keys(tx, self.group, [row["key"]])',
+        "",
+    ),
+    one(
+        "a live batch's side of that lock",
+        f"{SERVICE}test_chassis_replay.py::test_a_movement_that_comes_during_a_replay_is_applied_after_it",
+        PARK,
+        "await lock_keys(tx, consumer, {key for _, key in waiting})",
+        "",
+    ),
+    one(
+        "savepoint around a refusal",
+        f"{CONSUMING}one_refusal_parks_that_event_alone_and_undoes_its_half_done_work",
+        CONSUME,
+        "                async with tx.transaction():\n                    applied += await",
+        "                if True:\n                    applied += await",
+    ),
+    one(
+        "the database away refuses no event",
+        f"{CONSUMING}a_database_error_parks_nothing_while_a_refused_batch_runs_one_by_one",
+        CONSUME,
+        "            except TRANSIENT:\n                raise\n"
+        "            except Exception as refusal:\n                held",
+        "            except Exception as refusal:\n                held",
+    ),
+    Mutant(
+        "NACK policy",
+        "tests/system/test_chassis_kafka.py::test_an_unacknowledged_batch_is_delivered_to_the_next_process",
+        (
+            Edit(KAFKA, "ack_policy=AckPolicy.NACK_ON_ERROR", "ack_policy=AckPolicy.ACK"),
+            Edit(KAFKA, "subscriber.ack_policy is AckPolicy.NACK_ON_ERROR", "bool(subscriber.ack_policy)"),
+        ),
+    ),
+    one(
+        "start refused under another policy",
+        "tests/system/test_chassis_kafka.py::test_a_subscriber_that_could_lose_events_stops_the_process_from_starting",
+        KAFKA,
+        "subscriber.ack_policy is AckPolicy.NACK_ON_ERROR",
+        "True",
+    ),
+)
+
+
+VERSIONS = (
+    one(
+        "version check of payables",
+        f"{LOCKS}an_older_state_of_an_invoice_changes_nothing",
+        PAYABLES,
+        "        WHERE payables.version < excluded.version\n",
+        "",
+    ),
+    one(
+        "version check of payment's clinics",
+        f"{PAYING}a_clinic_that_switched_online_payment_off",
+        PAYABLES,
+        "        WHERE clinics.version < excluded.version\n",
+        "",
+    ),
+    one(
+        "version check of a payment's progress",
+        f"{SETTLING}a_late_processing_does_not_undo_what_came_after_it",
+        INVOICES,
+        "WHERE known.state <> 'settled' AND known.version < excluded.version",
+        "WHERE true",
+    ),
+    Mutant(
+        "version checks of notification",
+        f"{SERVICE}test_notification_events.py::test_an_older_version_overwrites_neither_invoice_nor_clinic",
+        (
+            Edit(
+                PROJECTIONS,
+                "excluded.due_on, excluded.version)\n        WHERE held.version < excluded.version\n",
+                "excluded.due_on, excluded.version)\n",
+            ),
+        ),
+    ),
+    one(
+        "a success is final",
+        f"{TABS}a_late_failure_never_undoes_a_success",
+        LIFECYCLE,
+        '    if payment.status == "succeeded":\n        return False\n',
+        "",
+    ),
+    one(
+        "of two states the newer",
+        f"{DECIDING}a_late_failure_of_an_earlier_attempt_is_no_news",
+        LIFECYCLE,
+        "payment.seen_at is None or created > payment.seen_at",
+        "True",
+    ),
+)

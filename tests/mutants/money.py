@@ -1,0 +1,83 @@
+"""Mutants of what is charged, booked and said."""
+
+from tests.mutants.mutant import SERVICE, one
+
+PAYMENTS = "services/payment/store/payments.py"
+LOOKUPS = "services/payment/store/lookups.py"
+LIFECYCLE = "services/payment/lifecycle.py"
+CHECKOUT = "services/payment/checkout.py"
+STRIPE_API = "services/payment/stripe_api.py"
+TABS = f"{SERVICE}test_two_tabs.py::test_"
+PAYING = f"{SERVICE}test_payment_checkout.py::test_"
+HEARING = f"{SERVICE}test_payment_events.py::test_"
+
+MONEY = (
+    one(
+        "no more is settled than is open",
+        f"{HEARING}what_came_above_what_is_open_becomes_credit",
+        LIFECYCLE,
+        "min(share.amount, payables[share.payable_id].open_amount)",
+        "share.amount",
+    ),
+    one(
+        "the amount that Stripe names",
+        f"{HEARING}a_signed_event_that_does_not_fit_is_parked_and_the_others_go_on",
+        LIFECYCLE,
+        "        seen.amount == received == payment.amount\n",
+        "        True\n",
+    ),
+    one(
+        "the account that Stripe names",
+        f"{HEARING}a_signed_event_that_does_not_fit_is_parked_and_the_others_go_on",
+        LIFECYCLE,
+        '    if (seen.account or "") != payment.account:\n',
+        "    if False:\n",
+    ),
+    one(
+        "a debit that failed may still be paid",
+        f"{TABS}a_debit_that_failed_is_ended_at_stripe_before_another_attempt_starts",
+        PAYMENTS,
+        "            WHERE (clinic_id, payable_id) IN (SELECT",
+        "            WHERE state = 'open' AND (clinic_id, payable_id) IN (SELECT",
+    ),
+    one(
+        "an attempt over more than is due",
+        f"{TABS}an_attempt_over_more_than_is_due_by_now_is_ended_by_the_next_sweep",
+        LOOKUPS,
+        "                OR (clinic_id, id) IN ({_OVERDRAWN})\n",
+        "",
+    ),
+    one(
+        "no start before the old attempt's end",
+        f"{TABS}no_new_attempt_starts_before_stripe_has_confirmed_the_old_ones_end",
+        CHECKOUT,
+        "            await cancel(transaction, stripe, stale)\n",
+        "            await asyncio.gather(cancel(transaction, stripe, stale), return_exceptions=True)\n"
+        "            async with transaction() as tx:\n"
+        "                await tx.execute(\"UPDATE allocations SET state = 'released'\")\n"
+        "                await tx.execute(\"UPDATE payments SET status = 'canceled'\")\n",
+    ),
+    one(
+        "key committed before the call",
+        f"{PAYING}no_connection_is_held_while_stripe_is_called_and_its_key_is_committed",
+        CHECKOUT,
+        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode)\n",
+        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode)\n"
+        "            if started.payment is not None:\n"
+        "                await stripe.create_intent(started.payment, None)\n",
+    ),
+    one(
+        "the committed key is sent",
+        f"{PAYING}a_crash_around_the_call_is_healed_by_asking_again",
+        STRIPE_API,
+        "_options(payment.account, payment.idempotency_key)",
+        "_options(payment.account, None)",
+    ),
+    one(
+        "the outbox of what was booked",
+        f"{PAYING}a_payment_is_started_confirmed_and_booked_once",
+        "services/payment/actions.py",
+        "        await outbox.add(tx, facts)\n",
+        "        pass\n",
+    ),
+)

@@ -1,0 +1,13 @@
+"""The mutants: each takes away one thing that keeps money right or clinics apart, and names the test that notices."""
+
+from tests.mutants import edges, events, money, rows
+from tests.mutants.mutant import Mutant
+
+ALL: tuple[Mutant, ...] = (
+    *events.INBOX_AND_PARKING,
+    *rows.LOCKING,
+    *rows.TABLES,
+    *events.VERSIONS,
+    *money.MONEY,
+    *edges.EDGES,
+)
