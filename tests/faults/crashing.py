@@ -3,13 +3,15 @@
 `python -m tests.faults.crashing <unit> <module> [role]`. The points stand around what leaves the process: statements
 and commits, sends, acknowledgements, calls to Stripe, mails, calls between services. They are laid over the libraries
 from outside, so that the code of the services knows nothing of them. A file named by FAULT_ORDERS says what to do:
-`{"mode": "count"}` writes down each point, `{"mode": "kill", "point": …, "nth": n}` dies at the nth passing of one.
+`{"mode": "count"}` writes down each point, `{"mode": "kill", "point": …, "nth": n}` dies at the nth passing of one,
+`"freeze"` stands still there.
 """
 
 import json
 import os
 import re
 import runpy
+import signal
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -47,7 +49,10 @@ class Points:
             if self._passed[point] == self._order["nth"]:
                 self._order_file.unlink(missing_ok=True)
                 self._died_file.write_text(MAILED if self._mailed else point)
-                os._exit(KILLED)
+                if self._order["mode"] == "freeze":
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                else:
+                    os._exit(KILLED)
 
     def _read(self) -> None:
         try:

@@ -1,14 +1,16 @@
 """PostgreSQL: restarts, cuts at COMMIT, deadlocks, a full disk."""
 
 import asyncio
+import os
 import signal
+import time
 
 import asyncpg
 
 from deploy.embedded.postgres import EmbeddedPostgres
 from tests.faults import checks
 from tests.faults.drive import Client
-from tests.faults.lab import Lab
+from tests.faults.lab import Lab, order
 from tests.faults.lost_replies import at_rest
 from tests.faults.matrix import Skipped, scenario
 from tests.running import until
@@ -135,6 +137,29 @@ async def cancelled(lab: Lab, client: Client) -> str:
     await client.pay(bill)
     await at_rest(lab, bill)
     return "8 requests broken off"
+
+
+@scenario(AREA, "payment.worker frozen for good inside a transaction, with its locks: another one takes over")
+async def frozen_with_locks(lab: Lab, client: Client) -> str:
+    bill = await client.issue()
+    start = await client.start(bill)
+    await checks.drained(lab)
+    frozen = lab.pid("payment.worker")
+    order(lab, "payment.worker", mode="freeze", point="before INSERT outbox", nth=1)
+    await client.confirm(start)
+    await until((lab.system.orders / "payment.worker.died").exists, 30)
+    began = time.monotonic()
+    # A process of its own instance: the group moves on once the frozen one's session has ended.
+    extra = lab.system.another("payment.worker", "-2")
+    child = await extra.start()
+    try:
+        await at_rest(lab, bill)
+    finally:
+        await child.stop(within=1)
+        os.kill(frozen, signal.SIGKILL)
+        (lab.system.orders / "payment.worker.died").unlink()
+    await lab.all_run()
+    return f"booked by the other after {time.monotonic() - began:.0f} s"
 
 
 async def _none_open(lab: Lab) -> bool:

@@ -1,8 +1,10 @@
 """`./clinicpay faults`: every fault, one after the other, on one running system."""
 
 import asyncio
+import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -49,16 +51,21 @@ async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
     for play in PLAYS:
         import_module(f"tests.faults.{play}")
     matrix = Matrix(say or _say)
+    with _ended_by_sigterm():
+        await _run(wish, matrix)
+    matrix.say(matrix.summary())
+    if not wish.quick and not wish.only:
+        matrix.write(RESULT, ELSEWHERE)
+    return matrix
+
+
+async def _run(wish: Wish, matrix: Matrix) -> None:
     if wish.quick or wish.only:
         await _on_a_system(wish, matrix, _crashes, _plays)
     else:
         async with asyncio.TaskGroup() as both:
             both.create_task(_on_a_system(wish, matrix, _crashes))
             both.create_task(_on_a_system(wish, matrix, _plays))
-    matrix.say(matrix.summary())
-    if not wish.quick and not wish.only:
-        matrix.write(RESULT, ELSEWHERE)
-    return matrix
 
 
 async def _on_a_system(wish: Wish, matrix: Matrix, *parts: Part) -> None:
@@ -84,6 +91,18 @@ async def _crashes(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None
 async def _plays(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
     for each in chosen([*SCENARIOS, _soak(wish, matrix)], quick=wish.quick, only=wish.only):
         await matrix.play(each, one, client)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Take everything down on SIGTERM, as on Ctrl-C: a small disk would stay mounted."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _soak(wish: Wish, matrix: Matrix) -> Scenario:
