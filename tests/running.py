@@ -37,12 +37,14 @@ class Span:
 
 
 class Spans:
-    """What the processes' OTLP exporters sent."""
+    """What the processes' OTLP exporters sent. `raw` are the requests, with all attributes and events."""
 
     def __init__(self) -> None:
         self.all: list[Span] = []
+        self.raw: list[bytes] = []
 
     def take(self, body: bytes) -> None:
+        self.raw.append(body)
         request = ExportTraceServiceRequest.FromString(body)
         for resource in request.resource_spans:
             names = {each.key: each.value.string_value for each in resource.resource.attributes}

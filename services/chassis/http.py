@@ -11,6 +11,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.trace import Span
 
 from services.chassis import problems
 from services.chassis.auth import Caller, TokenCheck, any_caller, caller_of
@@ -18,6 +19,8 @@ from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.health import Check, health_routes
 from services.chassis.settings import ServiceSettings
+
+_ADDRESSES = {"http.url", "http.target", "url.full", "url.path", "url.query"}
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -96,6 +99,7 @@ def tracing_middleware() -> DefineMiddleware:
     return DefineMiddleware(
         OpenTelemetryMiddleware,  # type: ignore[arg-type]
         default_span_details=_span_details,
+        server_request_hook=_forget_address,
         exclude_spans=["receive", "send"],
         excluded_urls="healthz",
     )
@@ -104,6 +108,13 @@ def tracing_middleware() -> DefineMiddleware:
 def _span_details(scope: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     template = scope.get("path_template") or "unmatched"
     return f"{scope.get('method', '')} {template}".strip(), {"http.route": template}
+
+
+def _forget_address(span: Span, scope: Mapping[str, Any]) -> None:
+    """Keep the route's template instead of what was asked for: a query or a mistyped path may hold anything."""
+    set_by_the_library = getattr(span, "attributes", None) or {}
+    for name in _ADDRESSES & set_by_the_library.keys():
+        span.set_attribute(name, scope.get("path_template") or "unmatched")
 
 
 def _closing(db: Database) -> Lifespan:
