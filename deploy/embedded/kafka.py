@@ -27,7 +27,7 @@ from deploy.embedded import jars, places
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.kafka_users import ADMIN, OPEN_SETTINGS, secured
 from deploy.embedded.process import Child, free_port, port_is_free
-from services.chassis.kafka_security import OPEN, KafkaSecurity
+from services.chassis.kafka_security import OPEN, KafkaSecurity, Protocol
 
 START_TIMEOUT = 90.0
 ATTEMPTS = 5
@@ -67,18 +67,24 @@ SETTINGS = {
 
 
 class EmbeddedKafka:
-    """One broker on a free port of 127.0.0.1, without encryption.
+    """One broker on a free port of 127.0.0.1.
 
     data_dir    kept between runs; None: a directory that goes with the broker
     log         file for the broker's log; default: `kafka.log` in the data directory
     password    of the user `admin`: the broker then asks for a user and password (SASL/SCRAM) and refuses all that no
                 rule allows, see `deploy.acls`. Default: everybody may do everything
+    certificate with a password: a PEM file with its key, signed by itself, for TLS. Default: no encryption
     """
 
     def __init__(
-        self, data_dir: Path | None = None, *, log: Path | None = None, password: str | None = None
+        self,
+        data_dir: Path | None = None,
+        *,
+        log: Path | None = None,
+        password: str | None = None,
+        certificate: Path | None = None,
     ) -> None:
-        self._password = password
+        self._password, self._certificate = password, certificate
         self._throwaway = data_dir is None
         self._home = data_dir.absolute() if data_dir else Path(tempfile.mkdtemp(prefix="clinicpay-kafka-"))
         self._log = log or self._home / "kafka.log"
@@ -95,7 +101,9 @@ class EmbeddedKafka:
         """The administrator's."""
         if self._password is None:
             return OPEN
-        return KafkaSecurity("SASL_PLAINTEXT", scram.MECHANISM, ADMIN, self._password)
+        cafile = str(self._certificate) if self._certificate else None
+        protocol: Protocol = "SASL_SSL" if cafile else "SASL_PLAINTEXT"
+        return KafkaSecurity(protocol, scram.MECHANISM, ADMIN, self._password, cafile)
 
     @property
     def child(self) -> Child:
@@ -163,7 +171,7 @@ class EmbeddedKafka:
             "controller.quorum.voters": f"1@{controller}",
             "listeners": f"CLIENTS://{self.bootstrap_servers},CONTROLLER://{controller}",
             "advertised.listeners": f"CLIENTS://{self.bootstrap_servers}",
-            **(OPEN_SETTINGS if self._password is None else secured(self._password)),
+            **(OPEN_SETTINGS if self._password is None else secured(self._password, self._certificate)),
         }
         if not logs.exists():
             aside = self._home / "log.new"  # renamed when whole: a broken attempt leaves nothing

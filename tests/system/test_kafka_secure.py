@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from contracts.topics import ALL, STRIPE_EVENT
 from deploy import acls, topics
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.process import free_port
+from deploy.verify.settle import Progress
 from services.chassis import kafka as chassis_kafka
 from services.chassis.consume import consumers_of
 from services.chassis.kafka_security import KafkaSecurity
@@ -163,6 +165,43 @@ async def clinicpay(command: str, given: dict[str, str]) -> str:
     said, _ = await process.communicate()
     assert process.returncode == 0
     return said.decode()
+
+
+async def test_the_auditor_sees_how_far_every_group_is(secured: Secured) -> None:
+    async with Progress(secured.bootstrap_servers, secured.of(acls.AUDITOR)) as progress:
+        assert {breach.row["group"] for breach in await progress.lag()} >= {"notification"}
+
+
+async def test_a_broker_with_a_certificate_is_reached_by_tls_alone(tmp_path: Path) -> None:
+    async with EmbeddedKafka(password="secret", certificate=a_certificate(tmp_path / "broker.pem")) as broker:
+        await topics.ensure(broker.bootstrap_servers, [STRIPE_EVENT], broker.security)
+        await acls.ensure(broker.bootstrap_servers, broker.security, {"payment": "word"})
+        payment = replace(broker.security, username="payment", password="word")
+        edge = StripeEvents(broker.bootstrap_servers, payment)
+        await edge.send(an_event())
+        await edge.close()
+        reader = chassis_kafka.broker_of(broker.bootstrap_servers, "reader", [], security=payment)
+        async with chassis_kafka.running(reader):
+            assert await reader.ping(5)
+        for wrong in (replace(payment, protocol="SASL_PLAINTEXT"), replace(payment, cafile=None)):
+            producer = AIOKafkaProducer(
+                bootstrap_servers=broker.bootstrap_servers, request_timeout_ms=3000, **wrong.options()
+            )
+            with pytest.raises(KafkaError):
+                async with asyncio.timeout(20), producer:
+                    pass
+
+
+def a_certificate(place: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 that is signed by itself."""
+    subject = "/CN=127.0.0.1"
+    request = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", subject)
+    names = ("-addext", "subjectAltName=IP:127.0.0.1")
+    files = ("-keyout", str(place), "-out", str(place.with_suffix(".crt")))
+    subprocess.run([*request, *names, *files], check=True, capture_output=True)
+    with place.open("a") as file:
+        file.write(place.with_suffix(".crt").read_text())
+    return place
 
 
 async def test_rules_follow_the_registry_when_it_changes(secured: Secured) -> None:
