@@ -131,7 +131,13 @@ async def ensure_customer(
         customer = await methods.claim_customer(tx, clinic_id, client_id, account)
     if customer.stripe_id is not None:
         return customer.stripe_id
-    stripe_id = await stripe.create_customer(customer)
+    try:
+        stripe_id = await stripe.create_customer(customer)
+    except StripeFailed:
+        # Stripe would fail again under this key for a day. A customer that it made all the same holds nothing.
+        async with transaction() as tx:
+            await methods.renew_customer_key(tx, customer)
+        raise
     async with transaction() as tx:
         await methods.keep_customer(tx, customer, stripe_id)
     return stripe_id

@@ -140,3 +140,19 @@ async def test_a_card_whose_details_no_webhook_told_is_asked_about(desk: Desk) -
 async def test_staff_have_no_saved_cards(desk: Desk) -> None:
     answer = await desk.api.call("GET", "/payment-methods", a_caller("staff", desk.clinic_id))
     assert answer.status_code == 403
+
+
+async def test_an_error_of_stripes_own_does_not_keep_a_client_from_saving_a_card_for_a_day(
+    desk: Desk,
+) -> None:
+    """Stripe keeps the 500 under the customer's key: it has to be another one that is asked with next."""
+    invoice = await desk.owes(eur(10))
+    fault = {"kind": "500_before", "method": "POST", "path": "/v1/customers"}
+    await desk.sandbox.control("POST", "/faults/api", fault)
+
+    failed = await desk.start((invoice, eur(10)), save=True)
+    again = await desk.start((invoice, eur(10)), save=True)
+
+    assert (failed.status_code, failed.json()["code"]) == (503, "stripe_unavailable")
+    assert again.status_code == 200
+    assert await desk.db.admin.fetchval("SELECT stripe_customer_id FROM customers") is not None

@@ -45,6 +45,21 @@ async def keep_customer(tx: Connection, customer: Customer, stripe_id: str) -> N
     )
 
 
+async def renew_customer_key(tx: Connection, customer: Customer) -> None:
+    """Give a customer that is not made yet another key, once: a second call with the old one changes nothing."""
+    await tx.execute(
+        """
+        UPDATE customers SET idempotency_key = idempotency_key || '-again'
+        WHERE clinic_id = $1 AND client_id = $2 AND account = $3 AND stripe_customer_id IS NULL
+            AND idempotency_key = $4 AND length(idempotency_key) < 240
+        """,
+        customer.clinic_id,
+        customer.client_id,
+        customer.account,
+        customer.idempotency_key,
+    )
+
+
 async def find_clients(tx: Connection, customers: Collection[tuple[str, str]]) -> dict[tuple[str, str], Key]:
     """The (clinic, client) of each (account, Stripe customer) that is one of ours."""
     rows = await tx.fetch(
