@@ -2,32 +2,21 @@
 
 import asyncio
 import json
-import os
-import sys
+
+from typer.testing import CliRunner
 
 from contracts.payment import PaymentSettled
+from deploy import cli
 from services.invoice import consumers
-from tests.running import ROOT
 from tests.service.invoice_world import World, a_world
 from tests.world import ServiceDb, a_settlement, deliver, eur, waiting_parked
 
 
 async def command(db: ServiceDb, *words: str) -> tuple[int, str, str]:
     """`clinicpay parked …`: its exit code, and what it said on both ways."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.cli", "parked", *words),
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "COLUMNS": "300",
-            "WORKER_DATABASE_URLS": f"invoice={db.worker_dsn}",
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complained = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode(), complained.decode()
+    environment = {"COLUMNS": "300", "WORKER_DATABASE_URLS": f"invoice={db.worker_dsn}"}
+    done = await asyncio.to_thread(CliRunner().invoke, cli.app, ["parked", *words], env=environment)
+    return done.exit_code, done.stdout, done.stderr
 
 
 async def a_parked_movement(world: World) -> PaymentSettled:
