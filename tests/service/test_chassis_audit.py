@@ -9,7 +9,11 @@ import pytest
 
 from services.chassis import audit
 from services.chassis.audit import Breach
+from services.chassis.auth import client
 from services.chassis.ids import new_id
+from services.invoice import routes as invoice_routes
+from services.notification import routes as notification_routes
+from services.payment import routes as payment_routes
 from tests.service.gateway_world import (
     CLIENT,
     CLINIC,
@@ -41,6 +45,25 @@ async def site(
 ) -> AsyncIterator[Site]:
     async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as made:
         yield made
+
+
+def test_each_route_by_which_staff_act_is_walked_here() -> None:
+    """A new one fails this test until `test_each_deed_…` walks it too, and its deed writes an entry."""
+    handlers = [*invoice_routes.ALL, *payment_routes.ALL, *notification_routes.HANDLERS]
+    theirs = {
+        f"{method} {path}"
+        for handler in handlers
+        if handler.guards != [client] and not handler.opt.get("public")
+        for method in handler.http_methods - {"GET"}
+        for path in handler.paths
+    }
+    assert theirs == {
+        "PUT /clinics/{clinic_id:uuid}",
+        "PUT /clients/{client_id:uuid}",
+        "POST /invoices",
+        "PUT /account",
+        "PUT /contacts/{client_id:uuid}",
+    }
 
 
 async def entries(db: ServiceDb) -> list[tuple[str, str, int]]:
