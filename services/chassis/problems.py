@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem+json with a stable `code`. No answer quotes what the database said."""
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -53,11 +54,16 @@ def on_validation_error(_: AnyRequest, error: ValidationException) -> Response[A
     """Names the fields that are wrong and what they should be, without the values that were sent."""
     extra = error.extra if isinstance(error.extra, list) else []
     errors = [
-        {"field": each.get("key", ""), "message": each.get("message", "")}
+        {"field": each.get("key", ""), "message": _without_value(str(each.get("message", "")))}
         for each in extra
         if isinstance(each, dict)
     ]
     return problem(400, "request_invalid", "Some fields are missing or wrong.", errors=errors)
+
+
+def _without_value(message: str) -> str:
+    """msgspec quotes what was sent for an enum."""
+    return re.sub(r"Invalid enum value '.*'", "Invalid enum value", message, flags=re.DOTALL)
 
 
 def on_http_error(_: AnyRequest, error: HTTPException) -> Response[Any]:
