@@ -66,14 +66,11 @@ def faults(
     only: Annotated[str, typer.Option(help="Those whose name holds this pattern, such as `kafka:`.")] = "",
     seconds: Annotated[int, typer.Option(min=5, help="How long processes are struck at random.")] = 600,
     seed: Annotated[int, typer.Option(help="The same seed strikes the same blows.")] = 1,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Die at each crash point in a run of its own: an hour more.")
-    ] = False,
 ) -> None:
     """Make everything fail that can, and check that nothing was lost, doubled or leaked. Exits 1 on a breach."""
     from tests.faults import suite
 
-    matrix = asyncio.run(suite.run(suite.Wish(quick, only, seconds, seed, alone)))
+    matrix = asyncio.run(suite.run(suite.Wish(quick, only, seconds, seed)))
     raise typer.Exit(1 if matrix.breaches else 0)
 
 

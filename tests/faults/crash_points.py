@@ -93,27 +93,7 @@ def _numbered(flow: str, process: str, names: Sequence[str], idle: set[str]) -> 
     return points
 
 
-def waves(points: Sequence[Point], *, quick: bool, alone: bool) -> list[list[Point]]:
-    """Which points share a run: at most one a process, of one flow. `alone`: none do."""
-    if quick:
-        points = _spread(points)
-    if quick or alone:
-        return [[point] for point in points]
-    together: list[list[Point]] = []
-    for point in points:
-        free = next((wave for wave in together if _fits(point, wave)), None)
-        if free is None:
-            together.append([point])
-        else:
-            free.append(point)
-    return together
-
-
-def _fits(point: Point, wave: Sequence[Point]) -> bool:
-    return all(point.flow == other.flow and point.process != other.process for other in wave)
-
-
-def _spread(points: Sequence[Point]) -> list[Point]:
+def spread(points: Sequence[Point]) -> list[Point]:
     """After what cannot be taken back, before what would record it: the last such point of each process."""
     wanted = (
         "after commit",
@@ -129,48 +109,37 @@ def _spread(points: Sequence[Point]) -> list[Point]:
     return list(picked.values())
 
 
-def scenario(number: int, points: Sequence[Point]) -> Scenario:
+def scenario(number: int, point: Point) -> Scenario:
     async def play(lab: Lab, client: Client) -> str:
-        return await _die_at(lab, client, points)
+        return await _die_at(lab, client, point)
 
-    words = "; ".join(map(_words, points))
-    return Scenario(AREA, f"{number}. {words} [{points[0].flow}]", play, quick=True)
-
-
-def _words(point: Point) -> str:
-    return f"{point.process} {point.name}" + (f", {point.nth}. time" if point.nth > 1 else "")
+    times = f", {point.nth}. time" if point.nth > 1 else ""
+    return Scenario(AREA, f"{number}. {point.process} {point.name}{times} [{point.flow}]", play, quick=True)
 
 
-async def _die_at(lab: Lab, client: Client, points: Sequence[Point]) -> str:
+async def _die_at(lab: Lab, client: Client, point: Point) -> str:
     """Die there while the flow goes on, come back, and hold the invoice against what is promised."""
-    waiting, remark = list(points), ""
+    died = _died_file(lab, point)
     for _ in range(MOST_TRIES):
-        bill, died = await _run_once(lab, client, waiting)
-        may_repeat = any(_died_file(lab, point).read_text() == MAILED for point in died)
-        remark = await checks.paid_once(lab, bill, letters_may_repeat=may_repeat) or remark
-        waiting = [point for point in waiting if point not in died]
-        if not waiting:
+        bill = await _run_once(lab, client, point)
+        may_repeat = died.exists() and died.read_text() == MAILED
+        remark = await checks.paid_once(lab, bill, letters_may_repeat=may_repeat)
+        if died.exists():
             return remark
-    missed = "; ".join(map(_words, waiting))
-    return f"not passed in {MOST_TRIES} more runs, its events came in other batches: {missed}"
+    return f"not passed in {MOST_TRIES} more runs: its events came in other batches"
 
 
-async def _run_once(lab: Lab, client: Client, points: Sequence[Point]) -> tuple[Bill, list[Point]]:
-    """The flow once more, with orders to die; the bill, and the points where a process did."""
-    orders = lab.system.orders
-    for point in points:
-        _died_file(lab, point).unlink(missing_ok=True)
-        order(lab, point.process, mode="kill", point=point.name, nth=point.nth)
-    bill = await FLOWS[points[0].flow](client)
+async def _run_once(lab: Lab, client: Client, point: Point) -> Bill:
+    """The flow once more, with the order to die there, until everything is at rest again."""
+    _died_file(lab, point).unlink(missing_ok=True)
+    order(lab, point.process, mode="kill", point=point.name, nth=point.nth)
+    bill = await FLOWS[point.flow](client)
     await checks.drained(lab, [bill])
-    for point in points:
-        (orders / f"{point.process}.order").unlink(missing_ok=True)
-    died = [point for point in points if _died_file(lab, point).exists()]
-    if died:
-        await asyncio.sleep(0)  # let the supervisor hear of a death that came last
+    (lab.system.orders / f"{point.process}.order").unlink(missing_ok=True)
+    if _died_file(lab, point).exists():
         await lab.all_run()
         await checks.drained(lab, [bill])
-    return bill, died
+    return bill
 
 
 def _died_file(lab: Lab, point: Point) -> Path:

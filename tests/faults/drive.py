@@ -15,7 +15,7 @@ from tests.faults.lab import Lab
 
 EMAIL, PASSWORD = "payer@example.com", "clinicpay-faults"
 ACCOUNT = "acct_faults"
-PATIENCE = 75.0
+PATIENCE = 150.0
 """Seconds that a client goes on trying. More than a killed process needs to be back, or a frozen one."""
 T = TypeVar("T")
 

@@ -39,8 +39,6 @@ class Wish:
     only: str = ""
     seconds: int = 600
     seed: int = 1
-    alone: bool = False
-    """Die at each crash point in a run of its own."""
 
 
 async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
@@ -82,8 +80,8 @@ async def _crashes(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None
         return
     points = await crash_points.count(one, client)
     matrix.say(f"{len(points)} crash points counted")
-    waves = enumerate(crash_points.waves(points, quick=wish.quick, alone=wish.alone), 1)
-    scenarios = [crash_points.scenario(number, wave) for number, wave in waves]
+    tried = crash_points.spread(points) if wish.quick else points
+    scenarios = [crash_points.scenario(number, point) for number, point in enumerate(tried, 1)]
     for each in chosen(scenarios, quick=wish.quick, only=wish.only):
         await matrix.play(each, one, client)
 

@@ -12,6 +12,9 @@ from deploy.embedded.system import Environment, System
 from deploy.embedded.units import PythonUnit
 from tests.faults.proxy import Link
 
+UNLIMITED = {"REQUESTS_PER_MINUTE": "1000000", "DECLINES_PER_HOUR": "1000000"}
+"""One client does here what a thousand do elsewhere."""
+
 
 class ProxiedKafka(EmbeddedKafka):
     """A broker with a second listener, whose advertised address is a proxy's."""
@@ -90,7 +93,7 @@ class FaultySystem(System):
 
     def _linked(self, name: str, inner: Callable[[], Environment]) -> Callable[[], Environment]:
         def environment() -> Environment:
-            env = {**inner(), "FAULT_ORDERS": str(self.orders), "REQUESTS_PER_MINUTE": "1000000"}
+            env = {**inner(), **UNLIMITED, "FAULT_ORDERS": str(self.orders)}
             database = f"127.0.0.1:{self.links[f'postgres of {name}'].port}"
             for variable in ("DATABASE_URL", "RELAY_DATABASE_URLS"):
                 if variable in env:
