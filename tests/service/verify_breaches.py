@@ -1,0 +1,270 @@
+"""What breaks each check: (check, service, what somebody with every right does, a part of the row's words)."""
+
+from deploy import database
+
+PARKED = """
+    INSERT INTO parked (consumer, topic, partition, "offset", key, headers, reason, detail, fingerprint)
+    VALUES ('a', 'payment.settled', 1, 2, 'k', '[]', '{}', '', '')
+"""
+BROKEN = [
+    (
+        "entries_balance",
+        "payment",
+        "UPDATE postings SET amount = amount + 1 WHERE account = 'stripe'",
+        "off_by 1",
+    ),
+    (
+        "books_balance",
+        "payment",
+        "UPDATE postings SET amount = amount + 1 WHERE account = 'stripe'",
+        "off_by 3",
+    ),
+    ("entries_have_postings", "payment", "DELETE FROM postings", "entry_id"),
+    ("success_is_captured_once", "payment", "DELETE FROM entries", "captures 0"),
+    (
+        "success_is_captured_once",
+        "payment",
+        """
+        INSERT INTO entries
+        SELECT clinic_id, gen_random_uuid(), payment_id, 'pi_other', effect, booked_at FROM entries LIMIT 1
+        """,
+        "captures 2",
+    ),
+    ("capture_is_the_payment", "payment", "UPDATE entries SET stripe_object_id = 'pi_' || id", "pi_"),
+    ("capture_is_the_payment", "payment", "UPDATE payments SET amount = amount + 1", "booked"),
+    (
+        "receivables_are_shares",
+        "payment",
+        "UPDATE allocations SET settled_amount = settled_amount - 1 WHERE settled_amount > 1",
+        "share",
+    ),
+    (
+        "credit_is_its_clients",
+        "payment",
+        """
+        UPDATE postings SET account = 'client_credit', payable_id = NULL, client_id = gen_random_uuid()
+        WHERE account = 'receivable'
+        """,
+        "credited",
+    ),
+    (
+        "credit_is_not_overdrawn",
+        "payment",
+        """
+        UPDATE postings SET account = 'client_credit', client_id = gen_random_uuid() WHERE account = 'stripe'
+        """,
+        "credit -",
+    ),
+    ("movements_are_shares", "payment", "UPDATE movements SET amount = amount - 1", "moved"),
+    ("movements_are_shares", "payment", "DELETE FROM movements", "moved None"),
+    (
+        "payables_are_moved",
+        "payment",
+        "UPDATE payables SET settled_amount = settled_amount + 1",
+        "settled_amount",
+    ),
+    ("payables_not_overpaid", "payment", "UPDATE payables SET due_amount = 1", "due_amount 1"),
+    ("shares_make_the_payment", "payment", "UPDATE payments SET amount = amount + 1", "shares"),
+    ("shares_fit_the_status", "payment", "UPDATE payments SET status = 'failed'", "state settled"),
+    (
+        "one_live_share",
+        "payment",
+        """
+        DROP INDEX allocations_one_open;
+        ALTER TABLE allocations DROP CONSTRAINT allocations_pkey;
+        UPDATE allocations SET state = 'open', payable_id = (SELECT min(id::text)::uuid FROM payables)
+        """,
+        "live",
+    ),
+    ("shares_stay_with_the_client", "payment", "UPDATE payables SET client_id = gen_random_uuid()", "owner"),
+    ("shares_stay_with_the_client", "payment", "UPDATE payables SET currency = 'USD'", "USD"),
+    (
+        "methods_stay_with_the_client",
+        "payment",
+        """
+        INSERT INTO payment_methods SELECT clinic_id, gen_random_uuid(), gen_random_uuid(), '', 'pm_1', 'card', NULL,
+            NULL, NULL, NULL, now() FROM clinics;
+        UPDATE payments SET saved_method_id = (SELECT id FROM payment_methods)
+        """,
+        "owner",
+    ),
+    ("versions_are_said", "payment", "UPDATE payments SET version = 0", "version 0"),
+    (
+        "lines_make_the_total",
+        "invoice",
+        "UPDATE invoice_lines SET net_amount = net_amount + 1, quantity = 1, unit_amount = net_amount + 1",
+        "net",
+    ),
+    ("lines_make_the_total", "invoice", "DELETE FROM invoice_lines", "net None"),
+    (
+        "balance_is_moved",
+        "invoice",
+        "UPDATE invoices SET settled_amount = settled_amount + 1 WHERE status = 'paid'",
+        "moved",
+    ),
+    ("balance_is_moved", "invoice", "UPDATE movements SET kind = 'refund'", "refunds"),
+    (
+        "status_fits_the_amounts",
+        "invoice",
+        "UPDATE invoices SET status = 'unpaid', paid_at = NULL WHERE status = 'part_paid'",
+        "status unpaid",
+    ),
+    ("movements_keep_the_currency", "invoice", "UPDATE movements SET currency = 'USD'", "USD"),
+    (
+        "settled_payments_are_known",
+        "invoice",
+        "UPDATE invoice_payments SET state = 'processing'",
+        "state processing",
+    ),
+    ("movements_are_claimed", "invoice", "DELETE FROM inbox", "movement_id"),
+    (
+        "numbers_without_gaps",
+        "invoice",
+        "UPDATE invoice_counters SET last_number = last_number + 1",
+        "last_number 7",
+    ),
+    (
+        "numbers_without_gaps",
+        "invoice",
+        "UPDATE invoices SET number = '2026-000009' WHERE number LIKE '%6'",
+        "highest 9",
+    ),
+    ("numbers_of_their_year", "invoice", "UPDATE invoices SET issued_on = '2001-01-01'", "2001-01-01"),
+    (
+        "one_letter_per_event",
+        "notification",
+        """
+        DROP INDEX deliveries_once_per_subject;
+        INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts)
+        SELECT clinic_id, gen_random_uuid(), client_id, template, gen_random_uuid(), subject_id, facts
+        FROM deliveries WHERE template = 'receipt'
+        """,
+        "letters 2",
+    ),
+    ("letters_have_events", "notification", "UPDATE deliveries SET event_id = gen_random_uuid()", "event_id"),
+    (
+        "letters_stay_with_the_client",
+        "notification",
+        "UPDATE deliveries SET client_id = gen_random_uuid()",
+        "owner",
+    ),
+    # Between two services.
+    ("movements_agree", "invoice", "DELETE FROM movements WHERE amount = 3000", "missing in invoice"),
+    ("movements_agree", "payment", "DELETE FROM movements WHERE amount = 3000", "missing in payment"),
+    (
+        "movements_agree",
+        "invoice",
+        "UPDATE movements SET amount = 3001 WHERE amount = 3000",
+        "amount 3001 ≠ 3000",
+    ),
+    ("movements_agree", "payment", "UPDATE movements SET currency = 'USD' WHERE amount = 3000", "EUR ≠ USD"),
+    (
+        "payables_are_invoices",
+        "payment",
+        "UPDATE payables SET clinic_id = gen_random_uuid()",
+        "missing in payment",
+    ),
+    ("payables_are_invoices", "payment", "UPDATE payables SET client_id = gen_random_uuid()", "client_id"),
+    ("payables_are_invoices", "payment", "UPDATE payables SET version = version - 1", "version"),
+    ("payables_are_invoices", "invoice", "UPDATE invoices SET version = version + 1", "version"),
+    ("notices_are_invoices", "notification", "UPDATE invoices SET version = version - 1", "version"),
+    ("notices_are_invoices", "notification", "UPDATE invoices SET due_amount = due_amount + 1", "due_amount"),
+    ("notices_are_invoices", "notification", "DELETE FROM invoices", "missing in notification"),
+    (
+        "payment_knows_clinics",
+        "payment",
+        "UPDATE clinics SET online_payment = NOT online_payment",
+        "online_payment",
+    ),
+    ("notification_knows_clinics", "notification", "UPDATE clinics SET slug = 'other'", "harbour ≠ other"),
+    ("one_receipt_per_payment", "notification", "DELETE FROM deliveries", "missing in notification"),
+    (
+        "one_receipt_per_payment",
+        "notification",
+        "UPDATE deliveries SET template = 'receipt' WHERE template = 'payment_failed'",
+        "missing in payment",
+    ),
+    ("one_notice_per_invoice", "notification", "DELETE FROM deliveries", "missing in notification"),
+    (
+        "failures_are_payments",
+        "notification",
+        "UPDATE deliveries SET client_id = gen_random_uuid()",
+        "client_id",
+    ),
+    (
+        "on_the_way_is_on_the_way",
+        "invoice",
+        "UPDATE invoice_payments SET state = 'processing' WHERE state = 'settled'",
+        "on its way True ≠ False",
+    ),
+    (
+        "accounts_are_clinics",
+        "payment",
+        "INSERT INTO accounts VALUES (gen_random_uuid(), NULL)",
+        "missing in invoice",
+    ),
+    ("portals_are_clinics", "gateway", "UPDATE portals SET slug = 'other'", "other ≠ harbour"),
+    (
+        "logins_are_clients",
+        "gateway",
+        "UPDATE memberships SET client_id = gen_random_uuid()",
+        "missing in invoice",
+    ),
+    # Between us and Stripe.
+    ("charges_are_booked", "payment", "DELETE FROM entries", "wrong not booked"),
+    (
+        "charges_are_booked",
+        "payment",
+        "UPDATE postings SET amount = amount + 1 WHERE account = 'stripe'",
+        "amount 12500 ≠ 12501",
+    ),
+    ("charges_are_booked", "payment", "UPDATE postings SET currency = 'USD'", "currency EUR ≠ USD"),
+    ("charges_are_booked", "payment", "UPDATE payments SET livemode = true", "mode False ≠ True"),
+    (
+        "charges_are_booked",
+        "payment",
+        """
+        UPDATE payments SET clinic_id = '00000000-0000-7000-8000-000000000001';
+        UPDATE entries SET clinic_id = '00000000-0000-7000-8000-000000000001';
+        UPDATE postings SET clinic_id = '00000000-0000-7000-8000-000000000001'
+        """,
+        "clinic ",
+    ),
+    (
+        "bookings_are_charged",
+        "payment",
+        "UPDATE entries SET stripe_object_id = stripe_object_id || 'x'",
+        "charges none",
+    ),
+    # On their way, or not let through.
+    (
+        "outboxes_are_sent",
+        "payment",
+        """
+        INSERT INTO outbox (id, clinic_id, aggregatetype, aggregateid, payload)
+        VALUES (gen_random_uuid(), gen_random_uuid(), 'payment.settled', 'x', '')
+        """,
+        "topic payment.settled",
+    ),
+    *(
+        (f"{service}_parked_for_a_reason", service, PARKED.format(reason), f"reason {reason}")
+        for service in ("invoice", "payment", "notification")
+        for reason in ("unexpected_error", "behind_parked")
+    ),
+    # What staff and operators did.
+    *(
+        (
+            f"{service}_audit_log_is_whole",
+            service,
+            "INSERT INTO audit_heads VALUES (gen_random_uuid(), 7, sha256(''))",
+            "seq 1, reason not the end",
+        )
+        for service in database.SERVICES
+    ),
+    (
+        "invoice_audit_log_is_whole",
+        "invoice",
+        "UPDATE audit SET actor = gen_random_uuid() WHERE seq = 2",
+        "seq 2, reason changed",
+    ),
+]
