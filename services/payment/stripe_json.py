@@ -17,9 +17,9 @@ def object_of(value: Any) -> Mapping[str, Any]:
 
 
 def text_of(value: Any) -> str | None:
-    """A string, or the id of an expanded object."""
+    """A string, or the id of an expanded object. One with a NUL is none: no reader of the event could keep it."""
     value = object_of(value).get("id", value) if isinstance(value, dict) else value
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and "\x00" not in value else None
 
 
 def int_of(value: Any) -> int | None:

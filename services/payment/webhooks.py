@@ -21,7 +21,7 @@ from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.kafka_security import OPEN, KafkaSecurity
 from services.chassis.telemetry import span_from, traceparent_of
-from services.payment import observations
+from services.payment import observations, stripe_json
 
 log = structlog.get_logger()
 _received = metrics.get_meter("clinicpay").create_counter(
@@ -153,7 +153,7 @@ async def _publish(event: StripeEvent, events: StripeEvents) -> None:
 def _outcome(snapshot: Mapping[str, Any], livemode: bool) -> str:
     if snapshot.get("object") != "event":
         raise WebhookUnreadable("This is no snapshot event.")
-    if snapshot.get("type") not in observations.ACTED_ON:
+    if stripe_json.text_of(snapshot.get("type")) not in observations.ACTED_ON:
         return "ignored_type"
     # A production Connect endpoint gets its accounts' test events too.
     return "published" if snapshot.get("livemode") is livemode else "ignored_mode"
