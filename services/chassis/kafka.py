@@ -23,6 +23,8 @@ set_on_retry_hooks([])
 LARGEST_BATCH = 500
 EMPTY_FETCH_PAUSE_MS = 20
 """FastStream sleeps so long after an empty fetch: it bounds both a lone event's delay and the idle CPU."""
+METADATA_MS = 10_000
+"""A consumer whose topics were deleted sees the rebuilt ones by asking: every five minutes, if it is not told."""
 STUCK_SECONDS = 60
 _SASL: dict[Mechanism, type[SASLPlaintext] | type[SASLScram256] | type[SASLScram512]] = {
     "PLAIN": SASLPlaintext,
@@ -48,6 +50,7 @@ def broker_of(
         client_id=client_id,
         security=security_of(security),
         allow_auto_create_topics=False,
+        metadata_max_age_ms=METADATA_MS,
         graceful_timeout=15.0,
         logger=None,
     )

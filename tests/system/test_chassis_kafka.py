@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
@@ -19,6 +20,7 @@ from services.chassis.consume import Consumer, Handler
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
 from services.chassis.relay import SendFailed, Shard
+from tests.running import until
 from tests.world import ServiceDb, a_settlement, eur, waiting_parked
 
 WITHIN = 30
@@ -193,6 +195,26 @@ async def test_an_unacknowledged_batch_is_delivered_to_the_next_process(
     seen = Seen(db_invoice, group)
     async with chassis_kafka.running(_broker_for(broker, seen)), asyncio.timeout(WITHIN), seen.changed:
         await seen.changed.wait_for(lambda: settled.id in {event.id for event in seen.events})
+
+
+async def test_a_topic_that_was_deleted_is_read_again_soon_after_it_was_rebuilt(
+    db_invoice: ServiceDb, broker: str
+) -> None:
+    seen, settled = Seen(db_invoice, f"rebuilt-{new_id()}"), a_settlement(new_id(), new_id(), eur(1))
+    reading = _broker_for(broker, seen)
+    consumers: Sequence[Any] = reading.subscribers
+    async with chassis_kafka.running(reading):
+        await until(lambda: consumers[0].consumer.assignment(), WITHIN)
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+        await admin.start()
+        await admin.delete_topics([settled.topic.name])
+        await admin.close()
+        await until(lambda: not consumers[0].consumer.assignment(), WITHIN)
+        await ensure(broker)
+        async with producer(broker) as sender:
+            await sender.send_and_wait(settled.topic.name, settled.encode(), key=str(settled.key).encode())
+
+        await until(lambda: settled.id in {event.id for event in seen.events}, WITHIN)
 
 
 def test_a_subscriber_that_could_lose_events_stops_the_process_from_starting() -> None:
