@@ -2,13 +2,29 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-GROUPS = ("payment", "payment-stripe", "invoice", "notification")
+from contracts import topics
+from services.chassis.consume import consumers_of
+from services.chassis.db import Database
+from services.invoice import consumers as invoice
+from services.notification import consumers as notification
+from services.payment import consumers as payment
+
+PARTITIONS = {topic.name: topic.partitions for topic in topics.ALL}
+
+TOPICS: Mapping[str, tuple[str, ...]] = {
+    consumer.group: consumer.topics
+    for module in (invoice, notification, payment)
+    for consumer in consumers_of(module, Database(""))
+}
+"""What each consumer group reads."""
+GROUPS = tuple(TOPICS)
 
 
 class Watch:
@@ -44,10 +60,12 @@ class Watch:
 
 
 async def _lag(admin: Any, consumer: Any) -> dict[str, int]:
+    """Against where the topics end: a group that never acknowledged anything of one has all of it to read."""
     lag: Counter[str] = Counter()
-    for group in GROUPS:
+    for group, names in TOPICS.items():
         offsets = await admin.list_consumer_group_offsets(group)
-        ends = await consumer.end_offsets(list(offsets))
-        for partition, committed in offsets.items():
-            lag[partition.topic] += max(0, ends[partition] - max(committed.offset, 0))
+        wanted = [TopicPartition(name, part) for name in names for part in range(PARTITIONS[name])]
+        for partition, end in (await consumer.end_offsets(wanted)).items():
+            committed = offsets[partition].offset if partition in offsets else 0
+            lag[partition.topic] += max(0, end - max(committed, 0))
     return {topic: behind for topic, behind in lag.items() if behind}
