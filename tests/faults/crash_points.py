@@ -104,9 +104,14 @@ def spread(points: Sequence[Point]) -> list[Point]:
     picked: dict[tuple[str, str], Point] = {}
     for point in points:
         for start in wanted:
-            if point.flow == MAIN_FLOW and point.name.startswith(start) and point.process != "gateway":
+            if _of_main_flow(point) and point.name.startswith(start):
                 picked[point.process, start] = point
     return list(picked.values())
+
+
+def _of_main_flow(point: Point) -> bool:
+    """What each run of it passes at least once."""
+    return point.flow == MAIN_FLOW and point.nth == 1 and point.process != "gateway"
 
 
 def scenario(number: int, point: Point) -> Scenario:
