@@ -76,7 +76,7 @@ INBOX_AND_PARKING = (
     ),
     Mutant(
         "NACK policy",
-        "tests/system/test_chassis_kafka.py::test_an_unacknowledged_batch_is_delivered_to_the_next_process",
+        "tests/system/test_chassis_redelivery.py::test_a_batch_that_was_given_up_is_delivered_again",
         (
             Edit(KAFKA, "ack_policy=AckPolicy.NACK_ON_ERROR", "ack_policy=AckPolicy.ACK"),
             Edit(KAFKA, "subscriber.ack_policy is AckPolicy.NACK_ON_ERROR", "bool(subscriber.ack_policy)"),
