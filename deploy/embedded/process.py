@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,11 +19,14 @@ LOG_LIMIT = 20 * 2**20
 _PR_SET_PDEATHSIG = 1
 
 
+# Below the ports that systems give to outgoing connections: one of those may be taken by any of them before the
+# process that it was chosen for has started.
+_CHOSEN_FROM = range(10_000, 32_000)
+
+
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that was free a moment ago; another process may still take it first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return next(port for port in iter(lambda: random.choice(_CHOSEN_FROM), None) if port_is_free(port))
 
 
 def port_is_free(port: int) -> bool:
