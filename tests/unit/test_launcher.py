@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("sh", "dirname", "readlink", "cksum", "cat", "grep", "kill", "sleep", "mkdir", "rm", "env")
-NOWHERE = "http://127.0.0.1:9/simple"
+NOWHERE = "http://127.0.0.1:9/index"
 
 
 @pytest.fixture
