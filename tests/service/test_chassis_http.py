@@ -12,6 +12,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from litestar import Litestar, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from services.chassis import idempotency
 from services.chassis.auth import Caller, client, operator, staff
@@ -34,7 +36,7 @@ class Note(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/who")
-async def who(caller: Caller) -> dict[str, str]:
+async def who(caller: NamedDependency[Caller]) -> dict[str, str]:
     return {"subject": str(caller.subject), "role": caller.role}
 
 
@@ -66,7 +68,9 @@ async def breaks() -> None:
 
 
 @post("/notes/{key:str}")
-async def add_note(key: str, data: Note, caller: Caller, tx: Connection) -> dict[str, str]:
+async def add_note(
+    key: FromPath[str], data: JSONBody[Note], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
+) -> dict[str, str]:
     if await idempotency.claim(tx, caller.clinic, key, data.text.encode()) is None:
         await idempotency.keep(tx, caller.clinic, key, data.text.encode())
     if data.text == "fail":
@@ -75,7 +79,7 @@ async def add_note(key: str, data: Note, caller: Caller, tx: Connection) -> dict
 
 
 @get("/notes")
-async def list_notes(tx: Connection) -> list[str]:
+async def list_notes(tx: NamedDependency[Connection]) -> list[str]:
     return [row["key"] for row in await tx.fetch("SELECT key FROM idempotency_keys ORDER BY key")]
 
 
