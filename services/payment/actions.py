@@ -118,9 +118,8 @@ async def apply_observations(tx: Connection, seen: Sequence[StripeEvent]) -> Non
     changes: list[tuple[Change, StripeEvent]] = []
     # A charge knows how it was paid; its intent's success, which says so to all, does not.
     for event, key, _ in sorted(named, key=lambda each: not each[0].event_type.startswith("charge.")):
-        open_now = {
-            payable.id: payable for payable in locked_payables.values() if payable.clinic_id == key[0]
-        }
+        shares = locked[key].allocations
+        open_now = {share.payable_id: locked_payables[key[0], share.payable_id] for share in shares}
         change = lifecycle.observe(locked[key], open_now, event, now)
         locked[key] = change.payment
         locked_payables.update({payable.key: payable for payable in change.payables})
