@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +23,8 @@ from services.chassis.consume import consumers_of
 from services.chassis.db import Database
 from services.chassis.ids import new_id
 from services.chassis.park import Record
+
+T = TypeVar("T")
 
 _key = OKPKey.generate_key("Ed25519")
 PRIVATE_KEY = json.dumps(_key.as_dict(private=True))
@@ -88,31 +90,36 @@ async def calling(app: Litestar, audience: str, *, through: Any = None) -> Async
     """The app with its lifespan run. `through` is an ASGI app around it, when a test looks at what passes."""
     asgi: Any = through or app
     transport = httpx2.ASGITransport(app=asgi, raise_app_exceptions=False)
-    async with _alive(app), httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with (
+        in_own_task(app.lifespan()),
+        httpx2.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
         yield Client(client, audience)
 
 
 @asynccontextmanager
-async def _alive(app: Litestar) -> AsyncIterator[None]:
-    """The app's lifespan in a task of its own: a fixture is set up and torn down in different ones."""
-    started, stopping = asyncio.Event(), asyncio.Event()
+async def in_own_task(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context in one task: a fixture's two halves run in two, which a lifespan cannot stand."""
+    ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
 
-    async def live() -> None:
-        async with app.lifespan():
-            started.set()
-            await stopping.wait()
+    async def hold() -> None:
+        async with context as value:
+            ready.set_result(value)
+            await done.wait()
 
-    living = asyncio.create_task(live())
-    beginning = asyncio.create_task(started.wait())
-    await asyncio.wait({living, beginning}, return_when=asyncio.FIRST_COMPLETED)
-    if living.done():
-        beginning.cancel()
-        await living
+    task = asyncio.create_task(hold())
+    task.add_done_callback(lambda _: ready.done() or ready.cancel())
     try:
-        yield
+        value = await ready
+    except asyncio.CancelledError:
+        await task
+        raise
+    try:
+        yield value
     finally:
-        stopping.set()
-        await living
+        done.set()
+        await task
 
 
 def record(event: CloudEvent, offset: int = 0, partition: int = 0) -> Record:

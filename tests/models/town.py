@@ -15,8 +15,7 @@ from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.invoice import app as invoice_app
 from services.payment.stripe_api import StripeApi
 from tests.service import invoice_world
-from tests.service.payment_world import in_own_task
-from tests.world import Client, ServiceDb, calling
+from tests.world import Client, ServiceDb, calling, in_own_task
 
 Cut = Literal["", "before", "after"]
 _FORGET = """

@@ -7,8 +7,7 @@ import pytest
 
 from tests.conftest import _fresh
 from tests.security.two_clinics import TwoClinics, two_clinics
-from tests.service.payment_world import in_own_task
-from tests.world import ServiceDb
+from tests.world import ServiceDb, in_own_task
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,9 @@ from services.payment import app as payment_app
 from services.payment import consumers as payment_consumers
 from services.payment.stripe_api import StripeApi
 from tests.service import invoice_world, payment_world
-from tests.service.gateway_world import NOBODY, PASSWORD, Site, a_site, reach, running
+from tests.service.gateway_world import NOBODY, PASSWORD, Site, a_site, reach
 from tests.service.payment_world import Desk, Hook, a_hook
-from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, deliver, money, outbox_events
+from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, deliver, in_own_task, money, outbox_events
 
 PRICE = 10_000
 
@@ -127,7 +127,7 @@ async def two_clinics(dbs: Mapping[str, ServiceDb], **gateway: Any) -> AsyncIter
             "notification": notification_app.api(_notification_settings(dbs["notification"])),
         }
         for made in apps.values():
-            await stack.enter_async_context(running(made))
+            await stack.enter_async_context(in_own_task(made.lifespan()))
         transports = {name: reach(made) for name, made in apps.items()}
         site = await stack.enter_async_context(
             a_site(dbs["gateway"], transports, payment_url="http://payment.test", **gateway)

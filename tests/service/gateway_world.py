@@ -1,6 +1,5 @@
 """A gateway in this process, before the real services in this process, each on a database of its own."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from services.notification import app as notification_app
 from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment_app
 from services.payment.settings import Settings as PaymentSettings
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb, a_caller
+from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb, a_caller, in_own_task
 
 NOBODY = "127.0.0.1:1"
 """Where no broker and no service answers."""
@@ -106,33 +105,14 @@ def reach(asgi: Any) -> httpx2.ASGITransport:
 
 
 @asynccontextmanager
-async def running(made: Litestar) -> AsyncIterator[None]:
-    """The app's lifespan, in a task of its own: a fixture is torn down by another task than the one that set it up."""
-    up, down = asyncio.Event(), asyncio.Event()
-
-    async def live() -> None:
-        async with made.lifespan():
-            up.set()
-            await down.wait()
-
-    living = asyncio.create_task(live())
-    waiting = asyncio.create_task(up.wait())
-    await asyncio.wait([living, waiting], return_when=asyncio.FIRST_COMPLETED)
-    if living.done():
-        await living
-    try:
-        yield
-    finally:
-        down.set()
-        await living
-
-
-@asynccontextmanager
 async def a_site(db: ServiceDb, transports: Transports | None = None, **changed: Any) -> AsyncIterator[Site]:
     settings = gateway_settings(db.api_dsn, **changed)
     made = app.api(settings, transports)
     base_url = str(settings.public_url).rstrip("/")
-    async with running(made), httpx2.AsyncClient(transport=reach(made), base_url=base_url) as client:
+    async with (
+        in_own_task(made.lifespan()),
+        httpx2.AsyncClient(transport=reach(made), base_url=base_url) as client,
+    ):
         await actions.bootstrap_operator_key(db.api, OPERATOR_KEY)
         yield Site(made, client, db.api, made.state.passwords)
 
@@ -206,9 +186,9 @@ async def a_whole_site(
         "notification": reach(notification),
     }
     async with (
-        running(invoice),
-        running(payment),
-        running(notification),
+        in_own_task(invoice.lifespan()),
+        in_own_task(payment.lifespan()),
+        in_own_task(notification.lifespan()),
         a_site(gateway, transports, payment_url="http://payment.test", **changed) as site,
     ):
         yield site

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from services.payment import app, consumers, observations, webhooks
 from services.payment.settings import Settings
 from services.payment.stripe_api import StripeApi
 from tests import world
-from tests.world import Client, ServiceDb, a_caller, calling, deliver, money
+from tests.world import Client, ServiceDb, a_caller, calling, deliver, in_own_task, money
 
 T = TypeVar("T")
 
@@ -269,26 +269,3 @@ async def _desk(db: ServiceDb) -> AsyncIterator[Desk]:
             await desk.clinic_says()
             yield desk
         await stripe.close()
-
-
-@asynccontextmanager
-async def in_own_task(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave a context in one task: a fixture's two halves run in two, which a lifespan cannot stand."""
-    ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    done = asyncio.Event()
-
-    async def hold() -> None:
-        async with context as value:
-            ready.set_result(value)
-            await done.wait()
-
-    task = asyncio.create_task(hold())
-    task.add_done_callback(lambda _: ready.done() or ready.cancel())
-    try:
-        value = await ready
-    except asyncio.CancelledError:
-        await task
-        raise
-    yield value
-    done.set()
-    await task

@@ -17,8 +17,8 @@ from services.gateway.shapes.payment import InvoiceAmount
 from services.gateway.upstreams import Upstreams
 from services.invoice import app as invoice_app
 from services.invoice.settings import Settings as InvoiceSettings
-from tests.service.gateway_world import NOBODY, a_site, a_whole_site, reach, running
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb, a_caller
+from tests.service.gateway_world import NOBODY, a_site, a_whole_site, reach
+from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb, a_caller, in_own_task
 
 SETTINGS = ClinicIn(slug="oak", name="Oak", currency="EUR", time_zone="Europe/Dublin")
 
@@ -61,7 +61,7 @@ async def network(db_invoice: ServiceDb) -> AsyncIterator[Network]:
             internal_token_public_key=PUBLIC_KEY,
         )
     )
-    async with running(invoice):
+    async with in_own_task(invoice.lifespan()):
         yield Network(reach(invoice))
 
 

@@ -20,8 +20,7 @@ from services.chassis.ids import new_id
 from services.payment import app, observations, webhooks
 from services.payment.settings import Settings
 from tests import world
-from tests.service.payment_world import in_own_task
-from tests.world import Client, calling
+from tests.world import Client, calling, in_own_task
 
 OLD, NEW = "whsec_old", "whsec_new"
 NOBODY = "127.0.0.1:1"

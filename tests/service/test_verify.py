@@ -8,9 +8,9 @@ import pytest
 
 from deploy import database
 from deploy.verify import CannotCheck, verify
-from tests.service.payment_world import in_own_task
 from tests.service.verify_breaches import BROKEN, PARKED
 from tests.service.verify_world import Whole, a_whole, broken
+from tests.world import in_own_task
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,8 @@ from deploy.reemit import reemit
 from deploy.verify import verify
 from services.notification import actions
 from services.notification.domain import Failed, Outcome, Sent
-from tests.service.payment_world import in_own_task
 from tests.service.verify_world import CONSUMERS, Whole, a_whole
-from tests.world import money, outbox_events
+from tests.world import in_own_task, money, outbox_events
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 

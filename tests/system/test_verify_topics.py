@@ -16,9 +16,8 @@ from deploy import topics
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.verify import Access, Breach, verify
 from services.chassis.ids import new_id
-from tests.service.payment_world import in_own_task
 from tests.service.verify_world import Whole, a_whole, broken
-from tests.world import a_settlement, eur, money
+from tests.world import a_settlement, eur, in_own_task, money
 
 Record = tuple[str, bytes, bytes]
 
