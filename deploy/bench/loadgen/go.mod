@@ -1,0 +1,3 @@
+module clinicpay/loadgen
+
+go 1.22
