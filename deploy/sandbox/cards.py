@@ -18,6 +18,8 @@ class Card:
     country: str = "US"
     saves: bool = True
     """False: the card is declined as well when it is only being saved."""
+    refund: str = "succeeded"
+    """`pending`: a refund waits for the bank; `fails`: it succeeds at once and fails later."""
 
     @property
     def last4(self) -> str:
@@ -70,6 +72,8 @@ CARDS = {
     "pm_card_ie": Card("4000003720000005", country="IE"),
     "pm_card_gb": Card("4000008260000000", country="GB"),
     "pm_card_de": Card("4000002760000016", country="DE"),
+    "pm_card_pendingRefund": Card("4000000000007726", refund="pending"),
+    "pm_card_refundFail": Card("4000000000005126", refund="fails"),
     "pm_card_chargeDeclined": Card("4000000000000002", decline="generic_decline", saves=_DECLINED),
     "pm_card_chargeDeclinedInsufficientFunds": Card(
         "4000000000009995", decline="insufficient_funds", saves=_DECLINED

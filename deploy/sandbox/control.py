@@ -4,7 +4,7 @@ What happens to webhooks and calls, the clock, what was asked, what the bank or 
 """
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Router, delete, get, post, put
@@ -17,7 +17,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from deploy.sandbox import payments
 from deploy.sandbox.errors import Json
 from deploy.sandbox.faults import ApiFault, WebhookFault
-from deploy.sandbox.resources import accounts
+from deploy.sandbox.resources import accounts, refunds
 from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox
 
 
@@ -28,6 +28,10 @@ class Clock(msgspec.Struct, forbid_unknown_fields=True):
 class Settlement(msgspec.Struct, forbid_unknown_fields=True):
     outcome: str = "succeeded"
     """`succeeded` or `failed`."""
+
+
+class RefundsEnd(msgspec.Struct, forbid_unknown_fields=True):
+    outcome: Literal["succeeded", "failed", "canceled"] = "succeeded"
 
 
 class Abilities(msgspec.Struct, forbid_unknown_fields=True):
@@ -138,9 +142,28 @@ def settle(
     return sandbox.run(PLATFORM if account == "platform" else account, work)
 
 
+@post("/accounts/{account:str}/refunds/{refund:str}/settle", status_code=200, sync_to_thread=False)
+def settle_refund(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    refund: FromPath[str],
+    data: JSONBody[RefundsEnd],
+) -> Json:
+    """The bank's answer to a refund, days later with the clock: also one that had succeeded may still fail."""
+
+    def work(call: Call) -> Json:
+        found = call.get("refund", refund)
+        if not refunds.may_become(found["status"], data.outcome):
+            raise NotFoundException(f"{refund} is {found['status']} and cannot become {data.outcome}")
+        return refunds.settle(call, found, data.outcome)
+
+    return sandbox.run(PLATFORM if account == "platform" else account, work)
+
+
 def control_router() -> Router:
     handlers = [
         *(list_faults, add_api_fault, add_webhook_fault, clear_faults),
         *(set_clock, resend, list_requests, forget_requests, counts, put_account, settle),
+        settle_refund,
     ]
     return Router(path="/_sandbox", route_handlers=handlers, guards=[secret_key_only])

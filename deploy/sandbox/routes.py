@@ -8,6 +8,7 @@ from deploy.sandbox.resources import (
     events,
     payment_intents,
     payment_methods,
+    refunds,
     setup_intents,
 )
 
@@ -19,5 +20,6 @@ ROUTES = (
     *events.ROUTES,
     *payment_intents.ROUTES,
     *payment_methods.ROUTES,
+    *refunds.ROUTES,
     *setup_intents.ROUTES,
 )

@@ -108,12 +108,14 @@ async def tour(client: Client) -> None:
     await _cards(client, customer["id"])
     await _challenges(client)
     await _bank_debit(client)
+    await _refunds(client)
     await _setups(client, customer["id"])
     for resource in (
         "customers",
         "payment_intents",
         "setup_intents",
         "charges",
+        "refunds",
         "events",
         "balance_transactions",
     ):
@@ -198,6 +200,32 @@ async def _bank_debit(client: Client) -> None:
         await client.get(f"payment_intents/{intent['id']}")
 
 
+async def _refunds(client: Client) -> None:
+    """By charge and by intent; at once, pending, canceled, and failed after it had succeeded."""
+    for token, outcome in (
+        ("pm_card_visa", None),
+        ("pm_card_pendingRefund", "succeeded"),
+        ("pm_card_pendingRefund", "canceled"),
+        ("pm_card_refundFail", "failed"),
+    ):
+        intent = await _an_intent(client)
+        confirm = f"payment_intents/{intent['id']}/confirm"
+        paid = await client.post(confirm, payment_method=token, return_url="https://x/")
+        part = await client.post(
+            "refunds", charge=paid["latest_charge"], amount=500, metadata__refund_id="r-1"
+        )
+        await client.post("refunds", 400, payment_intent=intent["id"], amount=12_001)
+        await client.post("refunds", payment_intent=intent["id"], reason="requested_by_customer")
+        await client.post("refunds", 400, payment_intent=intent["id"])
+        if outcome:
+            path = f"/accounts/{ACCOUNT}/refunds/{part['id']}/settle"
+            await client.sandbox.control("POST", path, {"outcome": outcome})
+        await client.get(f"refunds/{part['id']}")
+        await client.get(f"charges/{paid['latest_charge']}")
+    await client.get("refunds", payment_intent=intent["id"])
+    await client.post("refunds", 400, amount=5)
+
+
 async def _setups(client: Client, customer: str) -> None:
     for token, expected in (("pm_card_mastercard", 200), ("pm_card_chargeDeclined", 402)):
         setup = await client.post(
@@ -231,6 +259,8 @@ async def test_answers_and_webhooks_are_as_stripe_documents_them(client: Client,
         "account.updated",
         "charge.failed",
         "charge.pending",
+        "charge.refund.updated",
+        "charge.refunded",
         "charge.succeeded",
         "customer.created",
         "payment_intent.canceled",
@@ -241,6 +271,9 @@ async def test_answers_and_webhooks_are_as_stripe_documents_them(client: Client,
         "payment_intent.succeeded",
         "payment_method.attached",
         "payment_method.detached",
+        "refund.created",
+        "refund.failed",
+        "refund.updated",
         "setup_intent.canceled",
         "setup_intent.setup_failed",
         "setup_intent.succeeded",

@@ -14,7 +14,7 @@ from typing import Any
 
 MODULE = "github.com/stripe/stripe-mock@v0.203.0"
 TARGET = Path(__file__).with_name("stripe.json")
-_RESOURCES = "payment_intents setup_intents payment_methods customers charges events accounts account"
+_RESOURCES = "payment_intents setup_intents payment_methods customers charges refunds events accounts account"
 RESOURCES = (*_RESOURCES.split(), "balance_transactions")
 LEFT_OUT = (
     "search",
@@ -24,10 +24,12 @@ LEFT_OUT = (
     "persons",
     "people",
     "capabilities",
-    "refund",
+    "{charge}/refund",
     "dispute",
 )
-_SHAPES = "payment_intent setup_intent payment_method customer deleted_customer charge event account error"
+_SHAPES = (
+    "payment_intent setup_intent payment_method customer deleted_customer charge refund event account error"
+)
 SHAPES = (*_SHAPES.split(), "balance_transaction")
 PROSE = ("title", "maxLength", "format", "pattern")
 NAMES_OF_FIELDS = ("properties", "schemas")

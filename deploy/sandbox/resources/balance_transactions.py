@@ -1,4 +1,4 @@
-"""Balance transactions: what a charge brings the account after Stripe's fee."""
+"""Balance transactions: what a charge brings the account after Stripe's fee, and what a refund takes from it."""
 
 from deploy.sandbox.errors import Json
 from deploy.sandbox.ids import new_id
@@ -9,6 +9,7 @@ from deploy.sandbox.sandbox import Call
 FEE_PER_MILLE = 15
 FIXED_FEE = 25
 DAYS_UNTIL_AVAILABLE = 2
+_OTHER_REFUNDS = ("payment_refund", "payment_failure_refund")
 
 
 def retrieve(call: Call) -> Json:
@@ -26,6 +27,15 @@ def book(call: Call, charge: Json) -> None:
     charge["balance_transaction"] = transaction["id"]
 
 
+def book_refund(call: Call, refund: Json, *, back: bool = False) -> str:
+    """Book a refund, or that it came back since it failed; the booking's id. Stripe's fees stay with Stripe."""
+    amount = refund["amount"] if back else -refund["amount"]
+    types = ("refund", "refund_failure") if refund["id"].startswith("re_") else _OTHER_REFUNDS
+    transaction = shape(call, refund) | {"amount": amount, "fee": 0, "fee_details": [], "net": amount}
+    transaction |= {"type": types[back], "reporting_category": "refund_failure" if back else "refund"}
+    return str(call.put(transaction)["id"])
+
+
 def shape(call: Call, charge: Json) -> Json:
     fee = (charge["amount"] * FEE_PER_MILLE + 500) // 1000 + FIXED_FEE
     detail = {"amount": fee, "application": None, "currency": charge["currency"], "type": "stripe_fee"}
@@ -37,7 +47,7 @@ def shape(call: Call, charge: Json) -> Json:
         "balance_type": "payments",
         "created": call.now,
         "currency": charge["currency"],
-        "description": charge["description"],
+        "description": charge.get("description"),
         "exchange_rate": None,
         "fee": fee,
         "fee_details": [{**detail, "description": "Stripe processing fees"}],

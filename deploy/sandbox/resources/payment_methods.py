@@ -138,6 +138,7 @@ def _refused(code: str, message: str, param: str) -> StripeError:
 def _card(call: Call, card: Card, exp_month: int, exp_year: int, data: Json) -> Json:
     fingerprint = hashlib.sha256(card.number.encode()).hexdigest()[:16]
     behaviour = {"decline": card.decline, "authentication": card.authentication, "saves": card.saves}
+    behaviour["refund"] = card.refund
     return _put(call, "card", shown_card(card, exp_month, exp_year, fingerprint), data, behaviour)
 
 
