@@ -24,7 +24,7 @@ from services.gateway.api.routes import api_router
 from services.gateway.calls import Calls, Service
 from services.gateway.chores import Chores
 from services.gateway.dependencies import PORTAL
-from services.gateway.limits import general_limit
+from services.gateway.limits import RequestLimit
 from services.gateway.live import Hub
 from services.gateway.passwords import Passwords
 from services.gateway.portal.routes import portal_routes
@@ -65,7 +65,7 @@ def api(
         "upstreams": Upstreams(calls),
     }
     return Litestar(
-        route_handlers=[_pages(), api_router, stripe_webhook, *readiness_routes(readiness)],
+        route_handlers=[_pages(), api_router, _webhooks(settings), *readiness_routes(readiness)],
         lifespan=[_lifespan(hub, chores, (db.close, calls.close, readiness.close))],
         dependencies={name: _provide(value) for name, value in shared.items()},
         middleware=_middleware(settings),
@@ -92,12 +92,18 @@ def _pages() -> Router:
     )
 
 
+def _webhooks(settings: Settings) -> Router:
+    """Stripe sends from few addresses, and much: its limit is its own."""
+    limit = RequestLimit(settings.webhooks_per_minute)
+    return Router(path="/", route_handlers=[stripe_webhook], middleware=[limit])
+
+
 def _middleware(settings: Settings) -> list[Middleware]:
     """From the outermost to the innermost."""
-    unlimited = [*PUBLIC_FILES, "^/healthz/", "^/webhooks/"]
+    otherwise_limited = (*PUBLIC_FILES, "^/healthz/", "^/webhooks/")
     return [
         tracing_middleware(),
-        general_limit(settings.requests_per_minute, unlimited).middleware,
+        RequestLimit(settings.requests_per_minute, otherwise_limited),
         SameSiteOnly(settings.public_origin),
         session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,
     ]
@@ -109,13 +115,13 @@ def _provide(value: object) -> Provide:
 
 def _lifespan(hub: Hub, chores: Chores, closing: Sequence[Callable[[], Awaitable[None]]]) -> Lifespan:
     @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for close in closing:
                 stack.push_async_callback(close)
             stack.enter_context(_ending_streams(hub))
             await stack.enter_async_context(hub.running())
-            await stack.enter_async_context(chores.running(app.stores.get("rate_limit")))
+            await stack.enter_async_context(chores.running())
             yield
 
     return lifespan

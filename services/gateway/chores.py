@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 from services.chassis.db import TRANSIENT, Database
 from services.gateway import actions, session_store, store
@@ -26,9 +25,8 @@ class Chores:
         await self._prepared.wait()
 
     @asynccontextmanager
-    async def running(self, request_limits: Any) -> AsyncIterator[None]:
-        """`request_limits` is the store in memory that counts requests."""
-        tasks = [asyncio.create_task(self._prepare()), asyncio.create_task(self._sweep(request_limits))]
+    async def running(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._prepare()), asyncio.create_task(self._sweep())]
         try:
             yield
         finally:
@@ -45,10 +43,9 @@ class Chores:
                 return
             await asyncio.sleep(0.5)
 
-    async def _sweep(self, request_limits: Any) -> None:
+    async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await request_limits.delete_expired()
             with suppress(*TRANSIENT):
                 await sweep(self._db)
 

@@ -7,13 +7,22 @@ address. A success takes its try back.
 """
 
 import hashlib
+import math
+import re
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 from litestar import Request
-from litestar.middleware.rate_limit import RateLimitConfig
+from litestar.enums import ScopeType
+from litestar.exceptions import TooManyRequestsException
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from services.chassis.db import Database
 from services.gateway import session_store
@@ -65,11 +74,28 @@ async def take_back(db: Database, limits: tuple[Limit, ...]) -> None:
             await session_store.take_back_try(tx, limit.key)
 
 
-def general_limit(requests_per_minute: int, exclude: list[str]) -> RateLimitConfig:
-    """The address is the connection's: a forwarded one counts only if the server was told to trust the proxy."""
-    return RateLimitConfig(
-        rate_limit=("minute", requests_per_minute), exclude=exclude, set_rate_limit_headers=False
-    )
+class RequestLimit(ASGIMiddleware):
+    """So many requests of one address a minute, in this process. Refuses with 429 and `Retry-After`.
+
+    The address is the connection's: a forwarded one counts only if the server was told to trust the proxy.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, requests_per_minute: int, exclude: tuple[str, ...] = ()) -> None:
+        self.should_bypass_for_scope = lambda scope: any(re.match(path, scope["path"]) for path in exclude)
+        self._limit = RateLimitItemPerMinute(requests_per_minute)
+        self._counted = FixedWindowRateLimiter(MemoryStorage())
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        client = scope.get("client")
+        address = client[0] if client else "unknown"
+        if not await self._counted.hit(self._limit, address):
+            resets_at, _ = await self._counted.get_window_stats(self._limit, address)
+            raise TooManyRequestsException(
+                headers={"Retry-After": str(max(1, math.ceil(resets_at - time.time())))}
+            )
+        await next_app(scope, receive, send)
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:

@@ -1,5 +1,6 @@
 """What every answer tells browsers to allow, and which requests come from our own pages."""
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
@@ -92,9 +93,9 @@ class SameSiteOnly(ASGIMiddleware):
     """Refuses what another site's page makes a browser send, besides the CSRF token and the cookie's SameSite."""
 
     scopes = (ScopeType.HTTP,)
-    exclude_path_pattern = tuple(NOT_PAGES)
 
     def __init__(self, public_origin: str) -> None:
+        self.should_bypass_for_scope = lambda scope: any(re.match(path, scope["path"]) for path in NOT_PAGES)
         self._public_origin = public_origin
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:

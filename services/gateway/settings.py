@@ -38,6 +38,8 @@ class Settings(ServiceSettings):
     """An operator's API key, kept as a hash at start: the first one of an installation has to come from somewhere."""
     requests_per_minute: int = Field(default=1200, ge=1)
     """General limit of one address, in one process."""
+    webhooks_per_minute: int = Field(default=12_000, ge=1)
+    """Limit of one address at the webhook edge, in one process."""
 
     @property
     def public_origin(self) -> str:

@@ -156,7 +156,19 @@ async def test_general_limits_hold_for_an_address(db_gateway: ServiceDb) -> None
     async with a_site(db_gateway, requests_per_minute=3) as site:
         answers = [(await site.get("/login", headers=PAGE)).status_code for _ in range(5)]
         assert answers == [200, 200, 200, 429, 429]
+        refused = await site.get("/login", headers=PAGE)
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert (await site.get("/healthz/live")).status_code == 200
+
+
+async def test_the_webhook_edge_has_a_limit_of_its_own(db_gateway: ServiceDb) -> None:
+    async with a_site(db_gateway, requests_per_minute=1, webhooks_per_minute=3) as site:
+        answers = [await site.client.post("/webhooks/stripe", content=b"{}") for _ in range(4)]
+        codes = [answer.status_code for answer in answers]
+        assert codes == [503, 503, 503, 429], "payment is away, and then it is not asked"
+        assert answers[-1].json()["code"] == "too_many_requests"
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        assert (await site.get("/login", headers=PAGE)).status_code == 200
 
 
 async def test_without_a_clinic_or_login_set_the_role_sees_no_membership(
