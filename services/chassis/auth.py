@@ -116,23 +116,26 @@ def caller_of(connection: AnyConnection) -> Caller:
     return caller
 
 
-def any_caller(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """The default guard of every route: a valid token. `opt={"public": True}` opens a route to all."""
+async def any_caller(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """The default guard of every route: a valid token. `opt={"public": True}` opens a route to all.
+
+    Guards are coroutines, since Litestar runs a plain function in a thread.
+    """
     if not handler.opt.get("public"):
         caller_of(connection)
 
 
-def client(connection: AnyConnection, _: BaseRouteHandler) -> None:
+async def client(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Only a client of a clinic."""
     _require(connection, {"client"})
 
 
-def staff(connection: AnyConnection, _: BaseRouteHandler) -> None:
+async def staff(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """A clinic's staff, or the operator."""
     _require(connection, {"staff", "operator"})
 
 
-def operator(connection: AnyConnection, _: BaseRouteHandler) -> None:
+async def operator(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Only the operator of the installation."""
     _require(connection, {"operator"})
 

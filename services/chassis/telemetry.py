@@ -9,6 +9,7 @@ from opentelemetry.propagate import inject
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -18,9 +19,13 @@ _propagator = TraceContextTextMapPropagator()
 
 
 def configure(service: str, role: str, otlp_endpoint: str | None) -> None:
-    """Trace this process. Spans leave it only when an OTLP endpoint is set; trace ids always go on."""
+    """Trace this process. Without an OTLP endpoint no span is recorded; trace ids always go on.
+
+    With one, `OTEL_TRACES_SAMPLER` and its `_ARG` say which traces are recorded from their start: all, by default.
+    """
     provider = TracerProvider(
-        resource=Resource.create({"service.name": f"clinicpay-{service}", "service.instance.role": role})
+        resource=Resource.create({"service.name": f"clinicpay-{service}", "service.instance.role": role}),
+        sampler=None if otlp_endpoint else ALWAYS_OFF,
     )
     if otlp_endpoint:
         # Costly to import, and most machines of a developer have no collector.

@@ -3,18 +3,19 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from litestar import Litestar
+from litestar import Litestar, asgi
 from litestar.di import Provide
+from litestar.handlers import ASGIRouteHandler
 
 from services.chassis.db import Database
 from services.chassis.http import Lifespan, service_app
 from services.chassis.jobs import Jobs
 from services.chassis.worker import worker_app
 from services.payment import consumers, jobs, routes
-from services.payment.routes import WebhookEdge
 from services.payment.settings import Settings
 from services.payment.stripe_api import StripeApi
-from services.payment.webhooks import StripeEvents
+from services.payment.stripe_events import StripeEvents
+from services.payment.webhooks import WebhookEdge
 
 
 def api(settings: Settings) -> Litestar:
@@ -27,11 +28,10 @@ def api(settings: Settings) -> Litestar:
         name="payment",
         settings=settings,
         db=db,
-        route_handlers=routes.ALL,
+        route_handlers=[*routes.ALL, _webhooks(edge)],
         dependencies={
             "stripe": Provide(lambda: stripe, sync_to_thread=False),
             "declines_per_hour": Provide(lambda: settings.declines_per_hour, sync_to_thread=False),
-            "edge": Provide(lambda: edge, sync_to_thread=False),
         },
         lifespan=[_closing(events.close), _closing(stripe.close)],
     )
@@ -51,6 +51,10 @@ def worker(settings: Settings) -> Litestar:
         jobs=timed,
         lifespan=[_closing(stripe.close)],
     )
+
+
+def _webhooks(edge: WebhookEdge) -> ASGIRouteHandler:
+    return asgi("/webhooks/stripe", opt={"public": True}, copy_scope=False)(edge)
 
 
 def _stripe(settings: Settings) -> StripeApi:

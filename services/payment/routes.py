@@ -1,11 +1,10 @@
 """The payment service over HTTP. Who asks stands in the internal token: role, clinic, and for clients who."""
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Request, Response, delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
@@ -14,7 +13,7 @@ from services.chassis import audit
 from services.chassis.auth import Caller, client, operator
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
-from services.payment import actions, checkout, webhooks
+from services.payment import actions, checkout
 from services.payment.domain import MethodNotFound, PaymentNotFound
 from services.payment.shapes import (
     AccountIn,
@@ -41,15 +40,6 @@ IdempotencyKey = Annotated[
 class InvoiceNamedTwice(DomainError):
     code = "invoice_named_twice"
     status = 422
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookEdge:
-    """What the webhook route needs: no database."""
-
-    secrets: tuple[str, ...]
-    livemode: bool
-    events: webhooks.StripeEvents
 
 
 @put("/account", guards=[operator])
@@ -156,20 +146,6 @@ async def get_credit(caller: Who, tx: Tx) -> list[Money]:
     return [Money(each.minor, each.currency) for each in credit]
 
 
-@post(
-    "/webhooks/stripe",
-    opt={"public": True},
-    status_code=200,
-    request_max_body_size=webhooks.LARGEST_BODY,
-    include_in_schema=False,
-)
-async def take_webhook(request: Request[Any, Any, Any], edge: NamedDependency[WebhookEdge]) -> dict[str, str]:
-    """Stripe's webhooks, as raw bytes."""
-    signature = request.headers.get("Stripe-Signature")
-    await webhooks.take(await request.body(), signature, edge.secrets, edge.livemode, edge.events)
-    return {}
-
-
 def _own(caller: Caller) -> UUID | None:
     """The client whose rows alone may be seen; None for those who see the whole clinic."""
     return caller.subject if caller.role == "client" else None
@@ -186,5 +162,4 @@ ALL = [
     set_default_method,
     start_setup,
     get_credit,
-    take_webhook,
 ]

@@ -3,8 +3,6 @@
 Every bad input is a 400 with a stable code, since an unsigned request must never make a 500.
 """
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,16 +10,17 @@ from typing import Any
 import msgspec
 import stripe
 import structlog
-from aiokafka import AIOKafkaProducer
+from litestar.exceptions import ClientException, MethodNotAllowedException
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 from opentelemetry import metrics
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
-from services.chassis.kafka_security import OPEN, KafkaSecurity
 from services.chassis.telemetry import span_from, traceparent_of
 from services.payment import observations, stripe_json
+from services.payment.stripe_events import StripeEvents
 
 log = structlog.get_logger()
 _received = metrics.get_meter("clinicpay").create_counter(
@@ -30,8 +29,8 @@ _received = metrics.get_meter("clinicpay").create_counter(
 
 LARGEST_BODY = 256 * 1024
 TOLERANCE_SECONDS = 300
-SEND_SECONDS = 8
-"""How long Stripe waits on Kafka. It retries what gets a 503."""
+LARGEST_IN_FLIGHT = 512
+"""Webhooks that one process has in hand at once; those beyond are told to come again."""
 
 
 class SignatureInvalid(DomainError):
@@ -53,76 +52,59 @@ class WebhookTooLarge(DomainError):
     status = 413
 
 
-class EventsUnavailable(Unavailable):
-    code = "events_unavailable"
+class EdgeBusy(Unavailable):
+    code = "webhooks_busy"
 
 
-class StripeEvents:
-    """The writer of `stripe.event`: one producer, started by its first use, given up after any failure.
+class WebhookEdge:
+    """The edge as an ASGI app: Stripe's webhooks are the bulk of all requests, so no framework reads them."""
 
-    An idempotent producer whose partition was without a leader for too long fails for ever (and so may its `stop`);
-    a new one works at once. A send that timed out may have been done: Stripe's retry is then the same event id.
-    """
+    def __init__(self, secrets: Sequence[str], livemode: bool, events: StripeEvents) -> None:
+        self._secrets, self._livemode, self._events = secrets, livemode, events
+        self._in_flight = 0
 
-    def __init__(self, bootstrap_servers: str, security: KafkaSecurity = OPEN) -> None:
-        self._bootstrap_servers = bootstrap_servers.split(",")
-        self._security = security
-        self._producer: AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
-        self._stopping: set[asyncio.Task[None]] = set()
-
-    async def send(self, event: StripeEvent) -> None:
-        """Return once all in-sync replicas have the event. Raises `EventsUnavailable`."""
-        producer: AIOKafkaProducer | None = None
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """200 once Kafka has the event. Raises what `take` raises, and `EdgeBusy`."""
+        if scope.get("method") != "POST":
+            raise MethodNotAllowedException(headers={"Allow": "POST"})
+        if self._in_flight >= LARGEST_IN_FLIGHT:
+            raise EdgeBusy("Too many webhooks at once. Send it again.", retry_after=5)
+        self._in_flight += 1
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                producer = await self._started()
-                await producer.send_and_wait(event.topic.name, event.encode(), key=str(event.key).encode())
-        except Exception as error:
-            log.error("stripe_event_not_sent", error=type(error).__name__, event_id=str(event.id))
-            self._give_up(producer)
-            raise EventsUnavailable("The event could not be kept. Send it again.", retry_after=5) from error
-
-    async def close(self) -> None:
-        self._give_up(self._producer)
-        if self._stopping:
-            await asyncio.wait(self._stopping, timeout=5)
-
-    async def _started(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap_servers,
-                    client_id="payment-webhooks",
-                    acks="all",
-                    enable_idempotence=True,
-                    request_timeout_ms=5_000,
-                    **self._security.options(),
-                )
-                try:
-                    await producer.start()
-                except BaseException:
-                    self._stop_aside(producer)
-                    raise
-                self._producer = producer
-            return self._producer
-
-    def _give_up(self, producer: AIOKafkaProducer | None) -> None:
-        if producer is not None and producer is self._producer:
-            self._producer = None
-            self._stop_aside(producer)
-
-    def _stop_aside(self, producer: AIOKafkaProducer) -> None:
-        """Stop it without waiting: while Kafka is away, stopping can hang."""
-        task = asyncio.create_task(_stop(producer))
-        self._stopping.add(task)
-        task.add_done_callback(self._stopping.discard)
+            body, signature = await _body(receive), _signature(scope)
+            await take(body, signature, self._secrets, self._livemode, self._events)
+        finally:
+            self._in_flight -= 1
+        await send(_OK)
+        await send(_OK_BODY)
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(30):
-            await producer.stop()
+_OK: HTTPResponseStartEvent = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"application/json"), (b"content-length", b"2")],
+}
+_OK_BODY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"{}", "more_body": False}
+
+
+async def _body(receive: Receive) -> bytes:
+    """The whole body. Raises `WebhookTooLarge`, and `ClientException` when it breaks off."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientException("The request broke off.")
+        parts.append(message["body"])
+        size += len(message["body"])
+        if size > LARGEST_BODY:
+            raise WebhookTooLarge("A webhook may have 256 KiB.")
+        more = message["more_body"]
+    return b"".join(parts)
+
+
+def _signature(scope: Scope) -> str | None:
+    found = next((value for name, value in scope["headers"] if name == b"stripe-signature"), None)
+    return None if found is None else found.decode("latin-1")
 
 
 async def take(
@@ -130,10 +112,8 @@ async def take(
 ) -> None:
     """Verify a webhook and publish it, unless it is of the other mode or of a type that nothing acts on.
 
-    Raises `SignatureInvalid`, `WebhookUnreadable`, `WebhookTooLarge`, `EventsUnavailable`.
+    Raises `SignatureInvalid`, `WebhookUnreadable`, `EventsUnavailable`.
     """
-    if len(body) > LARGEST_BODY:
-        raise WebhookTooLarge("A webhook may have 256 KiB.")
     verify(body, signature, secrets)
     snapshot = parse(body)
     outcome = _outcome(snapshot, livemode)

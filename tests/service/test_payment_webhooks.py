@@ -17,7 +17,7 @@ from aiokafka.errors import TopicAlreadyExistsError
 from contracts import topics
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from services.payment import app, observations, webhooks
+from services.payment import app, observations, stripe_events, webhooks
 from services.payment.settings import Settings
 from tests import world
 from tests.world import Client, calling, in_own_task
@@ -185,6 +185,28 @@ async def test_a_body_above_the_cap_is_not_read(edge: Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+async def test_a_webhook_is_posted(edge: Client) -> None:
+    answer = await edge.call("GET", "/webhooks/stripe")
+    assert (answer.status_code, answer.json()["code"], answer.headers["allow"]) == (
+        405,
+        "method_not_allowed",
+        "POST",
+    )
+
+
+async def test_more_webhooks_than_fit_are_told_to_come_again(
+    edge: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "LARGEST_IN_FLIGHT", 0)
+    event = an_event()
+    answer = await send(edge, raw(event), signed(raw(event)))
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (
+        503,
+        "webhooks_busy",
+        "5",
+    )
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -204,7 +226,7 @@ async def test_what_nothing_acts_on_is_acknowledged_without_kafka(
 async def test_without_kafka_stripe_is_asked_to_send_again(
     edge: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(stripe_events, "SEND_SECONDS", 0.5)
     answer = await send(edge, GOOD, signed(GOOD))
     assert (answer.status_code, answer.json()["code"]) == (503, "events_unavailable")
     assert "retry-after" in answer.headers
@@ -302,25 +324,25 @@ async def test_with_postgres_away_a_signed_event_is_kept_in_kafka(with_topic: st
 async def test_after_a_failed_send_a_new_producer_works_at_once(
     with_topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "SEND_SECONDS", 1.0)
+    monkeypatch.setattr(stripe_events, "SEND_SECONDS", 1.0)
     first, second = an_event(), an_event()
     async with _a_door_to(with_topic) as (door, opened), an_edge(door) as edge:
         away = await send(edge, raw(first), signed(raw(first)))
         assert away.status_code == 503
         opened.set()
-        monkeypatch.setattr(webhooks, "SEND_SECONDS", 10.0)
+        monkeypatch.setattr(stripe_events, "SEND_SECONDS", 10.0)
         assert (await send(edge, raw(second), signed(raw(second)))).status_code == 200
     await published(with_topic, second["id"])
 
 
 async def test_a_producer_that_fails_once_is_used_no_more(with_topic: str) -> None:
-    events = webhooks.StripeEvents(with_topic)
+    events = stripe_events.StripeEvents(with_topic)
     first, second, third = (an_event() for _ in range(3))
     await events.send(observations.read_event(first))
     assert events._producer is not None
     await events._producer.stop()  # as one that is poisoned: whatever it is given from now on fails
 
-    with pytest.raises(webhooks.EventsUnavailable):
+    with pytest.raises(stripe_events.EventsUnavailable):
         await events.send(observations.read_event(second))
     await events.send(observations.read_event(third))
 

@@ -29,7 +29,7 @@ from services.chassis.consume import consumers_of
 from services.chassis.kafka_security import KafkaSecurity
 from services.gateway.live import Hub
 from services.payment import consumers
-from services.payment.webhooks import EventsUnavailable, StripeEvents
+from services.payment.stripe_events import EventsUnavailable, StripeEvents
 from tests.running import ROOT, until
 from tests.world import ServiceDb
 

@@ -1,0 +1,88 @@
+"""The writer of `stripe.event`: what the webhook edge has verified, kept by Kafka before Stripe gets its 200."""
+
+import asyncio
+import contextlib
+
+import structlog
+from aiokafka import AIOKafkaProducer
+
+from contracts.stripe import StripeEvent
+from services.chassis.errors import Unavailable
+from services.chassis.kafka_security import OPEN, KafkaSecurity
+
+log = structlog.get_logger()
+
+SEND_SECONDS = 8
+"""How long Stripe waits on Kafka. It retries what gets a 503."""
+
+
+class EventsUnavailable(Unavailable):
+    code = "events_unavailable"
+
+
+class StripeEvents:
+    """One producer, started by its first use, given up after any failure.
+
+    An idempotent producer whose partition was without a leader for too long fails for ever (and so may its `stop`);
+    a new one works at once. A send that timed out may have been done: Stripe's retry is then the same event id.
+    """
+
+    def __init__(self, bootstrap_servers: str, security: KafkaSecurity = OPEN) -> None:
+        self._bootstrap_servers = bootstrap_servers.split(",")
+        self._security = security
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    async def send(self, event: StripeEvent) -> None:
+        """Return once all in-sync replicas have the event. Raises `EventsUnavailable`."""
+        producer: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                producer = await self._started()
+                await producer.send_and_wait(event.topic.name, event.encode(), key=str(event.key).encode())
+        except Exception as error:
+            log.error("stripe_event_not_sent", error=type(error).__name__, event_id=str(event.id))
+            self._give_up(producer)
+            raise EventsUnavailable("The event could not be kept. Send it again.", retry_after=5) from error
+
+    async def close(self) -> None:
+        self._give_up(self._producer)
+        if self._stopping:
+            await asyncio.wait(self._stopping, timeout=5)
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._bootstrap_servers,
+                    client_id="payment-webhooks",
+                    acks="all",
+                    enable_idempotence=True,
+                    request_timeout_ms=5_000,
+                    **self._security.options(),
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._stop_aside(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _give_up(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is not None and producer is self._producer:
+            self._producer = None
+            self._stop_aside(producer)
+
+    def _stop_aside(self, producer: AIOKafkaProducer) -> None:
+        """Stop it without waiting: while Kafka is away, stopping can hang."""
+        task = asyncio.create_task(_stop(producer))
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(30):
+            await producer.stop()
