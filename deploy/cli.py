@@ -75,6 +75,22 @@ def faults(
 
 
 @app.command()
+def bench(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Every figure from short windows, within 180 s.")
+    ] = False,
+    only: Annotated[str, typer.Option(help="These figures, separated by commas.")] = "",
+    invoices: Annotated[int | None, typer.Option(min=100, help="How many one settle run pays.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the data directory, and say where.")] = False,
+) -> None:
+    """Measure the running system: JSON lines on standard output, a table on standard error."""
+    from deploy.bench.run import Wish, main
+
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    raise typer.Exit(main(Wish(quick, names, invoices, keep)))
+
+
+@app.command()
 def mutants(
     words: Annotated[list[str] | None, typer.Argument(help="Parts of names; without, all of them.")] = None,
 ) -> None:

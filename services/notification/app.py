@@ -34,5 +34,10 @@ def worker(settings: Settings) -> Litestar:
             yield
 
     return worker_app(
-        name=NAME, settings=settings, db=db, consumers=consumers, lifespan=[sending], after_commit=sender.wake
+        name=NAME,
+        settings=settings,
+        db=db,
+        consumers=consumers,
+        lifespan=[] if settings.mail_paused else [sending],
+        after_commit=sender.wake,
     )

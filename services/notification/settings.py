@@ -38,3 +38,6 @@ class Settings(ServiceSettings):
     smtp_url: Annotated[str, AfterValidator(_smtp_url)]
     mail_from: Annotated[str, AfterValidator(_address)]
     portal_url: Annotated[str, AfterValidator(_web_url)]
+
+    mail_paused: bool = False
+    """E-mails are queued and none is sent, until the worker is started without this."""

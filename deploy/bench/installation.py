@@ -1,0 +1,147 @@
+"""The system under measurement: all that `clinicpay up` runs, as real processes on a data directory of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from deploy import database
+from deploy.bench import loadgen
+from deploy.bench.cpu import Usage
+from deploy.bench.figures import SPECS, Result
+from deploy.embedded.datadir import DataDir
+from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.embedded.process import free_port
+from deploy.embedded.supervisor import Supervisor
+from deploy.embedded.system import Environment, Ports, System
+from deploy.embedded.units import PythonUnit
+
+UNLIMITED = {"REQUESTS_PER_MINUTE": "100000000", "DECLINES_PER_HOUR": "100000000"}
+"""One load generator does here what a thousand clients do elsewhere."""
+READY_SECONDS = 60
+MEASURED = {"track_commit_timestamp": "on"}
+"""When a row became visible to others is asked of PostgreSQL, so that no polling blurs it."""
+
+
+class MeasuredPostgres(EmbeddedPostgres):
+    """Durable, with the settings of every embedded installation, and keeps when each transaction was committed."""
+
+    def __init__(self, data_dir: Path, log: Path) -> None:
+        super().__init__(data_dir, log=log)
+        self._settings = self._settings | MEASURED
+
+
+@dataclass
+class MeasuredSystem(System):
+    """The units of `clinicpay up`. `more` are variables for one unit, read at its next start."""
+
+    more: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.postgres = MeasuredPostgres(self.data.path / "postgres", self.data.log("postgres"))
+
+    def units(self) -> list[PythonUnit]:
+        units = super().units()
+        for unit in units:
+            unit.env = self._with_more(unit.name, unit.env)
+        return units
+
+    def _with_more(self, name: str, env: Callable[[], Environment]) -> Callable[[], Environment]:
+        return lambda: {**env(), **UNLIMITED, **self.more.get(name, {})}
+
+
+@dataclass
+class Bench:
+    """What a figure's work is given: the running system, where it is, and where to put what was found.
+
+    invoices    how many one settle run pays
+    quick       smaller sets and shorter windows
+    """
+
+    data: Path
+    invoices: int
+    quick: bool
+    say: Callable[[str], None]
+    report: Callable[[Result], None]
+    system: MeasuredSystem = field(init=False)
+    limits: dict[str, float] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    seeded: int = 0
+    """Invoices with numbers 1 to this are in the databases, made by `seed`."""
+
+    def __post_init__(self) -> None:
+        # Mail is paused from the start: while invoices are settled, nothing but receipts being queued is measured.
+        self.system = MeasuredSystem(
+            DataDir(self.data), Ports.choose(free_port()), demo=False, more={"notification.worker": PAUSED}
+        )
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def window(self) -> float:
+        """Seconds for which a steady rate is held."""
+        return 5.0 if self.quick else 20.0
+
+    async def start(self) -> None:
+        """Start everything and wait until it is ready."""
+        self.system.data.keep_addresses(
+            {
+                "portal": self.system.public_url,
+                "sandbox": self.system.sandbox_url,
+                "mailbox": self.system.mailbox_url,
+            }
+        )
+        self._supervisor = Supervisor(self.say)
+        self.system.keep_all(self._supervisor)
+        await self._supervisor.all_ready()
+
+    async def stop(self) -> None:
+        """Stop all processes. The data stays."""
+        if self._supervisor:
+            await self._supervisor.stop()
+            self._supervisor = None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process by part: `postgres`, `kafka`, `payment.worker`, …"""
+        assert self._supervisor, "started"
+        return {name: status.pid for name, status in self._supervisor.statuses.items() if status.pid}
+
+    def usage(self) -> Usage:
+        return Usage.now(self.pids)
+
+    def address(self, part: str) -> str:
+        """HOST:PORT of a Python process, such as `payment.api`."""
+        return f"127.0.0.1:{self.system.ports.inner[part]}"
+
+    @asynccontextmanager
+    async def admin(self, service: str) -> AsyncIterator[Any]:
+        """A superuser's connection to a service's database."""
+        dsn = database.with_database(self.system.postgres.admin_dsn, database.database_name(service))
+        connection = await asyncpg.connect(dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def load_program(self) -> Path:
+        """The load generator, built on the first call."""
+        program = self.data / "loadgen" / "loadgen"
+        return program if program.exists() else await asyncio.to_thread(loadgen.build, program.parent)
+
+    def found(
+        self, figure: str, value: float, limit: float | None = None, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Keep and report a figure. Its limit is the one measured in this run, unless another is given."""
+        spec = SPECS[figure]
+        limit = limit if limit is not None else self.limits.get(spec.limit or "")
+        result = Result(spec, value, limit, self.quick, dict(detail or {}))
+        self.results[figure] = result
+        self.report(result)
+
+
+PAUSED = {"MAIL_PAUSED": "1"}

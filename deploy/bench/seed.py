@@ -1,0 +1,165 @@
+"""Invoices that wait for Stripe's word, written straight into the databases: each with a live payment of its own.
+
+They are numbered from 1: `Live(7)` names everything about the seventh, in Python as in SQL.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from deploy.bench.installation import Bench
+
+CLINICS = 100
+CLIENTS = 5_000
+"""A multiple of `CLINICS`: each client is one clinic's."""
+AMOUNT = 12_500
+CURRENCY = "EUR"
+MOST_AT_ONCE = 100_000
+
+_ID = "('0199{kind}000-0000-7000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid"
+_KINDS = {"invoice": ("a", "n"), "payment": ("b", "n"), "client": ("c", f"n % {CLIENTS}")}
+_KINDS |= {"clinic": ("d", f"n % {CLINICS}")}
+_WORDS = {name: _ID.format(kind=kind, n=n) for name, (kind, n) in _KINDS.items()}
+_WORDS |= {
+    "all": "generate_series({first}, {last}) AS n",
+    "clients": f"generate_series(0, {CLIENTS - 1}) AS n",
+    "clinics": f"generate_series(0, {CLINICS - 1}) AS n",
+    "intent": "('pi_3Bench' || lpad(n::text, 18, '0'))",
+    "number": f"('2026-' || lpad(((n - 1) / {CLINICS} + 1)::text, 6, '0'))",
+    "amount": str(AMOUNT),
+    "currency": f"'{CURRENCY}'",
+}
+
+PEOPLE = {
+    "invoice": (
+        """
+        INSERT INTO clinics SELECT {clinic}, 'bench-' || n, 'Clinic', {currency}, 'UTC', 'en-IE', true, true,
+            ARRAY['card'], '{{"phone": "", "email": "", "address": "", "hours": ""}}', '#0b6e6e', '[]' FROM {clinics}
+        """,
+        "INSERT INTO clients SELECT {clinic}, {client}, 'Client', '{{}}' FROM {clients}",
+    ),
+    "payment": ("INSERT INTO clinics SELECT {clinic}, 1, true, ARRAY['card'], {currency} FROM {clinics}",),
+    "notification": (
+        """
+        INSERT INTO clinics SELECT {clinic}, 'bench-' || n, 'Clinic', 'en-IE', 'UTC', '#0b6e6e', true, true,
+            '', '', '', '', 1 FROM {clinics}
+        """,
+        """
+        INSERT INTO contacts SELECT {clinic}, {client}, 'client' || n || '@example.com', 'Client', 'en'
+        FROM {clients}
+        """,
+    ),
+}
+
+LIVE = {
+    "invoice": (
+        """
+        INSERT INTO invoice_counters AS held SELECT {clinic}, 2026, count(*) FROM {all} GROUP BY 1
+        ON CONFLICT (clinic_id, year) DO UPDATE SET last_number = held.last_number + excluded.last_number
+        """,
+        """
+        INSERT INTO invoices SELECT {clinic}, {invoice}, {client}, {number}, 'unpaid', {currency}, {amount}, 0,
+            {amount}, 0, 0, current_date, current_date + 30, 'Visit', '', NULL, 1, now(), now() FROM {all}
+        """,
+        """
+        INSERT INTO invoice_lines SELECT {clinic}, {invoice}, 1, 'Visit', 'Dr', NULL, NULL, 1, {amount}, {amount},
+            'X', 'X', 0, 0 FROM {all}
+        """,
+    ),
+    "payment": (
+        """
+        INSERT INTO payables SELECT {clinic}, {invoice}, {client}, 1, {amount}, 0, {currency}, 'unpaid',
+            current_date + 30 FROM {all}
+        """,
+        # Checked tomorrow: Stripe's sandbox knows nothing of these, so the sweeper must not ask about them.
+        """
+        INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind, save,
+            idempotency_key, stripe_payment_intent_id, created_at, updated_at, checked_at)
+        SELECT {clinic}, {payment}, {client}, '', false, 'created', {amount}, {currency}, 'card', false,
+            'payment-' || {payment}, {intent}, now(), now(), now() + interval '1 day' FROM {all}
+        """,
+        "INSERT INTO allocations SELECT {clinic}, {payment}, {invoice}, {amount}, 0, 'open' FROM {all}",
+    ),
+    "notification": (
+        """
+        INSERT INTO invoices SELECT {clinic}, {invoice}, {client}, {number}, 'unpaid', {amount}, {currency},
+            current_date + 30, 1 FROM {all}
+        """,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The ids of one seeded invoice and its payment."""
+
+    n: int
+
+    @property
+    def invoice_id(self) -> UUID:
+        return _uuid("a", self.n)
+
+    @property
+    def payment_id(self) -> UUID:
+        return _uuid("b", self.n)
+
+    @property
+    def client_id(self) -> UUID:
+        return _uuid("c", self.n % CLIENTS)
+
+    @property
+    def clinic_id(self) -> UUID:
+        return _uuid("d", self.n % CLINICS)
+
+    @property
+    def intent_id(self) -> str:
+        return f"pi_3Bench{self.n:018}"
+
+
+def _uuid(kind: str, n: int) -> UUID:
+    return UUID(f"0199{kind}000-0000-7000-8000-{n:012x}")
+
+
+async def add_live(bench: Bench, count: int) -> range:
+    """Add this many unpaid invoices with live payments to the databases; returns their numbers."""
+    if not bench.seeded:
+        await _fill(bench, PEOPLE, 1, 1)
+    first, last = bench.seeded + 1, bench.seeded + count
+    for begin in range(first, last + 1, MOST_AT_ONCE):
+        await _fill(bench, LIVE, begin, min(begin + MOST_AT_ONCE - 1, last))
+    bench.seeded = last
+    await _settle_down(bench)
+    return range(first, last + 1)
+
+
+async def _fill(bench: Bench, rows: dict[str, tuple[str, ...]], first: int, last: int) -> None:
+    await asyncio.gather(*(_fill_one(bench, service, rows[service], first, last) for service in rows))
+
+
+async def _fill_one(bench: Bench, service: str, statements: tuple[str, ...], first: int, last: int) -> None:
+    words = _WORDS | {"all": _WORDS["all"].format(first=first, last=last)}
+    async with bench.admin(service) as admin:
+        # Without foreign keys' and other triggers: what is written fits together by construction.
+        await admin.execute("SET session_replication_role = replica")
+        for statement in statements:
+            await admin.execute(statement.format(**words))
+
+
+async def _settle_down(bench: Bench) -> None:
+    """Leave neither stale statistics nor unwritten pages to what is measured next.
+
+    Empty tables are left alone: of one that was vacuumed when it was empty PostgreSQL believes that it stays so, and
+    keeps plans that read it whole.
+    """
+    for service in LIVE:
+        async with bench.admin(service) as admin:
+            tables = await admin.fetch(
+                """
+                SELECT relname FROM pg_stat_user_tables
+                WHERE n_live_tup > 0 AND relname NOT IN ('outbox', 'schema_migrations')
+                """
+            )
+            await admin.execute("SELECT pg_stat_force_next_flush()")
+            for table in tables:
+                await admin.execute(f"VACUUM ANALYZE {table['relname']}")
+            await admin.execute("CHECKPOINT")

@@ -1,0 +1,165 @@
+"""From Stripe's webhooks to paid invoices: how many a second, and what each costs in CPU."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.bench import loadgen, webhooks
+from deploy.bench.cpu import Usage
+from deploy.bench.figures import Spec, declare, measures
+from deploy.bench.installation import Bench
+from deploy.bench.seed import Live, add_live
+
+CONNECTIONS = 16
+MOST_SECONDS = 600
+LOOK_EVERY = 0.25
+
+declare(
+    Spec(
+        "settle_per_s",
+        "invoices/s",
+        "webhooks of N payments until all N invoices are paid and N receipts are queued",
+        target=1_000,
+        limit="one_row_commits_per_s",
+        least_ratio=0.75,
+    ),
+    Spec("webhook_per_s", "webhooks/s", "webhooks acknowledged at the edge meanwhile", target=3_000),
+    Spec(
+        "cpu_ms_per_settlement",
+        "ms",
+        "CPU of all our processes for one settled invoice",
+        better="less",
+        target=1.0,
+    ),
+    Spec(
+        "all_cpu_ms_per_settlement",
+        "ms",
+        "the same with PostgreSQL's and Kafka's",
+        better="less",
+        target=1.7,
+    ),
+)
+
+
+class NotSettled(Exception):
+    """The pipeline did not bring all to an end; the message says how far each part came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One run. Times in seconds since 1970; `seconds` from the first webhook sent to the last commit."""
+
+    count: int
+    began: float
+    load: loadgen.Load
+    paid_at: float
+    queued_at: float
+    usage: Usage
+
+    @property
+    def seconds(self) -> float:
+        return max(self.paid_at, self.queued_at) - self.began
+
+    @property
+    def per_second(self) -> float:
+        return self.count / self.seconds
+
+    def cpu_ms(self, parts: Sequence[str]) -> float:
+        """Milliseconds of CPU of these parts for one invoice."""
+        return 1000 * self.usage.of(parts) / self.count
+
+
+async def settle(bench: Bench, count: int, connections: int = CONNECTIONS) -> Settled:
+    """Seed, send all webhooks as fast as they are taken, and wait for the last receipt. Raises `NotSettled`."""
+    numbers = await add_live(bench, count)
+    program, log = await bench.load_program(), bench.data / "settle.log"
+    file = await prepare(bench, numbers)
+    before = bench.usage()
+    load = await loadgen.send(program, bench.address("payment.api"), file, connections=connections, log=log)
+    await all_settled(bench, numbers)
+    usage = bench.usage().since(before)
+    file.unlink()
+    began = loadgen.read_log(log)[0].start
+    paid_at, queued_at = await last_commits(bench, numbers)
+    return Settled(count, began, load, paid_at, queued_at, usage)
+
+
+async def prepare(bench: Bench, numbers: range) -> Path:
+    """A file of signed webhooks for these invoices."""
+    file = bench.data / "webhooks"
+    template = await webhooks.template()
+    secret = bench.system.stripe.webhook_secret
+    await asyncio.to_thread(
+        loadgen.write_requests, file, webhooks.requests(map(Live, numbers), template, secret)
+    )
+    return file
+
+
+PAID = "SELECT count(*) FROM invoices WHERE status = 'paid' AND id BETWEEN $1 AND $2"
+QUEUED = "SELECT count(*) FROM deliveries WHERE template = 'receipt' AND subject_id BETWEEN $1 AND $2"
+
+
+async def all_settled(bench: Bench, numbers: range, most_seconds: float = MOST_SECONDS) -> None:
+    """Wait until these invoices are paid and their receipts queued. Raises `NotSettled`."""
+    first, last = Live(numbers[0]), Live(numbers[-1])
+    deadline = asyncio.get_running_loop().time() + most_seconds
+    async with bench.admin("invoice") as invoice, bench.admin("notification") as notification:
+        paid = queued = 0
+        while min(paid, queued) < len(numbers):
+            if asyncio.get_running_loop().time() > deadline:
+                raise NotSettled(f"of {len(numbers)} invoices {paid} are paid and {queued} receipts queued")
+            await asyncio.sleep(LOOK_EVERY)
+            if paid < len(numbers):
+                paid = await invoice.fetchval(PAID, first.invoice_id, last.invoice_id)
+            else:
+                queued = await notification.fetchval(QUEUED, first.payment_id, last.payment_id)
+
+
+async def last_commits(bench: Bench, numbers: range) -> tuple[float, float]:
+    """When the last of these invoices was paid, and the last receipt queued, in seconds since 1970."""
+    first, last = Live(numbers[0]), Live(numbers[-1])
+    async with bench.admin("invoice") as invoice, bench.admin("notification") as notification:
+        paid = await invoice.fetchval(
+            """
+            SELECT extract(epoch FROM max(pg_xact_commit_timestamp(xmin)))::float8
+            FROM invoices WHERE id BETWEEN $1 AND $2
+            """,
+            first.invoice_id,
+            last.invoice_id,
+        )
+        queued = await notification.fetchval(
+            """
+            SELECT extract(epoch FROM max(pg_xact_commit_timestamp(xmin)))::float8
+            FROM deliveries WHERE template = 'receipt' AND subject_id BETWEEN $1 AND $2
+            """,
+            first.payment_id,
+            last.payment_id,
+        )
+    return paid, queued
+
+
+@measures("settle_per_s", "webhook_per_s", "cpu_ms_per_settlement", "all_cpu_ms_per_settlement")
+async def settling(bench: Bench) -> None:
+    """Warm up by a tenth, then measure."""
+    await settle(bench, max(bench.invoices // 10, 100))
+    run = await settle(bench, bench.invoices)
+    ours = [part for part in run.usage.seconds if part not in ("postgres", "kafka")]
+    parts = {part: round(run.cpu_ms([part]), 4) for part in run.usage.seconds}
+    detail = {
+        "invoices": run.count,
+        "seconds": round(run.seconds, 3),
+        "refused": run.count - _taken(run.load),
+    }
+    bench.found("settle_per_s", run.per_second, detail=detail)
+    bench.found("webhook_per_s", _taken(run.load) / run.load.seconds)
+    bench.found(
+        "cpu_ms_per_settlement",
+        run.cpu_ms(ours),
+        detail=parts | {"load generator": round(1000 * run.load.cpu_seconds / run.count, 4)},
+    )
+    bench.found("all_cpu_ms_per_settlement", run.cpu_ms(list(run.usage.seconds)))
+
+
+def _taken(load: loadgen.Load) -> int:
+    return load.statuses.get(200, 0)
