@@ -1,138 +1,71 @@
 """How long a verification takes: `python -m deploy.verify.measure 1000000` fills databases of its own with SQL.
 
-Nine invoices of ten are paid, each by a payment of its own. Nothing of it is kept.
+Nothing of it is kept, unless `--keep` names a directory: what is in it is measured again the next time.
 """
 
+import argparse
 import asyncio
-import sys
+import os
+import resource
 import time
-
-import asyncpg
+from pathlib import Path
 
 from deploy import database
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.verify import Access, verify
+from deploy.verify.population import populate
 
-CLINICS = 100
-_ID = "('01930000-0000-7000-8000-{}' || lpad(to_hex(n), 11, '0'))::uuid"
-_CLINIC = f"('01920000-0000-7000-8000-000000000' || lpad(to_hex(n % {CLINICS}), 3, '0'))::uuid"
-_N = {
-    "i": _ID.format("1"),
-    "c": _ID.format("2"),
-    "p": _ID.format("3"),
-    "m": _ID.format("4"),
-    "e": _ID.format("5"),
-}
-_N |= {"d": _ID.format("6"), "r": _ID.format("7"), "clinic": _CLINIC, "at": "now() - interval '40 days'"}
-_PAID = "n % 10 <> 0"
-_ALL, _CLINIC_ROWS = "generate_series(1, {count}) AS n", f"generate_series(0, {CLINICS - 1}) AS n"
-
-ROWS = {
-    "invoice": (
-        """
-        INSERT INTO clinics SELECT {clinic}, 'clinic-' || n, 'Clinic', 'EUR', 'UTC', 'en-IE', true, true,
-            ARRAY['card'], '{{}}', '#0b6e6e', '[]' FROM {clinics}
-        """,
-        "INSERT INTO clients SELECT {clinic}, {c}, 'Client', '{{}}' FROM {all}",
-        """
-        INSERT INTO invoice_counters SELECT {clinic}, 2026, count(*) FROM {all} GROUP BY 1
-        """,
-        """
-        INSERT INTO invoices SELECT {clinic}, {i}, {c},
-            '2026-' || lpad((row_number() OVER (PARTITION BY n % 100 ORDER BY n))::text, 6, '0'),
-            CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, 'EUR', 100, 0, 100,
-            CASE WHEN {paid} THEN 100 ELSE 0 END, 0, '2026-01-01', '2026-02-01', 'Visit', '',
-            CASE WHEN {paid} THEN {at} END, CASE WHEN {paid} THEN 2 ELSE 1 END, {at}, {at} FROM {all}
-        """,
-        """
-        INSERT INTO invoice_lines SELECT {clinic}, {i}, 1, 'Visit', 'Dr', NULL, NULL, 1, 100, 100, 'X', 'X', 0, 0
-        FROM {all}
-        """,
-        """
-        INSERT INTO movements SELECT {clinic}, {m}, {i}, {p}, 'payment', 100, 'EUR', 'card', 'visa', '4242', {at}
-        FROM {all} WHERE {paid}
-        """,
-        "INSERT INTO invoice_payments SELECT {clinic}, {i}, {p}, 'settled', 0 FROM {all} WHERE {paid}",
-        "INSERT INTO inbox SELECT 'invoice', {m} FROM {all} WHERE {paid}",
-    ),
-    "payment": (
-        "INSERT INTO clinics SELECT {clinic}, 1, true, ARRAY['card'], 'EUR' FROM {clinics}",
-        """
-        INSERT INTO payables SELECT {clinic}, {i}, {c}, CASE WHEN {paid} THEN 2 ELSE 1 END, 100,
-            CASE WHEN {paid} THEN 100 ELSE 0 END, 'EUR', CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, '2026-02-01'
-        FROM {all}
-        """,
-        """
-        INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, version, amount, currency, kind,
-            save, idempotency_key, stripe_payment_intent_id, created_at, updated_at, succeeded_at, checked_at)
-        SELECT {clinic}, {p}, {c}, '', false, 'succeeded', 1, 100, 'EUR', 'card', false, 'k' || n, 'pi_' || n,
-            {at}, {at}, {at}, {at} FROM {all} WHERE {paid}
-        """,
-        "INSERT INTO allocations SELECT {clinic}, {p}, {i}, 100, 100, 'settled' FROM {all} WHERE {paid}",
-        "INSERT INTO entries SELECT {clinic}, {e}, {p}, 'pi_' || n, 'capture', {at} FROM {all} WHERE {paid}",
-        """
-        INSERT INTO postings
-        SELECT {clinic}, {e}, side, CASE side WHEN 0 THEN 'stripe' ELSE 'receivable' END, NULL,
-            CASE side WHEN 1 THEN {i} END, CASE side WHEN 0 THEN 100 ELSE -100 END, 'EUR'
-        FROM {all}, generate_series(0, 1) AS side WHERE {paid}
-        """,
-        """
-        INSERT INTO movements SELECT {clinic}, {m}, {p}, {i}, 'payment', 100, 'EUR', 'card', 'visa', '4242', {at}
-        FROM {all} WHERE {paid}
-        """,
-    ),
-    "notification": (
-        """
-        INSERT INTO clinics SELECT {clinic}, 'clinic-' || n, 'Clinic', 'en-IE', 'UTC', '#0b6e6e', true, true,
-            '', '', '', '', 1 FROM {clinics}
-        """,
-        """
-        INSERT INTO invoices SELECT {clinic}, {i}, {c},
-            '2026-' || lpad((row_number() OVER (PARTITION BY n % 100 ORDER BY n))::text, 6, '0'),
-            CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, CASE WHEN {paid} THEN 0 ELSE 100 END, 'EUR',
-            '2026-02-01', CASE WHEN {paid} THEN 2 ELSE 1 END FROM {all}
-        """,
-        """
-        INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, created_at)
-        SELECT {clinic}, {d}, {c}, 'invoice_ready', {d}, {i}, '{{}}', now() FROM {all}
-        """,
-        """
-        INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, created_at)
-        SELECT {clinic}, {r}, {c}, 'receipt', {r}, {p}, '{{}}', now() FROM {all} WHERE {paid}
-        """,
-        "INSERT INTO inbox SELECT 'notification', event_id FROM deliveries",
-    ),
-    "gateway": (
-        "INSERT INTO portals SELECT {clinic}, 'clinic-' || n FROM {clinics}",
-        "INSERT INTO memberships SELECT {clinic}, {d}, {c}, 'client', true FROM {all}",
-    ),
-}
+SLOWEST = 15
 
 
-async def measure(count: int) -> None:
-    async with EmbeddedPostgres(durable=False) as postgres:
-        dsns = await database.bootstrap(postgres.admin_dsn, database.SERVICES, database.test_passwords())
-        await database.migrate_all(dsns)
-        began = time.monotonic()
-        await asyncio.gather(*(_fill(postgres.admin_dsn, service, count) for service in ROWS))
-        print(f"{count} invoices were made in {time.monotonic() - began:.1f} s", flush=True)
-        began = time.monotonic()
+async def measure(count: int, keep: Path | None) -> None:
+    async with EmbeddedPostgres(keep and keep / "postgres", durable=False) as postgres:
+        filled = keep and keep / f"filled-{count}"
+        if not (filled and filled.exists()):
+            await _made(postgres, count)
+            if filled:
+                filled.touch()
         access = Access(database.auditor_dsns(postgres.admin_dsn, database.AUDITOR))
-        report = await verify(access, wait=0)
-        for result in sorted(report.results, key=lambda result: -result.seconds)[:12]:
-            print(f"{result.seconds:6.1f} s  {result.check}")
-        print(f"verified in {time.monotonic() - began:.1f} s: {report}")
+        await _verified(postgres, access)
 
 
-async def _fill(admin_dsn: str, service: str, count: int) -> None:
-    admin = await asyncpg.connect(database.with_database(admin_dsn, database.database_name(service)))
-    await admin.execute("SET session_replication_role = replica")
-    for sql in ROWS[service]:
-        words = {**_N, "paid": _PAID, "all": _ALL.format(count=count), "clinics": _CLINIC_ROWS}
-        await admin.execute(sql.format(**words))
-    await admin.execute("VACUUM ANALYZE")
-    await admin.close()
+async def _made(postgres: EmbeddedPostgres, count: int) -> None:
+    dsns = await database.bootstrap(postgres.admin_dsn, database.SERVICES, database.test_passwords())
+    await database.migrate_all(dsns)
+    began = time.monotonic()
+    await populate(
+        {
+            service: database.with_database(postgres.admin_dsn, database.database_name(service))
+            for service in database.SERVICES
+        },
+        count,
+    )
+    print(f"{count} invoices were made in {time.monotonic() - began:.1f} s", flush=True)
+
+
+async def _verified(postgres: EmbeddedPostgres, access: Access) -> None:
+    began, ours, theirs = time.monotonic(), _own_seconds(), _server_seconds(postgres)
+    report = await verify(access, wait=0)
+    for result in sorted(report.results, key=lambda result: -result.seconds)[:SLOWEST]:
+        print(f"{result.seconds:6.1f} s  {result.check}")
+    took, here = time.monotonic() - began, _own_seconds() - ours
+    there = _server_seconds(postgres) - theirs
+    print(f"verified in {took:.1f} s, {here:.1f} s of CPU here, {there:.1f} s of PostgreSQL's: {report}")
+
+
+def _own_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _server_seconds(postgres: EmbeddedPostgres) -> float:
+    """CPU of the server and of its processes that have ended."""
+    fields = Path(f"/proc/{postgres.child.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(int(sys.argv[1])))
+    given = argparse.ArgumentParser(prog="deploy.verify.measure")
+    given.add_argument("count", type=int)
+    given.add_argument("--keep", type=Path)
+    asyncio.run(measure(**vars(given.parse_args())))

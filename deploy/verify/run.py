@@ -22,6 +22,10 @@ ACROSS = frozenset({*(pair.name for pair in PAIRS), *stripe_books.SAYS})
 PARKING = ("invoice", "payment", "notification")
 SECOND_LOOK = 1.0
 
+# Materialized, so that it is planned for all rows: for the first fifty PostgreSQL takes plans that begin at once and
+# walk indexes, and where nothing is wrong there are no first fifty.
+OFFENDING = "WITH offending AS MATERIALIZED ({sql}) SELECT * FROM offending LIMIT {most}"
+
 
 async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> Report:
     """Check every invariant. CannotCheck when something that must be read cannot be reached.
@@ -60,7 +64,7 @@ async def _run_all(books: Books, checks: Sequence[Check]) -> list[Result]:
 
 async def _run(books: Books, check: Check) -> Result:
     began = time.monotonic()
-    rows = await books[check.service].fetch(f"SELECT * FROM ({check.sql}) AS offending LIMIT {MOST_ROWS}")
+    rows = await books[check.service].fetch(OFFENDING.format(sql=check.sql, most=MOST_ROWS))
     breaches = tuple(Breach(check.name, dict(row)) for row in rows)
     return Result(check.name, check.service, check.says, breaches, time.monotonic() - began)
 

@@ -83,9 +83,9 @@ async def test_a_table_of_tomorrow_is_readable_after_its_migration(
         connection = await asyncpg.connect(owner)
         await connection.execute(
             """
-            CREATE TABLE refunds (clinic_id uuid, id uuid);
-            INSERT INTO refunds VALUES (gen_random_uuid(), gen_random_uuid());
-            ALTER TABLE refunds ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY
+            CREATE TABLE of_tomorrow (clinic_id uuid, id uuid);
+            INSERT INTO of_tomorrow VALUES (gen_random_uuid(), gen_random_uuid());
+            ALTER TABLE of_tomorrow ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY
             """
         )
         await connection.close()
@@ -93,7 +93,7 @@ async def test_a_table_of_tomorrow_is_readable_after_its_migration(
         auditor = await asyncpg.connect(
             database.role_dsn(postgres, database.AUDITOR, database.AUDITOR, "t_tomorrow")
         )
-        assert await auditor.fetchval("SELECT count(*) FROM refunds") == 1
+        assert await auditor.fetchval("SELECT count(*) FROM of_tomorrow") == 1
         await auditor.close()
     finally:
         await database.drop(postgres, "t_tomorrow")

@@ -1,0 +1,121 @@
+"""Rows of an installation of any size, made with SQL: nine invoices of ten are paid, each by a payment of its own."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+
+CLINICS = 100
+_ID = "('01930000-0000-7000-8000-{}' || lpad(to_hex(n), 11, '0'))::uuid"
+_CLINIC = f"('01920000-0000-7000-8000-000000000' || lpad(to_hex(n % {CLINICS}), 3, '0'))::uuid"
+_N = {
+    "i": _ID.format("1"),
+    "c": _ID.format("2"),
+    "p": _ID.format("3"),
+    "m": _ID.format("4"),
+    "e": _ID.format("5"),
+}
+_N |= {"d": _ID.format("6"), "r": _ID.format("7"), "clinic": _CLINIC, "at": "now() - interval '1 day'"}
+_PAID = "n % 10 <> 0"
+_ALL, _CLINIC_ROWS = "generate_series(1, {count}) AS n", f"generate_series(0, {CLINICS - 1}) AS n"
+
+ROWS = {
+    "invoice": (
+        """
+        INSERT INTO clinics SELECT {clinic}, 'clinic-' || n, 'Clinic', 'EUR', 'UTC', 'en-IE', true, true,
+            ARRAY['card'], '{{"phone": "", "email": "", "address": "", "hours": ""}}', '#0b6e6e', '[]' FROM {clinics}
+        """,
+        "INSERT INTO clients SELECT {clinic}, {c}, 'Client', '{{}}' FROM {all}",
+        """
+        INSERT INTO invoice_counters SELECT {clinic}, 2026, count(*) FROM {all} GROUP BY 1
+        """,
+        """
+        INSERT INTO invoices SELECT {clinic}, {i}, {c},
+            '2026-' || lpad((row_number() OVER (PARTITION BY n % 100 ORDER BY n))::text, 6, '0'),
+            CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, 'EUR', 100, 0, 100,
+            CASE WHEN {paid} THEN 100 ELSE 0 END, 0, '2026-01-01', '2026-02-01', 'Visit', '',
+            CASE WHEN {paid} THEN {at} END, CASE WHEN {paid} THEN 2 ELSE 1 END, {at}, {at} FROM {all}
+        """,
+        """
+        INSERT INTO invoice_lines SELECT {clinic}, {i}, 1, 'Visit', 'Dr', NULL, NULL, 1, 100, 100, 'X', 'X', 0, 0
+        FROM {all}
+        """,
+        """
+        INSERT INTO movements SELECT {clinic}, {m}, {i}, {p}, 'payment', 100, 'EUR', 'card', 'visa', '4242', {at}
+        FROM {all} WHERE {paid}
+        """,
+        "INSERT INTO invoice_payments SELECT {clinic}, {i}, {p}, 'settled', 0 FROM {all} WHERE {paid}",
+        "INSERT INTO inbox SELECT 'invoice', {m} FROM {all} WHERE {paid}",
+    ),
+    "payment": (
+        "INSERT INTO clinics SELECT {clinic}, 1, true, ARRAY['card'], 'EUR' FROM {clinics}",
+        """
+        INSERT INTO payables SELECT {clinic}, {i}, {c}, CASE WHEN {paid} THEN 2 ELSE 1 END, 100,
+            CASE WHEN {paid} THEN 100 ELSE 0 END, 'EUR', CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, '2026-02-01'
+        FROM {all}
+        """,
+        """
+        INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, version, amount, currency, kind,
+            save, idempotency_key, stripe_payment_intent_id, created_at, updated_at, succeeded_at, checked_at)
+        SELECT {clinic}, {p}, {c}, '', false, 'succeeded', 1, 100, 'EUR', 'card', false, 'k' || n, 'pi_' || n,
+            {at}, {at}, {at}, {at} FROM {all} WHERE {paid}
+        """,
+        "INSERT INTO allocations SELECT {clinic}, {p}, {i}, 100, 100, 'settled' FROM {all} WHERE {paid}",
+        "INSERT INTO entries SELECT {clinic}, {e}, {p}, 'pi_' || n, 'capture', {at} FROM {all} WHERE {paid}",
+        """
+        INSERT INTO postings
+        SELECT {clinic}, {e}, side, CASE side WHEN 0 THEN 'stripe' ELSE 'receivable' END, NULL,
+            CASE side WHEN 1 THEN {i} END, CASE side WHEN 0 THEN 100 ELSE -100 END, 'EUR'
+        FROM {all}, generate_series(0, 1) AS side WHERE {paid}
+        """,
+        """
+        INSERT INTO movements SELECT {clinic}, {m}, {p}, {i}, 'payment', 100, 'EUR', 'card', 'visa', '4242', {at}
+        FROM {all} WHERE {paid}
+        """,
+    ),
+    "notification": (
+        """
+        INSERT INTO clinics SELECT {clinic}, 'clinic-' || n, 'Clinic', 'en-IE', 'UTC', '#0b6e6e', true, true,
+            '', '', '', '', 1 FROM {clinics}
+        """,
+        """
+        INSERT INTO invoices SELECT {clinic}, {i}, {c},
+            '2026-' || lpad((row_number() OVER (PARTITION BY n % 100 ORDER BY n))::text, 6, '0'),
+            CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, CASE WHEN {paid} THEN 0 ELSE 100 END, 'EUR',
+            '2026-02-01', CASE WHEN {paid} THEN 2 ELSE 1 END FROM {all}
+        """,
+        """
+        INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, created_at,
+            state, attempts, sent_at)
+        SELECT {clinic}, {d}, {c}, 'invoice_ready', {d}, {i}, '{{}}', {at}, 'sent', 1, {at} FROM {all}
+        """,
+        """
+        INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, created_at,
+            state, attempts, sent_at)
+        SELECT {clinic}, {r}, {c}, 'receipt', {r}, {p}, '{{}}', {at}, 'sent', 1, {at} FROM {all} WHERE {paid}
+        """,
+        "INSERT INTO inbox SELECT 'notification', event_id FROM deliveries",
+    ),
+    "gateway": (
+        "INSERT INTO portals SELECT {clinic}, 'clinic-' || n FROM {clinics}",
+        "INSERT INTO memberships SELECT {clinic}, {d}, {c}, 'client', true FROM {all} WHERE {paid}",
+    ),
+}
+
+
+async def populate(admins: Mapping[str, str], count: int) -> None:
+    """Fill the databases with this many invoices and what belongs to them.
+
+    admins  a superuser's DSN by service name
+    """
+    await asyncio.gather(*(_fill(dsn, ROWS[service], count) for service, dsn in admins.items()))
+
+
+async def _fill(admin_dsn: str, rows: Sequence[str], count: int) -> None:
+    admin = await asyncpg.connect(admin_dsn)
+    await admin.execute("SET session_replication_role = replica")
+    for sql in rows:
+        words = {**_N, "paid": _PAID, "all": _ALL.format(count=count), "clinics": _CLINIC_ROWS}
+        await admin.execute(sql.format(**words))
+    await admin.execute("VACUUM ANALYZE")
+    await admin.close()

@@ -1,0 +1,106 @@
+"""`clinicpay verify` reads what it must once, and leaves in its database what is the same on both sides."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import asyncpg
+import pytest
+
+from deploy import database
+from deploy.verify import Access, between, verify
+from deploy.verify.books import Books, opened
+from deploy.verify.pairs import PAIRS
+from deploy.verify.population import populate
+from deploy.verify.run import INSIDE, OFFENDING
+from tests.conftest import _fresh
+from tests.world import ServiceDb, in_own_task
+
+INVOICES = 20_000
+MOVEMENTS = next(pair for pair in PAIRS if pair.name == "movements_agree")
+EXCHANGE = """
+    WITH two AS (SELECT id, payment_id FROM movements ORDER BY id LIMIT 2)
+    UPDATE movements SET payment_id = other.payment_id FROM two AS one, two AS other
+    WHERE movements.id = one.id AND one.id <> other.id
+"""
+
+
+@pytest.fixture(scope="module")
+async def dbs(postgres: str, roles: dict[str, str]) -> AsyncIterator[dict[str, ServiceDb]]:
+    async with AsyncExitStack() as stack:
+        made = {
+            service: await stack.enter_async_context(in_own_task(_fresh(service, postgres, roles)))
+            for service in database.SERVICES
+        }
+        await populate({service: db.admin_dsn for service, db in made.items()}, INVOICES)
+        yield made
+
+
+@pytest.fixture
+def access(dbs: dict[str, ServiceDb]) -> Access:
+    return Access(
+        {
+            service: database.role_dsn(
+                db.admin_dsn, database.AUDITOR, database.AUDITOR, db.admin_dsn.rpartition("/")[2]
+            )
+            for service, db in dbs.items()
+        }
+    )
+
+
+async def test_the_population_that_is_measured_is_sound(access: Access) -> None:
+    report = await verify(access, wait=0)
+
+    assert not report.breaches, str(report)
+
+
+async def test_no_check_walks_an_index_where_it_needs_all_rows(access: Access) -> None:
+    async with opened(access) as books:
+        plans = {
+            check.name: await books[check.service].fetch(
+                f"EXPLAIN {OFFENDING.format(sql=check.sql, most=50)}"
+            )
+            for check in INSIDE
+        }
+
+    walks = {name for name, plan in plans.items() if any("Merge" in row[0] for row in plan)}
+    assert walks == set()
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if not pair.within], ids=lambda pair: pair.name)
+async def test_what_is_the_same_is_not_read(access: Access, pair: between.Pair) -> None:
+    """Digests of equal rows are equal: the sides have the same types."""
+    async with opened(access) as books:
+        assert await between.suspects(books, pair) == []
+
+
+async def test_only_what_differs_is_read(dbs: dict[str, ServiceDb], access: Access) -> None:
+    async with changed(
+        dbs,
+        access,
+        "UPDATE movements SET amount = 101 WHERE id = (SELECT id FROM movements ORDER BY id LIMIT 1)",
+    ) as books:
+        assert len(await between.suspects(books, MOVEMENTS)) == 1
+        assert [row["amount"] async for row in between.differing(books, MOVEMENTS)] == ["100 ≠ 101"]
+
+
+async def test_two_rows_that_exchanged_a_value_differ(
+    dbs: dict[str, ServiceDb], access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one bucket, whose sum of values is as it was."""
+    monkeypatch.setattr(between, "BUCKETS", 1)
+    async with changed(dbs, access, EXCHANGE) as books:
+        rows = [row async for row in between.differing(books, MOVEMENTS)]
+
+    assert [row.keys() - {"clinic_id", "movement_id"} for row in rows] == [{"payment_id"}, {"payment_id"}]
+
+
+@asynccontextmanager
+async def changed(dbs: dict[str, ServiceDb], access: Access, sql: str) -> AsyncIterator[Books]:
+    """The books, payment's as somebody sees them who has run this, and takes it back."""
+    admin = await asyncpg.connect(dbs["payment"].admin_dsn)
+    try:
+        async with opened(access) as books:
+            await admin.execute(f"SET session_replication_role = replica; BEGIN; {sql}")
+            yield {**books, "payment": admin}
+    finally:
+        await admin.close()
