@@ -5,7 +5,7 @@ An entry holds ids and hashes, nothing personal. The database numbers, dates and
 """
 
 import hashlib
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,6 +61,28 @@ async def record(
         subject_id,
         *hashes,
         _trace_id(),
+    )
+
+
+async def record_new(
+    tx: Connection, caller: Caller, action: str, made: Iterable[tuple[UUID, object]]
+) -> None:
+    """Say that the caller made these things, given as (id, what it is): an entry for each, as `record` writes."""
+    hashes = [(subject_id, _hash(after)) for subject_id, after in made]
+    await tx.execute(
+        """
+        INSERT INTO audit (clinic_id, actor, role, action, subject_id, after_hash, trace_id)
+        SELECT $1, $2, $3, $4, subject_id, hash, $5
+        FROM unnest($6::uuid[], $7::bytea[]) WITH ORDINALITY AS made (subject_id, hash, position)
+        ORDER BY position
+        """,
+        caller.clinic,
+        caller.subject,
+        caller.role,
+        action,
+        _trace_id(),
+        [subject_id for subject_id, _ in hashes],
+        [after for _, after in hashes],
     )
 
 

@@ -22,6 +22,8 @@ from services.gateway.shapes import (
     InvoiceIn,
     InvoiceOut,
     InvoiceRow,
+    InvoicesIn,
+    InvoicesOut,
     Money,
     Page,
     PaymentIn,
@@ -89,6 +91,12 @@ class Upstreams:
     async def issue_invoice(self, caller: Caller, body: InvoiceIn, key: str) -> InvoiceOut:
         """Issue an invoice; the same key answers the same invoice again."""
         return await self._calls.write(caller, "invoice", "POST", "/invoices", InvoiceOut, body, key=key)
+
+    async def issue_invoices(self, caller: Caller, body: InvoicesIn, key: str) -> InvoicesOut:
+        """Issue a set of invoices, all or none; the same key answers the same invoices again."""
+        return await self._calls.write(
+            caller, "invoice", "POST", "/invoices/bulk", InvoicesOut, body, key=key
+        )
 
     async def invoice(self, caller: Caller, invoice_id: UUID) -> InvoiceOut:
         return await self._calls.get(caller, "invoice", f"/invoices/{invoice_id}", InvoiceOut)

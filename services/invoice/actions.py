@@ -4,18 +4,15 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import msgspec
-
 from contracts.clinic import ClinicUpdated, Contact
 from contracts.events import Event, event_id
 from contracts.payment import PaymentSettled, PaymentState
-from services.chassis import audit, idempotency, outbox
+from services.chassis import audit, outbox
 from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
-from services.chassis.ids import new_id
-from services.invoice import clinics, domain, store, store_clinics, store_reads
-from services.invoice.domain import Bill, Invoice
-from services.invoice.shapes import ClientIn, ClientOut, ClinicIn, ClinicOut, InvoiceIn, InvoiceOut
+from services.invoice import clinics, domain, store, store_clinics
+from services.invoice.domain import Invoice
+from services.invoice.shapes import ClientIn, ClientOut, ClinicIn, ClinicOut
 
 
 async def put_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> ClinicOut:
@@ -46,50 +43,6 @@ async def put_client(tx: Connection, caller: Caller, client_id: UUID, given: Cli
     before, after = await store_clinics.put_client(tx, caller.clinic, client_id, clinics.client(given))
     await audit.record(tx, caller, "put_client", client_id, before, after)
     return after
-
-
-async def issue_invoice_once(
-    tx: Connection, caller: Caller, given: InvoiceIn, *, key: str | None, body: bytes
-) -> InvoiceOut:
-    """Issue an invoice under an idempotency key: the same request again has the first one's answer.
-
-    `body` is the request's, as it came. Raises what `idempotency.claim` and `issue_invoice` raise.
-    """
-    earlier = await idempotency.claim(tx, caller.clinic, key, body)
-    if earlier is not None:
-        return msgspec.json.decode(earlier, type=InvoiceOut)
-    invoice_id = await issue_invoice(tx, caller.clinic, given)
-    answer = await store_reads.get_invoice(tx, caller.clinic, invoice_id, client_id=None)
-    assert answer is not None and key is not None, "written above, under a key that was claimed"
-    await idempotency.keep(tx, caller.clinic, key, msgspec.json.encode(answer))
-    await audit.record(tx, caller, "issue_invoice", invoice_id, None, answer)
-    return answer
-
-
-async def issue_invoice(tx: Connection, clinic_id: UUID, given: InvoiceIn) -> UUID:
-    """Issue an invoice under the clinic's next number and say `invoice.created`. Answers with its id."""
-    now = datetime.now(UTC)
-    bill = domain.issue(given, await known_clinic(tx, clinic_id), now)
-    sequence = await store.next_number(tx, clinic_id, bill.issued_on.year)
-    invoice = _new_invoice(clinic_id, bill, sequence, now)
-    await store.add_invoice(tx, invoice, bill)
-    await outbox.add(tx, [(domain.creation(invoice), None)])
-    return invoice.id
-
-
-def _new_invoice(clinic_id: UUID, bill: Bill, sequence: int, now: datetime) -> Invoice:
-    return Invoice(
-        clinic_id=clinic_id,
-        id=new_id(),
-        client_id=bill.client_id,
-        number=domain.invoice_number(bill.issued_on.year, sequence),
-        status="unpaid",
-        currency=bill.currency,
-        total_amount=bill.totals.total,
-        issued_on=bill.issued_on,
-        due_on=bill.due_on,
-        changed_at=now,
-    )
 
 
 async def book_payments(tx: Connection, events: Sequence[PaymentSettled | PaymentState]) -> None:

@@ -130,7 +130,7 @@ class Invoice:
 
 def issue(given: InvoiceIn, clinic: ClinicOut, now: datetime) -> Bill:
     """The invoice that a clinic may issue at this moment. Raises the errors of this module and `checks`."""
-    today = now.astimezone(ZoneInfo(clinic.time_zone)).date()
+    today = today_at(clinic, now)
     issued_on = _issue_date(given.issued_on or today, today)
     currency = checks.currency(given.currency or clinic.currency)
     if not 1 <= len(given.lines) <= MOST_LINES:
@@ -153,6 +153,11 @@ def issue(given: InvoiceIn, clinic: ClinicOut, now: datetime) -> Bill:
         ),
         totals=totals,
     )
+
+
+def today_at(clinic: ClinicOut, now: datetime) -> date:
+    """The date on the clinic's calendar."""
+    return now.astimezone(ZoneInfo(clinic.time_zone)).date()
 
 
 def invoice_number(year: int, sequence: int) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.chassis.auth import Caller, client, operator, staff
 from services.chassis.db import Connection, Database
-from services.invoice import actions, paging, store_clinics, store_reads
+from services.invoice import actions, issuing, paging, store_clinics, store_reads
 from services.invoice.clinics import ClientNotFound
 from services.invoice.domain import InvoiceNotFound
 from services.invoice.shapes import (
@@ -22,6 +22,8 @@ from services.invoice.shapes import (
     InvoiceIn,
     InvoiceOut,
     InvoiceRow,
+    InvoicesIn,
+    InvoicesOut,
     Page,
     Summary,
 )
@@ -89,8 +91,16 @@ async def issue_invoice(
     data: JSONBody[InvoiceIn], body: RawBody, caller: Who, tx: Tx, idempotency_key: IdempotencyKey = None
 ) -> Response[InvoiceOut]:
     """Issue an invoice. The same `Idempotency-Key` with the same body answers as the first time."""
-    invoice = await actions.issue_invoice_once(tx, caller, data, key=idempotency_key, body=body)
+    invoice = await issuing.issue_invoice(tx, caller, data, key=idempotency_key, body=body)
     return Response(invoice, status_code=201, headers={"Location": f"/invoices/{invoice.id}"})
+
+
+@post("/invoices/bulk", guards=[staff])
+async def issue_invoices(
+    data: JSONBody[InvoicesIn], body: RawBody, caller: Who, tx: Tx, idempotency_key: IdempotencyKey = None
+) -> InvoicesOut:
+    """Issue up to 100 invoices, all or none, under one `Idempotency-Key`; 422 `invoices_refused` names the bad ones."""
+    return await issuing.issue_invoices(tx, caller, data.invoices, key=idempotency_key, body=body)
 
 
 @get("/invoices")
@@ -149,6 +159,7 @@ ALL: list[Any] = [
     get_client,
     list_clients,
     issue_invoice,
+    issue_invoices,
     list_invoices,
     get_invoice,
     get_summary,

@@ -5,7 +5,7 @@ aware and answered in UTC. A question with a field that nobody knows is refused.
 """
 
 from datetime import date, datetime
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -134,6 +134,12 @@ class InvoiceIn(Question, frozen=True, kw_only=True):
     note: str = ""
 
 
+class InvoicesIn(Question, frozen=True, kw_only=True):
+    """A set of invoices to issue together: all of them or none."""
+
+    invoices: Annotated[tuple[InvoiceIn, ...], msgspec.Meta(min_length=1, max_length=100)]
+
+
 class PaidWith(Answer, frozen=True, kw_only=True):
     """How the newest payment was made: Stripe's method type, and a card's brand and last four digits."""
 
@@ -164,6 +170,12 @@ class InvoiceRow(Answer, frozen=True, kw_only=True):
     paid_with: PaidWith | None
     service_summary: str
     version: int
+
+
+class InvoicesOut(Answer, frozen=True, kw_only=True):
+    """Invoices that were issued together, in the order in which they were asked for."""
+
+    invoices: list[InvoiceRow]
 
 
 class Tax(Answer, frozen=True, kw_only=True):

@@ -1,91 +1,11 @@
-"""Every statement that changes an invoice, or reads one in order to change it."""
+"""Every statement that changes an issued invoice, or reads one in order to change it."""
 
 from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-import asyncpg
-
 from contracts.payment import PaymentSettled, PaymentState
 from services.chassis.db import Connection, Key
-from services.invoice.clinics import ClientNotFound
-from services.invoice.domain import Bill, Invoice
-
-
-async def next_number(tx: Connection, clinic_id: UUID, year: int) -> int:
-    """The clinic's next number of the year. Others wait for this transaction: no number is left out."""
-    number: int = await tx.fetchval(
-        """
-        INSERT INTO invoice_counters AS counter (clinic_id, year, last_number) VALUES ($1, $2, 1)
-        ON CONFLICT (clinic_id, year) DO UPDATE SET last_number = counter.last_number + 1
-        RETURNING last_number
-        """,
-        clinic_id,
-        year,
-    )
-    return number
-
-
-async def add_invoice(tx: Connection, invoice: Invoice, bill: Bill) -> None:
-    """Write a new invoice with its lines. Raises `ClientNotFound` when the clinic has no such client."""
-    try:
-        await _add_row(tx, invoice, bill)
-    except asyncpg.ForeignKeyViolationError:
-        raise ClientNotFound("the clinic has no client with this id", field="client_id") from None
-    await _add_lines(tx, invoice, bill)
-
-
-async def _add_row(tx: Connection, invoice: Invoice, bill: Bill) -> None:
-    await tx.execute(
-        """
-        INSERT INTO invoices (clinic_id, id, client_id, number, status, currency, subtotal_amount, tax_amount,
-            total_amount, issued_on, due_on, summary, note, version, created_at, changed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
-        """,
-        invoice.clinic_id,
-        invoice.id,
-        invoice.client_id,
-        invoice.number,
-        invoice.status,
-        invoice.currency,
-        bill.totals.subtotal,
-        bill.totals.tax,
-        invoice.total_amount,
-        invoice.issued_on,
-        invoice.due_on,
-        bill.summary,
-        bill.note,
-        invoice.version,
-        invoice.changed_at,
-    )
-
-
-async def _add_lines(tx: Connection, invoice: Invoice, bill: Bill) -> None:
-    lines = bill.lines
-    await tx.execute(
-        """
-        INSERT INTO invoice_lines (clinic_id, invoice_id, position, service, practitioner, starts_at, place,
-            quantity, unit_amount, net_amount, tax_code, tax_name, tax_percent, tax_amount)
-        SELECT $1, $2, position, service, practitioner, starts_at, place,
-            quantity, unit_amount, net_amount, tax_code, tax_name, tax_percent, tax_amount
-        FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::numeric[], $8::bigint[],
-                $9::bigint[], $10::text[], $11::text[], $12::numeric[], $13::bigint[]) WITH ORDINALITY
-            AS line (service, practitioner, starts_at, place, quantity, unit_amount,
-                net_amount, tax_code, tax_name, tax_percent, tax_amount, position)
-        """,
-        invoice.clinic_id,
-        invoice.id,
-        [line.service for line in lines],
-        [line.practitioner for line in lines],
-        [line.appointment.starts_at if line.appointment else None for line in lines],
-        [line.appointment.place if line.appointment else None for line in lines],
-        [line.quantity for line in lines],
-        [line.unit_amount for line in lines],
-        [line.net_amount for line in lines],
-        [line.rate.code for line in lines],
-        [line.rate.name for line in lines],
-        [line.rate.percent for line in lines],
-        [line.tax_amount for line in lines],
-    )
+from services.invoice.domain import Invoice
 
 
 async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:

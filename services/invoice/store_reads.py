@@ -1,26 +1,14 @@
 """Every statement that shows invoices. Row-level security separates clinics; clients are separated here."""
 
-from collections.abc import Sequence
 from datetime import date
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from uuid import UUID
 
 import asyncpg
 
 from services.chassis.db import Connection
-from services.invoice.clinics import plain
-from services.invoice.domain import due_amount
-from services.invoice.shapes import (
-    Appointment,
-    InvoiceOut,
-    InvoiceRow,
-    LineOut,
-    Money,
-    MovementOut,
-    PaidWith,
-    Summary,
-    Tax,
-)
+from services.invoice import views
+from services.invoice.shapes import InvoiceOut, InvoiceRow, Money, Summary
 
 StatusFilter = Literal["all", "unpaid", "part_paid", "processing", "paid", "refunded", "void"]
 """`unpaid` is the group of all that is open: unpaid, part_paid and processing. The others are themselves."""
@@ -82,7 +70,7 @@ async def list_invoices(
 ) -> list[InvoiceRow]:
     """Billing History, newest first: a client's when `client_id` is given, else the clinic's."""
     sql, parameters = list_statement(clinic_id, client_id=client_id, status=status, after=after, limit=limit)
-    return [_row(row) for row in await tx.fetch(sql, *parameters)]
+    return [views.row(row) for row in await tx.fetch(sql, *parameters)]
 
 
 async def get_invoice(
@@ -96,7 +84,7 @@ async def get_invoice(
         return None
     lines = await _lines(tx, clinic_id, invoice_id)
     movements = await _movements(tx, clinic_id, invoice_id)
-    return _whole(row, lines, movements)
+    return views.whole(row, lines, movements)
 
 
 async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summary:
@@ -127,7 +115,7 @@ async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summa
 
 async def _first(tx: Connection, clinic_id: UUID, client_id: UUID, rest: str) -> InvoiceRow | None:
     row = await tx.fetchrow(f"{_ROW} AND i.client_id = $2 {rest} LIMIT 1", clinic_id, client_id)
-    return _row(row) if row else None
+    return views.row(row) if row else None
 
 
 async def _lines(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[asyncpg.Record]:
@@ -154,90 +142,4 @@ async def _movements(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[
         """,
         clinic_id,
         invoice_id,
-    )
-
-
-def _row(row: asyncpg.Record) -> InvoiceRow:
-    return InvoiceRow(**_row_fields(row))
-
-
-def _row_fields(row: asyncpg.Record) -> dict[str, Any]:
-    currency = row["currency"]
-    due = due_amount(row["status"], row["total_amount"], row["settled_amount"])
-    same = ("id", "client_id", "number", "status", "issued_on", "due_on", "currency", "overdue", "version")
-    return {name: row[name] for name in same} | {
-        "total": Money(row["total_amount"], currency),
-        "settled": Money(row["settled_amount"], currency),
-        "due": Money(due, currency),
-        "methods": tuple(row["methods"]),
-        "paid_with": _paid_with(row),
-        "service_summary": row["summary"],
-    }
-
-
-def _paid_with(row: asyncpg.Record) -> PaidWith | None:
-    if row["method_kind"] is None:
-        return None
-    return PaidWith(kind=row["method_kind"], brand=row["method_brand"], last4=row["method_last4"])
-
-
-def _whole(
-    row: asyncpg.Record, lines: Sequence[asyncpg.Record], movements: Sequence[asyncpg.Record]
-) -> InvoiceOut:
-    currency = row["currency"]
-    return InvoiceOut(
-        **_row_fields(row),
-        subtotal=Money(row["subtotal_amount"], currency),
-        taxes=_taxes(lines, currency),
-        lines=[_line(line, currency) for line in lines],
-        movements=[_movement(movement) for movement in movements],
-        processing=row["status"] == "processing",
-        note=row["note"],
-    )
-
-
-def _taxes(lines: Sequence[asyncpg.Record], currency: str) -> list[Tax]:
-    """The tax groups: the lines' shares sum to each group's tax, so adding them up gives it back."""
-    groups: dict[str, list[asyncpg.Record]] = {}
-    for line in lines:
-        groups.setdefault(line["tax_code"], []).append(line)
-    return [
-        Tax(
-            code=code,
-            name=group[0]["tax_name"],
-            percent=plain(group[0]["tax_percent"]),
-            base=Money(sum(line["net_amount"] for line in group), currency),
-            tax=Money(sum(line["tax_amount"] for line in group), currency),
-        )
-        for code, group in groups.items()
-    ]
-
-
-def _line(line: asyncpg.Record, currency: str) -> LineOut:
-    appointment = None
-    if line["starts_at"] is not None:
-        appointment = Appointment(starts_at=line["starts_at"], place=line["place"])
-    return LineOut(
-        position=line["position"],
-        service=line["service"],
-        practitioner=line["practitioner"],
-        appointment=appointment,
-        quantity=plain(line["quantity"]),
-        unit_price=Money(line["unit_amount"], currency),
-        net=Money(line["net_amount"], currency),
-        tax_code=line["tax_code"],
-        tax_percent=plain(line["tax_percent"]),
-        tax=Money(line["tax_amount"], currency),
-        gross=Money(line["net_amount"] + line["tax_amount"], currency),
-    )
-
-
-def _movement(row: asyncpg.Record) -> MovementOut:
-    return MovementOut(
-        id=row["id"],
-        kind=row["kind"],
-        amount=Money(row["amount"], row["currency"]),
-        method=_paid_with(row),
-        booked_at=row["booked_at"],
-        payment_id=row["payment_id"],
     )

@@ -61,6 +61,7 @@ RULES = {
     f"POST {CLINIC}/api-keys": Rule(operator_only=True, body=lambda _: {"name": "mallory"}),
     f"GET {CLINIC}/invoices": Rule(),
     f"POST {CLINIC}/invoices": Rule(body=_invoice),
+    f"POST {CLINIC}/invoices/bulk": Rule(body=lambda owner: {"invoices": [_invoice(owner)] * 2}),
     f"GET {CLINIC}/invoices/{{invoice_id}}": Rule(),
 }
 EVERY_SERVICE = ("invoice", "payment", "notification", "gateway")
@@ -114,6 +115,11 @@ async def test_an_invoice_for_another_clinics_client_is_refused(two: TwoClinics)
     for key in (two.keys["birch"], OPERATOR_KEY):
         answer = await two.site.api("POST", path, key, json=_invoice(two.ann))
         assert (answer.status_code, answer.json()["code"]) == (404, "client_not_found"), answer.text
+        body = {"invoices": [_invoice(two.cat), _invoice(two.ann)]}
+        answer = await two.site.api("POST", f"{path}/bulk", key, json=body)
+        assert [(error["position"], error["code"]) for error in answer.json()["errors"]] == [
+            (1, "client_not_found")
+        ]
 
 
 async def test_a_list_can_not_be_filtered_into_another_clinic(two: TwoClinics) -> None:

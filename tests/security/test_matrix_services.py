@@ -72,6 +72,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "GET /clients/{client_id}": Rule(EVERYONE, "client"),
         "GET /clients": Rule(DESK, "clinic"),
         "POST /invoices": Rule(DESK, "clinic", _new_invoice),
+        "POST /invoices/bulk": Rule(DESK, "clinic", lambda owner: {"invoices": [_new_invoice(owner)] * 2}),
         "GET /invoices": Rule(EVERYONE, "client"),
         "GET /invoices/{invoice_id}": Rule(EVERYONE, "client"),
         "GET /summary": Rule(CLIENT, "client"),

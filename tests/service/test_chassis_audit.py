@@ -61,6 +61,7 @@ def test_each_route_by_which_staff_act_is_walked_here() -> None:
         "PUT /clinics/{clinic_id:uuid}",
         "PUT /clients/{client_id:uuid}",
         "POST /invoices",
+        "POST /invoices/bulk",
         "PUT /account",
         "PUT /contacts/{client_id:uuid}",
     }
@@ -102,11 +103,15 @@ async def test_each_deed_of_the_public_api_leaves_one_entry_where_it_was_done(
     staff = await site.api("POST", f"{at}/staff", json={"email": "s@example.com", "password": PASSWORD})
     key = await site.api("POST", f"{at}/api-keys", json={"name": "practice"})
     assert (issued.status_code, staff.status_code, key.status_code) == (201, 201, 201)
+    both = await site.api("POST", f"{at}/invoices/bulk", json={"invoices": [an_invoice(client)] * 2})
+    assert both.status_code == 201
 
     assert await entries(db_invoice) == [
         ("operator", "put_clinic", 1),
         ("operator", "put_client", 2),
         ("operator", "issue_invoice", 3),
+        ("operator", "issue_invoice", 4),
+        ("operator", "issue_invoice", 5),
     ]
     assert await entries(db_payment) == [("operator", "put_account", 1)]
     assert await entries(db_notification) == [("operator", "put_contact", 1)]

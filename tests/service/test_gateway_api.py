@@ -264,6 +264,32 @@ async def test_money_is_integer_minor_units_and_nothing_else(site: Site) -> None
         assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), broken
 
 
+async def test_a_set_of_invoices_is_issued_once_or_refused_by_position(site: Site) -> None:
+    clinic = await a_clinic(site)
+    client = await a_client(site, clinic)
+    path = f"/clinics/{clinic['id']}/invoices"
+    body = {"invoices": [an_invoice(client), an_invoice(client, note="x")]}
+    headers = {"Idempotency-Key": "k1"}
+
+    refused = await site.api(
+        "POST", f"{path}/bulk", json={"invoices": [an_invoice(client), an_invoice({"id": str(uuid4())})]}
+    )
+    first = await site.api("POST", f"{path}/bulk", json=body, headers=headers)
+    again = await site.api("POST", f"{path}/bulk", json=body, headers=headers)
+    listed = await site.api("GET", path)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "invoices_refused")
+    assert [error["position"] for error in refused.json()["errors"]] == [1]
+    assert (first.status_code, first.json()) == (201, again.json())
+    assert [row["number"][5:] for row in first.json()["invoices"]] == ["000001", "000002"]
+    assert {row["id"] for row in listed.json()["items"]} == {row["id"] for row in first.json()["invoices"]}
+    for broken in NOT_MONEY:
+        one = an_invoice(client)
+        one["lines"][0]["unit_price"] = broken
+        answer = await site.api("POST", f"{path}/bulk", json={"invoices": [an_invoice(client), one]})
+        assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), broken
+
+
 NOT_CLIENTS = [
     b"",
     b"null",

@@ -22,7 +22,17 @@ from services.gateway.api.shapes import (
     Staff,
 )
 from services.gateway.dependencies import Asks, Db, Hashes
-from services.gateway.shapes import Client, Clinic, InvoiceIn, InvoiceOut, InvoiceRow, InvoiceStatus, Page
+from services.gateway.shapes import (
+    Client,
+    Clinic,
+    InvoiceIn,
+    InvoiceOut,
+    InvoiceRow,
+    InvoicesIn,
+    InvoicesOut,
+    InvoiceStatus,
+    Page,
+)
 from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
@@ -190,6 +200,22 @@ async def create_invoice(
     return await upstreams.issue_invoice(caller, strictly(body, InvoiceIn), idempotency_key)
 
 
+@post("/clinics/{clinic_id:uuid}/invoices/bulk", summary="Issue a set of invoices")
+async def create_invoices(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[InvoicesIn],
+    key: Key,
+    idempotency_key: IdempotencyKey,
+    upstreams: Asks,
+) -> InvoicesOut:
+    """At most 100, all or none, numbered in their order. 422 `invoices_refused` has an entry in `errors` for each that
+    cannot be issued: its `position` in the request from 0, `code`, `detail`, and often `field`.
+    """
+    caller = at_clinic(key, clinic_id)
+    return await upstreams.issue_invoices(caller, strictly(body, InvoicesIn), idempotency_key)
+
+
 @get("/clinics/{clinic_id:uuid}/invoices", summary="List invoices")
 async def list_invoices(
     clinic_id: FromPath[UUID],
@@ -227,6 +253,7 @@ api_router = Router(
         create_staff,
         create_api_key,
         create_invoice,
+        create_invoices,
         list_invoices,
         get_invoice,
     ],

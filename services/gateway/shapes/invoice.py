@@ -38,6 +38,12 @@ class InvoiceIn(Question):
     note: Annotated[str, msgspec.Meta(max_length=2000)] | msgspec.UnsetType = msgspec.UNSET
 
 
+class InvoicesIn(Question):
+    """Invoices to issue together: all of them or none."""
+
+    invoices: Annotated[list[InvoiceIn], msgspec.Meta(min_length=1, max_length=100)]
+
+
 class InvoiceRow(msgspec.Struct, kw_only=True):
     """An invoice as lists show it. `methods` are the kinds that the clinic accepts for it."""
 
@@ -98,6 +104,16 @@ class InvoiceOut(InvoiceRow, kw_only=True):
     movements: list[Movement]
     processing: bool = False
     note: str | None = None
+
+
+class IssuedRow(InvoiceRow, kw_only=True):
+    client_id: UUID
+
+
+class InvoicesOut(msgspec.Struct):
+    """The invoices, in the order in which they were asked for."""
+
+    invoices: list[IssuedRow]
 
 
 class Summary(msgspec.Struct, kw_only=True):

@@ -1,0 +1,120 @@
+"""Issuing invoices, one or a set: decide, number, save, state the facts. A set is issued whole or not at all."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.chassis import audit, idempotency, outbox
+from services.chassis.auth import Caller
+from services.chassis.db import Connection
+from services.chassis.errors import DomainError
+from services.chassis.ids import new_id
+from services.invoice import domain, store_issuing, views
+from services.invoice.actions import known_clinic
+from services.invoice.clinics import ClientNotFound
+from services.invoice.domain import Bill, Invoice
+from services.invoice.shapes import ClinicOut, InvoiceIn, InvoiceOut, InvoicesOut
+
+
+class InvoicesRefused(DomainError):
+    """Some invoices of a set are refused, so none is issued. `errors` has each one's `position`, `code`, `detail`."""
+
+    code = "invoices_refused"
+    status = 422
+
+
+async def issue_invoice(
+    tx: Connection, caller: Caller, given: InvoiceIn, *, key: str | None, body: bytes
+) -> InvoiceOut:
+    """Issue an invoice under an idempotency key: the same request again has the first one's answer.
+
+    `body` is the request's, as it came. Raises `ClinicNotFound`, `ClientNotFound`, and what `idempotency.claim` and
+    `domain.issue` raise.
+    """
+    earlier = await idempotency.claim(tx, caller.clinic, key, body)
+    if earlier is not None:
+        return msgspec.json.decode(earlier, type=InvoiceOut)
+    now = datetime.now(UTC)
+    clinic = await known_clinic(tx, caller.clinic)
+    clients = await store_issuing.known_clients(tx, clinic.id, [given.client_id])
+    [answer] = await _issue(tx, clinic, [_bill(given, clinic, clients, now)], now)
+    assert key is not None, "claimed above"
+    await idempotency.keep(tx, clinic.id, key, msgspec.json.encode(answer))
+    await audit.record(tx, caller, "issue_invoice", answer.id, None, answer)
+    return answer
+
+
+async def issue_invoices(
+    tx: Connection, caller: Caller, given: Sequence[InvoiceIn], *, key: str | None, body: bytes
+) -> InvoicesOut:
+    """Issue a set of invoices under one idempotency key, numbered in their order; all of them or none.
+
+    Raises `InvoicesRefused`, `ClinicNotFound`, and what `idempotency.claim` raises.
+    """
+    earlier = await idempotency.claim(tx, caller.clinic, key, body)
+    if earlier is not None:
+        return msgspec.json.decode(earlier, type=InvoicesOut)
+    now = datetime.now(UTC)
+    clinic = await known_clinic(tx, caller.clinic)
+    clients = await store_issuing.known_clients(tx, clinic.id, {each.client_id for each in given})
+    invoices = await _issue(tx, clinic, _bills(given, clinic, clients, now), now)
+    answer = InvoicesOut(invoices=[views.row_of(invoice) for invoice in invoices])
+    assert key is not None, "claimed above"
+    await idempotency.keep(tx, clinic.id, key, msgspec.json.encode(answer))
+    await audit.record_new(tx, caller, "issue_invoice", [(invoice.id, invoice) for invoice in invoices])
+    return answer
+
+
+async def _issue(tx: Connection, clinic: ClinicOut, bills: Sequence[Bill], now: datetime) -> list[InvoiceOut]:
+    """Number and write what was decided, and say `invoice.created` of each."""
+    first = await store_issuing.take_numbers(tx, clinic.id, Counter(bill.issued_on.year for bill in bills))
+    issued = []
+    for bill in bills:
+        year = bill.issued_on.year
+        issued.append((_new_invoice(clinic.id, bill, first[year], now), bill))
+        first[year] += 1
+    await store_issuing.add_invoices(tx, issued)
+    await outbox.add(tx, [(domain.creation(invoice), None) for invoice, _ in issued])
+    today = domain.today_at(clinic, now)
+    return [views.issued(invoice, bill, clinic, today) for invoice, bill in issued]
+
+
+def _bill(given: InvoiceIn, clinic: ClinicOut, clients: set[UUID], now: datetime) -> Bill:
+    bill = domain.issue(given, clinic, now)
+    if given.client_id not in clients:
+        raise ClientNotFound("the clinic has no client with this id", field="client_id")
+    return bill
+
+
+def _bills(given: Sequence[InvoiceIn], clinic: ClinicOut, clients: set[UUID], now: datetime) -> list[Bill]:
+    bills: list[Bill] = []
+    refusals: list[dict[str, Any]] = []
+    for position, each in enumerate(given):
+        try:
+            bills.append(_bill(each, clinic, clients, now))
+        except DomainError as refusal:
+            refusals.append(
+                {"position": position, "code": refusal.code, "detail": refusal.detail, **refusal.fields}
+            )
+    if refusals:
+        raise InvoicesRefused("None was issued: some cannot be. `errors` says which.", errors=refusals)
+    return bills
+
+
+def _new_invoice(clinic_id: UUID, bill: Bill, sequence: int, now: datetime) -> Invoice:
+    return Invoice(
+        clinic_id=clinic_id,
+        id=new_id(),
+        client_id=bill.client_id,
+        number=domain.invoice_number(bill.issued_on.year, sequence),
+        status="unpaid",
+        currency=bill.currency,
+        total_amount=bill.totals.total,
+        issued_on=bill.issued_on,
+        due_on=bill.due_on,
+        changed_at=now,
+    )
