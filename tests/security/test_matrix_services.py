@@ -220,6 +220,9 @@ def _check_refusal(rule: Rule, operation: str, who: str, caller: Caller, answer:
             (404, "payable_not_found"),
             (503, "payable_unknown"),
         }, (who, answer.text)
+    elif operation == "POST /invoices/bulk":
+        codes = {error["code"] for error in answer.json()["errors"]}
+        assert (answer.status_code, codes) == (422, {"client_not_found"}), (who, answer.text)
     elif ("{" in operation and not rule.makes) or (rule.body and not rule.makes and operation[:3] != "PUT"):
         assert answer.status_code == 404, (who, answer.text)
     else:
