@@ -16,22 +16,25 @@ _N = {
     "e": _ID.format("5"),
 }
 _N |= {"d": _ID.format("6"), "r": _ID.format("7"), "clinic": _CLINIC, "at": "now() - interval '1 day'"}
+_N |= {"number": f"'2026-' || lpad(((n - 1) / {CLINICS} + 1)::text, 6, '0')"}
 _PAID = "n % 10 <> 0"
-_ALL, _CLINIC_ROWS = "generate_series(1, {count}) AS n", f"generate_series(0, {CLINICS - 1}) AS n"
+_ALL, _CLINIC_ROWS = "generate_series({first}, {last}) AS n", f"generate_series(0, {CLINICS - 1}) AS n"
 
 ROWS = {
     "invoice": (
         """
         INSERT INTO clinics SELECT {clinic}, 'clinic-' || n, 'Clinic', 'EUR', 'UTC', 'en-IE', true, true,
             ARRAY['card'], '{{"phone": "", "email": "", "address": "", "hours": ""}}', '#0b6e6e', '[]' FROM {clinics}
+        ON CONFLICT DO NOTHING
         """,
         "INSERT INTO clients SELECT {clinic}, {c}, 'Client', '{{}}' FROM {all}",
         """
-        INSERT INTO invoice_counters SELECT {clinic}, 2026, count(*) FROM {all} GROUP BY 1
+        INSERT INTO invoice_counters AS held SELECT {clinic}, 2026, count(*) FROM {all} GROUP BY 1
+        ON CONFLICT (clinic_id, year) DO UPDATE SET last_number = held.last_number + excluded.last_number
         """,
         """
         INSERT INTO invoices SELECT {clinic}, {i}, {c},
-            '2026-' || lpad((row_number() OVER (PARTITION BY n % 100 ORDER BY n))::text, 6, '0'),
+            {number},
             CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, 'EUR', 100, 0, 100,
             CASE WHEN {paid} THEN 100 ELSE 0 END, 0, '2026-01-01', '2026-02-01', 'Visit', '',
             CASE WHEN {paid} THEN {at} END, CASE WHEN {paid} THEN 2 ELSE 1 END, {at}, {at} FROM {all}
@@ -48,7 +51,7 @@ ROWS = {
         "INSERT INTO inbox SELECT 'invoice', {m} FROM {all} WHERE {paid}",
     ),
     "payment": (
-        "INSERT INTO clinics SELECT {clinic}, 1, true, ARRAY['card'], 'EUR' FROM {clinics}",
+        "INSERT INTO clinics SELECT {clinic}, 1, true, ARRAY['card'], 'EUR' FROM {clinics} ON CONFLICT DO NOTHING",
         """
         INSERT INTO payables SELECT {clinic}, {i}, {c}, CASE WHEN {paid} THEN 2 ELSE 1 END, 100,
             CASE WHEN {paid} THEN 100 ELSE 0 END, 'EUR', CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, '2026-02-01'
@@ -77,10 +80,11 @@ ROWS = {
         """
         INSERT INTO clinics SELECT {clinic}, 'clinic-' || n, 'Clinic', 'en-IE', 'UTC', '#0b6e6e', true, true,
             '', '', '', '', 1 FROM {clinics}
+        ON CONFLICT DO NOTHING
         """,
         """
         INSERT INTO invoices SELECT {clinic}, {i}, {c},
-            '2026-' || lpad((row_number() OVER (PARTITION BY n % 100 ORDER BY n))::text, 6, '0'),
+            {number},
             CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, CASE WHEN {paid} THEN 0 ELSE 100 END, 'EUR',
             '2026-02-01', CASE WHEN {paid} THEN 2 ELSE 1 END FROM {all}
         """,
@@ -94,28 +98,45 @@ ROWS = {
             state, attempts, sent_at)
         SELECT {clinic}, {r}, {c}, 'receipt', {r}, {p}, '{{}}', {at}, 'sent', 1, {at} FROM {all} WHERE {paid}
         """,
-        "INSERT INTO inbox SELECT 'notification', event_id FROM deliveries",
+        "INSERT INTO inbox SELECT 'notification', {d} FROM {all}",
+        "INSERT INTO inbox SELECT 'notification', {r} FROM {all} WHERE {paid}",
     ),
     "gateway": (
-        "INSERT INTO portals SELECT {clinic}, 'clinic-' || n FROM {clinics}",
+        "INSERT INTO portals SELECT {clinic}, 'clinic-' || n FROM {clinics} ON CONFLICT DO NOTHING",
         "INSERT INTO memberships SELECT {clinic}, {d}, {c}, 'client', true FROM {all} WHERE {paid}",
     ),
 }
 
 
-async def populate(admins: Mapping[str, str], count: int) -> None:
-    """Fill the databases with this many invoices and what belongs to them.
+async def populate(admins: Mapping[str, str], count: int, held: int = 0) -> None:
+    """Fill the databases up to this many invoices, and what belongs to them.
 
     admins  a superuser's DSN by service name
+    held    how many they have from earlier calls
     """
-    await asyncio.gather(*(_fill(dsn, ROWS[service], count) for service, dsn in admins.items()))
+    await asyncio.gather(*(_fill(dsn, ROWS[service], held + 1, count) for service, dsn in admins.items()))
 
 
-async def _fill(admin_dsn: str, rows: Sequence[str], count: int) -> None:
+async def _fill(admin_dsn: str, rows: Sequence[str], first: int, last: int) -> None:
     admin = await asyncpg.connect(admin_dsn)
     await admin.execute("SET session_replication_role = replica")
     for sql in rows:
-        words = {**_N, "paid": _PAID, "all": _ALL.format(count=count), "clinics": _CLINIC_ROWS}
+        words = {**_N, "paid": _PAID, "all": _ALL.format(first=first, last=last), "clinics": _CLINIC_ROWS}
         await admin.execute(sql.format(**words))
-    await admin.execute("VACUUM ANALYZE")
+    await tidy(admin)
     await admin.close()
+
+
+async def tidy(admin: asyncpg.Connection) -> None:
+    """Leave neither stale statistics nor unwritten pages to what is measured next.
+
+    Empty tables are left alone: of one that was vacuumed when it was empty PostgreSQL believes that it stays so, and
+    who is connected keeps plans that read it whole, however large it has become.
+    """
+    await admin.execute("SELECT pg_stat_force_next_flush()")
+    tables = await admin.fetch(
+        "SELECT relname FROM pg_stat_user_tables WHERE n_live_tup > 0 AND relname <> 'outbox'"
+    )
+    for table in tables:
+        await admin.execute(f"VACUUM ANALYZE {table['relname']}")
+    await admin.execute("CHECKPOINT")
