@@ -1,8 +1,10 @@
 """The system under measurement: all that `clinicpay up` runs, as real processes on a data directory of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from deploy.bench.cpu import Usage
 from deploy.bench.figures import SPECS, Result
 from deploy.embedded.datadir import DataDir
 from deploy.embedded.postgres import EmbeddedPostgres
-from deploy.embedded.process import free_port
-from deploy.embedded.supervisor import Supervisor
+from deploy.embedded.process import Child, free_port
+from deploy.embedded.supervisor import Supervisor, Unit
 from deploy.embedded.system import Environment, Ports, System
 from deploy.embedded.units import PythonUnit
 
@@ -55,6 +57,39 @@ class MeasuredSystem(System):
         return lambda: {**env(), **UNLIMITED, **self.more.get(name, {})}
 
 
+class Keeper(Supervisor):
+    """A supervisor whose units can be held down."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(say)
+        self._gates: dict[str, asyncio.Event] = {}
+        self._kept: dict[str, Unit] = {}
+
+    def keep(self, unit: Unit) -> None:
+        self._gates[unit.name] = asyncio.Event()
+        self._gates[unit.name].set()
+        self._kept[unit.name] = unit
+        super().keep(unit)
+
+    async def _start(self, unit: Unit) -> Child:
+        await self._gates[unit.name].wait()
+        return await super()._start(unit)
+
+    async def put_down(self, name: str) -> None:
+        self._gates[name].clear()
+        await self._kept[name].stop()
+        await self._until(lambda: self.statuses[name].state in ("died", "starting"))
+
+    async def put_up(self, name: str) -> None:
+        self._gates[name].set()
+        await self._until(lambda: self.statuses[name].state == "ready")
+
+    async def _until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(READY_SECONDS):
+            while not true():
+                await asyncio.sleep(0.02)
+
+
 @dataclass
 class Bench:
     """What a figure's work is given: the running system, where it is, and where to put what was found.
@@ -72,14 +107,16 @@ class Bench:
     limits: dict[str, float] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     seeded: int = 0
-    """Invoices with numbers 1 to this are in the databases, made by `seed`."""
+    """Invoices with numbers 1 to this are in the databases, made by `seed.add_live`."""
+    history: int = 0
+    """Older invoices in the databases, made by `seed.add_history`."""
 
     def __post_init__(self) -> None:
         # Mail is paused from the start: while invoices are settled, nothing but receipts being queued is measured.
         self.system = MeasuredSystem(
             DataDir(self.data), Ports.choose(free_port()), demo=False, more={"notification.worker": PAUSED}
         )
-        self._supervisor: Supervisor | None = None
+        self._supervisor: Keeper | None = None
 
     @property
     def window(self) -> float:
@@ -95,7 +132,7 @@ class Bench:
                 "mailbox": self.system.mailbox_url,
             }
         )
-        self._supervisor = Supervisor(self.say)
+        self._supervisor = Keeper(self.say)
         self.system.keep_all(self._supervisor)
         await self._supervisor.all_ready()
 
@@ -108,8 +145,12 @@ class Bench:
     @property
     def pids(self) -> dict[str, int]:
         """Process by part: `postgres`, `kafka`, `payment.worker`, …"""
+        return {name: status.pid for name, status in self._keeper.statuses.items() if status.pid}
+
+    @property
+    def _keeper(self) -> "Keeper":
         assert self._supervisor, "started"
-        return {name: status.pid for name, status in self._supervisor.statuses.items() if status.pid}
+        return self._supervisor
 
     def usage(self) -> Usage:
         return Usage.now(self.pids)
@@ -118,15 +159,35 @@ class Bench:
         """HOST:PORT of a Python process, such as `payment.api`."""
         return f"127.0.0.1:{self.system.ports.inner[part]}"
 
+    def admin_dsn(self, service: str) -> str:
+        return database.with_database(self.system.postgres.admin_dsn, database.database_name(service))
+
     @asynccontextmanager
     async def admin(self, service: str) -> AsyncIterator[Any]:
         """A superuser's connection to a service's database."""
-        dsn = database.with_database(self.system.postgres.admin_dsn, database.database_name(service))
-        connection = await asyncpg.connect(dsn)
+        connection = await asyncpg.connect(self.admin_dsn(service))
         try:
             yield connection
         finally:
             await connection.close()
+
+    @contextmanager
+    def held(self, part: str) -> Iterator[None]:
+        """The part's process stands still inside the block, its connections open. For seconds, not minutes."""
+        pid = self.pids[part]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    async def put_down(self, part: str) -> None:
+        """Stop a part's process; it stays down until `put_up`."""
+        await self._keeper.put_down(part)
+
+    async def put_up(self, part: str) -> None:
+        """Start it again, with what `system.more` now says, and wait until it is ready."""
+        await self._keeper.put_up(part)
 
     async def load_program(self) -> Path:
         """The load generator, built on the first call."""

@@ -17,7 +17,7 @@ from deploy.bench.loadgen import LoadgenFailed, LoadgenUnavailable
 from deploy.bench.settle import NotSettled
 from deploy.embedded.errors import EmbeddedError
 
-MODULES = ("settle",)
+MODULES = ("limits", "settle", "latency", "relay")
 """Modules of this package that register figures, in the order in which they are measured."""
 
 

@@ -7,7 +7,9 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
+from deploy import database
 from deploy.bench.installation import Bench
+from deploy.verify.population import populate, tidy
 
 CLINICS = 100
 CLIENTS = 5_000
@@ -128,7 +130,6 @@ async def add_live(bench: Bench, count: int) -> range:
     for begin in range(first, last + 1, MOST_AT_ONCE):
         await _fill(bench, LIVE, begin, min(begin + MOST_AT_ONCE - 1, last))
     bench.seeded = last
-    await _settle_down(bench)
     return range(first, last + 1)
 
 
@@ -143,23 +144,13 @@ async def _fill_one(bench: Bench, service: str, statements: tuple[str, ...], fir
         await admin.execute("SET session_replication_role = replica")
         for statement in statements:
             await admin.execute(statement.format(**words))
+        await tidy(admin)
 
 
-async def _settle_down(bench: Bench) -> None:
-    """Leave neither stale statistics nor unwritten pages to what is measured next.
-
-    Empty tables are left alone: of one that was vacuumed when it was empty PostgreSQL believes that it stays so, and
-    keeps plans that read it whole.
-    """
-    for service in LIVE:
-        async with bench.admin(service) as admin:
-            tables = await admin.fetch(
-                """
-                SELECT relname FROM pg_stat_user_tables
-                WHERE n_live_tup > 0 AND relname NOT IN ('outbox', 'schema_migrations')
-                """
-            )
-            await admin.execute("SELECT pg_stat_force_next_flush()")
-            for table in tables:
-                await admin.execute(f"VACUUM ANALYZE {table['relname']}")
-            await admin.execute("CHECKPOINT")
+async def add_history(bench: Bench, count: int) -> None:
+    """Bring the databases to this many older invoices, nine of ten paid; those that are there stay."""
+    if count > bench.history:
+        admins = {service: bench.admin_dsn(service) for service in database.SERVICES}
+        for held in range(bench.history, count, MOST_AT_ONCE):
+            await populate(admins, min(held + MOST_AT_ONCE, count), held)
+        bench.history = count

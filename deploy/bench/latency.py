@@ -1,0 +1,73 @@
+"""How long a webhook takes to become a paid invoice: at a steady rate, and alone."""
+
+from collections.abc import Sequence
+
+from deploy.bench import loadgen
+from deploy.bench.figures import Spec, declare, measures
+from deploy.bench.installation import Bench
+from deploy.bench.seed import Live, add_live
+from deploy.bench.settle import NotSettled, all_settled, prepare
+
+RATE = 50.0
+LONE_EVERY = 3.0
+
+declare(
+    Spec(
+        "settle_ms_p50",
+        "ms",
+        "from a webhook's send to the commit that pays its invoice, at 50/s",
+        "less",
+        25,
+    ),
+    Spec("settle_ms_p99", "ms", "the same, of 99 in 100", "less", 100),
+    Spec("lone_ms_p99", "ms", "the same with one webhook every 3 s", "less", 300),
+)
+
+
+async def settle_times(bench: Bench, count: int, rate: float) -> list[float]:
+    """Milliseconds from each webhook's send to the commit in invoice's database, sorted."""
+    numbers = await add_live(bench, count)
+    log = bench.data / "latency.log"
+    file = await prepare(bench, numbers)
+    program = await bench.load_program()
+    await loadgen.send(program, bench.address("payment.api"), file, connections=8, rate=rate, log=log)
+    await all_settled(bench, numbers)
+    file.unlink()
+    async with bench.admin("invoice") as invoice:
+        rows = await invoice.fetch(
+            """
+            SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS paid_at
+            FROM invoices WHERE id BETWEEN $1 AND $2 AND status = 'paid'
+            """,
+            Live(numbers[0]).invoice_id,
+            Live(numbers[-1]).invoice_id,
+        )
+    paid = {row["id"]: row["paid_at"] for row in rows}
+    answers = loadgen.read_log(log)
+    if refused := [answer for answer in answers if answer.status != 200]:
+        raise NotSettled(f"{len(refused)} of {count} webhooks were refused at {rate}/s")
+    return sorted(1000 * (paid[Live(numbers[each.index]).invoice_id] - each.start) for each in answers)
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The smallest value that so many percent do not exceed (nearest rank)."""
+    rank = -(-len(ordered) * percent // 100)
+    return ordered[max(int(rank), 1) - 1]
+
+
+@measures("settle_ms_p50", "settle_ms_p99")
+async def steady(bench: Bench) -> None:
+    times = await settle_times(bench, int(RATE * bench.window), RATE)
+    detail = {"webhooks": len(times), "max": round(times[-1], 1)}
+    bench.found("settle_ms_p50", percentile(times, 50), detail=detail)
+    bench.found("settle_ms_p99", percentile(times, 99), detail=detail)
+
+
+@measures("lone_ms_p99")
+async def lone(bench: Bench) -> None:
+    times = await settle_times(bench, 4 if bench.quick else 40, 1 / LONE_EVERY)
+    bench.found(
+        "lone_ms_p99",
+        percentile(times, 99),
+        detail={"webhooks": len(times), "p50": round(times[len(times) // 2], 1)},
+    )
