@@ -8,6 +8,7 @@ from contracts.payment import (
     PaymentCanceled,
     PaymentFailed,
     PaymentProcessing,
+    PaymentRefunded,
     PaymentSettled,
     PaymentSucceeded,
 )
@@ -25,6 +26,7 @@ EVENTS: dict[str, type[CloudEvent]] = {
         PaymentFailed,
         PaymentCanceled,
         PaymentSettled,
+        PaymentRefunded,
         StripeEvent,
         NotificationSent,
         NotificationFailed,

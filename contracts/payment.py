@@ -71,6 +71,26 @@ class PaymentCanceled(PaymentState):
     topic: ClassVar[Topic] = topics.PAYMENT_CANCELED
 
 
+class PaymentRefunded(Event):
+    """Credit that a payment left was sent back to where it came from. `time`: when that was booked.
+
+    A bank may still return it, days later: it is the client's credit again then, and no event tells of that.
+    """
+
+    topic: ClassVar[Topic] = topics.PAYMENT_REFUNDED
+
+    refund_id: UUID
+    payment_id: UUID
+    client_id: UUID
+    amount: Money
+    method: Method | None = None
+    """How the payment was made, and so where the money goes."""
+
+    @property
+    def key(self) -> UUID:
+        return self.refund_id
+
+
 class PaymentSettled(Event):
     """Money moved against one invoice, and is booked. Positive: towards the clinic. `time`: when booked."""
 

@@ -41,6 +41,7 @@ class StripeEvent(CloudEvent):
     """From our metadata, and so only a hint: the row that it names decides."""
     payment_id: UUID | None = None
     client_id: UUID | None = None
+    refund_id: UUID | None = None
     failure_code: str | None = None
     decline_code: str | None = None
     method: Method | None = None

@@ -21,7 +21,8 @@ from services.chassis import outbox
 from services.chassis.db import Database
 from services.invoice import domain as invoice_domain
 from services.invoice.domain import Invoice
-from services.payment import lifecycle
+from services.payment import lifecycle, refunds
+from services.payment.store.refunds import JOINED, REFUND, refund_of
 from services.payment.store.rows import PAYMENT, payment_of
 
 AT_ONCE = 1000
@@ -46,6 +47,7 @@ _MOVEMENTS = """
         booked_at
     FROM movements WHERE booked_at >= $1 ORDER BY booked_at, clinic_id, id
 """
+_REFUNDS = f"SELECT {REFUND} FROM {JOINED} WHERE r.refunded_at >= $1 ORDER BY r.clinic_id, r.id"
 _DELIVERIES = """
     SELECT clinic_id, id, client_id, template, attempts, state, last_error,
         CASE state WHEN 'sent' THEN sent_at ELSE next_attempt_at END AS ended_at
@@ -130,6 +132,10 @@ def movement_events(row: asyncpg.Record) -> Iterable[Event]:
     )
 
 
+def refund_events(row: asyncpg.Record) -> Iterable[Event]:
+    yield refunds.fact_about(refund_of(row))
+
+
 def delivery_events(row: asyncpg.Record) -> Iterable[Event]:
     kind = NotificationSent if row["state"] == "sent" else NotificationFailed
     fields: dict[str, Any] = {
@@ -146,6 +152,6 @@ def delivery_events(row: asyncpg.Record) -> Iterable[Event]:
 
 SOURCES: Mapping[str, Mapping[str, Callable[[asyncpg.Record], Iterable[Event]]]] = {
     "invoice": {_CLINICS: clinic_events, _INVOICES: invoice_events},
-    "payment": {_PAYMENTS: payment_events, _MOVEMENTS: movement_events},
+    "payment": {_PAYMENTS: payment_events, _MOVEMENTS: movement_events, _REFUNDS: refund_events},
     "notification": {_DELIVERIES: delivery_events},
 }

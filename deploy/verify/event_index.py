@@ -10,11 +10,12 @@ from uuid import UUID
 from contracts import topics
 from contracts.events import CloudEvent, StateEvent
 from contracts.notification import Notification
-from contracts.payment import PaymentSettled
+from contracts.payment import PaymentRefunded, PaymentSettled
 
 FAMILIES = {
     **{name: name.split(".", maxsplit=1)[0] for name in topics.BY_NAME},
     "payment.settled": "movement",
+    "payment.refunded": "refund",
     "notification.sent": "delivery",
     "notification.failed": "delivery",
     "stripe.event": "stripe",
@@ -29,6 +30,8 @@ def fact_of(event: CloudEvent) -> str:
     if isinstance(event, PaymentSettled):
         amount = event.amount
         return f"{event.kind} {amount.minor} {amount.currency} on {event.invoice_id} by {event.payment_id}"
+    if isinstance(event, PaymentRefunded):
+        return f"{event.amount.minor} {event.amount.currency} of {event.payment_id}"
     return event.topic.name
 
 

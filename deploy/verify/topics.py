@@ -45,6 +45,13 @@ _AGGREGATES = {
         "payment",
         "SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM movements ORDER BY clinic_id, id",
     ),
+    "refund": (
+        "payment",
+        """
+        SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM refunds
+        WHERE refunded_at IS NOT NULL ORDER BY clinic_id, id
+        """,
+    ),
     "delivery": (
         "notification",
         """

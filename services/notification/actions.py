@@ -8,7 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoiceState
-from contracts.payment import PaymentFailed, PaymentSucceeded
+from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
 from services.chassis import audit, outbox
 from services.chassis.auth import Caller
 from services.chassis.db import Connection
@@ -50,6 +50,11 @@ async def tell_payments(tx: Connection, ended: Sequence[PaymentSucceeded | Payme
         await store.drop_failures(tx, {(event.clinic_id, event.payment_id) for event in succeeded})
     if failed:
         await store.add_deliveries(tx, domain.bad_news(failed), FAILURE_DELAY)
+
+
+async def tell_refunds(tx: Connection, refunded: Sequence[PaymentRefunded]) -> None:
+    """Word of each refund, once."""
+    await store.add_deliveries(tx, domain.refund_letters(refunded), timedelta(0))
 
 
 async def put_contact(tx: Connection, caller: Caller, contact: Contact) -> Contact:

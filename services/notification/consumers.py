@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
-from contracts.payment import PaymentFailed, PaymentSucceeded
+from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
 from services.chassis.consume import consumes
 from services.chassis.db import Connection
 from services.notification import actions
@@ -28,3 +28,9 @@ async def on_invoice_changed(
 async def on_payment_ended(tx: Connection, ended: Sequence[PaymentSucceeded | PaymentFailed]) -> None:
     """Write receipts, and tell of failures."""
     await actions.tell_payments(tx, ended)
+
+
+@consumes(PaymentRefunded, group="notification")
+async def on_payment_refunded(tx: Connection, refunded: Sequence[PaymentRefunded]) -> None:
+    """Tell clients that money was sent back to them."""
+    await actions.tell_refunds(tx, refunded)

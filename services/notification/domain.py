@@ -9,16 +9,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.events import Method, StateEvent, event_id
+from contracts.events import Event, Method, StateEvent, event_id
 from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
-from contracts.payment import PaymentFailed, PaymentSucceeded, Share
+from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded, Share
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key, new_id
 
 E = TypeVar("E", bound=StateEvent)
-Template = Literal["invoice_ready", "receipt", "payment_failed"]
+Template = Literal["invoice_ready", "receipt", "payment_failed", "refund"]
 
 MAX_ATTEMPTS = 18
 """With the back-off below: about a day and a half of trying."""
@@ -91,14 +91,14 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """An e-mail to write. `cause` is the event that asks for it; `subject_id` its payment or invoice."""
+    """An e-mail to write. `cause` is the event that asks for it; `subject_id` its payment, invoice or refund."""
 
     id: UUID
     template: Template
     client_id: UUID
     subject_id: UUID
     facts: Facts
-    cause: StateEvent
+    cause: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +211,22 @@ def bad_news(failed: Iterable[PaymentFailed]) -> list[NewDelivery]:
     ]
 
 
+def refund_letters(refunded: Iterable[PaymentRefunded]) -> list[NewDelivery]:
+    """Word of money that was sent back, once a refund."""
+    return [
+        _delivery(
+            "refund",
+            event,
+            event.refund_id,
+            Facts(amount=event.amount, at=event.time, invoices=(), method=event.method),
+        )
+        for event in refunded
+    ]
+
+
 def _delivery(
     template: Template,
-    cause: InvoiceCreated | PaymentSucceeded | PaymentFailed,
+    cause: InvoiceCreated | PaymentSucceeded | PaymentFailed | PaymentRefunded,
     subject_id: UUID,
     facts: Facts,
 ) -> NewDelivery:

@@ -198,8 +198,28 @@ def _retry_action(letter: Letter, portal: str) -> Action:
     )
 
 
+def _refund(letter: Letter, portal: str) -> dict[str, Any]:
+    clinic, facts = letter.clinic, letter.delivery.facts
+    amount = wording.money(facts.amount, clinic.locale)
+    sent_on = wording.day_of(facts.at, clinic.locale, clinic.time_zone)
+    sent_to = wording.method(facts.method)
+    by_card = facts.method is not None and facts.method.kind == "card"
+    place = "your card" if by_card else "where you paid from"
+    return {
+        "subject": f"We sent {amount} back to {place}",
+        "preview": "You paid more than was open. Banks take up to ten days to show it.",
+        "lead": f"You had paid {one_line(clinic.name)} more than was open. We sent the rest back to {place}.",
+        "amount": amount,
+        "sent_words": f"Sent on {sent_on}" + (f" to {sent_to}" if sent_to else ""),
+        "note": "Banks take up to ten days to show it. There is nothing you need to do.",
+        "action": Action("View your payments", f"{portal}/billing") if clinic.billing_shown else None,
+        "question": "Questions about this refund? Contact the clinic.",
+    }
+
+
 _CONTENT: dict[domain.Template, Callable[[Letter, str], dict[str, Any]]] = {
     "invoice_ready": _invoice_ready,
     "receipt": _receipt,
     "payment_failed": _payment_failed,
+    "refund": _refund,
 }

@@ -15,7 +15,7 @@ from services.chassis import outbox
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
-from services.payment import lifecycle, starting
+from services.payment import lifecycle, refunds_actions, starting
 from services.payment.domain import KeyReused, MethodNotFound, Payable, Payment, SavedMethod
 from services.payment.lifecycle import Change
 from services.payment.starting import Started, Wish
@@ -102,9 +102,12 @@ async def _saved_method(tx: Connection, wish: Wish, account: str) -> SavedMethod
 async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> None:
     """Apply what Stripe tells, in a constant number of statements. Raises a `lifecycle.StripeMismatch`."""
     about_methods = [event for event in events if event.event_type.startswith(("payment_method.", "setup_"))]
-    about_payments = [event for event in events if event not in about_methods]
+    about_refunds = [event for event in events if event.event_type.startswith("refund.")]
+    about_payments = [event for event in events if event not in about_methods and event not in about_refunds]
     if about_payments:
         await apply_observations(tx, about_payments)
+    if about_refunds:
+        await refunds_actions.apply_refund_events(tx, about_refunds)
     if about_methods:
         await keep_methods(tx, about_methods)
 
@@ -143,8 +146,8 @@ async def _name_payments(
     for event in seen:
         key = by_intent.get((event.account or "", event.payment_intent))
         if event.payment_id is not None:
-            key = next((each for each in by_key if each == (event.clinic, event.payment_id)), None)
-            if key is None:
+            key = None if event.clinic is None else (event.clinic, event.payment_id)
+            if key not in by_key:
                 raise lifecycle.UnknownPayment("No payment has the id that the event names.")
         if key is None:
             log.info("stripe_event_ignored", reason="not_ours", event_type=event.event_type)

@@ -11,7 +11,7 @@ from services.chassis.db import Database
 from services.chassis.http import Lifespan, service_app
 from services.chassis.jobs import Jobs
 from services.chassis.worker import worker_app
-from services.payment import consumers, jobs, routes
+from services.payment import consumers, jobs, refunds_routes, routes
 from services.payment.settings import Settings
 from services.payment.stripe_api import StripeApi
 from services.payment.stripe_events import StripeEvents
@@ -28,7 +28,7 @@ def api(settings: Settings) -> Litestar:
         name="payment",
         settings=settings,
         db=db,
-        route_handlers=[*routes.ALL, _webhooks(edge)],
+        route_handlers=[*routes.ALL, *refunds_routes.ALL, _webhooks(edge)],
         dependencies={
             "stripe": Provide(lambda: stripe, sync_to_thread=False),
             "declines_per_hour": Provide(lambda: settings.declines_per_hour, sync_to_thread=False),

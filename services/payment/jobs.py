@@ -13,6 +13,7 @@ from services.payment import actions, checkout, starting, stripe_json
 from services.payment.domain import Payment, SavedMethod
 from services.payment.lifecycle import STATUS_OF
 from services.payment.observations import looked_up
+from services.payment.refunds_stripe import sweep_refunds
 from services.payment.store import lookups, methods
 from services.payment.stripe_api import Intent, IntentMoved, StripeApi
 
@@ -122,6 +123,7 @@ async def _tolerating(check: Awaitable[None], **what: str) -> None:
 def sweeps(db: Database, stripe: StripeApi) -> Callable[[], Awaitable[None]]:
     async def sweep() -> None:
         await sweep_payments(db, stripe)
+        await sweep_refunds(db, stripe)
         await refresh_methods(db, stripe)
 
     return sweep

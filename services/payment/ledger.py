@@ -1,8 +1,9 @@
 """The double-entry ledger: pure functions that build balanced entries.
 
-Debits are positive, credits negative, and an entry's postings sum to zero in each currency. Three accounts:
+Debits are positive, credits negative, and an entry's postings sum to zero in each currency. Four accounts:
 `stripe` is money that Stripe holds for the clinic, `receivable` is what is still to be had for a payable,
-`client_credit` is what the clinic owes a client.
+`client_credit` is what the clinic owes a client, `refund_pending` is credit that is on its way back to where it
+came from.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-Account = Literal["stripe", "receivable", "client_credit"]
+Account = Literal["stripe", "receivable", "client_credit", "refund_pending"]
+Effect = Literal["capture", "refund", "refund_paid", "refund_returned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Entry:
     id: UUID
     payment_id: UUID
     stripe_object_id: str
-    effect: Literal["capture"]
+    effect: Effect
     booked_at: datetime
     postings: tuple[Posting, ...]
 
@@ -62,3 +64,23 @@ def capture(amount: int, currency: str, settled: Mapping[UUID, int], client_id: 
     )
     credit = (Posting("client_credit", -surplus, currency, client_id=client_id),) if surplus else ()
     return (Posting("stripe", amount, currency), *receivable, *credit)
+
+
+def set_aside(amount: int, currency: str, client_id: UUID) -> tuple[Posting, ...]:
+    """Postings for credit that is to be refunded."""
+    return (
+        Posting("client_credit", amount, currency, client_id=client_id),
+        Posting("refund_pending", -amount, currency),
+    )
+
+
+def pay_out(amount: int, currency: str) -> tuple[Posting, ...]:
+    """Postings for a refund that Stripe has sent."""
+    return Posting("refund_pending", amount, currency), Posting("stripe", -amount, currency)
+
+
+def give_back(amount: int, currency: str, client_id: UUID, held_by: Account) -> tuple[Posting, ...]:
+    """Postings for a refund that came to nothing: what `held_by` had of it is credit again."""
+    return Posting(held_by, amount, currency), Posting(
+        "client_credit", -amount, currency, client_id=client_id
+    )

@@ -24,6 +24,9 @@ ACTED_ON = frozenset(
         "payment_method.updated",
         "payment_method.automatically_updated",
         "payment_method.detached",
+        "refund.created",
+        "refund.failed",
+        "refund.updated",
         "setup_intent.succeeded",
     }
 )
@@ -111,7 +114,9 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
         "clinic": stripe_json.uuid_of(metadata.get("clinic_id")),
         "payment_id": stripe_json.uuid_of(metadata.get("payment_id")),
         "client_id": stripe_json.uuid_of(metadata.get("client_id")),
-        "failure_code": stripe_json.text_of(error.get("code")),
+        "refund_id": stripe_json.uuid_of(metadata.get("refund_id")),
+        "failure_code": stripe_json.text_of(error.get("code"))
+        or stripe_json.text_of(found.get("failure_reason")),
         "decline_code": stripe_json.text_of(error.get("decline_code")),
         "method": stripe_json.method_of(method),
         "method_exp_month": exp_month,

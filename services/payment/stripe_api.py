@@ -18,6 +18,7 @@ from services.chassis.errors import DomainError, Unavailable
 from services.chassis.money import to_stripe
 from services.chassis.telemetry import tracer
 from services.payment.domain import Customer, Payment, SavedMethod
+from services.payment.refunds import Refund
 from services.payment.stripe_json import object_of
 
 API_VERSION = "2026-08-26.dahlia"
@@ -185,6 +186,36 @@ class StripeApi:
             )
         return found.to_dict()
 
+    async def create_refund(self, refund: Refund) -> dict[str, Any]:
+        """Send the refund back, or get the one that an earlier call with its key made; Stripe's own JSON object."""
+        async with _calling("refunds.create"):
+            made = await self._stripe.v1.refunds.create_async(
+                _refund_params(refund),  # type: ignore[arg-type]
+                _options(refund.account, refund.idempotency_key),
+            )
+        return made.to_dict()
+
+    async def retrieve_refund(self, refund: Refund) -> dict[str, Any]:
+        """The refund as Stripe's own JSON object."""
+        assert refund.stripe_refund_id is not None
+        async with _calling("refunds.retrieve"):
+            found = await self._stripe.v1.refunds.retrieve_async(
+                refund.stripe_refund_id, None, _options(refund.account)
+            )
+        return found.to_dict()
+
+    async def find_refund(self, refund: Refund) -> dict[str, Any] | None:
+        """What an earlier call made, when its key may be forgotten: by metadata, among the payment's refunds."""
+        async with _calling("refunds.list"):
+            page = await self._stripe.v1.refunds.list_async(
+                {"payment_intent": refund.intent_id, "limit": 100}, _options(refund.account)
+            )
+            async for found in page.auto_paging_iter():
+                body = found.to_dict()
+                if object_of(body.get("metadata")).get("refund_id") == str(refund.id):
+                    return body
+        return None
+
 
 def _options(account: str, key: str | None = None) -> stripe.RequestOptions:
     options: stripe.RequestOptions = {}
@@ -214,6 +245,22 @@ def _intent_params(payment: Payment, customer: str | None) -> dict[str, Any]:
         params["customer"] = customer
     if payment.save:
         params["setup_future_usage"] = "off_session"
+    return params
+
+
+def _refund_params(refund: Refund) -> dict[str, Any]:
+    """Made from the committed row alone, as an intent's."""
+    params: dict[str, Any] = {
+        "payment_intent": refund.intent_id,
+        "amount": to_stripe(refund.amount, refund.currency),
+        "metadata": {
+            "clinic_id": str(refund.clinic_id),
+            "payment_id": str(refund.payment_id),
+            "refund_id": str(refund.id),
+        },
+    }
+    if refund.traceparent:
+        params["metadata"]["traceparent"] = refund.traceparent
     return params
 
 

@@ -59,6 +59,10 @@ def _payment(owner: Owner) -> dict[str, Any]:
     }
 
 
+def _refund(owner: Owner) -> dict[str, Any]:
+    return {"client_id": str(owner.client_id), "currency": "EUR", "amount": 1}
+
+
 def _contact(owner: Owner) -> dict[str, Any]:
     return {"email": "someone@else.test", "name": "Someone Else", "language": "en"}
 
@@ -87,6 +91,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "PUT /payment-methods/{method_id}/default": Rule(CLIENT, "client"),
         "POST /setup-intents": Rule(CLIENT, "client"),
         "GET /credit": Rule(CLIENT, "client"),
+        "GET /clients/{client_id}/credit": Rule(EVERYONE, "client"),
+        "POST /refunds": Rule(DESK, "clinic", _refund),
         "DELETE /payment-methods/{method_id}": Rule(CLIENT, "client"),
     },
     "notification": {

@@ -25,6 +25,7 @@ from services.payment.stripe_api import StripeApi
 from tests.service import invoice_world, payment_world
 from tests.service.gateway_world import NOBODY, PASSWORD, Site, a_site, reach
 from tests.service.payment_world import Desk, Hook, a_hook
+from tests.service.refunds_world import leaves_credit
 from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, deliver, in_own_task, money, outbox_events
 
 PRICE = 10_000
@@ -178,6 +179,7 @@ async def _furnished(
             UUID(client["id"]),
         )
         payment_id = await desk.pay((UUID(issued[1]["id"]), money(PRICE)), save=True)
+        await leaves_credit(desk)
         owners.append(await _owner(services, clinic, client, issued, payment_id))
     await stripe.close()
     await _tell(dbs, "payment")

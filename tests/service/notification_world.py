@@ -12,10 +12,10 @@ from uuid import UUID
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from contracts.clinic import ClinicUpdated
-from contracts.events import StateEvent
+from contracts.events import Method, StateEvent
 from contracts.invoice import InvoiceCreated
 from contracts.money import Money
-from contracts.payment import PaymentSucceeded
+from contracts.payment import PaymentRefunded, PaymentSucceeded
 from services.chassis.ids import new_id
 from services.notification import actions, consumers
 from services.notification.domain import Contact
@@ -157,6 +157,19 @@ def a_payment(cls: type[E], *invoices: InvoiceCreated, **more: Any) -> E:
         "method": {"kind": "card", "brand": "visa", "last4": "4242"},
     }
     return cls.model_validate(body | more)
+
+
+def a_refund(clinic: ClinicUpdated, client_id: UUID, amount: Money) -> PaymentRefunded:
+    return PaymentRefunded(
+        id=new_id(),
+        time=datetime.now(UTC),
+        clinic_id=clinic.clinic_id,
+        refund_id=new_id(),
+        payment_id=new_id(),
+        client_id=client_id,
+        amount=amount,
+        method=Method(kind="card", brand="visa", last4="4242"),
+    )
 
 
 async def put_contact(

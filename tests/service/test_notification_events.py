@@ -19,6 +19,7 @@ from tests.service.notification_world import (
     a_clinic,
     a_mail_server,
     a_payment,
+    a_refund,
     an_invoice,
     hasten,
     next_state,
@@ -61,6 +62,21 @@ async def test_a_payment_over_two_invoices_has_one_receipt_however_often_it_is_t
     body = mail.inbox[0].get_body(("plain",))
     assert body is not None
     assert "2026-000001" in body.get_content() and "2026-000002" in body.get_content()
+    assert await waiting_parked(db_notification) == []
+
+
+async def test_a_refund_is_told_once_however_often_it_is_said(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    refunds = [a_refund(clinic, client_id, amount) for amount in (eur(25), eur(7))]
+    again = refunds[0].model_copy(update={"id": new_id()})
+
+    await deliver(db_notification.worker, consumers, *refunds, refunds[0], again)
+    await deliver(db_notification.worker, consumers, refunds[0], again)
+    await sender.send_due()
+
+    assert sorted(mail.subjects()) == ["We sent €25.00 back to your card", "We sent €7.00 back to your card"]
     assert await waiting_parked(db_notification) == []
 
 

@@ -33,7 +33,7 @@ CLINIC = Clinic(
     hours="Mon–Fri 8:00–18:00",
 )
 CONTACT = Contact(new_id(), "client@example.com", "Aoife Byrne", "en")
-TEMPLATES: tuple[Template, ...] = ("invoice_ready", "receipt", "payment_failed")
+TEMPLATES: tuple[Template, ...] = ("invoice_ready", "receipt", "payment_failed", "refund")
 
 
 def eur(minor: int) -> Money:
@@ -128,6 +128,25 @@ def test_one_receipt_lists_all_its_invoices_the_method_and_the_credit() -> None:
     assert mail.subject == "Receipt for your payment of €175.50"
     assert both_parts(mail, "€175.50", "2026-000123", "€125.00", "2026-000124", "€45.50", "€5.00")
     assert both_parts(mail, "Visa ending 4242", f"https://pay.example/c/harbour/payments/{payment_id}")
+
+
+def test_a_refund_says_how_much_went_back_to_where_and_when_it_shows() -> None:
+    card = Method(kind="card", brand="visa", last4="4242")
+    mail = LETTERS.write(a_letter("refund", amount=eur(2500), method=card))
+
+    assert mail.subject == "We sent €25.00 back to your card"
+    assert both_parts(
+        mail, "Refunded", "€25.00", "Sent on 23 November 2026 to Visa ending 4242", "up to ten days"
+    )
+    assert both_parts(mail, "https://pay.example/c/harbour/billing")
+
+
+def test_a_refund_of_what_was_not_paid_by_card_names_no_card() -> None:
+    mail = LETTERS.write(a_letter("refund", amount=eur(2500), method=Method(kind="paypal")))
+
+    assert mail.subject == "We sent €25.00 back to where you paid from"
+    assert both_parts(mail, "to PayPal")
+    assert "card" not in mail.text.replace("card details", "")
 
 
 def test_days_are_the_clinics() -> None:

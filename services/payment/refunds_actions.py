@@ -1,0 +1,147 @@
+"""The verbs of refunds. Each takes the transaction first, and commits nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from contracts.money import Money
+from contracts.stripe import StripeEvent
+from services.chassis import audit, idempotency, outbox
+from services.chassis.auth import Caller
+from services.chassis.db import Connection, Key
+from services.chassis.ids import new_id
+from services.chassis.telemetry import current_traceparent
+from services.payment import refunds as decide
+from services.payment.domain import PaymentNotFound
+from services.payment.refunds import (
+    ClientNotFound,
+    Refund,
+    RefundChange,
+    RefundStatus,
+    RefundWish,
+    Surplus,
+    UnknownRefund,
+)
+from services.payment.store import books, lookups, refunds
+
+log = structlog.get_logger()
+
+MOST_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A client's credit as staff see it. `refundable` may be less: what came in the other mode cannot go back."""
+
+    balances: list[Money]
+    refundable: list[Money]
+    surpluses: list[Surplus]
+    refunds: list[Refund]
+
+
+async def read_credit(tx: Connection, clinic_id: UUID, client_id: UUID, livemode: bool) -> Credit:
+    """Raises `ClientNotFound` for one who never paid here."""
+    await _check_client(tx, clinic_id, client_id)
+    surpluses = await refunds.list_surpluses(tx, clinic_id, client_id, livemode)
+    balances = await books.get_credit(tx, client_id)
+    most = decide.refundable(surpluses, balances)
+    return Credit(
+        balances=balances,
+        refundable=[Money(minor=most[currency], currency=currency) for currency in sorted(most)],
+        surpluses=surpluses,
+        refunds=await refunds.list_refunds(tx, clinic_id, client_id, MOST_SHOWN),
+    )
+
+
+async def start_refunds_once(
+    tx: Connection, caller: Caller, wish: RefundWish, livemode: bool, *, key: str | None, body: bytes
+) -> list[Refund]:
+    """Make the refunds under an idempotency key: the same request again finds those that the first one made.
+
+    Raises what `idempotency.claim` and `start_refunds` raise.
+    """
+    earlier = await idempotency.claim(tx, caller.clinic, key, body)
+    if earlier is not None:
+        return await refunds.get_refunds(tx, caller.clinic, msgspec.json.decode(earlier, type=list[UUID]))
+    made = await start_refunds(tx, caller, wish, livemode)
+    assert key is not None, "claimed"
+    await idempotency.keep(tx, caller.clinic, key, msgspec.json.encode([refund.id for refund in made]))
+    return made
+
+
+async def start_refunds(tx: Connection, caller: Caller, wish: RefundWish, livemode: bool) -> list[Refund]:
+    """Set credit aside for a refund of each payment that the wish reaches. Stripe's keys are committed with it.
+
+    Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`, `RefundTooLarge`.
+    """
+    await _check_client(tx, caller.clinic, wish.client_id)
+    await _check_payment(tx, wish)
+    await refunds.lock_surpluses(tx, caller.clinic, wish.client_id)
+    surpluses = await refunds.list_surpluses(tx, caller.clinic, wish.client_id, livemode)
+    parts = decide.plan(wish, surpluses, await books.get_credit(tx, wish.client_id))
+    rows = [(new_id(), payment_id, amount) for payment_id, amount in parts]
+    made = await refunds.add_refunds(tx, rows, caller.clinic, current_traceparent())
+    now = datetime.now(UTC)
+    await books.add_entries(tx, [decide.set_aside(refund, now) for refund in made])
+    after = [[str(refund.id), refund.amount, refund.currency] for refund in made]
+    await audit.record(tx, caller, "refund_credit", wish.client_id, None, after)
+    return made
+
+
+async def _check_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    if not await refunds.has_payments(tx, clinic_id, client_id):
+        raise ClientNotFound("No client of this clinic with this id has paid online.")
+
+
+async def _check_payment(tx: Connection, wish: RefundWish) -> None:
+    if wish.payment_id is None:
+        return
+    if await lookups.get_payment(tx, wish.client_id, wish.payment_id) is None:
+        raise PaymentNotFound("The client has no such payment.")
+
+
+async def give_up_refund(tx: Connection, key: Key, status: RefundStatus, reason: str) -> None:
+    """Give back the credit of a refund that Stripe provably has not; one that has moved on is left alone."""
+    refund = (await refunds.lock_refunds(tx, {key})).get(key)
+    if refund is None or refund.status != "created" or refund.stripe_refund_id is not None:
+        return
+    await _save(tx, [(decide.give_up(refund, status, reason, datetime.now(UTC)), None)])
+
+
+async def apply_refund_events(tx: Connection, seen: Sequence[StripeEvent]) -> None:
+    """Move the refunds that were observed, book what became of them, say so. Raises a `StripeMismatch`.
+
+    A refund that somebody made at Stripe itself names none of ours, and is left out.
+    """
+    ours = [(event, (event.clinic, event.refund_id)) for event in seen if event.clinic and event.refund_id]
+    if len(ours) < len(seen):
+        log.info("stripe_event_ignored", reason="not_ours", count=len(seen) - len(ours))
+    named = [(event, (clinic, refund)) for event, (clinic, refund) in ours if clinic and refund]
+    if not named:
+        return
+    locked = await refunds.lock_refunds(tx, {key for _, key in named})
+    now = datetime.now(UTC)
+    changes: list[tuple[RefundChange, StripeEvent | None]] = []
+    for event, key in named:
+        if key not in locked:
+            raise UnknownRefund("No refund has the id that the event names.")
+        change = decide.observe(locked[key], event, now)
+        locked[key] = change.refund
+        changes.append((change, event))
+    await _save(tx, changes)
+
+
+async def _save(tx: Connection, changes: Sequence[tuple[RefundChange, StripeEvent | None]]) -> None:
+    """Keep refunds as the last change left them, what was booked, and what is to be said."""
+    newest = {change.refund.key: change.refund for change, _ in changes}
+    await refunds.save_refunds(tx, newest.values())
+    entries = [change.entry for change, _ in changes if change.entry]
+    if entries:
+        await books.add_entries(tx, entries)
+    facts = [(change.fact, cause) for change, cause in changes if change.fact]
+    if facts:
+        await outbox.add(tx, facts)

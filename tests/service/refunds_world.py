@@ -1,0 +1,92 @@
+"""Credit that a payment left, the click that sends it back, and what Stripe has of it."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+
+from contracts.invoice import InvoiceUpdated
+from contracts.money import Money
+from contracts.payment import PaymentRefunded
+from services.chassis.auth import Caller
+from services.chassis.ids import new_id
+from services.payment import consumers, refunds_stripe
+from tests.service.payment_world import Desk
+from tests.world import a_caller, deliver, eur, outbox_events
+
+CREDIT = eur(25)
+PAID = [("client_credit", -2500), ("stripe", 2500)]
+SENT = [("client_credit", 0), ("refund_pending", 0), ("stripe", 0)]
+BACK = [("client_credit", -2500), ("refund_pending", 0), ("stripe", 2500)]
+WAITS = [("client_credit", 0), ("refund_pending", -2500), ("stripe", 2500)]
+
+
+async def leaves_credit(desk: Desk, credit: Money = CREDIT, card: str = "pm_card_visa") -> UUID:
+    """A payment of an invoice that was voided in the other tab: all of it is credit."""
+    invoice = await desk.owes(credit)
+    started = await desk.start((invoice, credit))
+    await deliver(desk.worker, consumers, desk.invoice(invoice, credit, 2, InvoiceUpdated, status="void"))
+    already = desk.hook._count("payment_intent.succeeded")
+    await desk.confirm(started, card)
+    await desk.hook.until("payment_intent.succeeded", already + 1)
+    await desk.hear()
+    return UUID(started.json()["payment_id"])
+
+
+def staff(desk: Desk) -> Caller:
+    return a_caller("staff", desk.clinic_id)
+
+
+async def press(desk: Desk, key: str | None = None, caller: Caller | None = None, **body: Any) -> Any:
+    """The one click."""
+    asked = {"client_id": str(desk.client_id), "currency": "EUR", **body}
+    headers = {"Idempotency-Key": key or str(new_id())}
+    return await desk.api.call("POST", "/refunds", caller or staff(desk), json=asked, headers=headers)
+
+
+async def credit_of(desk: Desk) -> Any:
+    answer = await desk.api.call("GET", f"/clients/{desk.client_id}/credit", staff(desk))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def at_stripe(desk: Desk) -> list[Any]:
+    headers = {"Authorization": f"Bearer {desk.sandbox.secret_key}"}
+    async with httpx2.AsyncClient(base_url=desk.sandbox.url, headers=headers, trust_env=False) as stripe:
+        answer = await stripe.get("/v1/refunds?limit=100")
+    refunds: list[Any] = answer.json()["data"]
+    return refunds
+
+
+async def bank_says(desk: Desk, outcome: str) -> None:
+    """The bank's answer to the only refund, and all webhooks of it."""
+    [refund] = await at_stripe(desk)
+    already = desk.hook._count("refund.updated")
+    path = f"/accounts/platform/refunds/{refund['id']}/settle"
+    await desk.sandbox.control("POST", path, {"outcome": outcome})
+    await desk.hook.until("refund.updated", already + 1)
+
+
+async def refunds_said(desk: Desk) -> list[PaymentRefunded]:
+    return [event for event in await outbox_events(desk.db) if isinstance(event, PaymentRefunded)]
+
+
+async def fault(desk: Desk, kind: str, count: int = 1) -> None:
+    await desk.sandbox.control(
+        "POST", "/faults/api", {"kind": kind, "method": "POST", "path": "/v1/refunds", "count": count}
+    )
+
+
+async def grown_old(desk: Desk, by: timedelta) -> None:
+    await desk.db.admin.execute(
+        """
+        UPDATE refunds SET created_at = created_at - $1::interval, checked_at = checked_at - $1::interval,
+            refunded_at = refunded_at - $1::interval
+        """,
+        by,
+    )
+
+
+async def sweep(desk: Desk) -> None:
+    await refunds_stripe.sweep_refunds(desk.worker, desk.stripe, timedelta(0))
