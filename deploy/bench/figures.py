@@ -67,6 +67,8 @@ class Measurement:
 
     gives: tuple[str, ...]
     work: Work
+    grows: bool = False
+    """Measured again at each size of the databases, for `growth`."""
 
 
 SPECS: dict[str, Spec] = {}
@@ -80,21 +82,25 @@ def declare(*specs: Spec) -> None:
         SPECS[spec.name] = spec
 
 
-def measures(*gives: str) -> Callable[[Work], Work]:
+def measures(*gives: str, grows: bool = False) -> Callable[[Work], Work]:
     """Register the work that measures these declared figures. They are measured in the order of registration."""
     if unknown := [name for name in gives if name not in SPECS]:
         raise ValueError(f"not declared: {', '.join(unknown)}")
 
     def register(work: Work) -> Work:
-        MEASUREMENTS.append(Measurement(gives, work))
+        MEASUREMENTS.append(Measurement(gives, work, grows))
         return work
 
     return register
 
 
 def chosen(only: Iterable[str]) -> list[Measurement]:
-    """The measurements that give any of these figures; all of them for none. ValueError for an unknown name."""
+    """The measurements that give any of these figures, and before them their limits; all of them for none.
+
+    ValueError for an unknown name.
+    """
     wanted = set(only)
     if unknown := wanted - SPECS.keys():
         raise ValueError(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(SPECS)}")
+    wanted |= {limit for name in wanted if (limit := SPECS[name].limit)}
     return [each for each in MEASUREMENTS if not wanted or wanted & set(each.gives)]

@@ -194,6 +194,16 @@ class Bench:
         program = self.data / "loadgen" / "loadgen"
         return program if program.exists() else await asyncio.to_thread(loadgen.build, program.parent)
 
+    @contextmanager
+    def aside(self, invoices: int) -> Iterator[dict[str, Result]]:
+        """Figures that are found inside the block are kept in what it is given, and reported to nobody."""
+        before = self.invoices, self.results, self.report
+        self.invoices, self.results, self.report = invoices, {}, lambda _: None
+        try:
+            yield self.results
+        finally:
+            self.invoices, self.results, self.report = before
+
     def found(
         self, figure: str, value: float, limit: float | None = None, detail: Mapping[str, Any] | None = None
     ) -> None:

@@ -14,10 +14,10 @@ from deploy.bench import figures, report
 from deploy.bench.figures import Result
 from deploy.bench.installation import Bench
 from deploy.bench.loadgen import LoadgenFailed, LoadgenUnavailable
-from deploy.bench.settle import NotSettled
+from deploy.bench.settle import NotSettled, warm_up
 from deploy.embedded.errors import EmbeddedError
 
-MODULES = ("limits", "settle", "latency", "relay")
+MODULES = ("limits", "settle", "latency", "relay", "book", "overload", "growth")
 """Modules of this package that register figures, in the order in which they are measured."""
 
 
@@ -54,6 +54,7 @@ async def run(wish: Wish) -> list[Result]:
     bench = Bench(data, wish.count, wish.quick, say, report.print_line)
     try:
         await bench.start()
+        await warm_up(bench)
         for each in chosen:
             began = time.monotonic()
             say(f"measuring {', '.join(each.gives)}…")
