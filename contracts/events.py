@@ -53,9 +53,9 @@ class CloudEvent(BaseModel):
     def schema_name(self) -> str:
         return f"{self.topic.name}/{self.schema_version}"
 
-    def encode(self) -> bytes:
-        """The record's value: UTF-8 JSON."""
-        clinic_id = getattr(self, "clinic_id", None)
+    def encode(self, traceparent: str | None = None) -> bytes:
+        """The record's value: UTF-8 JSON. A `traceparent` given here goes out in place of the event's own."""
+        traceparent = traceparent or self.traceparent
         body: dict[str, Any] = {
             "specversion": "1.0",
             "id": self.id,
@@ -66,10 +66,10 @@ class CloudEvent(BaseModel):
             "datacontenttype": "application/json",
             "dataschema": self.schema_name,
         }
-        if clinic_id is not None:
-            body["clinicid"] = clinic_id
-        if self.traceparent is not None:
-            body["traceparent"] = self.traceparent
+        if isinstance(self, Event):
+            body["clinicid"] = self.clinic_id
+        if traceparent is not None:
+            body["traceparent"] = traceparent
         body["data"] = self.model_dump(exclude=_ENVELOPE)
         return to_json(body)
 

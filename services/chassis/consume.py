@@ -23,6 +23,7 @@ from services.chassis.tracing import batch_spans
 log = structlog.get_logger()
 
 Apply = Callable[[Connection, Any], Awaitable[None]]
+ApplyArrived = Callable[[Connection, "list[Arrived]"], Awaitable[list[CloudEvent]]]
 ApplyT = TypeVar("ApplyT", bound=Apply)
 
 RETRY_SECONDS = 60
@@ -126,10 +127,25 @@ class Consumer:
         arrived, undecodable = _decode_all(records)
         with batch_spans(self.group, [each.event for each in arrived]) as traced:
             arrived = [Arrived(each.record, event) for each, event in zip(arrived, traced, strict=True)]
-            async with self.db.worker_tx() as tx:
+            try:
+                await self._in_one_transaction(arrived, undecodable, self._claim_and_apply)
+            except TRANSIENT:
+                raise
+            except Exception as refusal:
+                log.warning("batch_refused", group=self.group, events=len(arrived), reason=_reason(refusal))
+                await self._in_one_transaction(arrived, undecodable, self._apply_singly)
+
+    async def _in_one_transaction(
+        self, arrived: list[Arrived], undecodable: list[Parked], apply: ApplyArrived
+    ) -> None:
+        async with self.db.worker_tx() as tx:
+            if undecodable:
                 await park.add(tx, self.group, undecodable)
-                ready = await self._hold_back(tx, arrived, undecodable)
-                await self._apply_set_or_singles(tx, ready)
+            ready = await self._hold_back(tx, arrived, undecodable)
+            applied = await apply(tx, ready)
+            await park.supersede(
+                tx, self.group, [event for event in applied if isinstance(event, StateEvent)]
+            )
 
     async def _hold_back(
         self, tx: Connection, arrived: list[Arrived], undecodable: list[Parked]
@@ -141,20 +157,10 @@ class Consumer:
         held = await park.held_lines(tx, self.group, lines)
         unread = {each.record.key for each in undecodable if each.record.is_movement and each.record.key}
         held |= {line for line in lines if line[1] in unread}
-        behind = [each for each in arrived if each.line in held]
-        await park.add(tx, self.group, [_behind(each) for each in behind])
-        return [each for each in arrived if each not in behind] if behind else arrived
-
-    async def _apply_set_or_singles(self, tx: Connection, arrived: list[Arrived]) -> None:
-        try:
-            async with tx.transaction():
-                applied = await self._claim_and_apply(tx, arrived)
-        except TRANSIENT:
-            raise
-        except Exception as refusal:
-            log.warning("batch_refused", group=self.group, events=len(arrived), reason=_reason(refusal))
-            applied = await self._apply_singly(tx, arrived)
-        await park.supersede(tx, self.group, [event for event in applied if isinstance(event, StateEvent)])
+        if not held:
+            return arrived
+        await park.add(tx, self.group, [_behind(each) for each in arrived if each.line in held])
+        return [each for each in arrived if each.line not in held]
 
     async def _apply_singly(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
         applied: list[CloudEvent] = []

@@ -19,8 +19,10 @@ async def add(tx: Connection, facts: Iterable[tuple[Event, CloudEvent | None]]) 
     Rows of one aggregate then have ids in the order of their commits, which is the order they are sent in. With a
     fact goes the event that caused it, whose trace it carries on; without one, the current span's.
     """
-    events = [_traced(event, cause) for event, cause in facts]
-    bodies = [event.encode() for event in events]
+    stated = list(facts)
+    events = [event for event, _ in stated]
+    own = current_traceparent()
+    bodies = [event.encode(own if cause is None else cause.traceparent) for event, cause in stated]
     if any(len(body) > LARGEST_BODY for body in bodies):
         raise EventTooLarge(f"an event has more than {LARGEST_BODY} bytes")
     await tx.execute(
@@ -37,8 +39,3 @@ async def add(tx: Connection, facts: Iterable[tuple[Event, CloudEvent | None]]) 
         [str(event.key) for event in events],
         bodies,
     )
-
-
-def _traced(event: Event, cause: CloudEvent | None) -> Event:
-    traceparent = cause.traceparent if cause is not None else current_traceparent()
-    return event.model_copy(update={"traceparent": traceparent})

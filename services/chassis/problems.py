@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Receive, Scope, Send
 
 from services.chassis.db import TRANSIENT
 from services.chassis.errors import DomainError, Unavailable
@@ -108,3 +109,11 @@ HANDLERS: dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]
     Exception: on_any_error,
     **dict.fromkeys(TRANSIENT, on_transient),
 }
+
+
+async def answer(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to an error of an ASGI app that stands before Litestar's routes, the same as theirs."""
+    request: AnyRequest = Request(scope)
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    response = handler(request, error).to_asgi_response(app=None, request=request)
+    await response(scope, receive, send)

@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from litestar import Litestar, asgi
+from litestar import Litestar
 from litestar.di import Provide
-from litestar.handlers import ASGIRouteHandler
 
 from services.chassis.db import Database
 from services.chassis.http import Lifespan, service_app
@@ -24,17 +23,19 @@ def api(settings: Settings) -> Litestar:
     stripe = _stripe(settings)
     events = StripeEvents(settings.kafka_bootstrap_servers, settings.kafka_security)
     edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events)
-    return service_app(
+    made = service_app(
         name="payment",
         settings=settings,
         db=db,
-        route_handlers=[*routes.ALL, *refunds_routes.ALL, _webhooks(edge)],
+        route_handlers=[*routes.ALL, *refunds_routes.ALL],
         dependencies={
             "stripe": Provide(lambda: stripe, sync_to_thread=False),
             "declines_per_hour": Provide(lambda: settings.declines_per_hour, sync_to_thread=False),
         },
         lifespan=[_closing(events.close), _closing(stripe.close)],
     )
+    made.asgi_handler = edge.before(made.asgi_handler)
+    return made
 
 
 def worker(settings: Settings) -> Litestar:
@@ -51,10 +52,6 @@ def worker(settings: Settings) -> Litestar:
         jobs=timed,
         lifespan=[_closing(stripe.close)],
     )
-
-
-def _webhooks(edge: WebhookEdge) -> ASGIRouteHandler:
-    return asgi("/webhooks/stripe", opt={"public": True}, copy_scope=False)(edge)
 
 
 def _stripe(settings: Settings) -> StripeApi:

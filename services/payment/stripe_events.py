@@ -34,13 +34,14 @@ class StripeEvents:
         self._starting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
 
-    async def send(self, event: StripeEvent) -> None:
-        """Return once all in-sync replicas have the event. Raises `EventsUnavailable`."""
+    async def send(self, event: StripeEvent, traceparent: str | None = None) -> None:
+        """Return once all in-sync replicas have the event, sent with this trace. Raises `EventsUnavailable`."""
         producer: AIOKafkaProducer | None = None
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 producer = await self._started()
-                await producer.send_and_wait(event.topic.name, event.encode(), key=str(event.key).encode())
+                value = event.encode(traceparent)
+                await producer.send_and_wait(event.topic.name, value, key=str(event.key).encode())
         except Exception as error:
             log.error("stripe_event_not_sent", error=type(error).__name__, event_id=str(event.id))
             self._give_up(producer)

@@ -8,6 +8,7 @@ from uuid import UUID
 from contracts.events import Method
 
 _NAME = re.compile(r"[a-z0-9_]{2,40}")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
 _LAST4 = re.compile(r"[0-9]{4}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -34,7 +35,7 @@ def uuid_of(value: Any) -> UUID | None:
 
 
 def currency_of(value: Any) -> str | None:
-    return value.upper() if isinstance(value, str) and re.fullmatch(r"[A-Za-z]{3}", value) else None
+    return value.upper() if isinstance(value, str) and _CURRENCY.fullmatch(value) else None
 
 
 def traceparent_of(value: Any) -> str | None:

@@ -11,12 +11,13 @@ import msgspec
 import stripe
 import structlog
 from litestar.exceptions import ClientException, MethodNotAllowedException
-from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 from opentelemetry import metrics
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from contracts.stripe import StripeEvent
+from services.chassis import problems
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.telemetry import span_from, traceparent_of
 from services.payment import observations, stripe_json
@@ -27,6 +28,7 @@ _received = metrics.get_meter("clinicpay").create_counter(
     "stripe_webhooks", description="Verified webhooks by what became of them"
 )
 
+PATH = "/webhooks/stripe"
 LARGEST_BODY = 256 * 1024
 TOLERANCE_SECONDS = 300
 LARGEST_IN_FLIGHT = 512
@@ -57,14 +59,32 @@ class EdgeBusy(Unavailable):
 
 
 class WebhookEdge:
-    """The edge as an ASGI app: Stripe's webhooks are the bulk of all requests, so no framework reads them."""
+    """An ASGI app that takes Stripe's webhooks, the bulk of all requests, before any framework has looked at them."""
 
     def __init__(self, secrets: Sequence[str], livemode: bool, events: StripeEvents) -> None:
         self._secrets, self._livemode, self._events = secrets, livemode, events
         self._in_flight = 0
 
+    def before(self, others: ASGIApp) -> ASGIApp:
+        """An app that takes webhooks itself and leaves all else to `others`."""
+
+        async def either(scope: Scope, receive: Receive, send: Send) -> None:
+            await (self if scope["path"] == PATH else others)(scope, receive, send)
+
+        return either
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """200 once Kafka has the event. Raises what `take` raises, and `EdgeBusy`."""
+        """200 once Kafka has the event; else a problem."""
+        try:
+            await self._take(scope, receive)
+        except Exception as error:
+            await problems.answer(error, scope, receive, send)
+        else:
+            await send(_OK)
+            await send(_OK_BODY)
+
+    async def _take(self, scope: Scope, receive: Receive) -> None:
+        """Raises what `take` raises, and `EdgeBusy`."""
         if scope.get("method") != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         if self._in_flight >= LARGEST_IN_FLIGHT:
@@ -75,8 +95,6 @@ class WebhookEdge:
             await take(body, signature, self._secrets, self._livemode, self._events)
         finally:
             self._in_flight -= 1
-        await send(_OK)
-        await send(_OK_BODY)
 
 
 _OK: HTTPResponseStartEvent = {
@@ -127,7 +145,7 @@ async def take(
 async def _publish(event: StripeEvent, events: StripeEvents) -> None:
     """Go on with the trace that began with the client's click, which our metadata carries."""
     with span_from("stripe.event publish", event.traceparent, kind=SpanKind.PRODUCER) as span:
-        await events.send(event.model_copy(update={"traceparent": traceparent_of(span)}))
+        await events.send(event, traceparent_of(span))
 
 
 def _outcome(snapshot: Mapping[str, Any], livemode: bool) -> str:

@@ -70,8 +70,8 @@ def stripe_events() -> st.SearchStrategy[bytes]:
 class Taken:
     """Instead of Kafka: what the edge would have sent, encoded and decoded again, as a reader would."""
 
-    async def send(self, event: CloudEvent) -> None:
-        raw = event.encode()
+    async def send(self, event: CloudEvent, traceparent: str | None = None) -> None:
+        raw = event.encode(traceparent)
         assert EVENTS[event.topic.name].decode(raw).encode() == raw
 
 
