@@ -6,7 +6,7 @@ away, comes as `UpstreamError`.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import httpx2
 import msgspec
@@ -15,15 +15,18 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from services.chassis.auth import Caller, TokenMint
+from services.gateway.wire import Away, HttpWire, Reply, TransportWire, Wire
 
 Service = Literal["invoice", "payment", "notification"]
 T = TypeVar("T")
 
 RETRY_SECONDS = 2.0
 """How long a call is tried again, counted from its start; also the wait for a payable not yet known."""
-TIMEOUT = httpx2.Timeout(5.0, connect=1.0)
-STRIPE_TIMEOUT = httpx2.Timeout(25.0, connect=1.0)
+TIMEOUT = 5.0
+"""Seconds that a call may take."""
+STRIPE_TIMEOUT = 25.0
 """For calls behind which payment asks Stripe (20 s at most)."""
+FORWARD_SECONDS = 10.0
 
 _tracer = trace.get_tracer("clinicpay.gateway")
 
@@ -51,6 +54,18 @@ class UpstreamError(Exception):
         return self.status == 503
 
 
+class Call(NamedTuple):
+    """One question to a service, as it is asked again and again."""
+
+    service: Service
+    method: str
+    path: str
+    params: dict[str, str]
+    content: bytes | None
+    headers: dict[str, str]
+    timeout: float
+
+
 class Calls:
     """The services over kept connections. `transports` replace the network, by service, with an app in reach."""
 
@@ -61,20 +76,15 @@ class Calls:
         transports: Mapping[Service, httpx2.AsyncBaseTransport] | None = None,
     ) -> None:
         self._mint = mint
-        self._clients = {
-            service: httpx2.AsyncClient(
-                base_url=url,
-                timeout=TIMEOUT,
-                limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
-                transport=(transports or {}).get(service),
-                trust_env=False,
-            )
+        reached = transports or {}
+        self._wires: dict[Service, Wire] = {
+            service: TransportWire(url, reached[service]) if service in reached else HttpWire(url)
             for service, url in urls.items()
         }
 
     async def close(self) -> None:
-        for client in self._clients.values():
-            await client.aclose()
+        for wire in self._wires.values():
+            await wire.close()
 
     async def get(
         self,
@@ -97,7 +107,7 @@ class Calls:
         body: msgspec.Struct | None = None,
         *,
         key: str | None = None,
-        timeout: httpx2.Timeout = TIMEOUT,
+        timeout: float = TIMEOUT,
     ) -> T:
         """Write, and read the answer; a POST is repeated only with an idempotency key."""
         content = None if body is None else msgspec.json.encode(body)
@@ -114,51 +124,47 @@ class Calls:
         params: Mapping[str, Any] | None = None,
         content: bytes | None = None,
         key: str | None = None,
-        timeout: httpx2.Timeout = TIMEOUT,
+        timeout: float = TIMEOUT,
     ) -> bytes:
         """The raw answer of a call that succeeded in the end."""
-        request = self._clients[service].build_request(
-            method,
-            path,
-            params=_given(params),
-            content=content,
-            headers=_headers(content, key),
-            timeout=timeout,
-        )
+        call = Call(service, method, path, _given(params), content, _headers(content, key), timeout)
         if method == "POST" and key is None:
-            return await self._once(caller, service, request)
+            return await self._once(caller, call)
         async for attempt in stamina.retry_context(
             on=_wait_before_retry, attempts=8, timeout=RETRY_SECONDS, wait_initial=0.1, wait_max=0.5
         ):
             with attempt:
-                return await self._once(caller, service, request)
+                return await self._once(caller, call)
         raise AssertionError("the last attempt either returns or raises")
 
-    async def forward(
-        self, service: Service, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> httpx2.Response:
+    async def forward(self, service: Service, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """The service's own answer to raw bytes, tried once and without a token."""
         outgoing = dict(headers)
         propagate.inject(outgoing)
         try:
-            return await self._clients[service].post(path, content=body, headers=outgoing, timeout=10.0)
-        except httpx2.TransportError as error:
+            return await self._wires[service].ask("POST", path, {}, outgoing, body, FORWARD_SECONDS)
+        except Away as error:
             raise _away(service) from error
 
-    async def _once(self, caller: Caller, service: Service, request: httpx2.Request) -> bytes:
-        with _tracer.start_as_current_span(f"{request.method} {service}", kind=SpanKind.CLIENT) as span:
-            request.headers["Authorization"] = f"Bearer {self._mint.token(audience=service, caller=caller)}"
-            propagate.inject(request.headers)
+    async def _once(self, caller: Caller, call: Call) -> bytes:
+        with _tracer.start_as_current_span(f"{call.method} {call.service}", kind=SpanKind.CLIENT) as span:
+            headers = {
+                **call.headers,
+                "Authorization": f"Bearer {self._mint.token(audience=call.service, caller=caller)}",
+            }
+            propagate.inject(headers)
             try:
-                response = await self._clients[service].send(request)
-            except httpx2.TransportError as error:
-                raise _away(service) from error
-            span.set_attribute("http.response.status_code", response.status_code)
-            if response.is_success:
-                return response.content
-            if response.status_code >= 500:
+                reply = await self._wires[call.service].ask(
+                    call.method, call.path, call.params, headers, call.content, call.timeout
+                )
+            except Away as error:
+                raise _away(call.service) from error
+            span.set_attribute("http.response.status_code", reply.status)
+            if 200 <= reply.status < 300:
+                return reply.content
+            if reply.status >= 500:
                 span.set_status(StatusCode.ERROR)
-        raise _refused(response)
+        raise _refused(reply)
 
 
 def _headers(content: bytes | None, key: str | None) -> dict[str, str]:
@@ -194,12 +200,12 @@ def _away(service: Service) -> UpstreamError:
     return UpstreamError(503, "service_unavailable", detail, {"service": service})
 
 
-def _refused(response: httpx2.Response) -> UpstreamError:
-    problem = _problem(response.content)
-    code, detail = problem.pop("code", "upstream_error"), problem.pop("detail", response.reason_phrase)
+def _refused(reply: Reply) -> UpstreamError:
+    problem = _problem(reply.content)
+    code, detail = problem.pop("code", "upstream_error"), problem.pop("detail", "The service refused.")
     for known in ("type", "title", "status", "instance"):
         problem.pop(known, None)
-    return UpstreamError(response.status_code, str(code), str(detail), problem, _seconds(response))
+    return UpstreamError(reply.status, str(code), str(detail), problem, _seconds(reply))
 
 
 def _problem(content: bytes) -> dict[str, Any]:
@@ -210,8 +216,8 @@ def _problem(content: bytes) -> dict[str, Any]:
     return problem if isinstance(problem, dict) else {}
 
 
-def _seconds(response: httpx2.Response) -> float | None:
+def _seconds(reply: Reply) -> float | None:
     try:
-        return max(0.0, float(response.headers["Retry-After"]))
+        return max(0.0, float(reply.headers["Retry-After"]))
     except (KeyError, ValueError):
         return None

@@ -7,8 +7,6 @@ import time
 from collections.abc import Mapping
 from uuid import UUID, uuid4
 
-import httpx2
-
 from services.chassis.auth import Caller
 from services.gateway.calls import STRIPE_TIMEOUT, Calls, UpstreamError
 from services.gateway.shapes import (
@@ -33,6 +31,7 @@ from services.gateway.shapes import (
     SetupStart,
     Summary,
 )
+from services.gateway.wire import Reply
 
 __all__ = ["SETTINGS_SECONDS", "UpstreamError", "Upstreams"]
 
@@ -163,7 +162,7 @@ class Upstreams:
     async def put_account(self, caller: Caller, body: Account) -> Account:
         return await self._calls.write(caller, "payment", "PUT", "/account", Account, body)
 
-    async def forward_webhook(self, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+    async def forward_webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Payment's own answer to a webhook; tried once, since Stripe repeats it. No token: it is signed."""
         return await self._calls.forward("payment", "/webhooks/stripe", body, headers)
 

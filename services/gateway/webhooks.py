@@ -18,6 +18,6 @@ async def stripe_webhook(request: Request[Any, Any, Any], upstreams: Asks) -> Re
     answer = await upstreams.forward_webhook(body, headers)
     return Response(
         answer.content,
-        status_code=answer.status_code,
+        status_code=answer.status,
         media_type=answer.headers.get("content-type", "application/json"),
     )

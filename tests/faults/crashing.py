@@ -178,15 +178,13 @@ def _over_stripe_and_smtp(points: Points) -> None:
 
 
 def _over_http(points: Points) -> None:
-    import httpx2
+    from services.gateway.wire import HttpWire
 
-    def call(_: Any, request: httpx2.Request, *__: Any, **___: Any) -> str | None:
-        if request.url.path.startswith("/healthz"):
-            return None
-        path = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", request.url.path)
-        return f"call {request.method} {path}"
+    def call(_: Any, method: str, path: str, *__: Any, **___: Any) -> str:
+        path = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", path)
+        return f"call {method} {path}"
 
-    _replace(points, httpx2.AsyncClient, "send", call)
+    _replace(points, HttpWire, "ask", call)
 
 
 def main() -> None:

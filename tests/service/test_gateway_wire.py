@@ -1,0 +1,108 @@
+"""How the gateway reaches a service over a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from services.gateway.wire import Away, HttpWire, Reply
+
+Answer = Callable[[bytes, bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def a_server(answer: Answer) -> AsyncIterator[tuple[HttpWire, list[int]]]:
+    """A wire to a server that reads requests whole, and the number of requests of each connection."""
+    connections: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(connections)
+        connections.append(0)
+        while not reader.at_eof() and (line := await reader.readline()):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            body = await reader.readexactly(int(length or 0))
+            connections[number] += 1
+            await answer(line + head, body, writer)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        wire = HttpWire(f"http://{host}:{port}/")
+        yield wire, connections
+        await wire.close()
+
+
+async def ask(
+    wire: HttpWire, method: str = "GET", content: bytes | None = None, seconds: float = 5.0
+) -> Reply:
+    return await wire.ask(method, "/things", {"a": "b c&d"}, {"X-One": "1"}, content, seconds)
+
+
+async def ok(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+    said = head + body
+    writer.write(b"HTTP/1.1 422 No\r\nRetry-After: 7\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+
+
+async def test_a_request_arrives_as_it_is_and_its_answer_comes_back_over_one_kept_connection() -> None:
+    async with a_server(ok) as (wire, connections):
+        replies = [await ask(wire, "POST", b"{\xff}") for _ in range(5)]
+
+    assert connections == [5]
+    assert {(reply.status, reply.headers["retry-after"]) for reply in replies} == {(422, "7")}
+    head, _, body = replies[0].content.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /things?a=b+c%26d HTTP/1.1\r\n") and b"X-One: 1" in head
+    assert body == b"{\xff}"
+    assert b"Accept-Encoding" not in head and b"Cookie" not in head
+
+
+async def test_cookies_are_not_kept_and_redirects_not_followed() -> None:
+    async def elsewhere(head: bytes, _: bytes, writer: asyncio.StreamWriter) -> None:
+        assert b"Cookie" not in head
+        writer.write(b"HTTP/1.1 303 See\r\nLocation: /a\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")
+
+    async with a_server(elsewhere) as (wire, connections):
+        assert [(await ask(wire)).status for _ in range(2)] == [303, 303]
+
+    assert connections == [2]
+
+
+async def test_a_connection_that_was_closed_between_calls_is_not_used_again() -> None:
+    async def last(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        await ok(head, body, writer)
+        writer.close()
+
+    async with a_server(last) as (wire, connections):
+        for _ in range(3):
+            assert (await ask(wire, "POST", b"x")).status == 422
+            while _is_connected(wire):
+                await asyncio.sleep(0)
+
+    assert connections == [1, 1, 1]
+
+
+def _is_connected(wire: HttpWire) -> bool:
+    assert wire._session is not None and isinstance(wire._session.connector, aiohttp.TCPConnector)
+    return any(kept.is_connected() for all_ in wire._session.connector._conns.values() for kept, _ in all_)
+
+
+async def test_a_cut_or_late_answer_is_away() -> None:
+    async def cut(_: bytes, __: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        writer.close()
+
+    async def never(_: bytes, __: bytes, writer: asyncio.StreamWriter) -> None:
+        pass
+
+    for answer in (cut, never):
+        async with a_server(answer) as (wire, _):
+            with pytest.raises(Away):
+                await ask(wire, "POST", b"x", seconds=0.2)
+
+
+async def test_nobody_there_is_away() -> None:
+    wire = HttpWire("http://127.0.0.1:1")
+    with pytest.raises(Away):
+        await ask(wire)
+    await wire.close()
