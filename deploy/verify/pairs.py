@@ -116,6 +116,19 @@ PAIRS = (
         ("clinic_id", "payment_id", "client_id"),
     ),
     Pair(
+        "one_letter_per_refund",
+        "Every refund whose money went was told to its client, once, and no other",
+        Side(
+            "payment",
+            "SELECT clinic_id, id, client_id FROM refunds WHERE refunded_at IS NOT NULL",
+        ),
+        Side(
+            "notification",
+            "SELECT clinic_id, subject_id, client_id FROM deliveries WHERE template = 'refund'",
+        ),
+        ("clinic_id", "refund_id", "client_id"),
+    ),
+    Pair(
         "one_notice_per_invoice",
         "Every invoice was announced to its client, once",
         Side("invoice", "SELECT clinic_id, id, client_id FROM invoices"),

@@ -181,4 +181,74 @@ _SHARES = {
     ),
 }
 
-CHECKS = tuple(Check(name, "payment", says, sql) for name, (says, sql) in (_BOOKS | _SHARES).items())
+_REFUNDS = {
+    "refunds_are_booked_once": (
+        "A refund set credit aside once, was paid out once if its money went, gave credit back once if not",
+        """
+        SELECT clinic_id, r.id AS refund_id, r.status, e.set_aside, e.paid, e.returned
+        FROM refunds AS r
+        LEFT JOIN (
+            SELECT clinic_id, stripe_object_id AS idempotency_key,
+                count(*) FILTER (WHERE effect = 'refund') AS set_aside,
+                count(*) FILTER (WHERE effect = 'refund_paid') AS paid,
+                count(*) FILTER (WHERE effect = 'refund_returned') AS returned
+            FROM entries WHERE effect <> 'capture' GROUP BY clinic_id, stripe_object_id
+        ) AS e USING (clinic_id, idempotency_key)
+        WHERE (coalesce(e.set_aside, 0), coalesce(e.paid, 0), coalesce(e.returned, 0))
+                <> (1, (refunded_at IS NOT NULL)::int, (status IN ('failed', 'canceled'))::int)
+            OR (status = 'succeeded' AND refunded_at IS NULL)
+        """,
+    ),
+    "refund_entries_are_the_refund": (
+        "What is booked of a refund is its amount, of its payment and its client's credit",
+        """
+        SELECT e.clinic_id, e.id AS entry_id, e.effect, r.id AS refund_id, r.amount, s.amount AS booked, s.currency
+        FROM entries AS e
+        LEFT JOIN refunds AS r ON (r.clinic_id, r.idempotency_key) = (e.clinic_id, e.stripe_object_id)
+        LEFT JOIN LATERAL (
+            SELECT sum(amount) FILTER (WHERE amount > 0) AS amount, min(currency) AS currency,
+                min(client_id::text) AS client_id
+            FROM postings WHERE (postings.clinic_id, postings.entry_id) = (e.clinic_id, e.id)
+        ) AS s ON true
+        WHERE e.effect <> 'capture' AND (
+            (s.amount, s.currency, e.payment_id) IS DISTINCT FROM (r.amount, r.currency, r.payment_id)
+            OR s.client_id <> r.client_id::text
+        )
+        """,
+    ),
+    "refunds_are_within_the_surplus": (
+        "No more goes back, or is on its way back, than a payment of the same client and currency left as credit",
+        """
+        SELECT p.clinic_id, p.id AS payment_id, p.amount, p.status, r.amount AS refunded, r.currency
+        FROM (
+            SELECT clinic_id, payment_id, client_id, currency, sum(amount) AS amount FROM refunds
+            WHERE status NOT IN ('failed', 'canceled') GROUP BY clinic_id, payment_id, client_id, currency
+        ) AS r
+        JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
+        WHERE p.status <> 'succeeded' OR (p.client_id, p.currency) <> (r.client_id, r.currency)
+            OR r.amount > p.amount - (
+                SELECT coalesce(sum(settled_amount), 0) FROM allocations AS a
+                WHERE (a.clinic_id, a.payment_id) = (p.clinic_id, p.id)
+            )
+        """,
+    ),
+    "pending_refunds_are_the_account": (
+        "What is booked as on its way back is what refunds on their way make: nothing once none is",
+        """
+        SELECT clinic_id, currency, coalesce(b.amount, 0) AS booked, coalesce(r.amount, 0) AS on_its_way
+        FROM (
+            SELECT clinic_id, currency, -sum(amount) AS amount FROM postings
+            WHERE account = 'refund_pending' GROUP BY clinic_id, currency
+        ) AS b
+        FULL JOIN (
+            SELECT clinic_id, currency, sum(amount) AS amount FROM refunds
+            WHERE status IN ('created', 'pending', 'requires_action') GROUP BY clinic_id, currency
+        ) AS r USING (clinic_id, currency)
+        WHERE coalesce(b.amount, 0) <> coalesce(r.amount, 0)
+        """,
+    ),
+}
+
+CHECKS = tuple(
+    Check(name, "payment", says, sql) for name, (says, sql) in (_BOOKS | _SHARES | _REFUNDS).items()
+)

@@ -11,6 +11,7 @@ from typing import Any
 import stripe
 from stripe import StripeClient
 
+from deploy.verify import stripe_refunds
 from deploy.verify.access import Access
 from deploy.verify.books import Books
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
@@ -21,6 +22,7 @@ from services.payment.stripe_json import object_of, text_of, uuid_of
 SAYS = {
     "charges_are_booked": "Every charge of ours at Stripe is booked once: its amount, currency, account and mode",
     "bookings_are_charged": "Every capture that is booked has exactly one charge at Stripe",
+    **stripe_refunds.SAYS,
 }
 
 _ACCOUNTS = """
@@ -106,7 +108,8 @@ async def _compare_account(client: StripeClient, books: Books, account: str) -> 
             raise
         return []  # an account that Stripe does not let us see, and that never took a payment
     ours = [charge for charge in charges if charge.payment_id is not None or charge.intent in known]
-    return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked)]
+    refunds = await stripe_refunds.compare_account(client, books, account)
+    return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked), *refunds]
 
 
 def _unbooked(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -> Iterable[Breach]:

@@ -17,7 +17,7 @@ BROKEN = [
         "books_balance",
         "payment",
         "UPDATE postings SET amount = amount + 1 WHERE account = 'stripe'",
-        "off_by 3",
+        "off_by 5",
     ),
     ("entries_have_postings", "payment", "DELETE FROM postings", "entry_id"),
     ("success_is_captured_once", "payment", "DELETE FROM entries", "captures 0"),
@@ -26,7 +26,8 @@ BROKEN = [
         "payment",
         """
         INSERT INTO entries
-        SELECT clinic_id, gen_random_uuid(), payment_id, 'pi_other', effect, booked_at FROM entries LIMIT 1
+        SELECT clinic_id, gen_random_uuid(), payment_id, 'pi_other', effect, booked_at FROM entries
+        WHERE effect = 'capture' LIMIT 1
         """,
         "captures 2",
     ),
@@ -89,6 +90,31 @@ BROKEN = [
         "owner",
     ),
     ("versions_are_said", "payment", "UPDATE payments SET version = 0", "version 0"),
+    ("refunds_are_booked_once", "payment", "DELETE FROM entries WHERE effect = 'refund'", "set_aside 0"),
+    ("refunds_are_booked_once", "payment", "DELETE FROM entries WHERE effect = 'refund_paid'", "paid 0"),
+    ("refunds_are_booked_once", "payment", "UPDATE refunds SET status = 'failed'", "returned 0"),
+    ("refund_entries_are_the_refund", "payment", "UPDATE refunds SET amount = amount + 1", "booked"),
+    ("refund_entries_are_the_refund", "payment", "DELETE FROM refunds", "refund_id None"),
+    (
+        "refund_entries_are_the_refund",
+        "payment",
+        "UPDATE refunds SET client_id = gen_random_uuid()",
+        "refund_id",
+    ),
+    ("refunds_are_within_the_surplus", "payment", "UPDATE refunds SET amount = 2000", "refunded 4000"),
+    (
+        "refunds_are_within_the_surplus",
+        "payment",
+        "UPDATE refunds SET client_id = gen_random_uuid()",
+        "refunded",
+    ),
+    (
+        "pending_refunds_are_the_account",
+        "payment",
+        "UPDATE refunds SET status = 'succeeded'",
+        "booked 400, on_its_way 0",
+    ),
+    ("pending_refunds_are_the_account", "payment", "DELETE FROM postings", "booked 0, on_its_way 400"),
     (
         "lines_make_the_total",
         "invoice",
@@ -121,7 +147,7 @@ BROKEN = [
         "numbers_without_gaps",
         "invoice",
         "UPDATE invoice_counters SET last_number = last_number + 1",
-        "last_number 7",
+        "last_number 8",
     ),
     (
         "numbers_without_gaps",
@@ -184,6 +210,12 @@ BROKEN = [
         "UPDATE deliveries SET template = 'receipt' WHERE template = 'payment_failed'",
         "missing in payment",
     ),
+    (
+        "one_letter_per_refund",
+        "notification",
+        "DELETE FROM deliveries WHERE template = 'refund'",
+        "missing in notification",
+    ),
     ("one_notice_per_invoice", "notification", "DELETE FROM deliveries", "missing in notification"),
     (
         "failures_are_payments",
@@ -236,6 +268,15 @@ BROKEN = [
         "UPDATE entries SET stripe_object_id = stripe_object_id || 'x'",
         "charges none",
     ),
+    ("stripe_refunds_are_ours", "payment", "DELETE FROM refunds WHERE status = 'pending'", "not booked"),
+    ("stripe_refunds_are_ours", "payment", "UPDATE refunds SET amount = amount + 1", "amount 1000 ≠ 1001"),
+    (
+        "stripe_refunds_are_ours",
+        "payment",
+        "UPDATE refunds SET status = 'canceled' WHERE status = 'failed'",
+        "status failed ≠ canceled",
+    ),
+    ("refunds_are_at_stripe", "payment", "UPDATE refunds SET id = gen_random_uuid()", "status succeeded"),
     # On their way, or not let through.
     (
         "outboxes_are_sent",

@@ -1,0 +1,77 @@
+"""Our refunds against Stripe's, account by account: each there is one of ours as we know it, each of ours is there."""
+
+from typing import Any
+
+from stripe import StripeClient
+
+from deploy.verify.books import Books
+from deploy.verify.report import Breach
+from services.chassis.money import to_stripe
+from services.payment.stripe_json import object_of, uuid_of
+
+SAYS = {
+    "stripe_refunds_are_ours": "Every refund of ours at Stripe is one of our refunds: its amount, currency and state",
+    "refunds_are_at_stripe": "Every refund that Stripe gave an id, or whose money went, is at Stripe once",
+}
+
+_REFUNDS = """
+    SELECT r.clinic_id, r.id, r.status, r.amount, r.currency, r.stripe_refund_id, r.refunded_at
+    FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
+    WHERE p.account = $1
+"""
+
+
+async def compare_account(client: StripeClient, books: Books, account: str) -> list[Breach]:
+    """Both ways. What somebody refunded at Stripe itself names no refund of ours, and is left out."""
+    options: Any = {"stripe_account": account} if account else {}
+    page = await client.v1.refunds.list_async({"limit": 100}, options)
+    theirs: dict[Any, list[Any]] = {}
+    async for each in page.auto_paging_iter():
+        body = each.to_dict()
+        refund_id = uuid_of(object_of(body.get("metadata")).get("refund_id"))
+        if refund_id is not None:
+            theirs.setdefault(refund_id, []).append(body)
+    ours = {row["id"]: row for row in await books["payment"].fetch(_REFUNDS, account)}
+    return [*_strange(account, theirs, ours), *_missing(account, theirs, ours)]
+
+
+def _strange(account: str, theirs: dict[Any, list[Any]], ours: dict[Any, Any]) -> list[Breach]:
+    found = []
+    for refund_id, bodies in theirs.items():
+        wrong = _difference(bodies, ours.get(refund_id))
+        if wrong:
+            row = {"account": account or "platform", "refund": bodies[0]["id"], "refund_id": refund_id}
+            found.append(Breach("stripe_refunds_are_ours", row | {"wrong": wrong}))
+    return found
+
+
+def _difference(bodies: list[Any], row: Any) -> str:
+    """What Stripe's refunds under one of our ids and our own do not have in common; empty when they agree."""
+    if row is None:
+        return "not booked"
+    if len(bodies) > 1:
+        return f"{len(bodies)} at Stripe"
+    [body] = bodies
+    pairs = {
+        "id": (body["id"], row["stripe_refund_id"]),
+        "amount": (body["amount"], to_stripe(int(row["amount"]), row["currency"])),
+        "currency": (body["currency"].upper(), row["currency"]),
+        "status": (body["status"], row["status"]),
+    }
+    return "; ".join(f"{name} {there} ≠ {here}" for name, (there, here) in pairs.items() if there != here)
+
+
+def _missing(account: str, theirs: dict[Any, list[Any]], ours: dict[Any, Any]) -> list[Breach]:
+    return [
+        Breach(
+            "refunds_are_at_stripe",
+            {
+                "account": account or "platform",
+                "clinic_id": row["clinic_id"],
+                "refund_id": refund_id,
+                "status": row["status"],
+            },
+        )
+        for refund_id, row in ours.items()
+        if refund_id not in theirs and (row["stripe_refund_id"] or row["refunded_at"])
+    ]
