@@ -25,13 +25,14 @@ set_on_retry_hooks([])
 LARGEST_BATCH = 500
 LOOK_MS = 1000
 """How long a fetch waits for events. They end the wait as they come."""
-GATHERED = range(4, 100)
-GATHER_SECONDS = 0.02
+GATHERED = range(4, 250)
+GATHER_SECONDS = 0.05
 """After a batch of such a size its successors are let gather: fewer, larger transactions. A lone event never waits, nor
 does a backlog, whose batches are larger."""
 METADATA_MS = 10_000
 """A consumer whose topics were deleted sees the rebuilt ones by asking: every five minutes, if it is not told."""
-STUCK_SECONDS = 60
+STUCK_SECONDS = 120
+"""Shorter than people's patience, longer than a batch is retried in place."""
 _SASL: dict[Mechanism, type[SASLPlaintext] | type[SASLScram256] | type[SASLScram512]] = {
     "PLAIN": SASLPlaintext,
     "SCRAM-SHA-256": SASLScram256,
@@ -182,10 +183,10 @@ async def _watch(broker: KafkaBroker) -> None:
     subscribers: Sequence[Any] = broker.subscribers
     still: list[dict[Any, tuple[int, float]]] = [{} for _ in subscribers]
     while True:
-        await asyncio.sleep(STUCK_SECONDS / 6)
+        await asyncio.sleep(STUCK_SECONDS / 12)
         for number, subscriber in enumerate(subscribers):
             try:
-                async with asyncio.timeout(STUCK_SECONDS / 6):
+                async with asyncio.timeout(STUCK_SECONDS / 12):
                     still[number] = await _standing_still(subscriber.consumer, still[number])
             except (KafkaError, AssertionError, TimeoutError) as error:
                 # A broker is away, or the partition just went to another process: what stood still is unknown.
@@ -209,6 +210,6 @@ async def _standing_still(
         if end > position:
             at, since = before.get(partition, (position, now))
             still[partition] = (position, since if at == position else now)
-            if now - still[partition][1] > STUCK_SECONDS * 3:
-                raise SystemExit(f"no progress on {partition} for {STUCK_SECONDS * 3} s")
+            if now - still[partition][1] > STUCK_SECONDS:
+                raise SystemExit(f"no progress on {partition} for {STUCK_SECONDS} s")
     return still

@@ -40,7 +40,7 @@ class Stuck:
 
 
 async def watched(consumer: Stuck, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "STUCK_SECONDS", 0.06)
+    monkeypatch.setattr(kafka, "STUCK_SECONDS", 0.15)
     broker: Any = SimpleNamespace(subscribers=[SimpleNamespace(consumer=consumer)])
     async with asyncio.timeout(1):
         await kafka._watch(broker)
