@@ -1,7 +1,7 @@
 """Internal tokens: who a request is made for. The gateway signs them, the services hold the public key only."""
 
 import time
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,12 @@ from services.chassis.errors import DomainError
 
 Role = Literal["client", "staff", "operator"]
 LIFETIME_SECONDS = 60
+_MOST_KEPT = 10_000
+"""Tokens that are remembered: signing one takes 60 µs of CPU and checking one 150, as much as a small request."""
 _ALGORITHMS = ["Ed25519", "EdDSA"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
@@ -55,10 +60,19 @@ class TokenMint:
 
     def __init__(self, private_key: str) -> None:
         self._key = OKPKey.import_key(msgspec.json.decode(private_key))
+        self._kept: dict[tuple[str, Caller], tuple[str, float]] = {}
 
     def token(self, *, audience: str, caller: Caller) -> str:
-        """A token for one service, good for a minute."""
+        """A token for one service, good for at least half a minute and at most a whole one."""
+        token, kept_until = self._kept.get((audience, caller), ("", 0.0))
         now = int(time.time())
+        if now < kept_until:
+            return token
+        token = self._signed(audience, caller, now)
+        _keep(self._kept, (audience, caller), (token, now + LIFETIME_SECONDS / 2))
+        return token
+
+    def _signed(self, audience: str, caller: Caller, now: int) -> str:
         claims = {
             "iss": "gateway",
             "aud": audience,
@@ -77,6 +91,7 @@ class TokenCheck:
 
     def __init__(self, public_key: str, audience: str) -> None:
         self._key = OKPKey.import_key(msgspec.json.decode(public_key))
+        self._kept: dict[str, tuple[Caller, float]] = {}
         self._registry = jwt.JWTClaimsRegistry(
             leeway=5,
             iss={"essential": True, "value": "gateway"},
@@ -92,18 +107,29 @@ class TokenCheck:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise NotSignedIn("Send an internal token.")
+        caller, expires = self._kept.get(token, (None, 0.0))
+        if caller is None or time.time() >= expires:
+            caller, expires = self._checked(token)
+            _keep(self._kept, token, (caller, expires))
+        return caller
+
+    def _checked(self, token: str) -> tuple[Caller, float]:
         try:
             claims = jwt.decode(token, self._key, algorithms=_ALGORITHMS).claims
             self._registry.validate(claims)
             if claims["exp"] - claims["iat"] > LIFETIME_SECONDS:
                 raise NotSignedIn("This token lives too long.")
-            return msgspec.convert(
-                {"subject": claims["sub"], "role": claims["role"], "clinic_id": claims.get("clinic")},
-                Caller,
-                strict=False,
-            )
+            named = {"subject": claims["sub"], "role": claims["role"], "clinic_id": claims.get("clinic")}
+            return msgspec.convert(named, Caller, strict=False), float(claims["exp"])
         except (JoseError, ValueError, TypeError):
             raise NotSignedIn("This token is not valid here.") from None
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """Remember, and forget everything when that has become much: nothing here lasts longer than a minute anyway."""
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[key] = value
 
 
 def caller_of(connection: AnyConnection) -> Caller:

@@ -82,6 +82,12 @@ class Database:
         async with self._transaction() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[Connection]:
+        """For reads that need no transaction: each statement is one of its own, in one round trip, at no clinic."""
+        async with self._connection() as connection:
+            yield connection
+
     async def ping(self) -> None:
         """Raise unless the database answers within two seconds."""
         async with asyncio.timeout(2), self._transaction() as connection:
@@ -89,10 +95,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        pool = await self._opened()
-        connection = await pool.acquire(timeout=10)
-        self.held += 1
-        try:
+        async with self._connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:
@@ -102,6 +105,14 @@ class Database:
                     await transaction.rollback()
                 raise
             await transaction.commit()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        pool = await self._opened()
+        connection = await pool.acquire(timeout=10)
+        self.held += 1
+        try:
+            yield connection
         except asyncio.CancelledError:
             # Cut off in the middle, its state is unknown: it must not go back to the pool.
             connection.terminate()

@@ -8,23 +8,26 @@ from services.chassis.db import Connection
 # Sessions; the id is the cookie's hash
 
 
-async def get_session(tx: Connection, id_hash: bytes) -> str | None:
-    """The session's JSON, unless it has been idle for too long or has ended."""
-    found: str | None = await tx.fetchval(
-        "SELECT data::text FROM sessions WHERE id_hash = $1 AND now() < idle_at AND now() < ends_at", id_hash
-    )
-    return found
+async def get_session(tx: Connection, id_hash: bytes, idle: timedelta) -> tuple[str, bool] | None:
+    """The session's JSON, unless it has been idle for too long or has ended, and whether its end is to be put off.
 
-
-async def renew_session(tx: Connection, id_hash: bytes, idle: timedelta) -> None:
-    """Put off the end by idleness, at most once a minute, so that a page of ten requests writes once."""
-    await tx.execute(
+    That is so at most once a minute, so that a page of ten requests writes once.
+    """
+    row = await tx.fetchrow(
         """
-        UPDATE sessions SET idle_at = now() + $2
-        WHERE id_hash = $1 AND idle_at < now() + $2 - interval '1 minute' AND now() < idle_at
+        SELECT data::text, idle_at < now() + $2 - interval '1 minute' AS is_to_renew FROM sessions
+        WHERE id_hash = $1 AND now() < idle_at AND now() < ends_at
         """,
         id_hash,
         idle,
+    )
+    return None if row is None else (row["data"], row["is_to_renew"])
+
+
+async def renew_session(tx: Connection, id_hash: bytes, idle: timedelta) -> None:
+    """Put off the end by idleness."""
+    await tx.execute(
+        "UPDATE sessions SET idle_at = now() + $2 WHERE id_hash = $1 AND now() < idle_at", id_hash, idle
     )
 
 
@@ -99,5 +102,6 @@ async def forget_tries(tx: Connection, key: bytes) -> None:
 
 async def delete_expired(tx: Connection) -> None:
     """Drop what has run out: sessions and windows of limits."""
-    await tx.execute("DELETE FROM sessions WHERE idle_at < now() OR ends_at < now()")
+    await tx.execute("DELETE FROM sessions WHERE idle_at < now()")
+    await tx.execute("DELETE FROM sessions WHERE ends_at < now()")
     await tx.execute("DELETE FROM attempts WHERE ends_at < now()")

@@ -41,11 +41,15 @@ class SessionStore(Store):
             await session_store.put_session(tx, _hashed(key), data, IDLE, ABSOLUTE)
 
     async def get(self, key: str, renew_for: int | timedelta | None = None) -> bytes | None:
-        async with self._db.tx(None) as tx:
-            data = await session_store.get_session(tx, _hashed(key))
-            if data is not None and renew_for is not None:
-                await session_store.renew_session(tx, _hashed(key), IDLE)
-        return None if data is None else data.encode()
+        async with self._db.statements() as connection:
+            found = await session_store.get_session(connection, _hashed(key), IDLE)
+        if found is None:
+            return None
+        data, is_to_renew = found
+        if is_to_renew and renew_for is not None:
+            async with self._db.statements() as connection:
+                await session_store.renew_session(connection, _hashed(key), IDLE)
+        return data.encode()
 
     async def delete(self, key: str) -> None:
         async with self._db.tx(None) as tx:

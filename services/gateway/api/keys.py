@@ -33,8 +33,8 @@ async def api_key(request: Request[Any, Any, Any], db: Db) -> ApiKey:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not 10 <= len(key) <= 200:
         raise ApiKeyInvalid("Send your API key as `Authorization: Bearer <key>`.")
-    async with db.tx(None) as tx:
-        found = await store.get_api_key(tx, hash_api_key(key))
+    async with db.statements() as connection:
+        found = await store.get_api_key(connection, hash_api_key(key))
     if found is None:
         raise ApiKeyInvalid("This API key is not known, or was revoked.")
     return found

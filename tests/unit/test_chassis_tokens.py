@@ -1,0 +1,65 @@
+"""Internal tokens are signed and checked once, and for no longer than they are good."""
+
+import time
+
+import pytest
+
+from services.chassis import auth
+from services.chassis.auth import LIFETIME_SECONDS, NotSignedIn, TokenCheck, TokenMint
+from tests.world import PRIVATE_KEY, PUBLIC_KEY, a_caller
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.time()
+        monkeypatch.setattr(time, "time", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_a_token_is_used_again_for_half_its_life(clock: Clock) -> None:
+    mint, caller = TokenMint(PRIVATE_KEY), a_caller("operator")
+    first = mint.token(audience="invoice", caller=caller)
+    clock.now += LIFETIME_SECONDS / 2 - 2
+    assert mint.token(audience="invoice", caller=caller) == first
+    clock.now += 3
+    assert mint.token(audience="invoice", caller=caller) != first
+
+
+def test_a_token_is_one_callers_for_one_service() -> None:
+    mint, ann, ben = TokenMint(PRIVATE_KEY), a_caller("operator"), a_caller("operator")
+    tokens = {mint.token(audience=to, caller=by) for to in ("invoice", "payment") for by in (ann, ben)}
+    assert len(tokens) == 4
+
+
+def test_a_token_that_was_good_is_refused_when_it_has_run_out(clock: Clock) -> None:
+    caller, check = a_caller("operator"), TokenCheck(PUBLIC_KEY, "invoice")
+    header = f"Bearer {TokenMint(PRIVATE_KEY).token(audience='invoice', caller=caller)}"
+    assert [check.caller(header) for _ in range(2)] == [caller, caller]
+    clock.now += LIFETIME_SECONDS - 1
+    assert check.caller(header) == caller
+    clock.now += 7  # a clock may be wrong by five seconds
+    with pytest.raises(NotSignedIn):
+        check.caller(header)
+
+
+def test_a_token_like_one_that_was_good_is_checked() -> None:
+    token = TokenMint(PRIVATE_KEY).token(audience="invoice", caller=a_caller("operator"))
+    check = TokenCheck(PUBLIC_KEY, "invoice")
+    check.caller(f"Bearer {token}")
+    for other in (token[:-2] + ("AA" if token[-2:] != "AA" else "BB"), token + "x", token[1:], ""):
+        with pytest.raises(NotSignedIn):
+            check.caller(f"Bearer {other}")
+    with pytest.raises(NotSignedIn):
+        TokenCheck(PUBLIC_KEY, "payment").caller(f"Bearer {token}")
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_MOST_KEPT", 3)
+    mint, check = TokenMint(PRIVATE_KEY), TokenCheck(PUBLIC_KEY, "invoice")
+    for _ in range(10):
+        check.caller(f"Bearer {mint.token(audience='invoice', caller=a_caller('operator'))}")
+    assert len(mint._kept) <= 3 and len(check._kept) <= 3
