@@ -31,7 +31,7 @@ _received = metrics.get_meter("clinicpay").create_counter(
 PATH = "/webhooks/stripe"
 LARGEST_BODY = 256 * 1024
 TOLERANCE_SECONDS = 300
-LARGEST_IN_FLIGHT = 512
+LARGEST_IN_FLIGHT = 128
 """Webhooks that one process has in hand at once; those beyond are told to come again."""
 
 
