@@ -82,12 +82,16 @@ def bench(
     only: Annotated[str, typer.Option(help="These figures, separated by commas.")] = "",
     invoices: Annotated[int | None, typer.Option(min=100, help="How many one settle run pays.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the data directory, and say where.")] = False,
+    save: Annotated[
+        bool,
+        typer.Option("--save", help="Keep the figures in docs/bench.json, which runs are compared with."),
+    ] = False,
 ) -> None:
     """Measure the running system: JSON lines on standard output, a table on standard error."""
     from deploy.bench.run import Wish, main
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    raise typer.Exit(main(Wish(quick, names, invoices, keep)))
+    raise typer.Exit(main(Wish(quick, names, invoices, keep, save=save)))
 
 
 @app.command()

@@ -13,10 +13,18 @@ from deploy.bench import loadgen
 from deploy.bench.figures import Spec, declare, measures
 from deploy.bench.installation import Bench
 from deploy.bench.seed import Live, add_live
-from deploy.bench.settle import CONNECTIONS, MOST_SECONDS, NotSettled, prepare
+from deploy.bench.settle import (
+    CONNECTIONS,
+    FEW_PAID,
+    MOST_SECONDS,
+    PAID,
+    NotSettled,
+    prepare,
+    sample,
+    until_count,
+)
 from services.chassis.ids import new_id
 
-LOOK_EVERY = 0.25
 AT_ONCE = 2_000
 
 declare(
@@ -57,18 +65,17 @@ async def book(bench: Bench) -> None:
     await loadgen.send(
         await bench.load_program(), bench.address("payment.api"), file, connections=CONNECTIONS
     )
-    await _until(
-        bench, "payment", "SELECT count(*) FROM movements WHERE payable_id BETWEEN $1 AND $2", numbers
-    )
+    few = [Live(n) for n in sample(numbers)]
+    keys = [live.clinic_id for live in few], [live.invoice_id for live in few]
+    async with bench.admin("payment") as payment, asyncio.timeout(MOST_SECONDS):
+        await until_count(payment, _FEW_MOVED, keys, len(few))
+        await until_count(payment, _MOVED, _invoices(numbers), count)
     await _outboxes_empty(bench)
     with bench.held("relay"):
         await bench.put_up("invoice.worker")
-        await _until(
-            bench,
-            "invoice",
-            "SELECT count(*) FROM invoices WHERE status = 'paid' AND id BETWEEN $1 AND $2",
-            numbers,
-        )
+        async with bench.admin("invoice") as invoice, asyncio.timeout(MOST_SECONDS):
+            await until_count(invoice, FEW_PAID, keys, len(few))
+            await until_count(invoice, PAID, _invoices(numbers), count)
     async with bench.admin("invoice") as invoice:
         commits = await invoice.fetch(
             _COMMITS.format(table="invoices", where="id BETWEEN $1 AND $2"), *_invoices(numbers)
@@ -76,6 +83,12 @@ async def book(bench: Bench) -> None:
     bench.found("book_per_s", rate(_pairs(commits)), detail={"invoices": count, "commits": len(commits)})
 
 
+_FEW_MOVED = """
+    SELECT count(*) FROM unnest($1::uuid[], $2::uuid[]) AS few (clinic_id, id)
+    JOIN payables USING (clinic_id, id) WHERE settled_amount = due_amount
+"""
+_MOVED = "SELECT count(*) FROM payables WHERE settled_amount = due_amount AND id BETWEEN $1 AND $2"
+_CLAIMED = "SELECT count(*) FROM inbox WHERE consumer = 'notification' AND event_id = ANY ($1)"
 _COMMITS = """
     SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS at, count(*)::int AS rows
     FROM {table} WHERE {where} GROUP BY 1 ORDER BY 1
@@ -88,16 +101,6 @@ def _pairs(commits: Sequence[Any]) -> list[tuple[float, int]]:
 
 def _invoices(numbers: range) -> tuple[UUID, UUID]:
     return Live(numbers[0]).invoice_id, Live(numbers[-1]).invoice_id
-
-
-async def _until(bench: Bench, service: str, counting: str, numbers: range) -> None:
-    async with bench.admin(service) as admin:
-        done, deadline = 0, asyncio.get_running_loop().time() + MOST_SECONDS
-        while done < len(numbers):
-            if asyncio.get_running_loop().time() > deadline:
-                raise NotSettled(f"{service} has done {done} of {len(numbers)}")
-            await asyncio.sleep(LOOK_EVERY)
-            done = await admin.fetchval(counting, *_invoices(numbers))
 
 
 async def _outboxes_empty(bench: Bench) -> None:
@@ -118,13 +121,11 @@ async def replay(bench: Bench) -> None:
     for part in ("notification.worker", "gateway"):
         await bench.put_down(part)
     first = new_id()
-    await _tell(bench, known, count)
+    last = await _tell(bench, known, count)
     await bench.put_up("notification.worker")
     async with bench.admin("notification") as notification:
-        claimed = "SELECT count(*) FROM inbox WHERE consumer = 'notification' AND event_id >= $1"
         async with asyncio.timeout(MOST_SECONDS):
-            while await notification.fetchval(claimed, first) < count:
-                await asyncio.sleep(LOOK_EVERY)
+            await until_count(notification, _CLAIMED, (last,), len(last))
         commits = await notification.fetch(_COMMITS.format(table="inbox", where="event_id >= $1"), first)
     await bench.put_up("gateway")
     bench.found("replay_per_s", rate(_pairs(commits)), detail={"events": count, "commits": len(commits)})
@@ -147,7 +148,9 @@ async def _told(bench: Bench, most: int) -> list[PaymentSucceeded]:
     return found
 
 
-async def _tell(bench: Bench, known: Sequence[PaymentSucceeded], count: int) -> None:
+async def _tell(bench: Bench, known: Sequence[PaymentSucceeded], count: int) -> list[UUID]:
+    """Send that many; answers the ids of the last, which lie on every partition."""
+    last: list[UUID] = []
     producer = AIOKafkaProducer(
         bootstrap_servers=bench.system.kafka.bootstrap_servers, acks="all", max_batch_size=128 * 1024
     )
@@ -160,8 +163,10 @@ async def _tell(bench: Bench, known: Sequence[PaymentSucceeded], count: int) -> 
                 for event in batch
             ]
             await asyncio.gather(*sent)
+            last = [event.id for event in batch]
     finally:
         await producer.stop()
+    return last
 
 
 def _again(known: Sequence[PaymentSucceeded], count: int) -> Iterator[PaymentSucceeded]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -22,7 +22,10 @@ from deploy.embedded.supervisor import Supervisor, Unit
 from deploy.embedded.system import Environment, Ports, System
 from deploy.embedded.units import PythonUnit
 
-UNLIMITED = {"REQUESTS_PER_MINUTE": "100000000", "DECLINES_PER_HOUR": "100000000"}
+if TYPE_CHECKING:
+    from deploy.bench.webhooks import Template
+
+UNLIMITED = dict.fromkeys(("REQUESTS_PER_MINUTE", "WEBHOOKS_PER_MINUTE", "DECLINES_PER_HOUR"), "100000000")
 """One load generator does here what a thousand clients do elsewhere."""
 READY_SECONDS = 60
 MEASURED = {"track_commit_timestamp": "on"}
@@ -110,6 +113,8 @@ class Bench:
     """Invoices with numbers 1 to this are in the databases, made by `seed.add_live`."""
     history: int = 0
     """Older invoices in the databases, made by `seed.add_history`."""
+    template: "Template | None" = None
+    """What webhooks are made from, once the first has been."""
 
     def __post_init__(self) -> None:
         # Mail is paused from the start: while invoices are settled, nothing but receipts being queued is measured.

@@ -1,10 +1,12 @@
 """What the machine itself can do, measured in the same run by the plainest clients there are, each a process.
 
-`python -m deploy.bench.limits KIND PLACE SECONDS` prints operations a second; KIND is one of `KINDS`.
+`python -m deploy.bench.limits KIND PLACE SECONDS` prints JSON; KIND is one of `KINDS`.
 """
 
 import asyncio
+import json
 import os
+import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -19,7 +21,9 @@ from deploy import database, topics
 from deploy.bench.figures import Spec, declare, measures
 from deploy.bench.installation import Bench
 
+ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = 8
+ROUND_TRIPS = 200
 EVENT = b"x" * 700
 """As large as an event of ours."""
 TOPIC = Topic("bench.limits", Kind.NOTICE, "bench", ())
@@ -29,36 +33,51 @@ declare(
     Spec(
         "one_row_commits_per_s", "commits/s", "limit: one row and one outbox row, BEGIN and COMMIT, 8 clients"
     ),
+    Spec("commit_cpu_ms", "ms", "limit: CPU of such a commit, of the client and PostgreSQL", "less"),
     Spec("kafka_produce_per_s", "events/s", "limit: 700 bytes each, acknowledged by all, pipelined"),
     Spec("kafka_fetch_per_s", "events/s", "limit: the same read back"),
-    Spec("fsync_per_s", "fsyncs/s", "limit: 8 KiB appended and synchronised, one after the other"),
+    Spec("kafka_ms", "ms", "limit: from one event's send to its arrival, nothing else going on", "less"),
+    Spec("fsync_ms", "ms", "limit: 8 KiB appended and synchronised, one after the other", "less"),
+)
+FIGURES = (
+    "one_row_commits_per_s",
+    "commit_cpu_ms",
+    "kafka_produce_per_s",
+    "kafka_fetch_per_s",
+    "kafka_ms",
+    "fsync_ms",
 )
 
 
-@measures("one_row_commits_per_s", "kafka_produce_per_s", "kafka_fetch_per_s", "fsync_per_s")
+@measures(*FIGURES)
 async def limits(bench: Bench) -> None:
-    seconds = 2.0 if bench.quick else 5.0
+    seconds = 1.0 if bench.quick else 5.0
     admin_dsn, kafka = bench.system.postgres.admin_dsn, bench.system.kafka.bootstrap_servers
     await _make_tables(admin_dsn)
     await topics.ensure(kafka, [TOPIC])
-    for figure, kind, place in (
-        ("one_row_commits_per_s", "commits", database.with_database(admin_dsn, DATABASE)),
-        ("kafka_produce_per_s", "produce", kafka),
-        ("kafka_fetch_per_s", "fetch", kafka),
-        ("fsync_per_s", "fsync", str(bench.data / "fsync")),
+    found: dict[str, float] = {}
+    for kind, place in (
+        ("commits", database.with_database(admin_dsn, DATABASE)),
+        ("kafka", kafka),
+        ("fsync", str(bench.data / "fsync")),
     ):
-        value = await _measured(kind, place, seconds)
-        bench.limits[figure] = value
-        bench.found(figure, value)
+        before = bench.usage()
+        found |= await _measured(kind, place, seconds)
+        if kind == "commits":
+            server = bench.usage().since(before).of(["postgres"])
+            found["commit_cpu_ms"] = 1000 * (found.pop("client_cpu_s") + server) / found.pop("commits")
+    bench.limits |= found
+    for figure in FIGURES:
+        bench.found(figure, found[figure])
 
 
-async def _measured(kind: str, place: str, seconds: float) -> float:
+async def _measured(kind: str, place: str, seconds: float) -> dict[str, float]:
     command = [sys.executable, "-m", "deploy.bench.limits", kind, place, str(seconds)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
     said, _ = await process.communicate()
     if process.returncode != 0:
         raise RuntimeError(f"the limit {kind} could not be measured")
-    return float(said)
+    return dict(json.loads(said))
 
 
 async def _make_tables(admin_dsn: str) -> None:
@@ -76,13 +95,17 @@ async def _make_tables(admin_dsn: str) -> None:
     await tables.close()
 
 
-async def _commits(dsn: str, seconds: float) -> float:
+async def _commits(dsn: str, seconds: float) -> dict[str, float]:
     """Each client on a connection of its own, as fast as it can."""
     clients = [await asyncpg.connect(dsn) for _ in range(CLIENTS)]
-    end = time.perf_counter() + seconds
-    began = time.perf_counter()
-    counts = await asyncio.gather(*(_commit_until(client, end) for client in clients))
-    return sum(counts) / (time.perf_counter() - began)
+    cpu, began = time.process_time(), time.perf_counter()
+    counts = await asyncio.gather(*(_commit_until(client, began + seconds) for client in clients))
+    done, took = sum(counts), time.perf_counter() - began
+    return {
+        "one_row_commits_per_s": done / took,
+        "commits": done,
+        "client_cpu_s": time.process_time() - cpu,
+    }
 
 
 async def _commit_until(client: asyncpg.Connection, end: float) -> int:
@@ -95,37 +118,59 @@ async def _commit_until(client: asyncpg.Connection, end: float) -> int:
     return done
 
 
-async def _produce(servers: str, seconds: float) -> float:
+async def _kafka(servers: str, seconds: float) -> dict[str, float]:
     producer = AIOKafkaProducer(
         bootstrap_servers=servers, acks="all", enable_idempotence=True, max_batch_size=128 * 1024
     )
+    consumer = AIOKafkaConsumer(TOPIC.name, bootstrap_servers=servers, auto_offset_reset="earliest")
     await producer.start()
-    began = time.perf_counter()
-    done = 0
+    await consumer.start()
+    try:
+        return {
+            "kafka_produce_per_s": await _produce(producer, seconds),
+            "kafka_fetch_per_s": await _fetch(consumer, seconds),
+            "kafka_ms": await _one_by_one(producer, consumer),
+        }
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+async def _produce(producer: AIOKafkaProducer, seconds: float) -> float:
+    began, done = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
         sent = [await producer.send(TOPIC.name, EVENT, key=str(done + n).encode()) for n in range(1000)]
         await asyncio.gather(*sent)
         done += len(sent)
-    took = time.perf_counter() - began
-    await producer.stop()
-    return done / took
+    return done / (time.perf_counter() - began)
 
 
-async def _fetch(servers: str, seconds: float) -> float:
-    consumer = AIOKafkaConsumer(TOPIC.name, bootstrap_servers=servers, auto_offset_reset="earliest")
-    await consumer.start()
+async def _fetch(consumer: AIOKafkaConsumer, seconds: float) -> float:
     ends = await consumer.end_offsets(consumer.assignment())
     total, done = sum(ends.values()), 0
     began = time.perf_counter()
     while done < total and time.perf_counter() - began < seconds:
         batches = await consumer.getmany(timeout_ms=500, max_records=500)
         done += sum(map(len, batches.values()))
-    took = time.perf_counter() - began
-    await consumer.stop()
-    return done / took
+    return done / (time.perf_counter() - began)
 
 
-async def _fsync(file: str, seconds: float) -> float:
+async def _one_by_one(producer: AIOKafkaProducer, consumer: AIOKafkaConsumer) -> float:
+    """The median of milliseconds from a send to its arrival."""
+    await consumer.seek_to_end()
+    for partition in consumer.assignment():
+        await consumer.position(partition)
+    took = []
+    for n in range(ROUND_TRIPS):
+        began = time.perf_counter()
+        arrival = asyncio.ensure_future(consumer.getone())
+        await producer.send_and_wait(TOPIC.name, EVENT, key=str(n).encode())
+        await arrival
+        took.append(1000 * (time.perf_counter() - began))
+    return statistics.median(took)
+
+
+async def _fsync(file: str, seconds: float) -> dict[str, float]:
     page, done = b"x" * 8192, 0
     handle = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     began = time.perf_counter()
@@ -136,19 +181,18 @@ async def _fsync(file: str, seconds: float) -> float:
     took = time.perf_counter() - began
     os.close(handle)
     await asyncio.to_thread(Path(file).unlink)
-    return done / took
+    return {"fsync_ms": 1000 * took / done}
 
 
-KINDS: dict[str, Callable[[str, float], Awaitable[float]]] = {
+KINDS: dict[str, Callable[[str, float], Awaitable[dict[str, float]]]] = {
     "commits": _commits,
-    "produce": _produce,
-    "fetch": _fetch,
+    "kafka": _kafka,
     "fsync": _fsync,
 }
 
 
 async def _main(kind: str, place: str, seconds: float) -> None:
-    print(await KINDS[kind](place, seconds))
+    sys.stdout.write(json.dumps(await KINDS[kind](place, seconds)))
 
 
 if __name__ == "__main__":

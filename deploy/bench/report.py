@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from deploy.bench.figures import Result
+from deploy.bench.figures import SPECS, Result
+
+WIDTH = 120
 
 
 def line(result: Result) -> str:
@@ -30,6 +32,18 @@ def print_line(result: Result) -> None:
     sys.stdout.flush()
 
 
+def print_missing(figures: Iterable[str], why: str, quick: bool) -> None:
+    """A line for each figure that could not be measured."""
+    for name in figures:
+        sys.stdout.write(
+            json.dumps(
+                {"figure": name, "value": None, "unit": SPECS[name].unit, "quick": quick, "error": why}
+            )
+            + "\n"
+        )
+    sys.stdout.flush()
+
+
 def significant(value: float) -> float:
     """Four significant digits: more would be noise."""
     return float(f"{value:.4g}")
@@ -44,7 +58,7 @@ def short(value: float | None) -> str:
 
 
 def print_table(results: Iterable[Result]) -> None:
-    table = Table(box=None, padding=(0, 2), title=None)
+    table = Table(box=None, padding=(0, 2))
     for name in ("figure", "value", "unit", "target", "limit", "ratio", ""):
         table.add_column(name, justify="left" if name in ("figure", "unit", "") else "right")
     for result in results:
@@ -60,7 +74,9 @@ def print_table(results: Iterable[Result]) -> None:
             short(result.ratio),
             _mark(result),
         )
-    Console(stderr=True, highlight=False, soft_wrap=True).print(table)
+    console = Console(stderr=True, highlight=False)
+    console.width = max(console.width, WIDTH)
+    console.print(table)
 
 
 def _mark(result: Result) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.bench import loadgen, webhooks
 from deploy.bench.cpu import Usage
@@ -26,13 +27,20 @@ declare(
         limit="one_row_commits_per_s",
         least_ratio=0.75,
     ),
-    Spec("webhook_per_s", "webhooks/s", "webhooks acknowledged at the edge meanwhile", target=3_000),
+    Spec(
+        "webhook_per_s",
+        "webhooks/s",
+        "webhooks acknowledged at the edge meanwhile",
+        target=3_000,
+        limit="kafka_produce_per_s",
+    ),
     Spec(
         "cpu_ms_per_settlement",
         "ms",
         "CPU of all our processes for one settled invoice",
         better="less",
         target=1.0,
+        limit="commit_cpu_ms",
     ),
     Spec(
         "all_cpu_ms_per_settlement",
@@ -40,6 +48,7 @@ declare(
         "the same with PostgreSQL's and Kafka's",
         better="less",
         target=1.7,
+        limit="commit_cpu_ms",
     ),
 )
 
@@ -90,7 +99,7 @@ async def settle(bench: Bench, count: int, connections: int = CONNECTIONS) -> Se
 async def prepare(bench: Bench, numbers: range) -> Path:
     """A file of signed webhooks for these invoices."""
     file = bench.data / "webhooks"
-    template = await webhooks.template()
+    template = bench.template = bench.template or await webhooks.template()
     secret = bench.system.stripe.webhook_secret
     await asyncio.to_thread(
         loadgen.write_requests, file, webhooks.requests(map(Live, numbers), template, secret)
@@ -98,24 +107,53 @@ async def prepare(bench: Bench, numbers: range) -> Path:
     return file
 
 
+async def all_settled(bench: Bench, numbers: range, most_seconds: float = MOST_SECONDS) -> None:
+    """Wait until these invoices are paid and their receipts queued. Raises `NotSettled`.
+
+    A few are asked about by their keys until they are done, and only then all are counted: a count of a large table
+    every moment would slow down what is measured.
+    """
+    few = [Live(n) for n in sample(numbers)]
+    keys = [live.clinic_id for live in few], [live.invoice_id for live in few]
+    receipts = [live.clinic_id for live in few], [live.payment_id for live in few]
+    first, last = Live(numbers[0]), Live(numbers[-1])
+    try:
+        async with (
+            asyncio.timeout(most_seconds),
+            bench.admin("invoice") as invoice,
+            bench.admin("notification") as notification,
+        ):
+            await until_count(invoice, FEW_PAID, keys, len(few))
+            await until_count(notification, FEW_QUEUED, receipts, len(few))
+            await until_count(invoice, PAID, (first.invoice_id, last.invoice_id), len(numbers))
+            await until_count(notification, QUEUED, (first.payment_id, last.payment_id), len(numbers))
+    except TimeoutError:
+        raise NotSettled(f"{len(numbers)} invoices are not all settled after {most_seconds:.0f} s") from None
+
+
+FEW = 100
+FEW_PAID = """
+    SELECT count(*) FROM unnest($1::uuid[], $2::uuid[]) AS few (clinic_id, id)
+    JOIN invoices USING (clinic_id, id) WHERE status = 'paid'
+"""
+FEW_QUEUED = """
+    SELECT count(*) FROM unnest($1::uuid[], $2::uuid[]) AS few (clinic_id, subject_id)
+    JOIN deliveries USING (clinic_id, subject_id) WHERE template = 'receipt'
+"""
 PAID = "SELECT count(*) FROM invoices WHERE status = 'paid' AND id BETWEEN $1 AND $2"
 QUEUED = "SELECT count(*) FROM deliveries WHERE template = 'receipt' AND subject_id BETWEEN $1 AND $2"
 
 
-async def all_settled(bench: Bench, numbers: range, most_seconds: float = MOST_SECONDS) -> None:
-    """Wait until these invoices are paid and their receipts queued. Raises `NotSettled`."""
-    first, last = Live(numbers[0]), Live(numbers[-1])
-    deadline = asyncio.get_running_loop().time() + most_seconds
-    async with bench.admin("invoice") as invoice, bench.admin("notification") as notification:
-        paid = queued = 0
-        while min(paid, queued) < len(numbers):
-            if asyncio.get_running_loop().time() > deadline:
-                raise NotSettled(f"of {len(numbers)} invoices {paid} are paid and {queued} receipts queued")
-            await asyncio.sleep(LOOK_EVERY)
-            if paid < len(numbers):
-                paid = await invoice.fetchval(PAID, first.invoice_id, last.invoice_id)
-            else:
-                queued = await notification.fetchval(QUEUED, first.payment_id, last.payment_id)
+def sample(numbers: range) -> list[int]:
+    """The last of them, which are sent last, and some in between."""
+    spread = numbers[:: max(1, len(numbers) // FEW)]
+    return sorted({*numbers[-FEW:], *spread})
+
+
+async def until_count(connection: Any, query: str, arguments: Sequence[object], count: int) -> None:
+    """Ask now and then until the answer is at least `count`."""
+    while await connection.fetchval(query, *arguments) < count:
+        await asyncio.sleep(LOOK_EVERY)
 
 
 async def last_commits(bench: Bench, numbers: range) -> tuple[float, float]:
