@@ -148,10 +148,10 @@ def _until(rows: list[Any], until: Row | None, key: int) -> tuple[list[Any], lis
 def _differences(
     lefts: Sequence[Any], rights: Sequence[Any], key: int
 ) -> list[tuple[Row | None, Row | None]]:
-    one = {tuple(row[:key]): tuple(row) for row in lefts}
-    other = {tuple(row[:key]): tuple(row) for row in rights}
-    keys = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
-    return [(one.get(name), other.get(name)) for name in keys]
+    left, right = set(map(tuple, lefts)), set(map(tuple, rights))
+    one = {row[:key]: row for row in left - right}
+    other = {row[:key]: row for row in right - left}
+    return [(one.get(name), other.get(name)) for name in sorted(one.keys() | other.keys())]
 
 
 def _named(pair: Pair, one: Row | None, other: Row | None) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""An index of all events that topics hold, in a temporary file."""
+"""An index of all events that topics hold, in a file."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -35,20 +34,38 @@ def fact_of(event: CloudEvent) -> str:
     return event.topic.name
 
 
-class EventIndex:
-    """Events by (topic, id); each counts once, however often it was sent. Gone with the `with` block."""
+_COLUMNS = "topic text, id blob, family text, clinic blob, aggregate blob, version int, fact text"
+_FAST = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000;"
 
-    def __init__(self) -> None:
-        self._place = tempfile.TemporaryDirectory(prefix="clinicpay-verify-")
-        self._db = sqlite3.connect(Path(self._place.name) / "events.sqlite3")
+
+class Pile:
+    """Events in a file, as they come. For one process to fill; `EventIndex.take` sorts it in."""
+
+    def __init__(self, file: Path) -> None:
+        self._db = sqlite3.connect(file)
+        self._db.executescript(f"{_FAST} CREATE TABLE events ({_COLUMNS})")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.commit()
+        self._db.close()
+
+    def add(self, events: Iterable[CloudEvent]) -> None:
+        self._db.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(event) for event in events]
+        )
+
+
+class EventIndex:
+    """Events by (topic, id); each counts once, however often it was sent."""
+
+    def __init__(self, file: Path) -> None:
+        """Open the index in a file, or make an empty one."""
+        self._db = sqlite3.connect(file, isolation_level=None)
         self._db.executescript(
-            """
-            PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000;
-            CREATE TABLE events (
-                topic text, id blob, family text, clinic blob, aggregate blob, version int, fact text,
-                PRIMARY KEY (topic, id)
-            ) WITHOUT ROWID;
-            """
+            f"{_FAST} CREATE TABLE IF NOT EXISTS events ({_COLUMNS}, PRIMARY KEY (topic, id)) WITHOUT ROWID"
         )
 
     def __enter__(self) -> Self:
@@ -56,15 +73,16 @@ class EventIndex:
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
-        self._place.cleanup()
 
-    def add(self, events: Iterable[CloudEvent]) -> None:
-        self._db.executemany(
-            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(event) for event in events]
-        )
-
-    def finish(self) -> None:
-        """All is in: make what the questions need."""
+    def take(self, piles: Sequence[Path]) -> None:
+        """Sort in what these hold, and make what the questions need."""
+        names = [f"pile{number}" for number in range(len(piles))]
+        for name, file in zip(names, piles, strict=True):
+            self._db.execute(f"ATTACH ? AS {name}", (str(file),))
+        parts = " UNION ALL ".join(f"SELECT * FROM {name}.events" for name in names)
+        self._db.execute(f"INSERT OR IGNORE INTO events SELECT * FROM ({parts}) ORDER BY topic, id")
+        for name in names:
+            self._db.execute(f"DETACH {name}")
         self._db.executescript(
             """
             CREATE INDEX by_aggregate ON events (family, clinic, aggregate, version, id);

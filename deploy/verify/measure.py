@@ -8,44 +8,78 @@ import asyncio
 import os
 import resource
 import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from contracts.topics import BY_NAME
 from deploy import database
+from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.topics import ensure as make_topics
 from deploy.verify import Access, verify
 from deploy.verify.population import populate
+from deploy.verify.settle import groups
+from deploy.verify.telling import tell
 
 SLOWEST = 15
 
 
-async def measure(count: int, keep: Path | None) -> None:
-    async with EmbeddedPostgres(keep and keep / "postgres", durable=False) as postgres:
-        filled = keep and keep / f"filled-{count}"
-        if not (filled and filled.exists()):
-            await _made(postgres, count)
-            if filled:
-                filled.touch()
-        access = Access(database.auditor_dsns(postgres.admin_dsn, database.AUDITOR))
-        await _verified(postgres, access)
-
-
-async def _made(postgres: EmbeddedPostgres, count: int) -> None:
-    dsns = await database.bootstrap(postgres.admin_dsn, database.SERVICES, database.test_passwords())
-    await database.migrate_all(dsns)
-    began = time.monotonic()
-    await populate(
-        {
+async def measure(count: int, keep: Path | None, topics: bool) -> None:
+    async with AsyncExitStack() as stack:
+        postgres = await stack.enter_async_context(
+            EmbeddedPostgres(keep and keep / "postgres", durable=False)
+        )
+        admins = {
             service: database.with_database(postgres.admin_dsn, database.database_name(service))
             for service in database.SERVICES
-        },
-        count,
-    )
-    print(f"{count} invoices were made in {time.monotonic() - began:.1f} s", flush=True)
+        }
+        dsns = await database.bootstrap(postgres.admin_dsn, database.SERVICES, database.test_passwords())
+        await database.migrate_all(dsns)
+        await _once(keep, f"populated-{count}", partial(populate, admins, count))
+        access = Access(database.auditor_dsns(postgres.admin_dsn, database.AUDITOR))
+        if topics:
+            kafka = await stack.enter_async_context(EmbeddedKafka(keep and keep / "kafka"))
+            await make_topics(kafka.bootstrap_servers)
+            await _once(keep, f"told-{count}", partial(_told, kafka.bootstrap_servers, admins))
+            access = replace(access, kafka=kafka.bootstrap_servers)
+        await _verified(postgres, access, topics)
 
 
-async def _verified(postgres: EmbeddedPostgres, access: Access) -> None:
+async def _once(keep: Path | None, name: str, make: Callable[[], Awaitable[None]]) -> None:
+    """Make something, unless it is kept from an earlier time."""
+    if keep and (keep / name).exists():
+        return
+    began = time.monotonic()
+    await make()
+    print(f"{name} in {time.monotonic() - began:.1f} s", flush=True)
+    if keep:
+        (keep / name).touch()
+
+
+async def _told(bootstrap_servers: str, admins: Mapping[str, str]) -> None:
+    print(f"{await tell(bootstrap_servers, admins)} events were told", flush=True)
+    await _read_by_all(bootstrap_servers)
+
+
+async def _read_by_all(bootstrap_servers: str) -> None:
+    """Each group has read to the end: what it claimed is what it has read."""
+    for group, (_, names) in groups().items():
+        async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group) as reader:
+            partitions = [
+                TopicPartition(name, number) for name in names for number in range(BY_NAME[name].partitions)
+            ]
+            reader.assign(partitions)
+            await reader.commit(await reader.end_offsets(partitions))
+
+
+async def _verified(postgres: EmbeddedPostgres, access: Access, topics: bool) -> None:
     began, ours, theirs = time.monotonic(), _own_seconds(), _server_seconds(postgres)
-    report = await verify(access, wait=0)
+    report = await verify(access, topics=topics, wait=0)
     for result in sorted(report.results, key=lambda result: -result.seconds)[:SLOWEST]:
         print(f"{result.seconds:6.1f} s  {result.check}")
     took, here = time.monotonic() - began, _own_seconds() - ours
@@ -68,4 +102,5 @@ if __name__ == "__main__":
     given = argparse.ArgumentParser(prog="deploy.verify.measure")
     given.add_argument("count", type=int)
     given.add_argument("--keep", type=Path)
+    given.add_argument("--topics", action="store_true")
     asyncio.run(measure(**vars(given.parse_args())))

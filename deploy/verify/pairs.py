@@ -67,11 +67,11 @@ PAIRS = (
         "Payment has every clinic's newest settings",
         Side(
             "invoice",
-            "SELECT id, version, online_payment, methods, currency FROM clinics",
+            "SELECT id, version, online_payment, methods::text, currency FROM clinics",
         ),
         Side(
             "payment",
-            "SELECT clinic_id, version, online_payment, methods, currency FROM clinics",
+            "SELECT clinic_id, version, online_payment, methods::text, currency FROM clinics",
         ),
         ("clinic_id", "version", "online_payment", "methods", "currency"),
         key=1,

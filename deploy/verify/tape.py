@@ -1,5 +1,9 @@
-"""Reading every topic from its beginning to where it ends now."""
+"""Reading every topic from its beginning to where it ends now, by as many processes as there are cores to use."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -8,36 +12,57 @@ from aiokafka.errors import KafkaError
 from contracts import topics
 from contracts.catalogue import decode
 from contracts.events import CloudEvent, Undecodable
-from deploy.verify.event_index import EventIndex
+from deploy.verify.event_index import Pile
 from deploy.verify.report import CannotCheck
 from services.chassis.kafka_security import KafkaSecurity
 
 AT_ONCE = 5000
+Unreadable = tuple[str, int, int, str]
+"""Topic, partition and offset of a record that is no event, and why it is none."""
 
 
 async def read_all(
-    bootstrap_servers: str, security: KafkaSecurity, index: EventIndex
-) -> list[tuple[str, int, int, str]]:
-    """Put all events into the index; (topic, partition, offset, reason) of records that are none."""
-    consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=8 * 2**20,
-        **security.options(),
-    )
+    bootstrap_servers: str, security: KafkaSecurity, pool: Executor, piles: Sequence[Path]
+) -> list[Unreadable]:
+    """Put all events on the piles, each by a process of its own; the records that are none."""
+    consumer = _consumer(bootstrap_servers, security)
     try:
         await consumer.start()
-        unreadable = await _read(consumer, index)
+        ends = sorted((await _ends(consumer)).items())
     except (KafkaError, OSError, TimeoutError) as error:
         raise CannotCheck(f"the topics cannot be read: {type(error).__name__}") from None
     finally:
         await consumer.stop()
-    index.finish()
-    return unreadable
+    loop = asyncio.get_running_loop()
+    parts = [dict(ends[number :: len(piles)]) for number in range(len(piles))]
+    found = await asyncio.gather(
+        *(
+            loop.run_in_executor(pool, read_part, bootstrap_servers, security, part, pile)
+            for part, pile in zip(parts, piles, strict=True)
+        )
+    )
+    return [each for part in found for each in part]
 
 
-async def _read(consumer: Any, index: EventIndex) -> list[tuple[str, int, int, str]]:
+def read_part(
+    bootstrap_servers: str, security: KafkaSecurity, ends: Mapping[TopicPartition, int], pile: Path
+) -> list[Unreadable]:
+    """Put the events of these partitions, up to their ends, on the pile."""
+    return asyncio.run(_read_part(bootstrap_servers, security, ends, pile))
+
+
+def _consumer(bootstrap_servers: str, security: KafkaSecurity) -> Any:
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=2**20,
+        **security.options(),
+    )
+
+
+async def _ends(consumer: Any) -> dict[TopicPartition, int]:
+    """Where each partition that holds anything ends."""
     existing = await consumer.topics()
     if missing := topics.BY_NAME.keys() - existing:
         raise CannotCheck(f"there is no topic {', '.join(sorted(missing))}")
@@ -47,19 +72,40 @@ async def _read(consumer: Any, index: EventIndex) -> list[tuple[str, int, int, s
         for number in range(topic.partitions)
     ]
     begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-    left = {each for each in partitions if begins[each] < ends[each]}
+    return {each: ends[each] for each in partitions if begins[each] < ends[each]}
+
+
+async def _read_part(
+    bootstrap_servers: str, security: KafkaSecurity, ends: Mapping[TopicPartition, int], pile: Path
+) -> list[Unreadable]:
+    consumer = _consumer(bootstrap_servers, security)
+    try:
+        await consumer.start()
+        with Pile(pile) as events:
+            return await _read(consumer, ends, events)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise CannotCheck(f"the topics cannot be read: {type(error).__name__}") from None
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: Any, ends: Mapping[TopicPartition, int], pile: Pile) -> list[Unreadable]:
+    left = set(ends)
     consumer.assign(sorted(left))
-    await consumer.seek_to_beginning()
-    unreadable: list[tuple[str, int, int, str]] = []
+    if left:
+        await consumer.seek_to_beginning()
+    unreadable: list[Unreadable] = []
     while left:
         batches = await consumer.getmany(*left, timeout_ms=1000, max_records=AT_ONCE)
         for records in batches.values():
-            index.add(_events(records, unreadable))
-        left = {each for each in left if await consumer.position(each) < ends[each]}
+            pile.add(_events(records, unreadable))
+        done = {each for each in left if await consumer.position(each) >= ends[each]}
+        consumer.pause(*done)
+        left -= done
     return unreadable
 
 
-def _events(records: list[Any], unreadable: list[tuple[str, int, int, str]]) -> list[CloudEvent]:
+def _events(records: list[Any], unreadable: list[Unreadable]) -> list[CloudEvent]:
     events = []
     for record in records:
         try:

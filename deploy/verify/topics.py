@@ -5,21 +5,23 @@ memory. Then each side is compared with the other as streams.
 """
 
 import asyncio
+import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
-from contracts import topics
-from contracts.events import CloudEvent
 from deploy import reemit
 from deploy.verify.access import Access
 from deploy.verify.between import merged
 from deploy.verify.books import Books
-from deploy.verify.event_index import EventIndex, fact_of
-from deploy.verify.report import MOST_ROWS, Breach, Result
+from deploy.verify.event_index import EventIndex
+from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.verify.settle import groups
 from deploy.verify.tape import read_all
+from deploy.verify.unsaid import unsaid_by_source
 
 SAYS = {
     "records_are_events": "Every record of every topic can be read, or is parked",
@@ -28,8 +30,8 @@ SAYS = {
     "events_have_their_row": "No event tells of what is not in its writer's database, or not yet",
     "events_had_their_effect": "Every event is claimed, or parked, by each service that listens",
 }
-_MARGIN = timedelta(hours=12)
-"""Kafka may drop a segment of records a while before or after the last of them is old enough."""
+PROCESSES = 2
+"""Reading events and making them from rows is work for Python, a process to a core."""
 
 _AGGREGATES = {
     "clinic": ("invoice", "SELECT uuid_send(id), uuid_send(id), version FROM clinics ORDER BY id"),
@@ -71,22 +73,44 @@ _PARKED = 'SELECT topic, partition, "offset" FROM parked'
 
 async def compare(access: Access, books: Books) -> list[Result]:
     """All topics, as they are now. CannotCheck when Kafka does not answer."""
-    assert access.kafka is not None
     began = time.monotonic()
-    with EventIndex() as index:
-        unreadable = await read_all(access.kafka, access.kafka_security, index)
-        found = [
-            *await _unreadable(books, unreadable),
-            *[breach async for breach in _unsaid(books, index)],
-            *(Breach("one_event_per_version", row) for row in index.ambiguous(MOST_ROWS)),
-            *[breach async for breach in _rowless(books, index)],
-            *[breach async for breach in _without_effect(books, index)],
-        ]
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="clinicpay-verify-") as place,
+            ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool,
+        ):
+            found = await _compared(access, books, Path(place), pool)
+    except BrokenExecutor:
+        raise CannotCheck("a process that read the topics was killed: is there memory enough?") from None
     seconds = time.monotonic() - began
     return [
         Result(name, "topics", says, tuple(b for b in found if b.check == name)[:MOST_ROWS], seconds)
         for name, says in SAYS.items()
     ]
+
+
+async def _compared(access: Access, books: Books, place: Path, pool: Executor) -> list[Breach]:
+    assert access.kafka is not None
+    piles = [place / f"pile-{number}.sqlite3" for number in range(PROCESSES)]
+    unreadable = await read_all(access.kafka, access.kafka_security, pool, piles)
+    file = place / "events.sqlite3"
+    with EventIndex(file) as index:
+        index.take(piles)
+        unsaid = asyncio.gather(*unsaid_by_source(access, await _snapshots(books), file, pool))
+        found = [
+            *await _unreadable(books, unreadable),
+            *(Breach("one_event_per_version", row) for row in index.ambiguous(MOST_ROWS)),
+            *[breach async for breach in _rowless(books, index)],
+            *[breach async for breach in _without_effect(books, index)],
+        ]
+        return [*found, *(breach for breaches in await unsaid for breach in breaches)]
+
+
+async def _snapshots(books: Books) -> dict[str, str]:
+    """What other connections need to see the same moment."""
+    return {
+        service: await books[service].fetchval("SELECT pg_export_snapshot()") for service in reemit.SOURCES
+    }
 
 
 async def _unreadable(books: Books, unreadable: Sequence[tuple[str, int, int, str]]) -> list[Breach]:
@@ -98,33 +122,6 @@ async def _unreadable(books: Books, unreadable: Sequence[tuple[str, int, int, st
         for each in unreadable
         if each[:3] not in parked
     ]
-
-
-async def _unsaid(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
-    """What `reemit` would say, and no topic has. What is older than its topic keeps events is left out."""
-    since = datetime.now(UTC) - timedelta(days=min(topic.retention_days for topic in topics.ALL)) + _MARGIN
-    for service, sources in reemit.SOURCES.items():
-        for sql, events_of in sources.items():
-            cursor = await books[service].cursor(sql, since)
-            while rows := await cursor.fetch(reemit.AT_ONCE):
-                expected = [event for row in rows for event in events_of(row) if event.time >= since]
-                for breach in _missing(expected, index):
-                    yield breach
-                await asyncio.sleep(0)
-
-
-def _missing(expected: Iterable[CloudEvent], index: EventIndex) -> Iterable[Breach]:
-    for event in expected:
-        fact = index.get(event)
-        if fact != fact_of(event):
-            row = {
-                "topic": event.topic.name,
-                "aggregate": event.key,
-                "event_id": event.id,
-                "on the topic": fact or "nothing",
-                "in the database": fact_of(event),
-            }
-            yield Breach("state_is_on_its_topic", row)
 
 
 async def _rowless(books: Books, index: EventIndex) -> AsyncIterator[Breach]:

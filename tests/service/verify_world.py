@@ -87,8 +87,9 @@ class Whole:
         )
         assert row is not None
         *_, newest = reemit.invoice_events(row)
+        void = newest.model_copy(update={"due_before_payments": money(0)})
+        self.said[void.id] = void
         for reader in ("payment", "notification"):
-            void = newest.model_copy(update={"due_before_payments": money(0)})
             await deliver(self.dbs[reader].worker, CONSUMERS[reader], void)
 
     async def refunds(self, minor: int, outcome: str | None = None) -> None:
