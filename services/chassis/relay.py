@@ -28,7 +28,7 @@ log = structlog.get_logger()
 AT_ONCE = 1000
 SEND_SECONDS = 30
 """aiokafka may wait for ever for a cluster that is gone (aiokafka#1101)."""
-SHORTEST_PAUSE = 0.005
+SHORTEST_PAUSE = 0.002
 LONGEST_PAUSE = 0.04
 """An idle outbox is asked 25 times a second, a backlog is sent without a pause."""
 GATHERED = range(6, 200)
