@@ -12,6 +12,7 @@ from services.gateway.calls import STRIPE_TIMEOUT, Calls, UpstreamError
 from services.gateway.shapes import (
     Account,
     Client,
+    ClientCredit,
     ClientIn,
     Clinic,
     ClinicIn,
@@ -27,6 +28,8 @@ from services.gateway.shapes import (
     PaymentIn,
     PaymentOut,
     PaymentStart,
+    RefundIn,
+    Refunds,
     SavedMethod,
     SetupStart,
     Summary,
@@ -155,6 +158,16 @@ class Upstreams:
 
     async def credit(self, caller: Caller) -> list[Money]:
         return await self._calls.get(caller, "payment", "/credit", list[Money])
+
+    async def client_credit(self, caller: Caller, client_id: UUID) -> ClientCredit:
+        """Of a client, who may be the caller. 404 `client_not_found` for one who never paid here."""
+        return await self._calls.get(caller, "payment", f"/clients/{client_id}/credit", ClientCredit)
+
+    async def refund(self, caller: Caller, body: RefundIn, key: str) -> Refunds:
+        """Send a client's credit back; the same key answers the same refunds, as they are by then."""
+        return await self._calls.write(
+            caller, "payment", "POST", "/refunds", Refunds, body, key=key, timeout=STRIPE_TIMEOUT
+        )
 
     async def account(self, caller: Caller) -> Account:
         return await self._calls.get(caller, "payment", "/account", Account)

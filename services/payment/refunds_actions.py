@@ -31,6 +31,7 @@ from services.payment.store import books, lookups, refunds
 log = structlog.get_logger()
 
 MOST_SHOWN = 50
+_NO_CLIENT = "No client of this clinic with this id has paid online."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,13 @@ class Credit:
     refunds: list[Refund]
 
 
-async def read_credit(tx: Connection, clinic_id: UUID, client_id: UUID, livemode: bool) -> Credit:
-    """Raises `ClientNotFound` for one who never paid here."""
-    await _check_client(tx, clinic_id, client_id)
+async def read_credit(tx: Connection, caller: Caller, client_id: UUID, livemode: bool) -> Credit:
+    """Raises `ClientNotFound` for one who never paid here, unless clients ask for their own."""
+    clinic_id = caller.clinic
+    if caller.role == "client" and caller.subject != client_id:
+        raise ClientNotFound(_NO_CLIENT)
+    if caller.role != "client":
+        await _check_client(tx, clinic_id, client_id)
     surpluses = await refunds.list_surpluses(tx, clinic_id, client_id, livemode)
     balances = await books.get_credit(tx, client_id)
     most = decide.refundable(surpluses, balances)
@@ -94,7 +99,7 @@ async def start_refunds(tx: Connection, caller: Caller, wish: RefundWish, livemo
 
 async def _check_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
     if not await refunds.has_payments(tx, clinic_id, client_id):
-        raise ClientNotFound("No client of this clinic with this id has paid online.")
+        raise ClientNotFound(_NO_CLIENT)
 
 
 async def _check_payment(tx: Connection, wish: RefundWish) -> None:

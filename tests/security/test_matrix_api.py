@@ -48,6 +48,10 @@ def _invoice(owner: Owner) -> dict[str, Any]:
     return {"client_id": str(owner.client_id), "due_on": in_two_weeks(), "lines": [line]}
 
 
+def _refund(owner: Owner) -> dict[str, Any]:
+    return {"client_id": str(owner.client_id), "currency": "EUR", "amount": 1}
+
+
 CLINIC = "/api/v1/clinics/{clinic_id}"
 RULES = {
     "GET /api/v1/clinics": Rule(),
@@ -59,6 +63,8 @@ RULES = {
     f"GET {CLINIC}/clients/{{client_id}}": Rule(),
     f"POST {CLINIC}/staff": Rule(operator_only=True, body=_staff),
     f"POST {CLINIC}/api-keys": Rule(operator_only=True, body=lambda _: {"name": "mallory"}),
+    f"GET {CLINIC}/clients/{{client_id}}/credit": Rule(),
+    f"POST {CLINIC}/refunds": Rule(body=_refund),
     f"GET {CLINIC}/invoices": Rule(),
     f"POST {CLINIC}/invoices": Rule(body=_invoice),
     f"POST {CLINIC}/invoices/bulk": Rule(body=lambda owner: {"invoices": [_invoice(owner)] * 2}),

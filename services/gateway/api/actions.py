@@ -23,7 +23,7 @@ from services.gateway.api.shapes import (
 )
 from services.gateway.calls import UpstreamError
 from services.gateway.passwords import Passwords
-from services.gateway.shapes import Account, Client, ClientIn, Clinic, ClinicIn, ContactIn
+from services.gateway.shapes import Account, Client, ClientCredit, ClientIn, Clinic, ClinicIn, ContactIn
 from services.gateway.store import ApiKey
 from services.gateway.upstreams import Upstreams
 
@@ -124,6 +124,17 @@ async def get_client(upstreams: Upstreams, caller: Caller, client_id: UUID) -> C
             raise
         return client_answer(client, None, None)
     return client_answer(client, contact.email, contact.language)
+
+
+async def get_credit(upstreams: Upstreams, caller: Caller, client_id: UUID) -> ClientCredit:
+    """A client's credit; empty for one who is known here and never paid online."""
+    await upstreams.client(caller, client_id)
+    try:
+        return await upstreams.client_credit(caller, client_id)
+    except UpstreamError as error:
+        if error.status != 404:
+            raise
+        return ClientCredit()
 
 
 async def put_staff(db: Database, passwords: Passwords, caller: Caller, new: NewStaff) -> None:

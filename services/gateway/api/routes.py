@@ -5,16 +5,18 @@ from uuid import UUID
 
 from litestar import Router, get, post, put
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 
 from services.chassis.http import json_only
 from services.gateway.api import actions
 from services.gateway.api.actions import ApiKeyMade, KeyUse, derived_id, strictly
+from services.gateway.api.credit_routes import credit_routes
 from services.gateway.api.keys import api_key, as_operator, at_clinic
 from services.gateway.api.shapes import (
     ClientAnswer,
     ClinicAnswer,
     CreatedApiKey,
+    IdempotencyKey,
     NewApiKey,
     NewClient,
     NewClinic,
@@ -36,16 +38,6 @@ from services.gateway.shapes import (
 from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
-IdempotencyKey = Annotated[
-    str,
-    HeaderParameter(
-        name="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Sent again with the same body, the request has the same effect and answer.",
-    ),
-]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 Cursor = Annotated[str | None, QueryParameter(max_length=500)]
 
@@ -256,6 +248,7 @@ api_router = Router(
         create_invoices,
         list_invoices,
         get_invoice,
+        *credit_routes,
     ],
     before_request=json_only,
     dependencies={"key": Provide(api_key)},

@@ -3,10 +3,21 @@
 from typing import Annotated
 
 import msgspec
+from litestar.params import HeaderParameter
 
 from services.gateway.passwords import LONGEST, SHORTEST
 from services.gateway.shapes import BillingAddressIn, Client, Clinic, ClinicIn, Question, ShortText
 
+IdempotencyKey = Annotated[
+    str,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Sent again with the same body, the request has the same effect and answer.",
+    ),
+]
 Email = Annotated[
     str,
     msgspec.Meta(

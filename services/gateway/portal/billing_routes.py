@@ -8,14 +8,16 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
+from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks
-from services.gateway.portal.views import invoices
+from services.gateway.portal.views import credit, invoices
 from services.gateway.portal.visits import Visit, Visiting
-from services.gateway.shapes import Client, InvoiceOut
+from services.gateway.shapes import Client, ClientCredit, InvoiceOut
 from services.gateway.upstreams import Upstreams
 
 FILTERS = ("unpaid", "paid")
 PAGE_SIZE = 20
+CREDIT_SECONDS = 1.0
 
 
 @get("/")
@@ -31,15 +33,19 @@ async def dashboard(visit: Visiting, upstreams: Asks) -> Template:
 async def billing_history(
     billing: Visiting, upstreams: Asks, status: FromQuery[str] = "", cursor: FromQuery[str | None] = None
 ) -> Template:
-    """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all."""
+    """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all. Credit stands on top."""
     chosen = status if status in FILTERS else ""
-    found = await upstreams.invoices(billing.caller, chosen or None, cursor, PAGE_SIZE)
+    found, kept = await asyncio.gather(
+        upstreams.invoices(billing.caller, chosen or None, cursor, PAGE_SIZE),
+        _nothing() if chosen or cursor else _credit(billing, upstreams),
+    )
     here = billing.path("billing")
     return billing.page(
         "billing.html",
         "payments",
         rows=[invoices.row(row, billing.clinic) for row in found.items],
         filter=chosen,
+        credit=credit.credit(kept, billing.clinic) if kept else None,
         older=_address(here, chosen, found.next) if found.next else None,
         newer=_address(here, chosen) if cursor else None,
     )
@@ -75,6 +81,19 @@ async def _invoice_and_client(
     return await asyncio.gather(
         upstreams.invoice(visit.caller, invoice_id), upstreams.client(visit.caller, visit.caller.subject)
     )
+
+
+async def _credit(visit: Visit, upstreams: Upstreams) -> ClientCredit | None:
+    """The client's credit; None when payment does not answer soon: bills are shown without it."""
+    try:
+        async with asyncio.timeout(CREDIT_SECONDS):
+            return await upstreams.client_credit(visit.caller, visit.caller.subject)
+    except (UpstreamError, TimeoutError):
+        return None
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _address(path: str, status: str, cursor: str | None = None) -> str:

@@ -21,6 +21,7 @@ from services.gateway.shapes.clinic import (
     TaxRateIn,
 )
 from services.gateway.shapes.common import MethodRef, Money, Page, Question, ShortText
+from services.gateway.shapes.credit import ClientCredit, Refund, RefundIn, Refunds, Surplus
 from services.gateway.shapes.invoice import (
     Appointment,
     AppointmentIn,
@@ -58,6 +59,7 @@ __all__ = [
     "BillingAddress",
     "BillingAddressIn",
     "Client",
+    "ClientCredit",
     "ClientIn",
     "Clinic",
     "ClinicContact",
@@ -88,10 +90,14 @@ __all__ = [
     "PaymentStart",
     "PaymentStatus",
     "Question",
+    "Refund",
+    "RefundIn",
+    "Refunds",
     "SavedMethod",
     "SetupStart",
     "ShortText",
     "Summary",
+    "Surplus",
     "TaxRate",
     "TaxRateIn",
 ]

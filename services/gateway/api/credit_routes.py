@@ -1,0 +1,45 @@
+"""The public API's part about credit: what a client has of it, and the one call that sends it back."""
+
+from uuid import UUID
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, RawBody
+
+from services.gateway.api import actions
+from services.gateway.api.actions import strictly
+from services.gateway.api.keys import at_clinic
+from services.gateway.api.shapes import IdempotencyKey
+from services.gateway.dependencies import Asks
+from services.gateway.shapes import ClientCredit, RefundIn, Refunds
+from services.gateway.store import ApiKey
+
+Key = NamedDependency[ApiKey]
+
+
+@get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}/credit", summary="Get a client's credit")
+async def get_client_credit(
+    clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: Key, upstreams: Asks
+) -> ClientCredit:
+    """What came in above what was open, how much of it can be refunded, and the newest fifty refunds."""
+    return await actions.get_credit(upstreams, at_clinic(key, clinic_id), client_id)
+
+
+@post("/clinics/{clinic_id:uuid}/refunds", summary="Refund a client's credit")
+async def create_refund(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[RefundIn],
+    key: Key,
+    idempotency_key: IdempotencyKey,
+    upstreams: Asks,
+) -> Refunds:
+    """Sends credit back to the payments that left it, and no other money.
+
+    409 `nothing_to_refund`, `refund_too_large` (field `refundable`). 422 `idempotency_key_reused` for a key with
+    another body. What the payment system has not answered for is `created`, and goes on by itself.
+    """
+    return await upstreams.refund(at_clinic(key, clinic_id), strictly(body, RefundIn), idempotency_key)
+
+
+credit_routes = [get_client_credit, create_refund]

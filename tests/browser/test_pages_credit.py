@@ -1,0 +1,110 @@
+"""From a surplus to the mail: staff send credit back by one call, the sandbox does, the client reads it everywhere."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from playwright.async_api import expect
+
+from contracts.payment import PaymentRefunded
+from services.chassis.ids import new_id
+from services.gateway import actions
+from services.notification import consumers as notification_consumers
+from services.payment import app as payment
+from services.payment.stripe_api import StripeApi
+from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world, serious
+from tests.service import payment_world
+from tests.service.notification_world import a_clinic, a_mail_server, put_contact, sending
+from tests.service.payment_world import Desk
+from tests.service.refunds_world import leaves_credit
+from tests.world import ServiceDb, a_caller, calling, deliver, eur, outbox_events
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+
+
+@pytest.fixture
+async def world(db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb) -> AsyncIterator[World]:
+    async with a_world(db_gateway, db_invoice, db_payment) as world:
+        yield world
+
+
+@pytest.fixture
+async def ann(world: World) -> AsyncIterator[Visitor]:
+    async with a_browser() as browser, a_visitor(browser) as visitor:
+        await visitor.log_in(world)
+        yield visitor
+
+
+async def paid_too_much(world: World, card: str) -> None:
+    """€25.00 of the client's that no invoice wants."""
+    stripe = StripeApi(world.sandbox.secret_key, world.sandbox.url)
+    app = payment.api(payment_world.settings(world.db_payment, world.sandbox))
+    async with calling(app, "payment") as api:
+        desk = Desk(
+            world.db_payment, world.sandbox, world.hook, stripe, api, world.clinic_id, world.client_id
+        )
+        await leaves_credit(desk, eur(25), card)
+    await stripe.close()
+    # The invoice was payment's alone: what is said of it is not for the others.
+    world.passed_on |= {event.id for event in await outbox_events(world.db_payment)}
+
+
+async def clinics_key(world: World, db: ServiceDb) -> str:
+    caller = a_caller("operator", world.clinic_id)
+    async with db.api.tx(world.clinic_id, operator=True) as tx:
+        return await actions.create_api_key(tx, caller, "the clinic's books")
+
+
+async def call(world: World, key: str, method: str, path: str, **more: Any) -> Any:
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": str(new_id())}
+    async with httpx2.AsyncClient(base_url=f"{world.url}/api/v1/clinics/{world.clinic_id}") as http:
+        answer = await http.request(method, path, headers=headers, **more)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+async def test_a_surplus_is_sent_back_by_one_call_and_the_client_is_told(
+    world: World, ann: Visitor, db_gateway: ServiceDb, db_notification: ServiceDb
+) -> None:
+    await paid_too_much(world, "pm_card_pendingRefund")
+    key, page = await clinics_key(world, db_gateway), ann.page
+    await page.goto(f"{world.portal}/billing")
+    await expect(page.get_by_role("heading", name="Your credit: €25.00")).to_be_visible()
+    seen = await call(world, key, "GET", f"/clients/{world.client_id}/credit")
+    assert seen["refundable"] == [{"minor": 2500, "currency": "EUR"}]
+
+    body = {"client_id": str(world.client_id), "currency": "EUR"}
+    [refund] = (await call(world, key, "POST", "/refunds", json=body))["refunds"]
+    await world.stripe_says("refund.created")
+    await page.reload()
+    await expect(page.get_by_text("€25.00 is on its way back to your Visa ending 7726.")).to_be_visible()
+    await expect(page.get_by_text("Your credit")).to_be_hidden()
+    assert await serious(page) == []
+
+    sent = await world.db_payment.admin.fetchval("SELECT stripe_refund_id FROM refunds")
+    path = f"/accounts/platform/refunds/{sent}/settle"
+    await world.sandbox.control("POST", path, {"outcome": "succeeded"})
+    await world.stripe_says("refund.updated")
+    await page.reload()
+    await expect(page.get_by_text("€25.00 was sent back to your Visa ending 7726 on")).to_be_visible()
+    after = await call(world, key, "GET", f"/clients/{world.client_id}/credit")
+    assert (after["balances"], [each["status"] for each in after["refunds"]]) == ([], ["succeeded"])
+
+    subjects = await mailed(world, db_notification)
+    assert subjects == ["We sent €25.00 back to your card"]
+    assert after["refunds"][0]["id"] == refund["id"]
+    assert ann.wrong == []
+
+
+async def mailed(world: World, db: ServiceDb) -> list[str]:
+    """What the client gets of what payment has said of refunds, however often it is said."""
+    said = [event for event in await outbox_events(world.db_payment) if isinstance(event, PaymentRefunded)]
+    assert {event.client_id for event in said} == {world.client_id}
+    clinic = a_clinic().model_copy(update={"clinic_id": world.clinic_id})
+    async with a_mail_server() as mail, sending(db, mail.port) as sender:
+        await put_contact(db, UUID(str(world.clinic_id)), world.client_id)
+        await deliver(db.worker, notification_consumers, clinic, *said, *said)
+        await sender.send_due()
+        return mail.subjects()
