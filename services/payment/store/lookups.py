@@ -41,18 +41,17 @@ async def list_payments(
     tx: Connection, client_id: UUID | None, invoice_id: UUID | None, before: UUID | None, limit: int
 ) -> list[Payment]:
     """Newest first, from below `before`; for a client, for an invoice, or both."""
+    # A text for each choice: no one plan serves all of them.
+    wanted = {
+        "client_id = ${}": client_id,
+        "id IN (SELECT payment_id FROM allocations WHERE payable_id = ${})": invoice_id,
+        "id < ${}": before,
+    }
+    given = {condition: value for condition, value in wanted.items() if value is not None}
+    where = " AND ".join(condition.format(at) for at, condition in enumerate(given, start=1)) or "true"
     rows = await tx.fetch(
-        f"""
-        SELECT {PAYMENT} FROM payments
-        WHERE ($1::uuid IS NULL OR client_id = $1)
-            AND ($2::uuid IS NULL OR id IN (SELECT payment_id FROM allocations WHERE payable_id = $2))
-            AND ($3::uuid IS NULL OR id < $3)
-        ORDER BY id DESC
-        LIMIT $4
-        """,
-        client_id,
-        invoice_id,
-        before,
+        f"SELECT {PAYMENT} FROM payments WHERE {where} ORDER BY id DESC LIMIT ${len(given) + 1}",
+        *given.values(),
         limit,
     )
     return [payment_of(row) for row in rows]
