@@ -63,11 +63,12 @@ async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[
     """
     rows = await tx.fetch(
         f"""
-        SELECT {PAYMENT} FROM payments
-        WHERE {LIVE} AND (clinic_id, id) IN (
+        WITH sharing AS MATERIALIZED (
             SELECT clinic_id, payment_id FROM allocations
             WHERE (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         )
+        SELECT {PAYMENT} FROM payments
+        WHERE {LIVE} AND (clinic_id, id) IN (SELECT clinic_id, payment_id FROM sharing)
         ORDER BY clinic_id, id
         FOR UPDATE
         """,
