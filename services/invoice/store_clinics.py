@@ -134,11 +134,12 @@ async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, l
         """
         SELECT id, name, billing_address
         FROM clients
-        WHERE clinic_id = $1 AND ($2::uuid IS NULL OR id > $2)
+        WHERE clinic_id = $1 AND id >= $2 AND id IS DISTINCT FROM $3
         ORDER BY id
-        LIMIT $3
+        LIMIT $4
         """,
         clinic_id,
+        after or UUID(int=0),
         after,
         limit,
     )
