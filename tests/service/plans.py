@@ -1,0 +1,105 @@
+"""What the server did for the statements that the code ran: their plans, told by `auto_explain` as they ended."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import asyncpg
+
+from services.chassis.db import Connection
+from tests.world import ServiceDb
+
+Mode = Literal["force_custom_plan", "force_generic_plan"]
+"""PostgreSQL plans a prepared statement, as asyncpg's all are, for its parameters, or once for whatever they may be. It
+chooses from the sixth run on, by what it guesses the second to cost: either must do."""
+
+_TELLING = {
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+    "auto_explain.log_timing": "off",
+    "auto_explain.log_format": "json",
+    "auto_explain.log_level": "notice",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that the code ran, and the plan that it ran by."""
+
+    plan: dict[str, Any]
+
+    def indexes(self) -> set[str]:
+        nodes = list(_nodes(self.plan))
+        asked = {index for each in nodes for index in each.get("Conflict Arbiter Indexes", [])}
+        return asked | {each["Index Name"] for each in nodes if "Index Name" in each}
+
+    def read(self) -> int:
+        """The most rows that one of its nodes has read, all of its loops together."""
+        return max(map(_rows, _nodes(self.plan)))
+
+    def __str__(self) -> str:
+        told = ("Node Type", "Relation Name", "Index Name", "Index Cond", "Filter")
+        return "\n".join(
+            f"    {' '.join(str(each[name]) for name in told if name in each)}: {_rows(each)} rows"
+            for each in _nodes(self.plan)
+        )
+
+
+async def tell_plans(db: ServiceDb) -> None:
+    """From now on sessions on this database hear the plan of each of their statements."""
+    name = await db.admin.fetchval("SELECT current_database()")
+    for setting, value in _TELLING.items():
+        await db.admin.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'")
+
+
+@asynccontextmanager
+async def explained(
+    transaction: AbstractAsyncContextManager[Connection], mode: Mode, found: list[Statement]
+) -> AsyncIterator[Connection]:
+    """A transaction, as its service opens it, whose statements are found and undone."""
+
+    def hear(_: object, message: asyncpg.PostgresLogMessage) -> None:
+        _, _, plan = message.message.partition("plan:")
+        if plan and "pg_catalog" not in plan:
+            found.append(Statement(json.loads(plan)["Plan"]))
+
+    try:
+        async with transaction as tx:
+            await tx.execute(f"SET LOCAL plan_cache_mode = {mode}")
+            tx.add_log_listener(hear)
+            try:
+                yield tx
+                # A plan is told when the next statement takes its place, and listeners a turn of the loop later.
+                await tx.execute("SELECT 1")
+                await asyncio.sleep(0)
+            finally:
+                tx.remove_log_listener(hear)
+            raise _Undo
+    except _Undo:
+        pass
+
+
+class _Undo(Exception):
+    """The statements were run to be seen, not to stay."""
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from _nodes(inner)
+
+
+def _rows(node: dict[str, Any]) -> int:
+    """What it gave, and what it had to look at and threw away."""
+    seen = (
+        "Actual Rows",
+        "Rows Removed by Filter",
+        "Rows Removed by Index Recheck",
+        "Rows Removed by Join Filter",
+    )
+    read: float = sum(node.get(name, 0) for name in seen) * node.get("Actual Loops", 1)
+    return round(read)

@@ -1,0 +1,343 @@
+"""Hot statements read no more than they are asked for, however many rows there are.
+
+Fifty thousand rows a table are loaded (`plan_rows`), the code's own functions are called, and the server tells by what
+plan each of their statements ran and how many rows it read. Nothing about the tables is forged: a look-up reads the
+same at fifty thousand rows and at a million, so a statement that keeps to `MOST` here keeps to it there. Both plans
+count that PostgreSQL may choose, see `plans.Mode`.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, get_args
+
+import pytest
+
+from deploy import database
+from services.chassis import idempotency, inbox, park
+from services.chassis.db import Connection
+from services.chassis.ids import new_id
+from services.gateway import session_store
+from services.gateway import store as accounts
+from services.invoice import store, store_clinics, store_issuing, store_reads
+from services.notification import store as letters
+from services.payment.store import books, lookups, methods, payables, payments
+from tests.conftest import _fresh
+from tests.service import plan_rows
+from tests.service.plan_rows import PER_CLINIC, clinic, key
+from tests.service.plans import Mode, Statement, explained, tell_plans
+from tests.world import ServiceDb, a_settlement, eur
+
+BATCH = 100
+MOST = 5 * BATCH
+"""Rows that any step of a statement may read, of fifty thousand: a batch asks for a hundred, or five hundred."""
+ROWS = [(clinic(each * 499 // PER_CLINIC), each * 499) for each in range(BATCH)]
+"""(clinic, number) of rows all over the tables, as a batch of events names them."""
+INVOICES = [(clinic_id, key(3, number)) for clinic_id, number in ROWS]
+PAYMENTS = [(clinic_id, key(4, number)) for clinic_id, number in ROWS]
+CLINIC, BUSY, SOME = clinic(7), key(2, 0), key(2, 1_007)
+"""A clinic, its client with 2,500 invoices, and one with three."""
+AFTER = (date(2020, 8, 1), key(3, 37_500))
+HASH = hashlib.sha256(b"7").digest()
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+async def data(postgres: str, roles: dict[str, str]) -> AsyncIterator[dict[str, ServiceDb]]:
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(_fresh(service, postgres, roles)) for service in database.SERVICES
+        ]
+        await asyncio.gather(*(_load(db) for db in opened))
+        yield {db.name: db for db in opened}
+
+
+async def _load(db: ServiceDb) -> None:
+    async with db.admin.acquire() as connection:
+        await connection.execute(plan_rows.ROWS[db.name])
+        await connection.execute("RESET session_replication_role; ANALYZE")
+    await tell_plans(db)
+
+
+async def _book(tx: Connection) -> None:
+    movements = [a_settlement(clinic_id, invoice, eur(1)) for clinic_id, invoice in INVOICES]
+    invoices = await store.lock_invoices(tx, INVOICES)
+    await store.add_movements(tx, movements)
+    await store.end_payments(tx, movements)
+    await store.with_open_payments(tx, INVOICES)
+    await store.save_invoices(tx, list(invoices.values()))
+    assert len(invoices) == BATCH
+
+
+async def _settle(tx: Connection) -> None:
+    """What the payment service does to book a batch of Stripe's events."""
+    named = [("", f"pi_{number}") for _, number in ROWS]
+    assert len(await payments.find_payments(tx, PAYMENTS[:50], named[50:])) == BATCH
+    await payables.save_payables(tx, (await payables.lock_payables(tx, INVOICES)).values())
+    await payments.save_payments(tx, (await payments.lock_payments(tx, PAYMENTS)).values())
+
+
+async def _history(tx: Connection, status: Any, client: Any, after: Any = AFTER) -> None:
+    await store_reads.list_invoices(tx, CLINIC, client_id=client, status=status, after=after, limit=21)
+
+
+async def _keep_answer(tx: Connection) -> None:
+    assert await idempotency.claim(tx, CLINIC, "new", b"{}") is None
+    await idempotency.keep(tx, CLINIC, "new", b"{}")
+
+
+Run = Callable[[Connection], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    name: str
+    service: str
+    role: str
+    run: Run
+    indexes: tuple[str, ...]
+    """Each is used by some statement."""
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.name}"
+
+
+def case(service: str, role: str, name: str, run: Run, *indexes: str) -> Case:
+    return Case(name, service, role, run, indexes)
+
+
+CASES = [
+    case(
+        "invoice",
+        "worker",
+        "books settlements",
+        _book,
+        "invoices_pkey",
+        "movements_pkey",
+        "invoice_payments_pkey",
+    ),
+    case("invoice", "api", "history of a client", lambda tx: _history(tx, "all", BUSY), "invoices_of_client"),
+    case(
+        "invoice",
+        "api",
+        "open ones of a client",
+        lambda tx: _history(tx, "unpaid", BUSY),
+        "invoices_open_of_client",
+    ),
+    case("invoice", "api", "history of a clinic", lambda tx: _history(tx, "all", None), "invoices_of_clinic"),
+    case("invoice", "api", "first page", lambda tx: _history(tx, "all", BUSY, None), "invoices_of_client"),
+    case(
+        "invoice",
+        "api",
+        "summary",
+        lambda tx: store_reads.get_summary(tx, CLINIC, BUSY),
+        "invoices_open_of_client",
+        "invoices_paid_of_client",
+    ),
+    case(
+        "invoice",
+        "api",
+        "one invoice",
+        lambda tx: store_reads.get_invoice(tx, CLINIC, key(3, 35_007), client_id=None),
+        "invoices_pkey",
+        "invoice_lines_pkey",
+        "movements_of_invoice",
+    ),
+    case(
+        "invoice",
+        "api",
+        "clients",
+        lambda tx: store_clinics.list_clients(tx, CLINIC, after=key(2, 999), limit=21),
+        "clients_pkey",
+    ),
+    case("invoice", "api", "client", lambda tx: store_clinics.get_client(tx, CLINIC, SOME), "clients_pkey"),
+    case(
+        "invoice",
+        "api",
+        "next number",
+        lambda tx: store_issuing.take_numbers(tx, CLINIC, {2026: 1}),
+    ),
+    case("invoice", "api", "new idempotency key", _keep_answer, "idempotency_keys_pkey"),
+    case(
+        "invoice",
+        "api",
+        "used idempotency key",
+        lambda tx: idempotency._earlier_answer(tx, CLINIC, "key-35007", b""),
+        "idempotency_keys_pkey",
+    ),
+    case(
+        "invoice",
+        "worker",
+        "inbox",
+        lambda tx: inbox.claim(tx, "invoice", [new_id() for _ in range(500)]),
+    ),
+    case(
+        "invoice",
+        "worker",
+        "held lines",
+        lambda tx: park.held_lines(tx, "invoice", {(each, str(number).encode()) for each, number in ROWS}),
+        "parked_waiting",
+    ),
+    case(
+        "payment",
+        "worker",
+        "settles",
+        _settle,
+        "payments_pkey",
+        "payments_intent",
+        "payables_pkey",
+        "allocations_pkey",
+    ),
+    case(
+        "payment",
+        "worker",
+        "live payments of payables",
+        lambda tx: payments.lock_live_payments(tx, INVOICES),
+        "allocations_payable",
+    ),
+    case(
+        "payment",
+        "worker",
+        "sweeper",
+        lambda tx: lookups.take_unchecked(tx, timedelta(minutes=1), 50),
+        "payments_live",
+    ),
+    case(
+        "payment",
+        "worker",
+        "clients of Stripe",
+        lambda tx: methods.find_clients(tx, [("", "cus_7_1007")]),
+        "customers_stripe",
+    ),
+    case("payment", "worker", "cards without details", lambda tx: methods.list_undetailed(tx, 50)),
+    case(
+        "payment",
+        "worker",
+        "payment, by the sweeper",
+        lambda tx: lookups.get_payment(tx, SOME, key(4, 35_007)),
+    ),
+    case("payment", "api", "payment", lambda tx: lookups.get_payment(tx, SOME, key(4, 35_007))),
+    case(
+        "payment",
+        "api",
+        "earlier request",
+        lambda tx: lookups.get_request(tx, SOME, "r35007"),
+        "payments_request",
+    ),
+    case(
+        "payment",
+        "api",
+        "payments of a client",
+        lambda tx: lookups.list_payments(tx, BUSY, None, key(4, 37_500), 21),
+    ),
+    case(
+        "payment",
+        "api",
+        "payments of an invoice",
+        lambda tx: lookups.list_payments(tx, None, key(3, 35_007), None, 21),
+    ),
+    case(
+        "payment",
+        "api",
+        "payments of a clinic",
+        lambda tx: lookups.list_payments(tx, None, None, key(4, 37_500), 21),
+    ),
+    case("payment", "api", "declines", lambda tx: lookups.count_declines(tx, SOME, HOUR), "payments_client"),
+    case("payment", "api", "credit", lambda tx: books.get_credit(tx, SOME), "postings_credit"),
+    case(
+        "payment",
+        "api",
+        "saved cards",
+        lambda tx: methods.list_methods(tx, SOME, ""),
+        "payment_methods_client",
+    ),
+    case("payment", "api", "saved card", lambda tx: methods.get_method(tx, SOME, key(6, 35_007))),
+    case(
+        "notification",
+        "worker",
+        "letters",
+        lambda tx: letters.claim_deliveries(tx, 50, HOUR),
+        "deliveries_next",
+        "deliveries_pkey",
+    ),
+    case(
+        "notification",
+        "worker",
+        "contacts",
+        lambda tx: letters.get_contacts(tx, [(CLINIC, SOME)]),
+        "contacts_pkey",
+    ),
+    case(
+        "notification",
+        "worker",
+        "failures",
+        lambda tx: letters.drop_failures(tx, PAYMENTS),
+        "deliveries_failures",
+    ),
+    case("notification", "api", "waiting ones", lambda tx: letters.wake_deliveries(tx, CLINIC, SOME)),
+    case(
+        "notification",
+        "api",
+        "letters of a client",
+        lambda tx: letters.list_deliveries(tx, CLINIC, BUSY, None, 21),
+    ),
+    case(
+        "notification",
+        "api",
+        "letters of a clinic",
+        lambda tx: letters.list_deliveries(tx, CLINIC, None, None, 21),
+        "deliveries_pkey",
+    ),
+    case("gateway", "api", "session", lambda tx: session_store.get_session(tx, HASH, HOUR), "sessions_pkey"),
+    case(
+        "gateway",
+        "api",
+        "renewed session",
+        lambda tx: session_store.renew_session(tx, HASH, 2 * HOUR),
+        "sessions_pkey",
+    ),
+    case(
+        "gateway", "api", "ended session", lambda tx: session_store.delete_session(tx, HASH), "sessions_pkey"
+    ),
+    case(
+        "gateway",
+        "api",
+        "sessions of a login",
+        lambda tx: session_store.delete_sessions_of(tx, key(10, 7)),
+        "sessions_of_login",
+    ),
+    case("gateway", "api", "tries", lambda tx: session_store.count_try(tx, HASH, HOUR), "attempts_pkey"),
+    case("gateway", "api", "what has run out", session_store.delete_expired, "attempts_by_end"),
+    case("gateway", "api", "login", lambda tx: accounts.get_login(tx, "7@b.example"), "logins_email_key"),
+    case("gateway", "api", "login by id", lambda tx: accounts.get_login_by_id(tx, key(10, 7)), "logins_pkey"),
+    case(
+        "gateway",
+        "api",
+        "memberships",
+        lambda tx: accounts.list_memberships(tx, key(10, 7)),
+        "memberships_of_login",
+    ),
+    case("gateway", "api", "API key", lambda tx: accounts.get_api_key(tx, HASH), "api_keys_key_hash_key"),
+    case(
+        "gateway", "api", "key's use", lambda tx: accounts.get_key_use(tx, key(11, 7), "k"), "key_uses_pkey"
+    ),
+    case("gateway", "api", "old uses of keys", accounts.delete_old_key_uses, "key_uses_by_age"),
+    case("gateway", "api", "slug", lambda tx: accounts.slug_is_taken(tx, CLINIC, "c7"), "portals_slug_key"),
+]
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_it_reads_what_it_is_asked_for(data: dict[str, ServiceDb], case: Case, mode: Mode) -> None:
+    db, found = data[case.service], list[Statement]()
+    transaction = db.worker.worker_tx() if case.role == "worker" else db.api.tx(CLINIC)
+    async with explained(transaction, mode, found) as tx:
+        await case.run(tx)
+
+    told = "\n".join(map(str, found))
+    assert found
+    assert max(statement.read() for statement in found) <= MOST, told
+    assert not set(case.indexes) - set().union(*(statement.indexes() for statement in found)), told
