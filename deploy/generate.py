@@ -3,6 +3,7 @@
 contracts/schemas/*.json    JSON Schema 2020-12 of each event as it stands in a record
 contracts/asyncapi.yaml     AsyncAPI 3: topics, who sends and who receives
 contracts/openapi/*.json    OpenAPI 3.1 of each service, and of the gateway's public API
+README.md                   the table of measured figures, from docs/bench.json
 """
 
 import json
@@ -17,9 +18,11 @@ from litestar import Litestar
 from contracts.catalogue import EVENTS
 from contracts.events import CloudEvent, Event
 from contracts.topics import ALL, Topic
+from deploy.bench import baseline
 
 CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
 VERSION = "0.1.0"
+FIGURES_BEGIN, FIGURES_END = "<!-- figures -->", "<!-- /figures -->"
 
 
 def schema_of(event: type[CloudEvent]) -> dict[str, Any]:
@@ -155,6 +158,17 @@ def files() -> Iterator[tuple[Path, str]]:
     yield CONTRACTS / "asyncapi.yaml", header + yaml.safe_dump(asyncapi(), sort_keys=False, width=110)
     for name, app in apps().items():
         yield CONTRACTS / "openapi" / f"{name}.json", _json(app.openapi_schema.to_schema())
+    readme = CONTRACTS.parent / "README.md"
+    yield readme, with_figures(readme.read_text(), baseline.markdown(baseline.load()))
+
+
+def with_figures(readme: str, table: str) -> str:
+    """The text with what stands between the two marks replaced."""
+    before, begin, rest = readme.partition(FIGURES_BEGIN)
+    _, end, after = rest.partition(FIGURES_END)
+    if not (begin and end):
+        raise ValueError("README.md has no place for the measured figures")
+    return before + begin + (f"\n{table}\n" if table else "\n") + end + after
 
 
 def _file(topic: Topic, event: type[CloudEvent]) -> str:

@@ -127,6 +127,8 @@ async def replay(bench: Bench) -> None:
         async with asyncio.timeout(MOST_SECONDS):
             await until_count(notification, _CLAIMED, (last,), len(last))
         commits = await notification.fetch(_COMMITS.format(table="inbox", where="event_id >= $1"), first)
+    if (claimed := sum(row["rows"] for row in commits)) != count:
+        raise NotSettled(f"{claimed} of {count} events were claimed")
     await bench.put_up("gateway")
     bench.found("replay_per_s", rate(_pairs(commits)), detail={"events": count, "commits": len(commits)})
 

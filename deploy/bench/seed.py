@@ -4,7 +4,9 @@ They are numbered from 1: `Live(7)` names everything about the seventh, in Pytho
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from deploy import database
@@ -17,9 +19,16 @@ CLIENTS = 5_000
 AMOUNT = 12_500
 CURRENCY = "EUR"
 MOST_AT_ONCE = 100_000
+Rows: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Statements by service."""
 
 _ID = "('0199{kind}000-0000-7000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid"
-_KINDS = {"invoice": ("a", "n"), "payment": ("b", "n"), "client": ("c", f"n % {CLIENTS}")}
+_KINDS = {
+    "invoice": ("a", "n"),
+    "payment": ("b", "n"),
+    "notice": ("e", "n"),
+    "client": ("c", f"n % {CLIENTS}"),
+}
 _KINDS |= {"clinic": ("d", f"n % {CLINICS}")}
 _WORDS = {name: _ID.format(kind=kind, n=n) for name, (kind, n) in _KINDS.items()}
 _WORDS |= {
@@ -32,7 +41,7 @@ _WORDS |= {
     "currency": f"'{CURRENCY}'",
 }
 
-PEOPLE = {
+PEOPLE: Rows = {
     "invoice": (
         """
         INSERT INTO clinics SELECT {clinic}, 'bench-' || n, 'Clinic', {currency}, 'UTC', 'en-IE', true, true,
@@ -53,7 +62,7 @@ PEOPLE = {
     ),
 }
 
-LIVE = {
+LIVE: Rows = {
     "invoice": (
         """
         INSERT INTO invoice_counters AS held SELECT {clinic}, 2026, count(*) FROM {all} GROUP BY 1
@@ -87,6 +96,13 @@ LIVE = {
         INSERT INTO invoices SELECT {clinic}, {invoice}, {client}, {number}, 'unpaid', {amount}, {currency},
             current_date + 30, 1 FROM {all}
         """,
+        """
+        INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, created_at, state,
+            attempts, sent_at)
+        SELECT {clinic}, {notice}, {client}, 'invoice_ready', {notice}, {invoice}, '{{}}', now(), 'sent', 1, now()
+        FROM {all}
+        """,
+        "INSERT INTO inbox SELECT 'notification', {notice} FROM {all}",
     ),
 }
 
@@ -133,7 +149,7 @@ async def add_live(bench: Bench, count: int) -> range:
     return range(first, last + 1)
 
 
-async def _fill(bench: Bench, rows: dict[str, tuple[str, ...]], first: int, last: int) -> None:
+async def _fill(bench: Bench, rows: Rows, first: int, last: int) -> None:
     await asyncio.gather(*(_fill_one(bench, service, rows[service], first, last) for service in rows))
 
 

@@ -1,0 +1,163 @@
+"""The benchmark's arithmetic: ratios, rates, percentiles, what is worse, and the bodies that are sent."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from deploy.bench import baseline, figures, report, run, webhooks
+from deploy.bench.book import rate
+from deploy.bench.cpu import Usage
+from deploy.bench.figures import Result, Spec
+from deploy.bench.growth import slowdown
+from deploy.bench.latency import percentile
+from deploy.bench.seed import CLIENTS, CLINICS, Live
+from deploy.bench.settle import FEW, sample
+from deploy.generate import with_figures
+from services.payment.webhooks import parse, read, verify
+
+MORE = Spec("things_per_s", "things/s", "…", target=1_000, limit="most_per_s", least_ratio=0.75)
+LESS = Spec("thing_ms", "ms", "…", "less", target=25)
+
+
+def a_result(spec: Spec = MORE, value: float = 1_200, limit: float | None = 1_500) -> Result:
+    return Result(spec, value, limit, quick=False)
+
+
+def test_a_figure_is_put_beside_its_limit() -> None:
+    line = json.loads(report.line(a_result()))
+
+    assert line["figure"] == "things_per_s"
+    assert (line["value"], line["limit"], line["ratio"], line["met"]) == (1_200, 1_500, 0.8, True)
+
+
+@pytest.mark.parametrize(
+    ("result", "met"),
+    [
+        (a_result(value=1_200), True),
+        (a_result(value=999, limit=1_000), False),
+        (a_result(value=1_200, limit=2_000), False),
+        (a_result(LESS, 25, None), True),
+        (a_result(LESS, 25.1, None), False),
+    ],
+)
+def test_a_target_is_met_when_value_and_ratio_are(result: Result, met: bool) -> None:
+    assert result.met is met
+
+
+def test_a_rate_leaves_out_what_was_done_before_the_first_commit() -> None:
+    assert rate([(10.0, 500), (10.5, 300), (11.0, 200)]) == 500
+
+
+def test_one_commit_is_no_rate() -> None:
+    with pytest.raises(ValueError, match="too little"):
+        rate([(10.0, 500)])
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    ordered = [float(n) for n in range(1, 201)]
+
+    assert [percentile(ordered, p) for p in (50, 99, 100)] == [100, 198, 200]
+    assert percentile([7.0], 99) == 7
+
+
+def test_growth_is_how_much_worse_it_becomes() -> None:
+    assert slowdown(MORE, [1_000, 900, 800]) == 1.25
+    assert slowdown(LESS, [20, 22, 30]) == 1.5
+
+
+def test_a_ratio_that_fell_by_more_than_a_fifth_is_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    less = Spec("thing_ms", "ms", "…", "less", limit="least_ms")
+    figures.SPECS.update({"things_per_s": MORE, "thing_ms": less})
+    try:
+        baseline.save([a_result(value=1_000, limit=1_000), a_result(less, 10, 1)], file)
+    finally:
+        del figures.SPECS["things_per_s"], figures.SPECS["thing_ms"]
+    held = baseline.load(file)
+
+    # Half as fast on a machine that is half as fast is the same.
+    assert baseline.warnings([a_result(value=500, limit=500), a_result(less, 20, 2)], held) == []
+    assert baseline.warnings([a_result(value=810, limit=1_000), a_result(less, 12.4, 1)], held) == []
+    slower = baseline.warnings([a_result(value=790, limit=1_000), a_result(less, 12.6, 1)], held)
+    assert ["things_per_s is 21% worse" in slower[0], "thing_ms is 21% worse" in slower[1]] == [True, True]
+
+
+def test_the_readme_shows_the_kept_run(tmp_path: Path) -> None:
+    run.load_figures()
+    spec = figures.SPECS["settle_per_s"]
+    baseline.save([Result(spec, 1_234.5, 1_500, quick=False)], tmp_path / "bench.json")
+    table = baseline.markdown(baseline.load(tmp_path / "bench.json"))
+
+    text = with_figures("a\n<!-- figures -->\nold\n<!-- /figures -->\nb\n", table)
+
+    assert "| `settle_per_s` | 1,234 invoices/s | ≥ 1,000, ratio ≥ 0.75 | 1,500 | 0.823 |" in text
+    assert "old" not in text
+    assert text.startswith("a\n<!-- figures -->\n")
+    assert text.endswith("\n<!-- /figures -->\nb\n")
+
+
+def test_figures_bring_their_limits_with_them_and_come_after_them() -> None:
+    run.load_figures()
+
+    chosen = [name for each in figures.chosen(["settle_per_s"]) for name in each.gives]
+
+    assert chosen.index("one_row_commits_per_s") < chosen.index("settle_per_s")
+    assert "lone_ms_p99" not in chosen
+    with pytest.raises(ValueError, match="no such figure: speed"):
+        figures.chosen(["speed"])
+
+
+def test_every_limit_is_a_figure_and_every_figure_is_measured() -> None:
+    run.load_figures()
+    measured = {name for each in figures.MEASUREMENTS for name in each.gives}
+
+    assert measured == figures.SPECS.keys()
+    assert {spec.limit for spec in figures.SPECS.values() if spec.limit} <= measured
+
+
+def test_the_sample_that_is_asked_about_holds_the_last_and_is_small() -> None:
+    few = sample(range(101, 50_101))
+
+    assert few[-1] == 50_100
+    assert few[0] == 101
+    assert len(few) <= 2 * FEW
+    assert sample(range(1, 4)) == [1, 2, 3]
+
+
+def test_cpu_of_an_own_process_is_counted() -> None:
+    before = Usage.now({"this": os.getpid()})
+    sum(n * n for n in range(2_000_000))
+    used = Usage.now({"this": os.getpid()}).since(before)
+
+    assert 0.01 < used.of(["this", "another"]) < 60
+
+
+async def test_a_webhook_is_about_its_own_payment_and_signed() -> None:
+    template = await webhooks.template()
+    live = Live(7 + CLIENTS)
+    (request,) = webhooks.requests([live], template, "whsec_x")
+    head, _, body = request.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+
+    verify(body, headers["Stripe-Signature"], ["whsec_x"])
+    event = read(parse(body))
+
+    assert int(headers["Content-Length"]) == len(body)
+    assert (event.payment_id, event.clinic, event.payment_intent) == (
+        live.payment_id,
+        live.clinic_id,
+        live.intent_id,
+    )
+    assert event.event_type == "payment_intent.succeeded"
+    assert (event.amount, event.amount_received, event.currency) == (12_500, 12_500, "EUR")
+    assert event.id == read(parse(template.about(live))).id
+    assert event.id != read(parse(template.about(Live(8)))).id
+
+
+def test_seeded_clients_are_of_one_clinic_each() -> None:
+    assert CLIENTS % CLINICS == 0
+    assert Live(7).client_id == Live(7 + CLIENTS).client_id
+    assert Live(7).clinic_id == Live(7 + CLIENTS).clinic_id
+    assert Live(7).invoice_id != Live(7 + CLIENTS).invoice_id
