@@ -7,6 +7,7 @@ clock wins, so that events may come late, twice and in any order.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from contracts.events import Method, event_id
@@ -88,11 +89,9 @@ class Change:
 def observe(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
     """The effect of one observation, on payables as they are now. Raises a `StripeMismatch`."""
     check_match(payment, seen)
-    payment = replace(
-        payment,
-        intent_id=payment.intent_id or seen.payment_intent,
-        method=_better_method(payment, seen),
-    )
+    intent_id, method = payment.intent_id or seen.payment_intent, _better_method(payment, seen)
+    if (intent_id, method) != (payment.intent_id, payment.method):
+        payment = replace(payment, intent_id=intent_id, method=method)
     status = STATUS_OF.get(seen.event_type)
     if status is None or not _is_news(payment, status, seen.created):
         return Change(payment)
@@ -147,14 +146,16 @@ def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) ->
     if status == payment.status and status != "failed":
         return Change(replace(payment, seen_at=seen.created))
     ends = status == "canceled" or (status == "failed" and payment.status == "processing")
-    moved = replace(
-        payment,
-        status=status,
-        failure_code=(seen.decline_code or seen.failure_code) if status == "failed" else None,
-        seen_at=seen.created,
-        allocations=_released(payment.allocations) if ends else payment.allocations,
-    )
-    return _said(moved, now) if status in _FACTS else Change(moved)
+    change: dict[str, Any] = {
+        "status": status,
+        "failure_code": (seen.decline_code or seen.failure_code) if status == "failed" else None,
+        "seen_at": seen.created,
+        "allocations": _released(payment.allocations) if ends else payment.allocations,
+    }
+    if status not in _FACTS:
+        return Change(replace(payment, **change))
+    moved = _stated(payment, now, **change)
+    return Change(moved, fact=fact_about(moved))
 
 
 def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
@@ -165,10 +166,10 @@ def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
 
 def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> Change:
     """Give up a payment of which Stripe has nothing: it refused to make the intent, or provably has none."""
-    given_up = replace(
-        payment, status="canceled", failure_code=failure_code, allocations=_released(payment.allocations)
+    given_up = _stated(
+        payment, now, status="canceled", failure_code=failure_code, allocations=_released(payment.allocations)
     )
-    return _said(given_up, now)
+    return Change(given_up, fact=fact_about(given_up))
 
 
 def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
@@ -177,8 +178,9 @@ def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEve
         share.payable_id: min(share.amount, payables[share.payable_id].open_amount)
         for share in payment.allocations
     }
-    paid = replace(
+    paid = _stated(
         payment,
+        now,
         status="succeeded",
         # Without its charge's event, which may come later, an intent that takes cards alone was paid by card.
         method=payment.method or (Method(kind="card") if payment.kind == "card" else None),
@@ -190,14 +192,13 @@ def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEve
             for share in payment.allocations
         ),
     )
-    said = _said(paid, now)
-    return replace(
-        said,
-        payables=tuple(_settle(payables[payable_id], part) for payable_id, part in settled.items() if part),
-        entry=_capture_entry(said.payment, settled, now),
-        movements=tuple(
-            _movement(said.payment, payable_id, part, now) for payable_id, part in settled.items() if part
-        ),
+    parts = [(payable_id, part) for payable_id, part in settled.items() if part]
+    return Change(
+        paid,
+        payables=tuple(_settle(payables[payable_id], part) for payable_id, part in parts),
+        entry=_capture_entry(paid, settled, now),
+        movements=tuple(_movement(paid, payable_id, part, now) for payable_id, part in parts),
+        fact=fact_about(paid),
     )
 
 
@@ -234,9 +235,9 @@ def _movement(payment: Payment, payable_id: UUID, part: int, now: datetime) -> P
     )
 
 
-def _said(payment: Payment, now: datetime) -> Change:
-    payment = replace(payment, version=payment.version + 1, updated_at=now)
-    return Change(payment, fact=fact_about(payment))
+def _stated(payment: Payment, now: datetime, **change: Any) -> Payment:
+    """The payment changed, under the version that a state event is said of."""
+    return replace(payment, version=payment.version + 1, updated_at=now, **change)
 
 
 def fact_about(payment: Payment) -> PaymentState:
