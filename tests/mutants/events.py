@@ -35,8 +35,8 @@ INBOX_AND_PARKING = (
         "a parked movement holds its line",
         f"{CONSUMING}a_parked_movement_holds_back_later_ones_of_its_key_only",
         CONSUME,
-        "behind = [each for each in arrived if each.line in held]",
-        "behind: list[Arrived] = []",
+        "        if not held:\n            return arrived\n",
+        "        if lines:\n            return arrived\n",
     ),
     one(
         "a parked movement holds its own clinic's line",
