@@ -26,7 +26,8 @@ def api(settings: Settings) -> Litestar:
 def worker(settings: Settings) -> Litestar:
     """Consumers and the sender, as the role `notification_worker`."""
     db = Database(settings.database_url)
-    sender = Sender(db, Letters(settings.portal_url), Smtp(settings.smtp_url), settings.mail_from)
+    lanes = [Smtp(settings.smtp_url) for _ in range(settings.smtp_connections)]
+    sender = Sender(db, Letters(settings.portal_url), lanes, settings.mail_from)
 
     @asynccontextmanager
     async def sending(_: Litestar) -> AsyncIterator[None]:

@@ -1,8 +1,9 @@
-"""Sending: e-mails whose time has come, one after the other, outside of any transaction."""
+"""Sending: e-mails whose time has come, over a few connections at once, outside of any transaction."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -19,7 +20,9 @@ from services.notification.smtp import SEND_SECONDS, SERVER_AWAY, Smtp
 
 log = structlog.get_logger()
 
-BATCH = 20
+BATCH = 100
+A_LANE = 5
+"""E-mails for which another connection is worth its opening."""
 LEASE = timedelta(seconds=3 * SEND_SECONDS)
 RECORD_SECONDS = 20.0
 """How long the record of a sent e-mail is tried, within the lease."""
@@ -35,8 +38,8 @@ class Sender:
     Message-ID.
     """
 
-    def __init__(self, db: Database, letters: Letters, smtp: Smtp, mail_from: str) -> None:
-        self._db, self._letters, self._smtp, self._mail_from = db, letters, smtp, mail_from
+    def __init__(self, db: Database, letters: Letters, lanes: Sequence[Smtp], mail_from: str) -> None:
+        self._db, self._letters, self._lanes, self._mail_from = db, letters, lanes, mail_from
         self._work = asyncio.Event()
         self._stop = asyncio.Event()
         self._server_away = False
@@ -58,26 +61,43 @@ class Sender:
             await asyncio.wait([sending], timeout=STOP_SECONDS)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            await self._smtp.close()
+            await asyncio.gather(*(smtp.close() for smtp in self._lanes))
 
     async def send_due(self) -> int:
         """Deal with what is due, at most a batch; with how many. Raises when the database is away.
 
         Ends early, and gives the rest back, when the mail server is away or the lease could run out.
         """
-        clock = asyncio.get_running_loop()
-        last_start = clock.time() + LEASE.total_seconds() - SEND_SECONDS - RECORD_SECONDS
+        last_start = asyncio.get_running_loop().time() + LEASE.total_seconds() - SEND_SECONDS - RECORD_SECONDS
         self._server_away = False
         async with self._db.worker_tx() as tx:
             claims = await actions.claim_letters(tx, BATCH, LEASE)
-        done = 0
-        for claim in claims:
-            if self._stop.is_set() or self._server_away or clock.time() > last_start:
-                break
-            await self._deal_with(claim)
-            done += 1
-        await self._give_back([claim.delivery for claim in claims[done:]])
-        return done
+        waiting = deque(claims)
+        lanes = self._lanes[: max(1, len(claims) // A_LANE)]
+        if len(lanes) > 1:
+            await lanes[0].reach()  # before the others: a server may allow but one
+        # Not a TaskGroup: what a lane has handed over must be recorded whatever becomes of the others.
+        ended = await asyncio.gather(
+            *(self._lane(smtp, waiting, last_start, first=number == 0) for number, smtp in enumerate(lanes)),
+            return_exceptions=True,
+        )
+        for error in ended:
+            if error is not None:
+                raise error
+        await self._give_back([claim.delivery for claim in waiting])
+        return len(claims) - len(waiting)
+
+    async def _lane(self, smtp: Smtp, waiting: deque[Claim], last_start: float, *, first: bool) -> None:
+        """Deal with one after the other over one connection. Others than the first only with theirs open."""
+        if not first and not await smtp.reach():
+            return
+        clock = asyncio.get_running_loop()
+        while waiting and not (self._stop.is_set() or self._server_away or clock.time() > last_start):
+            try:
+                await self._deal_with(waiting.popleft(), smtp)
+            except Exception:
+                waiting.clear()  # nobody begins another while the database is away; leases end by themselves
+                raise
 
     async def _run(self) -> None:
         pause = POLL_SECONDS
@@ -100,17 +120,17 @@ class Sender:
             log.error("sending_failed", reason=type(error).__name__, exc_info=error)
             return 0
 
-    async def _deal_with(self, claim: Claim) -> None:
+    async def _deal_with(self, claim: Claim, smtp: Smtp) -> None:
         letter = domain.address(claim)
         if isinstance(letter, Letter):
-            await self._deliver(letter)
+            await self._deliver(letter, smtp)
         else:
             await self._record(claim.delivery, letter)
 
-    async def _deliver(self, letter: Letter) -> None:
+    async def _deliver(self, letter: Letter, smtp: Smtp) -> None:
         delivery = letter.delivery
         with span_from(f"send {delivery.template}", delivery.traceparent, kind=SpanKind.CLIENT) as span:
-            refusal = await self._send(letter)
+            refusal = await self._send(letter, smtp)
             outcome: Outcome = Sent(messages.message_id(delivery.id, self._mail_from))
             if refusal is not None:
                 outcome = domain.after(refusal, delivery.attempts + 1, self._random)
@@ -118,15 +138,16 @@ class Sender:
             span.set_attribute("clinicpay.delivery.id", str(delivery.id))
             await self._record(delivery, outcome)
 
-    async def _send(self, letter: Letter) -> Refusal | None:
+    async def _send(self, letter: Letter, smtp: Smtp) -> Refusal | None:
         try:
             message = messages.compose(letter, self._letters.write(letter), self._mail_from)
-            refusal = await self._smtp.send(self._mail_from, letter.contact.email, message)
+            refusal = await smtp.send(self._mail_from, letter.contact.email, message)
         except Exception as error:
             # One e-mail that cannot be written must not stand before all others.
             log.error("letter_unwritable", delivery_id=str(letter.delivery.id), exc_info=error)
             return Refusal(type(error).__name__, permanent=False)
-        self._server_away = refusal is not None and refusal.code in SERVER_AWAY
+        if refusal is not None and refusal.code in SERVER_AWAY:
+            self._server_away = True
         return refusal
 
     async def _record(self, delivery: Delivery, outcome: Outcome) -> None:

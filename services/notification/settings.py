@@ -4,7 +4,7 @@ from email.headerregistry import Address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, HttpUrl, TypeAdapter
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
 from services.chassis.settings import ServiceSettings
 
@@ -38,6 +38,9 @@ class Settings(ServiceSettings):
     smtp_url: Annotated[str, AfterValidator(_smtp_url)]
     mail_from: Annotated[str, AfterValidator(_address)]
     portal_url: Annotated[str, AfterValidator(_web_url)]
+
+    smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
+    """The most that a worker keeps to the mail server; few e-mails go over one."""
 
     mail_paused: bool = False
     """E-mails are queued and none is sent, until the worker is started without this."""

@@ -47,6 +47,16 @@ class Smtp:
             self._used_at = asyncio.get_running_loop().time()
         return None
 
+    async def reach(self) -> bool:
+        """Whether there is a connection, or one can be made."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._connected()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError):
+            await self.close()
+            return False
+        return True
+
     async def close(self) -> None:
         """Say goodbye; a server that does not answer is left."""
         client, self._client = self._client, None
@@ -71,6 +81,7 @@ class Smtp:
                 client.close()
                 raise aiosmtplib.SMTPConnectError(f"{error.code} on connecting") from None
             self._client = client
+            self._used_at = asyncio.get_running_loop().time()
         return self._client
 
     def _new_client(self) -> aiosmtplib.SMTP:

@@ -29,7 +29,7 @@ E = TypeVar("E", bound=StateEvent)
 
 
 class MailServer:
-    """A real SMTP server. It answers the next e-mails with `answers`, then takes all."""
+    """A real SMTP server. It answers the next e-mails with `answers`, then takes all, over `most` connections."""
 
     def __init__(self) -> None:
         self.answers: list[str] = []
@@ -38,6 +38,7 @@ class MailServer:
         self.seen: asyncio.Queue[EmailMessage] = asyncio.Queue()
         self.on_data: Callable[[], None] = lambda: None
         self.connections = 0
+        self.most = 1000
         self.port = 0
 
     async def handle_RCPT(
@@ -58,12 +59,23 @@ class MailServer:
             self.seen.put_nowait(message)
         return answer
 
-    def protocol(self) -> SMTP:
+    def protocol(self) -> asyncio.Protocol:
         self.connections += 1
+        if self.connections > self.most:
+            return _Full()
         return SMTP(self, hostname="mail.example", loop=asyncio.get_running_loop())
 
     def subjects(self) -> list[str]:
         return sorted(str(message["Subject"]) for message in self.inbox)
+
+
+class _Full(asyncio.Protocol):
+    """A connection more than the server allows."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"421 4.7.0 too many connections\r\n")
+        transport.close()
 
 
 @asynccontextmanager
@@ -77,15 +89,16 @@ async def a_mail_server() -> AsyncIterator[MailServer]:
 
 
 @asynccontextmanager
-async def sending(db: ServiceDb, port: int) -> AsyncIterator[Sender]:
-    """A sender over a mail server at a port; its connection is closed at the end."""
-    smtp = Smtp(f"smtp://127.0.0.1:{port}")
-    yield a_sender(db, smtp)
-    await smtp.close()
+async def sending(db: ServiceDb, port: int, lanes: int = 1) -> AsyncIterator[Sender]:
+    """A sender over a mail server at a port; its connections are closed at the end."""
+    kept = [Smtp(f"smtp://127.0.0.1:{port}") for _ in range(lanes)]
+    yield a_sender(db, *kept)
+    for smtp in kept:
+        await smtp.close()
 
 
-def a_sender(db: ServiceDb, smtp: Smtp) -> Sender:
-    return Sender(db.worker, Letters("https://pay.example"), smtp, "billing@clinicpay.example")
+def a_sender(db: ServiceDb, *lanes: Smtp) -> Sender:
+    return Sender(db.worker, Letters("https://pay.example"), lanes, "billing@clinicpay.example")
 
 
 def a_clinic(clinic_id: UUID | None = None, **more: Any) -> ClinicUpdated:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from contracts.notification import NotificationFailed, NotificationSent
@@ -251,3 +252,51 @@ async def test_a_running_sender_sends_when_it_is_woken_not_when_it_looks_next(
             async with asyncio.timeout(20):
                 await mail.seen.get()
     assert await states(db_notification) == 3 * [("invoice_ready", "sent", 1, None)]
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "connections"), [(3, 9, 1), (9, 9, 1), (10, 9, 2), (40, 9, 4), (40, 1, 1)]
+)
+async def test_many_go_over_several_connections_as_far_as_the_server_allows(
+    db_notification: ServiceDb, mail: MailServer, count: int, most: int, connections: int
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    mail.most = most
+    await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(count)))
+    async with sending(db_notification, mail.port, lanes=4) as sender:
+        assert await sender.send_due() == count
+        assert min(mail.connections, mail.most) == connections
+
+    assert len({message["Message-ID"] for message in mail.inbox}) == len(mail.inbox) == count
+    assert len(await outbox_events(db_notification)) == count
+    assert await states(db_notification) == count * [("invoice_ready", "sent", 1, None)]
+
+
+async def test_a_database_that_fails_one_record_costs_no_other_its_own(
+    db_notification: ServiceDb, mail: MailServer
+) -> None:
+    """Every e-mail that the server took is recorded, but the one whose record failed: that one comes again."""
+    clinic, client_id = await a_client(db_notification)
+    await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(20)))
+    await db_notification.admin.execute(
+        """
+        CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.id = (SELECT min(id::text)::uuid FROM deliveries) THEN RAISE 'no record'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER fail_once BEFORE UPDATE ON deliveries FOR EACH ROW WHEN (NEW.state = 'sent')
+            EXECUTE FUNCTION fail_once()
+        """
+    )
+    async with sending(db_notification, mail.port, lanes=4) as sender:
+        with pytest.raises(asyncpg.RaiseError):
+            await sender.send_due()
+        sent = [state for _, state, _, _ in await states(db_notification)].count("sent")
+        assert sent == len(mail.inbox) - 1
+        await db_notification.admin.execute("DROP TRIGGER fail_once ON deliveries")
+        await hasten(db_notification)
+        while await sender.send_due():
+            pass
+
+    assert len(mail.inbox) == 21
+    assert len({message["Message-ID"] for message in mail.inbox}) == 20

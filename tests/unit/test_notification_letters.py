@@ -8,6 +8,8 @@ from email.message import EmailMessage
 from uuid import UUID
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from contracts.events import Method
 from contracts.money import Money
@@ -265,6 +267,20 @@ def test_lines_are_short_enough_for_every_mail_server() -> None:
     )
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
+
+
+@given(st.lists(st.text(alphabet=st.sampled_from(list("a=_-. \tÄ€平\u2028.\n")), max_size=120), max_size=8))
+@example(["--=_clinicpay--", ".", "From here", "x" * 2000, "trailing ", "=20", "a=\nb"])
+def test_every_text_arrives_as_it_was_written(lines: list[str]) -> None:
+    written = "\n".join(lines)
+    raw = messages.compose(a_letter("receipt"), Mail("Subject", written, f"<p>{written}</p>"), "b@x.example")
+    message = message_from_bytes(raw, policy=policy.default)
+    text, html = (part.get_content() for part in message.iter_parts())
+
+    assert text.splitlines() == written.splitlines()
+    assert html.splitlines() == f"<p>{written}</p>".splitlines()
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998 and raw.isascii()
+    assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"")
 
 
 @pytest.mark.parametrize(
