@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.payment import jobs
 from tests.contracts.test_sandbox_stripe_mock import needs_go, replay, running_stripe_mock
 from tests.service.payment_world import a_desk
+from tests.service.refunds_world import fault, leaves_credit, press, sweep
 from tests.world import ServiceDb, eur
 
 
@@ -21,6 +22,11 @@ async def test_stripe_mock_takes_what_the_payment_service_sends(db_payment: Serv
         await desk.grown_old(timedelta(hours=1))
         await jobs.sweep_payments(desk.worker, desk.stripe)
         await desk.api.call("DELETE", f"/payment-methods/{saved}", desk.client)
+        await leaves_credit(desk)
+        # Its answer is an error that Stripe keeps: the refund is looked for, and then asked about.
+        await fault(desk, "500_after")
+        await press(desk)
+        await sweep(desk)
         asked = [request for request in desk.sandbox.requests() if not request.public]
 
         refused = await replay(asked, mock)
@@ -35,5 +41,7 @@ async def test_stripe_mock_takes_what_the_payment_service_sends(db_payment: Serv
         ("POST", "customers", "customers"),
         ("POST", "setup_intents", "setup_intents"),
         ("POST", "payment_methods", "detach"),
+        ("POST", "refunds", "refunds"),
+        ("GET", "refunds", "refunds"),
     } <= kinds
     assert any(request.method == "GET" for request in asked)

@@ -168,7 +168,7 @@ def _over_stripe_and_smtp(points: Points) -> None:
     import stripe
 
     def call(_: Any, method: str, url: str, *__: Any, **___: Any) -> str:
-        path = re.sub(r"(pi|cus|seti|pm)_[A-Za-z0-9]+", r"\1", url.split("/v1/")[-1].split("?")[0])
+        path = re.sub(r"(pi|cus|seti|pm|re)_[A-Za-z0-9]+", r"\1", url.split("/v1/")[-1].split("?")[0])
         return f"Stripe {method.upper()} {path}"
 
     _replace(points, stripe.HTTPXClient, "request_async", call)
