@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"  # without a binding the broker would log nothing at all
+CONNECT = "org.apache.kafka:connect-runtime:4.3.1"
+DEBEZIUM = "io.debezium:debezium-connector-postgres:3.6.1.Final"
 POSTGRES = "io.zonky.test.postgres:embedded-postgres-binaries-{}:18.6.0"
 PLATFORMS = ("linux-amd64", "linux-arm64v8", "linux-amd64-alpine", "darwin-amd64", "darwin-arm64v8")
 
@@ -102,14 +104,24 @@ def _lock(name: str, coordinates: list[str], maven: "MavenContext") -> None:
     Path(__file__).with_name(f"{name}.lock").write_text("\n".join(lines) + "\n")
 
 
-def main() -> None:
-    """Resolve the versions above with all they depend on, and write both lock files."""
+def _with_dependencies(coordinates: str) -> dict[str, str]:
+    """An artifact's coordinates and those of all that it depends on, by group and name."""
     import jgo
 
+    return {
+        f"{a.groupId}:{a.artifactId}": f"{a.groupId}:{a.artifactId}:{a.version}"
+        for a in jgo.resolve(coordinates)
+    }
+
+
+def main() -> None:
+    """Resolve the versions above with all they depend on, and write the lock files."""
     place = Path(tempfile.mkdtemp())
     maven = _maven(place)
-    kafka = [f"{a.groupId}:{a.artifactId}:{a.version}" for a in jgo.resolve(KAFKA)]
-    _lock("kafka", sorted([*kafka, LOGGING]), maven)
+    _lock("kafka", sorted([*_with_dependencies(KAFKA).values(), LOGGING]), maven)
+    # Where the two need one jar in two versions, it is Connect's.
+    connect = _with_dependencies(DEBEZIUM) | _with_dependencies(CONNECT)
+    _lock("connect", sorted([*connect.values(), LOGGING]), maven)
     _lock("postgres", [POSTGRES.format(platform) for platform in PLATFORMS], maven)
     shutil.rmtree(place)
 
