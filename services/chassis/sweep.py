@@ -1,0 +1,130 @@
+"""Takes out of outboxes what Debezium has sent, in the relay's place. `python -m services.chassis.sweep`.
+
+Debezium reads PostgreSQL's log, so a row may go as soon as it is written; but what stands in an outbox is what Kafka
+may not have yet, for `verify`, for whoever is on watch, and for a relay that takes over again. So rows go when the
+replication slot has passed a mark that was written after them: Debezium confirms only what Kafka has confirmed.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import structlog
+from litestar import Litestar
+
+from services.chassis import logs, telemetry
+from services.chassis.db import SESSION, TRANSIENT
+from services.chassis.health import health_routes
+from services.chassis.process import serve
+from services.chassis.relay import Settings
+from services.chassis.settings import load
+
+log = structlog.get_logger()
+
+AT_ONCE = 10_000
+PAUSE, LOOK_EVERY = 1.0, 0.1
+_AWAY: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.PostgresError)
+
+
+class Sweep:
+    """The sweeping of one service's outbox. `reached` while its slot is being read."""
+
+    def __init__(self, name: str, dsn: str) -> None:
+        self.name = name
+        self.reached = False
+        self._dsn, self._slot = dsn, f"outbox_{name}"
+
+    async def run(self) -> None:
+        """Sweep for ever. Database errors are waited out."""
+        while True:
+            try:
+                connection = await asyncpg.connect(
+                    self._dsn, timeout=5, command_timeout=30, server_settings=dict(SESSION)
+                )
+                try:
+                    while True:
+                        if await self.sweep(connection) < AT_ONCE:
+                            await asyncio.sleep(PAUSE)
+                finally:
+                    self.reached = False
+                    connection.terminate()
+            except _AWAY as error:
+                log.warning("outbox_unreachable", database=self.name, exc_info=error)
+                await asyncio.sleep(PAUSE)
+
+    async def sweep(self, connection: Any) -> int:
+        """Delete the rows that stand, at most `AT_ONCE`, once all are sent. Returns how many: none when in doubt."""
+        reader, _ = await self._position(connection)
+        rows = await connection.fetch("SELECT seq FROM outbox ORDER BY seq LIMIT $1", AT_ONCE)
+        if reader is None or not rows or not await self._has_passed(connection, reader):
+            return 0
+        await connection.execute("DELETE FROM outbox WHERE seq = ANY ($1)", [row["seq"] for row in rows])
+        return len(rows)
+
+    async def _has_passed(self, connection: Any, reader: int) -> bool:
+        """Whether this reader confirms a mark written now. False: another one reads, perhaps from a newer slot."""
+        mark: int = await connection.fetchval("SELECT pg_logical_emit_message(true, 'outbox', '')")
+        # A transaction is confirmed when something comes behind it.
+        await connection.fetchval("SELECT pg_logical_emit_message(true, 'outbox', '')")
+        while True:
+            now_reading, confirmed = await self._position(connection)
+            if now_reading != reader:
+                return False
+            if confirmed >= mark:
+                return True
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _position(self, connection: Any) -> tuple[int | None, int]:
+        """Process id of who reads the slot, None when nobody does, and up to where it has confirmed."""
+        row = await connection.fetchrow(
+            "SELECT active_pid, confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1",
+            self._slot,
+        )
+        self.reached = row is not None and row["active_pid"] is not None
+        return (row["active_pid"], row["confirmed_flush_lsn"]) if self.reached else (None, 0)
+
+
+def app(settings: Settings) -> Litestar:
+    """The process: it sweeps in its lifespan, and is ready while Debezium reads every outbox's slot."""
+    sweeps = [Sweep(name, dsn) for name, dsn in settings.outboxes.items()]
+
+    async def slots_read() -> None:
+        if away := [sweep.name for sweep in sweeps if not sweep.reached]:
+            raise ConnectionError(f"nobody reads the slots of {', '.join(away)}")
+
+    @asynccontextmanager
+    async def sweeping(_: Litestar) -> AsyncIterator[None]:
+        task = asyncio.create_task(_sweep_all(sweeps))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    return Litestar(
+        route_handlers=health_routes({"slots": slots_read}),
+        lifespan=[sweeping],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+async def _sweep_all(sweeps: list[Sweep]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for sweep in sweeps:
+                group.create_task(sweep.run())
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        log.error("sweep_ends", exc_info=error)
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    loaded = load(Settings)
+    logs.configure("relay", "sweep", loaded.log_level)
+    telemetry.configure("relay", "sweep", loaded.otel_exporter_otlp_endpoint)
+    serve(app(loaded), loaded)
