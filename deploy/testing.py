@@ -4,6 +4,7 @@ A group runs where a probe finds what it needs; else it is skipped, and a line s
 With CLINICPAY_REQUIRE_ALL=1 a skip fails the run: that is how CI calls it.
 """
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -188,6 +189,18 @@ def _works(command: Sequence[str], seconds: float = 20) -> bool:
         return False
 
 
+def _lacks_debezium() -> str | None:
+    """Java is Kafka's own; what may be missing are the jars."""
+    from deploy.embedded import connect
+    from deploy.embedded.errors import EmbeddedError
+
+    try:
+        asyncio.run(connect.fetch())
+    except EmbeddedError as refusal:
+        return f"needs Kafka Connect and Debezium: {refusal}"
+    return None
+
+
 def _checks(*commands: Sequence[str]) -> Callable[[], Count]:
     return lambda: sum((check(*command) for command in commands), Count())
 
@@ -201,7 +214,11 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-PROBES: dict[str, Callable[[], str | None]] = {"browser": _lacks_chromium, "compose": _lacks_compose}
+PROBES: dict[str, Callable[[], str | None]] = {
+    "browser": _lacks_chromium,
+    "compose": _lacks_compose,
+    "debezium": _lacks_debezium,
+}
 
 GROUPS: Iterable[Group] = (
     Group("lint", _checks(("ruff", "check", "."), ("ruff", "format", "--check", "."))),
@@ -214,6 +231,7 @@ GROUPS: Iterable[Group] = (
     folder("security", *PARALLEL),
     folder("models"),
     folder("system"),
+    folder("debezium"),
     folder("faults"),
     folder("browser"),
     folder("compose"),

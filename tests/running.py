@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -159,11 +159,14 @@ async def until(true: Callable[[], Any], seconds: float = PAID_SECONDS) -> Any:
 
 
 @asynccontextmanager
-async def running(data: Path) -> AsyncIterator[Running]:
-    """`clinicpay up` on a data directory of its own, with the demo loaded; stopped by SIGTERM at the end."""
+async def running(data: Path, program: Sequence[str] = ("deploy.cli", "up")) -> AsyncIterator[Running]:
+    """`clinicpay up` on a data directory of its own, with the demo loaded; stopped by SIGTERM at the end.
+
+    program     a module that runs the system, and its words, where it is not that command
+    """
     with otlp_receiver() as (otlp, spans):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "deploy.cli", "up", "--port", str(free_port()), "--data", str(data)),
+            *(sys.executable, "-m", *program, "--port", str(free_port()), "--data", str(data)),
             cwd=ROOT,
             env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp, "COLUMNS": "200"},
             stdout=asyncio.subprocess.PIPE,

@@ -17,10 +17,13 @@ from deploy.embedded.supervisor import Supervisor
 from deploy.embedded.system import Ports, System
 
 
-async def up(port: int, data: Path, demo: bool, screen: Screen) -> None:
-    """Run everything until SIGINT or SIGTERM. Raises EmbeddedError and others when it cannot."""
+async def up(port: int, data: Path, demo: bool, screen: Screen, kind: type[System] = System) -> None:
+    """Run everything until SIGINT or SIGTERM. Raises EmbeddedError and others when it cannot.
+
+    kind    which parts there are, where they are not the usual ones
+    """
     began = time.monotonic()
-    system = System(DataDir(data), Ports.choose(port), demo)
+    system = kind(DataDir(data), Ports.choose(port), demo)
     if system.postgres.moved_to:
         screen.say(f"PostgreSQL does not run as root, so its data is in {system.postgres.moved_to}")
     if not (places.cache_dir() / f"kafka-{jars.KAFKA.rsplit(':', 1)[1]}").exists():
