@@ -69,6 +69,8 @@ class Measurement:
     work: Work
     grows: bool = False
     """Measured again at each size of the databases, for `growth`."""
+    asked: bool = False
+    """Measured only when it is asked for by name."""
 
 
 SPECS: dict[str, Spec] = {}
@@ -82,13 +84,13 @@ def declare(*specs: Spec) -> None:
         SPECS[spec.name] = spec
 
 
-def measures(*gives: str, grows: bool = False) -> Callable[[Work], Work]:
+def measures(*gives: str, grows: bool = False, asked: bool = False) -> Callable[[Work], Work]:
     """Register the work that measures these declared figures. They are measured in the order of registration."""
     if unknown := [name for name in gives if name not in SPECS]:
         raise ValueError(f"not declared: {', '.join(unknown)}")
 
     def register(work: Work) -> Work:
-        MEASUREMENTS.append(Measurement(gives, work, grows))
+        MEASUREMENTS.append(Measurement(gives, work, grows, asked))
         return work
 
     return register
@@ -103,4 +105,6 @@ def chosen(only: Iterable[str]) -> list[Measurement]:
     if unknown := wanted - SPECS.keys():
         raise ValueError(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(SPECS)}")
     wanted |= {limit for name in wanted if (limit := SPECS[name].limit)}
-    return [each for each in MEASUREMENTS if not wanted or wanted & set(each.gives)]
+    if not wanted:
+        return [each for each in MEASUREMENTS if not each.asked]
+    return [each for each in MEASUREMENTS if wanted & set(each.gives)]

@@ -3,12 +3,14 @@
 import asyncio
 import importlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.bench import baseline, figures, report
 from deploy.bench.figures import Measurement, Result
@@ -17,20 +19,26 @@ from deploy.bench.loadgen import LoadgenFailed, LoadgenUnavailable
 from deploy.bench.settle import NotSettled, warm_up
 from deploy.embedded.errors import EmbeddedError
 
-MODULES = ("limits", "settle", "latency", "relay", "book", "overload", "growth")
+MODULES = ("limits", "settle", "latency", "relay", "book", "overload", "growth", "scaling")
 """Modules of this package that register figures, in the order in which they are measured."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What to measure. `invoices` None: as many as fit; `data`: where, kept when `keep`."""
+    """What to measure.
+
+    only        figures by name; none: all
+    invoices    how many a settle run pays; None: 50,000, in a quick run 10,000
+    data        where; None: a new directory beside the code
+    keep        leave the data directory
+    save        keep the figures as those that later runs are compared with
+    """
 
     quick: bool = False
     only: Sequence[str] = ()
     invoices: int | None = None
     keep: bool = False
     data: Path | None = None
-
     save: bool = False
 
     @property
@@ -114,10 +122,20 @@ def _leave(bench: Bench, keep: bool) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
+async def _until_told(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """On SIGTERM too, what was started is stopped and what was written is taken away."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 def main(wish: Wish) -> int:
     """Exit code: 0 when all was measured. Targets that are missed and ratios that fell are said, and fail nothing."""
     try:
-        outcome = asyncio.run(run(wish))
+        outcome = asyncio.run(_until_told(run(wish)))
+    except asyncio.CancelledError:
+        say("clinicpay: stopped")
+        return 1
     except (EmbeddedError, LoadgenUnavailable, LoadgenFailed, NotSettled, ValueError) as refusal:
         say(f"clinicpay: {refusal}")
         return 1
