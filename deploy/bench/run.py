@@ -19,7 +19,20 @@ from deploy.bench.loadgen import LoadgenFailed, LoadgenUnavailable
 from deploy.bench.settle import NotSettled, warm_up
 from deploy.embedded.errors import EmbeddedError
 
-MODULES = ("limits", "settle", "latency", "relay", "book", "overload", "growth", "scaling")
+MODULES = (
+    "limits",
+    "settle",
+    "latency",
+    "relay",
+    "book",
+    "overload",
+    "issue",
+    "mail",
+    "history",
+    "rest",
+    "growth",
+    "scaling",
+)
 """Modules of this package that register figures, in the order in which they are measured."""
 
 
