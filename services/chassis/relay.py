@@ -77,9 +77,7 @@ class Shard:
     async def _hold(self, connection: Any) -> None:
         """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
         self.reached = True
-        while not await connection.fetchval(
-            "SELECT pg_try_advisory_lock(hashtextextended('outbox' || $1::int, 0))", self._shard
-        ):
+        while not await self._locks(connection):
             await asyncio.sleep(0.5)
         pause = SHORTEST_PAUSE
         while True:
@@ -87,6 +85,24 @@ class Shard:
             pause = SHORTEST_PAUSE if sent else min(pause * 1.5, LONGEST_PAUSE)
             if sent < AT_ONCE:
                 await asyncio.sleep(GATHER_PAUSE if sent in GATHERED else pause)
+
+    async def _locks(self, connection: Any) -> bool:
+        """Take the shard, unless another process has it, or cuts this outbox into another number of shards.
+
+        With the shard goes a lock on their number, which all who send share: two numbers would send a key twice.
+        """
+        async with connection.transaction():
+            # One at a time decides, or two with different numbers might each see nobody else.
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('outbox shards', 0))")
+            if other := await connection.fetchval(_OTHER_SHARDS, _NUMBERS, self._shards):
+                log.warning("outbox_shards_differ", database=self.name, own=self._shards, other=other)
+                return False
+            held: bool = await connection.fetchval(
+                "SELECT pg_try_advisory_lock(hashtextextended('outbox' || $1::int, 0))", self._shard
+            )
+            if held:
+                await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", _NUMBERS, self._shards)
+            return held
 
     async def send_waiting(self, connection: Any) -> int:
         """Send what waits, at most `AT_ONCE`, and delete it once confirmed. Returns how many. Raises on any doubt."""
@@ -117,6 +133,16 @@ class Shard:
                 await asyncio.gather(*confirmations)
         except Exception as error:
             raise SendFailed from error
+
+
+_NUMBERS = 0x6F757462
+"""The class of advisory locks whose second key is a number of shards."""
+_OTHER_SHARDS = """
+    SELECT objid::int FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND datname = current_database()
+        AND classid = $1::int AND objid <> $2::int
+    LIMIT 1
+"""
 
 
 class SendFailed(Exception):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import asyncpg
 import pytest
@@ -17,10 +17,11 @@ from deploy.topics import ensure
 from services.chassis import kafka as chassis_kafka
 from services.chassis import outbox
 from services.chassis.consume import Consumer, Handler
-from services.chassis.db import Connection
+from services.chassis.db import Connection, Database
 from services.chassis.ids import new_id
-from services.chassis.relay import SendFailed, Shard
+from services.chassis.relay import AT_ONCE, SendFailed, Shard
 from tests.running import until
+from tests.service.plans import Mode, Statement, explained, tell_plans
 from tests.world import ServiceDb, a_settlement, eur, waiting_parked
 
 WITHIN = 30
@@ -138,13 +139,73 @@ async def test_one_relay_at_a_time_holds_a_shard(db_invoice: ServiceDb, broker: 
         locks = await db_invoice.admin.fetchval(
             """
             SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
-            WHERE locktype = 'advisory' AND granted AND datname = current_database()
+            WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND datname = current_database()
             """
         )
         for task in tasks:
             task.cancel()
 
     assert locks == 1
+
+
+async def test_relays_that_differ_in_the_number_of_shards_do_not_both_send(
+    db_invoice: ServiceDb, broker: str
+) -> None:
+    """Shard 1 of two is nobody's: only the number of shards keeps its relay from sending. Alone, it does."""
+    async with producer(broker) as sender:
+        first = asyncio.create_task(Shard("invoice", db_invoice.relay_dsn, 0, 1, sender).run())
+        await _until_shards(db_invoice, [1])
+        connection = await asyncpg.connect(db_invoice.relay_dsn)
+        second = Shard("invoice", db_invoice.relay_dsn, 1, 2, sender)
+        try:
+            assert not await second._locks(connection)
+            first.cancel()
+            await _until_shards(db_invoice, [])
+            assert await second._locks(connection)
+            assert await _shards(db_invoice) == [2]
+        finally:
+            await connection.close()
+
+
+async def _until_shards(db: ServiceDb, wanted: list[int]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while await _shards(db) != wanted:
+            await asyncio.sleep(0.01)
+
+
+async def _shards(db: ServiceDb) -> list[int]:
+    """The numbers of shards that processes send by."""
+    rows = await db.admin.fetch(
+        """
+        SELECT DISTINCT objid::int AS shards FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE locktype = 'advisory' AND objsubid = 2 AND datname = current_database()
+        """
+    )
+    return [row["shards"] for row in rows]
+
+
+async def test_a_backlog_is_sent_by_statements_that_read_no_more_than_they_send(
+    db_invoice: ServiceDb, broker: str
+) -> None:
+    await db_invoice.admin.execute(
+        """
+        INSERT INTO outbox (id, clinic_id, aggregatetype, aggregateid, payload)
+        SELECT gen_random_uuid(), gen_random_uuid(), 'invoice.created', n::text, '{}'
+        FROM generate_series(1, 20000) AS n
+        """
+    )
+    await db_invoice.admin.execute("ANALYZE outbox")
+    await tell_plans(db_invoice)
+    relay = Database(db_invoice.relay_dsn)
+    async with producer(broker) as sender:
+        for mode in get_args(Mode):
+            found: list[Statement] = []
+            async with explained(relay.worker_tx(), mode, found) as tx:
+                assert await Shard("invoice", db_invoice.relay_dsn, 0, 1, sender).send_waiting(tx) == AT_ONCE
+            told = "\n".join(map(str, found))
+            assert {"outbox_pkey"} == set().union(*(statement.indexes() for statement in found)), told
+            assert max(statement.read() for statement in found) <= AT_ONCE, told
+    await relay.close()
 
 
 async def test_bad_records_are_parked_and_the_good_ones_between_them_applied(
