@@ -148,11 +148,4 @@ TABLES = (
         "            USING (clinic_id = (SELECT nullif(current_setting('app.clinic', true), '')::uuid))\n",
         "            USING (true)\n",
     ),
-    one(
-        "only the worker books",
-        f"{HEARING}the_api_role_sees_one_clinic_and_books_nothing",
-        PAYMENT_TABLES,
-        "GRANT INSERT ON entries, postings, movements TO app_worker;",
-        "GRANT INSERT ON entries, postings, movements TO app_worker, app_api;",
-    ),
 )

@@ -1,6 +1,6 @@
 """The mutants: each takes away one thing that keeps money right or clinics apart, and names the test that notices."""
 
-from tests.mutants import edges, events, money, rows
+from tests.mutants import edges, events, money, refunds, rows
 from tests.mutants.mutant import Mutant
 
 ALL: tuple[Mutant, ...] = (
@@ -9,5 +9,6 @@ ALL: tuple[Mutant, ...] = (
     *rows.TABLES,
     *events.VERSIONS,
     *money.MONEY,
+    *refunds.REFUNDING,
     *edges.EDGES,
 )

@@ -33,7 +33,7 @@ async def dashboard(visit: Visiting, upstreams: Asks) -> Template:
 async def billing_history(
     billing: Visiting, upstreams: Asks, status: FromQuery[str] = "", cursor: FromQuery[str | None] = None
 ) -> Template:
-    """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all. Credit stands on top."""
+    """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all. Credit stands below."""
     chosen = status if status in FILTERS else ""
     found, kept = await asyncio.gather(
         upstreams.invoices(billing.caller, chosen or None, cursor, PAGE_SIZE),

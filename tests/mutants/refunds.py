@@ -1,0 +1,47 @@
+"""Mutants of refunds: what keeps credit from going back twice, or more of it than there is."""
+
+from tests.mutants.mutant import SERVICE, one
+
+REFUNDS = "services/payment/refunds.py"
+STORE = "services/payment/store/refunds.py"
+REFUND_TABLES = "services/payment/migrations/2002_pre_refunds.sql"
+PRESSING = f"{SERVICE}test_payment_refunds.py::test_"
+LATE = f"{SERVICE}test_payment_refunds_late.py::test_"
+
+REFUNDING = (
+    one(
+        "row lock of surpluses",
+        f"{PRESSING}twenty_presses_at_once_make_one_refund",
+        STORE,
+        '        FOR UPDATE\n        """,\n        clinic_id,\n        client_id,\n',
+        '        """,\n        clinic_id,\n        client_id,\n',
+    ),
+    one(
+        "no more goes back than is refundable",
+        f"{PRESSING}no_more_goes_back_than_a_payment_left",
+        REFUNDS,
+        "    if wanted > most:\n",
+        "    if False:\n",
+    ),
+    one(
+        "what was refunded before counts",
+        f"{PRESSING}no_more_goes_back_than_a_payment_left",
+        STORE,
+        "(p.amount - coalesce(a.settled, 0) - coalesce(r.refunded, 0))::bigint",
+        "(p.amount - coalesce(a.settled, 0))::bigint",
+    ),
+    one(
+        "a late success does not undo a failure",
+        f"{LATE}a_late_success_does_not_undo_a_failure",
+        REFUNDS,
+        "        return _STEP[status] > _STEP[refund.status]\n",
+        "        return True\n",
+    ),
+    one(
+        "only the worker books what Stripe gave",
+        f"{SERVICE}test_payment_events.py::test_the_api_role_sees_one_clinic_and_books_nothing",
+        REFUND_TABLES,
+        "WITH CHECK (effect IN ('refund', 'refund_returned'))",
+        "WITH CHECK (true)",
+    ),
+)
