@@ -167,6 +167,5 @@ async def add_history(bench: Bench, count: int) -> None:
     """Bring the databases to this many older invoices, nine of ten paid; those that are there stay."""
     if count > bench.history:
         admins = {service: bench.admin_dsn(service) for service in database.SERVICES}
-        for held in range(bench.history, count, MOST_AT_ONCE):
-            await populate(admins, min(held + MOST_AT_ONCE, count), held)
+        await populate(admins, count, bench.history)
         bench.history = count
