@@ -1,7 +1,7 @@
 """CPU seconds of processes, as Linux counts them in /proc."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,16 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(root: int) -> float:
     """What a process, its descendants and those of them that have ended have used."""
-    children = _children()
-    total, waiting = 0.0, [root]
+    return sum(_of(pid) for pid in descendants(root))
+
+
+def descendants(root: int) -> Iterator[int]:
+    """A process, its children, and theirs."""
+    children, waiting = _children(), [root]
     while waiting:
         pid = waiting.pop()
-        total += _of(pid)
+        yield pid
         waiting += children.get(pid, [])
-    return total
 
 
 def _of(pid: int) -> float:
