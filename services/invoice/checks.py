@@ -56,7 +56,8 @@ def text(value: str, field: str, *, most: int, least: int = 0, multiline: bool =
     if not least <= len(value) <= most:
         raise InvalidText(f"{field} needs {least} to {most} characters", field=field)
     allowed = _MULTILINE if multiline else set()
-    if any(_unprintable(char) for char in value if char not in allowed):
+    # What Python calls printable has neither; only other texts are looked at character by character.
+    if not value.isprintable() and any(_unprintable(char) for char in value if char not in allowed):
         raise InvalidText(f"{field} holds control characters", field=field)
     return value
 

@@ -240,3 +240,8 @@ def test_events_hold_no_service_and_no_person() -> None:
         "id", "time", "traceparent", "clinic_id", "version", "invoice_id", "client_id", "number", "status",
         "total", "due_before_payments", "settled", "issued_on", "due_on",
     }  # fmt: skip
+
+
+def test_what_python_calls_printable_is_never_refused() -> None:
+    """The check takes such texts without looking at each character."""
+    assert not any(checks._unprintable(chr(code)) for code in range(0x110000) if chr(code).isprintable())
