@@ -103,7 +103,9 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     """Apply what Stripe tells, in a constant number of statements. Raises a `lifecycle.StripeMismatch`."""
     about_methods = [event for event in events if event.event_type.startswith(("payment_method.", "setup_"))]
     about_refunds = [event for event in events if event.event_type.startswith("refund.")]
-    about_payments = [event for event in events if event not in about_methods and event not in about_refunds]
+    about_payments = [
+        event for event in events if event.event_type.startswith(("payment_intent.", "charge."))
+    ]
     if about_payments:
         await apply_observations(tx, about_payments)
     if about_refunds:

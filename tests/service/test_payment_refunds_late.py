@@ -1,5 +1,6 @@
 """Refunds whose answer is lost, whose news come late, twice or reversed, and that the bank returns: credit again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import permutations
@@ -26,6 +27,7 @@ from tests.service.refunds_world import (
     refunds_said,
     sweep,
 )
+from tests.service.waiting import until_waiting
 from tests.world import ServiceDb, waiting_parked
 
 
@@ -248,3 +250,18 @@ async def test_a_late_success_does_not_undo_a_failure(desk: Desk) -> None:
 
     assert await desk.books() == BACK
     assert await refunds_said(desk) == []
+
+
+async def test_a_payment_is_locked_before_its_refund(desk: Desk) -> None:
+    """Or who has the payment, and now wants the refund too, would wait for one who has it and waits for the payment."""
+    await leaves_credit(desk)
+    await press(desk)
+    await desk.hook.until("refund.created")
+    async with desk.db.admin.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM payments FOR UPDATE")
+        hearing = asyncio.create_task(desk.hear())
+        await until_waiting(desk.db, hearing)
+        await other.execute("SELECT FROM refunds FOR UPDATE NOWAIT")
+    await hearing
+
+    assert await desk.books() == SENT

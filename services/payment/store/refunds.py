@@ -132,7 +132,22 @@ async def list_refunds(tx: Connection, clinic_id: UUID, client_id: UUID, limit: 
 
 
 async def lock_refunds(tx: Connection, keys: Collection[Key]) -> dict[Key, Refund]:
-    """Read refunds by (clinic, id) and keep others from changing them until the transaction ends."""
+    """Read refunds by (clinic, id) and keep others from changing them until the transaction ends.
+
+    Their payments are locked first, as everywhere: what is booked of a refund will need them.
+    """
+    await tx.execute(
+        """
+        SELECT id FROM payments
+        WHERE (clinic_id, id) IN (
+            SELECT clinic_id, payment_id FROM refunds
+            WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        )
+        ORDER BY clinic_id, id
+        FOR KEY SHARE
+        """,
+        *columns(keys),
+    )
     rows = await tx.fetch(
         f"""
         SELECT {REFUND} FROM {JOINED}
