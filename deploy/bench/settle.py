@@ -187,7 +187,7 @@ async def warm_up(bench: Bench) -> None:
     await settle(bench, WARMING)
 
 
-@measures("settle_per_s", "webhook_per_s", "cpu_ms_per_settlement", "all_cpu_ms_per_settlement", grows=True)
+@measures("settle_per_s", "cpu_ms_per_settlement", "all_cpu_ms_per_settlement", grows=True)
 async def settling(bench: Bench) -> None:
     run = await settle(bench, bench.invoices)
     ours = [part for part in run.usage.seconds if part not in ("postgres", "kafka")]
