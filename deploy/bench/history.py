@@ -1,6 +1,7 @@
 """Billing History in the portal: one client with a thousand invoices among very many, as a browser asks for it."""
 
 import re
+from pathlib import Path
 from uuid import UUID
 
 import httpx2
@@ -50,12 +51,12 @@ async def history(bench: Bench) -> None:
     bench.found("history_ms_p99", load.p99_us / 1000, detail=detail)
 
 
-async def _ask(bench: Bench, file: object, seconds: float) -> loadgen.Load:
+async def _ask(bench: Bench, file: Path, seconds: float) -> loadgen.Load:
     address = f"127.0.0.1:{bench.system.ports.gateway}"
     load = await loadgen.send(
         await bench.load_program(),
         address,
-        bench.data / "history",
+        file,
         connections=CONNECTIONS,
         rate=RATE,
         seconds=seconds,
