@@ -25,6 +25,7 @@ set_on_retry_hooks([])
 LARGEST_BATCH = 500
 LOOK_MS = 1000
 """How long a fetch waits for events. They end the wait as they come."""
+MORE_MS = 3
 GATHERED = range(4, 250)
 GATHER_SECONDS = 0.05
 """After a batch of such a size its successors are let gather: fewer, larger transactions. A lone event never waits, nor
@@ -166,12 +167,21 @@ class Fetches:
         if self._last in GATHERED:
             await asyncio.sleep(GATHER_SECONDS)
         self._last = 0
-        found: Mapping[Any, list[Any]] = {}
-        while not found:
-            found = await consumer.getmany(timeout_ms=LOOK_MS, max_records=LARGEST_BATCH)
-        records = tuple(chain.from_iterable(found.values()))
+        records = await _fetched(consumer, 0, LARGEST_BATCH)
+        if records:
+            # aiokafka fetches no more while it holds what nobody took: what came since waits at the broker.
+            records += await _fetched(consumer, MORE_MS, LARGEST_BATCH - len(records))
+        while not records:
+            records = await _fetched(consumer, LOOK_MS, LARGEST_BATCH)
         self._last = len(records)
         return records
+
+
+async def _fetched(consumer: AIOKafkaConsumer, wait_ms: int, most: int) -> tuple[Any, ...]:
+    if not most:
+        return ()
+    found = await consumer.getmany(timeout_ms=wait_ms, max_records=most)
+    return tuple(chain.from_iterable(found.values()))
 
 
 def _record(raw: Any) -> Record:

@@ -11,10 +11,16 @@ from services.payment.ledger import Entry
 
 async def add_entries(tx: Connection, entries: Collection[Entry]) -> None:
     """Book entries with their postings. A unique key refuses an effect that is booked already."""
+    lines = [(entry, at, posting) for entry in entries for at, posting in enumerate(entry.postings)]
     await tx.execute(
         """
-        INSERT INTO entries (clinic_id, id, payment_id, stripe_object_id, effect, booked_at)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+        WITH entered AS (
+            INSERT INTO entries (clinic_id, id, payment_id, stripe_object_id, effect, booked_at)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+        )
+        INSERT INTO postings (clinic_id, entry_id, position, account, client_id, payable_id, amount, currency)
+        SELECT * FROM unnest($7::uuid[], $8::uuid[], $9::smallint[], $10::text[], $11::uuid[], $12::uuid[],
+            $13::bigint[], $14::text[])
         """,
         [entry.clinic_id for entry in entries],
         [entry.id for entry in entries],
@@ -22,14 +28,6 @@ async def add_entries(tx: Connection, entries: Collection[Entry]) -> None:
         [entry.stripe_object_id for entry in entries],
         [entry.effect for entry in entries],
         [entry.booked_at for entry in entries],
-    )
-    lines = [(entry, at, posting) for entry in entries for at, posting in enumerate(entry.postings)]
-    await tx.execute(
-        """
-        INSERT INTO postings (clinic_id, entry_id, position, account, client_id, payable_id, amount, currency)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::uuid[],
-            $7::bigint[], $8::text[])
-        """,
         [entry.clinic_id for entry, _, _ in lines],
         [entry.id for entry, _, _ in lines],
         [at for _, at, _ in lines],

@@ -147,8 +147,16 @@ async def keep_intent(tx: Connection, payment: Payment, intent_id: str, customer
 
 async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
     """Keep what an observation may have changed, shares included. The rows are locked."""
+    shares = [(payment, share) for payment in payments for share in payment.allocations]
     await tx.execute(
         """
+        WITH shared AS (
+            UPDATE allocations SET state = new.state, settled_amount = new.settled_amount
+            FROM unnest($13::uuid[], $14::uuid[], $15::uuid[], $16::text[], $17::bigint[])
+                AS new (clinic_id, payment_id, payable_id, state, settled_amount)
+            WHERE allocations.clinic_id = new.clinic_id AND allocations.payment_id = new.payment_id
+                AND allocations.payable_id = new.payable_id AND allocations.state <> new.state
+        )
         UPDATE payments
         SET status = new.status, version = new.version, stripe_payment_intent_id = new.intent_id,
             method_kind = new.method_kind, method_brand = new.method_brand, method_last4 = new.method_last4,
@@ -172,20 +180,6 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
         [payment.updated_at for payment in payments],
         [payment.succeeded_at for payment in payments],
         [payment.seen_at for payment in payments],
-    )
-    await _save_allocations(tx, payments)
-
-
-async def _save_allocations(tx: Connection, payments: Collection[Payment]) -> None:
-    shares = [(payment, share) for payment in payments for share in payment.allocations]
-    await tx.execute(
-        """
-        UPDATE allocations SET state = new.state, settled_amount = new.settled_amount
-        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[])
-            AS new (clinic_id, payment_id, payable_id, state, settled_amount)
-        WHERE allocations.clinic_id = new.clinic_id AND allocations.payment_id = new.payment_id
-            AND allocations.payable_id = new.payable_id AND allocations.state <> new.state
-        """,
         [payment.clinic_id for payment, _ in shares],
         [payment.id for payment, _ in shares],
         [share.payable_id for _, share in shares],
