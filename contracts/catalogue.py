@@ -11,6 +11,7 @@ from contracts.payment import (
     PaymentRefunded,
     PaymentSettled,
     PaymentSucceeded,
+    PaymentUpdated,
 )
 from contracts.stripe import StripeEvent
 
@@ -26,6 +27,7 @@ EVENTS: dict[str, type[CloudEvent]] = {
         PaymentFailed,
         PaymentCanceled,
         PaymentSettled,
+        PaymentUpdated,
         PaymentRefunded,
         StripeEvent,
         NotificationSent,

@@ -71,6 +71,27 @@ class PaymentCanceled(PaymentState):
     topic: ClassVar[Topic] = topics.PAYMENT_CANCELED
 
 
+class PaymentUpdated(Event):
+    """How a payment was made became known, or better known, after its success was said. At most once a payment.
+
+    It moves no money and makes no new version of the payment. It may come before the `payment.settled` that it is
+    about. `time`: of the success.
+    """
+
+    topic: ClassVar[Topic] = topics.PAYMENT_UPDATED
+
+    payment_id: UUID
+    client_id: UUID
+    method: Method
+    """In place of what `payment.succeeded` and `payment.settled` said."""
+    invoices: tuple[UUID, ...]
+    """Those that the payment settled something of."""
+
+    @property
+    def key(self) -> UUID:
+        return self.payment_id
+
+
 class PaymentRefunded(Event):
     """Credit that a payment left was sent back to where it came from. `time`: when that was booked.
 

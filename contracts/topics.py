@@ -41,6 +41,7 @@ PAYMENT_SUCCEEDED = Topic("payment.succeeded", Kind.STATE, "payment", ("notifica
 PAYMENT_FAILED = Topic("payment.failed", Kind.STATE, "payment", ("invoice", "notification", "gateway"))
 PAYMENT_CANCELED = Topic("payment.canceled", Kind.STATE, "payment", ("invoice", "gateway"))
 PAYMENT_SETTLED = Topic("payment.settled", Kind.MOVEMENT, "payment", ("invoice",))
+PAYMENT_UPDATED = Topic("payment.updated", Kind.NOTICE, "payment", ("invoice", "gateway"))
 PAYMENT_REFUNDED = Topic("payment.refunded", Kind.NOTICE, "payment", ("notification",))
 
 STRIPE_EVENT = Topic("stripe.event", Kind.NOTICE, "payment", ("payment",))
@@ -58,6 +59,7 @@ ALL: tuple[Topic, ...] = (
     PAYMENT_FAILED,
     PAYMENT_CANCELED,
     PAYMENT_SETTLED,
+    PAYMENT_UPDATED,
     PAYMENT_REFUNDED,
     STRIPE_EVENT,
     NOTIFICATION_SENT,

@@ -42,6 +42,18 @@ _PAYMENTS = f"""
     WHERE status IN ('processing', 'succeeded', 'failed', 'canceled') AND updated_at >= $1
     ORDER BY clinic_id, id
 """
+# What movements were said with, and payments are known to be better by now. Stripe tells of a charge for three days.
+_UPDATED_PAYMENTS = f"""
+    SELECT {PAYMENT} FROM payments
+    WHERE status = 'succeeded' AND method_kind IS NOT NULL
+        AND updated_at >= $1::timestamptz - interval '3 days' AND EXISTS (
+        SELECT FROM movements AS m
+        WHERE m.clinic_id = payments.clinic_id AND m.payment_id = payments.id AND m.kind = 'payment'
+            AND (m.method_kind, m.method_brand, m.method_last4)
+                IS DISTINCT FROM (payments.method_kind, payments.method_brand, payments.method_last4)
+    )
+    ORDER BY clinic_id, id
+"""
 _MOVEMENTS = """
     SELECT clinic_id, id, payable_id, payment_id, kind, amount, currency, method_kind, method_brand, method_last4,
         booked_at
@@ -117,6 +129,12 @@ def payment_events(row: asyncpg.Record) -> Iterable[Event]:
     yield lifecycle.fact_about(payment_of(row))
 
 
+def update_events(row: asyncpg.Record) -> Iterable[Event]:
+    """How it was paid, where that was known only after its success was said."""
+    update = lifecycle.update_about(payment_of(row))
+    return () if update is None else (update,)
+
+
 def movement_events(row: asyncpg.Record) -> Iterable[Event]:
     kind = row["method_kind"]
     yield PaymentSettled(
@@ -152,6 +170,11 @@ def delivery_events(row: asyncpg.Record) -> Iterable[Event]:
 
 SOURCES: Mapping[str, Mapping[str, Callable[[asyncpg.Record], Iterable[Event]]]] = {
     "invoice": {_CLINICS: clinic_events, _INVOICES: invoice_events},
-    "payment": {_PAYMENTS: payment_events, _MOVEMENTS: movement_events, _REFUNDS: refund_events},
+    "payment": {
+        _PAYMENTS: payment_events,
+        _UPDATED_PAYMENTS: update_events,
+        _MOVEMENTS: movement_events,
+        _REFUNDS: refund_events,
+    },
     "notification": {_DELIVERIES: delivery_events},
 }

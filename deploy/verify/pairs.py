@@ -7,20 +7,30 @@ _INVOICE = ("clinic_id", "invoice_id")
 PAIRS = (
     Pair(
         "movements_agree",
-        "An invoice's movements are the payments' movements: the same ids and amounts, in both directions",
+        "An invoice's movements are the payments' movements, in both directions: the same ids and amounts, and how "
+        "the payment is known to have been made",
         Side(
             "invoice",
             """
-            SELECT clinic_id, id, invoice_id, payment_id, kind, amount, currency FROM movements
+            SELECT clinic_id, id, invoice_id, payment_id, kind, amount, currency, method_kind, method_brand,
+                method_last4
+            FROM movements
             """,
         ),
         Side(
             "payment",
             """
-            SELECT clinic_id, id, payable_id, payment_id, kind, amount, currency FROM movements
+            SELECT m.clinic_id, m.id, m.payable_id, m.payment_id, m.kind, m.amount, m.currency,
+                CASE m.kind WHEN 'payment' THEN p.method_kind ELSE m.method_kind END,
+                CASE m.kind WHEN 'payment' THEN p.method_brand ELSE m.method_brand END,
+                CASE m.kind WHEN 'payment' THEN p.method_last4 ELSE m.method_last4 END
+            FROM movements AS m JOIN payments AS p ON (p.clinic_id, p.id) = (m.clinic_id, m.payment_id)
             """,
         ),
-        ("clinic_id", "movement_id", "invoice_id", "payment_id", "kind", "amount", "currency"),
+        (
+            *("clinic_id", "movement_id", "invoice_id", "payment_id", "kind", "amount", "currency"),
+            *("method_kind", "method_brand", "method_last4"),
+        ),
     ),
     Pair(
         "payables_are_invoices",

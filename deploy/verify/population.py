@@ -59,9 +59,10 @@ ROWS = {
         """,
         """
         INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, version, amount, currency, kind,
-            save, idempotency_key, stripe_payment_intent_id, created_at, updated_at, succeeded_at, checked_at)
+            save, idempotency_key, stripe_payment_intent_id, created_at, updated_at, succeeded_at, checked_at,
+            method_kind, method_brand, method_last4)
         SELECT {clinic}, {p}, {c}, '', false, 'succeeded', 1, 100, 'EUR', 'card', false, 'k' || n, 'pi_' || n,
-            {at}, {at}, {at}, {at} FROM {all} WHERE {paid}
+            {at}, {at}, {at}, {at}, 'card', 'visa', '4242' FROM {all} WHERE {paid}
         """,
         "INSERT INTO allocations SELECT {clinic}, {p}, {i}, 100, 100, 'settled' FROM {all} WHERE {paid}",
         "INSERT INTO entries SELECT {clinic}, {e}, {p}, 'pi_' || n, 'capture', {at} FROM {all} WHERE {paid}",

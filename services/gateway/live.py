@@ -20,7 +20,7 @@ from contracts import topics
 from contracts.catalogue import decode
 from contracts.events import Undecodable
 from contracts.invoice import InvoiceState
-from contracts.payment import PaymentState
+from contracts.payment import PaymentState, PaymentUpdated
 from services.chassis.errors import DomainError
 from services.chassis.kafka_security import OPEN, KafkaSecurity
 
@@ -30,6 +30,7 @@ TOPICS = [topic.name for topic in topics.ALL if "gateway" in topic.readers]
 LONGEST_QUEUE = 100
 MOST_PER_SESSION = 8
 MOST_PER_PROCESS = 2000
+UPDATED = "updated"
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -39,7 +40,10 @@ class TooManyStreams(DomainError):
 
 
 class News(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a page hears: that an invoice or payment is now in this state. `version` 0 is not known."""
+    """What a page hears: that an invoice or payment is now in this state. `version` 0 is not known.
+
+    In the state `UPDATED` it is what it was, and is to be shown anew all the same.
+    """
 
     id: UUID
     status: str
@@ -135,6 +139,10 @@ class Hub:
                 "payment",
                 News(event.payment_id, event.status, event.version),
             )
+        elif isinstance(event, PaymentUpdated):
+            self._tell(event.clinic_id, event.client_id, "payment", News(event.payment_id, UPDATED))
+            for invoice_id in event.invoices:
+                self._tell(event.clinic_id, event.client_id, "invoice", News(invoice_id, UPDATED))
 
     async def check(self) -> None:
         """Raise unless events are being read."""

@@ -16,7 +16,7 @@ from services.chassis.db import TRANSIENT, Database
 from services.gateway import session_store
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Db, Place, Session, Visitor
-from services.gateway.live import Hub, Kind, Listener, News
+from services.gateway.live import UPDATED, Hub, Kind, Listener, News
 from services.gateway.upstreams import Upstreams
 
 HEARTBEAT_SECONDS = 15.0
@@ -48,6 +48,8 @@ class Page:
 
     def is_new(self, news: News) -> bool:
         """Whether the page has not heard this, or something newer; remembers that it has now."""
+        if news.status == UPDATED:
+            return True
         last = self.told.get(news.id)
         if last is not None and (news == last or 0 < news.version <= last.version):
             return False

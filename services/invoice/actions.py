@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.clinic import ClinicUpdated, Contact
 from contracts.events import Event, event_id
-from contracts.payment import PaymentSettled, PaymentState
+from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from services.chassis import audit, outbox
 from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
@@ -45,8 +45,10 @@ async def put_client(tx: Connection, caller: Caller, client_id: UUID, given: Cli
     return after
 
 
-async def book_payments(tx: Connection, events: Sequence[PaymentSettled | PaymentState]) -> None:
-    """Book movements, each once for ever, and follow payments on their way.
+async def book_payments(
+    tx: Connection, events: Sequence[PaymentSettled | PaymentState | PaymentUpdated]
+) -> None:
+    """Book movements, each once for ever, follow payments on their way, and keep how they were made.
 
     However many events of a batch touch an invoice, they make one new version of it and one event about it,
     or none when nothing changed. Raises `InvoiceNotFound` for an invoice that the event's clinic does not
@@ -54,6 +56,8 @@ async def book_payments(tx: Connection, events: Sequence[PaymentSettled | Paymen
     """
     causes = {key: event for event in events for key in _invoice_keys(event)}
     invoices = await _locked(tx, causes)
+    if completed := [event for event in events if isinstance(event, PaymentUpdated)]:
+        await store.keep_methods(tx, completed)
     moved = await _book_movements(tx, [event for event in events if isinstance(event, PaymentSettled)])
     await store.note_payments(tx, [event for event in events if isinstance(event, PaymentState)])
     on_the_way = await store.with_open_payments(tx, causes)
@@ -66,9 +70,11 @@ async def book_payments(tx: Connection, events: Sequence[PaymentSettled | Paymen
     await _save(tx, steps)
 
 
-def _invoice_keys(event: PaymentSettled | PaymentState) -> list[Key]:
+def _invoice_keys(event: PaymentSettled | PaymentState | PaymentUpdated) -> list[Key]:
     if isinstance(event, PaymentSettled):
         return [event.invoice_key]
+    if isinstance(event, PaymentUpdated):
+        return [(event.clinic_id, invoice_id) for invoice_id in event.invoices]
     return [(event.clinic_id, share.invoice_id) for share in event.invoices]
 
 
@@ -77,7 +83,8 @@ async def _book_movements(
 ) -> dict[Key, list[PaymentSettled]]:
     """Write movements; those that were not there yet, by invoice, in the order they came."""
     new_ids = await store.add_movements(tx, settled)
-    await store.end_payments(tx, settled)
+    if known := await store.end_payments(tx, settled):
+        await store.show_methods(tx, known)
     moved: dict[Key, list[PaymentSettled]] = {}
     for movement in {movement.movement_id: movement for movement in settled}.values():
         if movement.movement_id in new_ids:

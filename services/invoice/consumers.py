@@ -2,19 +2,25 @@
 
 from collections.abc import Sequence
 
-from contracts.payment import PaymentCanceled, PaymentFailed, PaymentProcessing, PaymentSettled
+from contracts.payment import (
+    PaymentCanceled,
+    PaymentFailed,
+    PaymentProcessing,
+    PaymentSettled,
+    PaymentUpdated,
+)
 from services.chassis.consume import consumes
 from services.chassis.db import Connection
 from services.invoice import actions
 
 
-@consumes(PaymentSettled, PaymentProcessing, PaymentFailed, PaymentCanceled, group="invoice")
+@consumes(PaymentSettled, PaymentProcessing, PaymentFailed, PaymentCanceled, PaymentUpdated, group="invoice")
 async def on_payment_changed(
     tx: Connection,
-    events: Sequence[PaymentSettled | PaymentProcessing | PaymentFailed | PaymentCanceled],
+    events: Sequence[PaymentSettled | PaymentProcessing | PaymentFailed | PaymentCanceled | PaymentUpdated],
 ) -> None:
     """Book what payment has settled and follow what is on its way; say what became of the invoices.
 
-    One handler for all four, so that a batch locks its invoices once, in order.
+    One handler for all five, so that a batch locks its invoices once, in order.
     """
     await actions.book_payments(tx, events)

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-from contracts.payment import PaymentSettled, PaymentState
+import asyncpg
+
+from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from services.chassis.db import Connection, Key
 from services.invoice.domain import Invoice
 
@@ -50,16 +52,63 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
     return {row["id"] for row in rows}
 
 
-async def end_payments(tx: Connection, movements: Collection[PaymentSettled]) -> None:
-    """Note that payments have settled: from now on no state of theirs says that they are on their way."""
+async def end_payments(tx: Connection, movements: Collection[PaymentSettled]) -> list[asyncpg.Record]:
+    """Note that payments have settled: from now on no state of theirs says that they are on their way.
+
+    Returns those whose method was kept before, for `show_methods`; mostly none.
+    """
     settled = {(m.clinic_id, m.invoice_id, m.payment_id) for m in movements if m.kind == "payment"}
-    await tx.execute(
+    return await tx.fetch(
         """
-        INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version)
-        SELECT *, 'settled', 0 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
-        ON CONFLICT (clinic_id, invoice_id, payment_id) DO UPDATE SET state = 'settled'
+        WITH ended AS (
+            INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version)
+            SELECT *, 'settled', 0 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
+            ON CONFLICT (clinic_id, invoice_id, payment_id) DO UPDATE SET state = 'settled'
+            RETURNING clinic_id, invoice_id, payment_id, method_kind, method_brand, method_last4
+        )
+        SELECT * FROM ended WHERE method_kind IS NOT NULL
         """,
         *([key[part] for key in sorted(settled)] for part in range(3)),
+    )
+
+
+async def keep_methods(tx: Connection, updated: Collection[PaymentUpdated]) -> None:
+    """Keep how payments were made, for movements that are still to come, and show it on those that are here."""
+    rows = {
+        (event.clinic_id, invoice_id, event.payment_id): event.method
+        for event in updated
+        for invoice_id in event.invoices
+    }
+    known = await tx.fetch(
+        """
+        INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version,
+            method_kind, method_brand, method_last4)
+        SELECT clinic_id, invoice_id, payment_id, 'succeeded', 0, kind, brand, last4
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+            AS new (clinic_id, invoice_id, payment_id, kind, brand, last4)
+        ON CONFLICT (clinic_id, invoice_id, payment_id) DO UPDATE SET method_kind = excluded.method_kind,
+            method_brand = excluded.method_brand, method_last4 = excluded.method_last4
+        RETURNING clinic_id, invoice_id, payment_id, method_kind, method_brand, method_last4
+        """,
+        *([key[part] for key in sorted(rows)] for part in range(3)),
+        *([getattr(rows[key], part) for key in sorted(rows)] for part in ("kind", "brand", "last4")),
+    )
+    await show_methods(tx, known)
+
+
+async def show_methods(tx: Connection, known: Collection[asyncpg.Record]) -> None:
+    """Put methods, as they were kept, on the movements of their payments. Only display is changed, no sum."""
+    await tx.execute(
+        """
+        UPDATE movements AS m
+        SET method_kind = known.kind, method_brand = known.brand, method_last4 = known.last4
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+            AS known (clinic_id, invoice_id, payment_id, kind, brand, last4)
+        WHERE m.clinic_id = known.clinic_id AND m.invoice_id = known.invoice_id
+            AND m.payment_id = known.payment_id AND m.kind = 'payment'
+        """,
+        *([row[column] for row in known] for column in ("clinic_id", "invoice_id", "payment_id")),
+        *([row[column] for row in known] for column in ("method_kind", "method_brand", "method_last4")),
     )
 
 

@@ -121,8 +121,7 @@ async def apply_observations(tx: Connection, seen: Sequence[StripeEvent]) -> Non
     locked = await payments.lock_payments(tx, {key for _, key, _ in named})
     now = datetime.now(UTC)
     changes: list[tuple[Change, StripeEvent]] = []
-    # A charge knows how it was paid; its intent's success, which says so to all, does not.
-    for event, key, _ in sorted(named, key=lambda each: not each[0].event_type.startswith("charge.")):
+    for event, key, _ in sorted(named, key=lambda each: _turn(each[0])):
         shares = locked[key].allocations
         open_now = {share.payable_id: locked_payables[key[0], share.payable_id] for share in shares}
         change = lifecycle.observe(locked[key], open_now, event, now)
@@ -130,6 +129,12 @@ async def apply_observations(tx: Connection, seen: Sequence[StripeEvent]) -> Non
         locked_payables.update({payable.key: payable for payable in change.payables})
         changes.append((change, event))
     await _save(tx, changes, locked, locked_payables)
+
+
+def _turn(seen: StripeEvent) -> int:
+    """A charge knows how it was paid: before its intent's success, which says so to all and does not know,
+    and after earlier attempts, which were made otherwise."""
+    return {"charge.succeeded": 1, "payment_intent.succeeded": 2}.get(seen.event_type, 0)
 
 
 async def _name_payments(
@@ -179,7 +184,8 @@ async def _save(
     facts = [
         (fact, cause)
         for change, cause in changes
-        for fact in (*change.movements, *((change.fact,) if change.fact else ()))
+        for fact in (*change.movements, change.fact, change.update)
+        if fact is not None
     ]
     if facts:
         await outbox.add(tx, facts)

@@ -129,7 +129,7 @@ class Payment:
     """One payment and its PaymentIntent at Stripe.
 
     `account` is the connected account, '' the platform's own. `version` counts the state events said.
-    `seen_at` is Stripe's time of the newest state applied.
+    `seen_at` is Stripe's time of the newest state applied, or of its charge.
     """
 
     clinic_id: UUID

@@ -19,6 +19,7 @@ from contracts.payment import (
     PaymentSettled,
     PaymentState,
     PaymentSucceeded,
+    PaymentUpdated,
     Share,
 )
 from contracts.stripe import StripeEvent
@@ -34,6 +35,7 @@ STATUS_OF: Mapping[str, Status] = {
     "payment_intent.requires_action": "requires_action",
 }
 _RANK: Mapping[Status, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
+_TELLS_OF_SUCCESS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
 _FACTS: Mapping[Status, type[PaymentState]] = {
     "processing": PaymentProcessing,
     "succeeded": PaymentSucceeded,
@@ -84,17 +86,22 @@ class Change:
     entry: ledger.Entry | None = None
     movements: tuple[PaymentSettled, ...] = ()
     fact: PaymentState | None = None
+    update: PaymentUpdated | None = None
 
 
 def observe(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
     """The effect of one observation, on payables as they are now. Raises a `StripeMismatch`."""
     check_match(payment, seen)
     intent_id, method = payment.intent_id or seen.payment_intent, _better_method(payment, seen)
-    if (intent_id, method) != (payment.intent_id, payment.method):
-        payment = replace(payment, intent_id=intent_id, method=method)
+    told, seen_at = payment.method, payment.seen_at
+    if seen.event_type == "charge.succeeded":
+        # Whatever is older than this is of an attempt that it made good.
+        seen_at = max(seen.created, seen_at or seen.created)
+    if (intent_id, method, seen_at) != (payment.intent_id, told, payment.seen_at):
+        payment = replace(payment, intent_id=intent_id, method=method, seen_at=seen_at)
     status = STATUS_OF.get(seen.event_type)
     if status is None or not _is_news(payment, status, seen.created):
-        return Change(payment)
+        return Change(payment, update=None if method == told else update_about(payment))
     if status == "succeeded":
         return _capture(payment, payables, seen, now)
     return _move(payment, status, seen, now)
@@ -124,10 +131,11 @@ def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
 
 
 def _better_method(payment: Payment, seen: StripeEvent) -> Method | None:
-    """A charge knows how it was paid; what an older attempt used gives way to a newer one."""
-    if seen.method is None or (payment.method and payment.method.last4 and payment.status == "succeeded"):
-        return payment.method
-    return seen.method
+    """The charge that succeeded knows how it was paid; of attempts before it, the newest is shown."""
+    if seen.method is None or seen.event_type in _TELLS_OF_SUCCESS:
+        return seen.method or payment.method
+    late = payment.status == "succeeded" or (payment.seen_at and seen.created < payment.seen_at)
+    return payment.method if late else seen.method
 
 
 def _is_news(payment: Payment, status: Status, created: datetime) -> bool:
@@ -256,6 +264,25 @@ def fact_about(payment: Payment) -> PaymentState:
         surplus=Money(minor=payment.surplus, currency=payment.currency) if payment.surplus else None,
         method=payment.method,
         failure_code=payment.failure_code if payment.status == "failed" else None,
+    )
+
+
+def update_about(payment: Payment) -> PaymentUpdated | None:
+    """That a success which was said is known to be of this method. None where it settled nothing, so that nobody
+    keeps a method of it. Made again from the same row, it is the same event.
+    """
+    settled = tuple(share.payable_id for share in payment.allocations if share.settled_amount)
+    if payment.status != "succeeded" or payment.method is None or not settled:
+        return None
+    assert payment.succeeded_at is not None
+    return PaymentUpdated(
+        id=event_id(payment.succeeded_at, PaymentUpdated.topic.name, payment.id),
+        time=payment.succeeded_at,
+        clinic_id=payment.clinic_id,
+        payment_id=payment.id,
+        client_id=payment.client_id,
+        method=payment.method,
+        invoices=settled,
     )
 
 

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from litestar.response import ServerSentEventMessage
 
-from contracts.events import StateEvent, event_id
+from contracts.events import Event, Method, StateEvent, event_id
 from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
-from contracts.payment import PaymentSucceeded
+from contracts.payment import PaymentSucceeded, PaymentUpdated
 from services.chassis.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway import streams
@@ -74,7 +74,20 @@ def a_payment(payment_id: UUID) -> PaymentSucceeded:
     )
 
 
-def publish(hub: Hub, *events: StateEvent) -> None:
+def an_update(payment_id: UUID) -> PaymentUpdated:
+    now = datetime.now(UTC)
+    return PaymentUpdated(
+        id=event_id(now, "payment.updated", payment_id),
+        time=now,
+        clinic_id=CLINIC,
+        payment_id=payment_id,
+        client_id=CLIENT,
+        method=Method(kind="card", brand="visa", last4="4242"),
+        invoices=(INVOICE,),
+    )
+
+
+def publish(hub: Hub, *events: Event) -> None:
     for event in events:
         hub.publish(event.topic.name, event.encode())
 
@@ -99,6 +112,28 @@ async def heard(
             if len(found) == count:
                 break
     return found
+
+
+async def test_a_page_is_to_be_shown_anew_when_it_is_known_how_it_was_paid() -> None:
+    """Whatever version it shows; and an older version is no news after it either."""
+    hub, payment = Hub(NOBODY), new_id()
+    with hub.listening(CLINIC, CLIENT, b"s") as listener:
+        publish(
+            hub,
+            an_event(InvoicePaid, 3, "paid"),
+            an_update(payment),
+            an_event(InvoiceUpdated, 2, "processing"),
+            a_payment(payment),
+        )
+        page = Page(CALLER, no_services(), None, None)
+        news = await heard(stream(listener, page, alive), 4)
+
+    assert [(kind, said["id"], said["status"]) for kind, said in news] == [
+        ("invoice", str(INVOICE), "paid"),
+        ("payment", str(payment), "updated"),
+        ("invoice", str(INVOICE), "updated"),
+        ("payment", str(payment), "succeeded"),
+    ]
 
 
 async def test_a_page_hears_of_its_client_alone_and_of_nothing_older() -> None:

@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from contracts.events import Method, event_id
 from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
-from contracts.payment import PaymentSettled
+from contracts.payment import PaymentSettled, PaymentUpdated
 from services.chassis.ids import new_id
 from services.invoice import actions, consumers
 from tests.service.invoice_world import World, a_payment, a_world
 from tests.world import ServiceDb, a_settlement, deliver_records, money, outbox_events, record
 from tests.world import waiting_parked as parked
+
+VISA = Method(kind="card", brand="visa", last4="4242")
 
 
 @pytest.fixture
@@ -212,6 +216,96 @@ async def test_a_decline_that_changes_nothing_says_nothing(world: World) -> None
     await world.deliver(a_payment("failed", 2, world.clinic_id, UUID(invoice["id"]), payment_id=new_id()))
 
     assert await facts(world, invoice) == []
+
+
+def an_update(world: World, *settled: PaymentSettled, card: Method = VISA) -> PaymentUpdated:
+    """What payment says when it hears how these movements' payment was made."""
+    movement, now = settled[0], datetime.now(UTC)
+    return PaymentUpdated(
+        id=event_id(now, PaymentUpdated.topic.name, movement.payment_id),
+        time=now,
+        clinic_id=world.clinic_id,
+        payment_id=movement.payment_id,
+        client_id=world.client_id,
+        method=card,
+        invoices=tuple(each.invoice_id for each in settled),
+    )
+
+
+@pytest.mark.parametrize("order", ["settled first", "updated first", "one batch", "updated alone first"])
+@pytest.mark.parametrize("told", [None, Method(kind="card"), Method(kind="card", brand="amex", last4="0005")])
+async def test_how_it_was_paid_is_shown_whatever_comes_first(
+    world: World, order: str, told: Method | None
+) -> None:
+    one, two, other = [await world.issue(12_500) for _ in range(3)]
+    payment_id = new_id()
+    movements = [
+        settled(world, invoice, 12_500, payment_id=payment_id).model_copy(update={"method": told})
+        for invoice in (one, two)
+    ]
+    beside = settled(world, other, 12_500).model_copy(update={"method": told})
+    update = an_update(world, *movements)
+    batches: dict[str, list[list[Any]]] = {
+        "settled first": [[*movements, beside], [update], [update]],
+        "updated first": [[update], [*movements, beside]],
+        "one batch": [[*movements, update, beside]],
+        "updated alone first": [[update], [movements[0]], [movements[1], beside]],
+    }
+
+    for batch in batches[order]:
+        await world.deliver(*batch)
+
+    for invoice in (one, two):
+        shown = await now(world, invoice)
+        assert shown["paid_with"] == {"kind": "card", "brand": "visa", "last4": "4242"}
+        assert (shown["status"], shown["settled"]["minor"], shown["version"]) == ("paid", 12_500, 2)
+        assert await facts(world, invoice) == [(InvoicePaid.topic.name, 2, "paid")]
+    left = (await now(world, other))["paid_with"]
+    assert left == (told.model_dump() if told else None)
+    assert await parked(world.db) == []
+
+
+async def test_an_update_that_comes_early_leaves_its_invoice_as_it_is(world: World) -> None:
+    fresh, on_its_way = await world.issue(12_500), await world.issue(12_500)
+    coming, late = settled(world, fresh, 12_500), settled(world, on_its_way, 12_500)
+    processing = a_payment("processing", 1, world.clinic_id, late.invoice_id, payment_id=late.payment_id)
+    await world.deliver(processing)
+
+    await world.deliver(an_update(world, coming), an_update(world, late))
+
+    assert (await now(world, fresh))["status"] == "unpaid"
+    assert (await now(world, on_its_way))["status"] == "processing"
+    await world.deliver(coming, late)
+    assert {(await now(world, each))["status"] for each in (fresh, on_its_way)} == {"paid"}
+
+
+async def test_an_update_shows_on_no_other_clinics_and_no_other_kind_of_movement(world: World) -> None:
+    invoice = await world.issue(12_500)
+    paid = settled(world, invoice, 12_500)
+    back = settled(world, invoice, -500, payment_id=paid.payment_id, kind="reversal")
+    await world.deliver(paid, back)
+    other_clinic, _ = await world.add_clinic("other")
+    amex = Method(kind="card", brand="amex", last4="0005")
+    foreign = an_update(world, paid, card=amex).model_copy(update={"clinic_id": other_clinic})
+
+    await world.deliver(foreign)
+    assert await parked(world.db) == [("payment.updated", "invoice_not_found")]
+    assert (await now(world, invoice))["paid_with"]["brand"] == "visa"
+
+    await world.deliver(an_update(world, paid, card=amex))
+    shown = await world.db.admin.fetch("SELECT kind, method_brand FROM movements ORDER BY kind")
+    assert [tuple(row) for row in shown] == [("payment", "amex"), ("reversal", "visa")]
+
+
+async def test_an_update_and_its_movement_at_the_same_moment_meet(world: World) -> None:
+    invoices = [await world.issue(12_500) for _ in range(12)]
+    movements = [settled(world, invoice, 12_500).model_copy(update={"method": None}) for invoice in invoices]
+
+    await asyncio.gather(
+        *(world.deliver(event) for movement in movements for event in (movement, an_update(world, movement)))
+    )
+
+    assert {((await now(world, each))["paid_with"] or {}).get("last4") for each in invoices} == {"4242"}
 
 
 async def test_parallel_workers_book_every_movement_once(world: World) -> None:

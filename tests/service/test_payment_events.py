@@ -11,7 +11,7 @@ import pytest
 
 from contracts.events import Method
 from contracts.invoice import InvoiceUpdated
-from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded
+from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded, PaymentUpdated
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import actions, consumers, jobs
@@ -91,9 +91,34 @@ async def test_a_success_that_comes_before_its_charge_is_told_as_by_card(desk: D
     assert isinstance(settled, PaymentSettled)
     assert settled.method == Method(kind="card")
 
-    await desk.hear(the(desk, "charge.succeeded"))
-    assert (await desk.payment(started.json()["payment_id"]))["method"]["last4"] == "4242"
-    assert len(await outbox_events(desk.db)) == 2
+    charge = the(desk, "charge.succeeded")
+    await desk.hear(charge)
+    await desk.hear(charge, the(desk, "payment_intent.succeeded"))
+    after = await desk.payment(started.json()["payment_id"])
+    assert after["method"]["last4"] == "4242"
+    *before, updated = await outbox_events(desk.db)
+    assert [event.topic.name for event in before] == ["payment.settled", "payment.succeeded"]
+    assert isinstance(updated, PaymentUpdated)
+    assert updated.method == Method(kind="card", brand="visa", last4="4242")
+    assert (updated.payment_id, updated.invoices) == (settled.payment_id, (settled.invoice_id,))
+    assert updated.traceparent == charge.traceparent
+    assert isinstance(before[1], PaymentSucceeded)
+    assert after["version"] == before[1].version
+
+
+async def test_a_declined_card_is_not_what_a_payment_was_made_with(desk: Desk) -> None:
+    """All that Stripe told of two attempts is in one batch, as after a pause of the worker."""
+    invoice = await desk.owes(eur(125))
+    started = await desk.start((invoice, eur(125)))
+    await desk.confirm(started, "pm_card_chargeDeclined")
+    await desk.confirm(started, "pm_card_mastercard")
+    for told in ("payment_intent.payment_failed", "charge.succeeded", "payment_intent.succeeded"):
+        await desk.hook.until(told)
+
+    await desk.hear()
+
+    methods = [event.method for event in await outbox_events(desk.db) if isinstance(event, PaymentSettled)]
+    assert [method.brand for method in methods if method] == ["mastercard"]
 
 
 async def test_what_came_above_what_is_open_becomes_credit(desk: Desk) -> None:

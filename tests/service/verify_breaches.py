@@ -185,6 +185,12 @@ BROKEN = [
     ),
     ("movements_agree", "payment", "UPDATE movements SET currency = 'USD' WHERE amount = 3000", "EUR ≠ USD"),
     (
+        "movements_agree",
+        "invoice",
+        "UPDATE movements SET method_last4 = NULL WHERE amount = 3000",
+        "method_last4 None ≠ 4242",
+    ),
+    (
         "payables_are_invoices",
         "payment",
         "UPDATE payables SET clinic_id = gen_random_uuid()",

@@ -212,6 +212,37 @@ def test_the_method_of_the_charge_is_told_with_the_success() -> None:
     assert changes[1].fact.method == card
 
 
+CARD = Method(kind="card", brand="visa", last4="4242")
+DECLINED = Method(kind="card", brand="mastercard", last4="0002")
+
+
+@given(st.permutations(["payment_failed", "charge.succeeded", "succeeded", "succeeded"]), st.integers(0, 100))
+def test_however_late_its_charge_comes_it_is_told_what_was_paid_with_and_at_most_once(
+    order: list[str], due: int
+) -> None:
+    """Nor is the card of a declined attempt ever left."""
+    payment = a_payment(100)
+    methods = {"charge.succeeded": CARD, "payment_failed": DECLINED, "succeeded": None}
+    times = {"payment_failed": 1, "charge.succeeded": 3, "succeeded": 3}
+    payables = {FIRST: a_payable(FIRST, due)}
+
+    changes = run(
+        payment, payables, [seen(payment, what, times[what], method=methods[what]) for what in order]
+    )
+
+    (said,) = [change.fact for change in changes if isinstance(change.fact, PaymentSucceeded)]
+    updates = [change.update for change in changes if change.update]
+    after = changes[-1].payment
+    paid_first = order.index("succeeded") < order.index("charge.succeeded")
+    assert after.method == CARD
+    assert said.method == CARD or paid_first
+    assert len(updates) == (1 if paid_first and due else 0)
+    for update in updates:
+        assert update == lifecycle.update_about(after)
+        assert (update.method, update.invoices) == (CARD, (FIRST,))
+        assert (after.version, after.updated_at) == (said.version, said.time)
+
+
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [

@@ -26,7 +26,8 @@
     const shown = known(news.id);
     if (shown ? isShown(shown.dataset, news) : !('liveAll' in main().dataset)) return;
     clearTimeout(timer);
-    timer = setTimeout(() => refresh(news.id), 80);
+    // What was updated is told to the services and to this page at once: they need a moment to take it in.
+    timer = setTimeout(() => refresh(news.id), news.status === 'updated' ? 1000 : 80);
   }
 
   // A version that the server does not know is missing; the state must do then.
