@@ -35,7 +35,7 @@ def fact_of(event: CloudEvent) -> str:
 
 
 _COLUMNS = "topic text, id blob, family text, clinic blob, aggregate blob, version int, fact text"
-_FAST = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000;"
+_FAST = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
 
 
 class Pile:
@@ -65,7 +65,10 @@ class EventIndex:
         """Open the index in a file, or make an empty one."""
         self._db = sqlite3.connect(file, isolation_level=None)
         self._db.executescript(
-            f"{_FAST} CREATE TABLE IF NOT EXISTS events ({_COLUMNS}, PRIMARY KEY (topic, id)) WITHOUT ROWID"
+            f"""
+            {_FAST} PRAGMA cache_size = -200000;
+            CREATE TABLE IF NOT EXISTS events ({_COLUMNS}, PRIMARY KEY (topic, id)) WITHOUT ROWID
+            """
         )
 
     def __enter__(self) -> Self:
@@ -75,14 +78,15 @@ class EventIndex:
         self._db.close()
 
     def take(self, piles: Sequence[Path]) -> None:
-        """Sort in what these hold, and make what the questions need."""
+        """Sort in what these hold, make what the questions need, and remove them."""
         names = [f"pile{number}" for number in range(len(piles))]
         for name, file in zip(names, piles, strict=True):
             self._db.execute(f"ATTACH ? AS {name}", (str(file),))
         parts = " UNION ALL ".join(f"SELECT * FROM {name}.events" for name in names)
         self._db.execute(f"INSERT OR IGNORE INTO events SELECT * FROM ({parts}) ORDER BY topic, id")
-        for name in names:
+        for name, file in zip(names, piles, strict=True):
             self._db.execute(f"DETACH {name}")
+            file.unlink()
         self._db.executescript(
             """
             CREATE INDEX by_aggregate ON events (family, clinic, aggregate, version, id);

@@ -18,8 +18,8 @@ from tests.world import ServiceDb, in_own_task
 INVOICES = 20_000
 MOVEMENTS = next(pair for pair in PAIRS if pair.name == "movements_agree")
 EXCHANGE = """
-    WITH two AS (SELECT id, payment_id FROM movements ORDER BY id LIMIT 2)
-    UPDATE movements SET payment_id = other.payment_id FROM two AS one, two AS other
+    WITH two AS (SELECT id, payable_id FROM movements ORDER BY id LIMIT 2)
+    UPDATE movements SET payable_id = other.payable_id FROM two AS one, two AS other
     WHERE movements.id = one.id AND one.id <> other.id
 """
 
@@ -91,7 +91,7 @@ async def test_two_rows_that_exchanged_a_value_differ(
     async with changed(dbs, access, EXCHANGE) as books:
         rows = [row async for row in between.differing(books, MOVEMENTS)]
 
-    assert [row.keys() - {"clinic_id", "movement_id"} for row in rows] == [{"payment_id"}, {"payment_id"}]
+    assert [row.keys() - {"clinic_id", "movement_id"} for row in rows] == [{"invoice_id"}, {"invoice_id"}]
 
 
 @asynccontextmanager
