@@ -37,18 +37,21 @@ class Handler:
     events: tuple[type[CloudEvent], ...]
     group: str
     apply: Apply
+    unhurried: bool = False
 
 
-def consumes(*events: type[CloudEvent], group: str) -> Callable[[ApplyT], ApplyT]:
+def consumes(*events: type[CloudEvent], group: str, unhurried: bool = False) -> Callable[[ApplyT], ApplyT]:
     """Mark a function in a service's `consumers` module as the handler of these events in a consumer group.
 
     It is called with the transaction and the batch's new events, each once, in the order they came. What it
     raises refuses, unless it is `TRANSIENT`: the batch then runs again event by event, and those that refuse are
     parked, a `DomainError` under its code and anything else as `unexpected_error`.
+
+    A group of `unhurried` handlers takes what comes within a tenth of a second at once, for a fraction of the cost.
     """
 
     def mark(apply: ApplyT) -> ApplyT:
-        apply.__consumes__ = Handler(events, group, apply)  # type: ignore[attr-defined]
+        apply.__consumes__ = Handler(events, group, apply, unhurried)  # type: ignore[attr-defined]
         return apply
 
     return mark
@@ -89,6 +92,10 @@ class Consumer:
     @property
     def topics(self) -> tuple[str, ...]:
         return tuple(event.topic.name for handler in self.handlers for event in handler.events)
+
+    @property
+    def unhurried(self) -> bool:
+        return all(handler.unhurried for handler in self.handlers)
 
     async def consume(self, records: Sequence[Record]) -> None:
         """Apply a batch, or park what refuses. Raises, with nothing applied, while the database is away."""

@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -16,20 +14,13 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from stamina.instrumentation import set_on_retry_hooks
 
 from services.chassis.consume import Consumer
+from services.chassis.fetching import LARGEST_BATCH, Acknowledgements, Fetches
 from services.chassis.kafka_security import OPEN, KafkaSecurity, Mechanism
 from services.chassis.park import Record
 
 log = structlog.get_logger()
 set_on_retry_hooks([])
 
-LARGEST_BATCH = 500
-LOOK_MS = 1000
-"""How long a fetch waits for events. They end the wait as they come."""
-MORE_MS = 3
-GATHERED = range(4, 250)
-GATHER_SECONDS = 0.05
-"""After a batch of such a size its successors are let gather: fewer, larger transactions. A lone event never waits, nor
-does a backlog, whose batches are larger."""
 METADATA_MS = 10_000
 """A consumer whose topics were deleted sees the rebuilt ones by asking: every five minutes, if it is not told."""
 STUCK_SECONDS = 120
@@ -106,11 +97,16 @@ def assert_safe(broker: KafkaBroker) -> None:
 async def running(broker: KafkaBroker) -> AsyncIterator[None]:
     """The broker started, and watched: a consumer that stands still before waiting events ends the process."""
     await broker.start()
-    watch = asyncio.create_task(_watch(broker))
+    subscribers: Sequence[Any] = broker.subscribers
+    tasks = [asyncio.create_task(_watch(broker))]
+    tasks += [asyncio.create_task(each.acknowledgements.keep_committing(each)) for each in subscribers]
     try:
         yield
     finally:
-        watch.cancel()
+        for task in tasks:
+            task.cancel()
+        for each in subscribers:
+            await each.acknowledgements.commit(each.consumer)
         await broker.stop()
 
 
@@ -126,9 +122,11 @@ async def ping(broker: KafkaBroker) -> None:
 
 
 def _subscribe(broker: KafkaBroker, consumer: Consumer, instance_id: str | None) -> None:
+    acknowledgements = Acknowledgements()
+
     async def untouched(records: Any) -> KafkaAckableMessage:
         # FastStream's own parser decodes headers before any handler, and one bad header skips the whole batch.
-        return KafkaAckableMessage(raw_message=records, body=b"", consumer=subscriber.consumer)
+        return acknowledgements.message(records, subscriber.consumer)
 
     async def undecoded(message: KafkaAckableMessage) -> Any:
         return message.raw_message
@@ -153,35 +151,8 @@ def _subscribe(broker: KafkaBroker, consumer: Consumer, instance_id: str | None)
 
     subscriber(consume)
     # FastStream's own sleeps after an empty fetch before it looks again, which delays the next event.
-    subscriber.get_msg = Fetches()
-
-
-class Fetches:
-    """Fetches batches, waiting for events without a pause in which they are not seen."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:
-        """The next batch, of up to `LARGEST_BATCH` records. Raises what aiokafka raises, also when it is stopped."""
-        if self._last in GATHERED:
-            await asyncio.sleep(GATHER_SECONDS)
-        self._last = 0
-        records = await _fetched(consumer, 0, LARGEST_BATCH)
-        if records:
-            # aiokafka fetches no more while it holds what nobody took: what came since waits at the broker.
-            records += await _fetched(consumer, MORE_MS, LARGEST_BATCH - len(records))
-        while not records:
-            records = await _fetched(consumer, LOOK_MS, LARGEST_BATCH)
-        self._last = len(records)
-        return records
-
-
-async def _fetched(consumer: AIOKafkaConsumer, wait_ms: int, most: int) -> tuple[Any, ...]:
-    if not most:
-        return ()
-    found = await consumer.getmany(timeout_ms=wait_ms, max_records=most)
-    return tuple(chain.from_iterable(found.values()))
+    subscriber.get_msg = Fetches(unhurried=consumer.unhurried)
+    subscriber.acknowledgements = acknowledgements
 
 
 def _record(raw: Any) -> Record:

@@ -10,13 +10,13 @@ from services.chassis.db import Connection
 from services.notification import actions
 
 
-@consumes(ClinicUpdated, group="notification")
+@consumes(ClinicUpdated, group="notification", unhurried=True)
 async def on_clinic_updated(tx: Connection, updates: Sequence[ClinicUpdated]) -> None:
     """Keep how clinics present themselves."""
     await actions.keep_clinics(tx, updates)
 
 
-@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="notification")
+@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="notification", unhurried=True)
 async def on_invoice_changed(
     tx: Connection, states: Sequence[InvoiceCreated | InvoiceUpdated | InvoicePaid]
 ) -> None:
@@ -24,13 +24,13 @@ async def on_invoice_changed(
     await actions.keep_invoices(tx, states)
 
 
-@consumes(PaymentSucceeded, PaymentFailed, group="notification")
+@consumes(PaymentSucceeded, PaymentFailed, group="notification", unhurried=True)
 async def on_payment_ended(tx: Connection, ended: Sequence[PaymentSucceeded | PaymentFailed]) -> None:
     """Write receipts, and tell of failures."""
     await actions.tell_payments(tx, ended)
 
 
-@consumes(PaymentRefunded, group="notification")
+@consumes(PaymentRefunded, group="notification", unhurried=True)
 async def on_payment_refunded(tx: Connection, refunded: Sequence[PaymentRefunded]) -> None:
     """Tell clients that money was sent back to them."""
     await actions.tell_refunds(tx, refunded)

@@ -10,13 +10,13 @@ from services.chassis.db import Connection
 from services.payment import actions
 
 
-@consumes(ClinicUpdated, group="payment")
+@consumes(ClinicUpdated, group="payment", unhurried=True)
 async def on_clinic_updated(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
     """Keep whether the clinic takes payments online, and how."""
     await actions.take_clinics(tx, events)
 
 
-@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment")
+@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment", unhurried=True)
 async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> None:
     """Keep what is due before payments; what was paid is counted here."""
     await actions.take_invoices(tx, events)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from services.chassis import kafka
+from services.chassis import fetching
 
 PARTITION = TopicPartition("payment.settled", 0)
 
@@ -25,17 +25,17 @@ class Fetched:
 
 async def test_it_waits_through_empty_fetches() -> None:
     consumer: Any = Fetched(0, 0, 0, 2)
-    assert len(await kafka.Fetches()(consumer)) == 2
+    assert len(await fetching.Fetches()(consumer)) == 2
 
 
 async def test_what_came_while_a_record_waited_to_be_taken_is_taken_with_it() -> None:
     consumer: Any = Fetched(1, 30, 7)
-    assert len(await kafka.Fetches()(consumer)) == 31
+    assert len(await fetching.Fetches()(consumer)) == 31
 
 
 async def test_no_batch_is_larger_than_the_largest() -> None:
-    consumer: Any = Fetched(kafka.LARGEST_BATCH, 1)
-    assert len(await kafka.Fetches()(consumer)) == kafka.LARGEST_BATCH
+    consumer: Any = Fetched(fetching.LARGEST_BATCH, 1)
+    assert len(await fetching.Fetches()(consumer)) == fetching.LARGEST_BATCH
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ async def test_only_a_middling_batch_is_followed_by_a_breath(
 
     monkeypatch.setattr(asyncio, "sleep", breathe)
     consumer: Any = Fetched(size, 0, 1, 0, 1)
-    fetches = kafka.Fetches()
+    fetches = fetching.Fetches()
 
     await fetches(consumer)
     assert not breaths
     await fetches(consumer)
-    assert breaths == ([kafka.GATHER_SECONDS] if gathers else [])
+    assert breaths == ([fetching.GATHER_SECONDS] if gathers else [])
     await fetches(consumer)
     assert len(breaths) == gathers, "once a batch"
