@@ -9,8 +9,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from deploy.demo.data import CLIENT_EMAIL, PASSWORD
 from services.chassis.ids import new_id
 from tests.running import Running, Span, until
+from tests.system.portal import Portal
+
+HOLD_CHARGES = {"kind": "reorder", "type": "charge.succeeded", "count": 100}
 
 
 async def an_invoice(system: Running, price: int = 10_000) -> dict[str, Any]:
@@ -57,6 +61,18 @@ async def until_paid(system: Running, invoice: dict[str, Any]) -> dict[str, Any]
     return await get(system, invoice)
 
 
+async def until_shown(system: Running, invoice: dict[str, Any]) -> dict[str, Any]:
+    """The invoice once it shows how it was paid: Stripe may tell of the money before it tells of the card."""
+
+    async def shown() -> dict[str, Any] | None:
+        found = await get(system, invoice)
+        return found if (found["paid_with"] or {}).get("last4") else None
+
+    await until_paid(system, invoice)
+    told: dict[str, Any] = await until(shown)
+    return told
+
+
 async def start(system: Running, invoice: dict[str, Any]) -> dict[str, Any]:
     async with system.client() as client:
         return await client.pay("harbour", invoice["id"], invoice["due"])
@@ -76,7 +92,7 @@ async def test_a_client_pays_an_invoice_and_a_receipt_is_in_the_mailbox(system: 
     async with system.client() as client:
         begun = await client.pay("harbour", invoice["id"], invoice["due"])
         intent = await system.confirm(begun)
-        paid = await until_paid(system, invoice)
+        paid = await until_shown(system, invoice)
         page = await client.page(f"/c/harbour/payments/{begun['payment_id']}")
 
     assert intent["status"] == "succeeded"
@@ -85,6 +101,36 @@ async def test_a_client_pays_an_invoice_and_a_receipt_is_in_the_mailbox(system: 
     assert [(m["kind"], m["amount"]["minor"]) for m in paid["movements"]] == [("payment", 10_000)]
     assert "Paid" in page
     await until(lambda: _receipts(system, invoice))
+
+
+async def test_a_card_that_stripe_tells_of_after_the_success_is_shown_and_the_open_page_hears_of_it(
+    system: Running,
+) -> None:
+    invoice = await an_invoice(system)
+    begun = await start(system, invoice)
+    await system.control("POST", "/faults/webhooks", HOLD_CHARGES)
+    try:
+        await system.confirm(begun)
+        before = await until_paid(system, invoice)
+        async with Portal(system.url) as client:
+            await client.log_in(CLIENT_EMAIL, PASSWORD)
+            path = f"/c/harbour/live?invoice={invoice['id']}"
+            async with asyncio.timeout(30), client.http.stream("GET", path) as stream:
+                lines = stream.aiter_lines()
+                data = await _next_data(lines)
+                await system.control("DELETE", "/faults")  # lets go of what is held
+                while not (invoice["id"] in data and '"updated"' in data):
+                    data = await _next_data(lines)
+            after = await until_shown(system, invoice)
+            history = await client.billing_history("harbour", "paid")
+    finally:
+        await system.control("DELETE", "/faults")
+
+    assert before["paid_with"] == {"kind": "card", "brand": None, "last4": None}
+    assert after["paid_with"] == {"kind": "card", "brand": "visa", "last4": "4242"}
+    assert after["version"] == before["version"]
+    (row,) = [row for row in history if row.id == invoice["id"]]
+    assert "4242" in row.method
 
 
 async def test_an_open_page_turns_to_paid_by_itself(system: Running) -> None:
@@ -128,7 +174,9 @@ async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
     def whole() -> list[Span] | None:
         for trace in {s.trace_id for s in system.spans.all if s.name.endswith("/payments") and "{" in s.name}:
             spans = [span for span in system.spans.all if span.trace_id == trace]
-            if any(span.name == "send receipt" for span in spans):
+            known = {span.span_id for span in spans} | {""}
+            ends = {"send receipt", "payment.settled process"} <= {span.name for span in spans}
+            if ends and all(span.parent_id in known for span in spans):
                 return spans
         return None
 
