@@ -18,8 +18,9 @@ from faststream.message import StreamMessage
 log = structlog.get_logger()
 
 LARGEST_BATCH = 500
+LONGEST_WAIT_MS = 3000
+"""How long the broker keeps a fetch that finds nothing. An event ends the wait; what is asked anew costs both sides."""
 LOOK_MS = 1000
-"""How long a fetch waits for events. They end the wait as they come."""
 MORE_MS = 3
 GATHERED = range(4, 250)
 GATHER_SECONDS = 0.05

@@ -14,7 +14,7 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from stamina.instrumentation import set_on_retry_hooks
 
 from services.chassis.consume import Consumer
-from services.chassis.fetching import LARGEST_BATCH, Acknowledgements, Fetches
+from services.chassis.fetching import LARGEST_BATCH, LONGEST_WAIT_MS, Acknowledgements, Fetches
 from services.chassis.kafka_security import OPEN, KafkaSecurity, Mechanism
 from services.chassis.park import Record
 
@@ -140,6 +140,7 @@ def _subscribe(broker: KafkaBroker, consumer: Consumer, instance_id: str | None)
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         max_records=LARGEST_BATCH,
+        fetch_max_wait_ms=LONGEST_WAIT_MS,
         session_timeout_ms=30_000,
         heartbeat_interval_ms=3_000,
         parser=untouched,

@@ -29,8 +29,8 @@ AT_ONCE = 1000
 SEND_SECONDS = 30
 """aiokafka may wait for ever for a cluster that is gone (aiokafka#1101)."""
 SHORTEST_PAUSE = 0.002
-LONGEST_PAUSE = 0.04
-"""An idle outbox is asked 25 times a second, a backlog is sent without a pause."""
+LONGEST_PAUSE = 0.08
+"""An idle outbox is asked twelve times a second, a backlog is sent without a pause."""
 GATHERED = range(6, 200)
 GATHER_PAUSE = 0.02
 """After as many events their successors are let gather: fewer, larger batches for all that come behind."""
