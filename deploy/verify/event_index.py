@@ -9,7 +9,7 @@ from uuid import UUID
 from contracts import topics
 from contracts.events import CloudEvent, StateEvent
 from contracts.notification import Notification
-from contracts.payment import PaymentRefunded, PaymentSettled
+from contracts.payment import PaymentRefunded, PaymentSettled, PaymentUpdated
 
 FAMILIES = {
     **{name: name.split(".", maxsplit=1)[0] for name in topics.BY_NAME},
@@ -23,7 +23,7 @@ FAMILIES = {
 
 
 def fact_of(event: CloudEvent) -> str:
-    """What must be the same whenever the event is said: its version, or the money that it moves."""
+    """What must be the same whenever the event is said: its version, the money that it moves, or how it was paid."""
     if isinstance(event, StateEvent):
         return f"version {event.version}"
     if isinstance(event, PaymentSettled):
@@ -31,6 +31,8 @@ def fact_of(event: CloudEvent) -> str:
         return f"{event.kind} {amount.minor} {amount.currency} on {event.invoice_id} by {event.payment_id}"
     if isinstance(event, PaymentRefunded):
         return f"{event.amount.minor} {event.amount.currency} of {event.payment_id}"
+    if isinstance(event, PaymentUpdated):
+        return f"{event.method.kind} {event.method.brand} {event.method.last4}"
     return event.topic.name
 
 
