@@ -120,6 +120,8 @@ async def note_payments(tx: Connection, payments: Iterable[PaymentState]) -> Non
             key = (payment.clinic_id, share.invoice_id, payment.payment_id)
             newest[key] = (*key, payment.status, payment.version)
     rows = [newest[key] for key in sorted(newest)]
+    if not rows:
+        return
     await tx.execute(
         """
         INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version)
