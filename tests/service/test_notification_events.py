@@ -1,6 +1,5 @@
 """Which events lead to which e-mails. Real PostgreSQL, the real wrapper, a real SMTP server."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,29 +16,15 @@ from tests.service.notification_world import (
     MailServer,
     a_client,
     a_clinic,
-    a_mail_server,
     a_payment,
     a_refund,
     an_invoice,
     hasten,
     next_state,
     put_contact,
-    sending,
     states,
 )
 from tests.world import ServiceDb, deliver, eur, waiting_parked
-
-
-@pytest.fixture
-async def mail() -> AsyncIterator[MailServer]:
-    async with a_mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def sender(db_notification: ServiceDb, mail: MailServer) -> AsyncIterator[Sender]:
-    async with sending(db_notification, mail.port) as sender:
-        yield sender
 
 
 async def test_a_payment_over_two_invoices_has_one_receipt_however_often_it_is_told(

@@ -1,7 +1,6 @@
 """Sending: refusals, crashes, leases and a mail server that is away. On a real database and a real SMTP server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
@@ -17,7 +16,6 @@ from tests.service.notification_world import (
     TRACE,
     MailServer,
     a_client,
-    a_mail_server,
     a_sender,
     an_invoice,
     hasten,
@@ -26,18 +24,6 @@ from tests.service.notification_world import (
     states,
 )
 from tests.world import ServiceDb, deliver, outbox_events
-
-
-@pytest.fixture
-async def mail() -> AsyncIterator[MailServer]:
-    async with a_mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def sender(db_notification: ServiceDb, mail: MailServer) -> AsyncIterator[Sender]:
-    async with sending(db_notification, mail.port) as sender:
-        yield sender
 
 
 async def test_a_451_is_tried_again_and_sent_once(

@@ -1,58 +1,14 @@
 """The sandbox as the official SDK sees it: payments, saved cards, accounts, idempotency, faults."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 import stripe
 
-from deploy.sandbox.embedded import RunningSandbox, running_sandbox
-from deploy.sandbox.testing import Inbox, webhook_inbox
-
-ACCOUNT = "acct_service000000001"
-ON: Any = {"stripe_account": ACCOUNT}
-BACK = "https://shop.example/back"
-V1 = Any
-
-
-@pytest.fixture
-async def inbox() -> AsyncIterator[Inbox]:
-    async with webhook_inbox() as inbox:
-        yield inbox
-
-
-@pytest.fixture
-async def sandbox(inbox: Inbox) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(inbox.url) as sandbox:
-        await sandbox.control("PUT", f"/accounts/{ACCOUNT}", {})
-        yield sandbox
-
-
-@pytest.fixture
-def v1(sandbox: RunningSandbox) -> V1:
-    return client_of(sandbox)
-
-
-def client_of(sandbox: RunningSandbox, timeout: float = 20) -> V1:
-    """The official SDK, without its own retries."""
-    return stripe.StripeClient(
-        sandbox.secret_key,
-        base_addresses={"api": sandbox.url},
-        http_client=stripe.HTTPXClient(timeout=timeout),
-        max_network_retries=0,
-    ).v1
-
-
-async def an_intent(v1: V1, key: str | None = None, **more: Any) -> Any:
-    given = {"amount": 12500, "currency": "eur", "automatic_payment_methods": {"enabled": True}, **more}
-    return await v1.payment_intents.create_async(given, {**ON, **({"idempotency_key": key} if key else {})})
-
-
-async def confirm(v1: V1, intent: str, method: str, **more: Any) -> Any:
-    return await v1.payment_intents.confirm_async(
-        intent, {"payment_method": method, "return_url": BACK, **more}, ON
-    )
+from deploy.sandbox.embedded import RunningSandbox
+from deploy.sandbox.testing import Inbox
+from tests.service.sandbox_world import ACCOUNT, BACK, ON, V1, an_intent, confirm
 
 
 async def test_create_confirm_and_webhook_that_the_sdk_verifies(

@@ -1,25 +1,12 @@
 """Idempotency keys by Stripe's rules, and calls that fail on demand, as the official SDK sees them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import stripe
 
-from deploy.sandbox.embedded import RunningSandbox, running_sandbox
-from tests.service.test_sandbox_api import ACCOUNT, BACK, ON, V1, an_intent, client_of
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox() as sandbox:
-        await sandbox.control("PUT", f"/accounts/{ACCOUNT}", {})
-        yield sandbox
-
-
-@pytest.fixture
-def v1(sandbox: RunningSandbox) -> V1:
-    return client_of(sandbox)
+from deploy.sandbox.embedded import RunningSandbox
+from tests.service.sandbox_world import BACK, ON, V1, an_intent, client_of
 
 
 async def test_a_key_gives_the_same_answer_once_more(v1: V1, sandbox: RunningSandbox) -> None:

@@ -1,32 +1,13 @@
 """Refunds at the sandbox, as the official SDK sees them: bounded by the charge, replayed by key, failing late."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import stripe
 
-from deploy.sandbox.embedded import RunningSandbox, running_sandbox
-from deploy.sandbox.testing import Inbox, webhook_inbox
-from tests.service.test_sandbox_api import ACCOUNT, ON, V1, an_intent, client_of, confirm
-
-
-@pytest.fixture
-async def inbox() -> AsyncIterator[Inbox]:
-    async with webhook_inbox() as inbox:
-        yield inbox
-
-
-@pytest.fixture
-async def sandbox(inbox: Inbox) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(inbox.url) as sandbox:
-        await sandbox.control("PUT", f"/accounts/{ACCOUNT}", {})
-        yield sandbox
-
-
-@pytest.fixture
-def v1(sandbox: RunningSandbox) -> V1:
-    return client_of(sandbox)
+from deploy.sandbox.embedded import RunningSandbox
+from deploy.sandbox.testing import Inbox
+from tests.service.sandbox_world import ACCOUNT, ON, V1, an_intent, confirm
 
 
 async def paid(v1: V1, card: str = "pm_card_visa") -> Any:

@@ -1,28 +1,14 @@
 """How webhooks arrive: at once, again until taken, after a restart, and badly on demand."""
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 import stripe
 
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.testing import Inbox, webhook_inbox
-
-
-@pytest.fixture
-async def inbox() -> AsyncIterator[Inbox]:
-    async with webhook_inbox() as inbox:
-        yield inbox
-
-
-@pytest.fixture
-async def sandbox(inbox: Inbox) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(inbox.url) as sandbox:
-        yield sandbox
 
 
 async def post(sandbox: RunningSandbox, path: str, **form: Any) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""What several tests of this folder begin with: the sandbox and where its webhooks go, a mail server and a sender."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from deploy.sandbox.embedded import RunningSandbox, running_sandbox
+from deploy.sandbox.testing import Inbox, webhook_inbox
+from services.notification.jobs import Sender
+from tests.service.notification_world import MailServer, a_mail_server, sending
+from tests.service.sandbox_world import ACCOUNT, V1, client_of
+from tests.world import ServiceDb
+
+
+@pytest.fixture
+async def inbox() -> AsyncIterator[Inbox]:
+    async with webhook_inbox() as inbox:
+        yield inbox
+
+
+@pytest.fixture
+async def sandbox(inbox: Inbox) -> AsyncIterator[RunningSandbox]:
+    async with running_sandbox(inbox.url) as sandbox:
+        await sandbox.control("PUT", f"/accounts/{ACCOUNT}", {})
+        yield sandbox
+
+
+@pytest.fixture
+def v1(sandbox: RunningSandbox) -> V1:
+    return client_of(sandbox)
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[MailServer]:
+    async with a_mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def sender(db_notification: ServiceDb, mail: MailServer) -> AsyncIterator[Sender]:
+    async with sending(db_notification, mail.port) as sender:
+        yield sender
