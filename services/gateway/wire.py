@@ -84,7 +84,7 @@ class HttpWire:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=_KEPT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Accept-Encoding", "User-Agent"),
+                skip_auto_headers=("Accept-Encoding", "Content-Type", "User-Agent"),
             )
         return self._session
 

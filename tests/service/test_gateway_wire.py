@@ -57,6 +57,14 @@ async def test_a_request_arrives_as_it_is_and_its_answer_comes_back_over_one_kep
     assert b"Accept-Encoding" not in head and b"Cookie" not in head
 
 
+async def test_what_has_no_body_names_no_type_of_it() -> None:
+    """The services refuse every type but JSON, and a POST without a body is one of theirs."""
+    async with a_server(ok) as (wire, _):
+        replies = [await ask(wire, method, content) for method, content in (("POST", None), ("POST", b"x"))]
+
+    assert not [reply for reply in replies if b"content-type" in reply.content.lower()]
+
+
 async def test_cookies_are_not_kept_and_redirects_not_followed() -> None:
     async def elsewhere(head: bytes, _: bytes, writer: asyncio.StreamWriter) -> None:
         assert b"Cookie" not in head
