@@ -1,6 +1,5 @@
 """From a surplus to the mail: staff send credit back by one call, the sandbox does, the client reads it everywhere."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from services.gateway import actions
 from services.notification import consumers as notification_consumers
 from services.payment import app as payment
 from services.payment.stripe_api import StripeApi
-from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world, serious
+from tests.browser.pages_world import CHROMIUM, Visitor, World, serious
 from tests.service import payment_world
 from tests.service.notification_world import a_clinic, a_mail_server, put_contact, sending
 from tests.service.payment_world import Desk
@@ -22,19 +21,6 @@ from tests.service.refunds_world import leaves_credit
 from tests.world import ServiceDb, a_caller, calling, deliver, eur, outbox_events
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
-
-
-@pytest.fixture
-async def world(db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb) -> AsyncIterator[World]:
-    async with a_world(db_gateway, db_invoice, db_payment) as world:
-        yield world
-
-
-@pytest.fixture
-async def ann(world: World) -> AsyncIterator[Visitor]:
-    async with a_browser() as browser, a_visitor(browser) as visitor:
-        await visitor.log_in(world)
-        yield visitor
 
 
 async def paid_too_much(world: World, card: str) -> None:

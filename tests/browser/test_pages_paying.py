@@ -1,28 +1,13 @@
 """The guide's steps on the real pages: find an invoice, read it, pay it, see Paid; and what happens when it fails."""
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, a_world, serious
-from tests.world import ServiceDb
+from tests.browser.pages_world import CHROMIUM, Visitor, World, serious
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
-
-
-@pytest.fixture
-async def world(db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb) -> AsyncIterator[World]:
-    async with a_world(db_gateway, db_invoice, db_payment) as world:
-        yield world
-
-
-@pytest.fixture
-async def ann(world: World) -> AsyncIterator[Visitor]:
-    async with a_browser() as browser, a_visitor(browser) as visitor:
-        await visitor.log_in(world)
-        yield visitor
 
 
 async def to_payment_page(page: Page, number: str) -> None:
