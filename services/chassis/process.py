@@ -18,10 +18,15 @@ def main(name: str, roles: Mapping[str, Callable[[SettingsT], App]], settings: t
     role = sys.argv[1] if len(sys.argv) > 1 else ""
     if role not in roles:
         raise SystemExit(f"usage: python -m services.{name} {'|'.join(roles)}")
+    run(name, role, roles[role], settings)
+
+
+def run(name: str, role: str, app: Callable[[SettingsT], App], settings: type[SettingsT]) -> None:
+    """Run one process, its settings read from the environment, until SIGTERM or SIGINT."""
     loaded = load(settings)
     logs.configure(name, role, loaded.log_level)
     telemetry.configure(name, role, loaded.otel_exporter_otlp_endpoint)
-    serve(roles[role](loaded), loaded)
+    serve(app(loaded), loaded)
 
 
 GARBAGE_AFTER = 20_000

@@ -6,9 +6,7 @@ lost a batch refuses every later one, and the supervisor's new process starts wi
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import asyncpg
@@ -17,11 +15,10 @@ from aiokafka import AIOKafkaProducer
 from litestar import Litestar
 from pydantic import Field
 
-from services.chassis import logs, telemetry
+from services.chassis.background import background_app
 from services.chassis.db import SESSION, TRANSIENT
-from services.chassis.health import health_routes
-from services.chassis.process import serve
-from services.chassis.settings import ProcessSettings, load
+from services.chassis.process import run
+from services.chassis.settings import ProcessSettings
 
 log = structlog.get_logger()
 
@@ -158,46 +155,21 @@ def app(settings: Settings) -> Litestar:
         if away or not shards:
             raise ConnectionError(f"outboxes not reached: {', '.join(away)}")
 
-    @asynccontextmanager
-    async def sending(_: Litestar) -> AsyncIterator[None]:
-        task = asyncio.create_task(_send_all(settings, shards))
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    return Litestar(
-        route_handlers=health_routes({"outboxes": outboxes_reached}),
-        lifespan=[sending],
-        openapi_config=None,
-        logging_config=None,
+    return background_app(
+        partial(_send_all, settings, shards), failure="relay_ends", checks={"outboxes": outboxes_reached}
     )
 
 
 async def _send_all(settings: Settings, shards: list[Shard]) -> None:
-    try:
-        producer = await _producer(settings)
-        shards += [
-            Shard(name, dsn, shard, settings.outbox_shards, producer)
-            for name, dsn in settings.outboxes.items()
-            for shard in range(settings.outbox_shards)
-        ]
-        async with asyncio.TaskGroup() as group:
-            for shard in shards:
-                group.create_task(shard.run())
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
-        log.error("relay_ends", exc_info=_innermost(error))
-        # Not sys.exit: stopping a producer that cannot reach Kafka may hang, and nothing here needs tidying.
-        os._exit(1)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What a task group's exception is about."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    producer = await _producer(settings)
+    shards += [
+        Shard(name, dsn, shard, settings.outbox_shards, producer)
+        for name, dsn in settings.outboxes.items()
+        for shard in range(settings.outbox_shards)
+    ]
+    async with asyncio.TaskGroup() as group:
+        for shard in shards:
+            group.create_task(shard.run())
 
 
 async def _producer(settings: Settings) -> AIOKafkaProducer:
@@ -222,7 +194,4 @@ async def _producer(settings: Settings) -> AIOKafkaProducer:
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    logs.configure("relay", "relay", loaded.log_level)
-    telemetry.configure("relay", "relay", loaded.otel_exporter_otlp_endpoint)
-    serve(app(loaded), loaded)
+    run("relay", "relay", app, Settings)

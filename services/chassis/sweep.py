@@ -6,21 +6,17 @@ replication slot has passed a mark that was written after them: Debezium confirm
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
 import structlog
 from litestar import Litestar
 
-from services.chassis import logs, telemetry
+from services.chassis.background import background_app
 from services.chassis.db import SESSION, TRANSIENT
-from services.chassis.health import health_routes
-from services.chassis.process import serve
+from services.chassis.process import run
 from services.chassis.relay import Settings
-from services.chassis.settings import load
 
 log = structlog.get_logger()
 
@@ -95,36 +91,14 @@ def app(settings: Settings) -> Litestar:
         if away := [sweep.name for sweep in sweeps if not sweep.reached]:
             raise ConnectionError(f"nobody reads the slots of {', '.join(away)}")
 
-    @asynccontextmanager
-    async def sweeping(_: Litestar) -> AsyncIterator[None]:
-        task = asyncio.create_task(_sweep_all(sweeps))
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    return Litestar(
-        route_handlers=health_routes({"slots": slots_read}),
-        lifespan=[sweeping],
-        openapi_config=None,
-        logging_config=None,
-    )
+    return background_app(partial(_sweep_all, sweeps), failure="sweep_ends", checks={"slots": slots_read})
 
 
 async def _sweep_all(sweeps: list[Sweep]) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for sweep in sweeps:
-                group.create_task(sweep.run())
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
-        log.error("sweep_ends", exc_info=error)
-        os._exit(1)
+    async with asyncio.TaskGroup() as group:
+        for sweep in sweeps:
+            group.create_task(sweep.run())
 
 
 if __name__ == "__main__":
-    loaded = load(Settings)
-    logs.configure("relay", "sweep", loaded.log_level)
-    telemetry.configure("relay", "sweep", loaded.otel_exporter_otlp_endpoint)
-    serve(app(loaded), loaded)
+    run("relay", "sweep", app, Settings)
