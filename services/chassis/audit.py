@@ -17,6 +17,7 @@ from opentelemetry import trace
 
 from services.chassis.auth import Caller
 from services.chassis.db import Connection
+from services.chassis.statements import Statement
 
 INSTALLATION = UUID(int=0)
 """The clinic of those entries that are about no clinic: a chain of its own."""
@@ -64,25 +65,28 @@ async def record(
     )
 
 
-async def record_new(
-    tx: Connection, caller: Caller, action: str, made: Iterable[tuple[UUID, object]]
-) -> None:
-    """Say that the caller made these things, given as (id, what it is): an entry for each, as `record` writes."""
+def recording_new(caller: Caller, action: str, made: Iterable[tuple[UUID, object]]) -> Statement:
+    """What says that the caller made these things, given as (id, what it is): an entry for each, as `record` writes.
+
+    To be written with what was made, by the transaction's last statement.
+    """
     hashes = [(subject_id, _hash(after)) for subject_id, after in made]
-    await tx.execute(
+    return Statement(
         """
         INSERT INTO audit (clinic_id, actor, role, action, subject_id, after_hash, trace_id)
         SELECT $1, $2, $3, $4, subject_id, hash, $5
         FROM unnest($6::uuid[], $7::bytea[]) WITH ORDINALITY AS made (subject_id, hash, position)
         ORDER BY position
         """,
-        caller.clinic,
-        caller.subject,
-        caller.role,
-        action,
-        _trace_id(),
-        [subject_id for subject_id, _ in hashes],
-        [after for _, after in hashes],
+        (
+            caller.clinic,
+            caller.subject,
+            caller.role,
+            action,
+            _trace_id(),
+            [subject_id for subject_id, _ in hashes],
+            [after for _, after in hashes],
+        ),
     )
 
 

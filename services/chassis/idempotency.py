@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.chassis.db import Connection
 from services.chassis.errors import DomainError
+from services.chassis.statements import Statement, execute
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -45,8 +46,13 @@ async def claim(tx: Connection, clinic_id: UUID, key: str | None, body: bytes) -
 
 async def keep(tx: Connection, clinic_id: UUID, key: str, answer: bytes) -> None:
     """Keep the answer in the transaction of its effect."""
-    await tx.execute(
-        "UPDATE idempotency_keys SET answer = $3 WHERE clinic_id = $1 AND key = $2", clinic_id, key, answer
+    await execute(tx, keeping(clinic_id, key, answer))
+
+
+def keeping(clinic_id: UUID, key: str, answer: bytes) -> Statement:
+    """What `keep` writes, to be written with other things."""
+    return Statement(
+        "UPDATE idempotency_keys SET answer = $3 WHERE clinic_id = $1 AND key = $2", (clinic_id, key, answer)
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from contracts.events import CloudEvent, Event
 from services.chassis.db import Connection
+from services.chassis.statements import Statement, execute
 from services.chassis.telemetry import current_traceparent
 
 LARGEST_BODY = 256 * 1024
@@ -19,13 +20,18 @@ async def add(tx: Connection, facts: Iterable[tuple[Event, CloudEvent | None]]) 
     Rows of one aggregate then have ids in the order of their commits, which is the order they are sent in. With a
     fact goes the event that caused it, whose trace it carries on; without one, the current span's.
     """
+    await execute(tx, adding(facts))
+
+
+def adding(facts: Iterable[tuple[Event, CloudEvent | None]]) -> Statement:
+    """What `add` writes, to be written with other things that are new: no others can know or lock them yet."""
     stated = list(facts)
     events = [event for event, _ in stated]
     own = current_traceparent()
     bodies = [event.encode(own if cause is None else cause.traceparent) for event, cause in stated]
     if any(len(body) > LARGEST_BODY for body in bodies):
         raise EventTooLarge(f"an event has more than {LARGEST_BODY} bytes")
-    await tx.execute(
+    return Statement(
         """
         INSERT INTO outbox (id, clinic_id, aggregatetype, aggregateid, payload)
         SELECT id, clinic_id, topic, key, body
@@ -33,9 +39,11 @@ async def add(tx: Connection, facts: Iterable[tuple[Event, CloudEvent | None]]) 
             WITH ORDINALITY AS fact (id, clinic_id, topic, key, body, position)
         ORDER BY position
         """,
-        [event.id for event in events],
-        [event.clinic_id for event in events],
-        [event.topic.name for event in events],
-        [str(event.key) for event in events],
-        bodies,
+        (
+            [event.id for event in events],
+            [event.clinic_id for event in events],
+            [event.topic.name for event in events],
+            [str(event.key) for event in events],
+            bodies,
+        ),
     )

@@ -13,11 +13,14 @@ from services.chassis.auth import Caller
 from services.chassis.db import Connection
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
+from services.chassis.statements import execute
 from services.invoice import domain, store_issuing, views
 from services.invoice.actions import known_clinic
 from services.invoice.clinics import ClientNotFound
 from services.invoice.domain import Bill, Invoice
 from services.invoice.shapes import ClinicOut, InvoiceIn, InvoiceOut, InvoicesOut
+
+Issued = list[tuple[Invoice, Bill]]
 
 
 class InvoicesRefused(DomainError):
@@ -41,10 +44,10 @@ async def issue_invoice(
     now = datetime.now(UTC)
     clinic = await known_clinic(tx, caller.clinic)
     clients = await store_issuing.known_clients(tx, clinic.id, [given.client_id])
-    [answer] = await _issue(tx, clinic, [_bill(given, clinic, clients, now)], now)
+    numbered = await _numbered(tx, clinic, [_bill(given, clinic, clients, now)], now)
+    [answer] = _shown(numbered, clinic, now)
     assert key is not None, "claimed above"
-    await idempotency.keep(tx, clinic.id, key, msgspec.json.encode(answer))
-    await audit.record(tx, caller, "issue_invoice", answer.id, None, answer)
+    await _write(tx, caller, numbered, [answer], key, msgspec.json.encode(answer))
     return answer
 
 
@@ -61,26 +64,42 @@ async def issue_invoices(
     now = datetime.now(UTC)
     clinic = await known_clinic(tx, caller.clinic)
     clients = await store_issuing.known_clients(tx, clinic.id, {each.client_id for each in given})
-    invoices = await _issue(tx, clinic, _bills(given, clinic, clients, now), now)
+    numbered = await _numbered(tx, clinic, _bills(given, clinic, clients, now), now)
+    invoices = _shown(numbered, clinic, now)
     answer = InvoicesOut(invoices=[views.row_of(invoice) for invoice in invoices])
     assert key is not None, "claimed above"
-    await idempotency.keep(tx, clinic.id, key, msgspec.json.encode(answer))
-    await audit.record_new(tx, caller, "issue_invoice", [(invoice.id, invoice) for invoice in invoices])
+    await _write(tx, caller, numbered, invoices, key, msgspec.json.encode(answer))
     return answer
 
 
-async def _issue(tx: Connection, clinic: ClinicOut, bills: Sequence[Bill], now: datetime) -> list[InvoiceOut]:
-    """Number and write what was decided, and say `invoice.created` of each."""
+async def _numbered(tx: Connection, clinic: ClinicOut, bills: Sequence[Bill], now: datetime) -> Issued:
+    """Take the numbers of what was decided: from here on the clinic's other issuers wait for the commit."""
     first = await store_issuing.take_numbers(tx, clinic.id, Counter(bill.issued_on.year for bill in bills))
     issued = []
     for bill in bills:
         year = bill.issued_on.year
         issued.append((_new_invoice(clinic.id, bill, first[year], now), bill))
         first[year] += 1
-    await store_issuing.add_invoices(tx, issued)
-    await outbox.add(tx, [(domain.creation(invoice), None) for invoice, _ in issued])
+    return issued
+
+
+def _shown(issued: Issued, clinic: ClinicOut, now: datetime) -> list[InvoiceOut]:
     today = domain.today_at(clinic, now)
     return [views.issued(invoice, bill, clinic, today) for invoice, bill in issued]
+
+
+async def _write(
+    tx: Connection, caller: Caller, issued: Issued, shown: Sequence[InvoiceOut], key: str, answer: bytes
+) -> None:
+    """All that there is to say of new invoices, in one round trip: what they are, the log, the facts, the answer."""
+    await execute(
+        tx,
+        audit.recording_new(caller, "issue_invoice", [(invoice.id, invoice) for invoice in shown]),
+        idempotency.keeping(caller.clinic, key, answer),
+        outbox.adding((domain.creation(invoice), None) for invoice, _ in issued),
+        store_issuing.adding_lines(issued),
+        store_issuing.adding_invoices(issued),
+    )
 
 
 def _bill(given: InvoiceIn, clinic: ClinicOut, clients: set[UUID], now: datetime) -> Bill:
