@@ -14,9 +14,8 @@ from services.chassis.db import Connection
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.statements import execute
-from services.invoice import domain, store_issuing, views
-from services.invoice.actions import known_clinic
-from services.invoice.clinics import ClientNotFound
+from services.invoice import domain, store_clinics, store_issuing, views
+from services.invoice.clinics import ClientNotFound, ClinicNotFound
 from services.invoice.domain import Bill, Invoice
 from services.invoice.shapes import ClinicOut, InvoiceIn, InvoiceOut, InvoicesOut
 
@@ -42,8 +41,7 @@ async def issue_invoice(
     if earlier is not None:
         return msgspec.json.decode(earlier, type=InvoiceOut)
     now = datetime.now(UTC)
-    clinic = await known_clinic(tx, caller.clinic)
-    clients = await store_issuing.known_clients(tx, clinic.id, [given.client_id])
+    clinic, clients = await _known(tx, caller.clinic, {given.client_id})
     numbered = await _numbered(tx, clinic, [_bill(given, clinic, clients, now)], now)
     [answer] = _shown(numbered, clinic, now)
     assert key is not None, "claimed above"
@@ -62,14 +60,21 @@ async def issue_invoices(
     if earlier is not None:
         return msgspec.json.decode(earlier, type=InvoicesOut)
     now = datetime.now(UTC)
-    clinic = await known_clinic(tx, caller.clinic)
-    clients = await store_issuing.known_clients(tx, clinic.id, {each.client_id for each in given})
+    clinic, clients = await _known(tx, caller.clinic, {each.client_id for each in given})
     numbered = await _numbered(tx, clinic, _bills(given, clinic, clients, now), now)
     invoices = _shown(numbered, clinic, now)
     answer = InvoicesOut(invoices=[views.row_of(invoice) for invoice in invoices])
     assert key is not None, "claimed above"
     await _write(tx, caller, numbered, invoices, key, msgspec.json.encode(answer))
     return answer
+
+
+async def _known(tx: Connection, clinic_id: UUID, client_ids: set[UUID]) -> tuple[ClinicOut, set[UUID]]:
+    """The clinic, and which of the ids are clients of it. Raises `ClinicNotFound`."""
+    known = await store_clinics.get_clinic_and_clients(tx, clinic_id, client_ids)
+    if known is None:
+        raise ClinicNotFound("no clinic has this id")
+    return known
 
 
 async def _numbered(tx: Connection, clinic: ClinicOut, bills: Sequence[Bill], now: datetime) -> Issued:

@@ -1,5 +1,6 @@
 """Every statement on clinics and clients."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -75,6 +76,23 @@ async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> tuple[
 async def get_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut | None:
     row = await tx.fetchrow(f"SELECT {_CLINIC} FROM clinics WHERE id = $1", clinic_id)
     return _clinic(row) if row else None
+
+
+async def get_clinic_and_clients(
+    tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]
+) -> tuple[ClinicOut, set[UUID]] | None:
+    """The clinic, and those of the ids that are clients of it, in one round trip. None without such a clinic."""
+    row = await tx.fetchrow(
+        f"""
+        SELECT {_CLINIC},
+            ARRAY(SELECT id FROM clients WHERE clinic_id = clinics.id AND id = ANY($2::uuid[])) AS client_ids
+        FROM clinics
+        WHERE id = $1
+        """,
+        clinic_id,
+        list(client_ids),
+    )
+    return (_clinic(row), set(row["client_ids"])) if row else None
 
 
 async def list_clinics(

@@ -1,19 +1,11 @@
 """Every statement that issues invoices: one or a hundred, they are the same statements."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.chassis.db import Connection
 from services.chassis.statements import Statement
 from services.invoice.domain import Bill, Invoice
-
-
-async def known_clients(tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the ids that are clients of the clinic."""
-    rows = await tx.fetch(
-        "SELECT id FROM clients WHERE clinic_id = $1 AND id = ANY($2)", clinic_id, list(client_ids)
-    )
-    return {row["id"] for row in rows}
 
 
 async def take_numbers(tx: Connection, clinic_id: UUID, counts: Mapping[int, int]) -> dict[int, int]:
