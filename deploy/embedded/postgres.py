@@ -15,14 +15,13 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import asyncpg
 
 from deploy.embedded import jars, places
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.process import Child, free_port, port_is_free
+from deploy.embedded.server import Server
 
 MAJOR = "18"
 START_TIMEOUT = 60.0
@@ -48,7 +47,7 @@ THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Server):
     """One server on a free port of 127.0.0.1, reached by password as the superuser `postgres`.
 
     data_dir    kept between runs; None: a directory that goes with the server
@@ -59,6 +58,7 @@ class EmbeddedPostgres:
     def __init__(
         self, data_dir: Path | None = None, *, durable: bool = True, log: Path | None = None
     ) -> None:
+        super().__init__()
         self._account = places.unprivileged()
         self._throwaway = data_dir is None
         wanted = data_dir.absolute() if data_dir else _temporary(self._account)
@@ -66,28 +66,12 @@ class EmbeddedPostgres:
         self.moved_to = self._home if self._home != wanted else None
         self._settings = SETTINGS | ({} if durable else THROWAWAY)
         self._log = log or self._home / "postgres.log"
-        self._child: Child | None = None
-        self.port = 0
         self._password = ""
 
     @property
     def admin_dsn(self) -> str:
         """DSN of the superuser, on the database `postgres`."""
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/postgres"
-
-    @property
-    def child(self) -> Child:
-        assert self._child, "started"
-        return self._child
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start and wait until it answers. EmbeddedError if it cannot; a restart keeps its port."""
@@ -96,7 +80,7 @@ class EmbeddedPostgres:
             if not self.port or not port_is_free(self.port):
                 self.port = free_port()
             self._child = await self._launch(binaries)
-            if await self._became_ready():
+            if await self._became_ready(START_TIMEOUT):
                 return
             await self.stop()
             if attempt == ATTEMPTS:
@@ -179,16 +163,6 @@ class EmbeddedPostgres:
             account=self._account,
             when_orphaned=signal.SIGINT,
         )
-
-    async def _became_ready(self) -> bool:
-        """Poll until our server answers (True) or has ended (False)."""
-        assert self._child
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-        while self._child.alive and asyncio.get_running_loop().time() < deadline:
-            if await self.ready():
-                return True
-            await asyncio.sleep(0.05)
-        return False
 
 
 def _temporary(account: places.Account | None) -> Path:
