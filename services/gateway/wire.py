@@ -4,7 +4,7 @@ httpx2 took 500 µs of CPU for each call where aiohttp takes 60: it was half of 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import aiohttp
@@ -26,22 +26,6 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-
-class Wire(Protocol):
-    """Asks one service. Raises `Away`."""
-
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str],
-        headers: Mapping[str, str],
-        content: bytes | None,
-        seconds: float,
-    ) -> Reply: ...
-
-    async def close(self) -> None: ...
 
 
 class HttpWire:
@@ -114,3 +98,7 @@ class TransportWire:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+
+Wire = HttpWire | TransportWire
+"""Asks one service. Raises `Away`."""
