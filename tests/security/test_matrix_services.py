@@ -229,6 +229,12 @@ def _check_refusal(rule: Rule, operation: str, who: str, caller: Caller, answer:
     elif operation == "POST /invoices/bulk":
         codes = {error["code"] for error in answer.json()["errors"]}
         assert (answer.status_code, codes) == (422, {"client_not_found"}), (who, answer.text)
+    elif operation == "GET /clients/{client_id}/credit" and who == "another clinic's client with the same id":
+        # It is this client's own credit, at the other clinic, where nothing is.
+        assert answer.json() == {"balances": [], "refundable": [], "payments": [], "refunds": []}, (
+            who,
+            answer.text,
+        )
     elif ("{" in operation and not rule.makes) or (rule.body and not rule.makes and operation[:3] != "PUT"):
         assert answer.status_code == 404, (who, answer.text)
     else:
