@@ -14,7 +14,13 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from stamina.instrumentation import set_on_retry_hooks
 
 from services.chassis.consume import Consumer
-from services.chassis.fetching import LARGEST_BATCH, LONGEST_WAIT_MS, Acknowledgements, Fetches
+from services.chassis.fetching import (
+    LARGEST_BATCH,
+    LONGEST_WAIT_MS,
+    Acknowledgements,
+    Fetches,
+    fetch_when_all_is_taken,
+)
 from services.chassis.kafka_security import OPEN, KafkaSecurity, Mechanism
 from services.chassis.park import Record
 
@@ -98,6 +104,8 @@ async def running(broker: KafkaBroker) -> AsyncIterator[None]:
     """The broker started, and watched: a consumer that stands still before waiting events ends the process."""
     await broker.start()
     subscribers: Sequence[Any] = broker.subscribers
+    for each in subscribers:
+        fetch_when_all_is_taken(each.consumer)
     tasks = [asyncio.create_task(_watch(broker))]
     tasks += [asyncio.create_task(each.acknowledgements.keep_committing(each)) for each in subscribers]
     try:

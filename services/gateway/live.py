@@ -208,7 +208,7 @@ class Hub:
             enable_auto_commit=False,
             auto_offset_reset="latest",
             isolation_level="read_committed",
-            fetch_max_wait_ms=3000,
+            fetch_max_wait_ms=1000,
             **self._security.options(),
         )
         try:
