@@ -41,6 +41,9 @@ SESSION: Mapping[str, str] = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    # A plan made while a table was empty is kept until its statistics are taken again. With a backlog of minutes in the
+    # table by then, each batch would read all of it; every statement here has an index for what it asks.
+    "enable_seqscan": "off",
 }
 """Settings of every session: the server ends those whose process cannot go on, and others take over."""
 
