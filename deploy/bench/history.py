@@ -1,6 +1,7 @@
 """Billing History in the portal: one client with a thousand invoices among very many, as a browser asks for it."""
 
 import re
+import secrets
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +18,7 @@ AMONG = 1_000_000
 AMONG_QUICK = 10_000
 RATE = 50.0
 CONNECTIONS = 8
-PASSWORD = "a bench passphrase"
+PASSWORD = secrets.token_urlsafe()
 
 declare(
     Spec(
