@@ -7,24 +7,22 @@ lost a batch refuses every later one, and the supervisor's new process starts wi
 
 import asyncio
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 from litestar import Litestar
-from pydantic import Field
 
 from services.chassis.background import background_app
-from services.chassis.db import SESSION, TRANSIENT
+from services.chassis.outboxes import Attended, Settings, attend, check_reached
 from services.chassis.process import run
-from services.chassis.settings import ProcessSettings
 
 log = structlog.get_logger()
 
 AT_ONCE = 1000
 SEND_SECONDS = 30
 """aiokafka may wait for ever for a cluster that is gone (aiokafka#1101)."""
+RETRY_PAUSE = 0.5
 SHORTEST_PAUSE = 0.002
 LONGEST_PAUSE = 0.08
 """An idle outbox is asked twelve times a second, a backlog is sent without a pause."""
@@ -33,49 +31,18 @@ GATHER_PAUSE = 0.02
 """After as many events their successors are let gather: fewer, larger batches for all that come behind."""
 
 
-_AWAY: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.PostgresError)
-
-
-class Settings(ProcessSettings):
-    relay_database_urls: str
-    """`invoice=postgresql://…,payment=postgresql://…`: each as its service's relay role."""
-    outbox_shards: Annotated[int, Field(ge=1, le=64)] = 1
-
-    @property
-    def outboxes(self) -> dict[str, str]:
-        pairs = (entry.strip().partition("=") for entry in self.relay_database_urls.split(","))
-        return {name: url for name, _, url in pairs}
-
-
-class Shard:
-    """One shard of one service's outbox. `held` while this process is the one that sends it."""
+class Shard(Attended):
+    """One shard of one service's outbox. `reached` while connected, and not only while its lock is held."""
 
     def __init__(self, name: str, dsn: str, shard: int, shards: int, producer: AIOKafkaProducer) -> None:
-        self.name = name
-        self.reached = False
-        self._dsn, self._shard, self._shards, self._producer = dsn, shard, shards, producer
+        super().__init__(name, dsn, RETRY_PAUSE, shard=shard)
+        self._shard, self._shards, self._producer = shard, shards, producer
 
-    async def run(self) -> None:
-        """Send for ever. Database errors are waited out; send errors are raised."""
-        while True:
-            try:
-                connection = await asyncpg.connect(
-                    self._dsn, timeout=5, command_timeout=30, server_settings=dict(SESSION)
-                )
-                try:
-                    await self._hold(connection)
-                finally:
-                    self.reached = False
-                    connection.terminate()
-            except _AWAY as error:
-                log.warning("outbox_unreachable", database=self.name, shard=self._shard, exc_info=error)
-                await asyncio.sleep(0.5)
-
-    async def _hold(self, connection: Any) -> None:
+    async def _attend(self, connection: Any) -> None:
         """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
         self.reached = True
         while not await self._locks(connection):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(RETRY_PAUSE)
         pause = SHORTEST_PAUSE
         while True:
             sent = await self.send_waiting(connection)
@@ -150,13 +117,10 @@ def app(settings: Settings) -> Litestar:
     """The relay's process: it sends in its lifespan, and answers for its health."""
     shards: list[Shard] = []
 
-    async def outboxes_reached() -> None:
-        away = [shard.name for shard in shards if not shard.reached]
-        if away or not shards:
-            raise ConnectionError(f"outboxes not reached: {', '.join(away)}")
-
     return background_app(
-        partial(_send_all, settings, shards), failure="relay_ends", checks={"outboxes": outboxes_reached}
+        partial(_send_all, settings, shards),
+        failure="relay_ends",
+        checks={"outboxes": partial(check_reached, shards)},
     )
 
 
@@ -167,9 +131,7 @@ async def _send_all(settings: Settings, shards: list[Shard]) -> None:
         for name, dsn in settings.outboxes.items()
         for shard in range(settings.outbox_shards)
     ]
-    async with asyncio.TaskGroup() as group:
-        for shard in shards:
-            group.create_task(shard.run())
+    await attend(shards)
 
 
 async def _producer(settings: Settings) -> AIOKafkaProducer:
@@ -190,7 +152,7 @@ async def _producer(settings: Settings) -> AIOKafkaProducer:
         except Exception as error:
             log.warning("kafka_unreachable", exc_info=error)
         await producer.stop()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(RETRY_PAUSE)
 
 
 if __name__ == "__main__":

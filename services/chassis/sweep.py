@@ -9,46 +9,26 @@ import asyncio
 from functools import partial
 from typing import Any
 
-import asyncpg
-import structlog
 from litestar import Litestar
 
 from services.chassis.background import background_app
-from services.chassis.db import SESSION, TRANSIENT
+from services.chassis.outboxes import Attended, Settings, attend, check_reached
 from services.chassis.process import run
-from services.chassis.relay import Settings
-
-log = structlog.get_logger()
 
 AT_ONCE = 10_000
 PAUSE, LOOK_EVERY = 1.0, 0.1
-_AWAY: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.PostgresError)
 
 
-class Sweep:
+class Sweep(Attended):
     """The sweeping of one service's outbox. `reached` while its slot is being read."""
 
     def __init__(self, name: str, dsn: str) -> None:
-        self.name = name
-        self.reached = False
-        self._dsn, self._slot = dsn, f"outbox_{name}"
+        super().__init__(name, dsn, PAUSE)
+        self._slot = f"outbox_{name}"
 
-    async def run(self) -> None:
-        """Sweep for ever. Database errors are waited out."""
+    async def _attend(self, connection: Any) -> None:
         while True:
-            try:
-                connection = await asyncpg.connect(
-                    self._dsn, timeout=5, command_timeout=30, server_settings=dict(SESSION)
-                )
-                try:
-                    while True:
-                        if await self.sweep(connection) < AT_ONCE:
-                            await asyncio.sleep(PAUSE)
-                finally:
-                    self.reached = False
-                    connection.terminate()
-            except _AWAY as error:
-                log.warning("outbox_unreachable", database=self.name, exc_info=error)
+            if await self.sweep(connection) < AT_ONCE:
                 await asyncio.sleep(PAUSE)
 
     async def sweep(self, connection: Any) -> int:
@@ -86,18 +66,9 @@ class Sweep:
 def app(settings: Settings) -> Litestar:
     """The process: it sweeps in its lifespan, and is ready while Debezium reads every outbox's slot."""
     sweeps = [Sweep(name, dsn) for name, dsn in settings.outboxes.items()]
-
-    async def slots_read() -> None:
-        if away := [sweep.name for sweep in sweeps if not sweep.reached]:
-            raise ConnectionError(f"nobody reads the slots of {', '.join(away)}")
-
-    return background_app(partial(_sweep_all, sweeps), failure="sweep_ends", checks={"slots": slots_read})
-
-
-async def _sweep_all(sweeps: list[Sweep]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for sweep in sweeps:
-            group.create_task(sweep.run())
+    return background_app(
+        partial(attend, sweeps), failure="sweep_ends", checks={"slots": partial(check_reached, sweeps)}
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from services.chassis import logs, telemetry, tracing
 from services.chassis.ids import new_id
-from services.chassis.relay import Settings as RelaySettings
+from services.chassis.outboxes import Settings as RelaySettings
 from services.chassis.settings import ServiceSettings, load
 from tests.world import a_settlement, eur
 
