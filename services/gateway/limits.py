@@ -8,17 +8,14 @@ address. A success takes its try back.
 
 import hashlib
 import math
-import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from litestar import Request
 from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.middleware import ASGIMiddleware
@@ -26,6 +23,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from services.chassis.db import Database
 from services.gateway import session_store
+from services.gateway.security import asks_for
 
 WINDOW = timedelta(minutes=15)
 
@@ -83,13 +81,12 @@ class RequestLimit(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     def __init__(self, requests_per_minute: int, exclude: tuple[str, ...] = ()) -> None:
-        self.should_bypass_for_scope = lambda scope: any(re.match(path, scope["path"]) for path in exclude)
+        self.should_bypass_for_scope = asks_for(exclude)
         self._limit = RateLimitItemPerMinute(requests_per_minute)
         self._counted = FixedWindowRateLimiter(MemoryStorage())
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        client = scope.get("client")
-        address = client[0] if client else "unknown"
+        address = address_of(scope)
         if not await self._counted.hit(self._limit, address):
             resets_at, _ = await self._counted.get_window_stats(self._limit, address)
             raise TooManyRequestsException(
@@ -98,8 +95,9 @@ class RequestLimit(ASGIMiddleware):
         await next_app(scope, receive, send)
 
 
-def address_of(request: Request[Any, Any, Any]) -> str:
-    return request.client.host if request.client else "unknown"
+def address_of(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "unknown"
 
 
 def _key(*parts: str) -> bytes:

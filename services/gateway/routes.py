@@ -61,7 +61,9 @@ async def log_in(
     """Begin a session; 401 for a wrong password or an unknown e-mail alike, 429 after too many tries."""
     target = safe_next(data.next)
     try:
-        login_id = await actions.check_login(db, passwords, data.email, data.password, address_of(request))
+        login_id = await actions.check_login(
+            db, passwords, data.email, data.password, address_of(request.scope)
+        )
     except actions.WrongPassword as error:
         return _login_page(settings, target, status=401, email=data.email, error=error.detail)
     except TooManyTries as error:

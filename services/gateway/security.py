@@ -1,7 +1,7 @@
 """What every answer tells browsers to allow, and which requests come from our own pages."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,12 @@ PUBLIC_FILES = ["^/static/", r"^/c/[^/]+/theme\.css$"]
 """Files that caches may share: none of them sets a cookie."""
 
 _STRIPE = "https://js.stripe.com"
+
+
+def asks_for(paths: Iterable[str]) -> Callable[[Scope], bool]:
+    """Whether a request is for one of these paths, given as above. Of none: never."""
+    any_of_them = re.compile("|".join(paths) or "(?!)")
+    return lambda scope: any_of_them.match(scope["path"]) is not None
 
 
 def content_security_policy(stripe_origin: str) -> str:
@@ -95,7 +101,7 @@ class SameSiteOnly(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     def __init__(self, public_origin: str) -> None:
-        self.should_bypass_for_scope = lambda scope: any(re.match(path, scope["path"]) for path in NOT_PAGES)
+        self.should_bypass_for_scope = asks_for(NOT_PAGES)
         self._public_origin = public_origin
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
