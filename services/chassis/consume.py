@@ -146,8 +146,7 @@ class Consumer:
         self, arrived: list[Arrived], undecodable: list[Parked], apply: ApplyArrived
     ) -> None:
         async with self.db.worker_tx() as tx:
-            if undecodable:
-                await park.add(tx, self.group, undecodable)
+            await park.add(tx, self.group, undecodable)
             ready = await self._hold_back(tx, arrived, undecodable)
             applied = await apply(tx, ready)
             await park.supersede(
