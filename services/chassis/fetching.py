@@ -18,8 +18,6 @@ from faststream.message import StreamMessage
 log = structlog.get_logger()
 
 LARGEST_BATCH = 500
-LONGEST_WAIT_MS = 1000
-"""How long the broker keeps a fetch that finds nothing. An event ends the wait; what is asked anew costs both sides."""
 LOOK_MS = 1000
 MORE_MS = 3
 GATHERED = range(4, 250)

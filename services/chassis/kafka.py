@@ -14,14 +14,8 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from stamina.instrumentation import set_on_retry_hooks
 
 from services.chassis.consume import Consumer
-from services.chassis.fetching import (
-    LARGEST_BATCH,
-    LONGEST_WAIT_MS,
-    Acknowledgements,
-    Fetches,
-    fetch_when_all_is_taken,
-)
-from services.chassis.kafka_security import OPEN, KafkaSecurity, Mechanism
+from services.chassis.fetching import LARGEST_BATCH, Acknowledgements, Fetches, fetch_when_all_is_taken
+from services.chassis.kafka_security import LONGEST_WAIT_MS, OPEN, KafkaSecurity, Mechanism
 from services.chassis.park import Record
 
 log = structlog.get_logger()

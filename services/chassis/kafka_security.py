@@ -7,6 +7,9 @@ from typing import Any, Literal
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
 
+LONGEST_WAIT_MS = 1000
+"""How long the broker keeps a fetch that finds nothing. An event ends the wait; what is asked anew costs both sides."""
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaSecurity:

@@ -23,7 +23,7 @@ from contracts.events import Undecodable
 from contracts.invoice import InvoiceState
 from contracts.payment import PaymentState, PaymentUpdated
 from services.chassis.errors import DomainError
-from services.chassis.kafka_security import OPEN, KafkaSecurity
+from services.chassis.kafka_security import LONGEST_WAIT_MS, OPEN, KafkaSecurity
 
 log = structlog.get_logger()
 
@@ -208,7 +208,7 @@ class Hub:
             enable_auto_commit=False,
             auto_offset_reset="latest",
             isolation_level="read_committed",
-            fetch_max_wait_ms=1000,
+            fetch_max_wait_ms=LONGEST_WAIT_MS,
             **self._security.options(),
         )
         try:
