@@ -9,7 +9,6 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts.payment import PaymentSucceeded
-from deploy.bench import loadgen
 from deploy.bench.figures import Spec, declare, measures
 from deploy.bench.installation import Bench
 from deploy.bench.seed import Live, add_live
@@ -62,9 +61,7 @@ async def book(bench: Bench) -> None:
     numbers = await add_live(bench, count)
     file = await prepare(bench, numbers)
     await bench.put_down("invoice.worker")
-    await loadgen.send(
-        await bench.load_program(), bench.address("payment.api"), file, connections=CONNECTIONS
-    )
+    await bench.send_webhooks(file, connections=CONNECTIONS)
     few = [Live(n) for n in sample(numbers)]
     keys = [live.clinic_id for live in few], [live.invoice_id for live in few]
     async with bench.admin("payment") as payment, asyncio.timeout(MOST_SECONDS):

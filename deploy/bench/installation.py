@@ -199,6 +199,21 @@ class Bench:
         program = self.data / "loadgen" / "loadgen"
         return program if program.exists() else await asyncio.to_thread(loadgen.build, program.parent)
 
+    async def send_webhooks(
+        self,
+        file: Path,
+        *,
+        connections: int,
+        rate: float = 0,
+        seconds: float = 0,
+        log: Path | None = None,
+    ) -> loadgen.Load:
+        """Send the file's webhooks to payment's edge, as `loadgen.send` does."""
+        program, address = await self.load_program(), self.address("payment.api")
+        return await loadgen.send(
+            program, address, file, connections=connections, rate=rate, seconds=seconds, log=log
+        )
+
     @contextmanager
     def aside(self, invoices: int) -> Iterator[dict[str, Result]]:
         """Figures that are found inside the block are kept in what it is given, and reported to nobody."""

@@ -30,8 +30,7 @@ async def settle_times(bench: Bench, count: int, rate: float) -> list[float]:
     numbers = await add_live(bench, count)
     log = bench.data / "latency.log"
     file = await prepare(bench, numbers)
-    program = await bench.load_program()
-    await loadgen.send(program, bench.address("payment.api"), file, connections=8, rate=rate, log=log)
+    await bench.send_webhooks(file, connections=8, rate=rate, log=log)
     await all_settled(bench, numbers)
     file.unlink()
     async with bench.admin("invoice") as invoice:

@@ -58,15 +58,7 @@ async def overload(bench: Bench) -> None:
     file = await prepare(bench, flood)
     watched = Watched(before_bytes=memory(bench))
     async with _watching(bench, watched), _probing(bench, watched, probes):
-        load = await loadgen.send(
-            await bench.load_program(),
-            bench.address("payment.api"),
-            file,
-            connections=SENDERS,
-            rate=rate,
-            seconds=seconds,
-            log=log,
-        )
+        load = await bench.send_webhooks(file, connections=SENDERS, rate=rate, seconds=seconds, log=log)
     loop = asyncio.get_running_loop()
     ended = loop.time()
     answers = loadgen.read_log(log)
@@ -109,14 +101,7 @@ async def _again(bench: Bench, file: Path, refused: list[int], rate: float) -> N
         while refused:
             about = webhooks.requests(map(Live, refused), template, bench.system.stripe.webhook_secret)
             await asyncio.to_thread(loadgen.write_requests, file, about)
-            await loadgen.send(
-                await bench.load_program(),
-                bench.address("payment.api"),
-                file,
-                connections=CONNECTIONS,
-                rate=rate,
-                log=log,
-            )
+            await bench.send_webhooks(file, connections=CONNECTIONS, rate=rate, log=log)
             refused = [refused[answer.index] for answer in loadgen.read_log(log) if answer.status != 200]
             if refused:
                 await asyncio.sleep(RETRY_AFTER)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from deploy.bench import loadgen
 from deploy.bench.book import rate
 from deploy.bench.cpu import Usage
 from deploy.bench.figures import Spec, declare, measures
@@ -43,8 +42,7 @@ async def _booked_by(bench: Bench, workers: int) -> Mapping[str, float]:
     file = await prepare(bench, numbers)
     ends = Live(numbers[0]).invoice_id, Live(numbers[-1]).invoice_id
     await bench.put_down("relay")
-    program = await bench.load_program()
-    await loadgen.send(program, bench.address("payment.api"), file, connections=CONNECTIONS)
+    await bench.send_webhooks(file, connections=CONNECTIONS)
     async with bench.admin("payment") as payment, asyncio.timeout(MOST_SECONDS):
         await until_count(payment, _MOVED, ends, count)
     async with AsyncExitStack() as stack:

@@ -86,10 +86,9 @@ class Settled:
 async def settle(bench: Bench, count: int, connections: int = CONNECTIONS) -> Settled:
     """Seed, send all webhooks as fast as they are taken, and wait for the last receipt. Raises `NotSettled`."""
     numbers = await add_live(bench, count)
-    program, log = await bench.load_program(), bench.data / "settle.log"
-    file = await prepare(bench, numbers)
+    file, log = await prepare(bench, numbers), bench.data / "settle.log"
     before = bench.usage()
-    load = await loadgen.send(program, bench.address("payment.api"), file, connections=connections, log=log)
+    load = await bench.send_webhooks(file, connections=connections, log=log)
     await all_settled(bench, numbers)
     usage = bench.usage().since(before)
     file.unlink()
@@ -216,14 +215,7 @@ async def acknowledging(bench: Bench) -> None:
     numbers = await add_live(bench, int(MOST_WEBHOOKS_PER_S * EDGE_SECONDS))
     file, log = await prepare(bench, numbers), bench.data / "edge.log"
     with bench.held("payment.worker"):
-        load = await loadgen.send(
-            await bench.load_program(),
-            bench.address("payment.api"),
-            file,
-            connections=CONNECTIONS,
-            seconds=EDGE_SECONDS,
-            log=log,
-        )
+        load = await bench.send_webhooks(file, connections=CONNECTIONS, seconds=EDGE_SECONDS, log=log)
     file.unlink()
     bench.found("webhook_per_s", _taken(load) / load.seconds, detail={"p99_ms": load.p99_us / 1000})
     await all_settled(bench, numbers[: load.sent])
