@@ -9,10 +9,14 @@ import asyncpg
 import pytest
 import stamina
 from hypothesis import settings
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from deploy import database
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres
+from services.chassis import telemetry, tracing
 from services.chassis.db import Database
 from services.chassis.ids import new_id
 from tests import kafka_container
@@ -105,3 +109,15 @@ async def db_notification(postgres: str, roles: dict[str, str]) -> AsyncIterator
 async def db_gateway(postgres: str, roles: dict[str, str]) -> AsyncIterator[ServiceDb]:
     async with _fresh("gateway", postgres, roles) as db:
         yield db
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """The spans that the chassis makes in a test."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    monkeypatch.setattr(tracing, "tracer", tracer)
+    monkeypatch.setattr(telemetry, "tracer", tracer)
+    return exporter

@@ -7,11 +7,8 @@ from typing import Any
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.trace import Span
 
 from services.chassis import problems
 from services.chassis.auth import Caller, TokenCheck, any_caller, caller_of
@@ -19,8 +16,7 @@ from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.health import Check, health_routes
 from services.chassis.settings import ServiceSettings
-
-_ADDRESSES = {"http.url", "http.target", "url.full", "url.path", "url.query"}
+from services.chassis.tracing import RequestSpans
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -58,7 +54,7 @@ def service_app(
         },
         exception_handlers=problems.HANDLERS,
         state=State({"token_check": TokenCheck(settings.internal_token_public_key, name), "db": db}),
-        middleware=[tracing_middleware()],
+        middleware=[RequestSpans()],
         openapi_config=OpenAPIConfig(
             title=f"ClinicPay {name}",
             version="1",
@@ -92,29 +88,6 @@ def transaction_of(db: Database) -> Callable[..., AsyncIterator[Connection]]:
             yield tx
 
     return transaction
-
-
-def tracing_middleware() -> DefineMiddleware:
-    """A server span a request, named by its route, without spans for each chunk."""
-    return DefineMiddleware(
-        OpenTelemetryMiddleware,  # type: ignore[arg-type]
-        default_span_details=_span_details,
-        server_request_hook=_forget_address,
-        exclude_spans=["receive", "send"],
-        excluded_urls="healthz",
-    )
-
-
-def _span_details(scope: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    template = scope.get("path_template") or "unmatched"
-    return f"{scope.get('method', '')} {template}".strip(), {"http.route": template}
-
-
-def _forget_address(span: Span, scope: Mapping[str, Any]) -> None:
-    """Keep the route's template instead of what was asked for: a query or a mistyped path may hold anything."""
-    set_by_the_library = getattr(span, "attributes", None) or {}
-    for name in _ADDRESSES & set_by_the_library.keys():
-        span.set_attribute(name, scope.get("path_template") or "unmatched")
 
 
 def _closing(db: Database) -> Lifespan:

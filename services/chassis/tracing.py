@@ -1,8 +1,11 @@
-"""Spans of a consumed batch: one for the batch, linked to what it holds, and one for each sampled event."""
+"""Spans of what comes to a process: of a request, and of a consumed batch with each sampled event in it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from contracts.events import CloudEvent
@@ -10,6 +13,41 @@ from services.chassis.telemetry import context_of, span_context_of, traceparent_
 
 MOST_LINKS = 128
 """OpenTelemetry's own limit; more would be dropped without a word."""
+
+
+class RequestSpans(ASGIMiddleware):
+    """Gives each request a server span, named by its route.
+
+    What was asked for is not in it, since a query or a path may hold anything. OpenTelemetry's own middleware takes
+    130 µs of CPU a request, recorded or not; issuing an invoice takes a service 900.
+    """
+
+    scopes = (ScopeType.HTTP,)
+    exclude_path_pattern = "^/healthz/"
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        method, route = str(scope.get("method")), scope["path_template"]
+        with tracer.start_as_current_span(
+            f"{method} {route}",
+            context=context_of(_traceparent(scope)),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": method, "http.route": route},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+
+            async def answering(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set_attribute("http.response.status_code", message["status"])
+                    if message["status"] >= 500:
+                        span.set_status(StatusCode.ERROR)
+                await send(message)
+
+            await next_app(scope, receive, answering)
+
+
+def _traceparent(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
 
 
 @contextmanager

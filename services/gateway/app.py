@@ -18,7 +18,8 @@ from litestar.types import Middleware
 
 from services.chassis.auth import TokenMint
 from services.chassis.db import Database
-from services.chassis.http import Lifespan, tracing_middleware
+from services.chassis.http import Lifespan
+from services.chassis.tracing import RequestSpans
 from services.gateway.answers import HANDLERS
 from services.gateway.api.routes import api_router
 from services.gateway.calls import Calls, Service
@@ -102,7 +103,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """From the outermost to the innermost."""
     otherwise_limited = (*PUBLIC_FILES, "^/healthz/", "^/webhooks/")
     return [
-        tracing_middleware(),
+        RequestSpans(),
         RequestLimit(settings.requests_per_minute, otherwise_limited),
         SameSiteOnly(settings.public_origin),
         session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,

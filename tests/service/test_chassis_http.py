@@ -14,6 +14,8 @@ from joserfc.jwk import OKPKey
 from litestar import Litestar, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from services.chassis import idempotency
 from services.chassis.auth import Caller, client, operator, staff
@@ -359,3 +361,46 @@ def test_ids_are_in_order_of_time() -> None:
     ids = [new_id() for _ in range(100)]
     assert all(isinstance(each, UUID) and each.version == 7 for each in ids)
     assert sorted(ids) == ids
+
+
+TRACE, PARENT_SPAN = 0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name", "status"),
+    [
+        ("GET", "/who?secret=PHI-CANARY-7f3", "GET /who", 200),
+        ("POST", "/notes/PHI-CANARY-7f3", "POST /notes/{key}", 415),
+        ("GET", "/break", "GET /break", 500),
+    ],
+)
+async def test_a_request_has_a_span_that_goes_on_from_its_callers_and_says_nothing_that_was_asked(
+    service: Client, exported: InMemorySpanExporter, method: str, path: str, name: str, status: int
+) -> None:
+    headers = {"traceparent": f"00-{TRACE:032x}-{PARENT_SPAN:016x}-01", "content-type": "text/plain"}
+
+    await service.call(method, path, a_caller("staff", new_id()), headers=headers)
+
+    (span,) = exported.get_finished_spans()
+    assert (span.name, span.kind) == (name, SpanKind.SERVER)
+    assert span.parent is not None
+    assert (span.context.trace_id, span.parent.span_id) == (TRACE, PARENT_SPAN)
+    assert (span.attributes or {})["http.response.status_code"] == status
+    assert span.status.is_ok == (status < 500)
+    assert "PHI-CANARY" not in span.to_json()
+
+
+@pytest.mark.parametrize("headers", [{}, {"traceparent": "nonsense"}])
+async def test_a_request_with_no_trace_to_go_on_from_begins_its_own(
+    service: Client, exported: InMemorySpanExporter, headers: dict[str, str]
+) -> None:
+    await service.call("GET", "/who", headers=headers)
+
+    (span,) = exported.get_finished_spans()
+    assert span.parent is None
+
+
+async def test_questions_about_health_have_no_spans(service: Client, exported: InMemorySpanExporter) -> None:
+    await service.call("GET", "/healthz/live")
+
+    assert exported.get_finished_spans() == ()

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import structlog
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.chassis import logs, telemetry, tracing
@@ -117,17 +115,6 @@ def test_an_exception_is_logged_by_type_and_place_and_never_by_its_text() -> Non
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
-
-
-@pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracer = provider.get_tracer("test")
-    monkeypatch.setattr(tracing, "tracer", tracer)
-    monkeypatch.setattr(telemetry, "tracer", tracer)
-    return exporter
 
 
 def test_each_event_of_a_batch_has_a_span_in_its_own_trace_and_hands_that_on(
