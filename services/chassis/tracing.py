@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
 from contracts.events import CloudEvent
 from services.chassis.telemetry import context_of, span_context_of, traceparent_of, tracer
@@ -56,8 +56,8 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
 
     An event whose trace is not sampled keeps its traceparent and costs no span.
     """
-    contexts = [span_context_of(event.traceparent) for event in events]
-    links = [Link(context) for context in contexts if context is not None and context.trace_flags.sampled]
+    contexts = [_sampled(event.traceparent) for event in events]
+    links = [Link(context) for context in contexts if context is not None]
     with ExitStack() as ending:
         batch = ending.enter_context(
             tracer.start_as_current_span(
@@ -69,7 +69,7 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
             )
         )
         spans = [
-            _event_span(group, event, batch) if context is not None and context.trace_flags.sampled else None
+            _event_span(group, event, batch) if context is not None else None
             for event, context in zip(events, contexts, strict=True)
         ]
         try:
@@ -81,6 +81,15 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
         finally:
             for span in filter(None, spans):
                 span.end()
+
+
+def _sampled(traceparent: str | None) -> SpanContext | None:
+    """The span that a `traceparent` names, if its trace is sampled."""
+    # Reading one takes 3 µs, as much as half of decoding an event, and mostly the last two letters say it all.
+    if traceparent is None or (traceparent.startswith("00-") and traceparent.endswith("-00")):
+        return None
+    context = span_context_of(traceparent)
+    return context if context is not None and context.trace_flags.sampled else None
 
 
 def _event_span(group: str, event: CloudEvent, batch: Span) -> Span:
