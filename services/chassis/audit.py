@@ -5,7 +5,7 @@ An entry holds ids and hashes, nothing personal. The database numbers, dates and
 """
 
 import hashlib
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from opentelemetry import trace
 
 from services.chassis.auth import Caller
 from services.chassis.db import Connection
-from services.chassis.statements import Statement
+from services.chassis.statements import Statement, execute
 
 INSTALLATION = UUID(int=0)
 """The clinic of those entries that are about no clinic: a chain of its own."""
@@ -47,22 +47,9 @@ async def record(
     `before` and `after` are what the subject was and is, as anything that msgspec encodes; only their hashes are
     kept. None: there was, or is, nothing. When both are the same thing, nothing was done and nothing is written.
     """
-    hashes = _hash(before), _hash(after)
-    if hashes[0] is not None and hashes[0] == hashes[1]:
-        return
-    await tx.execute(
-        """
-        INSERT INTO audit (clinic_id, actor, role, action, subject_id, before_hash, after_hash, trace_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        """,
-        caller.clinic,
-        caller.subject,
-        caller.role,
-        action,
-        subject_id,
-        *hashes,
-        _trace_id(),
-    )
+    done = (subject_id, _hash(before), _hash(after))
+    if done[1] is None or done[1] != done[2]:
+        await execute(tx, _entering(caller, action, [done]))
 
 
 def recording_new(caller: Caller, action: str, made: Iterable[tuple[UUID, object]]) -> Statement:
@@ -70,12 +57,19 @@ def recording_new(caller: Caller, action: str, made: Iterable[tuple[UUID, object
 
     To be written with what was made, by the transaction's last statement.
     """
-    hashes = [(subject_id, _hash(after)) for subject_id, after in made]
+    return _entering(caller, action, [(subject_id, None, _hash(after)) for subject_id, after in made])
+
+
+def _entering(
+    caller: Caller, action: str, done: Sequence[tuple[UUID, bytes | None, bytes | None]]
+) -> Statement:
+    """Entries for what was done, in its order, given as (subject's id, hash before, hash after)."""
     return Statement(
         """
-        INSERT INTO audit (clinic_id, actor, role, action, subject_id, after_hash, trace_id)
-        SELECT $1, $2, $3, $4, subject_id, hash, $5
-        FROM unnest($6::uuid[], $7::bytea[]) WITH ORDINALITY AS made (subject_id, hash, position)
+        INSERT INTO audit (clinic_id, actor, role, action, trace_id, subject_id, before_hash, after_hash)
+        SELECT $1, $2, $3, $4, $5, subject_id, before, after
+        FROM unnest($6::uuid[], $7::bytea[], $8::bytea[])
+            WITH ORDINALITY AS done (subject_id, before, after, position)
         ORDER BY position
         """,
         (
@@ -84,8 +78,7 @@ def recording_new(caller: Caller, action: str, made: Iterable[tuple[UUID, object
             caller.role,
             action,
             _trace_id(),
-            [subject_id for subject_id, _ in hashes],
-            [after for _, after in hashes],
+            *([each[part] for each in done] for part in range(3)),
         ),
     )
 

@@ -45,7 +45,7 @@ SESSION: Mapping[str, str] = {
     # table by then, each batch would read all of it; every statement here has an index for what it asks.
     "enable_seqscan": "off",
 }
-"""Settings of every session: the server ends those whose process cannot go on, and others take over."""
+"""Settings of every session: how soon the server ends one whose process cannot go on, and how it plans."""
 
 
 class Database:

@@ -57,7 +57,7 @@ async def end_payments(tx: Connection, movements: Collection[PaymentSettled]) ->
 
     Returns those whose method was kept before, for `show_methods`; mostly none.
     """
-    settled = {(m.clinic_id, m.invoice_id, m.payment_id) for m in movements if m.kind == "payment"}
+    settled = sorted({(m.clinic_id, m.invoice_id, m.payment_id) for m in movements if m.kind == "payment"})
     return await tx.fetch(
         """
         WITH ended AS (
@@ -68,17 +68,18 @@ async def end_payments(tx: Connection, movements: Collection[PaymentSettled]) ->
         )
         SELECT * FROM ended WHERE method_kind IS NOT NULL
         """,
-        *([key[part] for key in sorted(settled)] for part in range(3)),
+        *([key[part] for key in settled] for part in range(3)),
     )
 
 
 async def keep_methods(tx: Connection, updated: Collection[PaymentUpdated]) -> None:
     """Keep how payments were made, for movements that are still to come, and show it on those that are here."""
-    rows = {
+    methods = {
         (event.clinic_id, invoice_id, event.payment_id): event.method
         for event in updated
         for invoice_id in event.invoices
     }
+    keys = sorted(methods)
     known = await tx.fetch(
         """
         INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version,
@@ -90,8 +91,8 @@ async def keep_methods(tx: Connection, updated: Collection[PaymentUpdated]) -> N
             method_brand = excluded.method_brand, method_last4 = excluded.method_last4
         RETURNING clinic_id, invoice_id, payment_id, method_kind, method_brand, method_last4
         """,
-        *([key[part] for key in sorted(rows)] for part in range(3)),
-        *([getattr(rows[key], part) for key in sorted(rows)] for part in ("kind", "brand", "last4")),
+        *([key[part] for key in keys] for part in range(3)),
+        *([getattr(methods[key], part) for key in keys] for part in ("kind", "brand", "last4")),
     )
     await show_methods(tx, known)
 

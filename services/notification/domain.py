@@ -234,8 +234,9 @@ def _delivery(
 
 
 def _invoice_facts(event: InvoiceCreated) -> Facts:
-    share = Share(invoice_id=event.invoice_id, amount=event.due)
-    return Facts(amount=event.due, at=event.time, invoices=(share,))
+    due = event.due
+    share = Share(invoice_id=event.invoice_id, amount=due)
+    return Facts(amount=due, at=event.time, invoices=(share,))
 
 
 def _payment_facts(event: PaymentSucceeded | PaymentFailed) -> Facts:

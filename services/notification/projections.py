@@ -42,6 +42,7 @@ async def save_clinics(tx: Connection, clinics: Sequence[ClinicUpdated]) -> None
 
 async def save_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> None:
     """Keep what is newer than what is held. Each invoice at most once."""
+    due = [invoice.due for invoice in invoices]
     await tx.execute(
         """
         INSERT INTO invoices AS held (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version)
@@ -57,8 +58,8 @@ async def save_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> Non
         [invoice.client_id for invoice in invoices],
         [invoice.number for invoice in invoices],
         [invoice.status for invoice in invoices],
-        [invoice.due.minor for invoice in invoices],
-        [invoice.due.currency for invoice in invoices],
+        [amount.minor for amount in due],
+        [amount.currency for amount in due],
         [invoice.due_on for invoice in invoices],
         [invoice.version for invoice in invoices],
     )
