@@ -24,7 +24,7 @@ async def growth(bench: Bench) -> None:
     found: list[Mapping[str, Result]] = []
     for size in sizes:
         await add_history(bench, size)
-        found.append(_measured_before(bench, size) or await _again(bench))
+        found.append(await _again(bench))
     values = {name: [each[name].value for each in found] for name in found[0]}
     slower = {name: slowdown(SPECS[name], values[name]) for name in values}
     worst = max(slower, key=lambda name: slower[name])
@@ -32,14 +32,6 @@ async def growth(bench: Bench) -> None:
         name: [float(f"{value:.4g}") for value in values[name]] for name in values
     }
     bench.found("growth", slower[worst], detail=detail)
-
-
-def _measured_before(bench: Bench, size: int) -> Mapping[str, Result] | None:
-    """In a quick run what was found at the first size will do."""
-    found = {
-        name: bench.results[name] for each in _growing(bench) for name in each.gives if name in bench.results
-    }
-    return found if bench.quick and size == HISTORY and found else None
 
 
 def _growing(bench: Bench) -> list[Measurement]:

@@ -38,8 +38,8 @@ class NotShown(Exception):
 @measures("history_ms_p99")
 async def history(bench: Bench) -> None:
     among = AMONG_QUICK if bench.quick else AMONG
-    if bench.seeded < among:
-        await add_live(bench, among - bench.seeded)
+    if (missing := among - bench.seeded - bench.history) > 0:
+        await add_live(bench, missing)
     [owner] = await practices(bench, 1, login={"password": PASSWORD})
     await add_own(bench, owner)
     cookie = await sign_in(bench, owner)
@@ -48,7 +48,11 @@ async def history(bench: Bench) -> None:
     loadgen.write_requests(file, [loadgen.request("GET", f"/c/{owner.slug}/billing", "bench", headers)])
     await _ask(bench, file, bench.window / 5)
     load = await _ask(bench, file, bench.window)
-    detail = {"p50_ms": load.p50_us / 1000, "max_ms": load.max_us / 1000, "among": bench.seeded}
+    detail = {
+        "p50_ms": load.p50_us / 1000,
+        "max_ms": load.max_us / 1000,
+        "among": bench.seeded + bench.history,
+    }
     bench.found("history_ms_p99", load.p99_us / 1000, detail=detail)
 
 

@@ -21,6 +21,7 @@ from deploy.embedded.process import Child, free_port
 from deploy.embedded.supervisor import Supervisor, Unit
 from deploy.embedded.system import Environment, Ports, System
 from deploy.embedded.units import PythonUnit
+from deploy.verify.population import tidy
 
 if TYPE_CHECKING:
     from deploy.bench.webhooks import Template
@@ -175,6 +176,12 @@ class Bench:
             yield connection
         finally:
             await connection.close()
+
+    async def tidy(self) -> None:
+        """Do what autovacuum and checkpoints would do in the middle of the next figure."""
+        for service in database.SERVICES:
+            async with self.admin(service) as admin:
+                await tidy(admin)
 
     @contextmanager
     def held(self, part: str) -> Iterator[None]:

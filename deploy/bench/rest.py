@@ -4,11 +4,9 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from deploy import database
 from deploy.bench.cpu import PROC, descendants
 from deploy.bench.figures import Spec, declare, measures
 from deploy.bench.installation import Bench
-from deploy.verify.population import tidy
 
 SETTLE_SECONDS = 5.0
 GIB = 2**30
@@ -33,9 +31,7 @@ async def rest(bench: Bench) -> None:
     began = time.monotonic()
     await bench.start()
     bench.found("start_s", time.monotonic() - began)
-    for service in database.SERVICES:
-        async with bench.admin(service) as admin:
-            await tidy(admin)
+    await bench.tidy()
     await asyncio.sleep(SETTLE_SECONDS)
     before, began = bench.usage(), time.monotonic()
     await asyncio.sleep(2 * bench.window)

@@ -21,6 +21,8 @@ from deploy.embedded.errors import EmbeddedError
 
 MODULES = (
     "limits",
+    # While the databases have nothing but their history; what comes after it is measured at its last size.
+    "growth",
     "settle",
     "latency",
     "relay",
@@ -30,7 +32,6 @@ MODULES = (
     "mail",
     "history",
     "rest",
-    "growth",
     "scaling",
 )
 """Modules of this package that register figures, in the order in which they are measured."""
@@ -103,6 +104,8 @@ async def _measure(bench: Bench, measurement: Measurement, deadline: float) -> l
     left = deadline - began
     try:
         async with asyncio.timeout(None if left == float("inf") else left):
+            if not bench.quick:
+                await bench.tidy()
             await measurement.work(bench)
     except TimeoutError as error:
         why = f"no time was left after {time.monotonic() - began:.0f} s: {error}"
