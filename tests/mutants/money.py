@@ -44,7 +44,7 @@ MONEY = (
         "an attempt over more than is due",
         f"{TABS}an_attempt_over_more_than_is_due_by_now_is_ended_by_the_next_sweep",
         LOOKUPS,
-        "                OR (clinic_id, id) IN ({_OVERDRAWN})\n",
+        "            UNION SELECT clinic_id, payment_id FROM allocations WHERE state = 'open' AND overdrawn\n",
         "",
     ),
     one(

@@ -78,12 +78,12 @@ INSERT INTO payables (clinic_id, id, client_id, version, due_amount, settled_amo
 INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind, save,
         idempotency_key, request_key, stripe_payment_intent_id, created_at, updated_at, checked_at)
     SELECT clinic_id, pg_temp.key(4, n), client_id, '', false,
-        CASE WHEN n % 200 = 0 THEN 'processing' ELSE 'succeeded' END, 100, 'EUR', 'card', false, 'k' || n, 'r' || n,
+        CASE WHEN n % 4 = 0 THEN 'processing' ELSE 'succeeded' END, 100, 'EUR', 'card', false, 'k' || n, 'r' || n,
         'pi_' || n, now() - interval '30 days', now() - interval '1 day' * (n % 30), now() - interval '1 hour'
     FROM many;
 INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, settled_amount, state)
     SELECT clinic_id, pg_temp.key(4, n), pg_temp.key(3, n), 100,
-        CASE WHEN n % 200 = 0 THEN 0 ELSE 100 END, CASE WHEN n % 200 = 0 THEN 'open' ELSE 'settled' END
+        CASE WHEN n % 4 = 0 THEN 0 ELSE 100 END, CASE WHEN n % 4 = 0 THEN 'open' ELSE 'settled' END
     FROM many;
 INSERT INTO entries (clinic_id, id, payment_id, stripe_object_id, effect, booked_at)
     SELECT clinic_id, pg_temp.key(7, n), pg_temp.key(4, n), 'ch_' || n, 'capture', now() FROM many;

@@ -203,7 +203,7 @@ CASES = [
         "worker",
         "sweeper",
         lambda tx: lookups.take_unchecked(tx, timedelta(minutes=1), 50),
-        "payments_live",
+        "payments_due",
     ),
     case(
         "payment",

@@ -5,14 +5,10 @@ from uuid import UUID
 
 from services.chassis.db import Connection
 from services.payment.domain import Payment
-from services.payment.store.rows import LIVE, PAYMENT, payment_of
+from services.payment.store.rows import LIVE, OVERDRAWN, PAYMENT, payment_of
 
-_OVERDRAWN = """
-    SELECT a.clinic_id, a.payment_id FROM allocations AS a
-    JOIN payables AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payable_id)
-    WHERE a.state = 'open'
-        AND a.amount > CASE p.status WHEN 'void' THEN 0 ELSE p.due_amount - p.settled_amount END
-"""
+_TURN = "(checked_at - timestamptz 'epoch') + (checked_at - created_at) / 9"
+"""When a tenth of a payment's age has passed since it was last asked about, as `payments_due` has it."""
 
 
 async def get_payment(tx: Connection, client_id: UUID | None, payment_id: UUID) -> Payment | None:
@@ -78,12 +74,16 @@ async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> l
     """
     rows = await tx.fetch(
         f"""
-        WITH due AS (
+        WITH in_turn AS (
             SELECT clinic_id, id FROM payments
-            WHERE {LIVE} AND (
-                checked_at < now() - greatest($1::interval, (now() - created_at) / 10)
-                OR (clinic_id, id) IN ({_OVERDRAWN})
-            )
+            WHERE {LIVE} AND {_TURN} < now() - timestamptz 'epoch' AND checked_at < now() - $1::interval
+            ORDER BY {_TURN} LIMIT $2
+        ), wanted AS (
+            SELECT clinic_id, id FROM in_turn
+            UNION SELECT clinic_id, payment_id FROM allocations WHERE state = 'open' AND overdrawn
+        ), due AS (
+            SELECT clinic_id, id FROM payments
+            WHERE {LIVE} AND (clinic_id, id) IN (SELECT clinic_id, id FROM wanted)
             ORDER BY checked_at LIMIT $2
             FOR UPDATE SKIP LOCKED
         )
@@ -100,7 +100,12 @@ async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> l
 async def is_overdrawn(tx: Connection, payment: Payment) -> bool:
     """Whether it reserves more than is open by now: the sum was lowered, or the invoice is void."""
     found: bool = await tx.fetchval(
-        f"SELECT EXISTS ({_OVERDRAWN} AND a.clinic_id = $1 AND a.payment_id = $2)",
+        f"""
+        SELECT EXISTS (
+            SELECT FROM allocations AS a JOIN payables AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payable_id)
+            WHERE a.clinic_id = $1 AND a.payment_id = $2 AND a.state = 'open' AND {OVERDRAWN}
+        )
+        """,
         payment.clinic_id,
         payment.id,
     )

@@ -10,6 +10,7 @@ from contracts.invoice import InvoiceState
 from services.chassis.db import Connection, Key
 from services.payment.domain import AccountInUse, Clinic, Payable
 from services.payment.store.keys import columns
+from services.payment.store.rows import OVERDRAWN
 
 
 async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
@@ -46,7 +47,7 @@ async def take_payables(tx: Connection, newest: Collection[InvoiceState]) -> Non
     """
     rows = sorted(newest, key=lambda invoice: (invoice.clinic_id, invoice.invoice_id))
     await tx.execute(
-        """
+        _marking_overdrawn("""
         INSERT INTO payables (clinic_id, id, client_id, version, due_amount, currency, status, due_on)
         SELECT * FROM unnest(
             $1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::date[])
@@ -54,7 +55,7 @@ async def take_payables(tx: Connection, newest: Collection[InvoiceState]) -> Non
         SET version = excluded.version, due_amount = excluded.due_amount, status = excluded.status,
             due_on = excluded.due_on
         WHERE payables.version < excluded.version
-        """,
+        """),
         [invoice.clinic_id for invoice in rows],
         [invoice.invoice_id for invoice in rows],
         [invoice.client_id for invoice in rows],
@@ -83,16 +84,27 @@ async def lock_payables(tx: Connection, keys: Collection[Key]) -> dict[Key, Paya
 
 
 async def save_payables(tx: Connection, payables: Collection[Payable]) -> None:
+    """Keep the counts of payables that are locked. Save their payments before, whose reservations may have ended."""
     await tx.execute(
-        """
+        _marking_overdrawn("""
         UPDATE payables SET settled_amount = new.settled_amount
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS new (clinic_id, id, settled_amount)
         WHERE payables.clinic_id = new.clinic_id AND payables.id = new.id
-        """,
+        """),
         [payable.clinic_id for payable in payables],
         [payable.id for payable in payables],
         [payable.settled_amount for payable in payables],
     )
+
+
+def _marking_overdrawn(change: str) -> str:
+    """A change of payables that also says of their open reservations whether they are over more than is open by now."""
+    return f"""
+        WITH p AS ({change} RETURNING payables.*)
+        UPDATE allocations AS a SET overdrawn = {OVERDRAWN} FROM p
+        WHERE a.clinic_id = p.clinic_id AND a.payable_id = p.id AND a.state = 'open'
+            AND a.overdrawn <> ({OVERDRAWN})
+    """
 
 
 async def get_account(tx: Connection, clinic_id: UUID) -> str | None:

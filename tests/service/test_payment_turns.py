@@ -1,0 +1,89 @@
+"""When the sweeper asks Stripe about a payment: in its turn, and at once when it is over more than is open."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from services.payment.store import lookups, payables
+from tests.service.payment_world import Desk, a_desk
+from tests.world import ServiceDb, eur
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@pytest.fixture
+async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
+    async with a_desk(db_payment) as desk:
+        yield desk
+
+
+async def an_attempt(desk: Desk) -> tuple[UUID, UUID]:
+    """Ids of an invoice over 125 and of the payment that somebody has begun for it."""
+    invoice = await desk.owes(eur(125))
+    return invoice, UUID((await desk.start((invoice, eur(125)))).json()["payment_id"])
+
+
+async def began(desk: Desk, payment_id: UUID, ago: timedelta, asked: timedelta) -> None:
+    await desk.db.admin.execute(
+        "UPDATE payments SET created_at = now() - $2::interval, checked_at = now() - $3::interval WHERE id = $1",
+        payment_id,
+        ago,
+        asked,
+    )
+
+
+async def taken(desk: Desk, limit: int = 50) -> list[UUID]:
+    async with desk.worker.worker_tx() as tx:
+        return [payment.id for payment in await lookups.take_unchecked(tx, MINUTE, limit)]
+
+
+@pytest.mark.parametrize(
+    ("ago", "asked", "due"),
+    [
+        (5 * MINUTE, 0.9 * MINUTE, False),
+        (5 * MINUTE, 1.1 * MINUTE, True),
+        (10 * HOUR, 55 * MINUTE, False),
+        (10 * HOUR, 65 * MINUTE, True),
+        (400 * HOUR, 39 * HOUR, False),
+        (400 * HOUR, 41 * HOUR, True),
+        (MINUTE, 2 * HOUR, True),
+    ],
+)
+async def test_a_payment_is_asked_about_after_a_minute_and_then_after_tenths_of_its_age(
+    desk: Desk, ago: timedelta, asked: timedelta, due: bool
+) -> None:
+    _, payment_id = await an_attempt(desk)
+    await began(desk, payment_id, ago, asked)
+
+    assert await taken(desk) == ([payment_id] if due else [])
+    assert await taken(desk) == []
+
+
+async def test_of_too_many_those_come_first_whose_turn_was_first(desk: Desk) -> None:
+    late, first, second = [(await an_attempt(desk))[1] for _ in range(3)]
+    await began(desk, late, HOUR, 7 * MINUTE)
+    await began(desk, first, 10 * HOUR, 10 * HOUR)
+    await began(desk, second, HOUR, 40 * MINUTE)
+
+    assert set(await taken(desk, 2)) == {first, second}
+    assert await taken(desk, 2) == [late]
+
+
+async def test_what_another_payment_has_settled_is_open_for_no_attempt_any_more(desk: Desk) -> None:
+    invoice, payment_id = await an_attempt(desk)
+    await an_attempt(desk)
+
+    async def is_settled(amount: int) -> None:
+        async with desk.worker.worker_tx() as tx:
+            (payable,) = (await payables.lock_payables(tx, {(desk.clinic_id, invoice)})).values()
+            await payables.save_payables(tx, [replace(payable, settled_amount=amount)])
+
+    await is_settled(1)
+    assert await taken(desk) == [payment_id]
+    assert await taken(desk) == [payment_id], "until it is over"
+
+    await is_settled(0)
+    assert await taken(desk) == []
