@@ -98,7 +98,10 @@ async def save_payables(tx: Connection, payables: Collection[Payable]) -> None:
 
 
 def _marking_overdrawn(change: str) -> str:
-    """A change of payables that also says of their open reservations whether they are over more than is open by now."""
+    """A change of payables that also says of their open reservations whether they are over more than is open by now.
+
+    It misses one that was committed while it waited for the payable: the sweeper compares sums in any case, in turn.
+    """
     return f"""
         WITH p AS ({change} RETURNING payables.*)
         UPDATE allocations AS a SET overdrawn = {OVERDRAWN} FROM p
