@@ -1,4 +1,4 @@
-"""What several tests of this folder begin with: the sandbox and where its webhooks go, a mail server and a sender."""
+"""What several tests of this folder begin with: a clinic's payments, the sandbox, where its webhooks go, mail."""
 
 from collections.abc import AsyncIterator
 
@@ -8,6 +8,7 @@ from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.testing import Inbox, webhook_inbox
 from services.notification.jobs import Sender
 from tests.service.notification_world import MailServer, a_mail_server, sending
+from tests.service.payment_world import Desk, a_desk
 from tests.service.sandbox_world import ACCOUNT, V1, client_of
 from tests.world import ServiceDb
 
@@ -40,3 +41,9 @@ async def mail() -> AsyncIterator[MailServer]:
 async def sender(db_notification: ServiceDb, mail: MailServer) -> AsyncIterator[Sender]:
     async with sending(db_notification, mail.port) as sender:
         yield sender
+
+
+@pytest.fixture
+async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
+    async with a_desk(db_payment) as desk:
+        yield desk

@@ -1,7 +1,6 @@
 """Starting payments on a real database against the sandbox, and what happens when something is cut off."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,14 +14,8 @@ from services.payment import checkout, consumers, jobs
 from services.payment.domain import Payment
 from services.payment.starting import Wish
 from services.payment.stripe_api import Intent, StripeApi
-from tests.service.payment_world import Desk, a_desk
-from tests.world import ServiceDb, a_caller, deliver, eur, money, outbox_events, waiting_parked
-
-
-@pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
+from tests.service.payment_world import Desk
+from tests.world import a_caller, deliver, eur, money, outbox_events, waiting_parked
 
 
 async def test_a_payment_is_started_confirmed_and_booked_once(desk: Desk) -> None:

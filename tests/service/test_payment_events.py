@@ -1,7 +1,6 @@
 """What Stripe tells, or does not tell, on a real database: booked once, parked by name, swept in the end."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,14 +14,8 @@ from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded, P
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import actions, consumers, jobs
-from tests.service.payment_world import Desk, a_desk
-from tests.world import ServiceDb, a_caller, deliver, eur, outbox_events, waiting_parked
-
-
-@pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
+from tests.service.payment_world import Desk
+from tests.world import a_caller, deliver, eur, outbox_events, waiting_parked
 
 
 async def a_confirmed_payment(desk: Desk, method: str = "pm_card_visa", **how: Any) -> tuple[UUID, Any]:

@@ -1,21 +1,13 @@
 """Cards that clients keep: saved with a payment or without, offered first, taken away."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
-import pytest
 
 from services.chassis.ids import new_id
 from services.payment import jobs
-from tests.service.payment_world import Desk, a_desk
-from tests.world import ServiceDb, a_caller, eur
-
-
-@pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
+from tests.service.payment_world import Desk
+from tests.world import a_caller, eur
 
 
 async def saved_methods(desk: Desk) -> list[dict[str, Any]]:

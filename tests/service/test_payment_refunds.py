@@ -1,7 +1,6 @@
 """Credit goes back to the payment that left it: once, never more, by staff alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from deploy import reemit
 from services.chassis.ids import new_id
 from services.payment import consumers
 from services.payment.store.refunds import JOINED, REFUND
-from tests.service.payment_world import Desk, a_desk
+from tests.service.payment_world import Desk
 from tests.service.refunds_world import (
     CREDIT,
     PAID,
@@ -26,13 +25,7 @@ from tests.service.refunds_world import (
     refunds_said,
     staff,
 )
-from tests.world import ServiceDb, a_caller, deliver, eur, money
-
-
-@pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
+from tests.world import a_caller, deliver, eur, money
 
 
 async def test_one_click_sends_the_credit_back_to_the_card_it_came_from(desk: Desk) -> None:

@@ -1,7 +1,6 @@
 """Refunds whose answer is lost, whose news come late, twice or reversed, and that the bank returns: credit again."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from tests.service.payment_world import Desk, a_desk
+from tests.service.payment_world import Desk
 from tests.service.refunds_world import (
     BACK,
     SENT,
@@ -28,13 +27,7 @@ from tests.service.refunds_world import (
     sweep,
 )
 from tests.service.waiting import until_waiting
-from tests.world import ServiceDb, waiting_parked
-
-
-@pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
+from tests.world import waiting_parked
 
 
 async def test_a_refund_that_fails_days_later_is_credit_again_and_can_be_sent_again(desk: Desk) -> None:

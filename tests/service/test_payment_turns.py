@@ -1,6 +1,5 @@
 """When the sweeper asks Stripe about a payment: in its turn, and at once when it is over more than is open."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -8,16 +7,10 @@ from uuid import UUID
 import pytest
 
 from services.payment.store import lookups, payables
-from tests.service.payment_world import Desk, a_desk
-from tests.world import ServiceDb, eur
+from tests.service.payment_world import Desk
+from tests.world import eur
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-
-
-@pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
 
 
 async def an_attempt(desk: Desk) -> tuple[UUID, UUID]:

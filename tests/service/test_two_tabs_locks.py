@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -18,17 +18,11 @@ from services.invoice import store as invoice_store
 from services.payment import actions, consumers
 from services.payment.store import payables, payments
 from tests.service import invoice_world
-from tests.service.payment_world import Desk, a_desk
+from tests.service.payment_world import Desk
 from tests.service.waiting import until_waiting
 from tests.world import ServiceDb, a_settlement, deliver, eur
 
 Lock = Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Any]]]
-
-
-@pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
 
 
 async def two_successes_of_one_invoice(desk: Desk) -> tuple[StripeEvent, StripeEvent]:
