@@ -3,8 +3,8 @@
 -- Which payments it is time to ask Stripe about was found by going through all live ones and their reservations, every
 -- fifteen seconds: with a million of them half a core. Now an index names those whose turn it is.
 
--- A payment's turn: when nine tenths of its age have passed since it was last asked about, as time since 1970, since
--- PostgreSQL takes no sum of a moment and an interval for immutable.
+-- A payment's turn: when a tenth of its age has passed since it was last asked about. As time since 1970, for PostgreSQL
+-- takes no sum of a moment and an interval for immutable.
 CREATE INDEX payments_due ON payments (((checked_at - timestamptz 'epoch') + (checked_at - created_at) / 9))
     WHERE status IN ('created', 'requires_action', 'processing', 'failed');
 DROP INDEX payments_live;
