@@ -15,8 +15,8 @@ EDGES = (
         "webhook signature",
         f"{EDGE}whatever_is_not_signed_by_stripe_is_a_400",
         WEBHOOKS,
-        "    verify(body, signature, secrets)\n    snapshot",
-        "    snapshot",
+        "    verify(body, signature, secrets)\n    found",
+        "    found",
     ),
     one(
         "signatures from the future",
@@ -29,8 +29,15 @@ EDGES = (
         "webhooks of the other mode",
         f"{EDGE}what_nothing_acts_on_is_acknowledged_without_kafka",
         WEBHOOKS,
-        'snapshot.get("livemode") is livemode',
-        "True",
+        'snapshot["livemode"] is not livemode',
+        "False",
+    ),
+    one(
+        "thin events",
+        f"{EDGE}what_nothing_acts_on_is_acknowledged_without_kafka",
+        WEBHOOKS,
+        '        return Ignored.THIN if str(snapshot.get("object")).startswith("v2.") else Ignored.SHAPE\n',
+        '        raise WebhookUnreadable("This is no snapshot event.")\n',
     ),
     one(
         "token audience",

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
@@ -144,31 +145,12 @@ async def test_whatever_is_not_signed_by_stripe_is_a_400(edge: Client, sign: Sig
         b"\xef\xbb\xbf" + GOOD,
         b"\xff\xfe",
         b"",
-        b"[]",
-        b"null",
-        b'"x"',
-        b"{}",
         b'{"a":NaN}',
         b'{"a":' * 30_000,
-        *map(
-            raw,
-            [
-                an_event(object="v2.core.event"),
-                an_event(data=None),
-                an_event(data={"object": None}),
-                an_event(data={"object": []}),
-                an_event(data={"object": {"id": 7, "object": "payment_intent"}}),
-                an_event(id=None),
-                an_event(created="soon"),
-                an_event(created=-1),
-                an_event(created=10**30),
-                an_event(created=True),
-            ],
-        ),
     ],
-    ids=range(19),
+    ids=range(5),
 )
-async def test_whatever_is_signed_and_no_snapshot_event_is_a_400(edge: Client, body: bytes) -> None:
+async def test_what_is_signed_and_no_json_is_a_400(edge: Client, body: bytes) -> None:
     await _refused(edge, body, signed(body))
 
 
@@ -207,20 +189,80 @@ async def test_more_webhooks_than_fit_are_told_to_come_again(
     )
 
 
+def a_thin_event(event_type: str) -> dict[str, Any]:
+    """As Stripe's v2 API sends it: no data, no api_version, and a time in words."""
+    return {
+        "id": f"evt_test_{new_id().hex}",
+        "object": "v2.core.event",
+        "type": event_type,
+        "livemode": False,
+        "created": "2026-11-28T10:00:00.000Z",
+        "context": None,
+        "related_object": {"id": "acct_1", "type": "v2.core.account", "url": "/v2/core/accounts/acct_1"},
+    }
+
+
+DEAUTHORIZED = an_event(
+    "account.application.deauthorized",
+    account="acct_1",
+    data={"object": {"id": "ca_1", "object": "application", "name": "ClinicPay"}},
+)
+
+
 @pytest.mark.parametrize(
-    "event",
+    ("event", "outcome"),
     [
-        an_event("customer.created"),
-        an_event("invented.by.tomorrow"),
-        an_event(livemode=True),
-        an_event(type=7),
+        (a_thin_event("v1.billing.meter.error_report_triggered"), "ignored_thin"),
+        (a_thin_event("v2.core.event_destination.ping"), "ignored_thin"),
+        (a_thin_event("payment_intent.succeeded"), "ignored_thin"),
+        (an_event("customer.created"), "ignored_type"),
+        (an_event("invented.by.tomorrow"), "ignored_type"),
+        (an_event("balance.available", data={"object": {"object": "balance"}}), "ignored_type"),
+        (an_event(type=7), "ignored_type"),
+        (DEAUTHORIZED, "ignored_type"),
+        (an_event(livemode=True), "ignored_mode"),
+        (an_event(livemode=None), "ignored_shape"),
+        (an_event(data=None), "ignored_shape"),
+        (an_event(data={"object": None}), "ignored_shape"),
+        (an_event(data={"object": []}), "ignored_shape"),
+        (an_event(data={"object": {"object": "payment_intent"}}), "ignored_shape"),
+        (an_event(data={"object": {"id": 7, "object": "payment_intent"}}), "ignored_shape"),
+        (an_event(id=None), "ignored_shape"),
+        (an_event(created="soon"), "ignored_shape"),
+        (an_event(created=-1), "ignored_shape"),
+        (an_event(created=10**30), "ignored_shape"),
+        (an_event(created=True), "ignored_shape"),
+        (an_event(object="list"), "ignored_shape"),
+        ([], "ignored_shape"),
+        (None, "ignored_shape"),
+        ("x", "ignored_shape"),
+        ({}, "ignored_shape"),
     ],
+    ids=range(25),
 )
 async def test_what_nothing_acts_on_is_acknowledged_without_kafka(
-    edge: Client, event: dict[str, Any]
+    edge: Client, event: Any, outcome: str
 ) -> None:
-    answer = await send(edge, raw(event), signed(raw(event)))
+    with structlog.testing.capture_logs() as logged:
+        answer = await send(edge, raw(event), signed(raw(event)))
     assert (answer.status_code, answer.json()) == (200, {})
+    assert [each["reason"] for each in logged if each["event"] == "webhook_ignored"] == [outcome]
+
+
+def test_any_object_can_be_read() -> None:
+    seen = observations.read_event(DEAUTHORIZED)
+    assert (seen.account, seen.object_id, seen.object_type) == ("acct_1", "ca_1", "application")
+    assert seen.key == "ca_1"
+
+
+async def test_one_of_several_signatures_is_enough(edge: Client) -> None:
+    """While an endpoint's secret is rolled, Stripe signs with both; test events have a v0 too."""
+    body = raw(a_thin_event("v2.core.event_destination.ping"))
+    ours, another = signed(body), signed(body, "whsec_of_the_new_one").split(",")[1]
+    t, v1 = ours.split(",")
+    for signature in (f"{t},{another},{v1}", f"{t},{v1},{another}", f"{t},v0=00,{another},{v1}"):
+        assert (await send(edge, body, signature)).status_code == 200
+    await _refused(edge, body, f"{t},{another},v0={v1[3:]}")
 
 
 async def test_without_kafka_stripe_is_asked_to_send_again(

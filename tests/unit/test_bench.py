@@ -15,7 +15,8 @@ from deploy.bench.latency import percentile
 from deploy.bench.seed import CLIENTS, CLINICS, Live
 from deploy.bench.settle import FEW, sample
 from deploy.generate import with_figures
-from services.payment.webhooks import parse, read, verify
+from services.payment.observations import read_event
+from services.payment.webhooks import parse, verify
 
 MORE = Spec("things_per_s", "things/s", "…", target=1_000, limit="most_per_s", least_ratio=0.75)
 LESS = Spec("thing_ms", "ms", "…", "less", target=25)
@@ -142,7 +143,7 @@ async def test_a_webhook_is_about_its_own_payment_and_signed() -> None:
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
 
     verify(body, headers["Stripe-Signature"], ["whsec_x"])
-    event = read(parse(body))
+    event = read_event(parse(body))
 
     assert int(headers["Content-Length"]) == len(body)
     assert (event.payment_id, event.clinic, event.payment_intent) == (
@@ -152,8 +153,8 @@ async def test_a_webhook_is_about_its_own_payment_and_signed() -> None:
     )
     assert event.event_type == "payment_intent.succeeded"
     assert (event.amount, event.amount_received, event.currency) == (12_500, 12_500, "EUR")
-    assert event.id == read(parse(template.about(live))).id
-    assert event.id != read(parse(template.about(Live(8)))).id
+    assert event.id == read_event(parse(template.about(live))).id
+    assert event.id != read_event(parse(template.about(Live(8)))).id
 
 
 def test_seeded_clients_are_of_one_clinic_each() -> None:
