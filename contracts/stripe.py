@@ -44,6 +44,8 @@ class StripeEvent(CloudEvent):
     refund_id: UUID | None = None
     failure_code: str | None = None
     decline_code: str | None = None
+    charge: str | None = None
+    """The failed charge that a decline left."""
     method: Method | None = None
     method_exp_month: int | None = None
     method_exp_year: int | None = None

@@ -129,7 +129,8 @@ class Payment:
     """One payment and its PaymentIntent at Stripe.
 
     `account` is the connected account, '' the platform's own. `version` counts the state events said.
-    `seen_at` is Stripe's time of the newest state applied, or of its charge.
+    `seen_at` is Stripe's time of the newest state applied, or of its charge. `declines` counts what a bank declined,
+    and `declined_charge` is the failed charge that the newest decline left.
     """
 
     clinic_id: UUID
@@ -156,6 +157,8 @@ class Payment:
     traceparent: str | None = None
     succeeded_at: datetime | None = None
     seen_at: datetime | None = None
+    declines: int = 0
+    declined_charge: str | None = None
 
     @property
     def key(self) -> Key:

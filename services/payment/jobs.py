@@ -66,7 +66,7 @@ async def _is_over(db: Database, payment: Payment, intent: Intent, now: datetime
 def _is_abandoned(payment: Payment, now: datetime) -> bool:
     """Idle for a day, declined too often, or without a reservation since a delayed method failed."""
     last = max(payment.created_at, payment.updated_at, payment.seen_at or payment.created_at)
-    declined_too_often = payment.status == "failed" and payment.version >= starting.MOST_DECLINES
+    declined_too_often = payment.status == "failed" and payment.declines >= starting.MOST_DECLINES
     return not payment.reserves or declined_too_often or now - last > IDLE_FOR
 
 
@@ -80,7 +80,7 @@ async def _cancel(db: Database, stripe: StripeApi, payment: Payment) -> None:
 async def refresh_methods(db: Database, stripe: StripeApi) -> None:
     """Ask Stripe for the details of cards that were saved without them being told."""
     async with db.worker_tx() as tx:
-        undetailed = await methods.list_undetailed(tx, MOST_A_RUN)
+        undetailed = await methods.take_undetailed(tx, MOST_A_RUN)
     for method in undetailed:
         await _tolerating(_refresh(db, stripe, method), method_id=str(method.id))
 

@@ -24,7 +24,7 @@ from contracts.payment import (
 )
 from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError
-from services.payment import ledger
+from services.payment import declines, ledger
 from services.payment.domain import Allocation, Payable, Payment, Status
 
 STATUS_OF: Mapping[str, Status] = {
@@ -122,11 +122,15 @@ def check_match(payment: Payment, seen: StripeEvent) -> None:
 
 
 def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
+    """An intent without a customer fits: Stripe empties the field when the customer is deleted.
+
+    Another customer does not: somebody changed our intent by hand, and a person must say whose payment it is.
+    """
     received = seen.amount_received if STATUS_OF.get(seen.event_type) == "succeeded" else payment.amount
     return (
         seen.amount == received == payment.amount
         and seen.currency == payment.currency
-        and (payment.customer_id is None or seen.customer == payment.customer_id)
+        and (None in (payment.customer_id, seen.customer) or seen.customer == payment.customer_id)
     )
 
 
@@ -159,6 +163,7 @@ def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) ->
         "failure_code": (seen.decline_code or seen.failure_code) if status == "failed" else None,
         "seen_at": seen.created,
         "allocations": _released(payment.allocations) if ends else payment.allocations,
+        **declines.counted(payment, status, seen),
     }
     if status not in _FACTS:
         return Change(replace(payment, **change))

@@ -118,6 +118,7 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
         "failure_code": stripe_json.text_of(error.get("code"))
         or stripe_json.text_of(found.get("failure_reason")),
         "decline_code": stripe_json.text_of(error.get("decline_code")),
+        "charge": stripe_json.text_of(error.get("charge")),
         "method": stripe_json.method_of(method),
         "method_exp_month": exp_month,
         "method_exp_year": exp_year,

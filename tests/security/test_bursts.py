@@ -1,13 +1,15 @@
 """Trying out stolen cards is slowed: by the client's declines, by one payment's, and by cards that are added."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from services.payment import jobs, starting
+from services.chassis.ids import new_id
+from services.payment import jobs, observations, starting
 from tests.security.two_clinics import TwoClinics
 from tests.service.payment_world import Desk, a_desk
 from tests.world import ServiceDb, a_caller, eur
@@ -66,6 +68,33 @@ async def test_a_payment_that_was_declined_too_often_is_ended_at_stripe(desk: De
 
     assert [intent["status"] for intent in await desk.intents()] == ["canceled"]
     assert (await desk.confirm(started))["error"]["code"] == "payment_intent_unexpected_state"
+
+
+async def test_debits_on_their_way_are_no_declines(desk: Desk) -> None:
+    for number in range(starting.MOST_DECLINES + 1):
+        invoice = await desk.owes(eur(1))
+        started = await desk.start((invoice, eur(1)), method={"kind": "redirect"})
+        intent = next(iter(await desk.intents())) | {"status": "processing"}
+        assert started.json()["client_secret"] == intent["client_secret"]
+        news = {"id": f"evt_{number}", "type": "payment_intent.processing", "created": int(time.time())}
+        await desk.hear(observations.read_event({**news, "livemode": False, "data": {"object": intent}}))
+
+    assert await desk.db.admin.fetchval("SELECT sum(version) FROM payments") > starting.MOST_DECLINES
+    another = await desk.owes(eur(10))
+    assert (await desk.start((another, eur(10)))).status_code == 201
+
+
+async def test_the_same_decline_counts_once_by_webhook_and_by_sweeper(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    started = await desk.start((invoice, eur(125)))
+    await desk.confirm(started, "pm_card_chargeDeclined")
+    await jobs.sweep_payments(desk.worker, desk.stripe, NO_TIME)
+    await desk.hook.until("payment_intent.payment_failed")
+    await desk.hear()
+    again = [event.model_copy(update={"id": new_id()}) for event in desk.hook.events()]
+    await desk.hear(*again)
+
+    assert await desk.db.admin.fetchval("SELECT declines FROM payments") == 1
 
 
 async def test_cards_that_are_paid_with_count_nothing(desk: Desk) -> None:

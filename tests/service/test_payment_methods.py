@@ -148,3 +148,32 @@ async def test_an_error_of_stripes_own_does_not_keep_a_client_from_saving_a_card
     assert (failed.status_code, failed.json()["code"]) == (503, "stripe_unavailable")
     assert again.status_code == 200
     assert await desk.db.admin.fetchval("SELECT stripe_customer_id FROM customers") is not None
+
+
+async def test_cards_that_stripe_tells_nothing_of_keep_no_other_waiting(desk: Desk) -> None:
+    """More of them than one run asks about, and none of them is asked about in every run."""
+    await a_setup(desk, "pm_card_mastercard")
+    await desk.hook.until("setup_intent.succeeded")
+    await desk.hear(*(each for each in desk.hook.events() if each.event_type == "setup_intent.succeeded"))
+    await desk.db.admin.execute(
+        """
+        INSERT INTO payment_methods
+            (clinic_id, id, client_id, account, stripe_payment_method_id, kind, created_at, checked_at)
+        SELECT clinic_id, gen_random_uuid(), client_id, account, 'pm_unknown_' || n, kind, created_at, '-infinity'
+        FROM payment_methods, generate_series(1, $1) AS n
+        """,
+        jobs.MOST_A_RUN,
+    )
+    await desk.db.admin.execute(
+        """
+        UPDATE payment_methods SET checked_at = now() - interval '1 day'
+        WHERE stripe_payment_method_id NOT LIKE 'pm_unknown_%'
+        """
+    )
+
+    for _ in range(3):
+        await jobs.refresh_methods(desk.worker, desk.stripe)
+
+    assert [card["last4"] for card in await saved_methods(desk)] == ["4444"]
+    asked = [each for each in desk.sandbox.requests("/v1/payment_methods/") if "pm_unknown" in each.path]
+    assert len(asked) == jobs.MOST_A_RUN

@@ -212,7 +212,7 @@ CASES = [
         lambda tx: methods.find_clients(tx, [("", "cus_7_1007")]),
         "customers_stripe",
     ),
-    case("payment", "worker", "cards without details", lambda tx: methods.list_undetailed(tx, 50)),
+    case("payment", "worker", "cards without details", lambda tx: methods.take_undetailed(tx, 50)),
     case(
         "payment",
         "worker",

@@ -149,6 +149,36 @@ def test_a_decline_keeps_the_reservation_and_says_failed_once_per_attempt() -> N
     assert changes[-1].payment.failure_code == "insufficient_funds"
 
 
+@pytest.mark.parametrize(
+    ("history", "declines"),
+    [
+        ("payment_failed/1/a", 1),
+        ("payment_failed/1/a payment_failed/9/b", 2),
+        ("payment_failed/1/a payment_failed/1/b", 2),
+        ("payment_failed/1/ payment_failed/9/", 2),
+        ("payment_failed/1/a payment_failed/1/a", 1),
+        ("payment_failed/1/a payment_failed/9/a", 1),
+        ("payment_failed/9/a payment_failed/1/b", 1),
+        ("requires_action/1/ payment_failed/2/a", 1),
+        ("payment_failed/1/a succeeded/2/", 1),
+        ("payment_failed/1/a canceled/2/", 1),
+        ("processing/1/", 0),
+        ("processing/1/ payment_failed/2/a", 0),
+        ("requires_action/1/", 0),
+        ("succeeded/1/", 0),
+        ("canceled/1/", 0),
+        ("canceled/1/ payment_failed/2/a", 0),
+    ],
+)
+def test_only_what_a_bank_declined_is_counted_and_once(history: str, declines: int) -> None:
+    """Each piece of news: what, the second, and the failed charge that it names."""
+    payment = a_payment(100)
+    news = [each.split("/") for each in history.split()]
+    events = [seen(payment, what, int(second), charge=charge or None) for what, second, charge in news]
+    changes = run(payment, {FIRST: a_payable(FIRST, 100)}, events)
+    assert changes[-1].payment.declines == declines
+
+
 def test_a_late_failure_of_an_earlier_attempt_is_no_news() -> None:
     payment = a_payment(100)
     changes = run(
@@ -263,6 +293,14 @@ def test_a_success_that_does_not_fit_is_refused_by_name(
     payment = a_payment(100)
     with pytest.raises(refusal):
         lifecycle.observe(payment, {}, seen(payment, "succeeded", **changes), NOW)
+
+
+@pytest.mark.parametrize("what", ["succeeded", "payment_failed", "charge.succeeded"])
+def test_an_intent_whose_customer_is_gone_is_still_ours(what: str) -> None:
+    payment = replace(a_payment(100), customer_id="cus_1")
+    (change,) = run(payment, {FIRST: a_payable(FIRST, 100)}, [seen(payment, what, 1, customer=None)])
+    assert change.payment.seen_at is not None
+    assert (change.payment.status == "succeeded") == (what == "succeeded")
 
 
 def test_another_customer_is_refused() -> None:

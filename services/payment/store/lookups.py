@@ -54,11 +54,11 @@ async def list_payments(
 
 
 async def count_declines(tx: Connection, client_id: UUID, window: timedelta) -> int:
-    """How often the client's payments that moved in the window were declined: what was said of them, but their end."""
+    """Number of declines of the client's payments that moved within the window."""
     found: int = await tx.fetchval(
         """
-        SELECT coalesce(sum(version - (status IN ('succeeded', 'canceled'))::int), 0)::int
-        FROM payments WHERE client_id = $1 AND updated_at > now() - $2::interval AND version > 0
+        SELECT coalesce(sum(declines), 0)::int
+        FROM payments WHERE client_id = $1 AND updated_at > now() - $2::interval AND declines > 0
         """,
         client_id,
         window,

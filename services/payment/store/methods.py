@@ -142,12 +142,23 @@ async def list_methods(tx: Connection, client_id: UUID, account: str) -> list[tu
     return [(_method(row), row["is_default"]) for row in rows]
 
 
-async def list_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
-    """Saved cards of which Stripe has not told us the number's end."""
+async def take_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
+    """Saved cards without the number's end that it is time to ask Stripe about: marked as asked now.
+
+    Each is asked about once at first, and then at most after a tenth of its age, so that none keeps another waiting.
+    """
     rows = await tx.fetch(
         f"""
-        SELECT {_METHOD} FROM payment_methods AS m
-        WHERE kind = 'card' AND last4 IS NULL AND removed_at IS NULL LIMIT $1
+        WITH due AS (
+            SELECT clinic_id, id FROM payment_methods
+            WHERE kind = 'card' AND last4 IS NULL AND removed_at IS NULL
+                AND checked_at < now() - greatest(interval '1 minute', (now() - created_at) / 10)
+            ORDER BY checked_at LIMIT $1
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE payment_methods AS m SET checked_at = now() FROM due
+        WHERE (m.clinic_id, m.id) = (due.clinic_id, due.id)
+        RETURNING {_METHOD}
         """,
         limit,
     )

@@ -11,7 +11,7 @@ PAYMENT = """
     payments.idempotency_key, payments.request_key, payments.stripe_payment_intent_id,
     payments.stripe_customer_id, payments.method_kind, payments.method_brand, payments.method_last4,
     payments.failure_code, payments.traceparent, payments.created_at, payments.updated_at,
-    payments.succeeded_at, payments.seen_at,
+    payments.succeeded_at, payments.seen_at, payments.declines, payments.declined_charge,
     (
         SELECT array_agg((payable_id, amount, state, settled_amount) ORDER BY payable_id)
         FROM allocations
@@ -39,6 +39,8 @@ _SAME = (
     "updated_at",
     "succeeded_at",
     "seen_at",
+    "declines",
+    "declined_charge",
 )
 """Columns that are called as the fields of `Payment`."""
 LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
