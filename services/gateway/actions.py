@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.chassis import audit
+from services.chassis import audit, emails
 from services.chassis.auth import Caller
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
@@ -68,8 +68,9 @@ async def put_login(
     An e-mail that has a login keeps its password. There is one exception: a password that a clinic chose is known to
     that clinic, so it opens no other one; the membership elsewhere waits until an operator gives a password, which
     then replaces it. The answer does not tell, since it would tell one clinic about another's clients.
-    Raises `LoginTaken` when the e-mail signs in at this clinic as someone else.
+    Raises `LoginTaken` when the e-mail signs in at this clinic as someone else, and `EmailNotValid`.
     """
+    emails.address(email)
     email = normal_email(email)
     by_operator = caller.role == "operator"
     is_new = await store.add_login(tx, new_id(), email, password_hash, None if by_operator else caller.clinic)

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from babel import Locale, UnknownLocaleError
 from msgspec.structs import replace
 
+from services.chassis import emails
 from services.chassis.errors import DomainError
 from services.invoice import checks
 from services.invoice.shapes import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
@@ -125,7 +126,7 @@ def _locale(name: str) -> str:
 def _contact(given: Contact) -> Contact:
     return Contact(
         phone=checks.text(given.phone, "contact.phone", most=50),
-        email=checks.text(given.email, "contact.email", most=254),
+        email=emails.address(given.email, "contact.email") if given.email.strip() else "",
         address=checks.text(given.address, "contact.address", most=500, multiline=True),
         hours=checks.text(given.hours, "contact.hours", most=500, multiline=True),
     )

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoiceState
 from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
-from services.chassis import audit, outbox
+from services.chassis import audit, emails, outbox
 from services.chassis.auth import Caller
 from services.chassis.db import Connection
 from services.notification import domain, projections, store
@@ -58,27 +56,12 @@ async def tell_refunds(tx: Connection, refunded: Sequence[PaymentRefunded]) -> N
 
 
 async def put_contact(tx: Connection, caller: Caller, contact: Contact) -> Contact:
-    """Keep how to reach a client, and let go what waited for it. Raises `WrongEmail`."""
-    contact = Contact(contact.client_id, _deliverable(contact.email), contact.name, contact.language)
+    """Keep how to reach a client, and let go what waited for it. Raises `EmailNotValid`."""
+    contact = Contact(contact.client_id, emails.address(contact.email), contact.name, contact.language)
     before = await store.save_contact(tx, caller.clinic, contact)
     await store.wake_deliveries(tx, caller.clinic, contact.client_id)
     await audit.record(tx, caller, "put_contact", contact.client_id, before, contact)
     return contact
-
-
-def _deliverable(email: str) -> str:
-    """The address as SMTP takes it: a domain in another script as its ASCII form.
-
-    Whether the domain takes mail is not asked: a name server's bad day must not refuse a client.
-    """
-    try:
-        address = validate_email(
-            email, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
-        )
-    except EmailNotValidError:
-        # Without the cause: its text repeats the address.
-        raise domain.WrongEmail("This is not an e-mail address that mail can be sent to.") from None
-    return address.ascii_email or address.normalized
 
 
 async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact:

@@ -14,6 +14,7 @@ from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
 from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded, Share
+from services.chassis import emails
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key, new_id
 
@@ -34,11 +35,6 @@ NOTHING_TO_PAY = frozenset({"paid", "refunded", "void"})
 class ContactNotFound(DomainError):
     code = "contact_not_found"
     status = 404
-
-
-class WrongEmail(DomainError):
-    code = "email_not_valid"
-    status = 422
 
 
 class Facts(BaseModel):
@@ -250,8 +246,8 @@ def _payment_facts(event: PaymentSucceeded | PaymentFailed) -> Facts:
     )
 
 
-def address(claim: Claim) -> Letter | Waits | Dropped:
-    """The letter to write now; or what it waits for, or why nobody needs it any more."""
+def address(claim: Claim) -> Letter | Waits | Dropped | Failed:
+    """The letter to write now; or what it waits for, why nobody needs it any more, or why it cannot be sent."""
     if claim.clinic is None:
         return Waits("no_clinic")
     if claim.contact is None:
@@ -261,6 +257,8 @@ def address(claim: Claim) -> Letter | Waits | Dropped:
         return Waits("no_invoice")
     if claim.delivery.template != "receipt" and _nothing_to_pay(claim):
         return Dropped("nothing_to_pay")
+    if emails.usable(claim.contact.email) is None:
+        return Failed(emails.EmailNotValid.code)  # kept before addresses were checked
     return Letter(claim.delivery, claim.clinic, claim.contact, claim.invoices)
 
 

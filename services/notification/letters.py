@@ -70,7 +70,7 @@ class Letters:
             "accent": clinic.accent,
             "ink": wording.ink_on(clinic.accent),
             "phone_link": "tel:" + re.sub(r"[^0-9+]", "", clinic.phone),
-            "email_link": f"mailto:{clinic.email}",
+            "email_link": f"mailto:{one_line(clinic.email)}",
         }
         context = common | content
         return Mail(
@@ -106,9 +106,9 @@ def _invoice_ready(letter: Letter, portal: str) -> dict[str, Any]:
     invoice = letter.invoices[letter.delivery.subject_id]
     amount = wording.money(invoice.due, clinic.locale)
     return {
-        "subject": f"Invoice {invoice.number} is ready",
+        "subject": f"Invoice {_number(invoice)} is ready",
         "preview": f"{amount}, due by {wording.day(invoice.due_on, clinic.locale)}",
-        "lead": f"Invoice {invoice.number} from {one_line(clinic.name)} is ready for you.",
+        "lead": f"Invoice {_number(invoice)} from {one_line(clinic.name)} is ready for you.",
         "amount": amount,
         "due_words": f"Due by {wording.day(invoice.due_on, clinic.locale)}",
         "action": _invoice_action(clinic, invoice, portal),
@@ -132,6 +132,11 @@ def _invoice_note(clinic: Clinic, invoice: Invoice) -> str | None:
     if not clinic.billing_shown:
         return "To see this invoice or to pay it, please contact the clinic: its details are below."
     return None if clinic.online_payment else _ASK_CLINIC
+
+
+def _number(invoice: Invoice) -> str:
+    """Its prefix is a text of the clinic's."""
+    return one_line(invoice.number)
 
 
 def _receipt(letter: Letter, portal: str) -> dict[str, Any]:
@@ -168,7 +173,7 @@ def _receipt_rows(letter: Letter) -> list[Row]:
 
 def _invoice_name(letter: Letter, invoice_id: Any) -> str:
     invoice = letter.invoices.get(invoice_id)
-    return f"Invoice {invoice.number}" if invoice else "Invoice"
+    return f"Invoice {_number(invoice)}" if invoice else "Invoice"
 
 
 def _payment_failed(letter: Letter, portal: str) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""An e-mail as bytes: headers that no name can break out of, a text part and an HTML part."""
+"""An e-mail as bytes: headers that no name can break out of, a text part and an HTML part.
+
+The standard library writes the headers. Setting one decodes encoded-words, so a text that somebody typed must hold none
+before: `=?utf-8?q?x=0D=0ABcc=3A_…?=` would become a line of its own.
+"""
 
 import re
 from binascii import b2a_qp
@@ -10,6 +14,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from uuid import UUID
 
+from services.chassis import emails
 from services.notification.domain import Letter
 from services.notification.letters import Mail, one_line
 
@@ -19,8 +24,6 @@ _CONSTANT = (
     "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nContent-Language: en\r\nMIME-Version: 1.0\r\n"
     f'Content-Type: multipart/alternative; boundary="{_BOUNDARY.decode()}"\r\n\r\n'
 )
-_PLAIN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}", re.ASCII)
-"""Addresses that a header shows as they are."""
 
 
 def message_id(delivery_id: UUID, mail_from: str) -> str:
@@ -29,16 +32,16 @@ def message_id(delivery_id: UUID, mail_from: str) -> str:
 
 
 def compose(letter: Letter, mail: Mail, mail_from: str) -> bytes:
-    """The whole message, with CRLF line ends. Replies go to the clinic, when it has an address.
+    """The whole message, with CRLF line ends. Replies go to the clinic, when it has an address that can take them.
 
     The library folds and encodes headers and is asked once for each; it took 2.7 ms to put a whole message together.
     """
-    clinic = letter.clinic
+    reply_to = emails.usable(letter.clinic.email)
     headers = [
-        _header("Subject", one_line(mail.subject)),
-        _mailbox("From", display_name(clinic.name), mail_from),
-        _to(letter.contact.email),
-        _mailbox("Reply-To", "", clinic.email) if _address(clinic.email) else "",
+        _header("Subject", typed(mail.subject)),
+        _mailbox("From", display_name(letter.clinic.name), mail_from),
+        _mailbox("To", "", letter.contact.email),
+        _mailbox("Reply-To", "", reply_to) if reply_to else "",
         f"Date: {format_datetime(datetime.now(UTC))}\r\n",
         f"Message-ID: {message_id(letter.delivery.id, mail_from)}\r\n",
         _CONSTANT,
@@ -63,15 +66,19 @@ def _folded(name: str, value: str | Address) -> str:
     return message.as_bytes().removesuffix(b"\r\n").decode("ascii")
 
 
-def _to(email: str) -> str:
-    return f"To: {email}\r\n" if _PLAIN.fullmatch(email) else _mailbox("To", "", email)
-
-
 def _part(subtype: str, content: str) -> bytes:
     """A text in quoted-printable, where every equals sign is followed by two digits: never by the boundary's `_`."""
     encoded = b2a_qp("".join(f"{line}\r\n" for line in content.splitlines()).encode(), istext=True)
     head = b'--%s\r\nContent-Type: text/%s; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
     return head % (_BOUNDARY, subtype.encode()) + encoded + b"\r\n"
+
+
+def typed(text: str) -> str:
+    """What somebody typed, for a header: on one line, and without the beginning of an encoded-word.
+
+    No space keeps the two characters apart: folding may lose it.
+    """
+    return re.sub(r"=(?=\s*\?)", "-", one_line(text))
 
 
 def display_name(name: str) -> str:
@@ -80,12 +87,4 @@ def display_name(name: str) -> str:
     Without the characters that have a meaning in an address list: Python's folding drops the quotes around a long
     name, and a comma in it would then begin another address.
     """
-    return one_line(re.sub(r'[",;:<>()\[\]@\\]', " ", name))[:_LONGEST_NAME].strip()
-
-
-def _address(email: str) -> Address | None:
-    # A clinic's settings are its own text; an e-mail goes out whatever stands there.
-    try:
-        return Address(addr_spec=email) if email.isascii() else None
-    except (ValueError, IndexError):
-        return None
+    return typed(re.sub(r'[",;:<>()\[\]@\\]', " ", name))[:_LONGEST_NAME].strip()

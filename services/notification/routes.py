@@ -28,7 +28,7 @@ _Line = Annotated[
 class ContactIn(msgspec.Struct, forbid_unknown_fields=True):
     """`language` is kept for the day that e-mails have more than English."""
 
-    email: Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
+    email: str
     name: _Line
     language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$(?!\n)")] = "en"
 

@@ -18,7 +18,7 @@ from tests.service.gateway_world import (
     a_whole_site,
     an_invoice,
 )
-from tests.world import ServiceDb
+from tests.world import NO_ADDRESSES, ServiceDb
 
 
 @pytest.fixture
@@ -242,6 +242,23 @@ async def test_staff_sign_in_and_one_email_is_one_person_at_a_clinic(site: Site)
     assert page.status_code == 200, page.text
 
 
+async def test_what_is_no_address_is_refused_wherever_one_is_set_and_nothing_is_kept(site: Site) -> None:
+    oak = await a_clinic(site)
+    at = f"/clinics/{oak['id']}"
+    for wrong in NO_ADDRESSES:
+        for method, path, body, field in (
+            ("POST", f"{at}/clients", {**CLIENT, "email": wrong}, "email"),
+            ("POST", f"{at}/staff", {"email": wrong, "password": PASSWORD}, "email"),
+            ("PUT", at, {**CLINIC, "contact": {"email": wrong}}, "contact.email"),
+        ):
+            answer = await site.api(method, path, json=body)
+            assert answer.status_code == 422, (path, wrong, answer.text)
+            assert (answer.json()["code"], answer.json()["field"]) == ("email_not_valid", field)
+    assert (await site.api("GET", at)).json()["contact"]["email"] == oak["contact"]["email"]
+    async with site.db.tx(None) as tx:
+        assert await tx.fetchval("SELECT count(*) FROM logins") == 0
+
+
 NOT_MONEY: list[Any] = [
     {"minor": "10000", "currency": "EUR"},
     {"minor": 100.5, "currency": "EUR"},
@@ -302,8 +319,6 @@ NOT_CLIENTS = [
     json.dumps({**CLIENT, "status": "paid"}).encode(),
     json.dumps({**CLIENT, "clinic_id": str(uuid4())}).encode(),
     json.dumps({**CLIENT, "name": "A\x00B"}).encode(),
-    json.dumps({**CLIENT, "email": "a@x.test\r\nBcc: b@x.test"}).encode(),
-    json.dumps({**CLIENT, "email": "not an address"}).encode(),
     json.dumps({**CLIENT, "login": {"password": "short"}}).encode(),
     json.dumps({**CLIENT, "name": "\ud83d"}).encode(),
     json.dumps({**CLIENT, "name": "n" * 10_000}).encode(),

@@ -9,7 +9,7 @@ from services.chassis.ids import new_id
 from services.notification import app, consumers
 from services.notification.settings import Settings
 from tests.service.notification_world import a_clinic, an_invoice, put_contact
-from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, calling, deliver
+from tests.world import NO_ADDRESSES, PUBLIC_KEY, Client, ServiceDb, a_caller, calling, deliver
 
 CONTACT = {"email": "client@example.com", "name": "Aoife Byrne"}
 
@@ -46,27 +46,17 @@ async def test_a_contact_is_put_and_read_and_put_again(api: Client) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "email",
-    [
-        "nobody",
-        "a@b",
-        "a@b.example\r\nBcc: c@d.example",
-        "a@b.example, c@d.example",
-        "A <a@b.example>",
-        "a\u0000@b.example",
-        "ü@b.example",
-        "a@" + "b" * 250 + ".example",
-        "",
-    ],
-)
+@pytest.mark.parametrize("email", [*NO_ADDRESSES, ""], ids=lambda each: ascii(each)[:20])
 async def test_what_is_not_an_address_is_refused_without_repeating_it(api: Client, email: str) -> None:
     answer = await api.call(
         "PUT", f"/contacts/{new_id()}", a_caller("staff", new_id()), json=CONTACT | {"email": email}
     )
-    assert answer.status_code in (400, 422)
-    assert answer.headers["content-type"].startswith("application/problem+json")
-    assert not email or email not in answer.text
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (
+        422,
+        "email_not_valid",
+        "email",
+    )
+    assert not email.strip("@ ") or email not in answer.text
 
 
 async def test_a_domain_in_another_script_is_kept_as_smtp_takes_it(api: Client) -> None:

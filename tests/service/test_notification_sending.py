@@ -202,16 +202,14 @@ async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
     clinic, client_id = await a_client(db_notification)
-    other = new_id()
-    await put_contact(db_notification, clinic.clinic_id, other)
-    await db_notification.admin.execute(
-        "UPDATE contacts SET email = 'ü@b.example' WHERE client_id = $1", client_id
-    )
+    other, their_client = await a_client(db_notification)
+    locale = "UPDATE clinics SET locale = $2 WHERE clinic_id = $1"
+    await db_notification.admin.execute(locale, clinic.clinic_id, "xx-QQ")
     await deliver(
         db_notification.worker,
         consumers,
         an_invoice(clinic, client_id),
-        an_invoice(clinic, other, number="2026-000002"),
+        an_invoice(other, their_client, number="2026-000002"),
     )
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000002 is ready"]
@@ -220,7 +218,7 @@ async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be
         ("sent", 1),
     ]
 
-    await put_contact(db_notification, clinic.clinic_id, client_id)
+    await db_notification.admin.execute(locale, clinic.clinic_id, clinic.locale)
     await hasten(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Invoice 2026-000002 is ready"]
@@ -286,3 +284,31 @@ async def test_a_database_that_fails_one_record_costs_no_other_its_own(
 
     assert len(mail.inbox) == 21
     assert len({message["Message-ID"] for message in mail.inbox}) == 20
+
+
+async def test_an_address_that_was_kept_unchecked_fails_its_own_letters_once_and_stops_no_other(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    kept_before = new_id()
+    await put_contact(db_notification, clinic.clinic_id, kept_before)
+    await db_notification.admin.execute(
+        "UPDATE contacts SET email = '<billing@x>' WHERE client_id = $1", kept_before
+    )
+    await db_notification.admin.execute("UPDATE clinics SET email = 'a@@b.de'")
+    await deliver(
+        db_notification.worker, consumers, an_invoice(clinic, kept_before), an_invoice(clinic, client_id)
+    )
+
+    await sender.send_due()
+    await hasten(db_notification)
+    assert await sender.send_due() == 0
+
+    assert await states(db_notification) == [
+        ("invoice_ready", "failed", 1, "email_not_valid"),
+        ("invoice_ready", "sent", 1, None),
+    ]
+    (letter,) = mail.inbox
+    assert letter["Reply-To"] is None
+    kinds = [type(fact) for fact in await outbox_events(db_notification)]
+    assert kinds == [NotificationFailed, NotificationSent]

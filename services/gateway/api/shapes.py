@@ -18,13 +18,6 @@ IdempotencyKey = Annotated[
         description="Sent again with the same body, the request has the same effect and answer.",
     ),
 ]
-Email = Annotated[
-    str,
-    msgspec.Meta(
-        max_length=254,
-        pattern=r"^[^\s@<>\"(),:;\\\x00-\x20\x7f]{1,64}@[^\s@<>\"(),:;\\\x00-\x20\x7f]{1,185}\.[^\s@.\x00-\x20\x7f]{2,63}$",
-    ),
-]
 Password = Annotated[str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST)]
 StripeAccount = Annotated[str, msgspec.Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$(?!\n)")]
 
@@ -49,7 +42,7 @@ class NewClient(Question, kw_only=True):
     """A client, the contact for e-mails, and if wanted a login to the portal."""
 
     name: ShortText
-    email: Email
+    email: str
     language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$(?!\n)")] = "en"
     billing_address: BillingAddressIn | None = None
     login: LoginIn | None = None
@@ -61,7 +54,7 @@ class ClientAnswer(Client):
 
 
 class NewStaff(Question):
-    email: Email
+    email: str
     password: Password
 
 

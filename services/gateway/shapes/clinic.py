@@ -86,7 +86,7 @@ class Client(msgspec.Struct):
 
 
 class ContactIn(Question):
-    email: Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
+    email: str
     name: ShortText
     language: str = "en"
 
