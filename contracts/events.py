@@ -116,6 +116,20 @@ class StateEvent(Event):
     version: int = Field(strict=True, ge=1, lt=2**31)
 
 
+def named_by(raw: bytes, topic: Topic) -> tuple[UUID, UUID] | None:
+    """(clinic, aggregate) that a body of the topic's type names, though it may not be decodable: a newer schema's is.
+
+    None when it is no event of the topic. Never raises.
+    """
+    try:
+        body = from_json(raw)
+        if body["specversion"] != "1.0" or body["type"] != topic.name:
+            return None
+        return UUID(body["clinicid"]), UUID(body["subject"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
 def _json_object(raw: bytes) -> dict[str, Any]:
     if b"\\u0000" in raw:
         raise Undecodable("a NUL character, which no database text can hold")

@@ -14,9 +14,10 @@ class Kind(StrEnum):
     STATE = "state"
     """The aggregate's whole public state at a version: a reader takes what is newer than what it holds."""
     MOVEMENT = "movement"
-    """A delta without a version: never dropped, unique by its id; a parked one holds back its key."""
+    """A delta without a version: never dropped, unique by its id, added up in any order. A parked one holds back none;
+    its aggregate is being checked until it is applied or discarded."""
     NOTICE = "notice"
-    """Something that happened once, in any order: applied or parked on its own, holding back nothing."""
+    """Something that happened once, in any order: applied or parked on its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from deploy.parked_commands import give_up, parked
 
 if TYPE_CHECKING:
     from services.chassis.kafka_security import KafkaSecurity
@@ -114,7 +116,7 @@ def sbom() -> None:
     try:
         typer.echo(json.dumps(supply.sbom(), indent=1))
     except supply.CannotAsk as reason:
-        _give_up(str(reason))
+        give_up(str(reason))
 
 
 @app.command()
@@ -133,9 +135,9 @@ def migrate() -> None:
     try:
         asyncio.run(work(_required("ADMIN_DATABASE_URL")))
     except KeyError as missing:
-        _give_up(str(missing.args[0]))
+        give_up(str(missing.args[0]))
     except (database.MigrationFailed, PostgresError, OSError) as refusal:
-        _give_up(str(refusal))
+        give_up(str(refusal))
     typer.echo(f"databases are up to date: {', '.join(map(database.database_name, database.SERVICES))}")
 
 
@@ -150,7 +152,7 @@ def topics() -> None:
     try:
         made = asyncio.run(topics.ensure(servers, security=security))
     except (topics.TopicRefused, KafkaError, TimeoutError) as refusal:
-        _give_up(str(refusal))
+        give_up(str(refusal))
     typer.echo(f"topics made: {', '.join(made) or 'none, all are there'}")
 
 
@@ -171,7 +173,7 @@ def acls() -> None:
     try:
         added, gone = asyncio.run(acls.ensure(servers, security, passwords))
     except (acls.AclRefused, UserRefused, KafkaError, TimeoutError) as refusal:
-        _give_up(str(refusal))
+        give_up(str(refusal))
     typer.echo(f"users: {', '.join(passwords)}; rules added: {len(added)}, taken away: {len(gone)}")
 
 
@@ -223,69 +225,17 @@ def reemit(
             said = asyncio.run(work.reemit(auditor[name], workers[name], name, begin))
             typer.echo(f"{name}: {said} events are in its outbox again")
     except CannotCheck as reason:
-        _give_up(str(reason))
+        give_up(str(reason))
 
 
-parked = typer.Typer(
-    help="What consumers could not apply: look at it, and apply it again.", no_args_is_help=True
-)
 app.add_typer(parked, name="parked")
-ParkedData = Annotated[
-    Path | None, typer.Option(help="Of a running `clinicpay up`. Else WORKER_DATABASE_URLS.")
-]
-
-
-@parked.command("list")
-def list_parked(data: ParkedData = None) -> None:
-    """What waits for somebody, oldest first."""
-    from deploy.parked import print_waiting
-
-    print_waiting(_workers(data))
-
-
-@parked.command("show")
-def show_parked(service: str, parked_id: int, data: ParkedData = None) -> None:
-    """One parked event, whole."""
-    from deploy.parked import print_one
-
-    raise typer.Exit(print_one(_worker(service, data), parked_id))
-
-
-@parked.command("replay")
-def replay_parked(service: str, parked_id: int, data: ParkedData = None) -> None:
-    """Apply a parked event, and before it the movements of its key that came earlier. Exits 1 if refused still."""
-    from deploy.parked import print_replay
-
-    raise typer.Exit(print_replay(service, _worker(service, data), parked_id))
-
-
-def _workers(data: Path | None) -> dict[str, str]:
-    from deploy.verify import CannotCheck
-    from deploy.workers import worker_dsns
-
-    try:
-        return worker_dsns(data)
-    except CannotCheck as reason:
-        _give_up(str(reason))
-
-
-def _worker(service: str, data: Path | None) -> str:
-    """Of one service; DATABASE_URL will do as well."""
-    if data is None and (url := os.environ.get("DATABASE_URL")):
-        return url
-    return _workers(data).get(service) or _give_up(f"no database of {service} is given")
 
 
 def _required(name: str) -> str:
     """A variable, or the content of the file that NAME_FILE names."""
     if path := os.environ.get(f"{name}_FILE"):
         return Path(path).read_text().strip()
-    return os.environ.get(name) or _give_up(f"{name} is not set")
-
-
-def _give_up(line: str) -> NoReturn:
-    sys.stderr.write(f"clinicpay: {line}\n")
-    raise typer.Exit(1)
+    return os.environ.get(name) or give_up(f"{name} is not set")
 
 
 if __name__ == "__main__":

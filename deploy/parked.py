@@ -1,10 +1,11 @@
-"""`clinicpay parked`: what consumers could not apply, to look at and to apply again once it is mended."""
+"""`clinicpay parked`: what consumers could not apply, to look at, to apply once its cause is mended, or to discard."""
 
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -14,18 +15,21 @@ from rich.table import Table
 from deploy.verify.settle import CONSUMERS
 from services.chassis import park
 from services.chassis.consume import consumers_of
-from services.chassis.db import Database
+from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
 
 MOST = 500
+LONGEST_REASON = 500
+
+List = Callable[[Connection, int], Awaitable[list[dict[str, Any]]]]
 
 
-async def waiting(dsns: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What waits for somebody in each service, oldest first, with its service."""
+async def listed(dsns: Mapping[str, str], rows: List) -> list[dict[str, Any]]:
+    """Rows of each service, with its service."""
     found = []
     for service, dsn in dsns.items():
         async with _opened(dsn) as db, db.worker_tx() as tx:
-            found += [{"service": service, **row} for row in await park.list_waiting(tx, MOST)]
+            found += [{"service": service, **row} for row in await rows(tx, MOST)]
     return found
 
 
@@ -34,16 +38,36 @@ async def get(dsn: str, parked_id: int) -> dict[str, Any] | None:
         return await park.get(tx, parked_id)
 
 
-async def replay(service: str, dsn: str, parked_id: int) -> list[int]:
-    """Apply a parked event, and before it those of its key that came earlier; their ids.
-
-    Empty when it does not wait any more. Raises what its handler raises when it refuses still.
-    """
+async def replay(service: str, dsn: str, parked_id: int) -> bool:
+    """Apply a parked event. False when it does not wait any more; raises what its handler raises."""
     async with _opened(dsn) as db:
-        for consumer in consumers_of(CONSUMERS[service], db):
-            if replayed := await consumer.replay(parked_id):
-                return replayed
-    return []
+        return await _replayed(service, db, parked_id)
+
+
+async def replay_held_back(service: str, dsn: str) -> tuple[int, list[int]]:
+    """Apply all that an earlier version parked behind another: how many were, and the ids of those refused."""
+    applied, refused = 0, []
+    async with _opened(dsn) as db:
+        async with db.worker_tx() as tx:
+            waiting = await park.list_held_back(tx)
+        for parked_id in waiting:
+            try:
+                applied += await _replayed(service, db, parked_id)
+            except (DomainError, ValueError):
+                refused.append(parked_id)
+    return applied, refused
+
+
+async def discard(service: str, dsn: str, parked_id: int, by: str, reason: str) -> bool:
+    """Lay a parked event aside for good. False when it does not wait any more."""
+    async with _opened(dsn) as db:
+        return any(
+            [await each.discard(parked_id, by, reason) for each in consumers_of(CONSUMERS[service], db)]
+        )
+
+
+async def _replayed(service: str, db: Database, parked_id: int) -> bool:
+    return any([await each.replay(parked_id) for each in consumers_of(CONSUMERS[service], db)])
 
 
 @asynccontextmanager
@@ -56,22 +80,35 @@ async def _opened(dsn: str) -> AsyncIterator[Database]:
 
 
 def print_waiting(dsns: Mapping[str, str]) -> None:
-    rows = asyncio.run(waiting(dsns))
-    table = Table("service", "id", "consumer", "topic", "partition/offset", "reason", "detail", "parked at")
+    rows = asyncio.run(listed(dsns, park.list_waiting))
+    columns = ("service", "id", "consumer", "topic", "partition", "offset", "reason", "detail", "parked_at")
+    _print(rows, columns, "Nothing is parked.")
+
+
+def print_discarded(dsns: Mapping[str, str]) -> None:
+    rows = asyncio.run(listed(dsns, park.list_discarded))
+    columns = (
+        "service",
+        "id",
+        "consumer",
+        "topic",
+        "reason",
+        "discarded_by",
+        "discard_reason",
+        "resolved_at",
+    )
+    _print(rows, columns, "Nothing was discarded.")
+
+
+def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], nothing: str) -> None:
+    table = Table(*(column.replace("_", " ") for column in columns))
     for row in rows:
-        place, at = f"{row['partition']}/{row['offset']}", f"{row['parked_at']:%Y-%m-%d %H:%M:%S}"
-        words = (
-            row["service"],
-            row["id"],
-            row["consumer"],
-            row["topic"],
-            place,
-            row["reason"],
-            row["detail"],
-            at,
-        )
-        table.add_row(*(escape(str(word)) for word in words))
-    Console().print(table if rows else "Nothing is parked.")
+        table.add_row(*(escape(_words(row[column])) for column in columns))
+    Console().print(table if rows else nothing)
+
+
+def _words(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
 
 
 def print_one(dsn: str, parked_id: int) -> int:
@@ -91,7 +128,7 @@ def print_one(dsn: str, parked_id: int) -> int:
 
 
 def print_replay(service: str, dsn: str, parked_id: int) -> int:
-    """Replay, and say what became of it; 1 when nothing was applied."""
+    """Replay one, and say what became of it; 1 when nothing was applied."""
     try:
         replayed = asyncio.run(replay(service, dsn, parked_id))
     except DomainError as refusal:
@@ -100,10 +137,33 @@ def print_replay(service: str, dsn: str, parked_id: int) -> int:
     except ValueError as error:  # undecodable: it will never be an event
         sys.stderr.write(f"clinicpay: still refused: {error}\n")
         return 1
-    if not replayed:
+    return _said(replayed, f"applied: {parked_id}", service, parked_id)
+
+
+def print_replay_held_back(service: str, dsn: str) -> int:
+    """Replay all that was held back, and say what became of it; 1 when some are refused still."""
+    applied, refused = asyncio.run(replay_held_back(service, dsn))
+    sys.stdout.write(f"applied: {applied} that had been held back\n")
+    if refused:
+        sys.stderr.write(f"clinicpay: still refused: {', '.join(map(str, refused))}\n")
+    return 1 if refused else 0
+
+
+def print_discard(service: str, dsn: str, parked_id: int, by: str, reason: str) -> int:
+    """Discard, and say so; 1 when it does not wait, or the reason is none."""
+    reason = " ".join(reason.split())
+    if not 1 <= len(reason) <= LONGEST_REASON or not reason.isprintable():
+        sys.stderr.write(f"clinicpay: a reason has 1 to {LONGEST_REASON} characters that can be printed\n")
+        return 1
+    discarded = asyncio.run(discard(service, dsn, parked_id, by, reason))
+    return _said(discarded, f"discarded: {parked_id}", service, parked_id)
+
+
+def _said(done: bool, words: str, service: str, parked_id: int) -> int:
+    if not done:
         sys.stderr.write(f"clinicpay: {parked_id} does not wait in {service}\n")
         return 1
-    sys.stdout.write(f"applied: {', '.join(map(str, replayed))}\n")
+    sys.stdout.write(f"{words}\n")
     return 0
 
 

@@ -4,27 +4,31 @@ FastStream fetches and acknowledges; decoding, claiming, parking and retrying ar
 library that loses one event in a million loses money.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
+from uuid import UUID
 
 import stamina
 import structlog
 
 from contracts.catalogue import EVENTS
-from contracts.events import CloudEvent, Event, StateEvent, Undecodable
-from services.chassis import inbox, park
-from services.chassis.db import TRANSIENT, Connection, Database
+from contracts.events import CloudEvent, StateEvent, Undecodable
+from services.chassis import audit, inbox, park
+from services.chassis.auth import Caller
+from services.chassis.db import TRANSIENT, Connection, Database, Key
 from services.chassis.errors import DomainError
-from services.chassis.park import Line, Parked, Record
+from services.chassis.park import Parked, Record
 from services.chassis.tracing import batch_spans
 
 log = structlog.get_logger()
 
 Apply = Callable[[Connection, Any], Awaitable[None]]
-ApplyArrived = Callable[[Connection, "list[Arrived]"], Awaitable[list[CloudEvent]]]
+ApplyArrived = Callable[[Connection, "list[Arrived]"], Awaitable[tuple[list[CloudEvent], list[Parked]]]]
 ApplyT = TypeVar("ApplyT", bound=Apply)
+Noted = Callable[[Connection, Collection[Key]], Awaitable[None]]
+NotedT = TypeVar("NotedT", bound=Noted)
 
 RETRY_SECONDS = 60
 """How long a batch is retried in place. Well under Kafka's max.poll.interval, or the group would move on."""
@@ -57,27 +61,39 @@ def consumes(*events: type[CloudEvent], group: str, unhurried: bool = False) -> 
     return mark
 
 
+def on_parked(group: str) -> Callable[[NotedT], NotedT]:
+    """Mark a function in a service's `consumers` module that follows which aggregates have a parked movement.
+
+    It is called with the (clinic, aggregate) of each movement that the group parks, replays or discards, in the
+    same transaction and after that change, and looks for itself whether one waits (`park.with_waiting`).
+    """
+
+    def mark(noted: NotedT) -> NotedT:
+        noted.__on_parked__ = group  # type: ignore[attr-defined]
+        return noted
+
+    return mark
+
+
 def consumers_of(module: ModuleType, db: Database) -> "list[Consumer]":
     """The consumers, one a group, that the handlers of a `consumers` module make up."""
     groups: dict[str, list[Handler]] = {}
+    noted: dict[str, Noted] = {}
     for value in vars(module).values():
         handler = getattr(value, "__consumes__", None)
         if isinstance(handler, Handler):
             groups.setdefault(handler.group, []).append(handler)
-    return [Consumer(db, group, tuple(handlers)) for group, handlers in groups.items()]
+        if isinstance(group := getattr(value, "__on_parked__", None), str):
+            noted[group] = value
+    return [
+        Consumer(db, group, tuple(handlers), noted=noted.get(group)) for group, handlers in groups.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
     record: Record
     event: CloudEvent
-
-    @property
-    def line(self) -> Line | None:
-        """What it must not be overtaken in; None for what has no order."""
-        if not isinstance(self.event, Event) or not self.record.is_movement or self.record.key is None:
-            return None
-        return self.event.clinic_id, self.record.key
 
 
 @dataclass(slots=True)
@@ -88,6 +104,7 @@ class Consumer:
     group: str
     handlers: tuple[Handler, ...]
     after_commit: list[Callable[[], None]] = field(default_factory=list)
+    noted: Noted | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -107,35 +124,50 @@ class Consumer:
         for told in self.after_commit:
             told()
 
-    async def replay(self, parked_id: int) -> list[int]:
-        """Apply a parked event, and before it those of its key that came earlier. Returns the ids replayed.
+    async def replay(self, parked_id: int) -> bool:
+        """Apply a parked event. False when it does not wait in this group any more.
 
         Raises what the handler raises, with nothing changed, when it refuses still.
         """
         async with self.db.worker_tx() as tx:
-            row = await park.get(tx, parked_id)
-            if row is None or row["consumer"] != self.group or row["state"] == "replayed":
-                return []
-            replayed = await self._replay_order(tx, row)
-            for each in replayed:
-                event = _decode(each["record"])
-                await self._claim_and_apply(tx, [Arrived(each["record"], event)])
-                await park.resolve(tx, each["id"])
-        return [each["id"] for each in replayed]
+            row = await self._lock_open(tx, parked_id)
+            if row is None:
+                return False
+            arrived = Arrived(row["record"], _decode(row["record"]))
+            await self._apply_new(tx, [arrived])
+            await park.resolve(tx, parked_id)
+            await self._note(tx, [Parked(arrived.record, arrived.event, row["reason"])])
+        return True
 
-    async def _replay_order(self, tx: Connection, row: dict[str, Any]) -> list[dict[str, Any]]:
-        if not row["record"].is_movement or row["key"] is None:
-            return [row]
-        await park.lock_keys(tx, self.group, [row["key"]])
-        waiting = await park.waiting_of_line(tx, self.group, row["clinic_id"], row["key"])
-        return [each for each in waiting if each["id"] <= row["id"]]
+    async def discard(self, parked_id: int, by: str, reason: str) -> bool:
+        """Lay a parked event aside for good, and enter that into the audit log. False when it does not wait any more.
+
+        `by` is the operator's name, `reason` plain words: both are kept with the event.
+        """
+        async with self.db.worker_tx() as tx:
+            row = await self._lock_open(tx, parked_id)
+            if row is None:
+                return False
+            parked = Parked(row["record"], _decoded(row["record"]), row["reason"])
+            await park.discard(tx, parked_id, by, reason)
+            await self._note(tx, [parked])
+            clinic_id, subject_id = parked.aggregate or (audit.INSTALLATION, UUID(int=parked_id))
+            caller = Caller(audit.INSTALLATION, "operator", clinic_id)
+            await audit.record(
+                tx, caller, "discard_parked", subject_id, row["state"], (parked_id, by, reason)
+            )
+        return True
+
+    async def _lock_open(self, tx: Connection, parked_id: int) -> dict[str, Any] | None:
+        row = await park.lock(tx, parked_id)
+        return row if row and row["consumer"] == self.group and row["state"] not in park.FINAL else None
 
     async def _consume(self, records: Sequence[Record]) -> None:
         arrived, undecodable = _decode_all(records)
         with batch_spans(self.group, [each.event for each in arrived]) as traced:
             arrived = [Arrived(each.record, event) for each, event in zip(arrived, traced, strict=True)]
             try:
-                await self._in_one_transaction(arrived, undecodable, self._claim_and_apply)
+                await self._in_one_transaction(arrived, undecodable, self._apply_together)
             except TRANSIENT:
                 raise
             except Exception as refusal:
@@ -146,46 +178,41 @@ class Consumer:
         self, arrived: list[Arrived], undecodable: list[Parked], apply: ApplyArrived
     ) -> None:
         async with self.db.worker_tx() as tx:
-            await park.add(tx, self.group, undecodable)
-            ready = await self._hold_back(tx, arrived, undecodable)
-            applied = await apply(tx, ready)
+            applied, refused = await apply(tx, arrived)
+            if parked := [*undecodable, *refused]:
+                await park.add(tx, self.group, parked)
+                await self._note(tx, parked)
             await park.supersede(
                 tx, self.group, [event for event in applied if isinstance(event, StateEvent)]
             )
 
-    async def _hold_back(
-        self, tx: Connection, arrived: list[Arrived], undecodable: list[Parked]
-    ) -> list[Arrived]:
-        """Park movements that come behind a parked one of their line; return the rest."""
-        lines = {each.line for each in arrived if each.line}
-        if not lines:
-            return arrived
-        held = await park.held_lines(tx, self.group, lines)
-        unread = {each.record.key for each in undecodable if each.record.is_movement and each.record.key}
-        held |= {line for line in lines if line[1] in unread}
-        if not held:
-            return arrived
-        await park.add(tx, self.group, [_behind(each) for each in arrived if each.line in held])
-        return [each for each in arrived if each.line not in held]
+    async def _note(self, tx: Connection, parked: Iterable[Parked]) -> None:
+        """Tell the service which aggregates these movements, just parked or resolved, are about."""
+        keys = {each.aggregate for each in parked if each.record.is_movement} - {None}
+        if self.noted is not None and keys:
+            await self.noted(tx, sorted(key for key in keys if key))
 
-    async def _apply_singly(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
+    async def _apply_together(
+        self, tx: Connection, arrived: list[Arrived]
+    ) -> tuple[list[CloudEvent], list[Parked]]:
+        return await self._apply_new(tx, arrived), []
+
+    async def _apply_singly(
+        self, tx: Connection, arrived: list[Arrived]
+    ) -> tuple[list[CloudEvent], list[Parked]]:
         applied: list[CloudEvent] = []
-        held: set[Line] = set()
+        refused: list[Parked] = []
         for each in arrived:
-            if each.line in held:
-                await park.add(tx, self.group, [_behind(each)])
-                continue
             try:
                 async with tx.transaction():
-                    applied += await self._claim_and_apply(tx, [each])
+                    applied += await self._apply_new(tx, [each])
             except TRANSIENT:
                 raise
             except Exception as refusal:
-                held |= {each.line} if each.line else set()
-                await self._park_refused(tx, each, refusal)
-        return applied
+                refused.append(self._refused(each, refusal))
+        return applied, refused
 
-    async def _park_refused(self, tx: Connection, arrived: Arrived, refusal: Exception) -> None:
+    def _refused(self, arrived: Arrived, refusal: Exception) -> Parked:
         reason = _reason(refusal)
         detail = refusal.detail if isinstance(refusal, DomainError) else type(refusal).__name__
         log.error(
@@ -196,9 +223,10 @@ class Consumer:
             reason=reason,
             exc_info=None if isinstance(refusal, DomainError) else refusal,
         )
-        await park.add(tx, self.group, [Parked(arrived.record, arrived.event, reason, detail)])
+        return Parked(arrived.record, arrived.event, reason, detail)
 
-    async def _claim_and_apply(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
+    async def _apply_new(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
+        """Claim events and hand those that nobody had to their handlers."""
         fresh = await inbox.claim(tx, self.group, [each.event.id for each in arrived])
         events = [each.event for each in {a.event.id: a for a in reversed(arrived)}.values()][::-1]
         events = [event for event in events if event.id in fresh]
@@ -218,6 +246,13 @@ def _decode(record: Record) -> CloudEvent:
     return event
 
 
+def _decoded(record: Record) -> CloudEvent | None:
+    try:
+        return _decode(record)
+    except Undecodable:
+        return None
+
+
 def _decode_all(records: Iterable[Record]) -> tuple[list[Arrived], list[Parked]]:
     arrived, undecodable = [], []
     for record in records:
@@ -229,12 +264,6 @@ def _decode_all(records: Iterable[Record]) -> tuple[list[Arrived], list[Parked]]
             )
             undecodable.append(Parked(record, None, "undecodable", str(error)))
     return arrived, undecodable
-
-
-def _behind(arrived: Arrived) -> Parked:
-    return Parked(
-        arrived.record, arrived.event, "behind_parked", "An earlier movement of its line is parked."
-    )
 
 
 def _reason(refusal: Exception) -> str:

@@ -22,5 +22,5 @@ async def claim(tx: Connection, consumer: str, event_ids: Collection[UUID]) -> s
 
 
 async def maintain(tx: Connection, keep_days: int) -> None:
-    """Make the coming weeks' partitions, and drop those older than any topic keeps its events."""
+    """Make the weeks' partitions that are missing, and drop claims that were made more than so many days ago."""
     await tx.execute("SELECT maintain_inbox($1)", keep_days)

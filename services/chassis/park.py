@@ -1,8 +1,7 @@
 """Parked events: what a consumer could not apply is kept whole, and nothing is skipped in silence.
 
-A parked movement holds back later movements of its line, so that none overtakes it: those of its clinic with its key,
-or of its key alone when it could not be read. A newer state event supersedes a parked one. A parked event is not
-claimed in the inbox: its replay claims it.
+A parked event holds back no other: movements add up in any order. A newer state event supersedes a parked one. A parked
+event is not claimed in the inbox: its replay claims it. Whatever is in a topic can be parked (ADR 0016).
 """
 
 import hashlib
@@ -13,14 +12,14 @@ from typing import Any
 from uuid import UUID
 
 from contracts import topics
-from contracts.events import CloudEvent, Event, StateEvent
-from services.chassis.db import Connection
+from contracts.events import CloudEvent, Event, StateEvent, named_by
+from services.chassis.db import Connection, Key
 from services.chassis.telemetry import span_context_of
 
-_LONGEST_DETAIL = 500
+FINAL = frozenset({"replayed", "discarded"})
+"""States in which nobody can do anything with a parked event any more."""
 
-Line = tuple[UUID, bytes]
-"""(clinic, record's key): the movements that must not overtake each other."""
+_LONGEST_DETAIL = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,14 @@ class Parked:
     reason: str
     detail: str = ""
 
+    @property
+    def aggregate(self) -> Key | None:
+        """(clinic, aggregate) that the record names. None: it never was an event of ours, or it is of no clinic."""
+        if isinstance(self.event, Event):
+            return (self.event.clinic_id, self.event.key) if isinstance(self.event.key, UUID) else None
+        topic = topics.BY_NAME.get(self.record.topic)
+        return named_by(self.record.value, topic) if topic and self.record.value else None
+
 
 async def add(tx: Connection, consumer: str, parked: Iterable[Parked]) -> None:
     """Park records. One that is delivered again while parked stays one row."""
@@ -57,105 +64,94 @@ async def add(tx: Connection, consumer: str, parked: Iterable[Parked]) -> None:
         await tx.executemany(
             """
             INSERT INTO parked (consumer, topic, partition, "offset", key, value, headers, event_id, version,
-                                reason, detail, trace_id, fingerprint, clinic_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                reason, detail, trace_id, fingerprint, clinic_id, aggregate_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             ON CONFLICT DO NOTHING
             """,
             rows,
         )
 
 
-async def held_lines(tx: Connection, consumer: str, lines: Collection[Line]) -> set[Line]:
-    """The lines that a parked movement holds back.
-
-    For each it waits for a replay of that key that is under way, and keeps another from starting until the
-    transaction ends.
-    """
-    waiting = await _waiting_lines(tx, consumer, lines)
-    if not waiting:
-        return set()
-    await lock_keys(tx, consumer, {key for _, key in waiting})
-    return await _waiting_lines(tx, consumer, waiting)
-
-
-async def lock_keys(tx: Connection, consumer: str, keys: Collection[bytes]) -> None:
-    await tx.execute(
-        """
-        SELECT pg_advisory_xact_lock(hashtextextended($1 || ':' || encode(key, 'hex'), 0))
-        FROM (SELECT key FROM unnest($2::bytea[]) AS key ORDER BY key) AS keys
-        """,
-        consumer,
-        list(keys),
-    )
-
-
 async def supersede(tx: Connection, consumer: str, applied: Iterable[StateEvent]) -> None:
     """Mark parked state events that an applied one of the same aggregate has overtaken."""
-    newest: dict[bytes, int] = {}
+    newest: dict[tuple[UUID, UUID | str], int] = {}
     for event in applied:
-        key = str(event.key).encode()
+        key = (event.clinic_id, event.key)
         newest[key] = max(newest.get(key, 0), event.version)
     if newest:
         await tx.execute(
             """
             UPDATE parked SET state = 'superseded', resolved_at = now()
-            FROM unnest($2::bytea[], $3::int[]) AS applied (key, version)
+            FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS applied (clinic_id, aggregate_id, version)
             WHERE parked.consumer = $1 AND parked.state = 'waiting'
-                AND parked.key = applied.key AND parked.version <= applied.version
+                AND parked.clinic_id = applied.clinic_id AND parked.aggregate_id = applied.aggregate_id
+                AND parked.version <= applied.version
             """,
             consumer,
-            list(newest),
+            [clinic_id for clinic_id, _ in newest],
+            [aggregate_id for _, aggregate_id in newest],
             list(newest.values()),
         )
+
+
+async def lock(tx: Connection, parked_id: int) -> dict[str, Any] | None:
+    """`get`, and keep others from resolving it until the transaction ends."""
+    return _whole(await tx.fetchrow(f"{_WHOLE} WHERE id = $1 FOR UPDATE", parked_id))
 
 
 async def resolve(tx: Connection, parked_id: int) -> None:
     await tx.execute("UPDATE parked SET state = 'replayed', resolved_at = now() WHERE id = $1", parked_id)
 
 
-async def get(tx: Connection, parked_id: int) -> dict[str, Any] | None:
-    """A parked row: id, consumer, topic, key, reason, state, and its `record`."""
-    row = await tx.fetchrow(
+async def discard(tx: Connection, parked_id: int, by: str, reason: str) -> None:
+    """Lay a row that waits aside for good."""
+    await tx.execute(
         """
-        SELECT id, consumer, topic, partition, "offset", key, value, headers, event_id, reason, detail, state,
-            clinic_id
-        FROM parked WHERE id = $1
+        UPDATE parked SET state = 'discarded', resolved_at = now(), discarded_by = $2, discard_reason = $3
+        WHERE id = $1
         """,
         parked_id,
+        by,
+        reason,
     )
-    return None if row is None else {**row, "record": record_of(row)}
+
+
+async def get(tx: Connection, parked_id: int) -> dict[str, Any] | None:
+    """A parked row: id, consumer, topic, key, reason, state, …, and its `record`."""
+    return _whole(await tx.fetchrow(f"{_WHOLE} WHERE id = $1", parked_id))
 
 
 async def list_waiting(tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
     """What waits for somebody, oldest first. Raw bytes are left out: they are read one at a time."""
-    rows = await tx.fetch(
-        """
-        SELECT id, consumer, topic, partition, "offset", event_id, reason, detail, trace_id, parked_at
-        FROM parked WHERE state = 'waiting' ORDER BY id LIMIT $1
-        """,
-        limit,
-    )
-    return [dict(row) for row in rows]
+    return await _list(tx, "state = 'waiting' ORDER BY id", limit)
 
 
-async def waiting_of_line(
-    tx: Connection, consumer: str, clinic_id: UUID | None, key: bytes
-) -> list[dict[str, Any]]:
-    """The waiting rows of a line in the order they came, as `get` gives them. No clinic: of the whole key."""
+async def list_discarded(tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
+    """What was laid aside, by whom and why, newest first."""
+    return await _list(tx, "state = 'discarded' ORDER BY resolved_at DESC", limit)
+
+
+async def list_held_back(tx: Connection) -> list[int]:
+    """What an earlier version parked for no fault of its own, behind a parked movement; in the order it came."""
+    rows = await tx.fetch(
+        "SELECT id FROM parked WHERE state = 'waiting' AND reason = 'behind_parked' ORDER BY id"
+    )
+    return [row["id"] for row in rows]
+
+
+async def with_waiting(tx: Connection, topic: str, aggregates: Collection[Key]) -> set[Key]:
+    """Those of the aggregates that a waiting record of the topic names."""
     rows = await tx.fetch(
         """
-        SELECT id, consumer, topic, partition, "offset", key, value, headers, event_id, reason, detail, state,
-            clinic_id
-        FROM parked
-        WHERE consumer = $1 AND key = $2 AND state = 'waiting'
-            AND ($3::uuid IS NULL OR clinic_id IS NULL OR clinic_id = $3)
-        ORDER BY id
+        SELECT DISTINCT clinic_id, aggregate_id FROM parked
+        WHERE (clinic_id, aggregate_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+            AND state = 'waiting' AND topic = $3
         """,
-        consumer,
-        key,
-        clinic_id,
+        [clinic_id for clinic_id, _ in aggregates],
+        [aggregate_id for _, aggregate_id in aggregates],
+        topic,
     )
-    return [{**row, "record": record_of(row)} for row in rows]
+    return {(row["clinic_id"], row["aggregate_id"]) for row in rows}
 
 
 def record_of(row: Any) -> Record:
@@ -165,26 +161,33 @@ def record_of(row: Any) -> Record:
     return Record(row["topic"], row["partition"], row["offset"], row["key"], row["value"], headers)
 
 
-async def _waiting_lines(tx: Connection, consumer: str, lines: Collection[Line]) -> set[Line]:
+async def _list(tx: Connection, which: str, limit: int) -> list[dict[str, Any]]:
     rows = await tx.fetch(
-        """
-        SELECT DISTINCT line.clinic_id, line.key
-        FROM unnest($2::uuid[], $3::bytea[]) AS line (clinic_id, key)
-        JOIN parked ON parked.key = line.key AND (parked.clinic_id IS NULL OR parked.clinic_id = line.clinic_id)
-        WHERE parked.consumer = $1 AND parked.state = 'waiting' AND parked.topic = ANY ($4::text[])
+        f"""
+        SELECT id, consumer, topic, partition, "offset", event_id, reason, detail, trace_id, parked_at,
+            resolved_at, discarded_by, discard_reason
+        FROM parked WHERE {which} LIMIT $1
         """,
-        consumer,
-        [clinic_id for clinic_id, _ in lines],
-        [key for _, key in lines],
-        [topic.name for topic in topics.ALL if topic.kind is topics.Kind.MOVEMENT],
+        limit,
     )
-    return {(row["clinic_id"], row["key"]) for row in rows}
+    return [dict(row) for row in rows]
+
+
+_WHOLE = """
+SELECT id, consumer, topic, partition, "offset", key, value, headers, event_id, reason, detail, state,
+    clinic_id, aggregate_id, discarded_by, discard_reason
+FROM parked
+"""
+
+
+def _whole(row: Any) -> dict[str, Any] | None:
+    return None if row is None else {**row, "record": record_of(row)}
 
 
 def _row(consumer: str, parked: Parked) -> tuple[object, ...]:
     record, event = parked.record, parked.event
     span = span_context_of(event.traceparent if event else None)
-    event_id: UUID | None = event.id if event else None
+    clinic_id, aggregate_id = parked.aggregate or (None, None)
     return (
         consumer,
         record.topic,
@@ -193,11 +196,23 @@ def _row(consumer: str, parked: Parked) -> tuple[object, ...]:
         record.key,
         record.value,
         json.dumps([(name, None if value is None else value.hex()) for name, value in record.headers]),
-        event_id,
+        event.id if event else None,
         event.version if isinstance(event, StateEvent) else None,
         parked.reason,
-        parked.detail[:_LONGEST_DETAIL],
+        _storable(parked.detail)[:_LONGEST_DETAIL],
         f"{span.trace_id:032x}" if span else None,
-        hashlib.sha256(record.value or b"").digest(),
-        event.clinic_id if isinstance(event, Event) else None,
+        _fingerprint(record),
+        clinic_id,
+        aggregate_id,
     )
+
+
+def _fingerprint(record: Record) -> bytes:
+    """Tells records of a rebuilt topic, which counts its offsets again, from the old ones."""
+    parts = (b"-" if part is None else b"+" + part for part in (record.key, record.value))
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+
+def _storable(text: str) -> str:
+    """The text without what no database text can hold."""
+    return text.encode(errors="replace").decode().replace("\x00", "?")

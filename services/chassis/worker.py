@@ -15,7 +15,7 @@ from services.chassis.jobs import Jobs
 from services.chassis.settings import ServiceSettings
 
 INBOX_KEEP_DAYS = 30
-"""Longer than any topic keeps its events, so that a replay from the start finds every claim."""
+"""Days from its claim. Longer than any topic keeps its events, so that a replay from the start finds every claim."""
 
 
 def worker_app(

@@ -32,32 +32,35 @@ INBOX_AND_PARKING = (
         "[each.event for each in arrived]",
     ),
     one(
-        "a parked movement holds its line",
-        f"{CONSUMING}a_parked_movement_holds_back_later_ones_of_its_key_only",
+        "a parked movement holds back none",
+        f"{CONSUMING}a_parked_movement_holds_back_none",
         CONSUME,
-        "        if not held:\n            return arrived\n",
-        "        if lines:\n            return arrived\n",
+        "        for each in arrived:\n            try:\n                async with tx.transaction():",
+        "        for each in arrived:\n            if refused:\n"
+        '                refused.append(Parked(each.record, each.event, "behind_parked"))\n                continue\n'
+        "            try:\n                async with tx.transaction():",
     ),
     one(
-        "a parked movement holds its own clinic's line",
-        f"{CONSUMING}a_movement_that_names_another_clinics_aggregate_holds_back_none_of_that_clinics",
-        PARK,
-        "AND (parked.clinic_id IS NULL OR parked.clinic_id = line.clinic_id)",
-        "",
-    ),
-    one(
-        "advisory lock of replay",
-        f"{SERVICE}test_chassis_replay.py::test_a_movement_that_comes_during_a_replay_is_applied_after_it",
+        "garbage under a key holds back none",
+        f"{CONSUMING}what_never_was_an_event_holds_back_none_of_its_key",
         CONSUME,
-        'await park.lock_keys(tx, self.group, [row["key"]])',
-        "",
+        "            applied, refused = await apply(tx, arrived)\n",
+        "            keys = {each.record.key for each in undecodable}\n"
+        "            applied, refused = await apply(tx, [a for a in arrived if a.record.key not in keys])\n",
     ),
     one(
-        "a live batch's side of that lock",
-        f"{SERVICE}test_chassis_replay.py::test_a_movement_that_comes_during_a_replay_is_applied_after_it",
+        "of two replays one acts",
+        f"{CONSUMING}a_replay_applies_that_event_alone_and_once",
         PARK,
-        "await lock_keys(tx, consumer, {key for _, key in waiting})",
-        "",
+        "WHERE id = $1 FOR UPDATE",
+        "WHERE id = $1",
+    ),
+    one(
+        "what lies in no week moves into its own",
+        f"{SERVICE}test_chassis_inbox.py::test_an_event_a_month_ahead_moves_into_its_week_when_that_comes",
+        "services/chassis/migrations/0006_pre_parked_holds_none.sql",
+        "DELETE FROM public.inbox_other WHERE event_id >= %L AND",
+        "DELETE FROM public.inbox_other WHERE false AND event_id >= %L AND",
     ),
     one(
         "savepoint around a refusal",
@@ -71,8 +74,8 @@ INBOX_AND_PARKING = (
         f"{CONSUMING}a_database_error_parks_nothing_while_a_refused_batch_runs_one_by_one",
         CONSUME,
         "            except TRANSIENT:\n                raise\n"
-        "            except Exception as refusal:\n                held",
-        "            except Exception as refusal:\n                held",
+        "            except Exception as refusal:\n                refused",
+        "            except Exception as refusal:\n                refused",
     ),
     Mutant(
         "NACK policy",

@@ -36,8 +36,9 @@ INSERT INTO inbox (consumer, event_id) SELECT 'invoice', gen_random_uuid() FROM 
 INSERT INTO inbox (consumer, event_id)
     SELECT 'invoice', (left(uuidv7()::text, 18) || right(pg_temp.key(0, n)::text, 18))::uuid FROM many;
 INSERT INTO idempotency_keys (clinic_id, key, fingerprint, answer) SELECT clinic_id, 'key-' || n, '', '{}' FROM many;
-INSERT INTO parked (consumer, topic, partition, "offset", key, headers, reason, detail, fingerprint, clinic_id, state)
-    SELECT 'invoice', 'payment.settled', 0, n, n::text::bytea, '[]', 'r', '', '', clinic_id,
+INSERT INTO parked (consumer, topic, partition, "offset", key, headers, reason, detail, fingerprint, clinic_id,
+        aggregate_id, state)
+    SELECT 'invoice', 'payment.settled', 0, n, n::text::bytea, '[]', 'r', '', '', clinic_id, pg_temp.key(3, n),
         CASE WHEN n % 100 = 0 THEN 'waiting' ELSE 'replayed' END FROM many;
 """
 

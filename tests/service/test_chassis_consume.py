@@ -100,51 +100,45 @@ async def test_one_refusal_parks_that_event_alone_and_undoes_its_half_done_work(
     ) == [100, 300]
 
 
-async def test_a_parked_movement_holds_back_later_ones_of_its_key_only(db_invoice: ServiceDb) -> None:
+async def test_a_parked_movement_holds_back_none(db_invoice: ServiceDb) -> None:
     books = Books(db_invoice, refuse=eur(1))
     clinic, invoice = new_id(), new_id()
     first, second, third = (a_settlement(clinic, invoice, eur(n)) for n in (1, 2, 3))
-    other = a_settlement(clinic, new_id(), eur(9))
 
     await books.consumer.consume([record(first, 1), record(second, 2)])
-    await books.consumer.consume([record(third, 3), record(other, 4)])
+    await books.consumer.consume([record(third, 3)])
 
-    assert [reason for _, reason in await waiting_parked(db_invoice)] == [
-        "refused",
-        "behind_parked",
-        "behind_parked",
-    ]
-    assert [e.id for e in await outbox_events(db_invoice)] == [other.id]
+    assert await waiting_parked(db_invoice) == [("payment.settled", "refused")]
+    assert [e.id for e in await outbox_events(db_invoice)] == [second.id, third.id]
 
 
-async def test_a_movement_that_names_another_clinics_aggregate_holds_back_none_of_that_clinics(
-    db_invoice: ServiceDb,
+@pytest.mark.parametrize("same_batch", [True, False])
+async def test_what_never_was_an_event_holds_back_none_of_its_key(
+    db_invoice: ServiceDb, same_batch: bool
 ) -> None:
-    books = Books(db_invoice, refuse=eur(1))
-    clinic, stranger, invoice = new_id(), new_id(), new_id()
-    forged = a_settlement(stranger, invoice, eur(1))
-    before, after = (a_settlement(clinic, invoice, eur(n)) for n in (2, 3))
-    again = a_settlement(stranger, invoice, eur(4))
+    books = Books(db_invoice)
+    settled = a_settlement(new_id(), new_id(), eur(1))
+    garbage = Record("payment.settled", 0, 1, str(settled.key).encode(), b"\xff garbage")
+    real = record(settled, 2)
 
-    await books.consumer.consume([record(forged, 1), record(before, 2)])
-    await books.consumer.consume([record(after, 3), record(again, 4)])
+    for batch in [[garbage, real]] if same_batch else [[garbage], [real]]:
+        await books.consumer.consume(batch)
 
-    assert [e.id for e in await outbox_events(db_invoice)] == [before.id, after.id]
-    assert [reason for _, reason in await waiting_parked(db_invoice)] == ["refused", "behind_parked"]
+    assert [e.id for e in await outbox_events(db_invoice)] == [settled.id]
 
 
-async def test_replay_drains_a_key_in_order(db_invoice: ServiceDb) -> None:
+async def test_a_replay_applies_that_event_alone_and_once(db_invoice: ServiceDb) -> None:
     books = Books(db_invoice, refuse=eur(1))
     clinic, invoice = new_id(), new_id()
-    settled = [a_settlement(clinic, invoice, eur(n)) for n in (1, 2, 3)]
-    await books.consumer.consume([record(event, n) for n, event in enumerate(settled)])
+    first, other = (a_settlement(clinic, invoice, eur(1)) for _ in range(2))
+    await books.consumer.consume([record(first, 1), record(other, 2)])
     books.refuse = None
-    last = await db_invoice.admin.fetchval("SELECT max(id) FROM parked")
 
-    await books.consumer.replay(last)
+    replayed = await asyncio.gather(*(books.consumer.replay(1) for _ in range(3)))
 
-    assert [e.id for e in await outbox_events(db_invoice)] == [event.id for event in settled]
-    assert await waiting_parked(db_invoice) == []
+    assert sorted(replayed) == [False, False, True]
+    assert [e.id for e in await outbox_events(db_invoice)] == [first.id]
+    assert await waiting_parked(db_invoice) == [("payment.settled", "refused")]
 
 
 async def test_a_replay_that_refuses_still_changes_nothing(db_invoice: ServiceDb) -> None:

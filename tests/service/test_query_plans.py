@@ -177,9 +177,9 @@ CASES = [
     case(
         "invoice",
         "worker",
-        "held lines",
-        lambda tx: park.held_lines(tx, "invoice", {(each, str(number).encode()) for each, number in ROWS}),
-        "parked_waiting",
+        "aggregates with a parked movement",
+        lambda tx: park.with_waiting(tx, "payment.settled", INVOICES),
+        "parked_of_aggregate",
     ),
     case(
         "payment",

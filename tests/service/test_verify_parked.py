@@ -1,15 +1,30 @@
-"""`clinicpay parked`: what waits is listed, shown whole, and applied once what it lacked is there."""
+"""`clinicpay parked`: what waits is listed, shown whole, applied once what it lacked is there, or discarded."""
 
 import asyncio
 import json
 
+import asyncpg
+import pytest
 from typer.testing import CliRunner
 
 from contracts.payment import PaymentSettled
 from deploy import cli
+from services.chassis import audit, park
+from services.chassis.auth import Caller
+from services.chassis.ids import new_id
+from services.chassis.park import Parked, Record
 from services.invoice import consumers
 from tests.service.invoice_world import World, a_world
-from tests.world import ServiceDb, a_settlement, deliver, eur, waiting_parked
+from tests.world import (
+    ServiceDb,
+    a_settlement,
+    deliver,
+    deliver_records,
+    eur,
+    money,
+    record,
+    waiting_parked,
+)
 
 
 async def command(db: ServiceDb, *words: str) -> tuple[int, str, str]:
@@ -20,15 +35,17 @@ async def command(db: ServiceDb, *words: str) -> tuple[int, str, str]:
 
 
 async def a_parked_movement(world: World) -> PaymentSettled:
-    """A movement in another currency than its invoice's, and one that waits behind it."""
+    """A movement in another currency than its invoice's."""
     invoice = await world.issue(12_500)
-    wrong = a_settlement(world.clinic_id, invoice["id"], eur(10))
-    wrong = wrong.model_copy(update={"amount": wrong.amount.model_copy(update={"currency": "USD"})})
-    behind = a_settlement(world.clinic_id, invoice["id"], eur(20))
+    wrong = a_settlement(world.clinic_id, invoice["id"], money(1_000, "USD"))
     await deliver(world.db.worker, consumers, wrong)
-    await deliver(world.db.worker, consumers, behind)
-    assert [reason for _, reason in await waiting_parked(world.db)] == ["wrong_currency", "behind_parked"]
+    assert await waiting_parked(world.db) == [("payment.settled", "wrong_currency")]
     return wrong
+
+
+async def mend(db: ServiceDb) -> None:
+    """What was refused fits from now on."""
+    await db.admin.execute("UPDATE invoices SET currency = 'USD'")
 
 
 async def test_what_is_parked_is_listed_and_shown_whole(db_invoice: ServiceDb) -> None:
@@ -39,28 +56,107 @@ async def test_what_is_parked_is_listed_and_shown_whole(db_invoice: ServiceDb) -
         shown_code, shown, _ = await command(db_invoice, "show", "invoice", "1")
 
     assert code == shown_code == 0
-    assert "wrong_currency" in listed and "behind_parked" in listed
+    assert "wrong_currency" in listed
     body = json.loads(shown)
     assert body["reason"] == "wrong_currency" and body["value"]["id"] == str(movement.id)
 
 
-async def test_a_replay_applies_in_order_once_the_cause_is_mended(db_invoice: ServiceDb) -> None:
+async def test_a_replay_applies_once_the_cause_is_mended(db_invoice: ServiceDb) -> None:
     async with a_world(db_invoice) as world:
         movement = await a_parked_movement(world)
-        refused, _, why = await command(db_invoice, "replay", "invoice", "2")
-        await db_invoice.admin.execute("UPDATE invoices SET currency = 'USD'")
-        await db_invoice.admin.execute(
-            "UPDATE parked SET value = convert_to(replace(convert_from(value, 'UTF8'), 'EUR', 'USD'), 'UTF8')"
-        )
+        refused, _, why = await command(db_invoice, "replay", "invoice", "1")
+        await mend(db_invoice)
 
-        code, said, _ = await command(db_invoice, "replay", "invoice", "2")
-        again, _, nothing = await command(db_invoice, "replay", "invoice", "2")
+        code, said, _ = await command(db_invoice, "replay", "invoice", "1")
+        again, _, nothing = await command(db_invoice, "replay", "invoice", "1")
 
         invoice = await world.get(f"/invoices/{movement.invoice_id}")
     assert refused == 1 and "wrong_currency" in why
-    assert (code, said) == (0, "applied: 1, 2\n")
+    assert (code, said) == (0, "applied: 1\n")
     assert again == 1 and "does not wait" in nothing
+    assert invoice["settled"]["minor"] == 1_000
+
+
+async def test_what_an_earlier_version_held_back_is_applied_in_one_go(db_invoice: ServiceDb) -> None:
+    """As many as there are, but what was refused for a reason of its own; what is refused by now is named."""
+    async with a_world(db_invoice) as world:
+        movement = await a_parked_movement(world)
+        behind = [a_settlement(world.clinic_id, movement.invoice_id, eur(n)) for n in (10, 20)]
+        foreign = a_settlement(world.clinic_id, new_id(), eur(30))
+        async with db_invoice.worker.worker_tx() as tx:
+            held = [
+                Parked(record(event, n), event, "behind_parked") for n, event in enumerate([*behind, foreign])
+            ]
+            await park.add(tx, "invoice", held)
+
+        code, said, refused = await command(db_invoice, "replay", "invoice", "--all-behind")
+        both, _, _ = await command(db_invoice, "replay", "invoice", "1", "--all-behind")
+        neither, _, _ = await command(db_invoice, "replay", "invoice")
+
+        invoice = await world.get(f"/invoices/{movement.invoice_id}")
+    assert (code, said) == (1, "applied: 2 that had been held back\n")
+    assert "still refused: 4" in refused
+    assert both == neither == 1
     assert invoice["settled"]["minor"] == 3_000
+    assert [reason for _, reason in await waiting_parked(db_invoice)] == ["wrong_currency", "behind_parked"]
+
+
+async def test_what_is_discarded_stays_with_who_and_why_and_is_never_applied(db_invoice: ServiceDb) -> None:
+    async with a_world(db_invoice) as world:
+        movement = await a_parked_movement(world)
+        await mend(db_invoice)
+
+        code, said, _ = await command(
+            db_invoice, "discard", "invoice", "1", "--reason", "a  test record", "--by", "Ada"
+        )
+        again, _, gone = await command(db_invoice, "discard", "invoice", "1", "--reason", "again")
+        replayed, _, nothing = await command(db_invoice, "replay", "invoice", "1")
+        _, listed, _ = await command(db_invoice, "list", "--discarded")
+        _, waiting, _ = await command(db_invoice, "list")
+
+        invoice = await world.get(f"/invoices/{movement.invoice_id}")
+    assert (code, said) == (0, "discarded: 1\n") and invoice["settled"]["minor"] == 0
+    assert again == replayed == 1 and "does not wait" in gone and "does not wait" in nothing
+    assert "Ada" in listed and "a test record" in listed and "Nothing is parked." in waiting
+    entry = await db_invoice.admin.fetchrow("SELECT * FROM audit WHERE action = 'discard_parked'")
+    assert entry is not None
+    assert (entry["clinic_id"], entry["subject_id"], entry["role"]) == (
+        world.clinic_id,
+        movement.invoice_id,
+        "operator",
+    )
+    async with db_invoice.admin.acquire() as connection:
+        assert await audit.verify_chain(connection) == []
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x07bell"])
+async def test_a_discard_needs_a_reason_that_can_be_read(db_invoice: ServiceDb, reason: str) -> None:
+    async with a_world(db_invoice) as world:
+        await a_parked_movement(world)
+
+        code, _, why = await command(db_invoice, "discard", "invoice", "1", "--reason", reason)
+
+    assert code == 1 and "a reason has" in why
+    assert await waiting_parked(db_invoice) == [("payment.settled", "wrong_currency")]
+
+
+async def test_what_is_of_no_clinic_is_discarded_into_the_installations_audit_log(
+    db_invoice: ServiceDb,
+) -> None:
+    await deliver_records(db_invoice.worker, consumers, [Record("payment.settled", 0, 0, None, b"\xfe")])
+
+    code, _, _ = await command(db_invoice, "discard", "invoice", "1", "--reason", "garbage")
+
+    assert code == 0
+    assert await db_invoice.admin.fetchval("SELECT clinic_id FROM audit") == audit.INSTALLATION
+
+
+async def test_a_worker_enters_nothing_else_into_the_audit_log(db_invoice: ServiceDb) -> None:
+    for role, action in (("staff", "discard_parked"), ("operator", "put_clinic")):
+        caller = Caller(new_id(), "staff" if role == "staff" else "operator", new_id())
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with db_invoice.worker.worker_tx() as tx:
+                await audit.record(tx, caller, action, new_id(), None, 1)
 
 
 async def test_a_strange_record_is_shown_and_stays(db_invoice: ServiceDb) -> None:
