@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, URLEncodedBody
 
-from deploy.sandbox import payments, setups
+from deploy.sandbox import currencies, payments, setups
 from deploy.sandbox.errors import Json
 from deploy.sandbox.sandbox import Call, Sandbox
 
@@ -115,7 +115,9 @@ def _page(name: str, sandbox: Sandbox, challenge: Json) -> Response[str]:
     intent = store.get(account, challenge["intent"]) or {}
     method = store.get(account, intent.get("payment_method") or "") or {}
     facts = {
-        "amount": _amount(intent) if "amount" in intent else "No payment now",
+        "amount": currencies.written(intent["amount"], intent["currency"])
+        if "amount" in intent
+        else "No payment now",
         "method": _method(method),
         "kind": str(method.get("type", ""))
         .replace("_", " ")
@@ -129,13 +131,6 @@ def _page(name: str, sandbox: Sandbox, challenge: Json) -> Response[str]:
     for fact, value in facts.items():
         text = text.replace("{{" + fact + "}}", html.escape(value))
     return Response(text, media_type=MediaType.HTML, headers=HEADERS)
-
-
-def _amount(intent: Json) -> str:
-    currency = intent["currency"].upper()
-    if currency in ("JPY", "KRW", "VND", "CLP", "ISK"):
-        return f"{currency} {intent['amount']:,}"
-    return f"{currency} {intent['amount'] / 100:,.2f}"
 
 
 def _method(method: Json) -> str:

@@ -42,7 +42,14 @@ def chosen_types(call: Call, currency: str | None) -> Json:
     if given or (automatic and not automatic["enabled"]):
         return {"automatic_payment_methods": None, "payment_method_types": given or ["card"]}
     redirects = (automatic or {}).get("allow_redirects", "always")
-    names = methods.automatic_for(currency) if redirects == "always" else ["card"]
+    left_out = call.params.get("excluded_payment_method_types") or ()
+    offered = methods.automatic_for(currency) if redirects == "always" else ["card"]
+    names = [name for name in offered if name not in left_out]
+    if not names:
+        raise invalid(
+            "No valid payment method types for this Payment Intent. Please ensure that you have activated payment "
+            "methods compatible with your chosen currency in your dashboard."
+        )
     return {
         "automatic_payment_methods": {"allow_redirects": redirects, "enabled": True},
         "payment_method_types": names,

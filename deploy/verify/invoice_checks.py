@@ -4,16 +4,16 @@ from deploy.verify.checks import Check
 
 _MONEY = {
     "lines_make_the_total": (
-        "An invoice's lines sum to its subtotal and tax",
+        "An invoice's lines sum to its subtotal and tax, and these with its rounding to its total",
         """
-        SELECT clinic_id, i.id AS invoice_id, i.subtotal_amount, i.tax_amount, l.net, l.tax
+        SELECT clinic_id, i.id AS invoice_id, i.subtotal_amount, i.tax_amount, i.rounding_amount, l.net, l.tax
         FROM invoices AS i
         LEFT JOIN (
             SELECT clinic_id, invoice_id AS id, sum(net_amount) AS net, sum(tax_amount) AS tax
             FROM invoice_lines GROUP BY clinic_id, invoice_id
         ) AS l USING (clinic_id, id)
         WHERE (i.subtotal_amount, i.tax_amount) IS DISTINCT FROM (l.net, l.tax)
-            OR i.total_amount <> i.subtotal_amount + i.tax_amount
+            OR i.total_amount <> i.subtotal_amount + i.tax_amount + i.rounding_amount
         """,
     ),
     "balance_is_moved": (

@@ -5,35 +5,49 @@ from copy import copy
 from decimal import Decimal
 
 from babel import Locale
+from babel.numbers import get_currency_precision
 from iso4217 import Currency
 
-STRIPE_HUNDREDTHS = frozenset({"ISK", "UGX"})
-"""Without decimals today, yet Stripe still counts them in hundredths: 1,000 ISK is its 100000."""
+from contracts.currencies import CURRENCIES
 
 
-def to_stripe(minor: int, currency: str) -> int:
-    """An amount in our minor units as Stripe counts it."""
-    return minor * 100 if currency in STRIPE_HUNDREDTHS else minor
+def to_stripe(minor: int, currency: str) -> int | None:
+    """An amount in our minor units as Stripe counts it; None for what it cannot count: 1,000.50 MGA."""
+    ours, stripes = _decimals(currency)
+    amount, rest = divmod(minor * 10**stripes, 10**ours)
+    return amount if rest == 0 else None
 
 
 def from_stripe(amount: int, currency: str) -> int | None:
     """Stripe's amount in our minor units; None for a part of one, which no amount of ours can be."""
-    if currency not in STRIPE_HUNDREDTHS:
-        return amount
-    return amount // 100 if amount % 100 == 0 else None
+    ours, stripes = _decimals(currency)
+    minor, rest = divmod(amount * 10**ours, 10**stripes)
+    return minor if rest == 0 else None
 
 
-def minor_digits(currency: str) -> int:
+def _decimals(currency: str) -> tuple[int, int]:
+    """(ours, Stripe's). A currency that has gone from the table was counted alike."""
+    known = CURRENCIES.get(currency)
+    return (known.decimals, known.stripe_decimals) if known else (0, 0)
+
+
+def decimals(currency: str) -> int:
     """ISO 4217's decimals of a currency: 2 for EUR, 0 for JPY, 3 for KWD.
 
-    Not CLDR's, which are for display: it has 0 for RSD, and an amount would look a hundred times as large.
+    Not CLDR's, which are for display: it has 0 for RSD, and an amount would look a hundred times as large. Only a
+    currency that ISO has withdrawn is written by CLDR's: an invoice in it must still be shown.
     """
-    return Currency(currency).exponent or 0
+    if known := CURRENCIES.get(currency):
+        return known.decimals
+    try:
+        return Currency(currency).exponent or 0
+    except ValueError:
+        return int(get_currency_precision(currency))
 
 
 def written(minor: int, currency: str, locale: Locale) -> str:
     """An amount in minor units as the locale writes it: `€125.00`, `125,00 €`, `KWD 1.250`, `−€5.00`."""
-    digits = minor_digits(currency)
+    digits = decimals(currency)
     pattern = copy(locale.currency_formats["standard"])
     pattern.frac_prec = (digits, digits)
     major = Decimal(minor).scaleb(-digits)

@@ -4,8 +4,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from babel.core import get_global
-
+from contracts.currencies import CURRENCIES
 from contracts.money import LARGEST_MINOR
 from services.chassis.errors import DomainError
 from services.invoice.shapes import Money
@@ -13,14 +12,6 @@ from services.invoice.shapes import Money
 _DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
 _REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MULTILINE = set("\n\t")
-
-CURRENCIES = frozenset(
-    code
-    for used in get_global("territory_currencies").values()
-    for code, _since, until, tender in used
-    if until is None and tender
-)
-"""ISO 4217 codes that are legal tender somewhere today: neither XXX nor the German mark."""
 
 
 class InvalidText(DomainError):
@@ -67,9 +58,11 @@ def _unprintable(char: str) -> bool:
 
 
 def currency(code: str, field: str = "currency") -> str:
-    """Raises `UnknownCurrency` for what is no currency today."""
+    """Raises `UnknownCurrency`, which lists the known ones, for a currency in which nothing can be charged."""
     if code not in CURRENCIES:
-        raise UnknownCurrency("not an ISO 4217 currency in use", field=field)
+        raise UnknownCurrency(
+            "not a currency in which clients can pay", field=field, currencies=sorted(CURRENCIES)
+        )
     return code
 
 

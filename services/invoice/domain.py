@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from contracts.currencies import step_of
 from contracts.events import event_id
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceStatus, InvoiceUpdated
 from contracts.money import LARGEST_MINOR, Money
@@ -139,7 +140,7 @@ def issue(given: InvoiceIn, clinic: ClinicOut, now: datetime) -> Bill:
     lines = tuple(
         _line(line, currency, rates, issued_on, f"lines.{at}") for at, line in enumerate(given.lines)
     )
-    totals = add_up([(line.quantity, line.unit_amount, line.rate) for line in lines])
+    totals = add_up([(line.quantity, line.unit_amount, line.rate) for line in lines], step_of(currency))
     _check_total(totals)
     return Bill(
         client_id=given.client_id,

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.currencies import Charge
+
 T = TypeVar("T")
 
 InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
@@ -152,7 +154,9 @@ class InvoiceRow(Answer, frozen=True, kw_only=True):
     """An invoice in Billing History.
 
     `due` is 0 once paid, refunded or void. `methods` is what the clinic takes for it online: empty when
-    nothing is to be paid now or online payment is off. `service_summary` names the first service.
+    nothing is to be paid now, online payment is off, or none of its ways can take the amount. `online_charge` says
+    whether what is due can be charged online at all, whatever the clinic takes; null when nothing is due.
+    `service_summary` names the first service.
     """
 
     id: UUID
@@ -170,6 +174,7 @@ class InvoiceRow(Answer, frozen=True, kw_only=True):
     paid_with: PaidWith | None
     service_summary: str
     version: int
+    online_charge: Charge | None = None
 
 
 class InvoicesOut(Answer, frozen=True, kw_only=True):
@@ -217,7 +222,10 @@ class MovementOut(Answer, frozen=True, kw_only=True):
 
 
 class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
-    """An invoice whole. The lines' nets sum to `subtotal`, their taxes to the sum of `taxes`."""
+    """An invoice whole. The lines' nets sum to `subtotal`, their taxes to the sum of `taxes`.
+
+    Both and `rounding` sum to `total`; it is null unless the currency's smallest charge made rounding necessary.
+    """
 
     subtotal: Money
     taxes: list[Tax]
@@ -225,6 +233,7 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     movements: list[MovementOut]
     processing: bool
     note: str
+    rounding: Money | None = None
 
 
 class Summary(Answer, frozen=True, kw_only=True):

@@ -34,14 +34,15 @@ def adding_invoices(issued: Sequence[tuple[Invoice, Bill]]) -> Statement:
     return Statement(
         """
         INSERT INTO invoices (clinic_id, id, client_id, number, status, currency, subtotal_amount,
-            tax_amount, total_amount, issued_on, due_on, summary, note, version, created_at, changed_at)
-        SELECT $1, id, client_id, number, status, currency, subtotal, tax, total, issued_on, due_on,
-            summary, note, version, changed_at, changed_at
+            tax_amount, rounding_amount, total_amount, issued_on, due_on, summary, note, version, created_at,
+            changed_at)
+        SELECT $1, id, client_id, number, status, currency, subtotal, tax, rounding, total, issued_on,
+            due_on, summary, note, version, changed_at, changed_at
         FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-                $8::bigint[], $9::bigint[], $10::date[], $11::date[], $12::text[], $13::text[],
-                $14::integer[], $15::timestamptz[])
-            AS new (id, client_id, number, status, currency, subtotal, tax, total, issued_on, due_on,
-                summary, note, version, changed_at)
+                $8::bigint[], $9::bigint[], $10::bigint[], $11::date[], $12::date[], $13::text[],
+                $14::text[], $15::integer[], $16::timestamptz[])
+            AS new (id, client_id, number, status, currency, subtotal, tax, rounding, total, issued_on,
+                due_on, summary, note, version, changed_at)
         """,
         (
             issued[0][0].clinic_id,
@@ -52,6 +53,7 @@ def adding_invoices(issued: Sequence[tuple[Invoice, Bill]]) -> Statement:
             [invoice.currency for invoice, _ in issued],
             [bill.totals.subtotal for _, bill in issued],
             [bill.totals.tax for _, bill in issued],
+            [bill.totals.rounding for _, bill in issued],
             [invoice.total_amount for invoice, _ in issued],
             [invoice.issued_on for invoice, _ in issued],
             [invoice.due_on for invoice, _ in issued],

@@ -20,7 +20,7 @@ _STATUS["unpaid"] = "AND i.status IN ('unpaid', 'part_paid', 'processing')"
 
 _ROW = """
 SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
-    i.settled_amount, i.subtotal_amount, i.summary, i.note, i.version,
+    i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version,
     i.status IN ('unpaid', 'part_paid') AND i.due_on < (now() AT TIME ZONE c.time_zone)::date AS overdue,
     CASE WHEN i.status IN ('unpaid', 'part_paid') AND c.online_payment THEN c.methods ELSE '{}' END
         AS methods,

@@ -7,7 +7,9 @@ The rule (that of EN 16931, prices without tax):
    rounded half up once for the group.
 3. The tax shown at a line is its share of the group's tax, so that the lines sum to the group exactly: each
    gets its share rounded down, the units left over go to the largest remainders, earlier lines first.
-4. Subtotal = sum of nets; tax = sum of group taxes; total = subtotal + tax.
+4. Subtotal = sum of nets; tax = sum of group taxes.
+5. Some currencies are charged in steps of several minor units (KWD in tens). The total is subtotal + tax, rounded half
+   up to a step, once. The difference is the invoice's `rounding` (BT-114): total = subtotal + tax + rounding.
 
 Minor units make the currency's exponent (0 for JPY, 3 for KWD) irrelevant here.
 """
@@ -44,6 +46,8 @@ class Totals:
     line_nets: tuple[int, ...]
     line_taxes: tuple[int, ...]
     groups: tuple[TaxGroup, ...]
+    step: int = 1
+    """What the total is a multiple of."""
 
     @property
     def subtotal(self) -> int:
@@ -55,7 +59,12 @@ class Totals:
 
     @property
     def total(self) -> int:
-        return self.subtotal + self.tax
+        return half_up(self.subtotal + self.tax, self.step) * self.step
+
+    @property
+    def rounding(self) -> int:
+        """What rounding to a step added to the total, or took from it: half a step at most."""
+        return self.total - self.subtotal - self.tax
 
 
 def half_up(numerator: int, denominator: int) -> int:
@@ -68,8 +77,8 @@ def line_net(quantity: Decimal, unit_amount: int) -> int:
     return half_up(_scaled(quantity, 1000) * unit_amount, 1000)
 
 
-def add_up(lines: Sequence[tuple[Decimal, int, TaxRate]]) -> Totals:
-    """Totals of lines given as (quantity, unit price, tax rate)."""
+def add_up(lines: Sequence[tuple[Decimal, int, TaxRate]], step: int = 1) -> Totals:
+    """Totals of lines given as (quantity, unit price, tax rate), in a currency that is charged in such steps."""
     nets = [line_net(quantity, unit_amount) for quantity, unit_amount, _ in lines]
     members: dict[TaxRate, list[int]] = {}
     for position, (_, _, rate) in enumerate(lines):
@@ -81,7 +90,7 @@ def add_up(lines: Sequence[tuple[Decimal, int, TaxRate]]) -> Totals:
         for position, share in zip(positions, shares, strict=True):
             taxes[position] = share
         groups.append(TaxGroup(rate, sum(nets[position] for position in positions), sum(shares)))
-    return Totals(tuple(nets), tuple(taxes), tuple(groups))
+    return Totals(tuple(nets), tuple(taxes), tuple(groups), step)
 
 
 def share_tax(nets: Sequence[int], percent: Decimal) -> list[int]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Protocol
 
+from contracts.currencies import charge_of, takes
 from services.invoice.clinics import plain
 from services.invoice.domain import Bill, Invoice, Line, due_amount
 from services.invoice.shapes import (
@@ -40,6 +41,7 @@ def issued(invoice: Invoice, bill: Bill, clinic: ClinicOut, today: date) -> Invo
         "total_amount": invoice.total_amount,
         "settled_amount": invoice.settled_amount,
         "subtotal_amount": bill.totals.subtotal,
+        "rounding_amount": bill.totals.rounding,
         "summary": bill.summary,
         "note": bill.note,
         "methods": clinic.methods if clinic.online_payment else (),
@@ -83,7 +85,8 @@ def _row_fields(row: Row) -> dict[str, Any]:
         "total": Money(row["total_amount"], currency),
         "settled": Money(row["settled_amount"], currency),
         "due": Money(due, currency),
-        "methods": tuple(row["methods"]),
+        "methods": tuple(way for way in row["methods"] if takes(way, due, currency)),
+        "online_charge": charge_of(due, currency) if due > 0 else None,
         "paid_with": _paid_with(row),
         "service_summary": row["summary"],
     }
@@ -106,6 +109,7 @@ def whole(row: Row, lines: Sequence[Row], movements: Sequence[Row]) -> InvoiceOu
         movements=[_movement(movement) for movement in movements],
         processing=row["status"] == "processing",
         note=row["note"],
+        rounding=Money(row["rounding_amount"], currency) if row["rounding_amount"] else None,
     )
 
 

@@ -60,6 +60,8 @@ async def start_payment(tx: Connection, clinic_id: UUID, wish: Wish, livemode: b
             return Started(None, stale=tuple(holders))
     account = live.account if live else await payables.get_account(tx, clinic_id) or ""
     saved = await _saved_method(tx, wish, account)
+    if live is None:
+        starting.check_largest(wish, saved.brand if saved else None)
     payment = live or starting.begin(
         wish,
         clinic_id,

@@ -75,6 +75,27 @@ class WrongAmount(DomainError):
     status = 422
 
 
+class AmountTooSmall(DomainError):
+    """Less than can be charged online; `minimum` says what can, if that is known."""
+
+    code = "amount_too_small"
+    status = 422
+
+
+class AmountTooLarge(DomainError):
+    """More than this way of paying takes; `maximum` says what it takes, if that is known."""
+
+    code = "amount_too_large"
+    status = 422
+
+
+class RestTooSmall(DomainError):
+    """What the payment leaves could never be paid online. `whole` is open, `largest_part` may be paid of it."""
+
+    code = "rest_too_small"
+    status = 422
+
+
 class AccountInUse(DomainError):
     code = "stripe_account_in_use"
     status = 409

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from contracts.currencies import step_of
 from contracts.events import Method, event_id
 from contracts.money import Money
 from contracts.payment import PaymentRefunded
@@ -18,6 +19,7 @@ from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key
 from services.payment import ledger
+from services.payment.domain import WrongAmount
 from services.payment.lifecycle import (
     StripeMismatch,
     WrongAccount,
@@ -152,7 +154,7 @@ def refundable(surpluses: Sequence[Surplus], credit: Sequence[Money]) -> dict[st
 def plan(wish: RefundWish, surpluses: Sequence[Surplus], credit: Sequence[Money]) -> list[tuple[UUID, int]]:
     """(payment, amount) of each refund to make, oldest payment first.
 
-    Raises `NothingToRefund`, `RefundTooLarge`.
+    Raises `NothingToRefund`, `RefundTooLarge`, `WrongAmount`.
     """
     chosen = [
         each
@@ -163,6 +165,8 @@ def plan(wish: RefundWish, surpluses: Sequence[Surplus], credit: Sequence[Money]
     if most <= 0:
         raise NothingToRefund("There is no credit that can be refunded.")
     wanted = most if wish.amount is None else wish.amount
+    if wanted % step_of(wish.currency):
+        raise WrongAmount(f"Refunds in {wish.currency} go in steps of {step_of(wish.currency)} minor units.")
     if wanted > most:
         raise RefundTooLarge(
             "This is more than can be refunded.", refundable={"minor": most, "currency": wish.currency}

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from contracts.events import Method
+from contracts.currencies import CURRENCIES
+from contracts.events import AcceptedMethod, Method
 from contracts.money import Money
 from services.payment.domain import (
     Allocation,
     AlreadyPaid,
     AmountChanged,
+    AmountTooLarge,
+    AmountTooSmall,
     Clinic,
     Kind,
     MethodNotAccepted,
@@ -20,13 +23,11 @@ from services.payment.domain import (
     PayableUnknown,
     Payment,
     PaymentInProgress,
+    RestTooSmall,
     TooManyDeclines,
     WrongAmount,
     WrongCurrency,
 )
-
-LARGEST_CHARGE = 99_999_999
-"""Stripe takes at most eight digits of a currency's minor unit in one charge."""
 
 UNKNOWN_MAY_COME = timedelta(days=1)
 """For how long an invoice that nobody told us about may still be on its way."""
@@ -50,6 +51,11 @@ class Wish:
     @property
     def amount(self) -> int:
         return sum(share.minor for share in self.shares.values())
+
+    @property
+    def way(self) -> AcceptedMethod:
+        """The kind of method that a clinic accepts or does not."""
+        return "redirect" if self.kind == "redirect" else "card"
 
     @property
     def needs_customer(self) -> bool:
@@ -96,13 +102,41 @@ def check_declines(declines: int, most: int) -> None:
 
 
 def check_wish(wish: Wish) -> None:
-    """Refuse what can be no payment, whatever is due. Raises `WrongAmount`, `WrongCurrency`."""
+    """Refuse what can be no payment, whatever is due.
+
+    Raises `WrongAmount`, `WrongCurrency`, `AmountTooSmall`, `AmountTooLarge`.
+    """
     if any(share.minor <= 0 for share in wish.shares.values()):
         raise WrongAmount("An amount to pay must be more than zero.")
     if len({share.currency for share in wish.shares.values()}) > 1:
         raise WrongCurrency("Invoices in different currencies are paid one by one.")
-    if wish.amount > LARGEST_CHARGE:
-        raise WrongAmount("This is more than can be paid at once. Please pay it in parts.")
+    known = CURRENCIES.get(wish.currency)
+    if known is None:
+        raise WrongCurrency(f"Nothing can be paid online in {wish.currency}. Please contact the clinic.")
+    if any(share.minor % known.step for share in wish.shares.values()):
+        raise WrongAmount(f"An amount to pay in {known.code} must be a multiple of {known.step} minor units.")
+    if wish.amount < known.minimum:
+        raise AmountTooSmall(
+            "This is less than can be paid online. Please contact the clinic.",
+            minimum=_plain(known.minimum, known.code),
+        )
+    check_largest(wish, brand=None)
+
+
+def check_largest(wish: Wish, brand: str | None) -> None:
+    """Refuse more than the chosen way takes; `brand` is that of the saved card. Raises `AmountTooLarge`."""
+    most = CURRENCIES[wish.currency].maximum(wish.way, brand)
+    if 0 < most < wish.amount:
+        raise AmountTooLarge(
+            "This is more than can be paid at once in this way. Please choose another, or contact the clinic.",
+            maximum=_plain(most, wish.currency),
+        )
+    if most == 0:
+        raise MethodNotAccepted(f"Nothing can be paid in {wish.currency} in this way. Please choose another.")
+
+
+def _plain(minor: int, currency: str) -> dict[str, object]:
+    return {"minor": minor, "currency": currency}
 
 
 def check_clinic(clinic: Clinic | None, wish: Wish) -> None:
@@ -111,14 +145,14 @@ def check_clinic(clinic: Clinic | None, wish: Wish) -> None:
         raise PayableUnknown("The clinic is being set up. Please try again in a moment.")
     if not clinic.online_payment:
         raise OnlinePaymentOff("This clinic does not take payments online. Please contact the clinic.")
-    if ("redirect" if wish.kind == "redirect" else "card") not in clinic.methods:
+    if wish.way not in clinic.methods:
         raise MethodNotAccepted("The clinic does not take this way of paying.")
 
 
 def check_payables(wish: Wish, payables: Mapping[UUID, Payable], now: datetime) -> None:
     """Every payable is the client's, in the right currency, and open for what the client agreed to.
 
-    Raises `PayableUnknown`, `PayableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`.
+    Raises `PayableUnknown`, `PayableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`, `RestTooSmall`.
     """
     for payable_id, share in sorted(wish.shares.items()):
         payable = payables.get(payable_id)
@@ -138,8 +172,23 @@ def _check_amount(payable: Payable, share: Money) -> None:
         raise AmountChanged(
             "The amount due has changed. Please look at the invoice again.",
             invoice_id=str(payable.id),
-            open={"minor": payable.open_amount, "currency": payable.currency},
+            open=_plain(payable.open_amount, payable.currency),
         )
+    _check_rest(payable, share)
+
+
+def _check_rest(payable: Payable, share: Money) -> None:
+    """A rest counts by itself: whether another invoice will be open to pay it with, nobody knows."""
+    least = CURRENCIES[payable.currency].minimum
+    if not 0 < payable.open_amount - share.minor < least:
+        return
+    largest = payable.open_amount - least
+    raise RestTooSmall(
+        "This leaves less than can be paid online. Please pay all of it, or a smaller part.",
+        invoice_id=str(payable.id),
+        whole=_plain(payable.open_amount, payable.currency),
+        largest_part=_plain(largest, payable.currency) if largest >= least else None,
+    )
 
 
 def _may_still_come(payable_id: UUID, now: datetime) -> bool:

@@ -229,7 +229,7 @@ def _options(account: str, key: str | None = None) -> stripe.RequestOptions:
 def _intent_params(payment: Payment, customer: str | None) -> dict[str, Any]:
     """Made from the committed row alone: a replay with the same key must send the very same."""
     params: dict[str, Any] = {
-        "amount": to_stripe(payment.amount, payment.currency),
+        "amount": _amount(payment.amount, payment.currency),
         "currency": payment.currency.lower(),
         "metadata": {"clinic_id": str(payment.clinic_id), "payment_id": str(payment.id)},
     }
@@ -252,7 +252,7 @@ def _refund_params(refund: Refund) -> dict[str, Any]:
     """Made from the committed row alone, as an intent's."""
     params: dict[str, Any] = {
         "payment_intent": refund.intent_id,
-        "amount": to_stripe(refund.amount, refund.currency),
+        "amount": _amount(refund.amount, refund.currency),
         "metadata": {
             "clinic_id": str(refund.clinic_id),
             "payment_id": str(refund.payment_id),
@@ -262,6 +262,14 @@ def _refund_params(refund: Refund) -> dict[str, Any]:
     if refund.traceparent:
         params["metadata"]["traceparent"] = refund.traceparent
     return params
+
+
+def _amount(minor: int, currency: str) -> int:
+    """The amount as Stripe counts it. Raises `StripeRefused` for a part of its smallest unit, as Stripe would."""
+    amount = to_stripe(minor, currency)
+    if amount is None:
+        raise StripeRefused("The payment system cannot charge this amount.")
+    return amount
 
 
 def _intent(found: stripe.PaymentIntent) -> Intent:

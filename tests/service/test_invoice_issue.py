@@ -161,6 +161,76 @@ async def test_an_amount_that_is_no_integer_is_never_rounded(world: World, minor
     assert answer.status_code in (400, 422)
 
 
+async def test_an_unknown_currency_is_refused_with_the_known_ones(world: World) -> None:
+    before = await world.get(f"/clinics/{world.clinic_id}")
+    answer = await world.http.call(
+        "PUT", f"/clinics/{world.clinic_id}", world.operator, json=CLINIC | {"currency": "BGN"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_currency")
+    assert "EUR" in answer.json()["currencies"]
+    assert await world.get(f"/clinics/{world.clinic_id}") == before
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "total", "rounding"),
+    [
+        (12_345, "KWD", 12_350, 5),
+        (12_344, "KWD", 12_340, -4),
+        (100_050, "MGA", 100_100, 50),
+        (12_345, "EUR", 12_345, 0),
+    ],
+)
+async def test_a_total_is_rounded_to_what_can_be_charged(
+    world: World, minor: int, currency: str, total: int, rounding: int
+) -> None:
+    invoice = await world.issue(minor, currency=currency)
+
+    assert invoice["subtotal"]["minor"] == minor
+    assert (invoice["total"]["minor"], invoice["due"]["minor"]) == (total, total)
+    assert invoice["rounding"] == ({"minor": rounding, "currency": currency} if rounding else None)
+    assert await world.get(f"/invoices/{invoice['id']}") == invoice
+    assert [event.total for event in await created(world)] == [money(total, currency)]
+
+
+async def test_a_total_that_rounds_to_zero_is_no_invoice(world: World) -> None:
+    answer = await world.post_invoice(an_invoice(world.client_id, 4, currency="KWD"))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "nothing_to_pay")
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "charge", "methods"),
+    [
+        (49, "EUR", "below_minimum", []),
+        (50, "EUR", "possible", ["card", "redirect"]),
+        (10**8 - 1, "EUR", "possible", ["card", "redirect"]),
+        (10**8, "EUR", "possible", ["card"]),
+        (10**12, "EUR", "above_maximum", []),
+        (1_000, "ISK", "possible", ["card"]),
+    ],
+)
+async def test_an_invoice_says_whether_its_amount_can_be_charged_and_how(
+    world: World, minor: int, currency: str, charge: str, methods: list[str]
+) -> None:
+    invoice = await world.issue(minor, currency=currency)
+
+    assert (invoice["online_charge"], invoice["methods"]) == (charge, methods)
+    [listed] = (await world.get("/invoices", world.client))["items"]
+    assert (listed["online_charge"], listed["methods"]) == (charge, methods)
+
+
+async def test_invoices_of_a_currency_that_has_gone_are_still_shown(world: World) -> None:
+    invoice = await world.issue()
+    await world.db.admin.execute("UPDATE invoices SET currency = 'BGN'")
+    await world.db.admin.execute("UPDATE clinics SET currency = 'BGN'")
+
+    shown = await world.get(f"/invoices/{invoice['id']}", world.client)
+
+    assert (shown["due"]["currency"], shown["methods"]) == ("BGN", [])
+    assert shown["online_charge"] == "currency_not_accepted"
+
+
 async def test_clients_issue_nothing(world: World) -> None:
     answer = await world.post_invoice(an_invoice(world.client_id), caller=world.client)
 

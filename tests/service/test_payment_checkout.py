@@ -109,14 +109,50 @@ async def test_a_choice_cannot_change_once_the_money_has_come(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize(
-    ("minor", "status", "code"), [(12501, 409, "amount_changed"), (0, 422, "wrong_amount")]
+    ("minor", "status", "code"),
+    [
+        (12501, 409, "amount_changed"),
+        (0, 422, "wrong_amount"),
+        (49, 422, "amount_too_small"),
+        (10**12, 422, "amount_too_large"),
+        (12451, 422, "rest_too_small"),
+    ],
 )
-async def test_an_amount_that_is_not_open(desk: Desk, minor: int, status: int, code: str) -> None:
+async def test_an_amount_that_cannot_be_paid_reserves_nothing(
+    desk: Desk, minor: int, status: int, code: str
+) -> None:
     invoice = await desk.owes(eur(125))
     answer = await desk.start((invoice, money(minor)))
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await desk.intents() == []
+    assert await desk.db.admin.fetchval("SELECT count(*) FROM payments") == 0
     if code == "amount_changed":
         assert answer.json()["open"] == {"minor": 12500, "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "charged"),
+    [(100_000, "MGA", 1_000), (1_000, "ISK", 100_000), (12_350, "KWD", 12_350), (9_800, "JPY", 9_800)],
+)
+async def test_stripe_charges_what_the_invoice_says(
+    desk: Desk, minor: int, currency: str, charged: int
+) -> None:
+    invoice = await desk.owes(money(minor, currency))
+
+    paid = await desk.payment(await desk.pay((invoice, money(minor, currency))))
+
+    assert [intent["amount"] for intent in await desk.intents()] == [charged]
+    assert (paid["status"], paid["amount"]) == ("succeeded", {"minor": minor, "currency": currency})
+    assert (await desk.start((invoice, money(minor, currency)))).json()["code"] == "already_paid"
+
+
+async def test_invoices_that_are_too_small_alone_are_paid_together(desk: Desk) -> None:
+    small, other = await desk.owes(money(20)), await desk.owes(money(30))
+
+    assert (await desk.start((small, money(20)))).json()["code"] == "amount_too_small"
+    paid = await desk.payment(await desk.pay((small, money(20)), (other, money(30))))
+
+    assert (paid["status"], paid["amount"]["minor"]) == ("succeeded", 50)
 
 
 async def test_a_paid_invoice_is_already_paid_whatever_late_events_say(desk: Desk) -> None:
@@ -342,10 +378,11 @@ async def test_a_busy_stripe_is_said_to_be_busy(desk: Desk) -> None:
 
 
 async def test_a_refusal_for_good_gives_the_invoice_free(desk: Desk) -> None:
-    invoice = await desk.owes(money(1))  # below the least that Stripe charges
+    # What this converts to in the account's own currency, and so its smallest charge, only Stripe knows.
+    invoice = await desk.owes(money(20, "KES"))
 
-    refused = await desk.start((invoice, money(1)))
+    refused = await desk.start((invoice, money(20, "KES")))
 
-    assert (refused.status_code, refused.json()["code"]) == (502, "stripe_refused")
+    assert (refused.status_code, refused.json()["stripe_code"]) == (502, "amount_too_small")
     assert await desk.db.admin.fetchval("SELECT status FROM payments") == "canceled"
     assert await desk.db.admin.fetchval("SELECT state FROM allocations") == "released"

@@ -5,7 +5,8 @@ from babel import Locale
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.money import from_stripe, minor_digits, to_stripe, written
+from contracts.currencies import CURRENCIES
+from services.chassis.money import decimals, from_stripe, to_stripe, written
 
 
 @pytest.mark.parametrize(
@@ -25,21 +26,29 @@ def test_an_amount_has_its_currencys_own_decimals(minor: int, currency: str, loc
     assert written(minor, currency, Locale.parse(locale)) == text
 
 
-@given(st.integers(-(2**53) + 1, 2**53 - 1), st.sampled_from(["EUR", "JPY", "KWD", "RSD", "ISK"]))
+@given(st.integers(-(2**53) + 1, 2**53 - 1), st.sampled_from(sorted(CURRENCIES)))
 def test_no_digit_of_an_amount_is_lost(minor: int, currency: str) -> None:
     shown = written(minor, currency, Locale.parse("en_US"))
 
     digits = "".join(sign for sign in shown if sign.isdigit())
     assert int(digits) == abs(minor)
     assert ("−" in shown) is (minor < 0)
-    assert minor_digits(currency) in (0, 2, 3)
+    assert decimals(currency) in (0, 2, 3)
 
 
 @pytest.mark.parametrize(
     ("minor", "currency", "stripe"),
-    [(12_500, "EUR", 12_500), (9_800, "JPY", 9_800), (1_000, "ISK", 100_000), (1_250, "KWD", 1_250)],
+    [
+        (12_500, "EUR", 12_500),
+        (9_800, "JPY", 9_800),
+        (1_000, "ISK", 100_000),
+        (1_000, "UGX", 100_000),
+        (100_000, "MGA", 1_000),
+        (1_250, "KWD", 1_250),
+        (1_000, "BGN", 1_000),
+    ],
 )
-def test_stripe_counts_some_currencies_in_hundredths_that_have_none(
+def test_stripe_counts_some_currencies_otherwise_than_iso_does(
     minor: int, currency: str, stripe: int
 ) -> None:
     assert to_stripe(minor, currency) == stripe
@@ -48,3 +57,16 @@ def test_stripe_counts_some_currencies_in_hundredths_that_have_none(
 
 def test_a_part_of_a_minor_unit_is_no_amount_of_ours() -> None:
     assert from_stripe(100_001, "ISK") is None
+
+
+def test_a_part_of_stripes_unit_is_no_amount_of_stripes() -> None:
+    assert to_stripe(100_050, "MGA") is None
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [(12_500, "BGN", "BGN\xa0125.00"), (12_500, "IQD", "IQD\xa012.500"), (12_500, "XYZ", "XYZ\xa0125.00")],
+)
+def test_a_currency_that_has_gone_is_still_written(minor: int, currency: str, text: str) -> None:
+    assert currency not in CURRENCIES
+    assert written(minor, currency, Locale.parse("en_IE")) == text

@@ -38,6 +38,8 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
         ({"slug": "x" * 64}, "invalid_slug"),
         ({"name": ""}, "invalid_text"),
         ({"currency": "DEM"}, "unknown_currency"),
+        ({"currency": "BGN"}, "unknown_currency"),
+        ({"currency": "IQD"}, "unknown_currency"),
         ({"time_zone": "Europe/Atlantis"}, "unknown_time_zone"),
         ({"time_zone": "../etc/passwd"}, "unknown_time_zone"),
         ({"locale": "xx-QQ"}, "unknown_locale"),

@@ -127,6 +127,7 @@ def test_today_is_the_clinics_today() -> None:
         (with_(GIVEN, note="x" * 2001), "invalid_text"),
         (with_(GIVEN, currency="XXX"), "unknown_currency"),
         (with_(GIVEN, currency="eur"), "unknown_currency"),
+        (with_(GIVEN, currency="BGN"), "unknown_currency"),
         (with_(GIVEN, due_on=date(2026, 11, 22)), "invalid_due_date"),
         (with_(GIVEN, due_on=date(9999, 12, 31)), "invalid_due_date"),
         (with_(GIVEN, issued_on=date(1, 1, 1)), "invalid_issue_date"),

@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.currencies import CURRENCIES, charge_of, step_of
 from services.invoice.totals import TaxRate, add_up, half_up, line_net, share_tax
 
 RATES = [
@@ -26,6 +28,38 @@ def test_every_sum_adds_up(given_lines: list[tuple[Decimal, int, TaxRate]]) -> N
     assert totals.subtotal == sum(totals.line_nets) == sum(group.base for group in totals.groups)
     assert totals.tax == sum(totals.line_taxes)
     assert totals.total == totals.subtotal + totals.tax
+    assert totals.rounding == 0
+
+
+@given(lines, st.sampled_from(sorted(CURRENCIES)))
+def test_a_total_is_a_whole_number_of_the_currencys_steps(
+    given_lines: list[tuple[Decimal, int, TaxRate]], currency: str
+) -> None:
+    step = step_of(currency)
+    totals = add_up(given_lines, step)
+
+    assert charge_of(totals.total, currency) != "between_steps"
+    assert totals.total % step == 0
+    assert abs(totals.rounding) * 2 <= step
+    assert sum(totals.line_nets) + sum(totals.line_taxes) + totals.rounding == totals.total
+
+
+@pytest.mark.parametrize(
+    ("currency", "net", "total", "rounding"),
+    [
+        ("KWD", 12_345, 12_350, 5),
+        ("KWD", 12_344, 12_340, -4),
+        ("KWD", 4, 0, -4),
+        ("MGA", 100_050, 100_100, 50),
+        ("MGA", 100_049, 100_000, -49),
+        ("EUR", 12_345, 12_345, 0),
+        ("ISK", 12_345, 12_345, 0),
+    ],
+)
+def test_the_total_is_rounded_half_up_to_a_step(currency: str, net: int, total: int, rounding: int) -> None:
+    totals = add_up([(Decimal(1), net, RATES[3])], step_of(currency))
+
+    assert (totals.total, totals.rounding) == (total, rounding)
 
 
 @given(lines)

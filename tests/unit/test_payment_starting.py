@@ -66,10 +66,83 @@ def test_a_young_unknown_invoice_may_still_come_and_any_other_may_not() -> None:
         starting.check_payables(replace(a_wish(), shares={new_id(): money(1)}), {}, NOW + timedelta(days=2))
 
 
-@pytest.mark.parametrize("minor", [0, -1, starting.LARGEST_CHARGE + 1])
-def test_amounts_that_no_payment_has(minor: int) -> None:
-    with pytest.raises(domain.WrongAmount):
-        starting.check_wish(a_wish(minor))
+@pytest.mark.parametrize(
+    ("wish", "refusal"),
+    [
+        (a_wish(0), domain.WrongAmount),
+        (a_wish(-1), domain.WrongAmount),
+        (a_wish(49), domain.AmountTooSmall),
+        (a_wish(29, "GBP"), domain.AmountTooSmall),
+        (a_wish(17_499, "HUF"), domain.AmountTooSmall),
+        (a_wish(10**12), domain.AmountTooLarge),
+        (a_wish(10**8, kind="redirect"), domain.AmountTooLarge),
+        (a_wish(10**10, "ISK"), domain.AmountTooLarge),
+        (a_wish(1_255, "KWD"), domain.WrongAmount),
+        (a_wish(100_050, "MGA"), domain.WrongAmount),
+        (a_wish(1_000, "ISK", kind="redirect"), domain.MethodNotAccepted),
+        (a_wish(1_000, "BGN"), domain.WrongCurrency),
+    ],
+)
+def test_amounts_that_no_payment_has(wish: Wish, refusal: type[DomainError]) -> None:
+    with pytest.raises(refusal):
+        starting.check_wish(wish)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        a_wish(50),
+        a_wish(30, "GBP"),
+        a_wish(10**12 - 1),
+        a_wish(10**8 - 1, kind="redirect"),
+        a_wish(10**12 - 1, "IDR"),
+        a_wish(1_250, "KWD"),
+        a_wish(100_000, "MGA"),
+        a_wish(shares={INVOICE: money(20), UUID(int=2): money(30)}),
+    ],
+)
+def test_amounts_that_can_be_charged(wish: Wish) -> None:
+    starting.check_wish(wish)
+
+
+def test_a_refusal_says_which_amounts_can_be_charged() -> None:
+    with pytest.raises(domain.AmountTooSmall) as small:
+        starting.check_wish(a_wish(49))
+    with pytest.raises(domain.AmountTooLarge) as large:
+        starting.check_wish(a_wish(10**8, kind="redirect"))
+    assert small.value.fields["minimum"] == {"minor": 50, "currency": "EUR"}
+    assert large.value.fields["maximum"] == {"minor": 10**8 - 1, "currency": "EUR"}
+
+
+def test_a_saved_card_pays_what_its_network_takes() -> None:
+    starting.check_largest(a_wish(10**9, kind="saved"), "visa")
+    with pytest.raises(domain.AmountTooLarge):
+        starting.check_largest(a_wish(10**9, kind="saved"), "amex")
+    with pytest.raises(domain.MethodNotAccepted):
+        starting.check_largest(a_wish(10**6, "COP", kind="saved"), "amex")
+
+
+@pytest.mark.parametrize(
+    ("share", "open_amount", "largest"),
+    [(4_999, 5_000, 4_950), (4_951, 5_000, 4_950), (60, 99, None), (10, 40, None), (51, 100, 50)],
+)
+def test_no_part_leaves_a_rest_that_could_never_be_paid(
+    share: int, open_amount: int, largest: int | None
+) -> None:
+    with pytest.raises(domain.RestTooSmall) as refused:
+        starting.check_payables(a_wish(share), {INVOICE: a_payable(open_amount)}, NOW)
+    part = {"minor": largest, "currency": "EUR"} if largest else None
+    assert refused.value.fields["whole"] == {"minor": open_amount, "currency": "EUR"}
+    assert refused.value.fields["largest_part"] == part
+
+
+def test_a_part_that_leaves_a_payable_rest_and_the_last_of_all_rests_may_be_paid() -> None:
+    starting.check_payables(a_wish(4_950), {INVOICE: a_payable(5_000)}, NOW)
+    other = UUID(int=2)
+    together = a_wish(shares={INVOICE: money(20), other: money(50)})
+    rests = {INVOICE: a_payable(5_000, settled=4_980), other: replace(a_payable(50), id=other)}
+    starting.check_wish(together)
+    starting.check_payables(together, rests, NOW)
 
 
 def test_two_currencies_are_not_one_payment() -> None:

@@ -1,24 +1,13 @@
 """Payment intents: from what is to be paid to what was."""
 
-from deploy.sandbox import intents, payments
-from deploy.sandbox.errors import BadParameter, Json, invalid
+from deploy.sandbox import currencies, intents, payments
+from deploy.sandbox.errors import Json, invalid
 from deploy.sandbox.ids import client_secret, new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
 from deploy.sandbox.routing import Route
 from deploy.sandbox.sandbox import Call
 
-LEAST = {
-    "eur": 50,
-    "gbp": 30,
-    "jpy": 50,
-    "sek": 300,
-    "nok": 300,
-    "dkk": 250,
-    "pln": 200,
-    "czk": 1500,
-    "huf": 17_500,
-}
 PLAIN = (
     "application_fee_amount",
     "description",
@@ -31,8 +20,8 @@ CANCELABLE = (*intents.OPEN, "requires_capture")
 
 def create(call: Call) -> Json:
     amount, currency = call.params["amount"], call.params["currency"].lower()
-    _check_amount(amount, currency)
     intent = shape(call, amount, currency) | intents.chosen_types(call, currency)
+    currencies.check(amount, currency, intent["payment_method_types"])
     intent |= {name: call.params[name] for name in PLAIN if name in call.params}
     intent |= {
         "customer": intents.chosen_customer(call),
@@ -60,13 +49,13 @@ def update(call: Call) -> Json:
         raise intents.unexpected_state(intent, "update", intents.OPEN)
     currency = str(call.params.get("currency", intent["currency"])).lower()
     intent |= {"amount": call.params.get("amount", intent["amount"]), "currency": currency}
-    _check_amount(intent["amount"], currency)
     intent |= {name: call.params[name] or None for name in PLAIN if name in call.params}
     intent["metadata"] = changed(intent["metadata"], call.params.get("metadata"))
     if "customer" in call.params:
         intent["customer"] = intents.chosen_customer(call)
     if "payment_method_types" in call.params:
         intent |= intents.chosen_types(call, currency)
+    currencies.check(intent["amount"], currency, intent["payment_method_types"])
     if "payment_method" in call.params or "payment_method_data" in call.params:
         method = intents.chosen_method(call, intent)
         assert method, "the request names a method"
@@ -108,6 +97,8 @@ def _confirm(call: Call, intent: Json, method: Json | None) -> Json:
             payment_intent=intent,
         )
     intents.check_return_url(call, intent)
+    brand = method.get("card", {}).get("brand")
+    currencies.check_method(intent["amount"], intent["currency"], method["type"], brand)
     return payments.attempt(call, intent, method)
 
 
@@ -118,23 +109,6 @@ def _cannot_confirm(intent: Json) -> Exception:
         )
         return invalid(message, "payment_intent_unexpected_state", payment_intent=intent)
     return intents.unexpected_state(intent, "confirm", intents.OPEN)
-
-
-def _check_amount(amount: int, currency: str) -> None:
-    if len(currency) != 3 or not currency.isalpha():
-        raise BadParameter(f"Invalid currency: {currency}.", "currency")
-    if amount < 1:
-        raise BadParameter(
-            "This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer"
-        )
-    if amount < LEAST.get(currency, 50):
-        raise invalid(
-            f"Amount must be at least {LEAST.get(currency, 50)} in the smallest unit of {currency}.",
-            "amount_too_small",
-            param="amount",
-        )
-    if amount > 99_999_999:
-        raise invalid("Amount must be no more than 99999999.", "amount_too_large", param="amount")
 
 
 def shape(call: Call, amount: int, currency: str) -> Json:

@@ -1,5 +1,6 @@
 """Refunds: money on its way back to where a charge took it from. One that succeeded may still fail, days later."""
 
+from deploy.sandbox import currencies
 from deploy.sandbox.errors import BadParameter, Json, invalid
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
@@ -100,6 +101,7 @@ def _check_amount(charge: Json, amount: int) -> None:
         raise BadParameter(
             "This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer"
         )
+    currencies.check_multiple(amount, charge["currency"])
     if amount > _left(charge):
         raise invalid(
             f"Refund amount ({amount}) is greater than unrefunded amount on charge ({_left(charge)})",

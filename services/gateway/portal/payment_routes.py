@@ -44,7 +44,7 @@ async def payment_page(
     """The ways to pay; the invoice itself when there is nothing to pay, how to reach the clinic when not here."""
     found = await upstreams.invoice(billing.caller, invoice_id)
     row = invoices.row(found, billing.clinic)
-    if not billing.clinic.online_payment and found.due.minor > 0:
+    if row.not_online:
         return billing.page("not_payable.html", "payments", row=row)
     if not row.payable:
         return Redirect(row.href, status_code=303)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.currencies import Charge
 from services.gateway.shapes.common import Currency, Decimals, MethodRef, Money, Question, ShortText
 
 InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
@@ -45,7 +46,11 @@ class InvoicesIn(Question):
 
 
 class InvoiceRow(msgspec.Struct, kw_only=True):
-    """An invoice as lists show it. `methods` are the kinds that the clinic accepts for it."""
+    """An invoice as lists show it. `methods` are the kinds by which it can be paid online now.
+
+    `online_charge` says whether what is due can be charged online at all, whatever the clinic accepts; null when
+    nothing is due.
+    """
 
     id: UUID
     number: str
@@ -61,6 +66,7 @@ class InvoiceRow(msgspec.Struct, kw_only=True):
     paid_with: MethodRef | None = None
     service_summary: str | None = None
     version: int = 0
+    online_charge: Charge | None = None
 
 
 class InvoiceTax(msgspec.Struct):
@@ -104,6 +110,8 @@ class InvoiceOut(InvoiceRow, kw_only=True):
     movements: list[Movement]
     processing: bool = False
     note: str | None = None
+    rounding: Money | None = None
+    """What rounding to the currency's smallest charge added to the total; null for most currencies."""
 
 
 class IssuedRow(InvoiceRow, kw_only=True):

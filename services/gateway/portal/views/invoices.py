@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from contracts.currencies import CURRENCIES
 from services.gateway.portal import statuses
 from services.gateway.portal.formats import Formats
 from services.gateway.portal.statuses import Status
@@ -16,6 +17,12 @@ _SAID = {
     "Paid": "is paid",
     "Refunded": "is refunded",
     "Void": "is void",
+}
+_TOO: dict[str | None, str] = {
+    "below_minimum": "Amounts below {least} cannot be paid by card or online, so you cannot pay this in the portal.",
+    "above_maximum": "At most {most} can be paid at once by card or online, so you cannot pay this in the portal.",
+    "between_steps": "Amounts paid by card or online are multiples of {step}, so you cannot pay this in the portal.",
+    "currency_not_accepted": "This currency cannot be paid by card or online, so you cannot pay this in the portal.",
 }
 _MOVED = {
     "payment": "Payment",
@@ -46,6 +53,7 @@ class RowView:
     state: str
     open: bool
     payable: bool
+    not_online: str
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,7 @@ def row(invoice: InvoiceRow, clinic: Clinic) -> RowView:
         state=invoice.status,
         open=_open(invoice),
         payable=payable(invoice, clinic),
+        not_online=not_online(invoice, clinic),
     )
 
 
@@ -137,7 +146,23 @@ def payable(invoice: InvoiceRow, clinic: Clinic) -> bool:
 
 def ways(invoice: InvoiceRow, clinic: Clinic) -> list[str]:
     """The kinds by which this invoice can be paid online now; none when the clinic has switched it off."""
-    return list(invoice.methods or clinic.methods) if clinic.online_payment else []
+    return list(invoice.methods) if clinic.online_payment else []
+
+
+def not_online(invoice: InvoiceRow, clinic: Clinic) -> str:
+    """Why an open invoice cannot be paid in the portal, in words for its client; empty when it can."""
+    if not _open(invoice) or ways(invoice, clinic):
+        return ""
+    why = _TOO if clinic.online_payment else {}
+    words = why.get(invoice.online_charge, "{clinic} does not take payments in this portal.")
+    return words.format(clinic=clinic.name, **_limits(invoice, clinic))
+
+
+def _limits(invoice: InvoiceRow, clinic: Clinic) -> dict[str, str]:
+    known = CURRENCIES.get(invoice.currency)
+    limits = {"least": known.minimum, "most": known.card_maximum, "step": known.step} if known else {}
+    write = Formats.of(clinic)
+    return {name: write.money(Money(minor, invoice.currency)) for name, minor in limits.items()}
 
 
 def invoice(found: InvoiceOut, clinic: Clinic) -> InvoiceView:
@@ -215,6 +240,7 @@ def _sums(invoice: InvoiceOut, write: Formats) -> list[Sum]:
     sums = [
         Sum("Before tax", write.money(invoice.subtotal)),
         *taxes,
+        *([Sum("Rounding", write.money(invoice.rounding))] if invoice.rounding else []),
         Sum("Total", write.money(invoice.total), True),
     ]
     if invoice.settled.minor and invoice.status != "void":

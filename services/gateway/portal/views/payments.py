@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contracts.currencies import takes
 from contracts.payment import receipt_number
 from services.chassis.money import to_stripe
 from services.gateway.portal import declines, statuses
@@ -11,7 +12,7 @@ from services.gateway.portal.statuses import Status
 from services.gateway.portal.views import invoices, methods
 from services.gateway.portal.views.invoices import RowView
 from services.gateway.portal.views.methods import SavedView
-from services.gateway.shapes import Clinic, InvoiceOut, PaymentOut, SavedMethod
+from services.gateway.shapes import Clinic, InvoiceOut, Money, PaymentOut, SavedMethod
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,24 @@ class ResultView:
 def pay(found: InvoiceOut, kept: Sequence[SavedMethod], clinic: Clinic) -> PayView:
     shown = invoices.row(found, clinic)
     ways = invoices.ways(found, clinic)
+    stripe_amount = to_stripe(found.due.minor, found.due.currency)
+    assert stripe_amount is not None, "only what can be charged has ways to pay it"
     return PayView(
         row=shown,
         amount=shown.due,
         minor=found.due.minor,
-        stripe_amount=to_stripe(found.due.minor, found.due.currency),
+        stripe_amount=stripe_amount,
         currency=found.due.currency,
-        saved=methods.saved(kept) if "card" in ways else [],
+        saved=methods.saved(_usable(kept, found.due)) if "card" in ways else [],
         card="card" in ways,
         redirect="redirect" in ways,
         back=f"{shown.href}/details",
     )
+
+
+def _usable(kept: Sequence[SavedMethod], due: Money) -> list[SavedMethod]:
+    """Saved cards whose network takes this much, and this currency."""
+    return [method for method in kept if takes("card", due.minor, due.currency, method.brand)]
 
 
 def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> ResultView:

@@ -1,0 +1,133 @@
+"""The currencies that a clinic may use: how each is counted, here and at Stripe, and what Stripe charges in it.
+
+Source: Stripe's documentation, "Supported currencies" (copies of 2026; American Express: of 2023) and the currencies
+named in its answer to an unknown one; the payment systems: its pages on each payment method (2026). Decimals are ISO
+4217's. A code is left out when Stripe does not accept it, or when no currency stands behind it today (BGN, HRK, SVC…).
+
+Copies of the page disagree about the largest amount, and what Stripe takes depends on the account's country and on
+what it settles in. So this table decides what is offered, and Stripe's own `amount_too_small` or `amount_too_large`
+is still handled as a refusal.
+
+All amounts are in our minor units.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from contracts.events import AcceptedMethod
+
+Charge = Literal["possible", "below_minimum", "above_maximum", "between_steps", "currency_not_accepted"]
+"""Whether an amount can be charged online. `between_steps`: its last digits must be zero, and are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency's facts. `minimum` is the smallest charge; where Stripe publishes none it is one step."""
+
+    code: str
+    decimals: int
+    """ISO 4217's: 2 for EUR, 0 for JPY, 3 for KWD."""
+    stripe_decimals: int
+    step: int
+    """What a charge must be a multiple of."""
+    minimum: int
+    card_maximum: int
+    amex_maximum: int
+    """0 where American Express does not take the currency."""
+    redirect_maximum: int
+    """0 where no online payment system is known to take the currency."""
+
+    def maximum(self, way: AcceptedMethod, brand: str | None = None) -> int:
+        """The largest charge by this way; of a card whose brand is known, by that brand."""
+        if way == "redirect":
+            return self.redirect_maximum
+        return self.amex_maximum if brand == "amex" else self.card_maximum
+
+
+_DECIMALS: Final = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    2: """
+        AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC
+        CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS
+        KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD
+        PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD SZL THB TJS TOP TRY TTD TWD TZS
+        UAH USD UYU UZS WST XCD XCG YER ZAR ZMW
+    """,
+    3: "BHD JOD KWD OMR TND",
+}
+_STRIPE_DECIMALS: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
+"""Where Stripe counts otherwise than ISO 4217: 1,000 ISK is its 100000, 1,000.00 MGA its 1000."""
+_MINIMUM: Final = {
+    "AED": 200, "ARS": 50, "AUD": 50, "BRL": 50, "CAD": 50, "CHF": 50, "COP": 50, "CZK": 1500, "DKK": 250, "EUR": 50,
+    "GBP": 30, "HKD": 400, "HUF": 17_500, "IDR": 50, "ILS": 50, "INR": 50, "JPY": 50, "KRW": 50, "MXN": 1000,
+    "MYR": 200, "NOK": 300, "NZD": 50, "PHP": 50, "PLN": 200, "RON": 200, "RUB": 50, "SEK": 300, "SGD": 50,
+    "THB": 1000, "USD": 50, "ZAR": 50,
+}  # fmt: skip
+_CARD_DIGITS: Final = 12
+_AMEX_DIGITS: Final = 9
+_OTHER_DIGITS: Final = {"IDR": 12, "COP": 10, "INR": 9}
+_OTHERWISE_DIGITS: Final = 8
+_NOT_BY_AMEX: Final = """
+    AFN AOA ARS BOB BRL CLP COP CRC CVE DJF FKP GNF GTQ HNL LAK MUR NIO PAB PEN PYG SHP SRD UYU XOF XPF
+"""
+_SYSTEMS: Final = {
+    "paypal": "AUD CAD CHF CZK DKK EUR GBP HKD NOK NZD PLN SEK SGD USD",
+    "klarna": "AUD CAD CHF CZK DKK EUR GBP NOK NZD PLN RON SEK USD",
+    "ideal, bancontact, eps, mb_way": "EUR",
+    "p24": "EUR PLN",
+    "twint": "CHF",
+    "blik": "PLN",
+    "swish": "SEK",
+    "mobilepay": "DKK EUR NOK SEK",
+    "alipay": "AUD CAD CNY EUR GBP HKD JPY MYR NZD SGD USD",
+    "grabpay": "MYR SGD",
+}
+_BY_REDIRECT: Final = frozenset(code for codes in _SYSTEMS.values() for code in codes.split())
+
+
+def _currency(code: str, decimals: int) -> Currency:
+    stripe_decimals = _STRIPE_DECIMALS.get(code, decimals)
+    step = 10 if decimals == 3 else 100 if decimals > stripe_decimals else 1
+
+    def largest(digits: int) -> int:
+        minor: int = (10**digits - 1) * 10**decimals // 10**stripe_decimals
+        return minor - minor % step
+
+    return Currency(
+        code=code,
+        decimals=decimals,
+        stripe_decimals=stripe_decimals,
+        step=step,
+        minimum=_MINIMUM.get(code, step),
+        card_maximum=largest(_CARD_DIGITS),
+        amex_maximum=0 if code in _NOT_BY_AMEX.split() else largest(_AMEX_DIGITS),
+        redirect_maximum=largest(_OTHER_DIGITS.get(code, _OTHERWISE_DIGITS)) if code in _BY_REDIRECT else 0,
+    )
+
+
+CURRENCIES: Final = {
+    code: _currency(code, decimals) for decimals, codes in sorted(_DECIMALS.items()) for code in codes.split()
+}
+
+
+def step_of(code: str) -> int:
+    """What amounts of the currency must be multiples of; 1 for a currency that has gone from the table."""
+    known = CURRENCIES.get(code)
+    return known.step if known else 1
+
+
+def charge_of(minor: int, code: str) -> Charge:
+    """Whether the amount can be charged online by any way. The amount decides, not what a clinic has switched on."""
+    known = CURRENCIES.get(code)
+    if known is None:
+        return "currency_not_accepted"
+    if minor < known.minimum:
+        return "below_minimum"
+    if minor % known.step:
+        return "between_steps"
+    return "above_maximum" if minor > known.card_maximum else "possible"
+
+
+def takes(way: AcceptedMethod, minor: int, code: str, brand: str | None = None) -> bool:
+    """Whether this way, or a saved card of this brand, can take the amount."""
+    return charge_of(minor, code) == "possible" and minor <= CURRENCIES[code].maximum(way, brand)

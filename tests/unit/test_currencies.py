@@ -1,0 +1,190 @@
+"""The table of currencies: its facts, each currency on every page, and the sandbox's own copy of Stripe's list."""
+
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+from babel import Locale
+from babel.localedata import locale_identifiers
+from iso4217 import Currency as Iso
+
+from contracts.currencies import CURRENCIES, Currency, charge_of, takes
+from contracts.money import Money as ContractMoney
+from deploy.sandbox import currencies as stripes
+from services.chassis.ids import new_id
+from services.chassis.money import from_stripe, to_stripe, written
+from services.gateway.portal.views import invoices, payments
+from services.gateway.shapes import Clinic, InvoiceOut, Money, SavedMethod
+from services.notification.domain import Invoice
+from tests.unit.portal_world import a_clinic, an_invoice
+from tests.unit.test_notification_letters import CLINIC, LETTERS, a_letter
+from tests.unit.test_portal_pages import STRIPE, render, text
+
+ALL = sorted(CURRENCIES.values(), key=lambda currency: currency.code)
+LOCALES = (
+    "en-IE",
+    "de-CH",
+    "fr-FR",
+    "ar-KW",
+    "fa-IR",
+    "hi-IN",
+    "ja-JP",
+    "pl-PL",
+    "is-IS",
+    "sv-SE",
+    "he-IL",
+    "mg-MG",
+)
+DEAD = {
+    "BGN": "the euro since 2026",
+    "HRK": "the euro since 2023",
+    "EEK": "the euro since 2011",
+    "LVL": "the euro since 2014",
+    "LTL": "the euro since 2015",
+    "ANG": "XCG since 2025",
+    "SVC": "the dollar since 2001",
+    "VEF": "VES since 2018",
+    "SLL": "SLE since 2022",
+    "MRO": "MRU since 2018",
+    "STD": "STN since 2018",
+    "USDC": "not a currency of ISO 4217",
+}
+each_currency = pytest.mark.parametrize("currency", ALL, ids=lambda currency: currency.code)
+
+
+def test_the_table_is_what_stripe_accepts_without_what_is_dead() -> None:
+    accepted = {code.upper() for code in stripes.ACCEPTED}
+
+    assert set(CURRENCIES) == accepted - set(DEAD)
+    assert set(DEAD) <= accepted
+
+
+@each_currency
+def test_decimals_are_those_of_iso_4217(currency: Currency) -> None:
+    assert Iso(currency.code).exponent == currency.decimals
+
+
+@each_currency
+def test_both_tables_have_the_same_rules(currency: Currency) -> None:
+    """Both are transcribed from Stripe's page; a minimum that depends on a rate is in neither."""
+    code = currency.code.lower()
+    assert stripes.decimals(code) == currency.stripe_decimals
+    if code in stripes.MINIMUM:
+        assert to_stripe(currency.minimum, currency.code) == stripes.least(code)
+    else:
+        assert currency.minimum == currency.step
+    for kind, brand, ours in (
+        ("card", None, currency.card_maximum),
+        ("card", "amex", currency.amex_maximum),
+        ("paypal", None, currency.redirect_maximum),
+    ):
+        most = stripes.most(code, kind, brand)
+        assert 0 <= most - (to_stripe(ours, currency.code) or 0) < 100 or ours == 0
+
+
+@each_currency
+def test_what_our_table_lets_pass_stripes_does_too(currency: Currency) -> None:
+    code = currency.code.lower()
+    published = max(currency.minimum, 50 * currency.step)
+    for minor in (published, published + currency.step, currency.card_maximum):
+        amount = to_stripe(minor, currency.code)
+        assert amount is not None
+        assert charge_of(minor, currency.code) == "possible"
+        stripes.check(amount, code, ["card"])
+        assert from_stripe(amount, currency.code) == minor
+    assert charge_of(currency.minimum - 1, currency.code) == "below_minimum"
+    assert charge_of(currency.card_maximum + currency.step, currency.code) == "above_maximum"
+    if currency.step > 1:
+        assert charge_of(published + 1, currency.code) == "between_steps"
+
+
+@each_currency
+def test_every_locale_can_write_it(currency: Currency) -> None:
+    for locale in LOCALES:
+        shown = written(1_234_560, currency.code, Locale.parse(locale, sep="-"))
+        assert re.search(r"\d", shown), locale
+
+
+@pytest.mark.parametrize("code", ["EUR", "JPY", "KWD", "XCG"])
+def test_whatever_locale_a_clinic_has(code: str) -> None:
+    for locale in locale_identifiers():
+        assert written(1_234_560, code, Locale.parse(locale))
+
+
+def an_invoice_in(code: str, minor: int, **changes: Any) -> InvoiceOut:
+    amount, none = Money(minor, code), Money(0, code)
+    facts: dict[str, Any] = {
+        "currency": code, "total": amount, "due": amount, "settled": none, "subtotal": amount, "taxes": [], "lines": [],
+        "online_charge": charge_of(minor, code),
+        "methods": [way for way in ("card", "redirect") if takes(way, minor, code)],
+    }  # fmt: skip
+    return an_invoice(**facts | changes)
+
+
+def page_of(invoice: InvoiceOut, clinic: Clinic) -> str:
+    return text(
+        render(
+            "details.html", clinic, invoice=invoices.invoice(invoice, clinic), client=None, pay_label="Pay"
+        )
+    )
+
+
+@each_currency
+def test_its_pages_and_its_e_mail_can_be_written(currency: Currency) -> None:
+    clinic, minor = a_clinic(currency=currency.code), 100 * max(currency.minimum, currency.step)
+    found = an_invoice_in(currency.code, minor)
+    amount = written(minor, currency.code, Locale.parse("en_IE"))
+
+    shown = text(amount)
+    assert shown in page_of(found, clinic)
+    assert shown in text(render("pay.html", clinic, pay=payments.pay(found, [], clinic), **STRIPE))
+    owed = Invoice(
+        new_id(), "2026-1", "unpaid", ContractMoney(minor=minor, currency=currency.code), date(2026, 12, 7)
+    )
+    assert amount in LETTERS.write(a_letter("invoice_ready", owed, clinic=CLINIC)).text
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "words"),
+    [
+        (49, "EUR", "Amounts below €0.50 cannot be paid by card or online"),
+        (10**12, "EUR", "At most €9,999,999,999.99 can be paid at once"),
+        (12_345, "KWD", "multiples of KWD 0.010"),
+        (12_345, "BGN", "This currency cannot be paid by card or online"),
+    ],
+)
+def test_an_amount_that_cannot_be_charged_has_words_and_a_way_and_no_button(
+    minor: int, currency: str, words: str
+) -> None:
+    clinic, found = a_clinic(), an_invoice_in(currency, minor)
+    page = page_of(found, clinic)
+
+    assert words in page
+    assert clinic.contact.phone in page
+    assert "How to pay this invoice" in page
+    assert not invoices.row(found, clinic).payable
+    row = invoices.row(found, clinic)
+    assert words in text(render("not_payable.html", clinic, row=row))
+
+
+def test_rounding_is_shown_only_where_there_is_some() -> None:
+    clinic = a_clinic(currency="KWD")
+
+    assert "Rounding KWD 0.005" in page_of(an_invoice_in("KWD", 12_350, rounding=Money(5, "KWD")), clinic)
+    assert "Rounding" not in page_of(an_invoice_in("KWD", 12_350), clinic)
+
+
+def test_only_ways_that_can_take_the_amount_are_offered() -> None:
+    clinic = a_clinic()
+    kept = [SavedMethod(id=new_id(), kind="card", brand=brand, last4="4242") for brand in ("visa", "amex")]
+
+    def offered(code: str, minor: int) -> tuple[int, bool]:
+        view = payments.pay(an_invoice_in(code, minor), kept, clinic)
+        return len(view.saved), view.redirect
+
+    assert offered("EUR", 12_500) == (2, True)
+    assert offered("EUR", 10**8) == (2, False)
+    assert offered("EUR", 10**9) == (1, False)
+    assert offered("ISK", 12_500) == (2, False)
+    assert offered("CLP", 12_500) == (1, False)
