@@ -88,8 +88,15 @@ def bench(
         bool,
         typer.Option("--save", help="Keep the figures in docs/bench.json, which runs are compared with."),
     ] = False,
+    against: Annotated[
+        str, typer.Option(metavar="REF", help="Only compare the CPU of a settlement with this commit's.")
+    ] = "",
 ) -> None:
     """Measure the running system: JSON lines on standard output, a table on standard error."""
+    if against:
+        from deploy.bench import against as comparison
+
+        raise typer.Exit(comparison.main(against))
     from deploy.bench.run import Wish, main
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())

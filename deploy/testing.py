@@ -227,6 +227,7 @@ GROUPS: Iterable[Group] = (
     Group("supply", supplied),
     folder("unit", *PARALLEL),
     folder("service", *PARALLEL),
+    folder("costs"),
     folder("contracts", *PARALLEL),
     folder("security", *PARALLEL),
     folder("models"),

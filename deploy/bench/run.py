@@ -10,7 +10,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from deploy.bench import baseline, figures, report
 from deploy.bench.figures import Measurement, Result
@@ -62,6 +62,7 @@ class Wish:
 
 QUICK_SECONDS = 165.0
 """After which a quick run measures nothing more: it is to end within 180 s, and stopping takes a while."""
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".clinicpay-bench"
 """Beside the code, not in a temporary directory: that may be in memory, where fsync costs nothing."""
@@ -138,7 +139,7 @@ def _leave(bench: Bench, keep: bool) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-async def _until_told(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+async def until_told(work: Coroutine[Any, Any, T]) -> T:
     """On SIGTERM too, what was started is stopped and what was written is taken away."""
     task = asyncio.ensure_future(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -148,7 +149,7 @@ async def _until_told(work: Coroutine[Any, Any, Outcome]) -> Outcome:
 def main(wish: Wish) -> int:
     """Exit code: 0 when all was measured. Targets that are missed and ratios that fell are said, and fail nothing."""
     try:
-        outcome = asyncio.run(_until_told(run(wish)))
+        outcome = asyncio.run(until_told(run(wish)))
     except asyncio.CancelledError:
         say("clinicpay: stopped")
         return 1

@@ -6,7 +6,7 @@ They are numbered from 1: `Live(7)` names everything about the seventh, in Pytho
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from deploy import database
@@ -154,13 +154,19 @@ async def _fill(bench: Bench, rows: Rows, first: int, last: int) -> None:
 
 
 async def _fill_one(bench: Bench, service: str, statements: tuple[str, ...], first: int, last: int) -> None:
-    words = _WORDS | {"all": _WORDS["all"].format(first=first, last=last)}
     async with bench.admin(service) as admin:
-        # Without foreign keys' and other triggers: what is written fits together by construction.
-        await admin.execute("SET session_replication_role = replica")
-        for statement in statements:
-            await admin.execute(statement.format(**words))
+        await fill(admin, statements, first, last)
         await tidy(admin)
+
+
+async def fill(admin: Any, statements: tuple[str, ...], first: int, last: int) -> None:
+    """Run a service's statements of `PEOPLE` or `LIVE` for these numbers, on a superuser's connection."""
+    words = _WORDS | {"all": _WORDS["all"].format(first=first, last=last)}
+    # Without foreign keys' and other triggers: what is written fits together by construction.
+    await admin.execute("SET session_replication_role = replica")
+    for statement in statements:
+        await admin.execute(statement.format(**words))
+    await admin.execute("RESET session_replication_role")
 
 
 async def add_history(bench: Bench, count: int) -> None:

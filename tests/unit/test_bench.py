@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench import baseline, figures, report, run, webhooks
+from deploy.bench import against, baseline, figures, report, run, webhooks
 from deploy.bench.book import rate
 from deploy.bench.cpu import Usage
 from deploy.bench.figures import Result, Spec
@@ -162,3 +162,22 @@ def test_seeded_clients_are_of_one_clinic_each() -> None:
     assert Live(7).client_id == Live(7 + CLIENTS).client_id
     assert Live(7).clinic_id == Live(7 + CLIENTS).clinic_id
     assert Live(7).invoice_id != Live(7 + CLIENTS).invoice_id
+
+
+def test_a_comparison_is_fine_within_five_percent_or_within_chance() -> None:
+    steady = against.verdict([1.04] * 10)
+    assert (steady.ratio, steady.low, steady.high, steady.fine) == (1.04, 1.04, 1.04, True)
+    assert not against.verdict([1.06] * 10).fine
+    assert against.verdict([0.9, 0.95, *[1.08] * 8]).fine, "two of ten were cheaper: that may be chance"
+    assert not against.verdict([0.9, *[1.08] * 9]).fine
+
+
+@pytest.mark.parametrize(("count", "outside"), [(3, 0), (5, 0), (6, 0), (9, 1), (10, 1), (12, 2), (20, 5)])
+def test_the_interval_leaves_out_what_the_sign_test_lets_it(count: int, outside: int) -> None:
+    found = against.verdict([float(number) for number in range(count)])
+    assert (found.low, found.high) == (outside, count - 1 - outside)
+
+
+def test_a_commit_that_git_does_not_know_cannot_be_compared_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert against.main("no-such-commit") == 1
+    assert "git knows no commit" in capsys.readouterr().err
