@@ -124,6 +124,8 @@ class PaymentSettled(Event):
     kind: Literal["payment", "refund", "dispute", "reversal"]
     amount: Money
     method: Method | None = None
+    stripe_object_id: str | None = None
+    """Stripe's object that moved the money. With invoice and kind it names the movement, whatever its id is."""
 
     @property
     def key(self) -> UUID:

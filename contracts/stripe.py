@@ -42,6 +42,8 @@ class StripeEvent(CloudEvent):
     payment_id: UUID | None = None
     client_id: UUID | None = None
     refund_id: UUID | None = None
+    attempt: str | None = None
+    """Tells the attempts of one PaymentIntent apart, the same in a webhook and when the intent is retrieved."""
     failure_code: str | None = None
     decline_code: str | None = None
     charge: str | None = None

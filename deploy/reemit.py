@@ -21,7 +21,7 @@ from services.chassis import outbox
 from services.chassis.db import Database
 from services.invoice import domain as invoice_domain
 from services.invoice.domain import Invoice
-from services.payment import lifecycle, refunds
+from services.payment import facts, refunds
 from services.payment.store.refunds import JOINED, REFUND, refund_of
 from services.payment.store.rows import PAYMENT, payment_of
 
@@ -56,7 +56,7 @@ _UPDATED_PAYMENTS = f"""
 """
 _MOVEMENTS = """
     SELECT clinic_id, id, payable_id, payment_id, kind, amount, currency, method_kind, method_brand, method_last4,
-        booked_at
+        booked_at, stripe_object_id
     FROM movements WHERE booked_at >= $1 ORDER BY booked_at, clinic_id, id
 """
 _REFUNDS = f"SELECT {REFUND} FROM {JOINED} WHERE r.refunded_at >= $1 ORDER BY r.clinic_id, r.id"
@@ -126,12 +126,12 @@ def clinic_events(row: asyncpg.Record) -> Iterable[Event]:
 
 def payment_events(row: asyncpg.Record) -> Iterable[Event]:
     """The newest fact. One that is tried again after it failed has said nothing of that yet, and is left out."""
-    yield lifecycle.fact_about(payment_of(row))
+    yield facts.fact_about(payment_of(row))
 
 
 def update_events(row: asyncpg.Record) -> Iterable[Event]:
     """How it was paid, where that was known only after its success was said."""
-    update = lifecycle.update_about(payment_of(row))
+    update = facts.update_about(payment_of(row))
     return () if update is None else (update,)
 
 
@@ -147,6 +147,7 @@ def movement_events(row: asyncpg.Record) -> Iterable[Event]:
         kind=row["kind"],
         amount=Money(minor=row["amount"], currency=row["currency"]),
         method=Method(kind=kind, brand=row["method_brand"], last4=row["method_last4"]) if kind else None,
+        stripe_object_id=row["stripe_object_id"],
     )
 
 

@@ -1,5 +1,6 @@
 """Ids of new things."""
 
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -12,3 +13,11 @@ Key: TypeAlias = tuple[UUID, UUID]
 def new_id() -> UUID:
     """A UUIDv7: random, and in order of time, so that new rows land side by side in an index."""
     return UUID(int=uuid7().int)
+
+
+def made_at(id_: UUID) -> datetime:
+    """The moment that a UUIDv7 begins with, in whole milliseconds."""
+    return _EPOCH + timedelta(milliseconds=id_.int >> 80)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -27,14 +27,34 @@ async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invo
 
 
 async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -> set[UUID]:
-    """Write movements and return the ids of those that were not there yet."""
+    """Write movements and return the ids of those that were not there yet. Their invoices are locked.
+
+    A movement is there under its own id, or under another one for the same object of Stripe's. An earlier release
+    named no object and made another id: then payment, invoice and kind say that it is the same movement.
+    """
     rows = await tx.fetch(
         """
+        WITH new AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[],
+                $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[])
+                AS new (clinic_id, id, invoice_id, payment_id, kind, amount, currency,
+                    method_kind, method_brand, method_last4, booked_at, stripe_object_id)
+        )
         INSERT INTO movements (clinic_id, id, invoice_id, payment_id, kind, amount, currency,
-            method_kind, method_brand, method_last4, booked_at)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[],
-            $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
-        ON CONFLICT (clinic_id, id) DO NOTHING
+            method_kind, method_brand, method_last4, booked_at, stripe_object_id)
+        SELECT * FROM new
+        WHERE NOT EXISTS (
+            SELECT FROM movements AS held
+            WHERE (held.clinic_id, held.invoice_id, held.payment_id, held.kind)
+                    = (new.clinic_id, new.invoice_id, new.payment_id, new.kind)
+                AND (held.stripe_object_id IS NULL) <> (new.stripe_object_id IS NULL)
+        ) AND NOT EXISTS (
+            SELECT FROM new AS old
+            WHERE (old.clinic_id, old.invoice_id, old.payment_id, old.kind)
+                    = (new.clinic_id, new.invoice_id, new.payment_id, new.kind)
+                AND old.stripe_object_id IS NULL AND new.stripe_object_id IS NOT NULL
+        )
+        ON CONFLICT DO NOTHING
         RETURNING id
         """,
         [m.clinic_id for m in movements],
@@ -48,6 +68,7 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
         [m.method.brand if m.method else None for m in movements],
         [m.method.last4 if m.method else None for m in movements],
         [m.time for m in movements],
+        [m.stripe_object_id for m in movements],
     )
     return {row["id"] for row in rows}
 

@@ -151,7 +151,8 @@ class Payment:
 
     `account` is the connected account, '' the platform's own. `version` counts the state events said.
     `seen_at` is Stripe's time of the newest state applied, or of its charge. `declines` counts what a bank declined,
-    and `declined_charge` is the failed charge that the newest decline left.
+    and `declined_charge` is the failed charge that the newest decline left. `fact_id` is the id of the newest state
+    event; None for one that an earlier release made by another rule.
     """
 
     clinic_id: UUID
@@ -180,6 +181,7 @@ class Payment:
     seen_at: datetime | None = None
     declines: int = 0
     declined_charge: str | None = None
+    fact_id: UUID | None = None
 
     @property
     def key(self) -> Key:

@@ -10,22 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.events import Method, event_id
+from contracts.events import Method
 from contracts.money import Money
-from contracts.payment import (
-    PaymentCanceled,
-    PaymentFailed,
-    PaymentProcessing,
-    PaymentSettled,
-    PaymentState,
-    PaymentSucceeded,
-    PaymentUpdated,
-    Share,
-)
+from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError
-from services.payment import declines, ledger
+from services.payment import declines, identities, ledger
 from services.payment.domain import Allocation, Payable, Payment, Status
+from services.payment.facts import FACTS, fact_about, update_about
 
 STATUS_OF: Mapping[str, Status] = {
     "payment_intent.succeeded": "succeeded",
@@ -36,12 +28,6 @@ STATUS_OF: Mapping[str, Status] = {
 }
 _RANK: Mapping[Status, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
 _TELLS_OF_SUCCESS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
-_FACTS: Mapping[Status, type[PaymentState]] = {
-    "processing": PaymentProcessing,
-    "succeeded": PaymentSucceeded,
-    "failed": PaymentFailed,
-    "canceled": PaymentCanceled,
-}
 
 
 class StripeMismatch(DomainError):
@@ -165,9 +151,13 @@ def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) ->
         "allocations": _released(payment.allocations) if ends else payment.allocations,
         **declines.counted(payment, status, seen),
     }
-    if status not in _FACTS:
+    if status not in FACTS:
         return Change(replace(payment, **change))
-    moved = _stated(payment, now, **change)
+    attempt = (seen.attempt or seen.stripe_event_id, change["failure_code"]) if status != "canceled" else ()
+    moved = _stated(payment, now, *attempt, **change)
+    if moved.fact_id == payment.fact_id:
+        # Stripe tells of this attempt once more: that is published already.
+        return Change(replace(payment, **change))
     return Change(moved, fact=fact_about(moved))
 
 
@@ -224,7 +214,7 @@ def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime)
     assert payment.intent_id is not None
     return ledger.Entry(
         clinic_id=payment.clinic_id,
-        id=event_id(now, "capture", payment.clinic_id, payment.intent_id),
+        id=identities.of_capture(payment),
         payment_id=payment.id,
         stripe_object_id=payment.intent_id,
         effect="capture",
@@ -234,7 +224,7 @@ def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime)
 
 
 def _movement(payment: Payment, payable_id: UUID, part: int, now: datetime) -> PaymentSettled:
-    movement_id = event_id(now, PaymentSettled.topic.name, payment.id, payable_id, "payment")
+    movement_id = identities.of_movement(payment, payable_id, "payment")
     return PaymentSettled(
         id=movement_id,
         time=now,
@@ -245,60 +235,11 @@ def _movement(payment: Payment, payable_id: UUID, part: int, now: datetime) -> P
         kind="payment",
         amount=Money(minor=part, currency=payment.currency),
         method=payment.method,
+        stripe_object_id=payment.intent_id,
     )
 
 
-def _stated(payment: Payment, now: datetime, **change: Any) -> Payment:
-    """The payment changed, under the version that a state event is said of."""
-    return replace(payment, version=payment.version + 1, updated_at=now, **change)
-
-
-def fact_about(payment: Payment) -> PaymentState:
-    """The state event of the payment's version. Made again from the same row, it is the same event."""
-    event = _FACTS[payment.status]
-    return event(
-        id=event_id(payment.updated_at, event.topic.name, payment.id, payment.version),
-        time=payment.updated_at,
-        clinic_id=payment.clinic_id,
-        version=payment.version,
-        payment_id=payment.id,
-        client_id=payment.client_id,
-        status=payment.status,
-        amount=Money(minor=payment.amount, currency=payment.currency),
-        invoices=_shares(payment),
-        surplus=Money(minor=payment.surplus, currency=payment.currency) if payment.surplus else None,
-        method=payment.method,
-        failure_code=payment.failure_code if payment.status == "failed" else None,
-    )
-
-
-def update_about(payment: Payment) -> PaymentUpdated | None:
-    """That a success which was said is known to be of this method. None where it settled nothing, so that nobody
-    keeps a method of it. Made again from the same row, it is the same event.
-    """
-    settled = tuple(share.payable_id for share in payment.allocations if share.settled_amount)
-    if payment.status != "succeeded" or payment.method is None or not settled:
-        return None
-    assert payment.succeeded_at is not None
-    return PaymentUpdated(
-        id=event_id(payment.succeeded_at, PaymentUpdated.topic.name, payment.id),
-        time=payment.succeeded_at,
-        clinic_id=payment.clinic_id,
-        payment_id=payment.id,
-        client_id=payment.client_id,
-        method=payment.method,
-        invoices=settled,
-    )
-
-
-def _shares(payment: Payment) -> tuple[Share, ...]:
-    """What was settled, once it succeeded; before, what is meant to be."""
-    amounts = [
-        (share.payable_id, share.settled_amount if payment.status == "succeeded" else share.amount)
-        for share in payment.allocations
-    ]
-    return tuple(
-        Share(invoice_id=payable_id, amount=Money(minor=amount, currency=payment.currency))
-        for payable_id, amount in amounts
-        if amount
-    )
+def _stated(payment: Payment, now: datetime, *attempt: str | None, **change: Any) -> Payment:
+    """The payment changed, with the version and the id of the state event about it."""
+    changed = replace(payment, version=payment.version + 1, updated_at=now, **change)
+    return replace(changed, fact_id=identities.of_fact(changed, FACTS[changed.status].topic.name, *attempt))

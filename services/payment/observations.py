@@ -115,6 +115,7 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
         "payment_id": stripe_json.uuid_of(metadata.get("payment_id")),
         "client_id": stripe_json.uuid_of(metadata.get("client_id")),
         "refund_id": stripe_json.uuid_of(metadata.get("refund_id")),
+        "attempt": _attempt_of(found) if object_type == "payment_intent" else None,
         "failure_code": stripe_json.text_of(error.get("code"))
         or stripe_json.text_of(found.get("failure_reason")),
         "decline_code": stripe_json.text_of(error.get("decline_code")),
@@ -132,6 +133,15 @@ def _method_of(found: Mapping[str, Any], object_type: str) -> Mapping[str, Any]:
     charge = stripe_json.object_of(found.get("latest_charge")) if object_type == "payment_intent" else found
     details = stripe_json.object_of(charge.get("payment_method_details"))
     return details or stripe_json.object_of(_error_of(found).get("payment_method"))
+
+
+def _attempt_of(intent: Mapping[str, Any]) -> str:
+    """The charge and the method of an intent's newest attempt. One that fails before its charge has a method only."""
+    error, charge = _error_of(intent), intent.get("latest_charge")
+    failed_with = stripe_json.object_of(error.get("payment_method")).get("id")
+    charged = error.get("charge") or stripe_json.object_of(charge).get("id") or charge
+    method = failed_with or intent.get("payment_method")
+    return "/".join(stripe_json.text_of(part) or "" for part in (charged, method))
 
 
 def _error_of(found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from contracts.payment import PaymentRefunded
 from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key
-from services.payment import ledger
+from services.payment import identities, ledger
 from services.payment.domain import WrongAmount
 from services.payment.lifecycle import (
     StripeMismatch,
@@ -99,7 +99,10 @@ class RefundWish:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A refund and what its payment says of where it goes. `account` '' is the platform's own."""
+    """A refund and what its payment says of where it goes. `account` '' is the platform's own.
+
+    `fact_id` is the id of its `payment.refunded`; None for one that an earlier release made by another rule.
+    """
 
     clinic_id: UUID
     id: UUID
@@ -118,6 +121,7 @@ class Refund:
     traceparent: str | None = None
     refunded_at: datetime | None = None
     seen_at: datetime | None = None
+    fact_id: UUID | None = None
     method: Method | None = None
 
     @property
@@ -229,7 +233,8 @@ def _is_news(refund: Refund, status: RefundStatus, created: datetime) -> bool:
 
 
 def _succeed(refund: Refund, now: datetime) -> RefundChange:
-    paid = replace(refund, status="succeeded", refunded_at=now, updated_at=now)
+    fact_id = identities.of_refund_fact(refund.id)
+    paid = replace(refund, status="succeeded", refunded_at=now, updated_at=now, fact_id=fact_id)
     entry = _entry(paid, "refund_paid", ledger.pay_out(paid.amount, paid.currency), now)
     return RefundChange(paid, entry, fact_about(paid))
 
@@ -248,7 +253,7 @@ def _entry(
     """Named by the key of the call, since Stripe's id is not known before it."""
     return ledger.Entry(
         clinic_id=refund.clinic_id,
-        id=event_id(now, effect, refund.clinic_id, refund.idempotency_key),
+        id=identities.of_refund_entry(refund.clinic_id, refund.id, refund.idempotency_key, effect),
         payment_id=refund.payment_id,
         stripe_object_id=refund.idempotency_key,
         effect=effect,
@@ -260,8 +265,9 @@ def _entry(
 def fact_about(refund: Refund) -> PaymentRefunded:
     """That its money was sent. Made again from the same row, it is the same event."""
     assert refund.refunded_at is not None
+    made_before = event_id(refund.refunded_at, PaymentRefunded.topic.name, refund.id)
     return PaymentRefunded(
-        id=event_id(refund.refunded_at, PaymentRefunded.topic.name, refund.id),
+        id=refund.fact_id or made_before,
         time=refund.refunded_at,
         clinic_id=refund.clinic_id,
         refund_id=refund.id,

@@ -363,3 +363,40 @@ async def test_records_of_another_topic_or_key_are_parked(world: World) -> None:
 
     assert await parked(world.db) == [("payment.settled", "undecodable")]
     assert (await now(world, invoice))["status"] == "unpaid"
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("objects", [("pi_1", "pi_1"), (None, "pi_1"), ("pi_1", None)])
+async def test_one_movement_under_two_ids_is_booked_once(
+    world: World, objects: tuple[str | None, str | None], apart: bool
+) -> None:
+    """An earlier release made another id of it, and named no object of Stripe's."""
+    invoice, payment_id = await world.issue(12_500), new_id()
+    one, other = (
+        settled(world, invoice, 5_000, payment_id=payment_id).model_copy(update={"stripe_object_id": name})
+        for name in objects
+    )
+
+    for batch in ((one,), (other,)) if apart else ((one, other),):
+        await world.deliver(*batch)
+
+    shown = await now(world, invoice)
+    assert (shown["status"], shown["settled"]["minor"]) == ("part_paid", 5_000)
+    assert len(await facts(world, invoice)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"stripe_object_id": "pi_2"}, {"kind": "reversal"}, {"payment_id": new_id()}]
+)
+async def test_movements_that_differ_in_object_or_kind_are_two(world: World, changes: dict[str, Any]) -> None:
+    invoice, payment_id = await world.issue(12_500), new_id()
+    one = settled(world, invoice, 5_000, payment_id=payment_id).model_copy(
+        update={"stripe_object_id": "pi_1"}
+    )
+    other = settled(world, invoice, 5_000, payment_id=payment_id).model_copy(
+        update={"stripe_object_id": "pi_1" if "kind" in changes else None} | changes
+    )
+
+    await world.deliver(one, other)
+
+    assert (await now(world, invoice))["settled"]["minor"] == 10_000

@@ -15,6 +15,7 @@ from contracts.payment import PaymentFailed, PaymentSucceeded
 from contracts.stripe import StripeEvent
 from services.payment import ledger, lifecycle
 from services.payment.domain import Allocation, Payable, Payment
+from services.payment.facts import fact_about, update_about
 from services.payment.lifecycle import Change
 
 CLINIC, CLIENT = uuid4(), uuid4()
@@ -268,7 +269,7 @@ def test_however_late_its_charge_comes_it_is_told_what_was_paid_with_and_at_most
     assert said.method == CARD or paid_first
     assert len(updates) == (1 if paid_first and due else 0)
     for update in updates:
-        assert update == lifecycle.update_about(after)
+        assert update == update_about(after)
         assert (update.method, update.invoices) == (CARD, (FIRST,))
         assert (after.version, after.updated_at) == (said.version, said.time)
 
@@ -314,7 +315,7 @@ def test_facts_and_movements_made_again_have_the_same_ids() -> None:
     payables = {FIRST: a_payable(FIRST, 100)}
     once = lifecycle.observe(payment, payables, seen(payment, "succeeded"), NOW)
 
-    assert lifecycle.fact_about(once.payment) == once.fact
+    assert fact_about(once.payment) == once.fact
     again = lifecycle.observe(payment, payables, seen(payment, "succeeded"), NOW)
     assert again.movements == once.movements
 

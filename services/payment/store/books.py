@@ -44,9 +44,9 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
     await tx.execute(
         """
         INSERT INTO movements (clinic_id, id, payment_id, payable_id, kind, amount, currency,
-            method_kind, method_brand, method_last4, booked_at)
+            method_kind, method_brand, method_last4, booked_at, stripe_object_id)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::text[],
-            $8::text[], $9::text[], $10::text[], $11::timestamptz[])
+            $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[])
         """,
         [movement.clinic_id for movement in movements],
         [movement.movement_id for movement in movements],
@@ -59,6 +59,7 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
         [method.brand if method else None for method in methods],
         [method.last4 if method else None for method in methods],
         [movement.time for movement in movements],
+        [movement.stripe_object_id for movement in movements],
     )
 
 

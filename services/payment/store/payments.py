@@ -152,7 +152,7 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
         """
         WITH shared AS (
             UPDATE allocations SET state = new.state, settled_amount = new.settled_amount
-            FROM unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::text[], $19::bigint[])
+            FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::bigint[])
                 AS new (clinic_id, payment_id, payable_id, state, settled_amount)
             WHERE allocations.clinic_id = new.clinic_id AND allocations.payment_id = new.payment_id
                 AND allocations.payable_id = new.payable_id AND allocations.state <> new.state
@@ -162,12 +162,12 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
             method_kind = new.method_kind, method_brand = new.method_brand, method_last4 = new.method_last4,
             failure_code = new.failure_code, updated_at = new.updated_at, succeeded_at = new.succeeded_at,
             seen_at = new.seen_at, declines = new.declines,
-            declined_charge = new.declined_charge
+            declined_charge = new.declined_charge, fact_id = new.fact_id, fact_version = new.version
         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
             $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[],
-            $14::text[])
+            $14::text[], $15::uuid[])
             AS new (clinic_id, id, status, version, intent_id, method_kind, method_brand, method_last4,
-                failure_code, updated_at, succeeded_at, seen_at, declines, declined_charge)
+                failure_code, updated_at, succeeded_at, seen_at, declines, declined_charge, fact_id)
         WHERE payments.clinic_id = new.clinic_id AND payments.id = new.id
         """,
         [payment.clinic_id for payment in payments],
@@ -184,6 +184,7 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
         [payment.seen_at for payment in payments],
         [payment.declines for payment in payments],
         [payment.declined_charge for payment in payments],
+        [payment.fact_id for payment in payments],
         [payment.clinic_id for payment, _ in shares],
         [payment.id for payment, _ in shares],
         [share.payable_id for _, share in shares],

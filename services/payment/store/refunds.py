@@ -15,7 +15,7 @@ from services.payment.store.keys import columns
 REFUND = """
     r.clinic_id, r.id, r.client_id, r.payment_id, p.account, p.livemode, p.stripe_payment_intent_id AS intent_id,
     r.status, r.amount, r.currency, r.created_at, r.updated_at, r.stripe_refund_id, r.failure_reason, r.traceparent,
-    r.refunded_at, r.seen_at, p.method_kind, p.method_brand, p.method_last4
+    r.refunded_at, r.seen_at, r.fact_id, p.method_kind, p.method_brand, p.method_last4
 """
 """Columns of `refunds AS r JOIN payments AS p`."""
 JOINED = "refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)"
@@ -167,10 +167,11 @@ async def save_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
         """
         UPDATE refunds
         SET status = new.status, stripe_refund_id = new.stripe_refund_id, failure_reason = new.failure_reason,
-            updated_at = new.updated_at, refunded_at = new.refunded_at, seen_at = new.seen_at
+            updated_at = new.updated_at, refunded_at = new.refunded_at, seen_at = new.seen_at,
+            fact_id = new.fact_id
         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-            $7::timestamptz[], $8::timestamptz[])
-            AS new (clinic_id, id, status, stripe_refund_id, failure_reason, updated_at, refunded_at, seen_at)
+            $7::timestamptz[], $8::timestamptz[], $9::uuid[])
+            AS new (clinic_id, id, status, stripe_refund_id, failure_reason, updated_at, refunded_at, seen_at, fact_id)
         WHERE refunds.clinic_id = new.clinic_id AND refunds.id = new.id
         """,
         [refund.clinic_id for refund in refunds],
@@ -181,6 +182,7 @@ async def save_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
         [refund.updated_at for refund in refunds],
         [refund.refunded_at for refund in refunds],
         [refund.seen_at for refund in refunds],
+        [refund.fact_id for refund in refunds],
     )
 
 

@@ -12,6 +12,7 @@ PAYMENT = """
     payments.stripe_customer_id, payments.method_kind, payments.method_brand, payments.method_last4,
     payments.failure_code, payments.traceparent, payments.created_at, payments.updated_at,
     payments.succeeded_at, payments.seen_at, payments.declines, payments.declined_charge,
+    CASE WHEN payments.fact_version = payments.version THEN payments.fact_id END AS fact_id,
     (
         SELECT array_agg((payable_id, amount, state, settled_amount) ORDER BY payable_id)
         FROM allocations
@@ -41,6 +42,7 @@ _SAME = (
     "seen_at",
     "declines",
     "declined_charge",
+    "fact_id",
 )
 """Columns that are called as the fields of `Payment`."""
 LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
