@@ -87,6 +87,18 @@ _BOOKS = {
         GROUP BY clinic_id, client_id, currency HAVING sum(amount) > 0
         """,
     ),
+    "credit_balances_are_booked": (
+        "A client's credit balance is the sum of what is booked of its credit",
+        """
+        SELECT clinic_id, client_id, currency, b.amount AS balance, p.amount AS booked
+        FROM credit_balances AS b
+        FULL JOIN (
+            SELECT clinic_id, client_id, currency, -sum(amount) AS amount FROM postings
+            WHERE account = 'client_credit' GROUP BY clinic_id, client_id, currency
+        ) AS p USING (clinic_id, client_id, currency)
+        WHERE coalesce(b.amount, 0) <> coalesce(p.amount, 0)
+        """,
+    ),
 }
 
 _SHARES = {

@@ -15,7 +15,7 @@ from services.chassis import outbox
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
-from services.payment import lifecycle, refunds_actions, starting
+from services.payment import ledger, lifecycle, refunds_actions, starting
 from services.payment.domain import KeyReused, MethodNotFound, Payable, Payment, SavedMethod
 from services.payment.lifecycle import Change
 from services.payment.starting import Started, Wish
@@ -172,12 +172,15 @@ async def _save(
     settled: dict[Key, Payable],
 ) -> None:
     """Keep payments, payables, books and facts. What is empty is left out: the api's role may not book."""
+    entries = [change.entry for change, _ in changes if change.entry]
+    credit = ledger.credit_keys(entries)
+    if credit:
+        await books.lock_credit(tx, credit)
     if changed:
         await payments.save_payments(tx, changed.values())
     touched = {payable.key for change, _ in changes for payable in change.payables}
     if touched:
         await payables.save_payables(tx, [settled[key] for key in touched])
-    entries = [change.entry for change, _ in changes if change.entry]
     if entries:
         await books.add_entries(tx, entries)
     movements = [movement for change, _ in changes for movement in change.movements]

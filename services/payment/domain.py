@@ -106,6 +106,13 @@ class KeyReused(DomainError):
     status = 422
 
 
+class CreditOverdrawn(DomainError):
+    """More credit would be taken than the client has."""
+
+    code = "credit_overdrawn"
+    status = 409
+
+
 @dataclass(frozen=True, slots=True)
 class Clinic:
     """The settings of a clinic that payments depend on."""

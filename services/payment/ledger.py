@@ -6,12 +6,14 @@ Debits are positive, credits negative, and an entry's postings sum to zero in ea
 came from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+CreditKey = tuple[UUID, UUID, str]
+"""(clinic, client, currency) of a credit balance."""
 Account = Literal["stripe", "receivable", "client_credit", "refund_pending"]
 Effect = Literal["capture", "refund", "refund_paid", "refund_returned"]
 
@@ -50,6 +52,16 @@ def unbalanced(postings: tuple[Posting, ...]) -> dict[str, int]:
     for posting in postings:
         sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount
     return {currency: amount for currency, amount in sums.items() if amount}
+
+
+def credit_keys(entries: Iterable[Entry]) -> set[CreditKey]:
+    """The credit balances that the entries change."""
+    return {
+        (entry.clinic_id, posting.client_id, posting.currency)
+        for entry in entries
+        for posting in entry.postings
+        if posting.client_id is not None
+    }
 
 
 def capture(amount: int, currency: str, settled: Mapping[UUID, int], client_id: UUID) -> tuple[Posting, ...]:

@@ -15,6 +15,7 @@ from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
+from services.payment import ledger
 from services.payment import refunds as decide
 from services.payment.domain import PaymentNotFound
 from services.payment.refunds import (
@@ -81,11 +82,12 @@ async def start_refunds_once(
 async def start_refunds(tx: Connection, caller: Caller, wish: RefundWish, livemode: bool) -> list[Refund]:
     """Set credit aside for a refund of each payment that the wish reaches. Stripe's keys are committed with it.
 
-    Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`, `RefundTooLarge`.
+    Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`, `RefundTooLarge`, `CreditOverdrawn`.
     """
     await _check_client(tx, caller.clinic, wish.client_id)
     await _check_payment(tx, wish)
-    await refunds.lock_surpluses(tx, caller.clinic, wish.client_id)
+    # Before the client's first surplus there is none to lock, but always a balance.
+    await books.lock_credit(tx, {(caller.clinic, wish.client_id, wish.currency)})
     surpluses = await refunds.list_surpluses(tx, caller.clinic, wish.client_id, livemode)
     parts = decide.plan(wish, surpluses, await books.get_credit(tx, wish.client_id))
     rows = [(new_id(), payment_id, amount) for payment_id, amount in parts]
@@ -143,8 +145,11 @@ async def apply_refund_events(tx: Connection, seen: Sequence[StripeEvent]) -> No
 async def _save(tx: Connection, changes: Sequence[tuple[RefundChange, StripeEvent | None]]) -> None:
     """Keep refunds as the last change left them, what was booked, and what is to be said."""
     newest = {change.refund.key: change.refund for change, _ in changes}
-    await refunds.save_refunds(tx, newest.values())
     entries = [change.entry for change, _ in changes if change.entry]
+    credit = ledger.credit_keys(entries)
+    if credit:
+        await books.lock_credit(tx, credit)
+    await refunds.save_refunds(tx, newest.values())
     if entries:
         await books.add_entries(tx, entries)
     facts = [(change.fact, cause) for change, cause in changes if change.fact]

@@ -10,11 +10,11 @@ LATE = f"{SERVICE}test_payment_refunds_late.py::test_"
 
 REFUNDING = (
     one(
-        "row lock of surpluses",
+        "row lock of credit",
         f"{PRESSING}twenty_presses_at_once_make_one_refund",
-        STORE,
-        '        FOR UPDATE\n        """,\n        clinic_id,\n        client_id,\n',
-        '        """,\n        clinic_id,\n        client_id,\n',
+        "services/payment/store/books.py",
+        "        FOR UPDATE\n",
+        "",
     ),
     one(
         "no more goes back than is refundable",

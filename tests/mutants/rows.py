@@ -23,7 +23,7 @@ PAYABLE_LOCK = Edit(
 )
 PAYMENT_LOCK = Edit(
     PAYMENTS,
-    f"SELECT {{PAYMENT}} FROM payments\n        {KEYS_IN}        FOR UPDATE\n",
+    f"SELECT {{PAYMENT}} FROM payments\n        {KEYS_IN}        FOR NO KEY UPDATE\n",
     f"SELECT {{PAYMENT}} FROM payments\n        {KEYS_IN}",
 )
 

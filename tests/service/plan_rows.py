@@ -94,6 +94,8 @@ INSERT INTO postings (clinic_id, entry_id, position, account, client_id, payable
     SELECT clinic_id, pg_temp.key(7, n), 1, 'receivable', NULL, pg_temp.key(3, n), -100, 'EUR' FROM many
     UNION ALL
     SELECT clinic_id, pg_temp.key(7, n), 2, 'client_credit', client_id, NULL, -1, 'EUR' FROM many WHERE n % 3 = 0;
+INSERT INTO credit_balances (clinic_id, client_id, currency, amount)
+    SELECT clinic_id, client_id, 'EUR', count(*) FROM many WHERE n % 3 = 0 GROUP BY clinic_id, client_id;
 INSERT INTO movements (clinic_id, id, payment_id, payable_id, kind, amount, currency, booked_at)
     SELECT clinic_id, pg_temp.key(5, n), pg_temp.key(4, n), pg_temp.key(3, n), 'payment', 100, 'EUR', now() FROM many;
 """

@@ -246,7 +246,7 @@ CASES = [
         lambda tx: lookups.list_payments(tx, None, None, key(4, 37_500), 21),
     ),
     case("payment", "api", "declines", lambda tx: lookups.count_declines(tx, SOME, HOUR), "payments_client"),
-    case("payment", "api", "credit", lambda tx: books.get_credit(tx, SOME), "postings_credit"),
+    case("payment", "api", "credit", lambda tx: books.get_credit(tx, SOME), "credit_balances_pkey"),
     case(
         "payment",
         "api",

@@ -56,6 +56,13 @@ BROKEN = [
         """,
         "credit -",
     ),
+    (
+        "credit_balances_are_booked",
+        "payment",
+        "UPDATE credit_balances SET amount = amount + 1",
+        "balance",
+    ),
+    ("credit_balances_are_booked", "payment", "DELETE FROM credit_balances", "balance None"),
     ("movements_are_shares", "payment", "UPDATE movements SET amount = amount - 1", "moved"),
     ("movements_are_shares", "payment", "DELETE FROM movements", "moved None"),
     (

@@ -1,16 +1,57 @@
-"""The ledger and the movements. Rows are added, never changed."""
+"""The ledger, the credit balances that follow it, and the movements. Their rows are added, never changed.
+
+The database itself changes a credit balance with each posting to `client_credit`, and refuses one below zero.
+"""
 
 from collections.abc import Collection
 from uuid import UUID
 
+import asyncpg
+
 from contracts.money import Money
 from contracts.payment import PaymentSettled
 from services.chassis.db import Connection
-from services.payment.ledger import Entry
+from services.payment.domain import CreditOverdrawn
+from services.payment.ledger import CreditKey, Entry
+
+
+async def lock_credit(tx: Connection, keys: Collection[CreditKey]) -> None:
+    """Keep others from changing these credit balances until the transaction ends. Those without a row get one."""
+    columns = list(zip(*sorted(keys), strict=True))
+    await tx.execute(
+        """
+        INSERT INTO credit_balances (clinic_id, client_id, currency, amount)
+        SELECT clinic_id, client_id, currency, 0
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS named (clinic_id, client_id, currency)
+        ON CONFLICT DO NOTHING
+        """,
+        *columns,
+    )
+    await tx.execute(
+        """
+        SELECT amount FROM credit_balances
+        WHERE (clinic_id, client_id, currency) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]))
+        ORDER BY clinic_id, client_id, currency
+        FOR UPDATE
+        """,
+        *columns,
+    )
 
 
 async def add_entries(tx: Connection, entries: Collection[Entry]) -> None:
-    """Book entries with their postings. A unique key refuses an effect that is booked already."""
+    """Book entries with their postings. A unique key refuses an effect that is booked already.
+
+    Lock the credit balances that they change before. Raises `CreditOverdrawn`.
+    """
+    try:
+        await _insert_entries(tx, entries)
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name != "credit_is_not_overdrawn":
+            raise
+        raise CreditOverdrawn("The client has less credit than that.") from None
+
+
+async def _insert_entries(tx: Connection, entries: Collection[Entry]) -> None:
     lines = [(entry, at, posting) for entry in entries for at, posting in enumerate(entry.postings)]
     await tx.execute(
         """
@@ -67,11 +108,8 @@ async def get_credit(tx: Connection, client_id: UUID) -> list[Money]:
     """What the clinic owes the client, in each currency that is not zero."""
     rows = await tx.fetch(
         """
-        SELECT currency, -sum(amount) AS credit FROM postings
-        WHERE account = 'client_credit' AND client_id = $1
-        GROUP BY currency HAVING sum(amount) <> 0
-        ORDER BY currency
+        SELECT currency, amount FROM credit_balances WHERE client_id = $1 AND amount > 0 ORDER BY currency
         """,
         client_id,
     )
-    return [Money(minor=int(row["credit"]), currency=row["currency"]) for row in rows]
+    return [Money(minor=row["amount"], currency=row["currency"]) for row in rows]

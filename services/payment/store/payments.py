@@ -42,13 +42,16 @@ async def find_payments(
 
 
 async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Payment]:
-    """Read payments with their shares, and keep others from changing them. Lock their payables first."""
+    """Read payments with their shares, and keep others from changing them. Lock their payables first.
+
+    They may still be named by new rows: a refund of one is made without waiting for this lock.
+    """
     rows = await tx.fetch(
         f"""
         SELECT {PAYMENT} FROM payments
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         ORDER BY clinic_id, id
-        FOR UPDATE
+        FOR NO KEY UPDATE
         """,
         *columns(keys),
     )
@@ -70,7 +73,7 @@ async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[
         SELECT {PAYMENT} FROM payments
         WHERE {LIVE} AND (clinic_id, id) IN (SELECT clinic_id, payment_id FROM sharing)
         ORDER BY clinic_id, id
-        FOR UPDATE
+        FOR NO KEY UPDATE
         """,
         *columns(payables),
     )

@@ -27,23 +27,6 @@ def refund_of(row: asyncpg.Record) -> Refund:
     return Refund(**fields, method=Method(kind=kind, brand=brand, last4=last4) if kind else None)
 
 
-async def lock_surpluses(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
-    """Keep others from refunding the client's credit until the transaction ends: its payments that left any."""
-    await tx.execute(
-        """
-        SELECT id FROM payments
-        WHERE clinic_id = $1 AND client_id = $2 AND status = 'succeeded' AND amount > (
-            SELECT coalesce(sum(settled_amount), 0) FROM allocations
-            WHERE (allocations.clinic_id, allocations.payment_id) = (payments.clinic_id, payments.id)
-        )
-        ORDER BY clinic_id, id
-        FOR UPDATE
-        """,
-        clinic_id,
-        client_id,
-    )
-
-
 async def list_surpluses(tx: Connection, clinic_id: UUID, client_id: UUID, livemode: bool) -> list[Surplus]:
     """What is left of each of the client's surpluses of that mode, oldest first."""
     rows = await tx.fetch(
@@ -132,22 +115,7 @@ async def list_refunds(tx: Connection, clinic_id: UUID, client_id: UUID, limit: 
 
 
 async def lock_refunds(tx: Connection, keys: Collection[Key]) -> dict[Key, Refund]:
-    """Read refunds by (clinic, id) and keep others from changing them until the transaction ends.
-
-    Their payments are locked first, as everywhere: what is booked of a refund will need them.
-    """
-    await tx.execute(
-        """
-        SELECT id FROM payments
-        WHERE (clinic_id, id) IN (
-            SELECT clinic_id, payment_id FROM refunds
-            WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
-        )
-        ORDER BY clinic_id, id
-        FOR KEY SHARE
-        """,
-        *columns(keys),
-    )
+    """Read refunds by (clinic, id) and keep others from changing them until the transaction ends."""
     rows = await tx.fetch(
         f"""
         SELECT {REFUND} FROM {JOINED}

@@ -1,0 +1,370 @@
+"""A client's credit balance: locked before there is any, kept by the database itself, and never below zero."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.invoice import InvoiceUpdated
+from deploy import database
+from services.chassis.db import Connection
+from services.chassis.ids import new_id
+from services.payment import consumers, ledger, refunds_actions, refunds_stripe
+from services.payment.refunds import (
+    ClientNotFound,
+    NothingToRefund,
+    RefundGivenUp,
+    RefundTooLarge,
+    RefundWish,
+)
+from services.payment.store import books, refunds
+from tests.service.payment_world import Desk
+from tests.service.refunds_world import (
+    CREDIT,
+    SENT,
+    at_stripe,
+    bank_says,
+    credit_of,
+    leaves_credit,
+    press,
+    staff,
+)
+from tests.service.waiting import until_waiting
+from tests.world import ServiceDb, a_caller, deliver, eur, money
+
+
+async def balances(db: ServiceDb) -> dict[str, int]:
+    """Credit by currency, after a look whether each balance is the sum of its postings."""
+    wrong = await db.admin.fetch(
+        """
+        SELECT * FROM credit_balances AS b FULL JOIN (
+            SELECT clinic_id, client_id, currency, -sum(amount) AS booked FROM postings
+            WHERE account = 'client_credit' GROUP BY clinic_id, client_id, currency
+        ) AS p USING (clinic_id, client_id, currency)
+        WHERE coalesce(b.amount, 0) <> coalesce(p.booked, 0)
+        """
+    )
+    assert wrong == []
+    rows = await db.admin.fetch("SELECT currency, amount FROM credit_balances WHERE amount <> 0")
+    return {row["currency"]: row["amount"] for row in rows}
+
+
+async def pays_a_void_invoice(desk: Desk) -> None:
+    """Stripe has taken the money, which will be credit. Nobody here has heard of it yet."""
+    invoice = await desk.owes(CREDIT)
+    started = await desk.start((invoice, CREDIT))
+    await deliver(desk.worker, consumers, desk.invoice(invoice, CREDIT, 2, InvoiceUpdated, status="void"))
+    already = desk.hook._count("payment_intent.succeeded")
+    await desk.confirm(started)
+    await desk.hook.until("payment_intent.succeeded", already + 1)
+
+
+class Pausing:
+    """A statement whose first caller is paused: before it, or when it has its answer."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, *, before: bool
+    ) -> None:
+        self.reached, self.may_go_on = asyncio.Event(), asyncio.Event()
+        self._real, self._before = getattr(module, name), before
+        monkeypatch.setattr(module, name, self._run)
+
+    async def _run(self, *given: Any) -> Any:
+        first = not self.reached.is_set()
+        if first and self._before:
+            await self._pause()
+        found = await self._real(*given)
+        if first and not self._before:
+            await self._pause()
+        return found
+
+    async def _pause(self) -> None:
+        self.reached.set()
+        await self.may_go_on.wait()
+
+
+async def test_the_first_surplus_is_not_refunded_twice_by_calls_that_began_before_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pays_a_void_invoice(desk)
+    listing = Pausing(monkeypatch, refunds, "list_surpluses", before=True)
+    deciding = Pausing(monkeypatch, books, "get_credit", before=False)
+    first = asyncio.create_task(press(desk))
+    await listing.reached.wait()
+    booking = asyncio.create_task(desk.hear())
+    await until_waiting(desk.db, booking)
+    listing.may_go_on.set()
+    await deciding.reached.wait()
+    second = asyncio.create_task(press(desk))
+    await until_waiting(desk.db, second)
+    deciding.may_go_on.set()
+    answers = [await first, await second]
+    await booking
+
+    answers.append(await press(desk))
+    await desk.hook.until("refund.created")
+    await desk.hear()
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+    assert {answer.json().get("code") for answer in answers} == {None, "nothing_to_refund"}
+    assert [each["amount"] for each in await at_stripe(desk)] == [2500]
+    assert await desk.books() == SENT
+    assert await balances(desk.db) == {}
+
+
+async def test_a_refund_waits_for_nobody_but_refunds_of_the_same_client_and_currency(desk: Desk) -> None:
+    await leaves_credit(desk)
+    await leaves_credit(desk, money(500, "JPY"))
+    before = await balances(desk.db)
+
+    async with desk.db.api.tx(desk.clinic_id) as tx:
+        await books.lock_credit(tx, {(desk.clinic_id, desk.client_id, "EUR")})
+        yen = await press(desk, currency="JPY")
+        euros = asyncio.create_task(press(desk))
+        await until_waiting(desk.db, euros)
+        assert not euros.done()
+
+    assert (yen.status_code, (await euros).status_code) == (201, 201)
+    assert (before, await balances(desk.db)) == ({"EUR": 2500, "JPY": 500}, {})
+
+
+async def test_a_refund_and_a_capture_of_one_client_at_once_end_as_if_one_after_the_other(desk: Desk) -> None:
+    """The capture holds the older payment too, which the refund's rows name: neither waits in a circle."""
+    await leaves_credit(desk)
+    await pays_a_void_invoice(desk)
+
+    answers = await asyncio.gather(*(press(desk, amount=1000) for _ in range(2)), desk.hear())
+    await desk.hear()
+
+    assert [answer.status_code for answer in answers if answer] == [201, 201]
+    assert await balances(desk.db) == {"EUR": 3000}
+
+
+async def test_a_refund_may_name_a_payment_that_a_batch_holds(desk: Desk) -> None:
+    """The batch waits for the client's credit, which the refund has: were the refund to wait, it would be a circle."""
+    await leaves_credit(desk)
+    seen = desk.hook.events()
+    await pays_a_void_invoice(desk)
+    new = [event for event in desk.hook.events() if event not in seen]
+    again = [event.model_copy(update={"id": new_id()}) for event in seen]
+
+    async with desk.db.api.tx(desk.clinic_id) as tx:
+        await books.lock_credit(tx, {(desk.clinic_id, desk.client_id, "EUR")})
+        batch = asyncio.create_task(desk.hear(*again, *new))
+        await until_waiting(desk.db, batch)
+        wish = RefundWish(desk.client_id, "EUR", None, None)
+        # Sooner than PostgreSQL would end the circle by failing one of the two.
+        await tx.execute("SET LOCAL lock_timeout = '500ms'")
+        await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode)
+    await batch
+
+    assert await balances(desk.db) == {"EUR": 2500}
+
+
+async def test_credit_that_comes_back_can_be_refunded_again_once(desk: Desk) -> None:
+    await leaves_credit(desk)
+    await press(desk)
+    await bank_says(desk, "failed")
+    await desk.hook.until("refund.failed")
+
+    *answers, _ = await asyncio.gather(*(press(desk) for _ in range(5)), desk.hear())
+    answers.append(await press(desk))
+
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
+    live = [each["amount"] for each in await at_stripe(desk) if each["status"] != "failed"]
+    assert (live, await balances(desk.db)) == ([2500], {})
+
+
+async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(desk: Desk) -> None:
+    await leaves_credit(desk)
+    async with desk.db.api.tx(desk.clinic_id) as tx:
+        wish = RefundWish(desk.client_id, "EUR", None, 2000)
+        [lost] = await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode)
+
+    async with desk.db.api.tx(desk.clinic_id) as tx:
+        await refunds_actions.give_up_refund(tx, lost.key, "canceled", "never_reached_stripe")
+        other = asyncio.create_task(press(desk))
+        await until_waiting(desk.db, other)
+
+    [made] = (await other).json()["refunds"]
+    assert made["amount"]["minor"] == 2500
+    assert await balances(desk.db) == {}
+
+
+async def _skip_the_lock(tx: Connection, keys: Any) -> None:
+    """What forgetting it would be."""
+
+
+async def test_without_the_lock_the_database_still_refuses_by_name(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await leaves_credit(desk)
+    monkeypatch.setattr(books, "lock_credit", _skip_the_lock)
+    deciding = Pausing(monkeypatch, books, "get_credit", before=False)
+    late = asyncio.create_task(press(desk))
+    await deciding.reached.wait()
+    in_time = await press(desk)
+    deciding.may_go_on.set()
+
+    assert in_time.status_code == 201
+    answer = await late
+    assert (answer.status_code, answer.json()["code"]) == (409, "credit_overdrawn")
+    assert [each["amount"] for each in await at_stripe(desk)] == [2500]
+    assert len((await credit_of(desk))["refunds"]) == 1
+    assert await balances(desk.db) == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE credit_balances SET amount = 0",
+        "UPDATE credit_balances SET client_id = gen_random_uuid()",
+        "INSERT INTO credit_balances SELECT clinic_id, gen_random_uuid(), currency, 1 FROM credit_balances",
+        "DELETE FROM credit_balances",
+    ],
+)
+@pytest.mark.parametrize("role", ["api", "worker"])
+async def test_nothing_but_a_posting_changes_a_balance(desk: Desk, role: str, statement: str) -> None:
+    await leaves_credit(desk)
+    opened = desk.db.api.tx(desk.clinic_id) if role == "api" else desk.worker.worker_tx()
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with opened as tx:
+            await tx.execute(statement)
+
+    assert await balances(desk.db) == {"EUR": 2500}
+
+
+async def test_a_settlement_that_leaves_no_credit_touches_no_balance(desk: Desk) -> None:
+    await desk.pay((await desk.owes(eur(125)), eur(125)))
+    assert await desk.db.admin.fetchval("SELECT count(*) FROM credit_balances") == 0
+
+
+async def test_balances_of_before_are_made_from_the_postings(desk: Desk, roles: dict[str, str]) -> None:
+    """And what was overdrawn before stops no upgrade: it begins at zero, and `verify` names it."""
+    await leaves_credit(desk)
+    clinic, overdrawn = desk.clinic_id, new_id()
+    await desk.db.admin.execute(
+        """
+        DROP TRIGGER credit_balance ON postings; DROP FUNCTION keep_credit_balance; DROP TABLE credit_balances;
+        DELETE FROM schema_migrations WHERE version = '2007'
+        """
+    )
+    await desk.db.admin.execute(
+        """
+        INSERT INTO postings SELECT clinic_id, id, 7, 'client_credit', $1::uuid, NULL::uuid, 100, 'EUR' FROM entries
+        UNION ALL SELECT clinic_id, id, 8, 'stripe', NULL, NULL, -100, 'EUR' FROM entries
+        """,
+        overdrawn,
+    )
+    owner = database.with_database(roles["payment_owner"], desk.db.admin_dsn.rsplit("/", 1)[1].split("?")[0])
+
+    await asyncio.to_thread(database.migrate, "payment", owner)
+
+    rows = await desk.db.admin.fetch("SELECT clinic_id, client_id, amount FROM credit_balances")
+    assert {tuple(row) for row in rows} == {(clinic, desk.client_id, 2500), (clinic, overdrawn, 0)}
+    forced = await desk.db.admin.fetch(
+        "SELECT relname FROM pg_class WHERE relname IN ('postings', 'credit_balances') AND relforcerowsecurity"
+    )
+    assert len(forced) == 2
+
+
+@dataclass
+class Till:
+    """One client's money, as the verbs of the service move it. Every step is a transaction of its own."""
+
+    db: ServiceDb
+    clinic_id: UUID = field(default_factory=new_id)
+    client_id: UUID = field(default_factory=new_id)
+
+    async def capture(self, amount: int, _: int) -> None:
+        """A payment that leaves all of it as credit."""
+        payment_id, now = new_id(), datetime.now(UTC)
+        await self.db.admin.execute(
+            """
+            INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind, save,
+                idempotency_key, stripe_payment_intent_id, created_at, updated_at, succeeded_at, checked_at)
+            VALUES ($1, $2, $3, '', false, 'succeeded', $4, 'EUR', 'card', false, $5, $5, $6, $6, $6, $6)
+            """,
+            self.clinic_id,
+            payment_id,
+            self.client_id,
+            amount,
+            f"pi_{payment_id}",
+            now,
+        )
+        postings = ledger.capture(amount, "EUR", {}, self.client_id)
+        entry = ledger.Entry(
+            self.clinic_id, new_id(), payment_id, f"pi_{payment_id}", "capture", now, postings
+        )
+        async with self.db.worker.worker_tx() as tx:
+            await books.lock_credit(tx, ledger.credit_keys([entry]))
+            await books.add_entries(tx, [entry])
+
+    async def refund(self, amount: int, _: int) -> None:
+        wish, who = RefundWish(self.client_id, "EUR", None, amount), a_caller("staff", self.clinic_id)
+        with suppress(NothingToRefund, RefundTooLarge, ClientNotFound):
+            async with self.db.api.tx(self.clinic_id) as tx:
+                await refunds_actions.start_refunds(tx, who, wish, livemode=False)
+
+    async def give_up(self, _: int, which: int) -> None:
+        async with self.db.api.tx(self.clinic_id) as tx:
+            for refund in (await refunds.list_refunds(tx, self.clinic_id, self.client_id, 50))[which:][:1]:
+                await refunds_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
+
+    async def succeed(self, _: int, which: int) -> None:
+        await self._hear("succeeded", which)
+
+    async def fail(self, _: int, which: int) -> None:
+        await self._hear("failed", which)
+
+    async def _hear(self, status: str, which: int) -> None:
+        async with self.db.worker.worker_tx() as tx:
+            for refund in (await refunds.list_refunds(tx, self.clinic_id, self.client_id, 50))[which:][:1]:
+                metadata = {"clinic_id": str(self.clinic_id), "refund_id": str(refund.id)}
+                body: dict[str, Any] = {
+                    "id": f"re_{refund.id}",
+                    "object": "refund",
+                    "status": status,
+                    "metadata": metadata,
+                }
+                body |= {"amount": refund.amount, "currency": "eur", "payment_intent": refund.intent_id}
+                with suppress(RefundGivenUp):
+                    seen = refunds_stripe.looked_up(body, "", False, datetime.now(UTC))
+                    await refunds_actions.apply_refund_events(tx, [seen])
+
+
+VERBS = ("capture", "refund", "give_up", "succeed", "fail")
+AT_ONCE = st.lists(
+    st.tuples(st.sampled_from(VERBS), st.integers(1, 50), st.integers(0, 3)), min_size=1, max_size=4
+)
+
+
+@pytest.fixture
+async def loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+def test_whatever_happens_at_once_a_balance_is_its_postings_and_not_below_zero(
+    db_payment: ServiceDb, loop: asyncio.AbstractEventLoop
+) -> None:
+    async def happen(rounds: list[list[tuple[str, int, int]]]) -> None:
+        till = Till(db_payment)
+        for steps in rounds:
+            await asyncio.gather(*(getattr(till, verb)(amount, which) for verb, amount, which in steps))
+            assert all(amount > 0 for amount in (await balances(db_payment)).values())
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(AT_ONCE, max_size=8))
+    def any_rounds(rounds: list[list[tuple[str, int, int]]]) -> None:
+        loop.run_until_complete(happen([[("capture", 60, 0), ("capture", 20, 0)], *rounds]))
+
+    any_rounds()
