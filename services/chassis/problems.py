@@ -35,7 +35,13 @@ def problem(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **fields: Any
 ) -> Response[dict[str, Any]]:
     """An answer of type application/problem+json."""
-    body = {
+    body = members(status, code, detail, **fields)
+    return Response(body, status_code=status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def members(status: int, code: str, detail: str, **fields: Any) -> dict[str, Any]:
+    """What such an answer's body holds."""
+    return {
         **fields,
         "type": f"urn:clinicpay:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -43,7 +49,6 @@ def problem(
         "code": code,
         "detail": detail,
     }
-    return Response(body, status_code=status, media_type=PROBLEM_JSON, headers=headers)
 
 
 def on_domain_error(_: AnyRequest, error: DomainError) -> Response[Any]:

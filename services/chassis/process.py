@@ -5,9 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import uvicorn
-
-from services.chassis import logs, telemetry
+from services.chassis import logs, server, telemetry
 from services.chassis.settings import ProcessSettings, SettingsT, load
 
 App = Any
@@ -39,15 +37,4 @@ def serve(app: App, settings: ProcessSettings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 20)
-    uvicorn.run(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        timeout_keep_alive=75,
-    )
+    server.run(app, settings.http_host, settings.http_port, settings.http_limits)

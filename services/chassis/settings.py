@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -72,16 +73,42 @@ class KafkaSettings(BaseSettings):
         return init_settings, env_settings, _Files(settings_cls)
 
 
+@dataclass(frozen=True)
+class HttpLimits:
+    """What a process bears of those who connect to it."""
+
+    head_bytes: int = 32 * 1024
+    headers: int = 100
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    connections: int = 800
+
+
 class ProcessSettings(KafkaSettings):
     """What every process reads."""
 
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=1, le=65535)]
+    http_head_bytes: Annotated[int, Field(ge=1024)] = HttpLimits.head_bytes
+    http_headers: Annotated[int, Field(ge=10)] = HttpLimits.headers
+    http_head_seconds: Annotated[float, Field(gt=0)] = HttpLimits.head_seconds
+    http_body_seconds: Annotated[float, Field(gt=0)] = HttpLimits.body_seconds
+    http_connections: Annotated[int, Field(ge=1)] = HttpLimits.connections
     otel_exporter_otlp_endpoint: str | None = None
     kafka_group_instance_id: str | None = None
     """Names a worker process to its consumer groups, so that one that was killed is taken over from at once, and not
     after the session's time-out. Each process of a service needs its own."""
     log_level: str = "INFO"
+
+    @property
+    def http_limits(self) -> HttpLimits:
+        return HttpLimits(
+            self.http_head_bytes,
+            self.http_headers,
+            self.http_head_seconds,
+            self.http_body_seconds,
+            self.http_connections,
+        )
 
 
 class ServiceSettings(ProcessSettings):

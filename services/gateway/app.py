@@ -30,6 +30,7 @@ from services.gateway.live import Hub
 from services.gateway.passwords import Passwords
 from services.gateway.portal.routes import portal_routes
 from services.gateway.portal.templating import template_config
+from services.gateway.proxies import ClientAddresses
 from services.gateway.ready import Readiness, readiness_routes
 from services.gateway.routes import account_routes
 from services.gateway.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, csrf_config, on_every_answer
@@ -102,7 +103,9 @@ def _webhooks(settings: Settings) -> Router:
 def _middleware(settings: Settings) -> list[Middleware]:
     """From the outermost to the innermost."""
     otherwise_limited = (*PUBLIC_FILES, "^/healthz/", "^/webhooks/")
+    behind: list[Middleware] = [ClientAddresses(settings.trusted_proxies)] if settings.trusted_proxies else []
     return [
+        *behind,
         RequestSpans(),
         RequestLimit(settings.requests_per_minute, otherwise_limited),
         SameSiteOnly(settings.public_origin),

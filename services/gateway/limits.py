@@ -75,7 +75,7 @@ async def take_back(db: Database, limits: tuple[Limit, ...]) -> None:
 class RequestLimit(ASGIMiddleware):
     """So many requests of one address a minute, in this process. Refuses with 429 and `Retry-After`.
 
-    The address is the connection's: a forwarded one counts only if the server was told to trust the proxy.
+    The address is the connection's, or what a trusted proxy says it is (`proxies`).
     """
 
     scopes = (ScopeType.HTTP,)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -22,6 +23,14 @@ def _parts(value: object) -> object:
 Parts = Annotated[dict[str, AnyHttpUrl], NoDecode, BeforeValidator(_parts)]
 
 
+def _list(value: object) -> object:
+    """`10.0.0.1, 10.1.0.0/16` as a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_list)]
+
+
 class Settings(ServiceSettings):
     """`public_url` is how browsers reach the portal; `ready_parts` are asked for the gateway's own readiness."""
 
@@ -36,6 +45,8 @@ class Settings(ServiceSettings):
     ready_parts: Parts = Field(default_factory=dict)
     bootstrap_operator_key: SecretStr | None = None
     """An operator's API key, kept as a hash at start: the first one of an installation has to come from somewhere."""
+    trusted_proxies: Networks = ()
+    """Addresses and networks of the proxies before us. What others say in `X-Forwarded-For` counts for nothing."""
     requests_per_minute: int = Field(default=1200, ge=1)
     """General limit of one address, in one process."""
     webhooks_per_minute: int = Field(default=12_000, ge=1)

