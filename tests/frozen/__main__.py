@@ -1,0 +1,30 @@
+"""`python -m tests.frozen [subject ...]` writes the files of the frozen picture again, as today's system is."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from deploy import database
+from deploy.embedded.postgres import EmbeddedPostgres
+from tests.conftest import _fresh
+from tests.frozen.subjects import ALL
+
+
+async def write(names: Sequence[str]) -> None:
+    async with EmbeddedPostgres(durable=False) as server, AsyncExitStack() as stack:
+        roles = await database.bootstrap(server.admin_dsn, database.SERVICES, database.test_passwords())
+        dbs = {
+            service: await stack.enter_async_context(_fresh(service, server.admin_dsn, roles))
+            for service in database.SERVICES
+        }
+        for name in names:
+            await ALL[name].write(dbs)
+            sys.stdout.write(f"{ALL[name].path.name}\n")
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or list(ALL)
+    if unknown := set(chosen) - set(ALL):
+        sys.exit(f"no subject: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    asyncio.run(write(chosen))

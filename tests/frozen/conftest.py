@@ -1,0 +1,18 @@
+"""One PostgreSQL and one database a service for the whole picture."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from deploy.database import SERVICES
+from tests.conftest import _fresh
+from tests.frozen.picture import Dbs
+
+
+@pytest.fixture(scope="module")
+async def dbs(postgres: str, roles: dict[str, str]) -> AsyncIterator[Dbs]:
+    async with AsyncExitStack() as stack:
+        yield {
+            service: await stack.enter_async_context(_fresh(service, postgres, roles)) for service in SERVICES
+        }

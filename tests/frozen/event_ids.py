@@ -1,0 +1,181 @@
+"""Ids that are made from parts, for the same inputs: a topic that is rebuilt, and a webhook that comes twice, carry the
+ids that readers have claimed already.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from contracts.events import event_id
+from deploy import reemit
+from services.gateway.api.actions import derived_id
+from services.gateway.store import ApiKey
+from services.invoice import actions as invoice_actions
+from services.invoice import domain as invoice_domain
+from services.invoice.shapes import ClinicOut, Contact
+from services.notification import domain as notification_domain
+from services.payment import facts, lifecycle, observations, refunds, refunds_stripe
+from services.payment.domain import Payment
+from tests.frozen import fixed
+from tests.frozen.fixed import ACCOUNT, AT, CLINIC, LATER
+from tests.frozen.picture import Dbs
+
+Ids = Iterator[tuple[str, UUID]]
+
+
+async def draw(_: Dbs) -> Any:
+    parts = (
+        _the_function(),
+        _clinics(),
+        _invoices(),
+        _payments(),
+        _refunds(),
+        _stripe(),
+        _e_mails(),
+        _gateway(),
+    )
+    return {name: str(made) for part in parts for name, made in part}
+
+
+def _the_function() -> Ids:
+    yield "event_id of a time and two parts", event_id(AT, "a", 1)
+    yield "event_id of a time", event_id(AT)
+
+
+def _clinics() -> Ids:
+    settings: dict[str, Any] = {
+        "slug": "oak",
+        "name": "Oak Clinic",
+        "currency": "EUR",
+        "time_zone": "UTC",
+        "locale": "en-IE",
+        "billing_shown": True,
+        "online_payment": True,
+        "methods": ("card",),
+        "accent": "#0b6e6e",
+        "version": 3,
+    }
+    clinic = ClinicOut(id=CLINIC, contact=Contact(), tax_rates=(), **settings)
+    yield "clinic.updated", invoice_actions._clinic_updated(clinic, AT).id
+    contact = b'{"phone":"","email":"","address":"","hours":""}'
+    row: Any = {"clinic_id": CLINIC, "changed_at": AT, "contact": contact, **settings}
+    [event] = reemit.clinic_events(row)
+    yield "clinic.updated, emitted again", event.id
+
+
+def _invoices() -> Ids:
+    before = fixed.an_invoice()
+    after = replace(before, version=2, changed_at=LATER)
+    yield "invoice.created", invoice_domain.creation(before).id
+    yield "invoice.updated", invoice_domain.fact_about(before, after).id
+    yield "invoice.paid", invoice_domain.fact_about(before, replace(after, status="paid")).id
+
+
+def _payments() -> Ids:
+    payment, payables = fixed.a_payment(), fixed.payables()
+    for status, event_type in (
+        ("processing", "payment_intent.processing"),
+        ("requires_payment_method", "payment_intent.payment_failed"),
+        ("canceled", "payment_intent.canceled"),
+    ):
+        seen = fixed.stripe_says(event_type, fixed.an_intent(status))
+        fact = lifecycle.observe(payment, payables, seen, LATER).fact
+        assert fact is not None
+        yield fact.topic.name, fact.id
+    given_up = lifecycle.cancel(payment, LATER).fact
+    assert given_up is not None
+    yield "payment.canceled without an intent", given_up.id
+    yield from _success(payment)
+
+
+def _success(payment: Payment) -> Ids:
+    seen = fixed.stripe_says("payment_intent.succeeded", fixed.an_intent("succeeded"))
+    change = lifecycle.observe(payment, fixed.payables(), seen, LATER)
+    update = facts.update_about(change.payment)
+    assert change.fact and change.entry and update
+    yield "payment.succeeded", change.fact.id
+    yield "ledger entry of a capture", change.entry.id
+    for position, movement in enumerate(change.movements, start=1):
+        yield f"payment.settled, invoice {position}", movement.id
+        yield f"payment.settled, invoice {position}, movement_id", movement.movement_id
+    yield "payment.updated", update.id
+    yield from _of_old_rows(replace(change.payment, fact_id=None))
+
+
+def _of_old_rows(payment: Payment) -> Ids:
+    """Of rows that were written before their facts had ids of their own: topics hold these."""
+    yield "payment.succeeded of an old row", facts.fact_about(payment).id
+    update = facts.update_about(payment)
+    assert update
+    yield "payment.updated of an old row", update.id
+    refund = replace(fixed.a_refund(), status="succeeded", refunded_at=LATER)
+    yield "payment.refunded of an old row", refunds.fact_about(refund).id
+
+
+def _refunds() -> Ids:
+    refund = fixed.a_refund()
+    yield "ledger entry of a refund", refunds.set_aside(refund, AT).id
+    succeeded = fixed.stripe_says("refund.updated", fixed.a_stripe_refund("succeeded"))
+    paid = refunds.observe(refund, succeeded, LATER)
+    failed = refunds.observe(
+        refund, fixed.stripe_says("refund.failed", fixed.a_stripe_refund("failed")), LATER
+    )
+    assert paid.entry and paid.fact and failed.entry
+    yield "ledger entry of a refund that was paid", paid.entry.id
+    yield "payment.refunded", paid.fact.id
+    yield "ledger entry of a refund that came back", failed.entry.id
+
+
+def _stripe() -> Ids:
+    intent = fixed.an_intent("succeeded")
+    yield "stripe.event of an account", fixed.stripe_says("payment_intent.succeeded", intent).id
+    yield "stripe.event of the platform", fixed.stripe_says("payment_intent.succeeded", intent, None).id
+    looked_up = observations.looked_up(intent, ACCOUNT, AT)
+    assert looked_up
+    yield "stripe.event of an intent that was looked up", looked_up.id
+    refund = refunds_stripe.looked_up(fixed.a_stripe_refund("succeeded"), ACCOUNT, False, AT)
+    yield "stripe.event of a refund that was looked up", refund.id
+
+
+def _e_mails() -> Ids:
+    delivery: Any = _delivery()
+    sent, failed = notification_domain.Sent("<1@clinicpay>"), notification_domain.Failed("550")
+    yield "notification.sent", notification_domain.fact_about(delivery, sent, AT).id
+    yield "notification.failed", notification_domain.fact_about(delivery, failed, AT).id
+    for state in ("sent", "failed"):
+        row: Any = {
+            "state": state,
+            "ended_at": AT,
+            "id": fixed.DELIVERY,
+            "clinic_id": CLINIC,
+            "client_id": fixed.CLIENT,
+            "template": "receipt",
+            "attempts": 1,
+            "last_error": "550",
+        }
+        [event] = reemit.delivery_events(row)
+        yield f"notification.{state}, emitted again", event.id
+
+
+def _delivery() -> notification_domain.Delivery:
+    return notification_domain.Delivery(
+        clinic_id=CLINIC,
+        id=fixed.DELIVERY,
+        client_id=fixed.CLIENT,
+        template="receipt",
+        event_id=fixed.an_id(20),
+        subject_id=fixed.PAYMENT,
+        facts=notification_domain.Facts(amount=fixed.DUE, at=AT, invoices=()),
+        traceparent=None,
+        attempts=0,
+        age=LATER - AT,
+        claimed_until=LATER,
+        next_attempt_at=LATER,
+    )
+
+
+def _gateway() -> Ids:
+    key = ApiKey(fixed.KEY, "operator", None)
+    yield "id of a clinic, from its request's key", derived_id(key, "clinic", "a-key")
+    yield "id of a client, from its request's key", derived_id(key, "client", "a-key", CLINIC)

@@ -1,0 +1,38 @@
+"""Topics: names, partitions, how long they are kept, who writes and reads them, and what their records look like."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from contracts import topics
+from contracts.catalogue import EVENTS
+from contracts.events import CloudEvent
+from contracts.topics import Topic
+from deploy import generate
+from deploy.topics import _new
+from tests.frozen.picture import Dbs
+
+
+async def draw(_: Dbs) -> Any:
+    return {topic.name: _topic(topic) for topic in topics.ALL}
+
+
+def _topic(topic: Topic) -> dict[str, Any]:
+    made = _new(topic, replicas=3)
+    example = _example(topic)
+    body = json.loads(example.encode())
+    return {
+        "kind": topic.kind,
+        "writer": topic.writer,
+        "readers": sorted(topic.readers),
+        "partitions": made.num_partitions,
+        "settings": made.topic_configs,
+        "key": sorted(name for name, value in example if value == example.key),
+        "source": body["source"],
+        "dataschema": body["dataschema"],
+    }
+
+
+def _example(topic: Topic) -> CloudEvent:
+    path: Path = min(generate.CONTRACTS.glob(f"examples/{topic.name}/*.json"))
+    return EVENTS[topic.name].decode(path.read_bytes())
