@@ -13,6 +13,7 @@ from typing import Any, get_args
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from mjml import mjml2html
 
+from contracts.currencies import charge_of
 from contracts.money import Money
 from contracts.payment import receipt_number
 from services.notification import domain, wording
@@ -121,9 +122,15 @@ def _invoice_action(clinic: Clinic, invoice: Invoice, portal: str) -> Action | N
     if not clinic.billing_shown:
         return None
     link = f"{portal}/invoices/{invoice.id}"
-    if clinic.online_payment and invoice.status in _PAYABLE:
+    if _payable(clinic, invoice):
         return Action(f"View and pay {wording.money(invoice.due, clinic.locale)}", link)
     return Action("View invoice", link)
+
+
+def _payable(clinic: Clinic, invoice: Invoice) -> bool:
+    """Whether the portal has a Pay button for it: also the amount must be one that can be charged."""
+    possible = charge_of(invoice.due.minor, invoice.due.currency) == "possible"
+    return clinic.online_payment and invoice.status in _PAYABLE and possible
 
 
 def _invoice_note(clinic: Clinic, invoice: Invoice) -> str | None:
@@ -131,7 +138,7 @@ def _invoice_note(clinic: Clinic, invoice: Invoice) -> str | None:
         return "A payment for it is on its way, so there is nothing you need to do now."
     if not clinic.billing_shown:
         return "To see this invoice or to pay it, please contact the clinic: its details are below."
-    return None if clinic.online_payment else _ASK_CLINIC
+    return None if _payable(clinic, invoice) or invoice.status not in _PAYABLE else _ASK_CLINIC
 
 
 def _number(invoice: Invoice) -> str:
@@ -193,14 +200,12 @@ def _payment_failed(letter: Letter, portal: str) -> dict[str, Any]:
     }
 
 
-def _retry_action(letter: Letter, portal: str) -> Action:
+def _retry_action(letter: Letter, portal: str) -> Action | None:
     shares = letter.delivery.facts.invoices
     invoice = letter.invoices.get(shares[0].invoice_id) if len(shares) == 1 else None
     if invoice is None:
         return Action("View your invoices", f"{portal}/billing")
-    return Action(
-        f"View and pay {wording.money(invoice.due, letter.clinic.locale)}", f"{portal}/invoices/{invoice.id}"
-    )
+    return _invoice_action(letter.clinic, invoice, portal)
 
 
 def _refund(letter: Letter, portal: str) -> dict[str, Any]:

@@ -11,6 +11,45 @@ from deploy.sandbox.testing import Inbox
 from tests.service.sandbox_world import ACCOUNT, BACK, ON, V1, an_intent, confirm
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "code", "words"),
+    [
+        (12500, "xyz", None, "Invalid currency: xyz. Stripe currently supports these currencies: usd, aed"),
+        (0, "eur", "parameter_invalid_integer", "greater than or equal to 1"),
+        (49, "eur", "amount_too_small", "at least 0.50 eur"),
+        (20, "kes", "amount_too_small", "must convert to at least 50 cents"),
+        (10**12, "eur", "amount_too_large", "no more than"),
+        (5_124, "kwd", None, "divisible by 10"),
+        (1_050, "isk", None, "divisible by 100"),
+    ],
+)
+async def test_a_currencys_rules_are_stripes(
+    v1: V1, amount: int, currency: str, code: str | None, words: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await an_intent(v1, amount=amount, currency=currency)
+    assert (refused.value.http_status, refused.value.code) == (400, code)
+    assert words in str(refused.value)
+
+
+async def test_each_way_to_pay_has_its_largest_amount(v1: V1) -> None:
+    by_card = await an_intent(v1, amount=10**9, currency="eur")
+    with pytest.raises(stripe.InvalidRequestError, match="no more than"):
+        await confirm(v1, by_card.id, "pm_card_amex")
+    with pytest.raises(stripe.InvalidRequestError, match="no more than"):
+        await an_intent(
+            v1, amount=10**8, automatic_payment_methods={"enabled": False}, payment_method_types=["paypal"]
+        )
+    paid = await confirm(v1, by_card.id, "pm_card_visa")
+
+    assert (paid.status, paid.amount_received) == ("succeeded", 10**9)
+
+
+async def test_a_currency_that_no_payment_system_takes_has_none_to_offer(v1: V1) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="No valid payment method types"):
+        await an_intent(v1, amount=100_000, currency="isk", excluded_payment_method_types=["card"])
+
+
 async def test_create_confirm_and_webhook_that_the_sdk_verifies(
     v1: V1, sandbox: RunningSandbox, inbox: Inbox
 ) -> None:

@@ -14,12 +14,16 @@ from contracts.money import Money as ContractMoney
 from deploy.sandbox import currencies as stripes
 from services.chassis.ids import new_id
 from services.chassis.money import from_stripe, to_stripe, written
+from services.gateway.calls import UpstreamError
+from services.gateway.portal import refusals
 from services.gateway.portal.views import invoices, payments
+from services.gateway.portal.visits import Visit
 from services.gateway.shapes import Clinic, InvoiceOut, Money, SavedMethod
 from services.notification.domain import Invoice
 from tests.unit.portal_world import a_clinic, an_invoice
 from tests.unit.test_notification_letters import CLINIC, LETTERS, a_letter
 from tests.unit.test_portal_pages import STRIPE, render, text
+from tests.world import a_caller
 
 ALL = sorted(CURRENCIES.values(), key=lambda currency: currency.code)
 LOCALES = (
@@ -188,3 +192,24 @@ def test_only_ways_that_can_take_the_amount_are_offered() -> None:
     assert offered("EUR", 10**9) == (1, False)
     assert offered("ISK", 12_500) == (2, False)
     assert offered("CLP", 12_500) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("code", "fields", "words"),
+    [
+        ("amount_too_small", {}, "less than can be paid"),
+        ("amount_too_large", {}, "more than can be paid"),
+        ("rest_too_small", {}, "too small to pay online"),
+        ("stripe_refused", {"stripe_code": "amount_too_small"}, "less than can be paid"),
+        ("stripe_refused", {"stripe_code": "amount_too_large"}, "more than can be paid"),
+    ],
+)
+def test_a_refused_amount_is_told_in_words_and_not_to_be_tried_again(
+    code: str, fields: dict[str, Any], words: str
+) -> None:
+    visit = Visit(a_clinic(), a_caller("client", new_id()), several=False)
+    refusal = refusals.response(UpstreamError(422, code, "", fields), visit, "/c/harbour/invoices/1").content
+
+    assert words in refusal.message
+    assert "again in a moment" not in refusal.message
+    assert [step.href for step in refusal.next] == ["/c/harbour/invoices/1"]

@@ -192,6 +192,17 @@ def test_where_online_payment_is_off_nothing_asks_to_pay_online() -> None:
         assert both_parts(mail, "To pay, please contact the clinic")
 
 
+@pytest.mark.parametrize("due", [49, 10**12])
+def test_an_amount_that_cannot_be_charged_is_not_asked_for_online(due: int) -> None:
+    for template in ("invoice_ready", "payment_failed"):
+        mail = LETTERS.write(a_letter(template, an_invoice(due=due)))
+        assert "View and pay" not in mail.text + mail.html
+        assert both_parts(mail, "View invoice")
+    assert both_parts(
+        LETTERS.write(a_letter("invoice_ready", an_invoice(due=due))), "please contact the clinic"
+    )
+
+
 def test_an_invoice_that_is_being_paid_does_not_ask_to_be_paid_again() -> None:
     mail = LETTERS.write(a_letter("invoice_ready", an_invoice(status="processing")))
     assert "View and pay" not in mail.text + mail.html

@@ -39,7 +39,14 @@ _WORDS = {
     "account_missing": "The clinic is not ready to take payments here. Please ask the clinic.",
     "stripe_misconfigured": "The clinic is not ready to take payments here. Please ask the clinic.",
 }
-_LOOK_AT_INVOICE = {"already_paid", "payment_in_progress", "online_payment_off"}
+_LOOK_AT_INVOICE = {
+    "already_paid",
+    "payment_in_progress",
+    "online_payment_off",
+    "amount_too_small",
+    "amount_too_large",
+    "rest_too_small",
+}
 
 
 def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[Refusal]:
@@ -50,8 +57,15 @@ def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[Refus
 def _refusal(error: UpstreamError, visit: Visit, invoice: str) -> Refusal:
     if error.code == "amount_changed":
         return Refusal(error.code, _changed(error, visit), [Step(f"{invoice}/pay", "See the new amount")])
-    steps = [Step(invoice, "Look at the invoice")] if error.code in _LOOK_AT_INVOICE else []
-    return Refusal(error.code, _WORDS.get(error.code, _UNCLEAR), steps)
+    code = _code(error)
+    steps = [Step(invoice, "Look at the invoice")] if code in _LOOK_AT_INVOICE else []
+    return Refusal(code, _WORDS.get(code, _UNCLEAR), steps)
+
+
+def _code(error: UpstreamError) -> str:
+    """The refusal's code; Stripe's own for what only Stripe knows, such as a minimum after conversion."""
+    stripes = error.fields.get("stripe_code")
+    return stripes if error.code == "stripe_refused" and stripes in _WORDS else error.code
 
 
 def _changed(error: UpstreamError, visit: Visit) -> str:
