@@ -1,6 +1,6 @@
 """The mutants: each takes away one thing that keeps money right or clinics apart, and names the test that notices."""
 
-from tests.mutants import edges, events, money, refunds, rows
+from tests.mutants import currencies, edges, events, money, refunds, rows
 from tests.mutants.mutant import Mutant
 
 ALL: tuple[Mutant, ...] = (
@@ -9,6 +9,7 @@ ALL: tuple[Mutant, ...] = (
     *rows.TABLES,
     *events.VERSIONS,
     *money.MONEY,
+    *currencies.CURRENCIES,
     *refunds.REFUNDING,
     *edges.EDGES,
 )

@@ -7,7 +7,7 @@ import httpx2
 from services.chassis.ids import new_id
 from services.payment import jobs
 from tests.service.payment_world import Desk
-from tests.world import a_caller, eur
+from tests.world import a_caller, eur, money
 
 
 async def saved_methods(desk: Desk) -> list[dict[str, Any]]:
@@ -40,6 +40,24 @@ async def test_a_card_saved_with_a_payment_pays_the_next_one(desk: Desk) -> None
     paid = await desk.payment(started.json()["payment_id"])
     assert (paid["status"], paid["method"]["last4"]) == ("succeeded", "4242")
     assert await desk.db.admin.fetchval("SELECT count(*) FROM customers") == 1
+
+
+async def test_a_saved_card_pays_no_more_than_its_network_takes(desk: Desk) -> None:
+    invoice = await desk.owes(eur(10))
+    started = await desk.start((invoice, eur(10)), save=True)
+    await desk.confirm(started, "pm_card_amex")
+    await desk.hook.until("payment_method.attached")
+    await desk.hook.until("payment_intent.succeeded")
+    await desk.hear()
+    [card] = await saved_methods(desk)
+    large = await desk.owes(money(10**9))
+
+    answer = await desk.start(
+        (large, money(10**9)), method={"kind": "saved", "payment_method_id": card["id"]}
+    )
+
+    assert (card["brand"], answer.status_code, answer.json()["code"]) == ("amex", 422, "amount_too_large")
+    assert (await desk.start((large, money(10**9)))).status_code == 201
 
 
 async def test_another_clients_saved_card_is_not_found(desk: Desk) -> None:

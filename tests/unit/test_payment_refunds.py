@@ -12,6 +12,7 @@ from contracts.money import Money
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import refunds
+from services.payment.domain import WrongAmount
 from services.payment.ledger import Entry
 from services.payment.refunds import NothingToRefund, Refund, RefundTooLarge, RefundWish, Surplus
 
@@ -154,3 +155,15 @@ def test_a_wish_reaches_its_currency_and_its_payment_alone() -> None:
     assert plan("USD") == [(dollars.payment_id, 300)]
     assert plan(EUR, more.payment_id) == [(more.payment_id, 200)]
     assert plan(EUR) == [(euros.payment_id, 100), (more.payment_id, 200)]
+
+
+def test_a_refund_goes_in_the_currencys_steps() -> None:
+    dinars = Surplus(new_id(), Money(minor=5_120, currency="KWD"), None)
+
+    def plan(amount: int | None) -> list[tuple[UUID, int]]:
+        return refunds.plan(RefundWish(CLIENT, "KWD", None, amount), [dinars], [dinars.left])
+
+    assert plan(5_110) == [(dinars.payment_id, 5_110)]
+    assert plan(None) == [(dinars.payment_id, 5_120)]
+    with pytest.raises(WrongAmount):
+        plan(5_115)
