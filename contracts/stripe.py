@@ -1,6 +1,6 @@
 """What the webhook edge keeps of a Stripe event. An allow-list: raw bodies hold names and e-mails."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -9,6 +9,9 @@ from contracts import topics
 from contracts.events import CloudEvent, Method
 from contracts.money import Currency
 from contracts.topics import Topic
+
+Origin: TypeAlias = Literal["ours", "other_installation", "forged", "unsigned"]
+"""Whose an object's metadata says it is, and whether its signature proves it."""
 
 
 class StripeEvent(CloudEvent):
@@ -42,6 +45,7 @@ class StripeEvent(CloudEvent):
     payment_id: UUID | None = None
     client_id: UUID | None = None
     refund_id: UUID | None = None
+    origin: Origin | None = None
     attempt: str | None = None
     """Tells the attempts of one PaymentIntent apart, the same in a webhook and when the intent is retrieved."""
     failure_code: str | None = None

@@ -128,7 +128,10 @@ def apps() -> dict[str, Litestar]:
         "internal_token_public_key": json.dumps(key.as_dict(private=False)),
     }
     url = "http://localhost:1"
-    payment: dict[str, Any] = {"stripe_secret_key": "sk_test_none", "stripe_webhook_secret": "whsec_none"}
+    payment: dict[str, Any] = {
+        **{"stripe_secret_key": "sk_test_none", "stripe_webhook_secret": "whsec_none"},
+        **{"installation": "none", "metadata_key": "-" * 32},
+    }
     notification: dict[str, Any] = {
         "smtp_url": "smtp://localhost:1",
         "mail_from": "none@example.com",

@@ -26,6 +26,8 @@ class Secrets:
     sandbox_publishable_key: str
     webhook_secret: str
     operator_key: str
+    installation: str
+    metadata_key: str
 
     @classmethod
     def new(cls) -> Self:
@@ -40,6 +42,8 @@ class Secrets:
             sandbox_publishable_key=f"pk_test_{secrets.token_hex(24)}",
             webhook_secret=f"whsec_{secrets.token_hex(24)}",
             operator_key=f"cp_{secrets.token_urlsafe(32)}",
+            installation=f"clinicpay-{secrets.token_hex(4)}",
+            metadata_key=secrets.token_hex(24),
         )
 
 
@@ -76,11 +80,12 @@ class DataDir:
         return self.logs / f"{part}.log"
 
     def secrets(self) -> Secrets:
-        """This directory's secrets; made on the first call, for roles that are new as well."""
+        """This directory's secrets; made on the first call, for roles and uses that are new as well."""
         file = self.path / "secrets.json"
-        kept = Secrets(**json.loads(file.read_text())) if file.exists() else Secrets.new()
-        if not file.exists() or _passwords().keys() - kept.role_passwords.keys():
-            kept = replace(kept, role_passwords=_passwords() | kept.role_passwords)
+        before = json.loads(file.read_text()) if file.exists() else {}
+        kept = replace(Secrets.new(), **before)
+        kept = replace(kept, role_passwords=_passwords() | kept.role_passwords)
+        if asdict(kept) != before:
             aside = file.with_suffix(".new")
             aside.touch(mode=0o600)
             aside.write_text(json.dumps(asdict(kept), indent=1))

@@ -163,6 +163,8 @@ class System:
         keys = {
             "STRIPE_SECRET_KEY": self.stripe.secret_key,
             "STRIPE_WEBHOOK_SECRET": self.stripe.webhook_secret,
+            "INSTALLATION": os.environ.get("INSTALLATION") or self.secrets.installation,
+            "METADATA_KEY": os.environ.get("METADATA_KEY") or self.secrets.metadata_key,
         }
         if self.stripe.sandbox:
             return {**keys, "STRIPE_API_BASE": self.sandbox_url}

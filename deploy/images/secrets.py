@@ -25,6 +25,8 @@ def lines() -> Iterator[str]:
         "SANDBOX_SECRET_KEY": new.sandbox_secret_key,
         "SANDBOX_PUBLISHABLE_KEY": new.sandbox_publishable_key,
         "SANDBOX_WEBHOOK_SECRET": new.webhook_secret,
+        "INSTALLATION": new.installation,
+        "METADATA_KEY": new.metadata_key,
         "CLINICPAY_DEMO": "0",
     }
     for name, value in values.items():

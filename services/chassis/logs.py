@@ -37,6 +37,7 @@ FIELDS = {
         "method_id",
         "stripe_event_id",
         "stripe_code",
+        "account",
         "request_id",
         "template",
         "part",

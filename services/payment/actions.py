@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
-import structlog
-
 from contracts.clinic import ClinicUpdated
 from contracts.events import StateEvent
 from contracts.invoice import InvoiceState
@@ -15,13 +13,14 @@ from services.chassis import outbox
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
-from services.payment import ledger, lifecycle, refunds_actions, starting
+from services.payment import ledger, lifecycle, origins, refunds_actions, starting
 from services.payment.domain import KeyReused, MethodNotFound, Payable, Payment, SavedMethod
 from services.payment.lifecycle import Change
+from services.payment.origins import Foreign, Known
+from services.payment.seal import Seal
 from services.payment.starting import Started, Wish
 from services.payment.store import books, lookups, methods, payables, payments
 
-log = structlog.get_logger()
 StateT = TypeVar("StateT", bound=StateEvent)
 
 
@@ -42,8 +41,11 @@ def _newest(events: Iterable[StateT]) -> list[StateT]:
     return list(newest.values())
 
 
-async def start_payment(tx: Connection, clinic_id: UUID, wish: Wish, livemode: bool) -> Started:
-    """Reserve the payables for the client's live attempt or for a new one; its Stripe key is committed with it.
+async def start_payment(
+    tx: Connection, clinic_id: UUID, wish: Wish, livemode: bool, signer: Seal | None = None
+) -> Started:
+    """Reserve the payables for the client's live attempt or for a new one; its Stripe key
+    and seal are committed with it.
 
     Raises what `starting` refuses, `KeyReused`, `MethodNotFound`.
     """
@@ -73,6 +75,7 @@ async def start_payment(tx: Connection, clinic_id: UUID, wish: Wish, livemode: b
         now=now,
     )
     if live is None:
+        payment = signer.on_payment(payment) if signer else payment
         await payments.add_payment(tx, payment)
     return Started(payment, saved_method=saved.stripe_id if saved else None, is_new=live is None)
 
@@ -108,17 +111,23 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     about_payments = [
         event for event in events if event.event_type.startswith(("payment_intent.", "charge."))
     ]
+    foreign: list[Foreign] = []
     if about_payments:
-        await apply_observations(tx, about_payments)
+        foreign += await apply_observations(tx, about_payments)
     if about_refunds:
-        await refunds_actions.apply_refund_events(tx, about_refunds)
+        foreign += await refunds_actions.apply_refund_events(tx, about_refunds)
     if about_methods:
-        await keep_methods(tx, about_methods)
+        foreign += await keep_methods(tx, about_methods)
+    # Last: a batch that refuses runs again event by event.
+    origins.count(foreign)
 
 
-async def apply_observations(tx: Connection, seen: Sequence[StripeEvent]) -> None:
-    """Move the payments that were observed, book what succeeded, say so. Locks payables, then payments."""
-    named = await _name_payments(tx, seen)
+async def apply_observations(tx: Connection, seen: Sequence[StripeEvent]) -> list[Foreign]:
+    """Move the payments that were observed, book what succeeded, say so. Locks payables, then payments.
+
+    Returns the events that are about no payment of ours.
+    """
+    named, foreign = await _name_payments(tx, seen)
     locked_payables = await payables.lock_payables(tx, {key for _, _, keys in named for key in keys})
     locked = await payments.lock_payments(tx, {key for _, key, _ in named})
     now = datetime.now(UTC)
@@ -131,6 +140,7 @@ async def apply_observations(tx: Connection, seen: Sequence[StripeEvent]) -> Non
         locked_payables.update({payable.key: payable for payable in change.payables})
         changes.append((change, event))
     await _save(tx, changes, locked, locked_payables)
+    return foreign
 
 
 def _turn(seen: StripeEvent) -> int:
@@ -141,28 +151,27 @@ def _turn(seen: StripeEvent) -> int:
 
 async def _name_payments(
     tx: Connection, seen: Sequence[StripeEvent]
-) -> list[tuple[StripeEvent, Key, list[Key]]]:
-    """Each event with its payment's key and its payables'. One that names none of ours is left out.
+) -> tuple[list[tuple[StripeEvent, Key, list[Key]]], list[Foreign]]:
+    """Each event with its payment's key and its payables', and the events that are about no payment of ours.
 
-    Raises `UnknownPayment` for an event that names a payment of ours that we do not have.
+    Raises `UnknownPayment` for an event about a payment of ours that we do not have.
     """
     keys = {(event.clinic, event.payment_id) for event in seen if event.clinic and event.payment_id}
     intents = {(event.account or "", event.payment_intent) for event in seen if event.payment_intent}
     found = await payments.find_payments(tx, keys, intents)
-    by_key = {key: payable_ids for key, _, payable_ids in found}
-    by_intent = {intent: key for key, intent, _ in found}
-    named = []
+    by_key = {each.key: each for each in found}
+    by_intent = {each.intent: each for each in found}
+    named: list[tuple[StripeEvent, Key, list[Key]]] = []
+    foreign: list[Foreign] = []
     for event in seen:
-        key = by_intent.get((event.account or "", event.payment_intent))
-        if event.payment_id is not None:
-            key = None if event.clinic is None else (event.clinic, event.payment_id)
-            if key not in by_key:
-                raise lifecycle.UnknownPayment("No payment has the id that the event names.")
-        if key is None:
-            log.info("stripe_event_ignored", reason="not_ours", event_type=event.event_type)
-            continue
-        named.append((event, key, [(key[0], payable_id) for payable_id in by_key[key]]))
-    return named
+        by_name = by_key.get((event.clinic, event.payment_id)) if event.clinic and event.payment_id else None
+        of_intent = by_intent.get((event.account or "", event.payment_intent))
+        about = origins.payment_of(event, by_name, of_intent)
+        if isinstance(about, Known):
+            named.append((event, about.key, [(about.key[0], each) for each in about.payable_ids]))
+        else:
+            foreign.append((event, about))
+    return named, foreign
 
 
 async def _save(
@@ -199,7 +208,7 @@ async def _save(
 async def give_up_payment(tx: Connection, key: Key, failure_code: str | None = None) -> None:
     """Release a payment of which Stripe provably has nothing; one that has moved on is left alone."""
     found = await payments.find_payments(tx, {key}, ())
-    await payables.lock_payables(tx, {(key[0], payable_id) for _, _, ids in found for payable_id in ids})
+    await payables.lock_payables(tx, {(key[0], each) for known in found for each in known.payable_ids})
     locked = (await payments.lock_payments(tx, {key})).get(key)
     if locked is None or locked.status != "created" or locked.intent_id is not None:
         return
@@ -207,8 +216,11 @@ async def give_up_payment(tx: Connection, key: Key, failure_code: str | None = N
     await _save(tx, [(change, None)], {key: change.payment}, {})
 
 
-async def keep_methods(tx: Connection, seen: Sequence[StripeEvent]) -> None:
-    """Keep the methods that our customers have saved, forget those that were taken away."""
+async def keep_methods(tx: Connection, seen: Sequence[StripeEvent]) -> list[Foreign]:
+    """Keep the methods that our customers have saved, forget those that were taken away.
+
+    Returns the events that are about no customer of ours.
+    """
     customers = {(event.account or "", event.customer) for event in seen if event.customer}
     clients = await methods.find_clients(tx, customers)
     kept: dict[tuple[str, str], SavedMethod] = {}
@@ -221,6 +233,10 @@ async def keep_methods(tx: Connection, seen: Sequence[StripeEvent]) -> None:
     if kept:
         await methods.take_methods(tx, kept.values())
     await _remove_detached(tx, seen)
+    strange = [
+        event for event in seen if event.customer and (event.account or "", event.customer) not in clients
+    ]
+    return [(event, "unknown_customer") for event in strange]
 
 
 async def _remove_detached(tx: Connection, seen: Collection[StripeEvent]) -> None:

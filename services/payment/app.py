@@ -22,7 +22,7 @@ def api(settings: Settings) -> Litestar:
     db = Database(settings.database_url)
     stripe = _stripe(settings)
     events = StripeEvents(settings.kafka_bootstrap_servers, settings.kafka_security)
-    edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events)
+    edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events, settings.seal)
     made = service_app(
         name="payment",
         settings=settings,
@@ -59,6 +59,7 @@ def _stripe(settings: Settings) -> StripeApi:
         settings.stripe_secret_key.get_secret_value(),
         settings.stripe_api_base,
         settings.stripe_timeout_seconds,
+        settings.seal,
     )
 
 

@@ -51,7 +51,7 @@ async def start(transaction: Transaction, stripe: StripeApi, clinic_id: UUID, wi
     """
     for _ in range(MOST_STARTS):
         async with transaction() as tx:
-            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode)
+            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)
         for stale in started.stale:
             await cancel(transaction, stripe, stale)
         if started.payment is not None:

@@ -96,6 +96,13 @@ class RestTooSmall(DomainError):
     status = 422
 
 
+class TooManyInvoices(DomainError):
+    """More than one payment's metadata can name; `most` says how many it can."""
+
+    code = "too_many_invoices"
+    status = 422
+
+
 class AccountInUse(DomainError):
     code = "stripe_account_in_use"
     status = 409
@@ -159,7 +166,8 @@ class Payment:
     `account` is the connected account, '' the platform's own. `version` counts the state events said.
     `seen_at` is Stripe's time of the newest state applied, or of its charge. `declines` counts what a bank declined,
     and `declined_charge` is the failed charge that the newest decline left. `fact_id` is the id of the newest state
-    event; None for one that an earlier release made by another rule.
+    event; None for one that an earlier release made by another rule. `installation` and `signature` are the seal of
+    its intent; None for a payment of an earlier release.
     """
 
     clinic_id: UUID
@@ -189,6 +197,8 @@ class Payment:
     declines: int = 0
     declined_charge: str | None = None
     fact_id: UUID | None = None
+    installation: str | None = None
+    signature: str | None = None
 
     @property
     def key(self) -> Key:

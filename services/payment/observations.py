@@ -11,6 +11,7 @@ from contracts.events import event_id
 from contracts.stripe import StripeEvent
 from services.chassis.money import from_stripe
 from services.payment import stripe_json
+from services.payment.seal import Seal
 
 ACTED_ON = frozenset(
     {
@@ -44,8 +45,11 @@ class Unreadable(ValueError):
     """Not a snapshot event of Stripe's."""
 
 
-def read_event(body: Mapping[str, Any]) -> StripeEvent:
-    """The observation in a snapshot event. Raises `Unreadable`; every other field may be absent."""
+def read_event(body: Mapping[str, Any], seal: Seal | None = None) -> StripeEvent:
+    """The observation in a snapshot event, with its origin if a seal is given. Raises `Unreadable`.
+
+    Every other field may be absent.
+    """
     found = stripe_json.object_of(stripe_json.object_of(body.get("data")).get("object"))
     stripe_event_id, event_type = stripe_json.text_of(body.get("id")), stripe_json.text_of(body.get("type"))
     object_id, object_type = stripe_json.text_of(found.get("id")), stripe_json.text_of(found.get("object"))
@@ -69,6 +73,7 @@ def read_event(body: Mapping[str, Any]) -> StripeEvent:
         api_version=stripe_json.text_of(body.get("api_version")),
         object_id=object_id,
         object_type=object_type,
+        origin=seal.origin(stripe_json.object_of(found.get("metadata"))) if seal else None,
         **_facts_of(found, object_type),
     )
 

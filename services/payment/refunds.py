@@ -102,6 +102,7 @@ class Refund:
     """A refund and what its payment says of where it goes. `account` '' is the platform's own.
 
     `fact_id` is the id of its `payment.refunded`; None for one that an earlier release made by another rule.
+    `installation` and `signature` are its seal at Stripe; None for a refund of an earlier release.
     """
 
     clinic_id: UUID
@@ -122,6 +123,8 @@ class Refund:
     refunded_at: datetime | None = None
     seen_at: datetime | None = None
     fact_id: UUID | None = None
+    installation: str | None = None
+    signature: str | None = None
     method: Method | None = None
 
     @property

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-import structlog
 
 from contracts.money import Money
 from contracts.stripe import StripeEvent
@@ -15,9 +14,10 @@ from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
-from services.payment import ledger
+from services.payment import ledger, origins
 from services.payment import refunds as decide
 from services.payment.domain import PaymentNotFound
+from services.payment.origins import Foreign
 from services.payment.refunds import (
     ClientNotFound,
     Refund,
@@ -27,9 +27,8 @@ from services.payment.refunds import (
     Surplus,
     UnknownRefund,
 )
+from services.payment.seal import Seal
 from services.payment.store import books, lookups, refunds
-
-log = structlog.get_logger()
 
 MOST_SHOWN = 50
 _NO_CLIENT = "No client of this clinic with this id has paid online."
@@ -64,7 +63,14 @@ async def read_credit(tx: Connection, caller: Caller, client_id: UUID, livemode:
 
 
 async def start_refunds_once(
-    tx: Connection, caller: Caller, wish: RefundWish, livemode: bool, *, key: str | None, body: bytes
+    tx: Connection,
+    caller: Caller,
+    wish: RefundWish,
+    livemode: bool,
+    signer: Seal | None,
+    *,
+    key: str | None,
+    body: bytes,
 ) -> list[Refund]:
     """Make the refunds under an idempotency key: the same request again finds those that the first one made.
 
@@ -73,13 +79,15 @@ async def start_refunds_once(
     earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return await refunds.get_refunds(tx, caller.clinic, msgspec.json.decode(earlier, type=list[UUID]))
-    made = await start_refunds(tx, caller, wish, livemode)
+    made = await start_refunds(tx, caller, wish, livemode, signer)
     assert key is not None, "claimed"
     await idempotency.keep(tx, caller.clinic, key, msgspec.json.encode([refund.id for refund in made]))
     return made
 
 
-async def start_refunds(tx: Connection, caller: Caller, wish: RefundWish, livemode: bool) -> list[Refund]:
+async def start_refunds(
+    tx: Connection, caller: Caller, wish: RefundWish, livemode: bool, signer: Seal | None = None
+) -> list[Refund]:
     """Set credit aside for a refund of each payment that the wish reaches. Stripe's keys are committed with it.
 
     Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`, `RefundTooLarge`, `CreditOverdrawn`.
@@ -92,6 +100,9 @@ async def start_refunds(tx: Connection, caller: Caller, wish: RefundWish, livemo
     parts = decide.plan(wish, surpluses, await books.get_credit(tx, wish.client_id))
     rows = [(new_id(), payment_id, amount) for payment_id, amount in parts]
     made = await refunds.add_refunds(tx, rows, caller.clinic, current_traceparent())
+    if signer is not None:
+        made = [signer.on_refund(refund) for refund in made]
+        await refunds.seal_refunds(tx, made)
     now = datetime.now(UTC)
     await books.add_entries(tx, [decide.set_aside(refund, now) for refund in made])
     after = [[str(refund.id), refund.amount, refund.currency] for refund in made]
@@ -119,27 +130,38 @@ async def give_up_refund(tx: Connection, key: Key, status: RefundStatus, reason:
     await _save(tx, [(decide.give_up(refund, status, reason, datetime.now(UTC)), None)])
 
 
-async def apply_refund_events(tx: Connection, seen: Sequence[StripeEvent]) -> None:
+async def apply_refund_events(tx: Connection, seen: Sequence[StripeEvent]) -> list[Foreign]:
     """Move the refunds that were observed, book what became of them, say so. Raises a `StripeMismatch`.
 
-    A refund that somebody made at Stripe itself names none of ours, and is left out.
+    Returns the events that are about no refund of ours: somebody made it at Stripe itself, or another installation.
     """
-    ours = [(event, (event.clinic, event.refund_id)) for event in seen if event.clinic and event.refund_id]
-    if len(ours) < len(seen):
-        log.info("stripe_event_ignored", reason="not_ours", count=len(seen) - len(ours))
-    named = [(event, (clinic, refund)) for event, (clinic, refund) in ours if clinic and refund]
-    if not named:
-        return
-    locked = await refunds.lock_refunds(tx, {key for _, key in named})
+    keys = {(event.clinic, event.refund_id) for event in seen if event.clinic and event.refund_id}
+    locked = await refunds.lock_refunds(tx, keys) if keys else {}
     now = datetime.now(UTC)
     changes: list[tuple[RefundChange, StripeEvent | None]] = []
-    for event, key in named:
-        if key not in locked:
-            raise UnknownRefund("No refund has the id that the event names.")
-        change = decide.observe(locked[key], event, now)
-        locked[key] = change.refund
+    foreign: list[Foreign] = []
+    for event in seen:
+        named = locked.get((event.clinic, event.refund_id)) if event.clinic and event.refund_id else None
+        about = _about(event, named)
+        if not isinstance(about, Refund):
+            foreign.append((event, about))
+            continue
+        change = decide.observe(about, event, now)
+        locked[about.key] = change.refund
         changes.append((change, event))
-    await _save(tx, changes)
+    if changes:
+        await _save(tx, changes)
+    return foreign
+
+
+def _about(seen: StripeEvent, named: Refund | None) -> Refund | origins.Reason:
+    """The refund that an event names, or whose it is. Raises `UnknownRefund`."""
+    if named is None and seen.refund_id is not None and origins.is_lost(seen):
+        raise UnknownRefund("No refund has the id that the event names.")
+    if named is None:
+        return origins.reason_of(seen)
+    known_by_id = named.stripe_refund_id == seen.object_id
+    return (None if known_by_id else origins.refuses(seen, named.signature is not None)) or named
 
 
 async def _save(tx: Connection, changes: Sequence[tuple[RefundChange, StripeEvent | None]]) -> None:

@@ -48,7 +48,7 @@ async def refund_credit(
     transaction = partial(db.tx, caller.clinic)
     async with transaction() as tx:
         made = await refunds_actions.start_refunds_once(
-            tx, caller, data.wish(), stripe.livemode, key=idempotency_key, body=body
+            tx, caller, data.wish(), stripe.livemode, stripe.signer, key=idempotency_key, body=body
         )
     sent = await refunds_stripe.send(transaction, stripe, caller.clinic, made)
     return Response(RefundsOut.of(sent), status_code=201)

@@ -2,10 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from services.chassis.settings import ServiceSettings
 from services.payment import starting
+from services.payment.seal import Seal
+
+SHORTEST_KEY = 32
 
 
 class Settings(ServiceSettings):
@@ -22,7 +25,27 @@ class Settings(ServiceSettings):
     declines_per_hour: Annotated[int, Field(ge=1)] = starting.MOST_DECLINES
     """How many declines a client may have before no payment is started for an hour."""
 
+    installation: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    """Names this installation in what it makes at Stripe, for ever."""
+    metadata_key: SecretStr
+    """Signs what it makes at Stripe. Several with commas while it is replaced: the first signs, all verify."""
+
+    @field_validator("metadata_key")
+    @classmethod
+    def _long_enough(cls, given: SecretStr) -> SecretStr:
+        keys = _parts(given)
+        if not keys or any(len(key) < SHORTEST_KEY for key in keys):
+            raise ValueError(f"each key needs at least {SHORTEST_KEY} characters")
+        return given
+
+    @property
+    def seal(self) -> Seal:
+        return Seal(self.installation, tuple(key.encode() for key in _parts(self.metadata_key)))
+
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        secrets = self.stripe_webhook_secret.get_secret_value().split(",")
-        return tuple(secret.strip() for secret in secrets if secret.strip())
+        return _parts(self.stripe_webhook_secret)
+
+
+def _parts(several: SecretStr) -> tuple[str, ...]:
+    return tuple(part.strip() for part in several.get_secret_value().split(",") if part.strip())

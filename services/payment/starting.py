@@ -25,9 +25,13 @@ from services.payment.domain import (
     PaymentInProgress,
     RestTooSmall,
     TooManyDeclines,
+    TooManyInvoices,
     WrongAmount,
     WrongCurrency,
 )
+
+MOST_INVOICES = 40
+"""Stripe takes 50 names of metadata for an object: one for each invoice, and ours beside."""
 
 UNKNOWN_MAY_COME = timedelta(days=1)
 """For how long an invoice that nobody told us about may still be on its way."""
@@ -104,8 +108,10 @@ def check_declines(declines: int, most: int) -> None:
 def check_wish(wish: Wish) -> None:
     """Refuse what can be no payment, whatever is due.
 
-    Raises `WrongAmount`, `WrongCurrency`, `AmountTooSmall`, `AmountTooLarge`.
+    Raises `TooManyInvoices`, `WrongAmount`, `WrongCurrency`, `AmountTooSmall`, `AmountTooLarge`.
     """
+    if len(wish.shares) > MOST_INVOICES:
+        raise TooManyInvoices(f"Pay at most {MOST_INVOICES} invoices at once.", most=MOST_INVOICES)
     if any(share.minor <= 0 for share in wish.shares.values()):
         raise WrongAmount("An amount to pay must be more than zero.")
     if len({share.currency for share in wish.shares.values()}) > 1:

@@ -17,9 +17,10 @@ from stripe import StripeClient
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.money import to_stripe
 from services.chassis.telemetry import tracer
+from services.payment import seal
 from services.payment.domain import Customer, Payment, SavedMethod
 from services.payment.refunds import Refund
-from services.payment.stripe_json import object_of
+from services.payment.seal import Seal
 
 API_VERSION = "2026-08-26.dahlia"
 """The version whose published OpenAPI document the sandbox and the tests are held against."""
@@ -74,9 +75,12 @@ class Intent:
 
 
 class StripeApi:
-    """A client for one secret key. Close it when done."""
+    """A client for one secret key. Close it when done. What only reads needs no `signer`."""
 
-    def __init__(self, secret_key: str, api_base: str, timeout: float = 20) -> None:
+    def __init__(
+        self, secret_key: str, api_base: str, timeout: float = 20, signer: Seal | None = None
+    ) -> None:
+        self.signer = signer
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
         self._http = stripe.HTTPXClient(timeout=timeout)
         self._stripe = StripeClient(
@@ -136,7 +140,7 @@ class StripeApi:
             )
             async for found in page.auto_paging_iter():
                 intent = _intent(found)
-                if object_of(intent.body.get("metadata")).get("payment_id") == str(payment.id):
+                if seal.is_on(intent.body, seal.of_payment(payment)):
                     return intent
         return None
 
@@ -212,7 +216,7 @@ class StripeApi:
             )
             async for found in page.auto_paging_iter():
                 body = found.to_dict()
-                if object_of(body.get("metadata")).get("refund_id") == str(refund.id):
+                if seal.is_on(body, seal.of_refund(refund)):
                     return body
         return None
 
@@ -231,10 +235,8 @@ def _intent_params(payment: Payment, customer: str | None) -> dict[str, Any]:
     params: dict[str, Any] = {
         "amount": _amount(payment.amount, payment.currency),
         "currency": payment.currency.lower(),
-        "metadata": {"clinic_id": str(payment.clinic_id), "payment_id": str(payment.id)},
+        "metadata": seal.of_payment(payment),
     }
-    if payment.traceparent:
-        params["metadata"]["traceparent"] = payment.traceparent
     if payment.kind == "redirect":
         # The page's form for payment systems leaves cards out too, and Stripe wants both to say the same.
         params["automatic_payment_methods"] = {"enabled": True}
@@ -250,18 +252,11 @@ def _intent_params(payment: Payment, customer: str | None) -> dict[str, Any]:
 
 def _refund_params(refund: Refund) -> dict[str, Any]:
     """Made from the committed row alone, as an intent's."""
-    params: dict[str, Any] = {
+    return {
         "payment_intent": refund.intent_id,
-        "amount": _amount(refund.amount, refund.currency),
-        "metadata": {
-            "clinic_id": str(refund.clinic_id),
-            "payment_id": str(refund.payment_id),
-            "refund_id": str(refund.id),
-        },
+        "amount": to_stripe(refund.amount, refund.currency),
+        "metadata": seal.of_refund(refund),
     }
-    if refund.traceparent:
-        params["metadata"]["traceparent"] = refund.traceparent
-    return params
 
 
 def _amount(minor: int, currency: str) -> int:

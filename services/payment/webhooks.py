@@ -23,6 +23,7 @@ from services.chassis import problems
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.telemetry import span_from, traceparent_of
 from services.payment import observations, stripe_json
+from services.payment.seal import Seal
 from services.payment.stripe_events import StripeEvents
 
 log = structlog.get_logger()
@@ -74,8 +75,10 @@ class Ignored(StrEnum):
 class WebhookEdge:
     """An ASGI app that takes Stripe's webhooks, the bulk of all requests, before any framework has looked at them."""
 
-    def __init__(self, secrets: Sequence[str], livemode: bool, events: StripeEvents) -> None:
-        self._secrets, self._livemode, self._events = secrets, livemode, events
+    def __init__(
+        self, secrets: Sequence[str], livemode: bool, events: StripeEvents, seal: Seal | None = None
+    ) -> None:
+        self._secrets, self._livemode, self._events, self._seal = secrets, livemode, events, seal
         self._in_flight = 0
 
     def before(self, others: ASGIApp) -> ASGIApp:
@@ -105,7 +108,7 @@ class WebhookEdge:
         self._in_flight += 1
         try:
             body, signature = await _body(receive), _signature(scope)
-            await take(body, signature, self._secrets, self._livemode, self._events)
+            await take(body, signature, self._secrets, self._livemode, self._events, self._seal)
         finally:
             self._in_flight -= 1
 
@@ -139,7 +142,12 @@ def _signature(scope: Scope) -> str | None:
 
 
 async def take(
-    body: bytes, signature: str | None, secrets: Sequence[str], livemode: bool, events: StripeEvents
+    body: bytes,
+    signature: str | None,
+    secrets: Sequence[str],
+    livemode: bool,
+    events: StripeEvents,
+    seal: Seal | None = None,
 ) -> None:
     """Verify a webhook, publish the event if something here acts on it, and count the outcome.
 
@@ -147,7 +155,7 @@ async def take(
     """
     verify(body, signature, secrets)
     found = parse(body)
-    event = read(found, livemode)
+    event = read(found, livemode, seal)
     if isinstance(event, StripeEvent):
         await _publish(event, events)
         _received.add(1, {"outcome": "published"})
@@ -192,7 +200,7 @@ def parse(body: bytes) -> Any:
         raise WebhookUnreadable("The body is not JSON.") from None
 
 
-def read(found: Any, livemode: bool) -> StripeEvent | Ignored:
+def read(found: Any, livemode: bool, seal: Seal | None = None) -> StripeEvent | Ignored:
     """The allow-listed facts of a snapshot event, or why it is none of ours."""
     snapshot = stripe_json.object_of(found)
     if snapshot.get("object") != "event":
@@ -203,6 +211,6 @@ def read(found: Any, livemode: bool) -> StripeEvent | Ignored:
     if isinstance(snapshot.get("livemode"), bool) and snapshot["livemode"] is not livemode:
         return Ignored.MODE
     try:
-        return observations.read_event(snapshot)
+        return observations.read_event(snapshot, seal)
     except (observations.Unreadable, ValidationError):
         return Ignored.SHAPE

@@ -19,7 +19,10 @@ _COMMON: dict[str, Any] = {
     "kafka_bootstrap_servers": "127.0.0.1:1",
     "internal_token_public_key": PUBLIC_KEY,
 }
-_PAYMENT = {"stripe_secret_key": "sk_test_1", "stripe_webhook_secret": "whsec_1"}
+_PAYMENT = {
+    **{"stripe_secret_key": "sk_test_1", "stripe_webhook_secret": "whsec_1"},
+    **{"installation": "harbour", "metadata_key": "-" * 32},
+}
 _NOTIFICATION = {
     "smtp_url": "smtp://127.0.0.1:1",
     "mail_from": "billing@clinicpay.example",

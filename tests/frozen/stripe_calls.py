@@ -9,12 +9,14 @@ from deploy.sandbox.recorder import Recorded
 from services.chassis.errors import DomainError
 from services.payment.checkout import start_setup
 from services.payment.domain import Customer, SavedMethod
+from services.payment.seal import Seal
 from services.payment.store import methods
 from services.payment.stripe_api import StripeApi
 from tests.frozen import fixed
 from tests.frozen.fixed import ACCOUNT, CLIENT, CLINIC
 from tests.world import ServiceDb
 
+SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -60,6 +62,10 @@ def _calls(stripe: StripeApi, db: ServiceDb) -> dict[str, Callable[[], Awaitable
         "card without a payment": make_setup,
         "removed method": lambda: stripe.detach_method(method),
         "refund": lambda: stripe.create_refund(refund),
+        "sealed payment": lambda: stripe.create_intent(
+            SEAL.on_payment(replace(payment, id=fixed.an_id(32), idempotency_key="payment-sealed")), None
+        ),
+        "sealed refund": lambda: stripe.create_refund(SEAL.on_refund(replace(refund, id=fixed.an_id(33)))),
     }
 
 

@@ -61,8 +61,8 @@ MONEY = (
         "key committed before the call",
         f"{PAYING}no_connection_is_held_while_stripe_is_called_and_its_key_is_committed",
         CHECKOUT,
-        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode)\n",
-        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode)\n"
+        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)\n",
+        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)\n"
         "            if started.payment is not None:\n"
         "                await stripe.create_intent(started.payment, None)\n",
     ),

@@ -166,6 +166,8 @@ async def a_whole_site(
         PaymentSettings(
             database_url=payment_db.api_dsn,
             stripe_secret_key="sk_test_1",
+            installation="harbour",
+            metadata_key="-" * 32,
             stripe_webhook_secret="whsec_1",
             stripe_api_base=f"http://{NOBODY}",
             **common,

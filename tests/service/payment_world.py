@@ -22,12 +22,14 @@ from services.chassis.auth import Caller
 from services.chassis.db import Database
 from services.chassis.ids import new_id
 from services.payment import app, consumers, observations, webhooks
+from services.payment.seal import Seal
 from services.payment.settings import Settings
 from services.payment.stripe_api import StripeApi
 from tests import world
 from tests.world import Client, ServiceDb, a_caller, calling, deliver, in_own_task, money
 
 T = TypeVar("T")
+SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Hook:
     def events(self) -> list[StripeEvent]:
         """All that came and is acted on, as the edge would publish it."""
         acted_on = (body for body in self.bodies if body["type"] in observations.ACTED_ON)
-        return [observations.read_event(body) for body in acted_on]
+        return [observations.read_event(body, SEAL) for body in acted_on]
 
 
 @asynccontextmanager
@@ -249,6 +251,8 @@ def settings(db: ServiceDb, sandbox: RunningSandbox, kafka: str = "127.0.0.1:1")
             "stripe_webhook_secret": sandbox.webhook_secret,
             "stripe_api_base": sandbox.url,
             "stripe_timeout_seconds": 2,
+            "installation": SEAL.installation,
+            "metadata_key": SEAL.keys[0].decode(),
         }
     )
 
@@ -263,7 +267,7 @@ async def a_desk(db: ServiceDb) -> AsyncIterator[Desk]:
 @asynccontextmanager
 async def _desk(db: ServiceDb) -> AsyncIterator[Desk]:
     async with a_hook("whsec_sandbox") as (hook, url), running_sandbox(url) as sandbox:
-        stripe = StripeApi(sandbox.secret_key, sandbox.url)
+        stripe = StripeApi(sandbox.secret_key, sandbox.url, signer=SEAL)
         async with calling(app.api(settings(db, sandbox)), "payment") as client:
             desk = Desk(db, sandbox, hook, stripe, client)
             await desk.clinic_says()

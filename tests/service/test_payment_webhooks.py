@@ -37,6 +37,8 @@ def settings(kafka: str) -> Settings:
             "database_url": "postgresql://nobody@127.0.0.1:1/away",
             "internal_token_public_key": world.PUBLIC_KEY,
             "stripe_secret_key": "sk_test_x",
+            "installation": "harbour",
+            "metadata_key": "-" * 32,
             "stripe_webhook_secret": f"{NEW},{OLD}",
         }
     )

@@ -138,7 +138,7 @@ async def a_whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
 async def _a_desk(stack: AsyncExitStack, db: ServiceDb, world: World) -> Desk:
     hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
     sandbox = await stack.enter_async_context(running_sandbox(url))
-    stripe = StripeApi(sandbox.secret_key, sandbox.url)
+    stripe = StripeApi(sandbox.secret_key, sandbox.url, signer=payment_world.SEAL)
     stack.push_async_callback(stripe.close)
     app = payment_app.api(payment_world.settings(db, sandbox))
     api = await stack.enter_async_context(calling(app, "payment"))

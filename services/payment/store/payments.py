@@ -1,27 +1,27 @@
 """Payments and their shares."""
 
 from collections.abc import Collection
-from uuid import UUID
 
 import asyncpg
 
 from services.chassis.db import Connection, Key
 from services.payment.domain import KeyReused, Payment, Status
+from services.payment.origins import Known
 from services.payment.store.keys import columns
 from services.payment.store.rows import LIVE, PAYMENT, payment_of
 
 
 async def find_payments(
     tx: Connection, keys: Collection[Key], intents: Collection[tuple[str, str]]
-) -> list[tuple[Key, tuple[str, str | None], list[UUID]]]:
-    """Payments by key, or by (account, intent): their key, (account, intent) and payables. Locks nothing."""
+) -> list[Known]:
+    """Payments by key, or by (account, intent). Locks nothing."""
     rows = await tx.fetch(
         """
         WITH named AS (
-            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed
             FROM unnest($1::uuid[], $2::uuid[]) AS key (clinic_id, id) JOIN payments AS p USING (clinic_id, id)
             UNION
-            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed
             FROM unnest($3::text[], $4::text[]) AS intent (account, stripe_payment_intent_id)
             JOIN payments AS p USING (account, stripe_payment_intent_id)
         )
@@ -36,7 +36,12 @@ async def find_payments(
         [intent for _, intent in intents],
     )
     return [
-        ((row["clinic_id"], row["id"]), (row["account"], row["stripe_payment_intent_id"]), row["payable_ids"])
+        Known(
+            key=(row["clinic_id"], row["id"]),
+            intent=(row["account"], row["stripe_payment_intent_id"]),
+            payable_ids=row["payable_ids"],
+            sealed=row["sealed"],
+        )
         for row in rows
     ]
 
@@ -104,8 +109,8 @@ async def _insert_payment(tx: Connection, payment: Payment) -> None:
         """
         INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind,
             saved_method_id, save, idempotency_key, request_key, method_kind, method_brand, method_last4,
-            traceparent, created_at, updated_at, checked_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18)
+            traceparent, created_at, updated_at, checked_at, installation, signature)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18, $20, $21)
         """,
         payment.clinic_id,
         payment.id,
@@ -126,6 +131,8 @@ async def _insert_payment(tx: Connection, payment: Payment) -> None:
         payment.traceparent,
         payment.created_at,
         payment.updated_at,
+        payment.installation,
+        payment.signature,
     )
 
 

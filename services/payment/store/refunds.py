@@ -15,7 +15,8 @@ from services.payment.store.keys import columns
 REFUND = """
     r.clinic_id, r.id, r.client_id, r.payment_id, p.account, p.livemode, p.stripe_payment_intent_id AS intent_id,
     r.status, r.amount, r.currency, r.created_at, r.updated_at, r.stripe_refund_id, r.failure_reason, r.traceparent,
-    r.refunded_at, r.seen_at, r.fact_id, p.method_kind, p.method_brand, p.method_last4
+    r.refunded_at, r.seen_at, r.fact_id, r.installation, r.signature,
+    p.method_kind, p.method_brand, p.method_last4
 """
 """Columns of `refunds AS r JOIN payments AS p`."""
 JOINED = "refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)"
@@ -151,6 +152,21 @@ async def save_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
         [refund.refunded_at for refund in refunds],
         [refund.seen_at for refund in refunds],
         [refund.fact_id for refund in refunds],
+    )
+
+
+async def seal_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
+    """Keep the seals that the refunds will carry at Stripe, in the transaction that makes them."""
+    await tx.execute(
+        """
+        UPDATE refunds SET installation = new.installation, signature = new.signature
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS new (clinic_id, id, installation, signature)
+        WHERE refunds.clinic_id = new.clinic_id AND refunds.id = new.id
+        """,
+        [refund.clinic_id for refund in refunds],
+        [refund.id for refund in refunds],
+        [refund.installation for refund in refunds],
+        [refund.signature for refund in refunds],
     )
 
 

@@ -13,6 +13,7 @@ PAYMENT = """
     payments.failure_code, payments.traceparent, payments.created_at, payments.updated_at,
     payments.succeeded_at, payments.seen_at, payments.declines, payments.declined_charge,
     CASE WHEN payments.fact_version = payments.version THEN payments.fact_id END AS fact_id,
+    payments.installation, payments.signature,
     (
         SELECT array_agg((payable_id, amount, state, settled_amount) ORDER BY payable_id)
         FROM allocations
@@ -43,6 +44,8 @@ _SAME = (
     "declines",
     "declined_charge",
     "fact_id",
+    "installation",
+    "signature",
 )
 """Columns that are called as the fields of `Payment`."""
 LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"

@@ -1,0 +1,89 @@
+"""Whose an event of Stripe's is. What is not ours is counted by account and reason, and not parked.
+
+Stripe's own id decides first: an intent or refund whose id a row of ours holds is ours, whatever its metadata says,
+since the owner of the account can edit metadata and not ids. Else the seal decides.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from opentelemetry import metrics
+
+from contracts.stripe import Origin, StripeEvent
+from services.chassis.ids import Key
+from services.payment.lifecycle import UnknownPayment
+
+log = structlog.get_logger()
+_foreign = metrics.get_meter("clinicpay").create_counter(
+    "stripe_events_not_ours",
+    description="Events of other installations and of accounts' own use, by account and reason",
+)
+
+Reason = Origin | Literal["unknown_customer"]
+Foreign = tuple[StripeEvent, Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A payment of ours as far as telling events apart goes, and what to lock for it. `intent` is with its account."""
+
+    key: Key
+    intent: tuple[str, str | None]
+    payable_ids: list[UUID]
+    sealed: bool
+
+
+def payment_of(seen: StripeEvent, named: Known | None, of_intent: Known | None) -> Known | Reason:
+    """The payment that an event is about, of the one that it names and the one that has its intent; or whose it is.
+
+    Raises `UnknownPayment` for an event of ours whose payment is not here.
+    """
+    if seen.payment_id is None:
+        return of_intent or reason_of(seen)
+    if named is None and (of_intent is not None or is_lost(seen)):
+        raise UnknownPayment("No payment has the id that the event names.")
+    if named is None:
+        return reason_of(seen)
+    return (refuses(seen, named.sealed) if of_intent is None else None) or named
+
+
+def refuses(seen: StripeEvent, sealed: bool) -> Reason | None:
+    """Why an event that names our row is not about it; None if it is. An earlier release sealed no row.
+
+    An event that an earlier release published says nothing of its origin: the row's own checks decide then.
+    """
+    if seen.origin in (None, "ours") or (seen.origin == "unsigned" and not sealed):
+        return None
+    return seen.origin
+
+
+def is_lost(seen: StripeEvent) -> bool:
+    """Whether an event that names a row which is not here is ours all the same: the row was lost."""
+    return seen.origin in (None, "ours")
+
+
+def reason_of(seen: StripeEvent) -> Reason:
+    """Why an event that names no row of ours is not ours."""
+    return "unsigned" if seen.origin in (None, "ours") else seen.origin
+
+
+def count(foreign: Iterable[Foreign]) -> None:
+    """Count what is not ours. One line in the log for each account and reason of a batch."""
+    first: dict[tuple[str, Reason], StripeEvent] = {}
+    counted: Counter[tuple[str, Reason]] = Counter()
+    for seen, reason in foreign:
+        first.setdefault((seen.account or "", reason), seen)
+        counted[seen.account or "", reason] += 1
+    for (account, reason), events in counted.items():
+        _foreign.add(events, {"account": account, "reason": reason})
+        log.info(
+            "stripe_events_not_ours",
+            reason=reason,
+            account=account,
+            events=events,
+            stripe_event_id=first[account, reason].stripe_event_id[:80],
+        )

@@ -1,0 +1,297 @@
+"""Events of other installations and of an account's own use are counted and not parked; ours are never lost by it."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from contracts.stripe import StripeEvent
+from deploy.sandbox.embedded import RunningSandbox
+from services.payment import seal
+from services.payment.seal import Seal
+from services.payment.starting import MOST_INVOICES
+from services.payment.store import lookups
+from services.payment.stripe_api import StripeApi
+from tests.service.payment_world import SEAL, Desk
+from tests.world import eur, money, outbox_events, waiting_parked
+
+ELM = Seal("elm", (b"a-key-of-another-installation-00",))
+
+
+def named(**changes: str) -> dict[str, str]:
+    return {"clinic_id": str(uuid4()), "payment_id": str(uuid4()), "client_id": str(uuid4())} | changes
+
+
+async def sandbox_post(sandbox: RunningSandbox, path: str, form: dict[str, Any]) -> Any:
+    headers = {"Authorization": f"Bearer {sandbox.secret_key}"}
+    async with httpx2.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as stripe:
+        answer = await stripe.post(path, data=form)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def in_form(metadata: dict[str, str]) -> dict[str, str]:
+    return {f"metadata[{name}]": value for name, value in metadata.items()}
+
+
+async def somebody_charges(desk: Desk, metadata: dict[str, str], minor: int = 12_500) -> Any:
+    """An intent that the account's owner, or another program of theirs, makes and pays."""
+    already = desk.hook._count("payment_intent.succeeded")
+    form = {
+        "amount": str(minor),
+        "currency": "eur",
+        "confirm": "true",
+        "payment_method": "pm_card_visa",
+        "payment_method_types[]": "card",
+    }
+    made = await sandbox_post(desk.sandbox, "/v1/payment_intents", form | in_form(metadata))
+    await desk.hook.until("payment_intent.succeeded", already + 1)
+    await desk.hook.until("charge.succeeded", already + 1)
+    return made
+
+
+async def heard(desk: Desk, *events: StripeEvent) -> Counter[str]:
+    """Hear all that came, or these; how many events were counted as not ours, by reason."""
+    with capture_logs() as lines:
+        await desk.hear(*events)
+    counted: Counter[str] = Counter()
+    for line in lines:
+        if line["event"] == "stripe_events_not_ours":
+            counted[line["reason"]] += line["events"]
+    return counted
+
+
+async def nothing_happened(desk: Desk) -> None:
+    assert await waiting_parked(desk.db) == []
+    assert await outbox_events(desk.db) == []
+    assert await desk.books() == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        (named(), "unsigned"),
+        ({}, "unsigned"),
+        ({"payment_id": "no id at all"}, "unsigned"),
+        (named(installation="elm", signature="0" * 64), "other_installation"),
+        (named(installation="harbour"), "forged"),
+        (named(installation="harbour", signature="0" * 64), "forged"),
+        (named(refund_id=str(uuid4()), installation="harbour", signature="f" * 64), "forged"),
+    ],
+)
+async def test_twenty_charges_of_others_are_counted_and_none_is_parked(
+    desk: Desk, metadata: dict[str, str], reason: str
+) -> None:
+    for _ in range(20):
+        await somebody_charges(desk, metadata)
+
+    assert await heard(desk) == {reason: 40}
+
+    await nothing_happened(desk)
+
+
+async def test_another_installation_on_the_same_account_is_told_by_its_name(desk: Desk) -> None:
+    invoice = await desk.owes(eur(125))
+    started = await desk.start((invoice, eur(125)))
+    async with desk.worker.worker_tx() as tx:
+        ours = await lookups.get_payment(tx, None, UUID(started.json()["payment_id"]))
+    assert ours is not None
+    theirs = ELM.on_payment(replace(ours, id=uuid4()))
+
+    await somebody_charges(desk, seal.of_payment(theirs))
+
+    assert await heard(desk) == {"other_installation": 2}
+    await nothing_happened(desk)
+
+
+async def its_metadata(desk: Desk) -> tuple[UUID, dict[str, str]]:
+    """A payment of ours that is open, and what its intent carries."""
+    invoice = await desk.owes(eur(125))
+    started = await desk.start((invoice, eur(125)))
+    [intent] = await desk.intents()
+    return UUID(started.json()["payment_id"]), intent["metadata"]
+
+
+async def test_an_intent_names_installation_client_and_invoices_and_signs_them(desk: Desk) -> None:
+    payment_id, metadata = await its_metadata(desk)
+    assert SEAL.origin(metadata) == "ours"
+    assert (metadata["installation"], metadata["payment_id"]) == ("harbour", str(payment_id))
+    assert metadata["client_id"] == str(desk.client_id)
+    invoice, amount, currency = metadata["invoice_1"].split()
+    assert (amount, currency, UUID(invoice).version) == ("12500", "EUR", 7)
+
+
+@pytest.mark.parametrize("charged", [100, 12_500])
+async def test_a_tampered_amount_is_forged_although_its_signature_is_one_of_ours(
+    desk: Desk, charged: int
+) -> None:
+    """Nor is it booked to the payment whose own intent is not known yet."""
+    payment_id, metadata = await its_metadata(desk)
+    invoice = metadata["invoice_1"].split()[0]
+    await desk.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
+
+    await somebody_charges(desk, metadata | {"invoice_1": f"{invoice} 1 EUR"}, charged)
+
+    assert await heard(desk) == {"forged": 2}
+    await nothing_happened(desk)
+    assert (await desk.payment(payment_id))["status"] == "created"
+
+
+async def test_metadata_copied_to_another_intent_books_nothing_and_is_parked(desk: Desk) -> None:
+    payment_id, metadata = await its_metadata(desk)
+
+    await somebody_charges(desk, metadata)
+
+    assert await heard(desk) == {}
+    assert {reason for _, reason in await waiting_parked(desk.db)} == {"stripe_wrong_intent"}
+    assert await desk.books() == []
+    assert (await desk.payment(payment_id))["status"] == "created"
+
+
+async def test_a_charge_of_ours_whose_row_is_lost_is_parked(desk: Desk) -> None:
+    await its_metadata(desk)
+    [intent] = await desk.intents()
+    await desk.db.admin.execute("DELETE FROM allocations")
+    await desk.db.admin.execute("DELETE FROM payments")
+    await confirmed(desk, intent)
+
+    assert await heard(desk) == {}
+
+    assert {reason for _, reason in await waiting_parked(desk.db)} == {"stripe_unknown_payment"}
+
+
+async def confirmed(desk: Desk, intent: Any) -> None:
+    already = desk.hook._count("payment_intent.succeeded")
+    await sandbox_post(
+        desk.sandbox, f"/v1/payment_intents/{intent['id']}/confirm", {"payment_method": "pm_card_visa"}
+    )
+    await desk.hook.until("payment_intent.succeeded", already + 1)
+
+
+@pytest.mark.parametrize("edited", [{"payment_id": ""}, {"signature": "0" * 64}, {"installation": "elm"}])
+async def test_our_intent_stays_ours_whatever_its_owner_makes_of_its_metadata(
+    desk: Desk, edited: dict[str, str]
+) -> None:
+    """Stripe's id, which the row has, cannot be edited."""
+    payment_id, _ = await its_metadata(desk)
+    [intent] = await desk.intents()
+    await sandbox_post(desk.sandbox, f"/v1/payment_intents/{intent['id']}", in_form(edited))
+    await confirmed(desk, intent)
+
+    assert await heard(desk) == {}
+
+    assert (await desk.payment(payment_id))["status"] == "succeeded"
+
+
+async def test_a_payment_from_before_the_upgrade_is_booked_as_before(desk: Desk) -> None:
+    payment_id, _ = await its_metadata(desk)
+    [intent] = await desk.intents()
+    await desk.db.admin.execute(
+        "UPDATE payments SET installation = NULL, signature = NULL, stripe_payment_intent_id = NULL"
+    )
+    await sandbox_post(
+        desk.sandbox,
+        f"/v1/payment_intents/{intent['id']}",
+        in_form(dict.fromkeys(("installation", "signature"), "")),
+    )
+    await confirmed(desk, intent)
+
+    assert await heard(desk) == {}
+
+    assert (await desk.payment(payment_id))["status"] == "succeeded"
+
+
+async def test_an_event_that_an_earlier_edge_published_is_booked(desk: Desk) -> None:
+    payment_id, _ = await its_metadata(desk)
+    [intent] = await desk.intents()
+    await desk.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
+    await confirmed(desk, intent)
+    published = [each.model_copy(update={"origin": None, "attempt": None}) for each in desk.hook.events()]
+
+    assert await heard(desk, *published) == {}
+
+    assert (await desk.payment(payment_id))["status"] == "succeeded"
+
+
+async def test_a_request_is_the_very_same_after_the_key_was_replaced(desk: Desk) -> None:
+    """Else Stripe would refuse it under its idempotency key."""
+    payment_id, metadata = await its_metadata(desk)
+    async with desk.worker.worker_tx() as tx:
+        payment = await lookups.get_payment(tx, None, payment_id)
+    assert payment is not None
+    rotated = StripeApi(desk.sandbox.secret_key, desk.sandbox.url, signer=Seal("harbour", (b"n" * 32,)))
+    try:
+        again = await rotated.create_intent(payment, None)
+    finally:
+        await rotated.close()
+    assert (again.id, again.body["metadata"]) == (payment.intent_id, metadata)
+
+
+async def test_the_sweeper_finds_no_intent_that_carries_another_seal(desk: Desk) -> None:
+    payment_id, metadata = await its_metadata(desk)
+    async with desk.worker.worker_tx() as tx:
+        payment = await lookups.get_payment(tx, None, payment_id)
+    assert payment is not None
+    invoice = metadata["invoice_1"].split()[0]
+    for edited in ({"signature": "0" * 64}, {"invoice_1": f"{invoice} 1 EUR"}):
+        await sandbox_post(
+            desk.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata | edited)
+        )
+        assert await desk.stripe.find_intent(payment) is None
+    await sandbox_post(desk.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata))
+    found = await desk.stripe.find_intent(payment)
+    assert found is not None
+    assert found.id == payment.intent_id
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({}, "unsigned"),
+        (named(refund_id=str(uuid4())), "unsigned"),
+        (named(refund_id=str(uuid4()), installation="elm"), "other_installation"),
+        (named(refund_id=str(uuid4()), installation="harbour", signature="0" * 64), "forged"),
+    ],
+)
+async def test_refunds_of_others_are_counted_and_not_parked(
+    desk: Desk, metadata: dict[str, str], reason: str
+) -> None:
+    charged = await somebody_charges(desk, {})
+    await sandbox_post(desk.sandbox, "/v1/refunds", {"payment_intent": charged["id"]} | in_form(metadata))
+    await desk.hook.until("refund.created")
+
+    counted = await heard(desk)
+
+    assert counted - Counter({"unsigned": 2}) == {reason: 1}
+    await nothing_happened(desk)
+
+
+async def test_methods_of_customers_that_are_not_ours_are_counted(desk: Desk) -> None:
+    customer = await sandbox_post(desk.sandbox, "/v1/customers", {})
+    await sandbox_post(desk.sandbox, "/v1/payment_methods/pm_card_visa/attach", {"customer": customer["id"]})
+    await desk.hook.until("payment_method.attached")
+
+    assert await heard(desk) == {"unknown_customer": 1}
+
+    await nothing_happened(desk)
+
+
+async def test_more_invoices_than_metadata_can_name_are_refused_before_anything_is_reserved(
+    desk: Desk,
+) -> None:
+    shares = [(await desk.owes(money(100)), money(100)) for _ in range(MOST_INVOICES + 1)]
+
+    refused = await desk.start(*shares)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "too_many_invoices")
+    assert refused.json()["most"] == MOST_INVOICES
+    assert await desk.db.admin.fetchval("SELECT count(*) FROM payments") == 0
+    assert await desk.intents() == []
+    started = await desk.start(*shares[:-1])
+    assert started.status_code == 201, started.text
+    [intent] = await desk.intents()
+    assert SEAL.origin(intent["metadata"]) == "ours"
