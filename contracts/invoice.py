@@ -25,6 +25,8 @@ class InvoiceState(StateEvent):
     settled: Money
     issued_on: date
     due_on: date
+    being_checked: bool = False
+    """A payment, or another movement of money, could not be applied to it yet: nobody is to be asked to pay it."""
 
     @property
     def key(self) -> UUID:

@@ -29,7 +29,7 @@ AT_ONCE = 1000
 
 _INVOICES = """
     SELECT clinic_id, id, client_id, number, status, currency, total_amount, settled_amount, refunded_amount,
-        issued_on, due_on, paid_at, version, changed_at, created_at
+        issued_on, due_on, paid_at, version, changed_at, being_checked, created_at
     FROM invoices WHERE changed_at >= $1 ORDER BY clinic_id, id
 """
 _CLINICS = """
@@ -108,6 +108,7 @@ def invoice_events(row: asyncpg.Record) -> Iterable[Event]:
         refunded_amount=0,
         paid_at=None,
         version=1,
+        being_checked=False,
         changed_at=created_at,
     )
     yield invoice_domain.creation(first)

@@ -47,6 +47,17 @@ _MONEY = {
         END
         """,
     ),
+    "being_checked_is_parked": (
+        "An invoice is being checked while a movement of it is parked, and only then",
+        """
+        SELECT i.clinic_id, i.id AS invoice_id, i.being_checked FROM invoices AS i
+        WHERE i.being_checked <> EXISTS (
+            SELECT FROM parked AS p
+            WHERE (p.clinic_id, p.aggregate_id) = (i.clinic_id, i.id)
+                AND p.state = 'waiting' AND p.topic = 'payment.settled'
+        )
+        """,
+    ),
     "movements_keep_the_currency": (
         "Money moves in its invoice's currency",
         """

@@ -7,7 +7,7 @@ from uuid import UUID
 from contracts.clinic import ClinicUpdated, Contact
 from contracts.events import Event, event_id
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
-from services.chassis import audit, outbox
+from services.chassis import audit, outbox, park
 from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
 from services.invoice import clinics, domain, store, store_clinics
@@ -62,7 +62,7 @@ async def book_payments(
     await store.note_payments(tx, [event for event in events if isinstance(event, PaymentState)])
     on_the_way = await store.with_open_payments(tx, causes)
     at = datetime.now(UTC)
-    steps = []
+    steps: list[tuple[Invoice, Invoice, Event | None]] = []
     for key, cause in causes.items():
         before = invoices[key]
         after = domain.book(before, moved.get(key, []), processing=key in on_the_way, at=at)
@@ -100,7 +100,21 @@ async def _locked(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:
     return invoices
 
 
-async def _save(tx: Connection, steps: Collection[tuple[Invoice, Invoice, Event]]) -> None:
+async def note_checks(tx: Connection, keys: Collection[Key]) -> None:
+    """Mark invoices of which a movement is parked as being checked, and say so; and when that is over."""
+    invoices = await store.lock_invoices(tx, keys)
+    waiting = await park.with_waiting(tx, PaymentSettled.topic.name, keys)
+    at = datetime.now(UTC)
+    await _save(
+        tx,
+        [
+            (invoice, domain.check(invoice, being_checked=key in waiting, at=at), None)
+            for key, invoice in invoices.items()
+        ],
+    )
+
+
+async def _save(tx: Connection, steps: Collection[tuple[Invoice, Invoice, Event | None]]) -> None:
     """Save those invoices that have a new version, with the one fact about each."""
     changed = [step for step in steps if step[1].version != step[0].version]
     if changed:

@@ -1,6 +1,6 @@
 """What the invoice service hears from Kafka."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from contracts.payment import (
     PaymentCanceled,
@@ -9,8 +9,8 @@ from contracts.payment import (
     PaymentSettled,
     PaymentUpdated,
 )
-from services.chassis.consume import consumes
-from services.chassis.db import Connection
+from services.chassis.consume import consumes, on_parked
+from services.chassis.db import Connection, Key
 from services.invoice import actions
 
 
@@ -24,3 +24,9 @@ async def on_payment_changed(
     One handler for all five, so that a batch locks its invoices once, in order.
     """
     await actions.book_payments(tx, events)
+
+
+@on_parked(group="invoice")
+async def on_movement_parked(tx: Connection, invoices: Collection[Key]) -> None:
+    """Say of invoices whether they are being checked."""
+    await actions.note_checks(tx, invoices)

@@ -110,7 +110,7 @@ class Invoice:
     """An issued invoice without its lines: what money moving against it changes.
 
     `settled_amount` is the sum of all movements, `refunded_amount` of what refunds took of it. Both are sums,
-    so the state does not depend on the order in which movements arrive.
+    so the state does not depend on the order in which movements arrive. `being_checked`: a movement is parked.
     """
 
     clinic_id: UUID
@@ -127,6 +127,7 @@ class Invoice:
     refunded_amount: int = 0
     paid_at: datetime | None = None
     version: int = 1
+    being_checked: bool = False
 
 
 def issue(given: InvoiceIn, clinic: ClinicOut, now: datetime) -> Bill:
@@ -190,6 +191,13 @@ def _add(invoice: Invoice, movements: Sequence[PaymentSettled]) -> Invoice:
     return replace(invoice, settled_amount=settled, refunded_amount=refunded)
 
 
+def check(invoice: Invoice, *, being_checked: bool, at: datetime) -> Invoice:
+    """The invoice once it is, or is no longer, being checked; itself when that is no news."""
+    if invoice.being_checked == being_checked:
+        return invoice
+    return replace(invoice, being_checked=being_checked, version=invoice.version + 1, changed_at=at)
+
+
 def status_of(invoice: Invoice, *, processing: bool) -> InvoiceStatus:
     """The status that amounts and payments on their way give. A full refund does not ask for money again."""
     if invoice.status == "void":
@@ -234,6 +242,7 @@ def _state(kind: type[Fact], invoice: Invoice) -> Fact:
         settled=Money(minor=invoice.settled_amount, currency=invoice.currency),
         issued_on=invoice.issued_on,
         due_on=invoice.due_on,
+        being_checked=invoice.being_checked,
     )
 
 

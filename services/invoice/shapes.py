@@ -156,7 +156,8 @@ class InvoiceRow(Answer, frozen=True, kw_only=True):
     `due` is 0 once paid, refunded or void. `methods` is what the clinic takes for it online: empty when
     nothing is to be paid now, online payment is off, or none of its ways can take the amount. `online_charge` says
     whether what is due can be charged online at all, whatever the clinic takes; null when nothing is due.
-    `service_summary` names the first service.
+    `service_summary` names the first service. While it is `being_checked`, a movement of money could not be applied to
+    it yet: nobody is to be asked to pay it.
     """
 
     id: UUID
@@ -175,6 +176,7 @@ class InvoiceRow(Answer, frozen=True, kw_only=True):
     service_summary: str
     version: int
     online_charge: Charge | None = None
+    being_checked: bool = False
 
 
 class InvoicesOut(Answer, frozen=True, kw_only=True):
@@ -237,10 +239,11 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
 
 
 class Summary(Answer, frozen=True, kw_only=True):
-    """What a client's dashboard shows. What is on its way counts neither as due nor as unpaid."""
+    """What a client's dashboard shows. What is on its way or being checked counts neither as due nor as unpaid."""
 
     due: list[Money]
     unpaid_count: int
     overdue_count: int
+    checked_count: int
     next: InvoiceRow | None
     last_paid: InvoiceRow | None

@@ -15,7 +15,7 @@ async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invo
     rows = await tx.fetch(
         """
         SELECT clinic_id, id, client_id, number, status, currency, total_amount, settled_amount,
-            refunded_amount, issued_on, due_on, paid_at, version, changed_at
+            refunded_amount, issued_on, due_on, paid_at, version, changed_at, being_checked
         FROM invoices
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         ORDER BY clinic_id, id
@@ -171,15 +171,17 @@ async def with_open_payments(tx: Connection, keys: Collection[Key]) -> set[Key]:
 
 
 async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
-    """Write what money can change of invoices that `lock_invoices` gave."""
+    """Write what movements can change of invoices that `lock_invoices` gave."""
     await tx.execute(
         """
         UPDATE invoices
         SET status = new.status, settled_amount = new.settled_amount, refunded_amount = new.refunded_amount,
-            paid_at = new.paid_at, version = new.version, changed_at = new.changed_at
+            paid_at = new.paid_at, version = new.version, changed_at = new.changed_at,
+            being_checked = new.being_checked
         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-                $7::integer[], $8::timestamptz[])
-            AS new (clinic_id, id, status, settled_amount, refunded_amount, paid_at, version, changed_at)
+                $7::integer[], $8::timestamptz[], $9::boolean[])
+            AS new (clinic_id, id, status, settled_amount, refunded_amount, paid_at, version, changed_at,
+                being_checked)
         WHERE (invoices.clinic_id, invoices.id) = (new.clinic_id, new.id)
         """,
         [invoice.clinic_id for invoice in invoices],
@@ -190,6 +192,7 @@ async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
         [invoice.paid_at for invoice in invoices],
         [invoice.version for invoice in invoices],
         [invoice.changed_at for invoice in invoices],
+        [invoice.being_checked for invoice in invoices],
     )
 
 

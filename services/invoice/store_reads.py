@@ -20,10 +20,11 @@ _STATUS["unpaid"] = "AND i.status IN ('unpaid', 'part_paid', 'processing')"
 
 _ROW = """
 SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
-    i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version,
-    i.status IN ('unpaid', 'part_paid') AND i.due_on < (now() AT TIME ZONE c.time_zone)::date AS overdue,
-    CASE WHEN i.status IN ('unpaid', 'part_paid') AND c.online_payment THEN c.methods ELSE '{}' END
-        AS methods,
+    i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked,
+    i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked
+        AND i.due_on < (now() AT TIME ZONE c.time_zone)::date AS overdue,
+    CASE WHEN i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked AND c.online_payment
+        THEN c.methods ELSE '{}' END AS methods,
     paid.method_kind, paid.method_brand, paid.method_last4
 FROM invoices AS i
 JOIN clinics AS c ON c.id = i.clinic_id
@@ -91,8 +92,11 @@ async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summa
     """What a client owes. Sums per currency, in order of the currency's code."""
     sums = await tx.fetch(
         """
-        SELECT i.currency, sum(i.total_amount - i.settled_amount)::bigint AS due_amount, count(*) AS unpaid,
-            count(*) FILTER (WHERE i.due_on < (now() AT TIME ZONE c.time_zone)::date) AS overdue
+        SELECT i.currency, count(*) FILTER (WHERE i.being_checked) AS checked,
+            count(*) FILTER (WHERE NOT i.being_checked) AS unpaid,
+            sum(i.total_amount - i.settled_amount) FILTER (WHERE NOT i.being_checked)::bigint AS due_amount,
+            count(*) FILTER (WHERE NOT i.being_checked AND i.due_on < (now() AT TIME ZONE c.time_zone)::date)
+                AS overdue
         FROM invoices AS i
         JOIN clinics AS c ON c.id = i.clinic_id
         WHERE i.clinic_id = $1 AND i.client_id = $2 AND i.status IN ('unpaid', 'part_paid')
@@ -103,11 +107,15 @@ async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summa
         client_id,
     )
     return Summary(
-        due=[Money(row["due_amount"], row["currency"]) for row in sums],
+        due=[Money(row["due_amount"], row["currency"]) for row in sums if row["unpaid"]],
         unpaid_count=sum(row["unpaid"] for row in sums),
         overdue_count=sum(row["overdue"] for row in sums),
+        checked_count=sum(row["checked"] for row in sums),
         next=await _first(
-            tx, clinic_id, client_id, "AND i.status IN ('unpaid', 'part_paid') ORDER BY i.due_on, i.id"
+            tx,
+            clinic_id,
+            client_id,
+            "AND i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked ORDER BY i.due_on, i.id",
         ),
         last_paid=await _first(tx, clinic_id, client_id, "AND i.status = 'paid' ORDER BY i.paid_at DESC"),
     )

@@ -46,6 +46,7 @@ def issued(invoice: Invoice, bill: Bill, clinic: ClinicOut, today: date) -> Invo
         "note": bill.note,
         "methods": clinic.methods if clinic.online_payment else (),
         "method_kind": None,
+        "being_checked": False,
     }
     return whole(shown, [_line_row(at, line) for at, line in enumerate(bill.lines, start=1)], [])
 
@@ -80,8 +81,19 @@ def row_of(invoice: InvoiceOut) -> InvoiceRow:
 def _row_fields(row: Row) -> dict[str, Any]:
     currency = row["currency"]
     due = due_amount(row["status"], row["total_amount"], row["settled_amount"])
-    same = ("id", "client_id", "number", "status", "issued_on", "due_on", "currency", "overdue", "version")
+    same = (
+        "id",
+        "client_id",
+        "number",
+        "status",
+        "being_checked",
+        "issued_on",
+        "due_on",
+        "currency",
+        "overdue",
+    )
     return {name: row[name] for name in same} | {
+        "version": row["version"],
         "total": Money(row["total_amount"], currency),
         "settled": Money(row["settled_amount"], currency),
         "due": Money(due, currency),

@@ -29,6 +29,8 @@ FIRST_LOOK = timedelta(seconds=2)
 LONGEST_LOOK = timedelta(hours=1)
 NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
+ASK_FOR_MONEY: frozenset[Template] = frozenset({"invoice_ready", "payment_failed"})
+"""E-mails that lead to the payment page. None is sent of an invoice that is being checked."""
 NOTHING_TO_PAY = frozenset({"paid", "refunded", "void"})
 
 
@@ -83,6 +85,7 @@ class Invoice:
     status: str
     due: Money
     due_on: date
+    being_checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +260,10 @@ def address(claim: Claim) -> Letter | Waits | Dropped | Failed:
         return Waits("no_invoice")
     if claim.delivery.template != "receipt" and _nothing_to_pay(claim):
         return Dropped("nothing_to_pay")
+    if claim.delivery.template in ASK_FOR_MONEY and any(
+        each.being_checked for each in claim.invoices.values()
+    ):
+        return Waits("being_checked")
     if emails.usable(claim.contact.email) is None:
         return Failed(emails.EmailNotValid.code)  # kept before addresses were checked
     return Letter(claim.delivery, claim.clinic, claim.contact, claim.invoices)

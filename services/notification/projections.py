@@ -45,12 +45,13 @@ async def save_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> Non
     due = [invoice.due for invoice in invoices]
     await tx.execute(
         """
-        INSERT INTO invoices AS held (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version)
+        INSERT INTO invoices AS held (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version,
+            being_checked)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-            $8::date[], $9::int[])
-        ON CONFLICT (clinic_id, id) DO UPDATE SET (client_id, number, status, due_amount, currency, due_on, version)
-            = ROW (excluded.client_id, excluded.number, excluded.status, excluded.due_amount, excluded.currency,
-            excluded.due_on, excluded.version)
+            $8::date[], $9::int[], $10::bool[])
+        ON CONFLICT (clinic_id, id) DO UPDATE SET (client_id, number, status, due_amount, currency, due_on, version,
+            being_checked) = ROW (excluded.client_id, excluded.number, excluded.status, excluded.due_amount,
+            excluded.currency, excluded.due_on, excluded.version, excluded.being_checked)
         WHERE held.version < excluded.version
         """,
         [invoice.clinic_id for invoice in invoices],
@@ -62,6 +63,7 @@ async def save_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> Non
         [amount.currency for amount in due],
         [invoice.due_on for invoice in invoices],
         [invoice.version for invoice in invoices],
+        [invoice.being_checked for invoice in invoices],
     )
 
 
@@ -82,7 +84,7 @@ async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoi
     """Invoices by (clinic, id); those not heard of are left out."""
     rows = await tx.fetch(
         """
-        SELECT clinic_id, id, number, status, due_amount, currency, due_on FROM invoices
+        SELECT clinic_id, id, number, status, due_amount, currency, due_on, being_checked FROM invoices
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         """,
         [clinic_id for clinic_id, _ in keys],
@@ -95,6 +97,7 @@ async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoi
             row["status"],
             Money(minor=row["due_amount"], currency=row["currency"]),
             row["due_on"],
+            row["being_checked"],
         )
         for row in rows
     }

@@ -63,6 +63,21 @@ INBOX_AND_PARKING = (
         "DELETE FROM public.inbox_other WHERE false AND event_id >= %L AND",
     ),
     one(
+        "a parked movement marks its invoice",
+        f"{SERVICE}test_invoice_being_checked.py::test_the_invoice_of_a_parked_movement_is_being_checked",
+        CONSUME,
+        "                await self._note(tx, parked)\n",
+        "",
+    ),
+    one(
+        "no Pay while it is being checked",
+        f"{SERVICE}test_gateway_being_checked.py"
+        "::test_it_is_said_everywhere_offers_no_pay_and_is_normal_again_after_a_discard",
+        "services/gateway/portal/payment_routes.py",
+        "        await _refuse_while_checked(invoice_id, billing, upstreams)\n",
+        "",
+    ),
+    one(
         "savepoint around a refusal",
         f"{CONSUMING}one_refusal_parks_that_event_alone_and_undoes_its_half_done_work",
         CONSUME,
@@ -123,8 +138,8 @@ VERSIONS = (
         (
             Edit(
                 PROJECTIONS,
-                "excluded.due_on, excluded.version)\n        WHERE held.version < excluded.version\n",
-                "excluded.due_on, excluded.version)\n",
+                "excluded.version, excluded.being_checked)\n        WHERE held.version < excluded.version\n",
+                "excluded.version, excluded.being_checked)\n",
             ),
         ),
     ),

@@ -113,6 +113,25 @@ async def test_a_failure_is_told_once_it_has_not_been_mended(
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Your payment of €125.00 did not go through"]
 
 
+async def test_a_failure_is_not_told_while_its_invoice_is_being_checked(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_client(db_notification)
+    invoice = an_invoice(clinic, client_id)
+    await deliver(db_notification.worker, consumers, invoice)
+    await sender.send_due()
+    checked = next_state(InvoiceUpdated, invoice, 2, being_checked=True)
+    await deliver(db_notification.worker, consumers, checked, a_payment(PaymentFailed, invoice))
+    await hasten(db_notification)
+    await sender.send_due()
+    assert mail.subjects() == ["Invoice 2026-000001 is ready"]
+
+    await deliver(db_notification.worker, consumers, next_state(InvoiceUpdated, invoice, 3))
+    await hasten(db_notification)
+    await sender.send_due()
+    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Your payment of €125.00 did not go through"]
+
+
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_failure_that_was_mended_is_not_told_whatever_the_order(
     db_notification: ServiceDb, sender: Sender, mail: MailServer, late: bool

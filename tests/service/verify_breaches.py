@@ -305,6 +305,17 @@ BROKEN = [
         for service in ("invoice", "payment", "notification")
         for reason in ("unexpected_error", "behind_parked")
     ),
+    ("being_checked_is_parked", "invoice", "UPDATE invoices SET being_checked = true", "being_checked True"),
+    (
+        "being_checked_is_parked",
+        "invoice",
+        """
+        INSERT INTO parked (consumer, topic, partition, "offset", headers, reason, detail, fingerprint, clinic_id,
+            aggregate_id)
+        SELECT 'invoice', 'payment.settled', 0, 0, '[]', 'wrong_currency', '', '', clinic_id, id FROM invoices LIMIT 1
+        """,
+        "being_checked False",
+    ),
     # What staff and operators did.
     *(
         (

@@ -240,6 +240,7 @@ def test_events_hold_no_service_and_no_person() -> None:
     assert fields == {
         "id", "time", "traceparent", "clinic_id", "version", "invoice_id", "client_id", "number", "status",
         "total", "due_before_payments", "settled", "issued_on", "due_on",
+            "being_checked",
     }  # fmt: skip
 
 

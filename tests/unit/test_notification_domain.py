@@ -38,6 +38,14 @@ def test_nobody_is_asked_to_pay_what_is_settled(status: str) -> None:
     assert isinstance(domain.address(claim_of(a_letter("receipt", invoice))), Letter)
 
 
+def test_nobody_is_asked_to_pay_what_is_being_checked() -> None:
+    checked, other = replace(an_invoice(), being_checked=True), an_invoice("2026-000124")
+    assert domain.address(claim_of(a_letter("payment_failed", checked, other))) == Waits("being_checked")
+    assert domain.address(claim_of(a_letter("invoice_ready", checked))) == Waits("being_checked")
+    assert isinstance(domain.address(claim_of(a_letter("receipt", checked))), Letter)
+    assert isinstance(domain.address(claim_of(a_letter("refund", checked))), Letter)
+
+
 def test_a_failure_is_told_while_one_of_its_invoices_is_open() -> None:
     letter = a_letter("payment_failed", an_invoice(status="paid"), an_invoice())
     assert isinstance(domain.address(claim_of(letter)), Letter)

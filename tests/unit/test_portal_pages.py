@@ -67,6 +67,37 @@ def test_nothing_can_be_paid_twice_or_where_the_clinic_does_not_want_it(
     assert "Pay with Card" not in details(an_invoice(**changes), a_clinic(**clinic))
 
 
+@pytest.mark.parametrize("settled", [0, 2_500, 12_500])
+def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None:
+    status = {0: "unpaid", 12_500: "paid"}.get(settled, "part_paid")
+    invoice = an_invoice(**row_facts(settled=settled, status=status, being_checked=True))
+    view = invoices.invoice(invoice, a_clinic())
+    shown = render("invoice.html", invoice=view, client=None)
+    listed = render("billing.html", rows=[view.row], filter="", credit=None, older=None, newer=None)
+
+    for page in (shown, details(invoice), listed):
+        assert "Being checked" in text(page)
+        assert "/pay" not in page and "amount due" not in text(page).lower() and "left" not in text(page)
+    assert "being checked. The clinic is told. You do not need to pay anything now." in text(shown)
+    assert (view.headline, view.headline_amount) == ("Invoice total", "€125.00")
+
+
+@pytest.mark.parametrize(("unpaid", "checked"), [(0, 1), (0, 2), (1, 1)])
+def test_the_dashboard_says_what_is_being_checked(unpaid: int, checked: int) -> None:
+    found = Summary(
+        due=[eur(12_500)] * unpaid,
+        unpaid_count=unpaid,
+        overdue_count=0,
+        checked_count=checked,
+        next=a_row() if unpaid else None,
+    )
+    page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
+
+    assert f"{checked} invoice{' is' if checked == 1 else 's are'} being checked. The clinic is told." in page
+    assert "all settled" not in page
+    assert ("Nothing to pay now" in page) == (unpaid == 0)
+
+
 def test_what_a_part_payment_leaves_is_the_total_amount_due() -> None:
     shown = invoices.invoice(an_invoice(**row_facts(settled=2_500, status="part_paid")), a_clinic())
 

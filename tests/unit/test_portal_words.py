@@ -64,6 +64,13 @@ def test_each_state_has_its_one_word(status: str, overdue: bool, word: str) -> N
     assert statuses.of_invoice(a_row(status=status, overdue=overdue)).word == word
 
 
+@pytest.mark.parametrize("status", ["unpaid", "part_paid", "processing", "paid", "refunded", "void"])
+def test_that_it_is_being_checked_is_said_before_all_else(status: str) -> None:
+    shown = statuses.of_invoice(a_row(status=status, overdue=True, being_checked=True))
+
+    assert (shown.word, shown.tone) == ("Being checked", "wait")
+
+
 def test_states_differ_by_word_and_shape_and_nothing_owed_is_red() -> None:
     shown = [
         statuses.of_invoice(a_row(status=each))

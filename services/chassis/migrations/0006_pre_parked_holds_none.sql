@@ -13,9 +13,12 @@ ALTER TABLE parked
     ADD CONSTRAINT discarded_with_reason CHECK (
         state <> 'discarded' OR (discarded_by IS NOT NULL AND discard_reason IS NOT NULL));
 DROP INDEX parked_waiting;
+-- The owner has no policy of its own.
+ALTER TABLE parked NO FORCE ROW LEVEL SECURITY;
 UPDATE parked SET aggregate_id = encode(key, 'escape')::uuid
     WHERE clinic_id IS NOT NULL
         AND encode(key, 'escape') ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
+ALTER TABLE parked FORCE ROW LEVEL SECURITY;
 CREATE INDEX parked_of_aggregate ON parked (clinic_id, aggregate_id) WHERE state = 'waiting';
 GRANT UPDATE (discarded_by, discard_reason) ON parked TO app_worker;
 

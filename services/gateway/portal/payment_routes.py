@@ -44,6 +44,8 @@ async def payment_page(
     """The ways to pay; the invoice itself when there is nothing to pay, how to reach the clinic when not here."""
     found = await upstreams.invoice(billing.caller, invoice_id)
     row = invoices.row(found, billing.clinic)
+    if found.being_checked:
+        return Redirect(row.href, status_code=303)
     if row.not_online:
         return billing.page("not_payable.html", "payments", row=row)
     if not row.payable:
@@ -60,9 +62,20 @@ async def start_payment(
     """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
     wanted = PaymentIn([InvoiceAmount(invoice_id, data.amount)], data.method, data.save)
     try:
+        await _refuse_while_checked(invoice_id, billing, upstreams)
         return await upstreams.start_payment(billing.caller, wanted)
     except UpstreamError as error:
         return refusals.response(error, billing, billing.path(f"invoices/{invoice_id}"))
+
+
+async def _refuse_while_checked(invoice_id: UUID, visit: Visit, upstreams: Upstreams) -> None:
+    """Raise 409 `invoice_being_checked`. An invoice that cannot be read here is payment's to refuse."""
+    try:
+        found = await upstreams.invoice(visit.caller, invoice_id)
+    except UpstreamError:
+        return
+    if found.being_checked:
+        raise UpstreamError(409, "invoice_being_checked", "A payment of this invoice is being checked.", {})
 
 
 @get("/payments/{payment_id:uuid}")

@@ -27,6 +27,8 @@ _UNCLEAR = "The payment could not be started. No money was taken. Try again in a
 _WORDS = {
     "already_paid": "This invoice is already paid. Nothing more was taken.",
     "payment_in_progress": "A payment for this invoice is already on its way. Nothing more was taken.",
+    "invoice_being_checked": "A payment of this invoice is being checked. You do not need to pay anything now. "
+    "No money was taken.",
     "online_payment_off": "The clinic has just switched off payments in this portal. No money was taken.",
     "method_not_accepted": "The clinic does not take this way to pay. Choose another one.",
     "payment_method_not_found": "This saved card is no longer there. Choose another way to pay.",
@@ -42,6 +44,7 @@ _WORDS = {
 _LOOK_AT_INVOICE = {
     "already_paid",
     "payment_in_progress",
+    "invoice_being_checked",
     "online_payment_off",
     "amount_too_small",
     "amount_too_large",

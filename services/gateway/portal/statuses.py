@@ -5,7 +5,7 @@ from typing import Literal
 
 from services.gateway.shapes import InvoiceOut, InvoiceRow, PaymentOut
 
-Shape = Literal["ring", "half", "arrow", "check", "back", "cross", "clock"]
+Shape = Literal["ring", "half", "arrow", "check", "back", "cross", "clock", "info"]
 Tone = Literal["plain", "wait", "good", "quiet", "late"]
 
 
@@ -25,6 +25,7 @@ PAID = Status("Paid", "check", "good")
 REFUNDED = Status("Refunded", "back", "quiet")
 VOID = Status("Void", "cross", "quiet")
 OVERDUE = Status("Overdue", "clock", "late")
+BEING_CHECKED = Status("Being checked", "info", "wait")
 NOT_PAID = Status("Not paid", "ring", "plain")
 
 _INVOICE = {
@@ -39,7 +40,9 @@ _PAYMENT = {"succeeded": PAID, "failed": NOT_PAID, "canceled": NOT_PAID}
 
 
 def of_invoice(invoice: InvoiceRow) -> Status:
-    """The invoice's state; money that is on its way is said before lateness."""
+    """The invoice's state; that it is being checked is said first, and money on its way before lateness."""
+    if invoice.being_checked:
+        return BEING_CHECKED
     if on_its_way(invoice):
         return ON_ITS_WAY
     if invoice.overdue and invoice.status in ("unpaid", "part_paid"):

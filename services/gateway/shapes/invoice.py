@@ -49,7 +49,8 @@ class InvoiceRow(msgspec.Struct, kw_only=True):
     """An invoice as lists show it. `methods` are the kinds by which it can be paid online now.
 
     `online_charge` says whether what is due can be charged online at all, whatever the clinic accepts; null when
-    nothing is due.
+    nothing is due. While it is `being_checked`, a movement of money could not be applied to it yet: ask nobody to
+    pay it.
     """
 
     id: UUID
@@ -67,6 +68,7 @@ class InvoiceRow(msgspec.Struct, kw_only=True):
     service_summary: str | None = None
     version: int = 0
     online_charge: Charge | None = None
+    being_checked: bool = False
 
 
 class InvoiceTax(msgspec.Struct):
@@ -130,5 +132,6 @@ class Summary(msgspec.Struct, kw_only=True):
     due: list[Money]
     unpaid_count: int
     overdue_count: int
+    checked_count: int = 0
     next: InvoiceRow | None = None
     last_paid: InvoiceRow | None = None

@@ -14,6 +14,7 @@ _SAID = {
     "Overdue": "is overdue",
     "Part paid": "is part paid",
     "On its way": "has a payment on its way",
+    "Being checked": "is being checked",
     "Paid": "is paid",
     "Refunded": "is refunded",
     "Void": "is void",
@@ -24,6 +25,9 @@ _TOO: dict[str | None, str] = {
     "between_steps": "Amounts paid by card or online are multiples of {step}, so you cannot pay this in the portal.",
     "currency_not_accepted": "This currency cannot be paid by card or online, so you cannot pay this in the portal.",
 }
+CHECKED_WORDS = (
+    "A payment of this invoice is being checked. The clinic is told. You do not need to pay anything now."
+)
 _MOVED = {
     "payment": "Payment",
     "refund": "Refund",
@@ -109,6 +113,7 @@ class SummaryView:
     owed: list[str]
     unpaid: int
     overdue: int
+    checked: int
     next: RowView | None
     last_paid: RowView | None
 
@@ -116,7 +121,7 @@ class SummaryView:
 def row(invoice: InvoiceRow, clinic: Clinic) -> RowView:
     write = Formats.of(clinic)
     status = statuses.of_invoice(invoice)
-    partly = 0 < invoice.due.minor < invoice.total.minor
+    partly = 0 < invoice.due.minor < invoice.total.minor and not invoice.being_checked
     return RowView(
         id=str(invoice.id),
         href=f"/c/{clinic.slug}/invoices/{invoice.id}",
@@ -188,26 +193,29 @@ def summary(found: Summary, clinic: Clinic) -> SummaryView:
         owed=[write.money(amount) for amount in found.due if amount.minor > 0],
         unpaid=found.unpaid_count,
         overdue=found.overdue_count,
+        checked=found.checked_count,
         next=row(found.next, clinic) if found.next else None,
         last_paid=row(found.last_paid, clinic) if found.last_paid else None,
     )
 
 
 def _open(invoice: InvoiceRow) -> bool:
-    """Whether something is due that no payment is on its way for."""
+    """Whether something is due that no payment is on its way for, and nobody is checking."""
     owed = invoice.status in ("unpaid", "part_paid") and invoice.due.minor > 0
-    return owed and not statuses.on_its_way(invoice)
+    return owed and not invoice.being_checked and not statuses.on_its_way(invoice)
 
 
 def _method(invoice: InvoiceRow, clinic: Clinic) -> str:
     if invoice.paid_with:
         return methods.used(invoice.paid_with)
-    if invoice.status not in ("unpaid", "part_paid"):
+    if invoice.status not in ("unpaid", "part_paid") or invoice.being_checked:
         return ""
     return methods.accepted(ways(invoice, clinic)) or "Ask the clinic"
 
 
 def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
+    if invoice.being_checked:
+        return "Invoice total", invoice.total
     if invoice.due.minor > 0 and invoice.status not in ("void", "refunded"):
         return "Total amount due", invoice.due
     return {"void": "Invoice total", "refunded": "Invoice total"}.get(
@@ -217,6 +225,8 @@ def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
 
 def _timing(invoice: InvoiceOut, write: Formats) -> str:
     due_on = write.day(invoice.due_on)
+    if invoice.being_checked:
+        return CHECKED_WORDS
     if statuses.on_its_way(invoice):
         return "A payment is on its way. This page changes when it has arrived."
     if invoice.status == "paid":
@@ -245,6 +255,7 @@ def _sums(invoice: InvoiceOut, write: Formats) -> list[Sum]:
     ]
     if invoice.settled.minor and invoice.status != "void":
         sums.append(Sum("Paid so far", write.money(_less(invoice.settled))))
+    if invoice.settled.minor and invoice.status != "void" and not invoice.being_checked:
         sums.append(Sum("Total amount due", write.money(invoice.due), True))
     return sums
 
