@@ -254,7 +254,7 @@ def _refund_params(refund: Refund) -> dict[str, Any]:
     """Made from the committed row alone, as an intent's."""
     return {
         "payment_intent": refund.intent_id,
-        "amount": to_stripe(refund.amount, refund.currency),
+        "amount": _amount(refund.amount, refund.currency),
         "metadata": seal.of_refund(refund),
     }
 
