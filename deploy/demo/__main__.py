@@ -55,10 +55,11 @@ class Loader:
 
     async def put_on(self, clinic: Clinic) -> tuple[str, str]:
         """The clinic and its people. Answers the clinic's and the client's id."""
-        settings = self._settings(clinic)
+        answer = await self._send("POST", "/clinics", clinic.settings, key=f"demo-{clinic.settings['slug']}")
+        path = f"/clinics/{answer['id']}"
         if self._sandbox is not None:
-            await self._sandbox.control("PUT", f"/accounts/{settings['stripe_account_id']}", {})
-        answer = await self._send("POST", "/clinics", settings, key=f"demo-{settings['slug']}")
+            await self._sandbox.control("PUT", f"/accounts/{clinic.account}", {})
+            await self._send("PUT", f"{path}/stripe-account", {"stripe_account_id": clinic.account})
         return str(answer["id"]), await self._add_people(str(answer["id"]))
 
     async def bill(self, clinic: Clinic, clinic_id: str, client: str) -> None:
@@ -72,11 +73,7 @@ class Loader:
                 if invoice.paid is not None:
                     await self._pay(clinic, clinic_id, invoice, answer)
         if clinic.afterwards:
-            await self._send("PUT", f"/clinics/{clinic_id}", self._settings(clinic) | clinic.afterwards)
-
-    def _settings(self, clinic: Clinic) -> dict[str, Any]:
-        account = clinic.settings["stripe_account_id"] if self._sandbox else None
-        return clinic.settings | {"stripe_account_id": account}
+            await self._send("PATCH", f"/clinics/{clinic_id}", clinic.afterwards)
 
     async def _add_people(self, clinic_id: str) -> str:
         staff = {"email": STAFF_EMAIL, "password": PASSWORD}

@@ -44,7 +44,10 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
+    """`account` is its Stripe account at the sandbox."""
+
     settings: dict[str, Any]
+    account: str
     invoices: tuple[Invoice, ...]
     afterwards: dict[str, Any] = field(default_factory=dict)
     """Settings that the clinic changed later, once its past invoices were paid."""
@@ -70,8 +73,8 @@ HARBOUR = Clinic(
             {"code": "reduced", "name": "VAT", "percent": "13.5"},
             {"code": "standard", "name": "VAT", "percent": "23"},
         ],
-        "stripe_account_id": "acct_demoharbour",
     },
+    account="acct_demoharbour",
     invoices=(
         Invoice(
             -118,
@@ -179,8 +182,8 @@ LAKESIDE = Clinic(
             {"code": "exempt", "name": "MWST exempt", "percent": "0"},
             {"code": "standard", "name": "MWST", "percent": "8.1"},
         ],
-        "stripe_account_id": "acct_demolakeside",
     },
+    account="acct_demolakeside",
     invoices=(
         Invoice(
             -95,
@@ -219,8 +222,8 @@ MINDWELL = Clinic(
             "hours": "Tuesday to Saturday, 9:00 to 19:00",
         },
         "tax_rates": [{"code": "exempt", "name": "VAT exempt", "percent": "0"}],
-        "stripe_account_id": "acct_demomindwell",
     },
+    account="acct_demomindwell",
     invoices=(
         Invoice(
             -6,

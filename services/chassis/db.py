@@ -139,5 +139,19 @@ class Database:
         return self._pool
 
 
+@asynccontextmanager
+async def trial(tx: Connection, only: bool) -> AsyncIterator[None]:
+    """With `only`, everything done inside is undone at its end: it was checked, and changes nothing."""
+    if not only:
+        yield
+        return
+    attempt = tx.transaction()
+    await attempt.start()
+    try:
+        yield
+    finally:
+        await attempt.rollback()
+
+
 async def _nothing_left(_: object) -> None:
     """All that a transaction sets or locks ends with it, so asyncpg's own round trip to undo more is saved."""

@@ -21,6 +21,9 @@ from services.chassis.tracing import RequestSpans
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
+MERGE_PATCH = "application/merge-patch+json"
+
+
 class MediaTypeUnsupported(DomainError):
     code = "media_type_unsupported"
     status = 415
@@ -72,7 +75,8 @@ async def json_only(request: problems.AnyRequest) -> None:
     """Refuse a body that says it is no JSON: what reads it would take it for JSON all the same."""
     said = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     takes_json = request.method in {"POST", "PUT", "PATCH"} and not request.route_handler.opt.get("public")
-    if takes_json and said != "application/json":
+    is_json = said == "application/json" or (request.method == "PATCH" and said == MERGE_PATCH)
+    if takes_json and not is_json:
         raise MediaTypeUnsupported("Send JSON, with `Content-Type: application/json`.")
 
 

@@ -24,10 +24,6 @@ class WrongPassword(DomainError):
     status = 401
 
 
-class LoginTaken(DomainError):
-    code = "login_taken"
-
-
 class SlugTaken(DomainError):
     code = "slug_taken"
 
@@ -68,7 +64,8 @@ async def put_login(
     An e-mail that has a login keeps its password. There is one exception: a password that a clinic chose is known to
     that clinic, so it opens no other one; the membership elsewhere waits until an operator gives a password, which
     then replaces it. The answer does not tell, since it would tell one clinic about another's clients.
-    Raises `LoginTaken` when the e-mail signs in at this clinic as someone else, and `EmailNotValid`.
+    It may open several clients of a clinic (a family), and its staff's part too. A place that it has, and that is
+    open, is left as it is. Raises `EmailNotValid`.
     """
     emails.address(email)
     email = normal_email(email)
@@ -76,25 +73,19 @@ async def put_login(
     is_new = await store.add_login(tx, new_id(), email, password_hash, None if by_operator else caller.clinic)
     login = await store.get_login(tx, email)
     assert login is not None, "just added, or there before; logins are never deleted"
-    renewed = by_operator and login.password_by is not None
+    before = await store.get_place(tx, caller.clinic, login.id, client_id)
+    is_open = before is not None and before.active
+    renewed = by_operator and login.password_by is not None and not is_open
     if renewed:
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
         await session_store.delete_sessions_of(tx, login.id)
     place = Place(client_id, role, active=by_operator or login.password_by in (None, caller.clinic))
-    before, after = await store.add_membership(tx, caller.clinic, login.id, place)
-    if (after.client_id, after.role) != (client_id, role):
-        raise LoginTaken("This e-mail address already signs in at this clinic as someone else.")
+    after = await store.add_membership(tx, caller.clinic, login.id, place)
     was = None if is_new else (login.password_by, before)
     await audit.record(
         tx, caller, "put_login", login.id, was, (None if renewed else login.password_by, after)
     )
-
-
-async def check_slug(tx: Connection, clinic_id: UUID, slug: str) -> None:
-    """Raises `SlugTaken` when another clinic's portal has the address."""
-    if await store.slug_is_taken(tx, clinic_id, slug):
-        raise SlugTaken("Another clinic has this slug.")
 
 
 async def put_portal(tx: Connection, caller: Caller, slug: str) -> None:

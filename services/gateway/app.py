@@ -27,6 +27,7 @@ from services.gateway.chores import Chores
 from services.gateway.dependencies import PORTAL
 from services.gateway.limits import RequestLimit
 from services.gateway.live import Hub
+from services.gateway.operations import Operations
 from services.gateway.passwords import Passwords
 from services.gateway.portal.routes import portal_routes
 from services.gateway.portal.templating import template_config
@@ -52,11 +53,11 @@ def api(
         "notification": str(settings.notification_url),
     }
     mint = TokenMint(settings.internal_token_private_key.get_secret_value())
-    calls, hub, chores = (
-        Calls(urls, mint, transports),
-        Hub(settings.kafka_bootstrap_servers, settings.kafka_security),
-        Chores(db, settings),
-    )
+    calls = Calls(urls, mint, transports)
+    upstreams = Upstreams(calls)
+    operations = Operations(db, upstreams)
+    hub = Hub(settings.kafka_bootstrap_servers, settings.kafka_security)
+    chores = Chores(db, settings, operations)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
     readiness = Readiness({"database": chores.check, "live": hub.check}, parts)
     shared = {
@@ -64,7 +65,8 @@ def api(
         "hub": hub,
         "passwords": Passwords(),
         "settings": settings,
-        "upstreams": Upstreams(calls),
+        "upstreams": upstreams,
+        "operations": operations,
     }
     return Litestar(
         route_handlers=[_pages(), api_router, _webhooks(settings), *readiness_routes(readiness)],

@@ -101,18 +101,36 @@ class Calls:
         self,
         caller: Caller,
         service: Service,
-        method: Literal["POST", "PUT"],
+        method: Literal["POST", "PUT", "PATCH"],
         path: str,
         answer: type[T],
-        body: msgspec.Struct | None = None,
+        body: msgspec.Struct | Mapping[str, Any] | None = None,
         *,
+        params: Mapping[str, Any] | None = None,
         key: str | None = None,
         timeout: float = TIMEOUT,
     ) -> T:
         """Write, and read the answer; a POST is repeated only with an idempotency key."""
         content = None if body is None else msgspec.json.encode(body)
-        raw = await self.send(caller, service, method, path, content=content, key=key, timeout=timeout)
+        raw = await self.send(
+            caller, service, method, path, params=params, content=content, key=key, timeout=timeout
+        )
         return _decode(service, raw, answer)
+
+    async def create(
+        self,
+        caller: Caller,
+        service: Service,
+        path: str,
+        answer: type[T],
+        body: msgspec.Struct,
+        params: Mapping[str, Any] | None = None,
+    ) -> tuple[T, bool]:
+        """POST to an address that names the new thing, so that it may be repeated. Whether it was new (201)."""
+        content = msgspec.json.encode(body)
+        call = Call(service, "POST", path, _given(params), content, _headers(content, None), TIMEOUT)
+        reply = await self._again(caller, call)
+        return _decode(service, reply.content, answer), reply.status == 201
 
     async def send(
         self,
@@ -128,8 +146,10 @@ class Calls:
     ) -> bytes:
         """The raw answer of a call that succeeded in the end."""
         call = Call(service, method, path, _given(params), content, _headers(content, key), timeout)
-        if method == "POST" and key is None:
-            return await self._once(caller, call)
+        once = method == "POST" and key is None
+        return (await (self._once if once else self._again)(caller, call)).content
+
+    async def _again(self, caller: Caller, call: Call) -> Reply:
         async for attempt in stamina.retry_context(
             on=_wait_before_retry, attempts=8, timeout=RETRY_SECONDS, wait_initial=0.1, wait_max=0.5
         ):
@@ -146,7 +166,7 @@ class Calls:
         except Away as error:
             raise _away(service) from error
 
-    async def _once(self, caller: Caller, call: Call) -> bytes:
+    async def _once(self, caller: Caller, call: Call) -> Reply:
         with _tracer.start_as_current_span(f"{call.method} {call.service}", kind=SpanKind.CLIENT) as span:
             headers = {
                 **call.headers,
@@ -161,7 +181,7 @@ class Calls:
                 raise _away(call.service) from error
             span.set_attribute("http.response.status_code", reply.status)
             if 200 <= reply.status < 300:
-                return reply.content
+                return reply
             if reply.status >= 500:
                 span.set_status(StatusCode.ERROR)
         raise _refused(reply)

@@ -1,21 +1,23 @@
-"""What the gateway does besides answering: the operator's first API key, and sweeping out what has expired."""
+"""What the gateway does besides answering: the operator's first API key, and what is over or was left behind."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from services.chassis.db import TRANSIENT, Database
-from services.gateway import actions, session_store, store
+from services.gateway import actions, key_uses, session_store
+from services.gateway.operations import Operations
 from services.gateway.settings import Settings
 
 SWEEP_SECONDS = 600.0
+OPERATIONS_SECONDS = 2.0
 
 
 class Chores:
     """Runs beside the app; a database that is away is waited for."""
 
-    def __init__(self, db: Database, settings: Settings) -> None:
-        self._db = db
+    def __init__(self, db: Database, settings: Settings, operations: Operations) -> None:
+        self._db, self._operations = db, operations
         self._key = settings.bootstrap_operator_key
         self._prepared = asyncio.Event()
 
@@ -26,7 +28,9 @@ class Chores:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._prepare()), asyncio.create_task(self._sweep())]
+        tasks = [
+            asyncio.create_task(chore) for chore in (self._prepare(), self._sweep(), self._sweep_operations())
+        ]
         try:
             yield
         finally:
@@ -49,9 +53,15 @@ class Chores:
             with suppress(*TRANSIENT):
                 await sweep(self._db)
 
+    async def _sweep_operations(self) -> None:
+        while True:
+            await asyncio.sleep(OPERATIONS_SECONDS)
+            with suppress(*TRANSIENT):
+                await self._operations.sweep()
+
 
 async def sweep(db: Database) -> None:
     """Drop sessions and windows of limits that have run out, and what keys of long ago came with."""
-    async with db.tx(None) as tx:
+    async with db.tx(None, operator=True) as tx:
         await session_store.delete_expired(tx)
-        await store.delete_old_key_uses(tx)
+        await key_uses.delete_old_key_uses(tx)

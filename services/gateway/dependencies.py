@@ -12,6 +12,7 @@ from services.chassis.auth import Caller
 from services.chassis.db import Database
 from services.gateway import sessions, store
 from services.gateway.accounts import LoginSession, Membership, SignedIn
+from services.gateway.operations import Operations
 from services.gateway.passwords import Passwords
 from services.gateway.settings import Settings
 from services.gateway.upstreams import Upstreams
@@ -19,6 +20,7 @@ from services.gateway.upstreams import Upstreams
 AnyRequest = Request[Any, Any, Any]
 Db = NamedDependency[Database]
 Asks = NamedDependency[Upstreams]
+Carrying = NamedDependency[Operations]
 Hashes = NamedDependency[Passwords]
 Configured = NamedDependency[Settings]
 Who = NamedDependency[SignedIn]

@@ -61,6 +61,11 @@ class Settings(ServiceSettings):
         return self.public_url.scheme == "https"
 
     @property
+    def stripe_live(self) -> bool:
+        """Whether real money is taken."""
+        return self.stripe_publishable_key.startswith("pk_live_")
+
+    @property
     def stripe_origin(self) -> str:
         """Where the payment script comes from: Stripe's, or the sandbox's."""
         return origin_of(self.stripe_js_url)

@@ -92,15 +92,28 @@ async def activate_memberships(tx: Connection, login_id: UUID) -> None:
     await tx.execute("UPDATE memberships SET active = true WHERE login_id = $1 AND NOT active", login_id)
 
 
-async def add_membership(
-    tx: Connection, clinic_id: UUID, login_id: UUID, place: Place
-) -> tuple[Place | None, Place]:
-    """Add a membership, or leave the one that is there, if now active. What there was before, and what there is."""
+async def get_place(tx: Connection, clinic_id: UUID, login_id: UUID, client_id: UUID | None) -> Place | None:
+    """The login's place at the clinic as this client, or as staff for None."""
+    row = await tx.fetchrow(
+        """
+        SELECT client_id, role, active FROM memberships
+        WHERE clinic_id = $1 AND login_id = $2 AND client_id IS NOT DISTINCT FROM $3
+        """,
+        clinic_id,
+        login_id,
+        client_id,
+    )
+    return None if row is None else Place(**row)
+
+
+async def add_membership(tx: Connection, clinic_id: UUID, login_id: UUID, place: Place) -> Place:
+    """Add a membership, or open the one that is there, if now active. What it is then."""
     row = await tx.fetchrow(
         """
         INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (clinic_id, login_id) DO UPDATE SET active = memberships.active OR excluded.active
-        RETURNING client_id, role, active, old.role IS NOT NULL AS was, old.active AS was_active
+        ON CONFLICT (clinic_id, login_id, client_id)
+        DO UPDATE SET active = memberships.active OR excluded.active
+        RETURNING client_id, role, active
         """,
         clinic_id,
         login_id,
@@ -109,8 +122,7 @@ async def add_membership(
         place.active,
     )
     assert row is not None
-    after = Place(row["client_id"], row["role"], row["active"])
-    return (msgspec.structs.replace(after, active=row["was_active"]) if row["was"] else None), after
+    return Place(**row)
 
 
 async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
@@ -121,7 +133,7 @@ async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
         SELECT m.clinic_id, m.client_id, p.slug, m.role
         FROM memberships m JOIN portals p USING (clinic_id)
         WHERE m.login_id = $1 AND m.active
-        ORDER BY p.slug
+        ORDER BY p.slug, m.created_at, m.client_id
         """,
         login_id,
     )
@@ -143,15 +155,6 @@ async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
         slug,
     )
     return before
-
-
-async def slug_is_taken(tx: Connection, clinic_id: UUID, slug: str) -> bool:
-    """Whether another clinic's portal has this address."""
-    return bool(
-        await tx.fetchval(
-            "SELECT EXISTS (SELECT FROM portals WHERE slug = $2 AND clinic_id <> $1)", clinic_id, slug
-        )
-    )
 
 
 # API keys
@@ -180,27 +183,3 @@ async def add_api_key(
         clinic_id,
     )
     return bool(added == "INSERT 0 1")
-
-
-async def get_key_use(tx: Connection, api_key_id: UUID, key: str) -> bytes | None:
-    """The fingerprint of the body that an idempotency key came with."""
-    fingerprint: bytes | None = await tx.fetchval(
-        "SELECT fingerprint FROM key_uses WHERE api_key_id = $1 AND key = $2", api_key_id, key
-    )
-    return fingerprint
-
-
-async def add_key_use(tx: Connection, api_key_id: UUID, key: str, fingerprint: bytes) -> None:
-    await tx.execute(
-        """
-        INSERT INTO key_uses (api_key_id, key, fingerprint) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-        """,
-        api_key_id,
-        key,
-        fingerprint,
-    )
-
-
-async def delete_old_key_uses(tx: Connection) -> None:
-    """Nobody retries after a month; the ids that keys stand for stay the same for ever."""
-    await tx.execute("DELETE FROM key_uses WHERE created_at < now() - interval '30 days'")

@@ -5,12 +5,14 @@ How calls are made, and what is retried, stands in `calls.py`. Every method rais
 
 import time
 from collections.abc import Mapping
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from services.chassis.auth import Caller
 from services.gateway.calls import STRIPE_TIMEOUT, Calls, UpstreamError
 from services.gateway.shapes import (
     Account,
+    AccountIn,
     Client,
     ClientCredit,
     ClientIn,
@@ -38,8 +40,34 @@ from services.gateway.wire import Reply
 
 __all__ = ["SETTINGS_SECONDS", "UpstreamError", "Upstreams"]
 
+T = TypeVar("T")
+
 SETTINGS_SECONDS = 3.0
 """How old a clinic's settings may be."""
+
+
+def _checking(check: bool) -> dict[str, str]:
+    """Asks the service to check a write, and to change nothing."""
+    return {"check": "true"} if check else {}
+
+
+class Recent(Generic[T]):
+    """Clinics' settings of one kind, kept for `SETTINGS_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[UUID, tuple[float, T]] = {}
+
+    def get(self, clinic_id: UUID) -> T | None:
+        until, kept = self._kept.get(clinic_id, (0.0, None))
+        return kept if until > time.monotonic() else None
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def put(self, clinic_id: UUID, settings: T) -> None:
+        if len(self._kept) > 1000:
+            self._kept.clear()
+        self._kept[clinic_id] = (time.monotonic() + SETTINGS_SECONDS, settings)
 
 
 class Upstreams:
@@ -47,33 +75,60 @@ class Upstreams:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._clinics: dict[UUID, tuple[float, Clinic]] = {}
+        self._clinics: Recent[Clinic] = Recent()
+        self._accounts: Recent[Account] = Recent()
 
     # Clinics and clients
 
-    async def clinic(self, caller: Caller) -> Clinic:
-        """The settings of the caller's clinic, at most three seconds old."""
-        assert caller.clinic_id is not None
-        known = self._clinics.get(caller.clinic_id)
-        if known and known[0] > time.monotonic():
-            return known[1]
-        clinic = await self._calls.get(caller, "invoice", f"/clinics/{caller.clinic_id}", Clinic)
-        self._remember(clinic)
-        return clinic
+    async def clinic(self, caller: Caller, *, fresh: bool = False) -> Clinic:
+        """The settings of the caller's clinic: as they are now, or at most three seconds old."""
+        known = None if fresh else self._clinics.get(caller.clinic)
+        if known is None:
+            known = await self._calls.get(caller, "invoice", f"/clinics/{caller.clinic}", Clinic)
+            self._clinics.put(known.id, known)
+        return known
 
     async def clinics(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[Clinic]:
         """Every clinic; operators only."""
         params = {"cursor": cursor, "limit": limit}
         return await self._calls.get(caller, "invoice", "/clinics", Page[Clinic], params)
 
-    async def put_clinic(self, caller: Caller, clinic_id: UUID, body: ClinicIn) -> Clinic:
-        """Set a clinic's settings, whole; the same content again changes nothing."""
-        clinic = await self._calls.write(caller, "invoice", "PUT", f"/clinics/{clinic_id}", Clinic, body)
-        self._remember(clinic)
+    async def create_clinic(
+        self, caller: Caller, clinic_id: UUID, body: ClinicIn, *, check: bool = False
+    ) -> tuple[Clinic, bool]:
+        """Put a clinic on, and whether it is new; one that is there stays as it is."""
+        clinic, is_new = await self._calls.create(
+            caller, "invoice", f"/clinics/{clinic_id}", Clinic, body, _checking(check)
+        )
+        if not check:
+            self._clinics.put(clinic.id, clinic)
+        return clinic, is_new
+
+    async def change_clinic(
+        self, caller: Caller, method: Literal["PUT", "PATCH"], body: Mapping[str, Any], *, check: bool = False
+    ) -> Clinic:
+        """Put the settings of the caller's clinic whole, or change some of them."""
+        clinic = await self._calls.write(
+            caller, "invoice", method, f"/clinics/{caller.clinic}", Clinic, body, params=_checking(check)
+        )
+        if not check:
+            self._clinics.put(clinic.id, clinic)
         return clinic
 
-    async def put_client(self, caller: Caller, client_id: UUID, body: ClientIn) -> Client:
-        return await self._calls.write(caller, "invoice", "PUT", f"/clients/{client_id}", Client, body)
+    async def create_client(
+        self, caller: Caller, client_id: UUID, body: ClientIn, *, check: bool = False
+    ) -> tuple[Client, bool]:
+        """Add a client, and whether it is new; one that is there stays as it is."""
+        return await self._calls.create(
+            caller, "invoice", f"/clients/{client_id}", Client, body, _checking(check)
+        )
+
+    async def change_client(
+        self, caller: Caller, client_id: UUID, body: Mapping[str, Any], *, check: bool = False
+    ) -> Client:
+        return await self._calls.write(
+            caller, "invoice", "PATCH", f"/clients/{client_id}", Client, body, params=_checking(check)
+        )
 
     async def client(self, caller: Caller, client_id: UUID) -> Client:
         return await self._calls.get(caller, "invoice", f"/clients/{client_id}", Client)
@@ -82,8 +137,23 @@ class Upstreams:
         params = {"cursor": cursor, "limit": limit}
         return await self._calls.get(caller, "invoice", "/clients", Page[Client], params)
 
-    async def put_contact(self, caller: Caller, client_id: UUID, body: ContactIn) -> Contact:
-        return await self._calls.write(caller, "notification", "PUT", f"/contacts/{client_id}", Contact, body)
+    async def create_contact(
+        self, caller: Caller, client_id: UUID, body: ContactIn, *, check: bool = False
+    ) -> tuple[Contact, bool]:
+        """Keep how to reach a client, and whether that is new; a contact that is there stays as it is."""
+        return await self._calls.create(
+            caller, "notification", f"/contacts/{client_id}", Contact, body, _checking(check)
+        )
+
+    async def change_contact(
+        self, caller: Caller, client_id: UUID, body: Mapping[str, Any], *, check: bool = False
+    ) -> Contact:
+        return await self._calls.write(
+            caller, "notification", "PATCH", f"/contacts/{client_id}", Contact, body, params=_checking(check)
+        )
+
+    async def delete_contact(self, caller: Caller, client_id: UUID) -> None:
+        await self._calls.send(caller, "notification", "DELETE", f"/contacts/{client_id}")
 
     async def contact(self, caller: Caller, client_id: UUID) -> Contact:
         return await self._calls.get(caller, "notification", f"/contacts/{client_id}", Contact)
@@ -170,16 +240,21 @@ class Upstreams:
         )
 
     async def account(self, caller: Caller) -> Account:
-        return await self._calls.get(caller, "payment", "/account", Account)
+        """Which Stripe account the caller's clinic has."""
+        account = await self._calls.get(caller, "payment", "/account", Account)
+        self._accounts.put(caller.clinic, account)
+        return account
 
-    async def put_account(self, caller: Caller, body: Account) -> Account:
-        return await self._calls.write(caller, "payment", "PUT", "/account", Account, body)
+    async def recent_account(self, caller: Caller) -> Account:
+        """The same, at most three seconds old."""
+        return self._accounts.get(caller.clinic) or await self.account(caller)
+
+    async def put_account(self, caller: Caller, body: AccountIn) -> Account:
+        """Choose the clinic's Stripe account. 409 `stripe_account_in_use`."""
+        chosen = await self._calls.write(caller, "payment", "PUT", "/account", Account, body)
+        self._accounts.put(caller.clinic, chosen)
+        return chosen
 
     async def forward_webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Payment's own answer to a webhook; tried once, since Stripe repeats it. No token: it is signed."""
         return await self._calls.forward("payment", "/webhooks/stripe", body, headers)
-
-    def _remember(self, clinic: Clinic) -> None:
-        if len(self._clinics) > 1000:
-            self._clinics.clear()
-        self._clinics[clinic.id] = (time.monotonic() + SETTINGS_SECONDS, clinic)

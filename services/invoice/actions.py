@@ -1,7 +1,8 @@
 """What people and other services do to invoices: load, decide, save, state the facts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from contracts.clinic import ClinicUpdated, Contact
@@ -10,6 +11,7 @@ from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from services.chassis import audit, outbox, park
 from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
+from services.chassis.patches import patched
 from services.invoice import clinics, domain, store, store_clinics
 from services.invoice.domain import Invoice
 from services.invoice.shapes import ClientIn, ClientOut, ClinicIn, ClinicOut
@@ -29,6 +31,22 @@ async def put_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> ClinicO
     return clinic
 
 
+async def create_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> tuple[ClinicOut, bool]:
+    """Put the caller's clinic on, and whether that was needed. One that is there is left as it is."""
+    await store_clinics.lock_clinic(tx, caller.clinic)
+    known = await store_clinics.get_clinic(tx, caller.clinic)
+    return (known, False) if known else (await put_clinic(tx, caller, given), True)
+
+
+async def change_clinic(tx: Connection, caller: Caller, patch: Mapping[str, Any]) -> ClinicOut:
+    """Change some settings of the caller's clinic. Raises `ClinicNotFound`, `PatchInvalid`, what `put_clinic` raises.
+
+    Two changes at once follow each other: the second is made to what the first has left.
+    """
+    await store_clinics.lock_clinic(tx, caller.clinic)
+    return await put_clinic(tx, caller, patched(await known_clinic(tx, caller.clinic), patch, ClinicIn))
+
+
 async def known_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut:
     """Raises `ClinicNotFound`."""
     clinic = await store_clinics.get_clinic(tx, clinic_id)
@@ -37,12 +55,41 @@ async def known_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut:
     return clinic
 
 
-async def put_client(tx: Connection, caller: Caller, client_id: UUID, given: ClientIn) -> ClientOut:
-    """Add a client to the caller's clinic, or change its name or address. Raises `ClinicNotFound`."""
+async def create_client(
+    tx: Connection, caller: Caller, client_id: UUID, given: ClientIn
+) -> tuple[ClientOut, bool]:
+    """Add a client to the caller's clinic, and whether that was needed. One that is there is left as it is.
+
+    Raises `ClinicNotFound`.
+    """
     await known_clinic(tx, caller.clinic)
-    before, after = await store_clinics.put_client(tx, caller.clinic, client_id, clinics.client(given))
+    added = await store_clinics.add_client(tx, caller.clinic, client_id, clinics.client(given))
+    if added is None:
+        return await known_client(tx, caller.clinic, client_id), False
+    await audit.record(tx, caller, "put_client", client_id, None, added)
+    return added, True
+
+
+async def change_client(
+    tx: Connection, caller: Caller, client_id: UUID, patch: Mapping[str, Any]
+) -> ClientOut:
+    """Change a client's name or address. Raises `ClientNotFound`, `PatchInvalid`.
+
+    Two changes at once follow each other: the second is made to what the first has left.
+    """
+    before = await known_client(tx, caller.clinic, client_id, lock=True)
+    given = clinics.client(patched(before, patch, ClientIn))
+    after = await store_clinics.save_client(tx, caller.clinic, client_id, given)
     await audit.record(tx, caller, "put_client", client_id, before, after)
     return after
+
+
+async def known_client(tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False) -> ClientOut:
+    """Raises `ClientNotFound`."""
+    client = await store_clinics.get_client(tx, clinic_id, client_id, lock=lock)
+    if client is None:
+        raise clinics.ClientNotFound("the clinic has no client with this id")
+    return client
 
 
 async def book_payments(

@@ -4,13 +4,13 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Response, get, post, put
+from litestar import Response, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 from msgspec.structs import replace
 
 from services.chassis.auth import Caller, client, operator, staff
-from services.chassis.db import Connection, Database
+from services.chassis.db import Connection, Database, trial
 from services.invoice import actions, issuing, paging, store_clinics, store_reads
 from services.invoice.clinics import ClientNotFound
 from services.invoice.domain import InvoiceNotFound
@@ -33,16 +33,49 @@ Who = NamedDependency[Caller]
 Tx = NamedDependency[Connection]
 Cursor = FromQuery[str | None]
 Limit = Annotated[int, QueryParameter(ge=1, le=paging.LARGEST_LIMIT)]
+CheckOnly = FromQuery[bool]
+"""With `check=true` the request is checked, answered, and changes nothing."""
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 
 
 @put("/clinics/{clinic_id:uuid}", guards=[operator])
 async def put_clinic(
-    clinic_id: FromPath[UUID], data: JSONBody[ClinicIn], caller: Who, db: NamedDependency[Database]
+    clinic_id: FromPath[UUID],
+    data: JSONBody[ClinicIn],
+    caller: Who,
+    db: NamedDependency[Database],
+    check: CheckOnly = False,
 ) -> ClinicOut:
     """Put a clinic on, or replace its settings. The same settings again change nothing."""
-    async with db.tx(clinic_id, operator=True) as tx:
+    async with db.tx(clinic_id, operator=True) as tx, trial(tx, check):
         return await actions.put_clinic(tx, replace(caller, clinic_id=clinic_id), data)
+
+
+@post("/clinics/{clinic_id:uuid}", guards=[operator])
+async def create_clinic(
+    clinic_id: FromPath[UUID],
+    data: JSONBody[ClinicIn],
+    caller: Who,
+    db: NamedDependency[Database],
+    check: CheckOnly = False,
+) -> Response[ClinicOut]:
+    """Put a clinic on (201). One that is there stays as it is, and is the answer (200)."""
+    async with db.tx(clinic_id, operator=True) as tx, trial(tx, check):
+        clinic, is_new = await actions.create_clinic(tx, replace(caller, clinic_id=clinic_id), data)
+    return Response(clinic, status_code=201 if is_new else 200)
+
+
+@patch("/clinics/{clinic_id:uuid}", guards=[operator])
+async def change_clinic(
+    clinic_id: FromPath[UUID],
+    data: JSONBody[dict[str, Any]],
+    caller: Who,
+    db: NamedDependency[Database],
+    check: CheckOnly = False,
+) -> ClinicOut:
+    """Change some of a clinic's settings: a JSON merge patch."""
+    async with db.tx(clinic_id, operator=True) as tx, trial(tx, check):
+        return await actions.change_clinic(tx, replace(caller, clinic_id=clinic_id), data)
 
 
 @get("/clinics/{clinic_id:uuid}")
@@ -61,19 +94,35 @@ async def list_clinics(
     return paging.page(clinics, limit, lambda last: (last.id,))
 
 
-@put("/clients/{client_id:uuid}", guards=[staff])
-async def put_client(client_id: FromPath[UUID], data: JSONBody[ClientIn], caller: Who, tx: Tx) -> ClientOut:
-    """Add a client to the clinic, or replace the name and billing address."""
-    return await actions.put_client(tx, caller, client_id, data)
+@post("/clients/{client_id:uuid}", guards=[staff])
+async def create_client(
+    client_id: FromPath[UUID], data: JSONBody[ClientIn], caller: Who, tx: Tx, check: CheckOnly = False
+) -> Response[ClientOut]:
+    """Add a client to the clinic (201). One that is there stays as it is, and is the answer (200)."""
+    async with trial(tx, check):
+        client, is_new = await actions.create_client(tx, caller, client_id, data)
+    return Response(client, status_code=201 if is_new else 200)
+
+
+@patch("/clients/{client_id:uuid}", guards=[staff])
+async def change_client(
+    client_id: FromPath[UUID],
+    data: JSONBody[dict[str, Any]],
+    caller: Who,
+    tx: Tx,
+    check: CheckOnly = False,
+) -> ClientOut:
+    """Change a client's name or billing address: a JSON merge patch."""
+    async with trial(tx, check):
+        return await actions.change_client(tx, caller, client_id, data)
 
 
 @get("/clients/{client_id:uuid}")
 async def get_client(client_id: FromPath[UUID], caller: Who, tx: Tx) -> ClientOut:
     """A client of the clinic; clients see only themselves."""
-    found = await store_clinics.get_client(tx, caller.clinic, client_id)
-    if found is None or (caller.role == "client" and caller.subject != client_id):
+    if caller.role == "client" and caller.subject != client_id:
         raise ClientNotFound("the clinic has no client with this id")
-    return found
+    return await actions.known_client(tx, caller.clinic, client_id)
 
 
 @get("/clients", guards=[staff])
@@ -153,9 +202,12 @@ def _after_row(cursor: str | None) -> tuple[date, UUID] | None:
 
 ALL: list[Any] = [
     put_clinic,
+    create_clinic,
+    change_clinic,
     get_clinic,
     list_clinics,
-    put_client,
+    create_client,
+    change_client,
     get_client,
     list_clients,
     issue_invoice,

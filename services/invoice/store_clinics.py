@@ -114,34 +114,50 @@ async def list_clinics(
     return [_clinic(row) for row in rows]
 
 
-async def put_client(
-    tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn
-) -> tuple[ClientOut | None, ClientOut]:
-    """Write a client's name and address: what was there before, and what is now. The same again changes nothing."""
-    after = ClientOut(
-        id=client_id, name=given.name, billing_address=given.billing_address or BillingAddress()
-    )
+async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut | None:
+    """Add a client; None when there is one with this id."""
     row = await tx.fetchrow(
         """
-        INSERT INTO clients AS known (clinic_id, id, name, billing_address) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (clinic_id, id) DO UPDATE
-        SET name = excluded.name, billing_address = excluded.billing_address, changed_at = now()
-        WHERE (known.name, known.billing_address) IS DISTINCT FROM (excluded.name, excluded.billing_address)
-        RETURNING old.id, old.name, old.billing_address
+        INSERT INTO clients (clinic_id, id, name, billing_address) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (clinic_id, id) DO NOTHING
+        RETURNING id, name, billing_address
         """,
         clinic_id,
         client_id,
         given.name,
         _json(given.billing_address),
     )
-    if row is None:
-        return after, after
-    return (_client(row) if row["id"] else None), after
+    return _client(row) if row else None
 
 
-async def get_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> ClientOut | None:
+async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
+    """Keep a known client's name and address."""
     row = await tx.fetchrow(
-        "SELECT id, name, billing_address FROM clients WHERE clinic_id = $1 AND id = $2", clinic_id, client_id
+        """
+        UPDATE clients SET name = $3, billing_address = $4, changed_at = now()
+        WHERE clinic_id = $1 AND id = $2
+        RETURNING id, name, billing_address
+        """,
+        clinic_id,
+        client_id,
+        given.name,
+        _json(given.billing_address),
+    )
+    assert row is not None, "it is locked"
+    return _client(row)
+
+
+async def get_client(
+    tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False
+) -> ClientOut | None:
+    """A client; with `lock`, others wait with changing it until the transaction ends."""
+    row = await tx.fetchrow(
+        f"""
+        SELECT id, name, billing_address FROM clients
+        WHERE clinic_id = $1 AND id = $2 {"FOR UPDATE" if lock else ""}
+        """,
+        clinic_id,
+        client_id,
     )
     return _client(row) if row else None
 

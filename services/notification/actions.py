@@ -1,6 +1,7 @@
 """What this service does, each in the caller's transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -55,17 +56,39 @@ async def tell_refunds(tx: Connection, refunded: Sequence[PaymentRefunded]) -> N
     await store.add_deliveries(tx, domain.refund_letters(refunded), timedelta(0))
 
 
-async def put_contact(tx: Connection, caller: Caller, contact: Contact) -> Contact:
-    """Keep how to reach a client, and let go what waited for it. Raises `EmailNotValid`."""
-    contact = Contact(contact.client_id, emails.address(contact.email), contact.name, contact.language)
-    before = await store.save_contact(tx, caller.clinic, contact)
+async def create_contact(tx: Connection, caller: Caller, contact: Contact) -> tuple[Contact, bool]:
+    """Keep how to reach a client and let go what waited for it, and whether that was needed. Raises `EmailNotValid`.
+
+    A contact that is there is left as it is.
+    """
+    contact = replace(contact, email=emails.address(contact.email))
+    if not await store.add_contact(tx, caller.clinic, contact):
+        return await get_contact(tx, caller.clinic, contact.client_id), False
     await store.wake_deliveries(tx, caller.clinic, contact.client_id)
+    await audit.record(tx, caller, "put_contact", contact.client_id, None, contact)
+    return contact, True
+
+
+async def save_contact(tx: Connection, caller: Caller, contact: Contact, before: Contact) -> Contact:
+    """Keep another way to reach a known client, locked as it was `before`. Raises `EmailNotValid`."""
+    contact = replace(contact, email=emails.address(contact.email))
+    await store.save_contact(tx, caller.clinic, contact)
     await audit.record(tx, caller, "put_contact", contact.client_id, before, contact)
     return contact
 
 
-async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact:
-    """Raises `ContactNotFound`."""
+async def delete_contact(tx: Connection, caller: Caller, client_id: UUID) -> None:
+    """Take a contact away. Raises `ContactNotFound`."""
+    before = await store.delete_contact(tx, caller.clinic, client_id)
+    if before is None:
+        raise domain.ContactNotFound("No contact is kept for this client.")
+    await audit.record(tx, caller, "delete_contact", client_id, before, None)
+
+
+async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False) -> Contact:
+    """A client's contact; with `lock`, others wait with changing it. Raises `ContactNotFound`."""
+    if lock:
+        await store.lock_contact(tx, clinic_id, client_id)
     contacts = await store.get_contacts(tx, [(clinic_id, client_id)])
     if not contacts:
         raise domain.ContactNotFound("No contact is kept for this client.")

@@ -1,21 +1,24 @@
 """HTTP in: contacts, and what became of e-mails."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import msgspec
-from litestar import get, put
+from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from services.chassis.auth import Caller, staff
-from services.chassis.db import Connection
+from services.chassis.db import Connection, trial
+from services.chassis.patches import patched
 from services.notification import actions, domain, store
 from services.notification.domain import Contact
 
 Who = NamedDependency[Caller]
 Tx = NamedDependency[Connection]
+CheckOnly = FromQuery[bool]
+"""With `check=true` the request is checked, answered, and changes nothing."""
 # `$` alone would let a newline stand at the end.
 _Line = Annotated[
     str,
@@ -31,6 +34,9 @@ class ContactIn(msgspec.Struct, forbid_unknown_fields=True):
     email: str
     name: _Line
     language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$(?!\n)")] = "en"
+
+    def of(self, client_id: UUID) -> Contact:
+        return Contact(client_id, self.email, self.name, self.language)
 
 
 class ContactOut(msgspec.Struct):
@@ -64,13 +70,38 @@ class Deliveries(msgspec.Struct):
     next: str | None
 
 
-@put("/contacts/{client_id:uuid}", guards=[staff])
-async def put_contact(
-    client_id: FromPath[UUID], data: JSONBody[ContactIn], caller: Who, tx: Tx
+@post("/contacts/{client_id:uuid}", guards=[staff])
+async def create_contact(
+    client_id: FromPath[UUID], data: JSONBody[ContactIn], caller: Who, tx: Tx, check: CheckOnly = False
+) -> Response[ContactOut]:
+    """Keep how to reach a client, and send what waited for it (201). One that is there stays as it is (200).
+
+    422 `email_not_valid`.
+    """
+    async with trial(tx, check):
+        contact, is_new = await actions.create_contact(tx, caller, data.of(client_id))
+    return Response(ContactOut.of(contact), status_code=201 if is_new else 200)
+
+
+@patch("/contacts/{client_id:uuid}", guards=[staff])
+async def change_contact(
+    client_id: FromPath[UUID],
+    data: JSONBody[dict[str, Any]],
+    caller: Who,
+    tx: Tx,
+    check: CheckOnly = False,
 ) -> ContactOut:
-    """Set how to reach a client, and send what waited for it. 422 `email_not_valid`."""
-    contact = Contact(client_id, data.email, data.name, data.language)
-    return ContactOut.of(await actions.put_contact(tx, caller, contact))
+    """Change how to reach a client: a JSON merge patch. 422 `email_not_valid`, 404 `contact_not_found`."""
+    async with trial(tx, check):
+        before = await actions.get_contact(tx, caller.clinic, client_id, lock=True)
+        given = patched(ContactOut.of(before), data, ContactIn)
+        return ContactOut.of(await actions.save_contact(tx, caller, given.of(client_id), before))
+
+
+@delete("/contacts/{client_id:uuid}", guards=[staff])
+async def delete_contact(client_id: FromPath[UUID], caller: Who, tx: Tx) -> None:
+    """Take a contact away again whose client was refused elsewhere. 404 `contact_not_found`."""
+    await actions.delete_contact(tx, caller, client_id)
 
 
 @get("/contacts/{client_id:uuid}")
@@ -95,4 +126,4 @@ async def list_deliveries(
     return Deliveries(items, str(items[-1].id) if len(rows) > limit else None)
 
 
-HANDLERS = [put_contact, get_contact, list_deliveries]
+HANDLERS = [create_contact, change_contact, delete_contact, get_contact, list_deliveries]

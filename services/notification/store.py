@@ -155,23 +155,50 @@ async def list_deliveries(
     return [dict(row) for row in rows]
 
 
-async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> Contact | None:
-    """Answers with the contact that was there before."""
-    row = await tx.fetchrow(
+async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool:
+    """Add a contact; False when the client has one."""
+    added = await tx.fetchval(
         """
         INSERT INTO contacts (clinic_id, client_id, email, name, language) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (clinic_id, client_id) DO UPDATE
-        SET email = excluded.email, name = excluded.name, language = excluded.language, updated_at = now()
-        RETURNING old.client_id, old.email, old.name, old.language
+        ON CONFLICT (clinic_id, client_id) DO NOTHING RETURNING true
+        """,
+        *_columns(clinic_id, contact),
+    )
+    return bool(added)
+
+
+async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
+    await tx.execute(
+        """
+        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = now()
+        WHERE clinic_id = $1 AND client_id = $2
+        """,
+        *_columns(clinic_id, contact),
+    )
+
+
+async def lock_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    """Keep others from changing the contact, if there is one, until the transaction ends."""
+    await tx.execute(
+        "SELECT FROM contacts WHERE clinic_id = $1 AND client_id = $2 FOR UPDATE", clinic_id, client_id
+    )
+
+
+async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
+    """Delete a contact; what it was, None when there was none."""
+    row = await tx.fetchrow(
+        """
+        DELETE FROM contacts WHERE clinic_id = $1 AND client_id = $2
+        RETURNING client_id, email, name, language
         """,
         clinic_id,
-        contact.client_id,
-        contact.email,
-        contact.name,
-        contact.language,
+        client_id,
     )
-    assert row is not None, "it was written"
-    return Contact(**row) if row["client_id"] else None
+    return Contact(**row) if row else None
+
+
+def _columns(clinic_id: UUID, contact: Contact) -> tuple[UUID, UUID, str, str, str]:
+    return clinic_id, contact.client_id, contact.email, contact.name, contact.language
 
 
 async def wake_deliveries(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:

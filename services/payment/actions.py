@@ -9,11 +9,13 @@ from contracts.clinic import ClinicUpdated
 from contracts.events import StateEvent
 from contracts.invoice import InvoiceState
 from contracts.stripe import StripeEvent
-from services.chassis import outbox
+from services.chassis import audit, outbox
+from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
-from services.payment import ledger, lifecycle, origins, refunds_actions, starting
+from services.payment import accounts, ledger, lifecycle, origins, refunds_actions, starting
+from services.payment.accounts import ClinicAccount
 from services.payment.domain import KeyReused, MethodNotFound, Payable, Payment, SavedMethod
 from services.payment.lifecycle import Change
 from services.payment.origins import Foreign, Known
@@ -47,7 +49,7 @@ async def start_payment(
     """Reserve the payables for the client's live attempt or for a new one; its Stripe key
     and seal are committed with it.
 
-    Raises what `starting` refuses, `KeyReused`, `MethodNotFound`.
+    Raises what `starting` refuses, `KeyReused`, `MethodNotFound`, `NoStripeAccount`.
     """
     now = datetime.now(UTC)
     starting.check_wish(wish)
@@ -60,7 +62,7 @@ async def start_payment(
         live = starting.live_answer(wish, holders)
         if live is None and holders:
             return Started(None, stale=tuple(holders))
-    account = live.account if live else await payables.get_account(tx, clinic_id) or ""
+    account = live.account if live else await get_account_to_charge(tx, clinic_id, livemode)
     saved = await _saved_method(tx, wish, account)
     if live is None:
         starting.check_largest(wish, saved.brand if saved else None)
@@ -78,6 +80,17 @@ async def start_payment(
         payment = signer.on_payment(payment) if signer else payment
         await payments.add_payment(tx, payment)
     return Started(payment, saved_method=saved.stripe_id if saved else None, is_new=live is None)
+
+
+async def get_account_to_charge(tx: Connection, clinic_id: UUID, livemode: bool) -> str:
+    """Raises `NoStripeAccount`."""
+    return accounts.account_to_charge(await payables.get_account(tx, clinic_id), livemode)
+
+
+async def put_account(tx: Connection, caller: Caller, chosen: ClinicAccount) -> None:
+    """Choose the Stripe account of the caller's clinic. Payments under way keep theirs. Raises `AccountInUse`."""
+    before = await payables.put_account(tx, caller.clinic, chosen)
+    await audit.record(tx, caller, "put_account", caller.clinic, before, chosen)
 
 
 async def check_declines(tx: Connection, client_id: UUID, most: int) -> None:

@@ -15,7 +15,7 @@ from services.chassis.ids import new_id
 from services.payment import actions, observations, stripe_json
 from services.payment.domain import MethodNotFound, Payment, PaymentInProgress, SavedMethod
 from services.payment.starting import Wish
-from services.payment.store import lookups, methods, payables, payments
+from services.payment.store import lookups, methods, payments
 from services.payment.stripe_api import (
     Intent,
     IntentMoved,
@@ -180,7 +180,7 @@ async def start_setup(
 ) -> tuple[str, str]:
     """(client secret, account) of a SetupIntent with which the client saves a card without paying."""
     async with transaction() as tx:
-        account = await payables.get_account(tx, clinic_id) or ""
+        account = await actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
         customer = await methods.claim_customer(tx, clinic_id, client_id, account)
     stripe_id = await ensure_customer(transaction, stripe, clinic_id, client_id, account)
     secret = await stripe.create_setup_intent(customer, stripe_id, f"setup-{new_id()}")

@@ -9,11 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from contracts.money import Money as ContractMoney
-from services.chassis import audit
 from services.chassis.auth import Caller, client, operator
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
 from services.payment import actions, checkout
+from services.payment.accounts import PLATFORM
 from services.payment.domain import MethodNotFound, PaymentNotFound
 from services.payment.shapes import (
     AccountIn,
@@ -43,17 +43,19 @@ class InvoiceNamedTwice(DomainError):
 
 
 @put("/account", guards=[operator])
-async def put_account(data: JSONBody[AccountIn], caller: Who, tx: Tx) -> AccountOut:
-    """Connect the clinic's own Stripe account, or null for the platform's. Payments under way keep theirs."""
-    before = await payables.put_account(tx, caller.clinic, data.stripe_account_id)
-    await audit.record(tx, caller, "put_account", caller.clinic, before, [data.stripe_account_id])
-    return AccountOut(stripe_account_id=data.stripe_account_id)
+async def put_account(
+    data: JSONBody[AccountIn], caller: Who, tx: Tx, stripe: NamedDependency[StripeApi]
+) -> AccountOut:
+    """Choose the clinic's own Stripe account, the platform's, or none. Payments under way keep theirs."""
+    chosen = data.chosen()
+    await actions.put_account(tx, caller, chosen)
+    return AccountOut.of(chosen, stripe.livemode)
 
 
 @get("/account")
-async def get_account(caller: Who, tx: Tx) -> AccountOut:
-    """The clinic's connected Stripe account; null: it is charged on the platform's own."""
-    return AccountOut(stripe_account_id=await payables.get_account(tx, caller.clinic))
+async def get_account(caller: Who, tx: Tx, stripe: NamedDependency[StripeApi]) -> AccountOut:
+    """Which Stripe account the clinic's clients are charged on."""
+    return AccountOut.of(await payables.get_account(tx, caller.clinic), stripe.livemode)
 
 
 @post("/payments", guards=[client])
@@ -105,7 +107,7 @@ async def list_payments(
 @get("/payment-methods", guards=[client])
 async def list_methods(caller: Who, tx: Tx) -> Page[SavedMethodOut]:
     """The client's saved payment methods, the default first."""
-    account = await payables.get_account(tx, caller.clinic) or ""
+    account = (await payables.get_account(tx, caller.clinic)).own or PLATFORM
     saved = await methods.list_methods(tx, caller.subject, account)
     return Page(items=[SavedMethodOut.of(method, default) for method, default in saved])
 

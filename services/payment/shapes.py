@@ -5,10 +5,11 @@ from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from contracts import money
 from services.payment import words
+from services.payment.accounts import ChargedOn, ClinicAccount, charged_on
 from services.payment.checkout import Ready
 from services.payment.domain import Kind, Payment, SavedMethod, Status
 from services.payment.starting import Wish
@@ -194,11 +195,35 @@ class Page(Answer, Generic[T], frozen=True, kw_only=True):
     next: str | None = None
 
 
+StripeAccountId = Annotated[str, Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$(?!\n)")]
+
+
 class AccountOut(Answer, frozen=True, kw_only=True):
+    """The choice for the clinic, and where its clients' money goes by it: `none` means no payment starts."""
+
     stripe_account_id: str | None
+    platform_account: bool
+    charged_on: ChargedOn
+
+    @classmethod
+    def of(cls, chosen: ClinicAccount, livemode: bool) -> "AccountOut":
+        return cls(
+            stripe_account_id=chosen.own,
+            platform_account=chosen.platform,
+            charged_on=charged_on(chosen, livemode),
+        )
 
 
 class AccountIn(Question, frozen=True, kw_only=True):
-    """The clinic's connected Stripe account; null: it is charged on the platform's own."""
+    """The clinic's own Stripe account, or the platform's, or neither. Raises when it names both, or nothing at all."""
 
-    stripe_account_id: Annotated[str, Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$(?!\n)")] | None
+    stripe_account_id: StripeAccountId | UnsetType | None = UNSET
+    platform_account: bool = False
+
+    def __post_init__(self) -> None:
+        own, nothing = isinstance(self.stripe_account_id, str), self.stripe_account_id is UNSET
+        if self.platform_account == own and (own or nothing):
+            raise ValueError("Name one: `stripe_account_id` (null for none), or `platform_account`: true.")
+
+    def chosen(self) -> ClinicAccount:
+        return ClinicAccount(self.stripe_account_id or None, self.platform_account)

@@ -79,7 +79,7 @@ class World:
 
     async def put_client(self) -> None:
         staff = a_caller("staff", self.clinic_id)
-        await invoice_world.put(self.invoices, f"/clients/{self.client_id}", staff, {"name": "Róisín Kelly"})
+        await invoice_world.add_client(self.invoices, self.client_id, staff, "Róisín Kelly")
 
     async def issue(self, minor: int = 11_013, *, due_in_days: int = 14) -> Any:
         """An invoice for a physiotherapy session, tax included: 11013 is €125.00 with 13.5 %."""

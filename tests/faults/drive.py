@@ -89,9 +89,11 @@ async def put_on(lab: Lab) -> None:
             "hours": "always",
         },
         "tax_rates": [{"code": "exempt", "name": "VAT exempt", "percent": "0"}],
-        "stripe_account_id": ACCOUNT,
     }
-    lab.clinic = await persist(lambda: api(lab, "POST", "/clinics", settings, key="clinic"))
+    made = await persist(lambda: api(lab, "POST", "/clinics", settings, key="clinic"))
+    account = {"stripe_account_id": ACCOUNT}
+    await persist(lambda: api(lab, "PUT", f"/clinics/{made['id']}/stripe-account", account))
+    lab.clinic = {**made, **account}
     client = {
         "name": "Pat Payer",
         "email": EMAIL,

@@ -20,11 +20,12 @@ from services.invoice import consumers as invoice_consumers
 from services.notification import consumers as notification_consumers
 from services.payment import checkout, jobs, observations
 from services.payment import consumers as payment_consumers
+from services.payment.accounts import ClinicAccount
 from services.payment.domain import Kind
 from services.payment.starting import Wish
 from services.payment.store import payables
 from tests.models.town import Crash, Town
-from tests.service.invoice_world import CLINIC, an_invoice, put
+from tests.service.invoice_world import CLINIC, add_client, an_invoice, put
 from tests.world import ServiceDb, a_caller, a_settlement, deliver
 
 CURRENCY = "EUR"
@@ -68,9 +69,9 @@ class Practice:
         staff, operator = a_caller("staff", self.clinic_id), a_caller("operator", self.clinic_id)
         clinic = CLINIC | {"slug": f"c-{self.clinic_id.hex}"}
         await put(self.town.invoices, f"/clinics/{self.clinic_id}", operator, clinic)
-        await put(self.town.invoices, f"/clients/{self.client_id}", staff, {"name": "Ada Nolan"})
+        await add_client(self.town.invoices, self.client_id, staff)
         async with self.town.payment.api.tx(self.clinic_id) as tx:
-            await payables.put_account(tx, self.clinic_id, self.account)
+            await payables.put_account(tx, self.clinic_id, ClinicAccount(self.account))
         await self.town.sandbox.control("PUT", f"/accounts/{self.account}", {})
         await self.pass_on(await self.listen())
 

@@ -27,6 +27,9 @@ def _clinic(owner: Owner) -> dict[str, Any]:
         "currency": "EUR",
         "time_zone": "Europe/Dublin",
         "tax_rates": rates,
+        "billing_shown": True,
+        "online_payment": True,
+        "methods": ["card"],
     }
 
 
@@ -58,9 +61,13 @@ RULES = {
     "POST /api/v1/clinics": Rule(operator_only=True, body=_new_clinic),
     f"GET {CLINIC}": Rule(),
     f"PUT {CLINIC}": Rule(operator_only=True, body=_clinic),
+    f"PATCH {CLINIC}": Rule(operator_only=True, body=lambda _: {"name": "Changed"}),
+    f"GET {CLINIC}/stripe-account": Rule(operator_only=True),
+    f"PUT {CLINIC}/stripe-account": Rule(operator_only=True, body=lambda _: {"platform_account": True}),
     f"GET {CLINIC}/clients": Rule(),
     f"POST {CLINIC}/clients": Rule(body=_client),
     f"GET {CLINIC}/clients/{{client_id}}": Rule(),
+    f"PATCH {CLINIC}/clients/{{client_id}}": Rule(body=lambda _: {"name": "Someone Else"}),
     f"POST {CLINIC}/staff": Rule(operator_only=True, body=_staff),
     f"POST {CLINIC}/api-keys": Rule(operator_only=True, body=lambda _: {"name": "mallory"}),
     f"GET {CLINIC}/clients/{{client_id}}/credit": Rule(),

@@ -1,7 +1,7 @@
 """A gateway in this process, before the real services in this process, each on a database of its own."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +36,10 @@ CLINIC = {
     "currency": "EUR",
     "time_zone": "Europe/Dublin",
     "tax_rates": [{"code": "reduced", "name": "VAT", "percent": "13.5"}],
-    "stripe_account_id": "acct_1OakStreet",
 }
+SETTINGS = {**CLINIC, "billing_shown": True, "online_payment": True, "methods": ["card", "redirect"]}
+"""The same, whole, as PUT takes it."""
+ACCOUNT = "acct_1OakStreet"
 CLIENT = {"name": "Ann Byrne", "email": "ann@example.com", "login": {"password": PASSWORD}}
 
 Transports = Mapping[Service, httpx2.AsyncBaseTransport]
@@ -153,9 +155,15 @@ async def a_whole_site(
     invoice_db: ServiceDb,
     payment_db: ServiceDb,
     notification_db: ServiceDb,
+    *,
+    through: Callable[[Service, httpx2.AsyncBaseTransport], httpx2.AsyncBaseTransport] | None = None,
     **changed: Any,
 ) -> AsyncIterator[Site]:
-    """The gateway before all three services."""
+    """The gateway before all three services, in live mode when its publishable key is a live one.
+
+    `through` wraps the way to a service, for tests that break it.
+    """
+    live = str(changed.get("stripe_publishable_key", "")).startswith("pk_live_")
     common: dict[str, Any] = {
         "http_port": 1,
         "kafka_bootstrap_servers": NOBODY,
@@ -165,7 +173,7 @@ async def a_whole_site(
     payment = payment_app.api(
         PaymentSettings(
             database_url=payment_db.api_dsn,
-            stripe_secret_key="sk_test_1",
+            stripe_secret_key="sk_live_1" if live else "sk_test_1",
             installation="harbour",
             metadata_key="-" * 32,
             stripe_webhook_secret="whsec_1",
@@ -187,6 +195,8 @@ async def a_whole_site(
         "payment": reach(payment),
         "notification": reach(notification),
     }
+    if through is not None:
+        transports = {service: through(service, way) for service, way in transports.items()}
     async with (
         in_own_task(invoice.lifespan()),
         in_own_task(payment.lifespan()),
@@ -200,6 +210,12 @@ async def a_clinic(site: Site, **changed: Any) -> Any:
     answer = await site.api("POST", "/clinics", json={**CLINIC, **changed})
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+async def put_account(site: Site, clinic: Any, account: str | None = ACCOUNT) -> Any:
+    return await site.api(
+        "PUT", f"/clinics/{clinic['id']}/stripe-account", json={"stripe_account_id": account}
+    )
 
 
 async def a_client(site: Site, clinic: Any, **changed: Any) -> Any:

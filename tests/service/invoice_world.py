@@ -69,7 +69,7 @@ class World:
         """Another clinic with one client: their ids."""
         clinic_id, client_id = new_id(), new_id()
         await put(self.http, f"/clinics/{clinic_id}", self.operator, CLINIC | {"slug": slug})
-        await put(self.http, f"/clients/{client_id}", a_caller("staff", clinic_id), {"name": "Ada Nolan"})
+        await add_client(self.http, client_id, a_caller("staff", clinic_id))
         return clinic_id, client_id
 
 
@@ -104,7 +104,7 @@ async def a_world(db: ServiceDb) -> AsyncIterator[World]:
             http, db, clinic_id, client_id, a_caller("staff", clinic_id), a_caller("operator", clinic_id)
         )
         await put(http, f"/clinics/{clinic_id}", world.operator, CLINIC)
-        await put(http, f"/clients/{client_id}", world.staff, {"name": "Ada Nolan"})
+        await add_client(http, client_id, world.staff)
         yield world
 
 
@@ -112,6 +112,11 @@ async def put(http: Client, path: str, caller: Caller, body: dict[str, Any]) -> 
     answer = await http.call("PUT", path, caller, json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+async def add_client(http: Client, client_id: UUID, caller: Caller, name: str = "Ada Nolan") -> None:
+    answer = await http.call("POST", f"/clients/{client_id}", caller, json={"name": name})
+    assert answer.status_code == 201, answer.text
 
 
 def a_payment(

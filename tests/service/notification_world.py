@@ -190,7 +190,7 @@ async def put_contact(
 ) -> None:
     async with db.api.tx(clinic_id) as tx:
         contact = Contact(client_id, email, "Aoife Byrne", "en")
-        await actions.put_contact(tx, a_caller("staff", clinic_id), contact)
+        await actions.create_contact(tx, a_caller("staff", clinic_id), contact)
 
 
 async def a_client(db: ServiceDb) -> tuple[ClinicUpdated, UUID]:

@@ -128,6 +128,10 @@ INSERT INTO attempts (key, tries, ends_at) SELECT sha256(n::text::bytea), 1, now
 INSERT INTO api_keys (id, key_hash, name, role, clinic_id)
     SELECT pg_temp.key(11, n), sha256(n::text::bytea), 'k', 'clinic', clinic_id FROM many;
 INSERT INTO key_uses (api_key_id, key, fingerprint) SELECT pg_temp.key(11, n), 'k', sha256(''::bytea) FROM many;
+INSERT INTO operations (id, clinic_id, subject_id, actor, role, key, plan, slug, held_until, next_at)
+    SELECT pg_temp.key(12, n), pg_temp.key(1, n), pg_temp.key(3, n), pg_temp.key(11, n), 'operator', 'k',
+        '{"type": "ChangeClient", "contact": {}, "client": {}}', 's' || n, now(), now() + n * interval '1 min'
+    FROM many;
 """
 
 ROWS = {

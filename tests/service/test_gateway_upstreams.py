@@ -70,7 +70,7 @@ async def test_what_may_be_repeated_is_repeated(network: Network, db_invoice: Se
     clinic_id = caller.subject
 
     network.refused, network.replies_lost = 1, 1
-    clinic = await upstreams.put_clinic(caller, clinic_id, SETTINGS)
+    clinic, _ = await upstreams.create_clinic(caller, clinic_id, SETTINGS)
 
     assert (clinic.version, len(network.seen)) == (1, 3)
     assert len({request.headers["authorization"] for request in network.seen}) >= 1
@@ -119,7 +119,7 @@ async def test_a_refusal_comes_as_it_is_and_at_once(network: Network) -> None:
 
 async def test_settings_are_remembered_for_a_moment(network: Network) -> None:
     upstreams, caller = upstreams_over(network), a_caller("operator")
-    clinic = await upstreams.put_clinic(caller, caller.subject, SETTINGS)
+    clinic, _ = await upstreams.create_clinic(caller, caller.subject, SETTINGS)
     at_clinic = a_caller("client", clinic.id)
 
     assert await upstreams.clinic(at_clinic) == clinic

@@ -11,7 +11,7 @@ import pytest
 from services.chassis.ids import new_id
 from services.invoice import store_reads
 from services.invoice.store_reads import StatusFilter
-from tests.service.invoice_world import World, a_payment, a_world, an_invoice, put
+from tests.service.invoice_world import World, a_payment, a_world, add_client, an_invoice
 from tests.world import ServiceDb, a_caller, a_settlement, money
 
 TODAY = datetime.now(UTC).date()
@@ -100,7 +100,7 @@ async def test_a_bad_question_is_refused(world: World, query: str) -> None:
 
 async def test_a_client_sees_only_their_own(world: World) -> None:
     other_id = new_id()
-    await put(world.http, f"/clients/{other_id}", world.staff, {"name": "Bo Daly"})
+    await add_client(world.http, other_id, world.staff, "Bo Daly")
     mine = await world.issue()
     theirs = (await world.post_invoice(an_invoice(other_id))).json()
 

@@ -29,15 +29,22 @@ async def api(db_notification: ServiceDb) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_a_contact_is_put_and_read_and_put_again(api: Client) -> None:
+async def test_a_contact_is_added_once_and_changed_and_taken_away(api: Client) -> None:
     staff, client_id = a_caller("staff", new_id()), new_id()
     path = f"/contacts/{client_id}"
 
-    first = await api.call("PUT", path, staff, json=CONTACT)
-    again = await api.call("PUT", path, staff, json=CONTACT | {"email": "new@example.com"})
+    first = await api.call("POST", path, staff, json=CONTACT)
+    again = await api.call("POST", path, staff, json=CONTACT | {"email": "other@example.com"})
+    changed = await api.call("PATCH", path, staff, json={"email": "new@example.com", "language": None})
     read = await api.call("GET", path, staff)
+    gone = await api.call("DELETE", path, staff)
 
-    assert (first.status_code, again.status_code) == (200, 200)
+    assert (first.status_code, again.status_code, changed.status_code) == (201, 200, 200)
+    assert first.json() == again.json()
+    assert gone.status_code == 204
+    assert (await api.call("GET", path, staff)).status_code == 404
+    assert (await api.call("DELETE", path, staff)).status_code == 404
+    assert (await api.call("PATCH", path, staff, json={"name": "B"})).status_code == 404
     assert read.json() == {
         "client_id": str(client_id),
         "email": "new@example.com",
@@ -49,7 +56,7 @@ async def test_a_contact_is_put_and_read_and_put_again(api: Client) -> None:
 @pytest.mark.parametrize("email", [*NO_ADDRESSES, ""], ids=lambda each: ascii(each)[:20])
 async def test_what_is_not_an_address_is_refused_without_repeating_it(api: Client, email: str) -> None:
     answer = await api.call(
-        "PUT", f"/contacts/{new_id()}", a_caller("staff", new_id()), json=CONTACT | {"email": email}
+        "POST", f"/contacts/{new_id()}", a_caller("staff", new_id()), json=CONTACT | {"email": email}
     )
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (
         422,
@@ -61,7 +68,7 @@ async def test_what_is_not_an_address_is_refused_without_repeating_it(api: Clien
 
 async def test_a_domain_in_another_script_is_kept_as_smtp_takes_it(api: Client) -> None:
     answer = await api.call(
-        "PUT",
+        "POST",
         f"/contacts/{new_id()}",
         a_caller("staff", new_id()),
         json=CONTACT | {"email": "a@bücher.example"},
@@ -81,7 +88,9 @@ async def test_a_domain_in_another_script_is_kept_as_smtp_takes_it(api: Client) 
     ],
 )
 async def test_wrong_fields_are_refused(api: Client, wrong: dict[str, str]) -> None:
-    answer = await api.call("PUT", f"/contacts/{new_id()}", a_caller("staff", new_id()), json=CONTACT | wrong)
+    answer = await api.call(
+        "POST", f"/contacts/{new_id()}", a_caller("staff", new_id()), json=CONTACT | wrong
+    )
     assert answer.status_code == 400
 
 
@@ -89,11 +98,11 @@ async def test_clients_see_their_own_contact_and_change_none(api: Client) -> Non
     clinic_id, client_id = new_id(), new_id()
     path = f"/contacts/{client_id}"
     own, other = a_caller("client", clinic_id, client_id), a_caller("client", clinic_id)
-    await api.call("PUT", path, a_caller("staff", clinic_id), json=CONTACT)
+    await api.call("POST", path, a_caller("staff", clinic_id), json=CONTACT)
 
     assert (await api.call("GET", path, own)).status_code == 200
     assert (await api.call("GET", path, other)).status_code == 404
-    assert (await api.call("PUT", path, own, json=CONTACT)).status_code == 403
+    assert (await api.call("POST", path, own, json=CONTACT)).status_code == 403
     assert (await api.call("GET", "/deliveries", own)).status_code == 403
     assert (await api.call("GET", path)).status_code == 401
 

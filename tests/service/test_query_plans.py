@@ -20,7 +20,7 @@ from deploy import database
 from services.chassis import idempotency, inbox, park
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
-from services.gateway import session_store
+from services.gateway import key_uses, operation_store, session_store
 from services.gateway import store as accounts
 from services.invoice import store, store_clinics, store_issuing, store_reads
 from services.notification import store as letters
@@ -322,10 +322,31 @@ CASES = [
     ),
     case("gateway", "api", "API key", lambda tx: accounts.get_api_key(tx, HASH), "api_keys_key_hash_key"),
     case(
-        "gateway", "api", "key's use", lambda tx: accounts.get_key_use(tx, key(11, 7), "k"), "key_uses_pkey"
+        "gateway", "api", "key's use", lambda tx: key_uses.get_key_use(tx, key(11, 7), "k"), "key_uses_pkey"
     ),
-    case("gateway", "api", "old uses of keys", accounts.delete_old_key_uses, "key_uses_by_age"),
-    case("gateway", "api", "slug", lambda tx: accounts.slug_is_taken(tx, CLINIC, "c7"), "portals_slug_key"),
+    case("gateway", "api", "old uses of keys", key_uses.delete_old_key_uses, "key_uses_by_age"),
+    case(
+        "gateway",
+        "api",
+        "slug",
+        lambda tx: operation_store.slug_is_taken(tx, CLINIC, "c7"),
+        "portals_slug_key",
+        "operations_slug_key",
+    ),
+    case(
+        "gateway",
+        "api",
+        "operation of a subject",
+        lambda tx: operation_store.take_operation(tx, CLINIC, key(3, 7), 1.0),
+        "operations_clinic_id_subject_id_key",
+    ),
+    case(
+        "gateway",
+        "api",
+        "operations left behind",
+        lambda tx: operation_store.take_due_operations(tx, 20, 1.0),
+        "operations_due",
+    ),
 ]
 
 

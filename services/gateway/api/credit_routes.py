@@ -7,9 +7,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
 from services.gateway.api import actions
-from services.gateway.api.actions import strictly
 from services.gateway.api.keys import at_clinic
 from services.gateway.api.shapes import IdempotencyKey
+from services.gateway.bodies import strictly
 from services.gateway.dependencies import Asks
 from services.gateway.shapes import ClientCredit, RefundIn, Refunds
 from services.gateway.store import ApiKey

@@ -1,32 +1,31 @@
 """The public API, `/api/v1`: clinics, clients, invoices."""
 
-from typing import Annotated
 from uuid import UUID
 
-from litestar import Router, get, post, put
+from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
+from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from services.chassis.http import json_only
 from services.gateway.api import actions
-from services.gateway.api.actions import ApiKeyMade, KeyUse, derived_id, strictly
+from services.gateway.api.account_routes import account_routes
+from services.gateway.api.client_routes import client_routes
+from services.gateway.api.clinic_routes import clinic_routes
 from services.gateway.api.credit_routes import credit_routes
 from services.gateway.api.keys import api_key, as_operator, at_clinic
 from services.gateway.api.shapes import (
-    ClientAnswer,
-    ClinicAnswer,
     CreatedApiKey,
+    Cursor,
     IdempotencyKey,
+    Limit,
     NewApiKey,
-    NewClient,
-    NewClinic,
     NewStaff,
     Staff,
 )
+from services.gateway.bodies import strictly
 from services.gateway.dependencies import Asks, Db, Hashes
+from services.gateway.key_uses import KeyUse
 from services.gateway.shapes import (
-    Client,
-    Clinic,
     InvoiceIn,
     InvoiceOut,
     InvoiceRow,
@@ -38,96 +37,6 @@ from services.gateway.shapes import (
 from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
-Limit = Annotated[int, QueryParameter(ge=1, le=100)]
-Cursor = Annotated[str | None, QueryParameter(max_length=500)]
-
-
-@post("/clinics", summary="Put a clinic on")
-async def create_clinic(
-    body: RawBody,
-    data: JSONBody[NewClinic],
-    key: Key,
-    idempotency_key: IdempotencyKey,
-    db: Db,
-    upstreams: Asks,
-) -> ClinicAnswer:
-    """Operators only. 409 `slug_taken` when another clinic has the slug."""
-    clinic_id = derived_id(key, "clinic", idempotency_key)
-    caller = as_operator(key, clinic_id)
-    use = KeyUse(key, f"clinic:{idempotency_key}", body)
-    if await use.is_done(db):
-        return await actions.get_clinic(upstreams, caller)
-    answer = await actions.put_clinic(db, upstreams, caller, clinic_id, strictly(body, NewClinic))
-    await use.keep(db)
-    return answer
-
-
-@put("/clinics/{clinic_id:uuid}", summary="Change a clinic's settings")
-async def change_clinic(
-    body: RawBody, clinic_id: FromPath[UUID], data: JSONBody[NewClinic], key: Key, db: Db, upstreams: Asks
-) -> ClinicAnswer:
-    """Operators only. The settings are put whole: what is left out takes its default."""
-    caller = as_operator(key, clinic_id)
-    await upstreams.clinic(caller)
-    new = strictly(body, NewClinic)
-    return await actions.put_clinic(db, upstreams, caller, clinic_id, new)
-
-
-@get("/clinics", summary="List clinics")
-async def list_clinics(key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20) -> Page[Clinic]:
-    """Every clinic for an operator; for a clinic's key, its own."""
-    if key.clinic_id is not None:
-        return Page([await upstreams.clinic(at_clinic(key, key.clinic_id))])
-    return await upstreams.clinics(as_operator(key), cursor, limit)
-
-
-@get("/clinics/{clinic_id:uuid}", summary="Get a clinic")
-async def get_clinic(clinic_id: FromPath[UUID], key: Key, upstreams: Asks) -> ClinicAnswer:
-    """The clinic's settings and its Stripe account."""
-    return await actions.get_clinic(upstreams, at_clinic(key, clinic_id))
-
-
-@post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
-async def create_client(
-    body: RawBody,
-    clinic_id: FromPath[UUID],
-    data: JSONBody[NewClient],
-    key: Key,
-    idempotency_key: IdempotencyKey,
-    db: Db,
-    upstreams: Asks,
-    passwords: Hashes,
-) -> ClientAnswer:
-    """With `login`, the e-mail can sign in to the portal. An e-mail that has a login keeps its password.
-
-    409 `login_taken` when the e-mail already signs in at this clinic as another client.
-    """
-    caller = at_clinic(key, clinic_id)
-    use = KeyUse(key, f"client:{clinic_id}:{idempotency_key}", body)
-    client_id = derived_id(key, "client", idempotency_key, clinic_id)
-    if await use.is_done(db):
-        return await actions.get_client(upstreams, caller, client_id)
-    new = strictly(body, NewClient)
-    await upstreams.clinic(caller)
-    answer = await actions.put_client(db, upstreams, passwords, caller, client_id, new)
-    await use.keep(db)
-    return answer
-
-
-@get("/clinics/{clinic_id:uuid}/clients", summary="List clients")
-async def list_clients(
-    clinic_id: FromPath[UUID], key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20
-) -> Page[Client]:
-    """A clinic's clients."""
-    return await upstreams.clients(at_clinic(key, clinic_id), cursor, limit)
-
-
-@get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Get a client")
-async def get_client(
-    clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: Key, upstreams: Asks
-) -> ClientAnswer:
-    """The client with its contact's e-mail and language."""
-    return await actions.get_client(upstreams, at_clinic(key, clinic_id), client_id)
 
 
 @post("/clinics/{clinic_id:uuid}/staff", summary="Let staff sign in")
@@ -145,10 +54,8 @@ async def create_staff(
     new = strictly(body, NewStaff)
     caller = as_operator(key, clinic_id)
     use = KeyUse(key, f"staff:{clinic_id}:{idempotency_key}", body)
-    if not await use.is_done(db):
-        await upstreams.clinic(caller)
-        await actions.put_staff(db, passwords, caller, new)
-        await use.keep(db)
+    await upstreams.clinic(caller)
+    await actions.create_staff(db, passwords, caller, new, use)
     return Staff(new.email)
 
 
@@ -168,14 +75,8 @@ async def create_api_key(
     new = strictly(body, NewApiKey)
     caller = as_operator(key, clinic_id)
     use = KeyUse(key, f"api-key:{clinic_id}:{idempotency_key}", body)
-    if await use.is_done(db):
-        raise ApiKeyMade(
-            "This request has made its key, which is shown once. Use a new Idempotency-Key for another."
-        )
     await upstreams.clinic(caller)
-    made = await actions.create_api_key(db, caller, new)
-    await use.keep(db)
-    return made
+    return await actions.create_api_key(db, caller, new, use)
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
@@ -235,19 +136,15 @@ async def get_invoice(
 api_router = Router(
     path="/api/v1",
     route_handlers=[
-        create_clinic,
-        change_clinic,
-        list_clinics,
-        get_clinic,
-        create_client,
-        list_clients,
-        get_client,
+        *clinic_routes,
+        *client_routes,
         create_staff,
         create_api_key,
         create_invoice,
         create_invoices,
         list_invoices,
         get_invoice,
+        *account_routes,
         *credit_routes,
     ],
     before_request=json_only,

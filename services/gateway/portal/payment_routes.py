@@ -6,10 +6,11 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response import Redirect, Template
 
 from services.chassis.http import json_only
+from services.gateway.bodies import strictly
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Configured
 from services.gateway.portal import declines, refusals
@@ -57,10 +58,15 @@ async def payment_page(
 
 @post("/invoices/{invoice_id:uuid}/payments", status_code=200, before_request=json_only)
 async def start_payment(
-    invoice_id: FromPath[UUID], data: JSONBody[PayInvoice], billing: Visiting, upstreams: Asks
+    body: RawBody,
+    invoice_id: FromPath[UUID],
+    data: JSONBody[PayInvoice],
+    billing: Visiting,
+    upstreams: Asks,
 ) -> PaymentStart | Response[Refusal]:
     """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
-    wanted = PaymentIn([InvoiceAmount(invoice_id, data.amount)], data.method, data.save)
+    said = strictly(body, PayInvoice)
+    wanted = PaymentIn([InvoiceAmount(invoice_id, said.amount)], said.method, said.save)
     try:
         await _refuse_while_checked(invoice_id, billing, upstreams)
         return await upstreams.start_payment(billing.caller, wanted)

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from litestar import Request
 from litestar.di import NamedDependency
 from litestar.response import Template
 
 from services.chassis.auth import Caller
-from services.gateway.dependencies import Asks, Place, Visitor, Who
+from services.gateway.calls import UpstreamError
+from services.gateway.dependencies import Asks, Configured, Place, Visitor, Who
 from services.gateway.shapes import Clinic
+from services.gateway.upstreams import Upstreams
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -51,12 +54,28 @@ class BillingHidden(Exception):
         self.visit = visit
 
 
-async def visit(member: Place, signed_in: Who, caller: Visitor, upstreams: Asks) -> Visit:
-    """The visit of a client. Raises `ForClients` for the clinic's staff."""
-    made = Visit(await upstreams.clinic(caller), caller, len(signed_in.memberships) > 1)
+async def visit(
+    member: Place, signed_in: Who, caller: Visitor, upstreams: Asks, settings: Configured
+) -> Visit:
+    """The visit of a client. Raises `ForClients` for the clinic's staff.
+
+    A clinic for which the operator has chosen no Stripe account shows its bills as one that takes no payments here.
+    """
+    clinic = await upstreams.clinic(caller)
+    if settings.stripe_live and clinic.online_payment and not await _takes_money(upstreams, caller):
+        clinic = msgspec.structs.replace(clinic, online_payment=False)
+    made = Visit(clinic, caller, len(signed_in.memberships) > 1)
     if member.client_id is None:
         raise ForClients(made)
     return made
+
+
+async def _takes_money(upstreams: Upstreams, caller: Caller) -> bool:
+    """Whether live money has somewhere to go. While payment is away, yes: it refuses by itself once it is back."""
+    try:
+        return (await upstreams.recent_account(caller)).charged_on != "none"
+    except UpstreamError:
+        return True
 
 
 async def billing(visit: Visiting) -> Visit:

@@ -39,6 +39,7 @@ from services.gateway.shapes.invoice import (
 )
 from services.gateway.shapes.payment import (
     Account,
+    AccountIn,
     InvoiceAmount,
     PayByCard,
     PayByRedirect,
@@ -54,6 +55,7 @@ from services.gateway.shapes.payment import (
 
 __all__ = [
     "Account",
+    "AccountIn",
     "Appointment",
     "AppointmentIn",
     "BillingAddress",

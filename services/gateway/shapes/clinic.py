@@ -7,6 +7,11 @@ import msgspec
 
 from services.gateway.shapes.common import Currency, Decimals, Question, ShortText
 
+Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+Accent = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
+PayWith = Literal["card", "redirect"]
+AddressLines = Annotated[list[str], msgspec.Meta(max_length=5)]
+
 
 class ClinicContact(msgspec.Struct):
     """How a client reaches the clinic; every field may be empty."""
@@ -31,20 +36,23 @@ class TaxRateIn(TaxRate, forbid_unknown_fields=True):
     pass
 
 
+TaxRates = Annotated[list[TaxRateIn], msgspec.Meta(max_length=50)]
+
+
 class ClinicIn(Question):
     """A clinic's settings, whole: what is left out takes its default."""
 
-    slug: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+    slug: Slug
     name: ShortText
     currency: Currency
     time_zone: str
     locale: str = "en-IE"
     billing_shown: bool = True
     online_payment: bool = True
-    methods: list[Literal["card", "redirect"]] = msgspec.field(default_factory=lambda: ["card", "redirect"])
+    methods: list[PayWith] = msgspec.field(default_factory=lambda: ["card", "redirect"])
     contact: ClinicContactIn = msgspec.field(default_factory=ClinicContactIn)
-    accent: Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b6e6e"
-    tax_rates: Annotated[list[TaxRateIn], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=list)
+    accent: Accent = "#0b6e6e"
+    tax_rates: TaxRates = msgspec.field(default_factory=list)
 
 
 class Clinic(msgspec.Struct):
@@ -64,7 +72,7 @@ class Clinic(msgspec.Struct):
 
 
 class BillingAddress(msgspec.Struct):
-    lines: Annotated[list[str], msgspec.Meta(max_length=5)] = []
+    lines: AddressLines = []
     postcode: str = ""
     city: str = ""
     country: str = ""

@@ -79,7 +79,22 @@ class SetupStart(msgspec.Struct):
     stripe_account: str | None = None
 
 
-class Account(msgspec.Struct):
-    """The clinic's connected Stripe account; None charges the platform's own."""
+StripeAccountId = Annotated[str, msgspec.Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$(?!\n)")]
 
+
+class AccountIn(Question):
+    """The clinic's own Stripe account, or the platform's (`platform_account`: true), or null for none."""
+
+    stripe_account_id: StripeAccountId | msgspec.UnsetType | None = msgspec.UNSET
+    platform_account: bool = False
+
+
+class Account(msgspec.Struct):
+    """The choice for the clinic, and where its clients' money goes by it.
+
+    `none`: no payment starts. With Stripe's test keys, money of a clinic without a choice goes to the `platform`.
+    """
+
+    charged_on: Literal["own", "platform", "none"]
     stripe_account_id: str | None = None
+    platform_account: bool = False

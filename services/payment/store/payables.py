@@ -8,6 +8,7 @@ import asyncpg
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceState
 from services.chassis.db import Connection, Key
+from services.payment.accounts import NONE, ClinicAccount
 from services.payment.domain import AccountInUse, Clinic, Payable
 from services.payment.store.keys import columns
 from services.payment.store.rows import OVERDRAWN
@@ -110,27 +111,29 @@ def _marking_overdrawn(change: str) -> str:
     """
 
 
-async def get_account(tx: Connection, clinic_id: UUID) -> str | None:
-    """The clinic's connected Stripe account; None: the platform's own."""
-    account: str | None = await tx.fetchval(
-        "SELECT stripe_account_id FROM accounts WHERE clinic_id = $1", clinic_id
+async def get_account(tx: Connection, clinic_id: UUID) -> ClinicAccount:
+    """The operator's choice of a Stripe account for the clinic."""
+    row = await tx.fetchrow(
+        "SELECT stripe_account_id, platform FROM accounts WHERE clinic_id = $1", clinic_id
     )
-    return account
+    return NONE if row is None else ClinicAccount(row["stripe_account_id"], row["platform"])
 
 
-async def put_account(tx: Connection, clinic_id: UUID, account: str | None) -> list[str | None] | None:
-    """Answers with what was there before, None when nothing was. Raises `AccountInUse` when another clinic has it."""
+async def put_account(tx: Connection, clinic_id: UUID, chosen: ClinicAccount) -> ClinicAccount | None:
+    """Keep the choice; answers with the one before, None when there was none. Raises `AccountInUse`."""
     try:
         row = await tx.fetchrow(
             """
-            INSERT INTO accounts (clinic_id, stripe_account_id) VALUES ($1, $2)
-            ON CONFLICT (clinic_id) DO UPDATE SET stripe_account_id = excluded.stripe_account_id
-            RETURNING old.clinic_id, old.stripe_account_id
+            INSERT INTO accounts (clinic_id, stripe_account_id, platform) VALUES ($1, $2, $3)
+            ON CONFLICT (clinic_id) DO UPDATE
+            SET stripe_account_id = excluded.stripe_account_id, platform = excluded.platform
+            RETURNING old.clinic_id, old.stripe_account_id, old.platform
             """,
             clinic_id,
-            account,
+            chosen.own,
+            chosen.platform,
         )
     except asyncpg.UniqueViolationError:
         raise AccountInUse("Another clinic has this Stripe account.") from None
     assert row is not None, "it was written"
-    return [row["stripe_account_id"]] if row["clinic_id"] else None
+    return ClinicAccount(row["stripe_account_id"], row["platform"]) if row["clinic_id"] else None

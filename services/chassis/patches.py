@@ -1,0 +1,44 @@
+"""JSON merge patches (RFC 7396): what a `PATCH` changes, and everything else as it was."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.chassis.errors import DomainError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class PatchInvalid(DomainError):
+    code = "request_invalid"
+    status = 400
+
+
+def merge(target: object, patch: object) -> object:
+    """The target with the patch's members in place of its own; null takes a member away, objects merge."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+def patched(current: msgspec.Struct, patch: Mapping[str, Any], shape: type[T]) -> T:
+    """What `current` is after the patch, as `shape` checks it: a member taken away has the shape's default.
+
+    Raises `PatchInvalid` for a member that the shape does not know, or that it needs and null takes away.
+    """
+    members = set(shape.__struct_fields__)
+    if unknown := sorted(set(patch) - members):
+        raise PatchInvalid(f"There is no member `{unknown[0]}` to change.")
+    known: dict[str, Any] = msgspec.to_builtins(current)
+    whole = merge({name: value for name, value in known.items() if name in members}, patch)
+    try:
+        return msgspec.convert(whole, shape)
+    except msgspec.ValidationError as error:
+        raise PatchInvalid(str(error)) from None

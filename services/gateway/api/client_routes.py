@@ -1,0 +1,79 @@
+"""The public API's part about clients."""
+
+from uuid import UUID
+
+from litestar import get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, RawBody
+
+from services.gateway.api import actions
+from services.gateway.api.actions import derived_id
+from services.gateway.api.keys import at_clinic
+from services.gateway.api.shapes import ClientAnswer, ClientPatch, Cursor, IdempotencyKey, Limit, NewClient
+from services.gateway.bodies import patch_of, strictly
+from services.gateway.dependencies import Asks, Carrying, Hashes
+from services.gateway.key_uses import KeyUse
+from services.gateway.shapes import Client, Page
+from services.gateway.store import ApiKey
+
+Key = NamedDependency[ApiKey]
+
+
+@post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
+async def create_client(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[NewClient],
+    key: Key,
+    idempotency_key: IdempotencyKey,
+    operations: Carrying,
+    upstreams: Asks,
+    passwords: Hashes,
+) -> ClientAnswer:
+    """With `login`, the e-mail can sign in to the portal as this client. An e-mail that has a login keeps its
+    password, and opens this client besides those that it opens already.
+    """
+    caller = at_clinic(key, clinic_id)
+    use = KeyUse(key, f"client:{clinic_id}:{idempotency_key}", body)
+    client_id = derived_id(key, "client", idempotency_key, clinic_id)
+    new = strictly(body, NewClient)
+    await actions.create_client(operations, upstreams, passwords, caller, client_id, new, use)
+    return await actions.get_client(upstreams, caller, client_id)
+
+
+@patch("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Change a client")
+async def change_client(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    client_id: FromPath[UUID],
+    data: JSONBody[ClientPatch],
+    key: Key,
+    operations: Carrying,
+    upstreams: Asks,
+) -> ClientAnswer:
+    """A JSON merge patch (RFC 7396): what is left out stays, null sets back to the default.
+
+    E-mails go to the new `email` from now on. A login keeps the e-mail that it was made with.
+    """
+    caller = at_clinic(key, clinic_id)
+    await actions.change_client(operations, upstreams, caller, client_id, patch_of(body, ClientPatch))
+    return await actions.get_client(upstreams, caller, client_id)
+
+
+@get("/clinics/{clinic_id:uuid}/clients", summary="List clients")
+async def list_clients(
+    clinic_id: FromPath[UUID], key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20
+) -> Page[Client]:
+    """A clinic's clients."""
+    return await upstreams.clients(at_clinic(key, clinic_id), cursor, limit)
+
+
+@get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Get a client")
+async def get_client(
+    clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: Key, upstreams: Asks
+) -> ClientAnswer:
+    """The client with its contact's e-mail and language."""
+    return await actions.get_client(upstreams, at_clinic(key, clinic_id), client_id)
+
+
+client_routes = [create_client, change_client, list_clients, get_client]

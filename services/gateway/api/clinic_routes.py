@@ -1,0 +1,95 @@
+"""The public API's part about clinics and their settings."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, RawBody
+
+from services.gateway.api import actions
+from services.gateway.api.actions import derived_id
+from services.gateway.api.keys import as_operator, at_clinic
+from services.gateway.api.shapes import (
+    ClinicAnswer,
+    ClinicPatch,
+    ClinicSettings,
+    Cursor,
+    IdempotencyKey,
+    Limit,
+)
+from services.gateway.bodies import patch_of, strictly
+from services.gateway.dependencies import Asks, Carrying
+from services.gateway.key_uses import KeyUse
+from services.gateway.shapes import Clinic, ClinicIn, Page
+from services.gateway.store import ApiKey
+
+Key = NamedDependency[ApiKey]
+
+
+@post("/clinics", summary="Put a clinic on")
+async def create_clinic(
+    body: RawBody,
+    data: JSONBody[ClinicIn],
+    key: Key,
+    idempotency_key: IdempotencyKey,
+    operations: Carrying,
+    upstreams: Asks,
+) -> ClinicAnswer:
+    """Operators only. Its Stripe account is chosen by a request of its own. 409 `slug_taken`."""
+    caller = as_operator(key, derived_id(key, "clinic", idempotency_key))
+    use = KeyUse(key, f"clinic:{idempotency_key}", body)
+    await actions.create_clinic(operations, upstreams, caller, strictly(body, ClinicIn), use)
+    return await actions.get_clinic(upstreams, caller)
+
+
+@put("/clinics/{clinic_id:uuid}", summary="Put a clinic's settings whole")
+async def put_clinic(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[ClinicSettings],
+    key: Key,
+    operations: Carrying,
+    upstreams: Asks,
+) -> ClinicAnswer:
+    """Operators only. A setting that is left out takes its default; those that are about money must be there.
+
+    To change some settings and leave the others as they are, use PATCH.
+    """
+    caller = as_operator(key, clinic_id)
+    settings: dict[str, Any] = msgspec.to_builtins(strictly(body, ClinicSettings))
+    await upstreams.clinic(caller)
+    return await actions.change_clinic(operations, upstreams, caller, "PUT", settings)
+
+
+@patch("/clinics/{clinic_id:uuid}", summary="Change some of a clinic's settings")
+async def change_clinic(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[ClinicPatch],
+    key: Key,
+    operations: Carrying,
+    upstreams: Asks,
+) -> ClinicAnswer:
+    """Operators only. A JSON merge patch (RFC 7396): what is left out stays, null sets back to the default."""
+    caller = as_operator(key, clinic_id)
+    settings = patch_of(body, ClinicPatch)
+    return await actions.change_clinic(operations, upstreams, caller, "PATCH", settings)
+
+
+@get("/clinics", summary="List clinics")
+async def list_clinics(key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20) -> Page[Clinic]:
+    """Every clinic for an operator; for a clinic's key, its own."""
+    if key.clinic_id is not None:
+        return Page([await upstreams.clinic(at_clinic(key, key.clinic_id))])
+    return await upstreams.clinics(as_operator(key), cursor, limit)
+
+
+@get("/clinics/{clinic_id:uuid}", summary="Get a clinic")
+async def get_clinic(clinic_id: FromPath[UUID], key: Key, upstreams: Asks) -> ClinicAnswer:
+    """The clinic's settings and its Stripe account."""
+    return await actions.get_clinic(upstreams, at_clinic(key, clinic_id))
+
+
+clinic_routes = [create_clinic, put_clinic, change_clinic, list_clinics, get_clinic]

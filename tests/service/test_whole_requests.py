@@ -1,0 +1,224 @@
+"""One public request, all or nothing, over all services that it writes to.
+
+Every write of the public API is walked: it is refused, fails, is cut off, and the gateway is killed, at each call that
+it makes. What the databases hold afterwards is what they held before, or what an undisturbed run leaves.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import stamina
+
+from services.gateway.operations import Pace
+from tests.security.test_matrix_services import operations_in
+from tests.service.gateway_world import (
+    CLIENT,
+    CLINIC,
+    PASSWORD,
+    SETTINGS,
+    Site,
+    a_client,
+    a_clinic,
+    a_whole_site,
+    an_invoice,
+)
+from tests.service.whole_world import MODES, Break, Killed, Mode, Network, difference, held
+from tests.world import ServiceDb
+
+
+@dataclass
+class World:
+    site: Site
+    network: Network
+    dbs: Mapping[str, ServiceDb]
+
+    @property
+    def pace(self) -> Pace:
+        pace: Pace = self.site.app.state.operations.pace
+        return pace
+
+    def go_at(self, **changed: float) -> None:
+        operations = self.site.app.state.operations
+        operations.pace = replace(operations.pace, **changed)
+
+    async def sweep(self) -> None:
+        """A sweep, once those who held an operation have had their time."""
+        await self.dbs["gateway"].admin.execute("UPDATE operations SET held_until = now(), next_at = now()")
+        await self.site.app.state.operations.sweep()
+
+    async def left(self) -> int:
+        count: int = await self.dbs["gateway"].admin.fetchval("SELECT count(*) FROM operations")
+        return count
+
+
+@pytest.fixture
+async def world(
+    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
+) -> AsyncIterator[World]:
+    network = Network()
+    dbs = {
+        "gateway": db_gateway,
+        "invoice": db_invoice,
+        "payment": db_payment,
+        "notification": db_notification,
+    }
+    stamina.set_testing(True, attempts=2, cap=True)
+    async with a_whole_site(
+        db_gateway, db_invoice, db_payment, db_notification, through=network.through
+    ) as site:
+        yield World(site, network, dbs)
+    stamina.set_testing(False)
+
+
+Request = Callable[[], Awaitable[Any]]
+"""Sends the request of a run; again, it is the same request."""
+Prepare = Callable[[World, Any, str], Awaitable[tuple[str, str, Any]]]
+"""Makes what the request needs, at a clinic, under the run's label: method, path and body."""
+
+
+async def _new_clinic(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    return "POST", "/clinics", {**CLINIC, "slug": label, "name": label}
+
+
+async def _whole_settings(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    other = await a_clinic(world.site, slug=f"old-{label}")
+    return "PUT", f"/clinics/{other['id']}", {**SETTINGS, "slug": label, "online_payment": False}
+
+
+async def _some_settings(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    other = await a_clinic(world.site, slug=f"old-{label}")
+    return "PATCH", f"/clinics/{other['id']}", {"slug": label, "name": label}
+
+
+async def _account(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    other = await a_clinic(world.site, slug=f"old-{label}")
+    account = f"acct_{label}"
+    return "PUT", f"/clinics/{other['id']}/stripe-account", {"stripe_account_id": account}
+
+
+async def _new_client(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    body = {**CLIENT, "name": label, "email": f"{label}@example.com"}
+    return "POST", f"/clinics/{clinic['id']}/clients", body
+
+
+async def _some_of_a_client(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    client = await a_client(world.site, clinic, name=f"Old {label}", email=f"old-{label}@example.com")
+    patch = {"name": label, "email": f"{label}@example.com", "billing_address": {"city": label}}
+    return "PATCH", f"/clinics/{clinic['id']}/clients/{client['id']}", patch
+
+
+async def _staff(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    return "POST", f"/clinics/{clinic['id']}/staff", {"email": f"{label}@example.com", "password": PASSWORD}
+
+
+async def _api_key(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    return "POST", f"/clinics/{clinic['id']}/api-keys", {"name": label}
+
+
+async def _invoice(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    client = await a_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    return "POST", f"/clinics/{clinic['id']}/invoices", an_invoice(client, note=label)
+
+
+async def _invoices(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    client = await a_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    return (
+        "POST",
+        f"/clinics/{clinic['id']}/invoices/bulk",
+        {"invoices": [an_invoice(client, note=label)] * 2},
+    )
+
+
+async def _refund(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    """Refused, for want of credit. What a refund writes is payment's alone: `test_payment_refunds.py`."""
+    client = await a_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    return "POST", f"/clinics/{clinic['id']}/refunds", {"client_id": client["id"], "currency": "EUR"}
+
+
+AT = "/api/v1/clinics/{clinic_id}"
+WRITES: dict[str, Prepare] = {
+    "POST /api/v1/clinics": _new_clinic,
+    f"PUT {AT}": _whole_settings,
+    f"PATCH {AT}": _some_settings,
+    f"PUT {AT}/stripe-account": _account,
+    f"POST {AT}/clients": _new_client,
+    f"PATCH {AT}/clients/{{client_id}}": _some_of_a_client,
+    f"POST {AT}/staff": _staff,
+    f"POST {AT}/api-keys": _api_key,
+    f"POST {AT}/invoices": _invoice,
+    f"POST {AT}/invoices/bulk": _invoices,
+    f"POST {AT}/refunds": _refund,
+}
+
+
+def test_every_public_write_is_walked() -> None:
+    assert {each for each in operations_in("gateway") if not each.startswith("GET ")} == set(WRITES)
+
+
+async def _sent(world: World, write: str, clinic: Any, label: str) -> Request:
+    method, path, body = await WRITES[write](world, clinic, label)
+    headers = {"Idempotency-Key": label} if method == "POST" else {}
+
+    async def send() -> Any:
+        return await world.site.api(method, path, json=body, headers=headers)
+
+    return send
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_a_write_that_is_broken_at_any_call_leaves_all_or_nothing(world: World, write: str) -> None:
+    clinic = await a_clinic(world.site)
+    send = await _sent(world, write, clinic, "run")
+    before = await held(world.dbs, "run")
+    world.network.calls.clear()
+    answer = await send()
+    calls = list(dict.fromkeys(world.network.calls))
+    whole = difference(before, await held(world.dbs, "run"))
+    assert write.endswith("/refunds") or whole[0], answer.text
+
+    last_write = max((number for number, call in enumerate(calls) if is_write(call)), default=len(calls))
+    for number, call in enumerate(calls):
+        for mode in _modes(call, number <= last_write):
+            label = f"run{number}{mode.replace(' ', '')}"
+            send = await _sent(world, write, clinic, label)
+            await _walk(world, send, label, Break(call, mode), whole, answer.status_code)
+
+
+def _modes(call: str, may_refuse: bool) -> tuple[Mode, ...]:
+    """How a call goes wrong. A read once all is written may fail; there is nothing left that it could refuse."""
+    if is_write(call):
+        return MODES
+    return ("refused", "cut before", "killed before") if may_refuse else ("cut before", "killed before")
+
+
+def is_write(call: str) -> bool:
+    return not call.startswith("GET ") and not call.endswith("?check")
+
+
+async def _walk(world: World, send: Request, label: str, broken: Break, whole: Any, usual: int) -> None:
+    before = await held(world.dbs, label)
+    world.network.broken = broken
+    with suppress(Killed):
+        answer = await send()
+        assert broken.mode != "refused" or answer.json()["code"] == "refused_by_test", (broken, answer.text)
+    assert broken.seen, broken
+    if broken.mode == "refused":
+        assert difference(before, await held(world.dbs, label)) == difference(before, before), broken
+    # Half of the runs give the outcome up while the call still goes wrong, the others go on once it is mended.
+    world.go_at(give_up=0 if len(label) % 2 else 60)
+    with suppress(Killed):
+        await world.sweep()
+    world.network.repair()
+    await world.sweep()
+    assert await world.left() == 0, broken
+    left = difference(before, await held(world.dbs, label))
+    assert left in (whole, difference(before, before)), (broken, left)
+
+    world.go_at(give_up=60)
+    again = await send()
+    expected = {usual, 409} if again.status_code == 409 and "api_key_already_made" in again.text else {usual}
+    assert again.status_code in expected, (broken, again.text)
+    assert difference(before, await held(world.dbs, label)) == whole, broken
