@@ -16,6 +16,11 @@ class Membership:
     slug: str
     role: Role
 
+    @property
+    def name(self) -> str:
+        """Which of the login's places at the clinic it is."""
+        return str(self.client_id) if self.client_id else "staff"
+
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:

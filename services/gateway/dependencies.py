@@ -12,6 +12,7 @@ from services.chassis.auth import Caller
 from services.chassis.db import Database
 from services.gateway import sessions, store
 from services.gateway.accounts import LoginSession, Membership, SignedIn
+from services.gateway.calls import UpstreamError
 from services.gateway.operations import Operations
 from services.gateway.passwords import Passwords
 from services.gateway.settings import Settings
@@ -27,6 +28,10 @@ Who = NamedDependency[SignedIn]
 Place = NamedDependency[Membership]
 Visitor = NamedDependency[Caller]
 Session = NamedDependency[LoginSession]
+
+
+CHOSEN = "places"
+"""In the session: by slug, the name of the place that was chosen last."""
 
 
 class SignInFirst(Exception):
@@ -51,12 +56,38 @@ async def signed_in(login_session: Session, db: Db) -> SignedIn:
     return SignedIn(login.id, login.email, tuple(memberships))
 
 
-def member(slug: FromPath[str], signed_in: Who) -> Membership:
-    """The login's place at the clinic in the path; 404 for a clinic that it does not open, or none has."""
-    for membership in signed_in.memberships:
-        if membership.slug == slug:
-            return membership
-    raise NotFoundException
+async def member(slug: FromPath[str], request: AnyRequest, signed_in: Who, upstreams: Asks) -> Membership:
+    """The login's place at the clinic in the path; 404 for a clinic that it does not open, or none has.
+
+    Of several places there (a family), the one whose invoice or payment is asked for, else the one chosen last.
+    """
+    here = [membership for membership in signed_in.memberships if membership.slug == slug]
+    if not here:
+        raise NotFoundException
+    if len(here) == 1:
+        return here[0]
+    chosen = request.session.get(CHOSEN, {}).get(slug)
+    here.sort(key=lambda place: (place.name != chosen, place.client_id is None))
+    for place in here:
+        if await _shows(place, signed_in.login_id, request, upstreams):
+            return place
+    return here[0]
+
+
+async def _shows(place: Membership, login_id: UUID, request: AnyRequest, upstreams: Upstreams) -> bool:
+    """Whether the place sees the invoice and the payment that the address names."""
+    if place.client_id is None:
+        return False
+    named = {**request.query_params.dict(), **request.path_params}
+    caller = caller_of(place, login_id)
+    try:
+        if invoice_id := named.get("invoice_id") or named.get("invoice"):
+            await upstreams.invoice(caller, UUID(str(invoice_id)))
+        if payment_id := named.get("payment_id") or named.get("payment"):
+            await upstreams.payment(caller, UUID(str(payment_id)))
+    except (UpstreamError, ValueError):
+        return False
+    return True
 
 
 def caller(member: Place, signed_in: Who) -> Caller:
@@ -71,6 +102,6 @@ def caller_of(member: Membership, login_id: UUID) -> Caller:
 PORTAL = {
     "login_session": Provide(login_session, sync_to_thread=False),
     "signed_in": Provide(signed_in),
-    "member": Provide(member, sync_to_thread=False),
+    "member": Provide(member),
     "caller": Provide(caller, sync_to_thread=False),
 }

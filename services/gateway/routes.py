@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, get, post
+from litestar.exceptions import NotFoundException
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
+from services.chassis.auth import Caller
 from services.gateway import actions, sessions
 from services.gateway.accounts import Membership, SignedIn, safe_next
 from services.gateway.calls import UpstreamError
-from services.gateway.dependencies import Asks, Configured, Db, Hashes, Who, caller_of
+from services.gateway.dependencies import CHOSEN, Asks, Configured, Db, Hashes, Who, caller_of
 from services.gateway.limits import TooManyTries, address_of
 from services.gateway.settings import Settings
 from services.gateway.upstreams import Upstreams
@@ -29,8 +31,19 @@ class LoginForm:
 
 @dataclass(frozen=True, slots=True)
 class ClinicChoice:
+    """A place to go to. `person` is whose it is, where the login has several at the clinic."""
+
     slug: str
     name: str
+    place: str
+    person: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceForm:
+    slug: str = ""
+    place: str = ""
+    _csrf_token: str = ""
 
 
 @get("/")
@@ -84,20 +97,41 @@ async def log_out(request: AnyRequest) -> Redirect:
 
 @get("/clinics")
 async def choose_clinic(signed_in: Who, upstreams: Asks) -> Template | Redirect:
-    """The clinics that the login opens; with one there is nothing to choose."""
+    """The clinics that the login opens, and each client that it has there; with one there is nothing to choose."""
     if len(signed_in.memberships) == 1:
         return Redirect(f"/c/{signed_in.memberships[0].slug}", status_code=303)
     choices = await asyncio.gather(*(_choice(each, signed_in, upstreams) for each in signed_in.memberships))
     return Template("clinics.html", context={"clinics": choices})
 
 
+@post("/clinics", status_code=303)
+async def choose_place(request: AnyRequest, data: URLEncodedBody[ChoiceForm], signed_in: Who) -> Redirect:
+    """Go to a clinic as one of the login's several clients there, and remember it."""
+    if not any((each.slug, each.name) == (data.slug, data.place) for each in signed_in.memberships):
+        raise NotFoundException
+    request.set_session(
+        {**request.session, CHOSEN: {**request.session.get(CHOSEN, {}), data.slug: data.place}}
+    )
+    return Redirect(f"/c/{data.slug}", status_code=303)
+
+
 async def _choice(member: Membership, signed_in: SignedIn, upstreams: Upstreams) -> ClinicChoice:
-    """A clinic by its name; by its slug while the invoice service is away."""
+    """A clinic by its name, and of several places there whose it is; by its slug while invoice is away."""
+    caller = caller_of(member, signed_in.login_id)
+    several = sum(each.clinic_id == member.clinic_id for each in signed_in.memberships) > 1
     try:
-        clinic = await upstreams.clinic(caller_of(member, signed_in.login_id))
+        clinic = await upstreams.clinic(caller)
+        person = await _person(member, caller, upstreams) if several else ""
     except UpstreamError:
-        return ClinicChoice(member.slug, member.slug.replace("-", " ").title())
-    return ClinicChoice(member.slug, clinic.name)
+        return ClinicChoice(member.slug, member.slug.replace("-", " ").title(), member.name)
+    return ClinicChoice(member.slug, clinic.name, member.name, person)
+
+
+async def _person(member: Membership, caller: Caller, upstreams: Upstreams) -> str:
+    """Whose place it is, as the person who chooses calls it."""
+    if member.client_id is None:
+        return "Staff"
+    return (await upstreams.client(caller, member.client_id)).name
 
 
 def _login_page(
@@ -118,4 +152,4 @@ def _minutes(seconds: int) -> str:
     return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
-account_routes = [start, login_page, log_in, log_out, choose_clinic]
+account_routes = [start, login_page, log_in, log_out, choose_clinic, choose_place]

@@ -1,0 +1,217 @@
+"""Changes by the public API: PATCH, what PUT asks for, creates sent again, and two requests at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from services.payment import consumers
+from tests.service.gateway_world import (
+    CLIENT,
+    CLINIC,
+    PASSWORD,
+    SETTINGS,
+    Site,
+    a_client,
+    a_clinic,
+    a_whole_site,
+    an_invoice,
+)
+from tests.service.whole_world import Network
+from tests.world import ServiceDb, deliver, outbox_events
+
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+async def site(
+    network: Network,
+    db_gateway: ServiceDb,
+    db_invoice: ServiceDb,
+    db_payment: ServiceDb,
+    db_notification: ServiceDb,
+) -> AsyncIterator[Site]:
+    async with a_whole_site(
+        db_gateway, db_invoice, db_payment, db_notification, through=network.through
+    ) as site:
+        yield site
+
+
+async def test_a_patch_of_settings_leaves_the_others_as_they_are(site: Site) -> None:
+    oak = await a_clinic(site, online_payment=False, contact={"phone": "1", "hours": "9 to 5"})
+    at = f"/clinics/{oak['id']}"
+
+    changed = await site.api(
+        "PATCH", at, json={"name": "Oak", "contact": {"phone": "2"}}, headers=MERGE_PATCH
+    )
+
+    assert changed.status_code == 200, changed.text
+    contact = {**oak["contact"], "phone": "2"}
+    assert changed.json() == {**oak, "name": "Oak", "contact": contact, "version": 2}
+    back = await site.api("PATCH", at, json={"tax_rates": None, "online_payment": None})
+    assert (back.json()["tax_rates"], back.json()["online_payment"]) == ([], True)
+    assert (await site.api("GET", at)).json() == back.json()
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"nmae": "Oak"},
+        {"contact": {"fax": "1"}},
+        {"name": None},
+        {"currency": None},
+        {"online_payment": "true"},
+        [],
+    ],
+)
+async def test_a_patch_that_is_wrong_changes_nothing(site: Site, patch: Any) -> None:
+    oak = await a_clinic(site)
+
+    refused = await site.api("PATCH", f"/clinics/{oak['id']}", json=patch)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid"), refused.text
+    assert (await site.api("GET", f"/clinics/{oak['id']}")).json() == oak
+
+
+@pytest.mark.parametrize("left_out", ["currency", "methods", "online_payment", "billing_shown", "tax_rates"])
+async def test_put_refuses_settings_without_those_about_money(site: Site, left_out: str) -> None:
+    oak = await a_clinic(site)
+    whole = {name: value for name, value in SETTINGS.items() if name != left_out}
+
+    refused = await site.api("PUT", f"/clinics/{oak['id']}", json=whole)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid")
+    assert left_out in refused.text
+    assert (await site.api("GET", f"/clinics/{oak['id']}")).json() == oak
+
+
+async def test_a_client_is_changed_in_part_and_two_changes_at_once_both_stay(site: Site) -> None:
+    oak = await a_clinic(site)
+    ann = await a_client(site, oak, billing_address={"city": "Galway", "country": "IE"})
+    at = f"/clinics/{oak['id']}/clients/{ann['id']}"
+
+    changes: list[Any] = [
+        {"name": "Ann Kelly"},
+        {"email": "ann.kelly@example.com"},
+        {"billing_address": {"city": "Dublin"}},
+    ]
+    answers = await asyncio.gather(*(site.api("PATCH", at, json=change) for change in changes))
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    now = (await site.api("GET", at)).json()
+    assert (now["name"], now["email"]) == ("Ann Kelly", "ann.kelly@example.com")
+    assert (now["billing_address"]["city"], now["billing_address"]["country"]) == ("Dublin", "IE")
+    # The login keeps the e-mail that it was made with.
+    assert (await site.log_in("ann@example.com")).status_code == 303
+
+
+async def test_two_settings_changed_at_once_both_stay(site: Site) -> None:
+    oak = await a_clinic(site)
+    changes: list[Any] = [{"name": "Oak"}, {"accent": "#000080"}, {"slug": "oak-2"}, {"billing_shown": False}]
+
+    answers = await asyncio.gather(
+        *(site.api("PATCH", f"/clinics/{oak['id']}", json=change) for change in changes)
+    )
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    now = (await site.api("GET", f"/clinics/{oak['id']}")).json()
+    assert {name: now[name] for change in changes for name in change} == {
+        name: value for change in changes for name, value in change.items()
+    }
+
+
+async def test_a_create_of_long_ago_sent_again_changes_nothing(site: Site, db_gateway: ServiceDb) -> None:
+    first = {"Idempotency-Key": "day-one"}
+    oak = (await site.api("POST", "/clinics", json=CLINIC, headers=first)).json()
+    at = f"/clinics/{oak['id']}"
+    ann = (await site.api("POST", f"{at}/clients", json=CLIENT, headers=first)).json()
+    await site.api("PATCH", at, json={"name": "Oak Street Health", "online_payment": False})
+    await site.api("PATCH", f"{at}/clients/{ann['id']}", json={"email": "new@example.com", "name": "Ann B"})
+    await db_gateway.admin.execute("DELETE FROM key_uses")  # 30 days later
+
+    clinic = await site.api("POST", "/clinics", json=CLINIC, headers=first)
+    client = await site.api("POST", f"{at}/clients", json=CLIENT, headers=first)
+
+    assert (clinic.json()["name"], clinic.json()["online_payment"]) == ("Oak Street Health", False)
+    assert (client.json()["email"], client.json()["name"]) == ("new@example.com", "Ann B")
+    assert (await site.api("GET", at)).json() == clinic.json()
+    assert (await site.api("GET", f"{at}/clients/{ann['id']}")).json() == client.json()
+
+
+@pytest.mark.parametrize("kind", ["clinics", "clients", "staff", "api-keys"])
+async def test_of_two_requests_at_once_with_one_key_and_other_bodies_one_is_refused(
+    site: Site, kind: str
+) -> None:
+    at = "" if kind == "clinics" else f"/clinics/{(await a_clinic(site))['id']}"
+    bodies: dict[str, list[Any]] = {
+        "clinics": [{**CLINIC, "slug": slug} for slug in ("elm", "ash")],
+        "clients": [{**CLIENT, "name": name} for name in ("Ann", "Bea")],
+        "staff": [{"email": f"{name}@example.com", "password": PASSWORD} for name in ("a", "b")],
+        "api-keys": [{"name": name} for name in ("a", "b")],
+    }
+    headers = {"Idempotency-Key": "one"}
+
+    answers = await asyncio.gather(
+        *(site.api("POST", f"{at}/{kind}", json=body, headers=headers) for body in bodies[kind])
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [201, 422]
+    refused = next(answer for answer in answers if answer.status_code == 422)
+    assert refused.json()["code"] == "idempotency_key_reused"
+
+
+async def test_two_requests_at_once_that_are_the_same_have_one_answer(site: Site) -> None:
+    headers = {"Idempotency-Key": "one"}
+    clinics = await asyncio.gather(
+        *(site.api("POST", "/clinics", json=CLINIC, headers=headers) for _ in range(4))
+    )
+    at = f"/clinics/{clinics[0].json()['id']}/clients"
+    clients = await asyncio.gather(*(site.api("POST", at, json=CLIENT, headers=headers) for _ in range(4)))
+
+    for answers in (clinics, clients):
+        assert [answer.status_code for answer in answers] == [201] * 4
+        assert all(answer.json() == answers[0].json() for answer in answers)
+
+
+async def test_a_slug_that_another_takes_in_between_leaves_nothing(
+    site: Site, network: Network, db_gateway: ServiceDb, db_invoice: ServiceDb
+) -> None:
+    async def take(call: str) -> None:
+        if call == "POST invoice/clinics/…":
+            await db_invoice.admin.execute("UPDATE clinics SET slug = 'elm'")
+
+    await a_clinic(site)
+    network.before = take
+
+    refused = await site.api("POST", "/clinics", json={**CLINIC, "slug": "elm"})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "slug_taken")
+    assert await db_invoice.admin.fetchval("SELECT count(*) FROM clinics") == 1
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM operations") == 0
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM key_uses") == 1  # the first clinic's
+
+
+@pytest.mark.parametrize("minor", ["5000", 5000.0, True])
+async def test_the_portals_payment_reads_money_as_the_api_does(
+    site: Site, db_invoice: ServiceDb, db_payment: ServiceDb, minor: Any
+) -> None:
+    oak = await a_clinic(site)
+    client = await a_client(site, oak)
+    issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=an_invoice(client))
+    await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
+    await site.log_in("ann@example.com")
+
+    refused = await site.client.post(
+        f"/c/oak/invoices/{issued.json()['id']}/payments",
+        json={"amount": {"minor": minor, "currency": "EUR"}, "method": {"kind": "card"}},
+        headers={"x-csrftoken": site.cookie("csrf") or ""},
+    )
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid")
+    assert await db_payment.admin.fetchval("SELECT count(*) FROM payments") == 0
