@@ -37,8 +37,11 @@ def identify(sandbox: Sandbox, headers: Mapping[str, str], form: Json) -> Caller
 
 
 def is_account(sandbox: Sandbox, id: str) -> bool:
+    """Whether the platform has access to an account of that id: its owner may have revoked it."""
     found = sandbox.store.get(PLATFORM, id)
-    return found is not None and found["object"] == "account"
+    if found is None or found["object"] != "account":
+        return False
+    return not sandbox.store.hidden(PLATFORM, id).get("revoked")
 
 
 def check_version(header: str | None) -> None:

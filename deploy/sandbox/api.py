@@ -8,12 +8,13 @@ from litestar.types import Receive, Scope, Send
 
 from deploy.sandbox import params
 from deploy.sandbox.access import Caller, check_version, identify, secret_key_required
-from deploy.sandbox.errors import Json, StripeError
+from deploy.sandbox.errors import BadParameter, Json, StripeError
 from deploy.sandbox.expand import expanded
 from deploy.sandbox.faults import ApiFault
 from deploy.sandbox.idempotency import Answer, Keys, fingerprint
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.recorder import Recorded, without_card_data
+from deploy.sandbox.refusals import EARLY, LATE
 from deploy.sandbox.routes import ROUTES
 from deploy.sandbox.routing import Route, Table
 from deploy.sandbox.sandbox import Call, Sandbox
@@ -72,8 +73,8 @@ class Api:
         """Up to the parameters' check nothing is kept under the idempotency key."""
         request.form = params.decode_form(request.body or request.query)
         caller = request.caller = identify(self._sandbox, request.headers, request.form)
-        if fault and fault.kind == "429":
-            raise StripeError(429, "invalid_request_error", "Request rate limit exceeded.", code="rate_limit")
+        if fault and fault.kind in EARLY:
+            raise EARLY[fault.kind]()
         check_version(request.headers.get("stripe-version"))
         route, named = self._table.find(request.method, request.path)
         if route is None:
@@ -102,7 +103,7 @@ class Api:
     async def _execute(
         self, request: Request, route: Route, call: Json, fault: ApiFault | None, print_: bytes = b""
     ) -> Answer:
-        """Run the handler and keep its answer in the same transaction."""
+        """Run the handler and keep its answer in the same transaction; a refused parameter is not kept."""
         assert request.caller, "identified"
         if fault and fault.kind == "latency":
             await asyncio.sleep(fault.seconds)
@@ -120,7 +121,11 @@ class Api:
             return _failed(request, _server_error())
         try:
             with self._sandbox.store.savepoint():
+                if fault and fault.kind in LATE:
+                    raise LATE[fault.kind]()
                 answer = expanded(call, route.handler(call))
+        except BadParameter:
+            raise
         except StripeError as error:
             if not error.keeps_effects:
                 call.events.clear()
@@ -195,6 +200,8 @@ def _headers(request: Request, answer: Answer) -> dict[str, str]:
         headers |= {"Idempotency-Key": request.key, "Original-Request": answer.original}
         if answer.original != request.id:
             headers["Idempotent-Replayed"] = "true"
+    if answer.status == 429 and b'"lock_timeout"' not in answer.body:
+        headers["Stripe-Rate-Limited-Reason"] = "endpoint-rate"
     if answer.status >= 500:
         headers["Stripe-Should-Retry"] = "false"
     elif answer.status == 409:

@@ -111,17 +111,47 @@ def counts(sandbox: NamedDependency[Sandbox]) -> Json:
 
 @put("/accounts/{account:str}", sync_to_thread=False)
 def put_account(sandbox: NamedDependency[Sandbox], account: FromPath[str], data: JSONBody[Abilities]) -> Json:
-    """Make a connected account of that id, or change what it may do (which sends `account.updated`)."""
+    """Make a connected account of that id, or change what it may do (which sends `account.updated`).
+
+    One whose access was revoked can be reached again.
+    """
 
     def work(call: Call) -> Json:
-        known = call.store.get(PLATFORM, account)
-        if known is None:
-            call.store.put(PLATFORM, known := accounts.shape(call, account))
+        known = call.store.get(PLATFORM, account) or accounts.shape(call, account)
+        call.store.put(PLATFORM, known, {"revoked": False})
         wanted = msgspec.to_builtins(data)
         same = all(known[name] == value for name, value in wanted.items())
         return known if same else accounts.switch(call, known, **wanted)
 
     return sandbox.run(account, work)
+
+
+@delete("/accounts/{account:str}", status_code=200, sync_to_thread=False)
+def revoke_account(sandbox: NamedDependency[Sandbox], account: FromPath[str]) -> Json:
+    """The account's owner takes the platform's access away: every later call is refused with 403."""
+
+    def work(call: Call) -> Json:
+        return accounts.revoke(call, accounts.find(call, account))
+
+    return sandbox.run(account, work)
+
+
+@delete("/accounts/{account:str}/objects/{id:str}", status_code=200, sync_to_thread=False)
+def delete_object(sandbox: NamedDependency[Sandbox], account: FromPath[str], id: FromPath[str]) -> Json:
+    """Make an object as if it had never been, as a key of another account or mode finds it. No event tells."""
+    with sandbox.store.transaction():
+        sandbox.store.delete(PLATFORM if account == "platform" else account, id)
+    return {"deleted": id}
+
+
+@post("/accounts/{account:str}/charges/{charge:str}/dispute", status_code=200, sync_to_thread=False)
+def dispute_charge(sandbox: NamedDependency[Sandbox], account: FromPath[str], charge: FromPath[str]) -> Json:
+    """The payer's bank takes the charge back: it can no more be refunded. The dispute itself is not here."""
+
+    def work(call: Call) -> Json:
+        return call.put(call.get("charge", charge) | {"disputed": True})
+
+    return sandbox.run(PLATFORM if account == "platform" else account, work)
 
 
 @post("/accounts/{account:str}/payment_intents/{intent:str}/settle", status_code=200, sync_to_thread=False)
@@ -164,6 +194,6 @@ def control_router() -> Router:
     handlers = [
         *(list_faults, add_api_fault, add_webhook_fault, clear_faults),
         *(set_clock, resend, list_requests, forget_requests, counts, put_account, settle),
-        settle_refund,
+        *(settle_refund, revoke_account, delete_object, dispute_charge),
     ]
     return Router(path="/_sandbox", route_handlers=handlers, guards=[secret_key_only])

@@ -5,8 +5,9 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from deploy.sandbox.errors import Json
+from deploy.sandbox.refusals import Early, Late
 
-ApiKind = Literal["429", "500_before", "500_after", "timeout_after", "latency"]
+ApiKind = Literal["500_before", "500_after", "timeout_after", "latency"] | Early | Late
 WebhookKind = Literal["double", "reorder", "delay", "drop"]
 
 

@@ -29,7 +29,7 @@ class Keys:
         if len(key) > LONGEST_KEY:
             raise invalid(f"Idempotency keys may be at most {LONGEST_KEY} characters long.")
         if (account, key) in self._in_use:
-            raise _in_use(key)
+            raise in_use(key)
         kept = self._store.kept(account, key)
         if kept and now - kept[0] <= KEPT_FOR:
             return _replay(key, kept, fingerprint, path)
@@ -56,18 +56,22 @@ def _replay(key: str, kept: tuple[int, str, bytes, int, bytes], fingerprint: byt
                          f"for ('{path}' is another). Try using a key other than '{key}' if you meant to execute a "
                          "different request.")  # fmt: skip
     if first != fingerprint:
-        raise _other_use(
-            "Keys for idempotent requests can only be used with the same parameters they were first used with. Try "
-            f"using a key other than '{key}' if you meant to execute a different request."
-        )
+        raise other_parameters(key)
     return Answer(status, body, request)
+
+
+def other_parameters(key: str) -> StripeError:
+    return _other_use(
+        "Keys for idempotent requests can only be used with the same parameters they were first used with. Try "
+        f"using a key other than '{key}' if you meant to execute a different request."
+    )
 
 
 def _other_use(message: str) -> StripeError:
     return StripeError(400, "idempotency_error", message)
 
 
-def _in_use(key: str) -> StripeError:
+def in_use(key: str) -> StripeError:
     message = (
         "There is currently another in-progress request using this Idempotent Key (that probably means you submitted "
         f"twice, and the other request is still going through): {key}. Please try again later."

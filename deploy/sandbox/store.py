@@ -100,6 +100,9 @@ class Store:
         ).fetchone()
         return {} if row is None else _json(row[0])
 
+    def delete(self, account: str, id: str) -> None:
+        self._sql.execute("DELETE FROM objects WHERE account = ? AND id = ?", (account, id))
+
     def page(self, account: str, kind: str, query: Json) -> tuple[list[Json], bool]:
         """One page, newest first, and whether there is more; filters and cursors as in Stripe's lists."""
         where, values = _conditions(query)

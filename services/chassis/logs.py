@@ -21,6 +21,8 @@ FIELDS = {
         "client_id",
         "invoice_id",
         "payment_id",
+        "refund_id",
+        "account",
         "delivery_id",
         "job",
         "attempt",

@@ -23,6 +23,7 @@ from services.payment.seal import Seal
 from services.payment.starting import Started, Wish
 from services.payment.store import books, lookups, methods, payables, payments
 
+_ABOUT_METHODS = ("payment_method.", "setup_", "customer.")
 StateT = TypeVar("StateT", bound=StateEvent)
 
 
@@ -54,15 +55,18 @@ async def start_payment(
     now = datetime.now(UTC)
     starting.check_wish(wish)
     locked = await payables.lock_payables(tx, {(clinic_id, payable_id) for payable_id in wish.shares})
+    chosen = await payables.get_account(tx, clinic_id)
     live = await _earlier_request(tx, wish)
     if live is None:
         starting.check_clinic(await payables.get_clinic(tx, clinic_id), wish)
         starting.check_payables(wish, {payable.id: payable for payable in locked.values()}, now)
         holders = await payments.lock_live_payments(tx, locked)
         live = starting.live_answer(wish, holders)
-        if live is None and holders:
+        if holders and (live is None or not _is_at(live, chosen, livemode)):
             return Started(None, stale=tuple(holders))
-    account = live.account if live else await get_account_to_charge(tx, clinic_id, livemode)
+    elif live.status in ("created", "requires_action", "failed") and not _is_at(live, chosen, livemode):
+        return Started(None, stale=(live,))
+    account = live.account if live else accounts.account_to_charge(chosen, livemode)
     saved = await _saved_method(tx, wish, account)
     if live is None:
         starting.check_largest(wish, saved.brand if saved else None)
@@ -93,6 +97,11 @@ async def put_account(tx: Connection, caller: Caller, chosen: ClinicAccount) -> 
     await audit.record(tx, caller, "put_account", caller.clinic, before, chosen)
 
 
+def _is_at(payment: Payment, chosen: ClinicAccount, livemode: bool) -> bool:
+    """Whether it is paid where the clinic is charged now: the page has its form from there."""
+    return (payment.account, payment.livemode) == (chosen.own or accounts.PLATFORM, livemode)
+
+
 async def check_declines(tx: Connection, client_id: UUID, most: int) -> None:
     """Keep a burst of declines from going on with another payment. Raises `TooManyDeclines`."""
     declines = await lookups.count_declines(tx, client_id, starting.DECLINE_WINDOW)
@@ -119,7 +128,7 @@ async def _saved_method(tx: Connection, wish: Wish, account: str) -> SavedMethod
 
 async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> None:
     """Apply what Stripe tells, in a constant number of statements. Raises a `lifecycle.StripeMismatch`."""
-    about_methods = [event for event in events if event.event_type.startswith(("payment_method.", "setup_"))]
+    about_methods = [event for event in events if event.event_type.startswith(_ABOUT_METHODS)]
     about_refunds = [event for event in events if event.event_type.startswith("refund.")]
     about_payments = [
         event for event in events if event.event_type.startswith(("payment_intent.", "charge."))
@@ -218,12 +227,18 @@ async def _save(
         await outbox.add(tx, facts)
 
 
-async def give_up_payment(tx: Connection, key: Key, failure_code: str | None = None) -> None:
-    """Release a payment of which Stripe provably has nothing; one that has moved on is left alone."""
+async def give_up_payment(
+    tx: Connection, key: Key, failure_code: str, *, intent_id: str | None = None, on_its_way: bool = False
+) -> None:
+    """End a payment that can take no money with the intent that it was seen with; one that moved on is left alone.
+
+    One whose money is on its way is ended only when `on_its_way` says so.
+    """
     found = await payments.find_payments(tx, {key}, ())
     await payables.lock_payables(tx, {(key[0], each) for known in found for each in known.payable_ids})
     locked = (await payments.lock_payments(tx, {key})).get(key)
-    if locked is None or locked.status != "created" or locked.intent_id is not None:
+    kept = ("succeeded", "canceled") if on_its_way else ("succeeded", "canceled", "processing")
+    if locked is None or locked.intent_id != intent_id or locked.status in kept:
         return
     change = lifecycle.cancel(locked, datetime.now(UTC), failure_code)
     await _save(tx, [(change, None)], {key: change.payment}, {})
@@ -246,6 +261,9 @@ async def keep_methods(tx: Connection, seen: Sequence[StripeEvent]) -> list[Fore
     if kept:
         await methods.take_methods(tx, kept.values())
     await _remove_detached(tx, seen)
+    deleted = {(e.account or "", e.object_id) for e in seen if e.event_type == "customer.deleted"}
+    if deleted:
+        await methods.forget_customers(tx, deleted)
     strange = [
         event for event in seen if event.customer and (event.account or "", event.customer) not in clients
     ]

@@ -10,21 +10,27 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import structlog
+
 from services.chassis.db import Connection
-from services.chassis.ids import new_id
-from services.payment import actions, observations, stripe_json
-from services.payment.domain import MethodNotFound, Payment, PaymentInProgress, SavedMethod
+from services.payment import actions, customers, observations, stripe_json
+from services.payment.accounts import PLATFORM
+from services.payment.domain import MethodNotFound, Payment, PaymentInProgress
 from services.payment.starting import Wish
-from services.payment.store import lookups, methods, payments
-from services.payment.stripe_api import (
-    Intent,
-    IntentMoved,
-    StripeApi,
+from services.payment.store import lookups, payables, payments
+from services.payment.stripe_answers import (
+    ENDS_UNMADE,
+    AccountRefused,
+    KeyRefused,
+    KeySpent,
     StripeBusy,
     StripeFailed,
-    StripeRefused,
-    key_is_fresh,
+    StripeGone,
+    StripeMoved,
 )
+from services.payment.stripe_api import Intent, StripeApi, is_of, key_is_fresh
+
+log = structlog.get_logger()
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -82,89 +88,160 @@ async def ensure_intent(
 async def _ensure_intent(
     transaction: Transaction, stripe: StripeApi, payment: Payment, look_up: bool
 ) -> Intent | None:
+    if payment.livemode != stripe.livemode:
+        await _end_other_mode(transaction, payment)
+        return None
     if payment.intent_id is not None:
-        return await stripe.retrieve_intent(payment.account, payment.intent_id)
-    if look_up or not key_is_fresh(payment, datetime.now(UTC)):
-        return await _find_intent(transaction, stripe, payment)
+        return await _retrieve_intent(transaction, stripe, payment)
     try:
-        customer = await _customer_of(transaction, stripe, payment)
-        intent = await stripe.create_intent(payment, customer)
-    except StripeRefused as refused:
-        async with transaction() as tx:
-            await actions.give_up_payment(tx, payment.key, refused.fields.get("stripe_code"))
+        if look_up or not key_is_fresh(payment, datetime.now(UTC)):
+            return await _find_intent(transaction, stripe, payment, "never_reached_stripe")
+        return await _make_intent(transaction, stripe, payment)
+    except ENDS_UNMADE as refused:
+        await _end(transaction, payment, refused.fields.get("stripe_code") or refused.code)
         raise
-    except StripeFailed:
-        # Asked again with its key, Stripe would fail again; the intent may be there all the same.
-        found = await stripe.find_intent(payment)
-        if found is None:
+
+
+async def _end_other_mode(transaction: Transaction, payment: Payment) -> None:
+    """End an attempt that the key of this mode cannot see, unless it may take real money. Raises `KeyRefused`."""
+    if payment.livemode and payment.intent_id is not None:
+        raise KeyRefused(KeyRefused.words, retry_after=KeyRefused.again)
+    await _end(transaction, payment, "other_mode", on_its_way=True)
+
+
+async def _end(transaction: Transaction, payment: Payment, reason: str, *, on_its_way: bool = False) -> None:
+    async with transaction() as tx:
+        await actions.give_up_payment(
+            tx, payment.key, reason, intent_id=payment.intent_id, on_its_way=on_its_way
+        )
+
+
+async def _retrieve_intent(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
+    """The intent as it is now. One that the account has no more can take no money: its attempt is ended."""
+    assert payment.intent_id is not None
+    try:
+        return await stripe.retrieve_intent(payment.account, payment.intent_id)
+    except StripeGone as gone:
+        if payment.status == "processing":
+            raise  # Money is on its way: only Stripe's word of the money ends it.
+        log.warning("intent_gone", payment_id=str(payment.id), stripe_code=gone.fields["stripe_code"])
+        await _end(transaction, payment, "intent_gone")
+        return None
+
+
+async def _make_intent(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
+    customer = await _customer_of(transaction, stripe, payment)
+    try:
+        intent = await stripe.create_intent(payment, customer)
+    except StripeGone as gone:
+        if customer is None or gone.fields["param"] != "customer":
             raise
-        intent, customer = found, stripe_json.text_of(found.body.get("customer"))
+        await customers.renew(transaction, payment.clinic_id, payment.client_id, payment.account, customer)
+        await _end(transaction, payment, "customer_gone")
+        return None
+    except StripeFailed as failed:
+        # Asked again with its key, Stripe would say the same; the intent may be there all the same.
+        found = await _find_intent(transaction, stripe, payment, failed.code)
+        if found is None and not isinstance(failed, KeySpent):
+            raise
+        return found
+    return await _keep_intent(transaction, payment, intent, customer)
+
+
+async def _find_intent(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, reason: str
+) -> Intent | None:
+    """Adopt what an earlier call made, if its answer was lost. Without any the attempt is ended.
+
+    One that was made and is not seen yet has a secret that nobody was given, so that nobody can pay with it.
+    """
+    intent = await stripe.find_intent(payment)
+    if intent is None or not is_of(intent, payment):
+        await _end(transaction, payment, reason)
+        return None
+    customer = stripe_json.text_of(intent.body.get("customer"))
+    return await _keep_intent(transaction, payment, intent, customer)
+
+
+async def _keep_intent(
+    transaction: Transaction, payment: Payment, intent: Intent, customer: str | None
+) -> Intent | None:
+    """Commit the intent's id, before anybody is given its secret."""
     async with transaction() as tx:
         status = await payments.keep_intent(tx, payment, intent.id, customer)
     # Given up meanwhile, it reserves nothing: nobody may be given its secret.
     return None if status == "canceled" else intent
 
 
-async def _find_intent(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
-    """What an earlier call made, if its answer was lost; proof of its absence ends the payment."""
-    intent = await stripe.find_intent(payment)
-    async with transaction() as tx:
-        if intent is None:
-            await actions.give_up_payment(tx, payment.key, "never_reached_stripe")
-            return None
-        customer = stripe_json.text_of(intent.body.get("customer"))
-        await payments.keep_intent(tx, payment, intent.id, customer)
-    return intent
-
-
 async def _customer_of(transaction: Transaction, stripe: StripeApi, payment: Payment) -> str | None:
+    """The customer to charge, when there must be one. Raises `MethodNotFound` for a saved method that is gone."""
     if not payment.save and payment.kind != "saved":
         return None
-    return await ensure_customer(transaction, stripe, payment.clinic_id, payment.client_id, payment.account)
+    who = (payment.clinic_id, payment.client_id, payment.account)
+    if payment.saved_method_id is not None:
+        try:
+            await customers.check_method(transaction, stripe, payment.client_id, payment.saved_method_id)
+        except MethodNotFound as gone:
+            await _end(transaction, payment, gone.code)
+            raise
+    return await customers.ensure(transaction, stripe, *who)
 
 
-async def ensure_customer(
-    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID, account: str
-) -> str:
-    """The Stripe id of the client's customer on the account, made with a key that is committed first."""
-    async with transaction() as tx:
-        customer = await methods.claim_customer(tx, clinic_id, client_id, account)
-    if customer.stripe_id is not None:
-        return customer.stripe_id
-    try:
-        stripe_id = await stripe.create_customer(customer)
-    except StripeFailed:
-        # Stripe would fail again under this key for a day. A customer that it made all the same holds nothing.
-        async with transaction() as tx:
-            await methods.renew_customer_key(tx, customer)
-        raise
-    async with transaction() as tx:
-        await methods.keep_customer(tx, customer, stripe_id)
-    return stripe_id
-
-
-async def cancel(transaction: Transaction, stripe: StripeApi, payment: Payment) -> None:
+async def cancel(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, *, abandoned: bool = False
+) -> None:
     """End an attempt for good: once Stripe has confirmed it, its reservations are released.
 
-    Raises `IntentMoved` when its money is on the way or has come.
+    Raises `StripeMoved` when its money is on the way or has come. An `abandoned` one is ended even while its account
+    is out of reach: no page of ours can pay with it there.
     """
-    try:
-        if payment.intent_id is None:
+    if payment.intent_id is None:
+        try:
             made = await ensure_intent(transaction, stripe, payment)
-            if made is None:
-                return
-            payment = replace(payment, intent_id=made.id)
-        intent = await stripe.cancel_intent(payment)
-    except IntentMoved:
-        assert payment.intent_id is not None
+        except (*ENDS_UNMADE, MethodNotFound):
+            return  # It is ended: Stripe made none.
+        if made is not None:
+            await cancel(transaction, stripe, replace(payment, intent_id=made.id))
+    elif payment.livemode != stripe.livemode:
+        await _end_other_mode(transaction, payment)
+    else:
+        await _cancel_made(transaction, stripe, payment, abandoned)
+
+
+async def _cancel_made(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, abandoned: bool
+) -> None:
+    try:
+        intent = await _cancel_intent(stripe, payment)
+    except StripeGone:
+        if payment.status == "processing":
+            raise
+        await _end(transaction, payment, "intent_gone")
+    except AccountRefused:
+        if not abandoned and not await _has_left_account(transaction, payment):
+            raise
+        await _end(transaction, payment, "account_out_of_reach")
+    else:
+        await observe(transaction, payment, intent)
+
+
+async def _cancel_intent(stripe: StripeApi, payment: Payment) -> Intent:
+    """The intent, canceled now or before. Raises `StripeMoved`."""
+    assert payment.intent_id is not None
+    try:
+        return await stripe.cancel_intent(payment)
+    except StripeMoved:
         intent = await stripe.retrieve_intent(payment.account, payment.intent_id)
         if intent.status != "canceled":
             raise
-    except StripeRefused:
-        if payment.intent_id is not None:
-            raise
-        return  # Stripe refused to make one, so there is none to cancel.
-    await observe(transaction, payment, intent)
+        return intent
+
+
+async def _has_left_account(transaction: Transaction, payment: Payment) -> bool:
+    """Whether the clinic is charged on another account by now than the payment's."""
+    async with transaction() as tx:
+        chosen = await payables.get_account(tx, payment.clinic_id)
+    return (chosen.own or PLATFORM) != payment.account
 
 
 async def observe(transaction: Transaction, payment: Payment, intent: Intent | None) -> None:
@@ -173,29 +250,3 @@ async def observe(transaction: Transaction, payment: Payment, intent: Intent | N
     if seen is not None:
         async with transaction() as tx:
             await actions.apply_observations(tx, [seen])
-
-
-async def start_setup(
-    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID
-) -> tuple[str, str]:
-    """(client secret, account) of a SetupIntent with which the client saves a card without paying."""
-    async with transaction() as tx:
-        account = await actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
-        customer = await methods.claim_customer(tx, clinic_id, client_id, account)
-    stripe_id = await ensure_customer(transaction, stripe, clinic_id, client_id, account)
-    secret = await stripe.create_setup_intent(customer, stripe_id, f"setup-{new_id()}")
-    return secret, account
-
-
-async def remove_method(
-    transaction: Transaction, stripe: StripeApi, client_id: UUID, method_id: UUID
-) -> SavedMethod:
-    """Detach a saved method at Stripe, then mark it as removed. Raises `MethodNotFound`."""
-    async with transaction() as tx:
-        method = await methods.get_method(tx, client_id, method_id)
-    if method is None:
-        raise MethodNotFound("There is no such saved payment method.")
-    await stripe.detach_method(method)
-    async with transaction() as tx:
-        await methods.remove_methods(tx, {(method.account, method.stripe_id)})
-    return method

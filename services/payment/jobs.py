@@ -9,13 +9,14 @@ from contracts.events import event_id
 from contracts.stripe import StripeEvent
 from services.chassis.db import Database
 from services.chassis.errors import DomainError
-from services.payment import actions, checkout, starting, stripe_json
+from services.payment import actions, checkout, customers, starting, stripe_json
 from services.payment.domain import Payment, SavedMethod
 from services.payment.lifecycle import STATUS_OF
 from services.payment.observations import looked_up
 from services.payment.refunds_stripe import sweep_refunds
 from services.payment.store import lookups, methods
-from services.payment.stripe_api import Intent, IntentMoved, StripeApi
+from services.payment.stripe_answers import AccountRefused, StripeGone, StripeMoved
+from services.payment.stripe_api import Intent, StripeApi
 
 log = structlog.get_logger()
 
@@ -40,7 +41,11 @@ async def sweep_payments(db: Database, stripe: StripeApi, unchecked_for: timedel
 async def _check(db: Database, stripe: StripeApi, payment: Payment) -> None:
     now = datetime.now(UTC)
     lost = payment.intent_id is None and now - payment.created_at > LOST_AFTER
-    intent = await checkout.ensure_intent(db.worker_tx, stripe, payment, look_up=lost)
+    try:
+        intent = await checkout.ensure_intent(db.worker_tx, stripe, payment, look_up=lost)
+    except AccountRefused:
+        await _end_out_of_reach(db, stripe, payment, now)
+        return
     if intent is None:
         return
     if _is_news(payment, intent, now):
@@ -48,6 +53,14 @@ async def _check(db: Database, stripe: StripeApi, payment: Payment) -> None:
         await checkout.observe(db.worker_tx, payment, intent)
     elif await _is_over(db, payment, intent, now):
         await _cancel(db, stripe, payment)
+
+
+async def _end_out_of_reach(db: Database, stripe: StripeApi, payment: Payment, now: datetime) -> None:
+    """End an attempt on an account that cannot be asked any more, once it is over or the clinic has another one."""
+    if payment.intent_id is not None and payment.status != "processing":
+        async with db.worker_tx() as tx:
+            over = _is_abandoned(payment, now) or await lookups.is_overdrawn(tx, payment)
+        await checkout.cancel(db.worker_tx, stripe, payment, abandoned=over)
 
 
 def _is_news(payment: Payment, intent: Intent, now: datetime) -> bool:
@@ -73,7 +86,7 @@ def _is_abandoned(payment: Payment, now: datetime) -> bool:
 async def _cancel(db: Database, stripe: StripeApi, payment: Payment) -> None:
     try:
         await checkout.cancel(db.worker_tx, stripe, payment)
-    except IntentMoved:
+    except StripeMoved:
         log.info("payment_moved_on", payment_id=str(payment.id))
 
 
@@ -86,7 +99,13 @@ async def refresh_methods(db: Database, stripe: StripeApi) -> None:
 
 
 async def _refresh(db: Database, stripe: StripeApi, method: SavedMethod) -> None:
-    found = await stripe.retrieve_method(method)
+    try:
+        found = await stripe.retrieve_method(method)
+    except StripeGone:
+        found = {}
+    if stripe_json.text_of(found.get("customer")) is None:
+        await customers.forget(db.worker_tx, method)
+        return
     known = stripe_json.method_of(found)
     exp_month, exp_year = stripe_json.expiry_of(found)
     if known is None:

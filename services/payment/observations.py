@@ -16,6 +16,7 @@ from services.payment.seal import Seal
 ACTED_ON = frozenset(
     {
         "charge.succeeded",
+        "customer.deleted",
         "payment_intent.succeeded",
         "payment_intent.payment_failed",
         "payment_intent.canceled",

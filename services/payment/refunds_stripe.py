@@ -17,7 +17,15 @@ from services.chassis.errors import DomainError, Unavailable
 from services.payment import observations, refunds_actions
 from services.payment.refunds import KEY_LIFE, LOST_AFTER, Refund
 from services.payment.store import refunds
-from services.payment.stripe_api import StripeApi, StripeFailed, StripeRefused
+from services.payment.stripe_answers import (
+    AccountRefused,
+    KeyRefused,
+    StripeFailed,
+    StripeGone,
+    StripeMisconfigured,
+    StripeRefused,
+)
+from services.payment.stripe_api import StripeApi
 
 log = structlog.get_logger()
 
@@ -28,6 +36,12 @@ LOOK_AGAIN = timedelta(days=1)
 MAY_FAIL_FOR = timedelta(days=35)
 """How long after its success a refund is looked at: a bank may return it within weeks."""
 MOST_A_RUN = 50
+
+
+class StillUnknown(Unavailable):
+    """An earlier call may have sent the refund, and its account cannot be asked now. The credit stays set aside."""
+
+    code = "refund_unknown"
 
 
 async def send(
@@ -49,11 +63,15 @@ async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) ->
 
     Raises `Unavailable` while nobody knows.
     """
+    if refund.livemode != stripe.livemode:
+        raise StillUnknown(
+            "The refund was made in the other mode, which this key cannot see.", retry_after=60
+        )
     if refund.stripe_refund_id is not None:
         return await stripe.retrieve_refund(refund)
     try:
-        found = await _make_or_find(stripe, refund, datetime.now(UTC) - refund.created_at)
-    except StripeRefused as refused:
+        found = await _make_or_find(transaction, stripe, refund, datetime.now(UTC) - refund.created_at)
+    except (StripeRefused, AccountRefused, KeyRefused) as refused:
         reason = refused.fields.get("stripe_code") or "refused"
         async with transaction() as tx:
             await refunds_actions.give_up_refund(tx, refund.key, "failed", str(reason))
@@ -66,17 +84,44 @@ async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) ->
     return found
 
 
-async def _make_or_find(stripe: StripeApi, refund: Refund, age: timedelta) -> Mapping[str, Any] | None:
+async def _make_or_find(
+    transaction: Transaction, stripe: StripeApi, refund: Refund, age: timedelta
+) -> Mapping[str, Any] | None:
+    """Stripe's refund; None when it provably has none. Raises `StripeRefused`, `AccountRefused`, `KeyRefused` when a
+    refusal proves the same, and `Unavailable` while nobody knows.
+    """
     if age > KEY_LIFE:
-        return await stripe.find_refund(refund)
+        return await _find(stripe, refund)
+    async with transaction() as tx:
+        first = await refunds.claim_first_call(tx, refund)
     try:
-        return await stripe.create_refund(refund)
+        return await stripe.create_refund(refund, first=first)
+    except StripeMisconfigured as refused:
+        if first:
+            raise
+        raise StillUnknown(refused.detail, retry_after=refused.retry_after) from None
+    except StripeRefused:
+        # The call before this one may have been done, and its answer lost.
+        found = None if first else await _find(stripe, refund)
+        if found is None:
+            raise
+        return found
     except StripeFailed:
-        # Asked again with its key, Stripe would fail again; the refund may be there all the same.
-        found = await stripe.find_refund(refund)
+        # Asked again with its key, Stripe would say the same; the refund may be there all the same.
+        found = await _find(stripe, refund)
         if found is None and age < LOST_AFTER:
             raise
         return found
+
+
+async def _find(stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:
+    """What an earlier call made. Raises `StillUnknown` while the account cannot be asked."""
+    try:
+        return await stripe.find_refund(refund)
+    except StripeGone:
+        return None  # The account has no such payment, and so no refund of it.
+    except StripeMisconfigured as refused:
+        raise StillUnknown(refused.detail, retry_after=refused.retry_after) from None
 
 
 async def sweep_refunds(db: Database, stripe: StripeApi, unchecked_for: timedelta = UNCHECKED_FOR) -> None:

@@ -12,7 +12,7 @@ from contracts.money import Money as ContractMoney
 from services.chassis.auth import Caller, client, operator
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError
-from services.payment import actions, checkout
+from services.payment import actions, checkout, customers
 from services.payment.accounts import PLATFORM
 from services.payment.domain import MethodNotFound, PaymentNotFound
 from services.payment.shapes import (
@@ -117,7 +117,7 @@ async def remove_method(
     method_id: FromPath[UUID], caller: Who, db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
 ) -> None:
     """Take a saved method away, at Stripe and here."""
-    await checkout.remove_method(partial(db.tx, caller.clinic), stripe, caller.subject, method_id)
+    await customers.remove_method(partial(db.tx, caller.clinic), stripe, caller.subject, method_id)
 
 
 @put("/payment-methods/{method_id:uuid}/default", guards=[client])
@@ -135,7 +135,7 @@ async def start_setup(
     caller: Who, db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
 ) -> SetupStart:
     """Start saving a card without paying. The webhook keeps the method once the page has confirmed."""
-    secret, account = await checkout.start_setup(
+    secret, account = await customers.start_setup(
         partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject
     )
     return SetupStart(client_secret=secret, stripe_account=account or None)

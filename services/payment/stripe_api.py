@@ -1,7 +1,7 @@
 """The calls to Stripe. No database connection is held during any of them.
 
 Every POST carries an idempotency key that was committed before, so that a crash or a lost answer is healed by asking
-again. Errors come out named: what Stripe refused for good, what may be asked again, and what nobody knows yet.
+again. Errors come out by what they prove: see `stripe_answers`.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -11,57 +11,35 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import stripe
+import structlog
+from opentelemetry import metrics
 from opentelemetry.trace import SpanKind
 from stripe import StripeClient
 
-from services.chassis.errors import DomainError, Unavailable
+from services.chassis.errors import Unavailable
 from services.chassis.money import to_stripe
 from services.chassis.telemetry import tracer
 from services.payment import seal
 from services.payment.domain import Customer, Payment, SavedMethod
 from services.payment.refunds import Refund
 from services.payment.seal import Seal
+from services.payment.stripe_answers import (
+    AccountRefused,
+    Answer,
+    KeyRefused,
+    StripeMisconfigured,
+    StripeRefused,
+)
+
+log = structlog.get_logger()
+_answered = metrics.get_meter("clinicpay").create_counter(
+    "stripe_errors", description="Stripe's answers other than success, by call, meaning and code"
+)
 
 API_VERSION = "2026-08-26.dahlia"
 """The version whose published OpenAPI document the sandbox and the tests are held against."""
 KEY_LIFE = timedelta(hours=23)
 """Stripe may forget an idempotency key after a day: beyond this nothing is replayed, it is looked up."""
-
-
-class StripeRefused(DomainError):
-    """Stripe refused for good: nothing was made, and the same call will be refused again."""
-
-    code = "stripe_refused"
-    status = 502
-
-
-class IntentMoved(StripeRefused):
-    """The PaymentIntent is past the state that the call needs: it has succeeded, or is being processed."""
-
-    code = "payment_in_progress"
-    status = 409
-
-
-class StripeBusy(Unavailable):
-    """Too many calls at once, or the same call is still running. Nothing was done by this one."""
-
-    code = "stripe_busy"
-
-
-class StripeMisconfigured(Unavailable):
-    """Stripe does not accept the key or the account. Nothing was done."""
-
-    code = "stripe_misconfigured"
-
-
-class StripeUnavailable(Unavailable):
-    """No answer, or an error of Stripe's own: whether it was done is unknown until it is asked again."""
-
-    code = "stripe_unavailable"
-
-
-class StripeFailed(StripeUnavailable):
-    """Stripe answered with an error of its own, which it keeps under the call's key and says again for a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +68,7 @@ class StripeApi:
             http_client=self._http,
             max_network_retries=2,
         )
+        self._refused: set[str] = set()
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
@@ -99,7 +78,7 @@ class StripeApi:
         params = {
             "metadata": {"clinic_id": str(customer.clinic_id), "client_id": str(customer.client_id)},
         }
-        async with _calling("customers.create"):
+        async with self._calling("customers.create", customer.account):
             made = await self._stripe.v1.customers.create_async(
                 params,  # type: ignore[arg-type]
                 _options(customer.account, customer.idempotency_key),
@@ -108,7 +87,7 @@ class StripeApi:
 
     async def create_intent(self, payment: Payment, customer: str | None) -> Intent:
         """Make the payment's PaymentIntent, or get the one that an earlier call with its key made."""
-        async with _calling("payment_intents.create"):
+        async with self._calling("payment_intents.create", payment.account):
             made = await self._stripe.v1.payment_intents.create_async(
                 _intent_params(payment, customer),  # type: ignore[arg-type]
                 _options(payment.account, payment.idempotency_key),
@@ -117,7 +96,7 @@ class StripeApi:
 
     async def retrieve_intent(self, account: str, intent_id: str) -> Intent:
         """The intent as it is now, with how its newest charge was paid."""
-        async with _calling("payment_intents.retrieve"):
+        async with self._calling("payment_intents.retrieve", account):
             found = await self._stripe.v1.payment_intents.retrieve_async(
                 intent_id, {"expand": ["latest_charge"]}, _options(account)
             )
@@ -133,7 +112,7 @@ class StripeApi:
             },
             "limit": 100,
         }
-        async with _calling("payment_intents.list"):
+        async with self._calling("payment_intents.list", payment.account):
             page = await self._stripe.v1.payment_intents.list_async(
                 params,  # type: ignore[arg-type]
                 _options(payment.account),
@@ -145,9 +124,9 @@ class StripeApi:
         return None
 
     async def cancel_intent(self, payment: Payment) -> Intent:
-        """Cancel the intent; answers once Stripe has. Raises `IntentMoved` when it is too late for that."""
+        """Cancel the intent; answers once Stripe has. Raises `StripeMoved` when it is too late for that."""
         assert payment.intent_id is not None
-        async with _calling("payment_intents.cancel"):
+        async with self._calling("payment_intents.cancel", payment.account):
             canceled = await self._stripe.v1.payment_intents.cancel_async(
                 payment.intent_id,
                 {"cancellation_reason": "abandoned"},
@@ -165,7 +144,7 @@ class StripeApi:
             "usage": "off_session",
             "metadata": {"clinic_id": str(customer.clinic_id), "client_id": str(customer.client_id)},
         }
-        async with _calling("setup_intents.create"):
+        async with self._calling("setup_intents.create", customer.account):
             made = await self._stripe.v1.setup_intents.create_async(
                 params,  # type: ignore[arg-type]
                 _options(customer.account, key),
@@ -173,36 +152,43 @@ class StripeApi:
         return str(made.client_secret)
 
     async def detach_method(self, method: SavedMethod) -> None:
-        """Take a saved method from its customer. One that is gone already is fine."""
+        """Take a saved method from its customer. One that is gone, or whose account is out of reach, is fine."""
         try:
-            async with _calling("payment_methods.detach"):
+            async with self._calling("payment_methods.detach", method.account):
+                # No key of ours, as for a cancel: it may be done again, and a stored error would be repeated.
                 await self._stripe.v1.payment_methods.detach_async(
-                    method.stripe_id, None, _options(method.account, f"detach-{method.id}")
+                    method.stripe_id, None, _options(method.account)
                 )
-        except StripeRefused:
+        except (StripeRefused, AccountRefused):
             return
 
     async def retrieve_method(self, method: SavedMethod) -> dict[str, Any]:
         """The payment method as Stripe's own JSON object."""
-        async with _calling("payment_methods.retrieve"):
+        async with self._calling("payment_methods.retrieve", method.account):
             found = await self._stripe.v1.payment_methods.retrieve_async(
                 method.stripe_id, None, _options(method.account)
             )
         return found.to_dict()
 
-    async def create_refund(self, refund: Refund) -> dict[str, Any]:
-        """Send the refund back, or get the one that an earlier call with its key made; Stripe's own JSON object."""
-        async with _calling("refunds.create"):
+    async def create_refund(self, refund: Refund, *, first: bool = False) -> dict[str, Any]:
+        """Send the refund back, or get the one that an earlier call with its key made; Stripe's own JSON object.
+
+        The `first` call is one request, so that its refusal proves that nothing was sent.
+        """
+        options = _options(refund.account, refund.idempotency_key)
+        if first:
+            options["max_network_retries"] = 0
+        async with self._calling("refunds.create", refund.account):
             made = await self._stripe.v1.refunds.create_async(
                 _refund_params(refund),  # type: ignore[arg-type]
-                _options(refund.account, refund.idempotency_key),
+                options,
             )
         return made.to_dict()
 
     async def retrieve_refund(self, refund: Refund) -> dict[str, Any]:
         """The refund as Stripe's own JSON object."""
         assert refund.stripe_refund_id is not None
-        async with _calling("refunds.retrieve"):
+        async with self._calling("refunds.retrieve", refund.account):
             found = await self._stripe.v1.refunds.retrieve_async(
                 refund.stripe_refund_id, None, _options(refund.account)
             )
@@ -210,7 +196,7 @@ class StripeApi:
 
     async def find_refund(self, refund: Refund) -> dict[str, Any] | None:
         """What an earlier call made, when its key may be forgotten: by metadata, among the payment's refunds."""
-        async with _calling("refunds.list"):
+        async with self._calling("refunds.list", refund.account):
             page = await self._stripe.v1.refunds.list_async(
                 {"payment_intent": refund.intent_id, "limit": 100}, _options(refund.account)
             )
@@ -219,6 +205,39 @@ class StripeApi:
                 if seal.is_on(body, seal.of_refund(refund)):
                     return body
         return None
+
+    @asynccontextmanager
+    async def _calling(self, what: str, account: str) -> AsyncIterator[None]:
+        """A span around a call, and its error by what it proves."""
+        with tracer.start_as_current_span(f"stripe {what}", kind=SpanKind.CLIENT):
+            try:
+                yield
+            except stripe.StripeError as error:
+                named = _named(error, what)
+                self._note_account(account, named)
+                # Without the cause: its text, and so the span's and the log's, may quote what was sent.
+                raise named from None
+        self._note_account(account, None)
+
+    def _note_account(self, account: str, error: Exception | None) -> None:
+        """Log once that Stripe refuses an account or our key, and once that it works again: not for each call."""
+        if isinstance(error, StripeMisconfigured):
+            where = "key" if isinstance(error, KeyRefused) else account
+            if where not in self._refused:
+                log.error("stripe_refuses_access", account=where or "platform", reason=type(error).__name__)
+            self._refused.add(where)
+        elif error is None and self._refused & {"key", account}:
+            self._refused -= {"key", account}
+            log.info("stripe_gives_access_again", account=account or "platform")
+
+
+def _named(error: stripe.StripeError, what: str) -> StripeRefused | Unavailable:
+    """The error by its meaning, counted and logged without Stripe's text."""
+    answer = Answer.of(error)
+    means = answer.meaning.__name__
+    _answered.add(1, {"call": what, "meaning": means, "code": answer.code or ""})
+    log.info("stripe_error", path=what, reason=means, status=answer.status, stripe_code=answer.code)
+    return answer.error()
 
 
 def _options(account: str, key: str | None = None) -> stripe.RequestOptions:
@@ -271,29 +290,11 @@ def _intent(found: stripe.PaymentIntent) -> Intent:
     return Intent(found.id, found.status, found.client_secret, found.to_dict())
 
 
-@asynccontextmanager
-async def _calling(what: str) -> AsyncIterator[None]:
-    """A span around a call, and its error by our name."""
-    with tracer.start_as_current_span(f"stripe {what}", kind=SpanKind.CLIENT):
-        try:
-            yield
-        except stripe.StripeError as error:
-            # Without the cause: its text, and so the span's and the log's, may quote what was sent.
-            raise _named(error) from None
-
-
-def _named(error: stripe.StripeError) -> DomainError:
-    """Nothing of Stripe's own text goes on: it may quote what was sent."""
-    if isinstance(error, stripe.RateLimitError) or error.http_status in (409, 429):
-        return StripeBusy("The payment system is busy. Please try again in a moment.", retry_after=2)
-    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
-        return StripeMisconfigured("The clinic's online payment is not set up correctly.", retry_after=60)
-    if error.code == "payment_intent_unexpected_state":
-        return IntentMoved("A payment for this invoice has already gone through or is on its way.")
-    if isinstance(error, (stripe.InvalidRequestError, stripe.CardError, stripe.IdempotencyError)):
-        return StripeRefused("The payment system refused this payment.", stripe_code=error.code)
-    failed = StripeFailed if (error.http_status or 0) >= 500 else StripeUnavailable
-    return failed("The payment system does not answer. You have not been charged twice.", retry_after=5)
+def is_of(intent: Intent, payment: Payment) -> bool:
+    """Whether an intent that an earlier call made charges what the payment is over, and may still be paid."""
+    wanted = _intent_params(payment, None)
+    same = all(intent.body.get(name) == wanted[name] for name in ("amount", "currency"))
+    return same and intent.status != "canceled" and intent.body.get("livemode") == payment.livemode
 
 
 def key_is_fresh(payment: Payment, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from deploy.sandbox.embedded import running_sandbox
 from deploy.sandbox.recorder import Recorded
 from services.chassis.errors import DomainError
-from services.payment.checkout import start_setup
+from services.payment.customers import start_setup
 from services.payment.domain import Customer, SavedMethod
 from services.payment.seal import Seal
 from services.payment.store import methods

@@ -334,7 +334,23 @@ async def test_a_crash_around_the_call_is_healed_by_the_sweeper(desk: Desk, cut:
     assert kept == intent["id"]
 
 
-@pytest.mark.parametrize("kind", ["500_before", "timeout_after"])
+async def test_a_try_after_an_error_that_stripe_keeps_has_a_new_key(desk: Desk) -> None:
+    """The error is kept under the key for a day: with it the invoice could not be paid until then."""
+    invoice = await desk.owes(eur(125))
+    fault = {"kind": "500_before", "method": "POST", "path": "/v1/payment_intents"}
+    await desk.sandbox.control("POST", "/faults/api", fault)
+    failed = await desk.start((invoice, eur(125)))
+    assert (failed.status_code, failed.json()["code"]) == (503, "stripe_unavailable")
+
+    again = await desk.start((invoice, eur(125)))
+
+    assert again.status_code == 201, again.text
+    assert len(await desk.intents()) == 1
+    asked = [each for each in desk.sandbox.requests("/v1/payment_intents") if each.method == "POST"]
+    assert len({each.idempotency_key for each in asked}) == 2
+
+
+@pytest.mark.parametrize("kind", ["timeout_after"])
 async def test_an_unknown_outcome_stays_unknown_and_asking_again_makes_no_second_intent(
     desk: Desk, kind: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from deploy.sandbox.errors import Json, no_such_account
+from deploy.sandbox.errors import Json, invalid, no_such_account
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
@@ -47,6 +47,26 @@ def switch(call: Call, account: Json, **abilities: bool) -> Json:
     call.store.put(PLATFORM, account)
     call.emit("account.updated", account, previous)
     return account
+
+
+def revoke(call: Call, account: Json) -> Json:
+    """Take the platform's access away. The event is of the application, and names the account beside it."""
+    call.store.put(PLATFORM, account, {"revoked": True})
+    call.emit(
+        "account.application.deauthorized", {"id": "ca_sandbox", "object": "application", "name": "ClinicPay"}
+    )
+    return account
+
+
+def check_charges(call: Call) -> None:
+    """Refuse to charge on an account that may not. Stripe names no code."""
+    account = call.store.get(PLATFORM, call.account)
+    if account and not account["charges_enabled"]:
+        raise invalid(
+            "This Connect account cannot currently make charges. The `requirements.disabled_reason` property on the "
+            "account will provide information about why this account is currently disabled. Your transaction has not "
+            "been processed."
+        )
 
 
 def shape(call: Call, id: str) -> Json:

@@ -5,6 +5,7 @@ from deploy.sandbox.errors import Json, invalid
 from deploy.sandbox.ids import client_secret, new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
+from deploy.sandbox.resources import accounts
 from deploy.sandbox.routing import Route
 from deploy.sandbox.sandbox import Call
 
@@ -20,6 +21,7 @@ CANCELABLE = (*intents.OPEN, "requires_capture")
 
 def create(call: Call) -> Json:
     amount, currency = call.params["amount"], call.params["currency"].lower()
+    accounts.check_charges(call)
     intent = shape(call, amount, currency) | intents.chosen_types(call, currency)
     currencies.check(amount, currency, intent["payment_method_types"])
     intent |= {name: call.params[name] for name in PLAIN if name in call.params}

@@ -1,7 +1,7 @@
 """Refunds: money on its way back to where a charge took it from. One that succeeded may still fail, days later."""
 
 from deploy.sandbox import currencies
-from deploy.sandbox.errors import BadParameter, Json, invalid
+from deploy.sandbox.errors import BadParameter, Json, invalid, missing
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
@@ -83,11 +83,24 @@ def _charge(call: Call) -> Json:
         if named is None:
             raise invalid(f"This PaymentIntent ({intent}) does not have a successful charge to refund.")
     elif named is None or intent is not None:
-        raise invalid("One of the following params should be provided: payment_intent or charge.")
-    charge = call.get("charge", named, "charge")
-    if charge["status"] != "succeeded":
-        raise invalid(f"Charge {named} is not refundable: it has a status of {charge['status']}.")
+        raise invalid(
+            "One of the following params should be provided for this request: payment_intent or charge."
+        )
+    charge = call.store.get(call.account, named)
+    if charge is None or charge["object"] != "charge":
+        raise missing("charge", named, "id", 404)
+    _check_charge(charge)
     return charge
+
+
+def _check_charge(charge: Json) -> None:
+    if charge["status"] != "succeeded":
+        intent = charge["payment_intent"]
+        raise invalid(f"This PaymentIntent ({intent}) does not have a successful charge to refund.")
+    if charge["disputed"]:
+        raise invalid(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", "charge_disputed"
+        )
 
 
 def _left(charge: Json) -> int:

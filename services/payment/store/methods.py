@@ -49,14 +49,37 @@ async def renew_customer_key(tx: Connection, customer: Customer) -> None:
     """Give a customer that is not made yet another key, once: a second call with the old one changes nothing."""
     await tx.execute(
         """
-        UPDATE customers SET idempotency_key = idempotency_key || '-again'
+        UPDATE customers SET idempotency_key = CASE
+            WHEN length(idempotency_key) < 240 THEN idempotency_key || '-again'
+            ELSE 'customer-' || md5(idempotency_key)
+        END
         WHERE clinic_id = $1 AND client_id = $2 AND account = $3 AND stripe_customer_id IS NULL
-            AND idempotency_key = $4 AND length(idempotency_key) < 240
+            AND idempotency_key = $4
         """,
         customer.clinic_id,
         customer.client_id,
         customer.account,
         customer.idempotency_key,
+    )
+
+
+async def forget_customers(tx: Connection, gone: Collection[tuple[str, str]]) -> None:
+    """Forget customers, by (account, Stripe id), with their methods. Each gets another key to be made with."""
+    await tx.execute(
+        """
+        WITH forgotten AS (
+            UPDATE customers SET stripe_customer_id = NULL, default_method_id = NULL,
+                idempotency_key = 'customer-' || gen_random_uuid()
+            FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_customer_id)
+            WHERE customers.account = gone.account AND customers.stripe_customer_id = gone.stripe_customer_id
+            RETURNING clinic_id, client_id, customers.account
+        )
+        UPDATE payment_methods AS m SET removed_at = now() FROM forgotten
+        WHERE (m.clinic_id, m.client_id, m.account)
+            = (forgotten.clinic_id, forgotten.client_id, forgotten.account) AND m.removed_at IS NULL
+        """,
+        [account for account, _ in gone],
+        [stripe_id for _, stripe_id in gone],
     )
 
 

@@ -185,6 +185,23 @@ async def keep_refund(tx: Connection, refund: Refund, stripe_refund_id: str) -> 
     )
 
 
+async def claim_first_call(tx: Connection, refund: Refund) -> bool:
+    """Whether Stripe was never asked for it. It is marked as asked, so that one caller alone is the first."""
+    found: bool = await tx.fetchval(
+        """
+        WITH claimed AS (
+            UPDATE refunds SET checked_at = greatest(clock_timestamp(), created_at + interval '1 microsecond')
+            WHERE clinic_id = $1 AND id = $2 AND checked_at = created_at
+            RETURNING true
+        )
+        SELECT EXISTS (SELECT FROM claimed)
+        """,
+        refund.clinic_id,
+        refund.id,
+    )
+    return found
+
+
 async def take_unchecked(
     tx: Connection, older_than: timedelta, look_again: timedelta, at_most: timedelta, limit: int
 ) -> list[Refund]:
