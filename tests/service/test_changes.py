@@ -210,7 +210,7 @@ async def test_the_portals_payment_reads_money_as_the_api_does(
     refused = await site.client.post(
         f"/c/oak/invoices/{issued.json()['id']}/payments",
         json={"amount": {"minor": minor, "currency": "EUR"}, "method": {"kind": "card"}},
-        headers={"x-csrftoken": site.cookie("csrf") or ""},
+        headers={"x-csrftoken": site.cookie("csrf") or "", "Accept": "application/json"},
     )
 
     assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid")
