@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.keys_commands import app as keys
 from deploy.parked_commands import give_up, parked
 
 if TYPE_CHECKING:
@@ -236,6 +237,7 @@ def reemit(
 
 
 app.add_typer(parked, name="parked")
+app.add_typer(keys, name="keys")
 
 
 def _required(name: str) -> str:

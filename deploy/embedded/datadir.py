@@ -7,12 +7,18 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from deploy.database import AUDITOR, all_roles
 from deploy.embedded.errors import EmbeddedError
 
 LAYOUT = "1"
+StripeKind = Literal["sandbox", "test", "live"]
+_HELD = {
+    "sandbox": "demo data, or payments of the sandbox",
+    "test": "payments of Stripe's test mode",
+    "live": "live payments of Stripe",
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,21 @@ class DataDir:
     def demo_loaded(self) -> Path:
         """Exists once the demo data is in the databases."""
         return self.path / "demo-loaded"
+
+    @property
+    def sandbox_state(self) -> Path:
+        return self.path / "sandbox.sqlite3"
+
+    def keep_stripe(self, kind: StripeKind) -> None:
+        """Say whose payments this directory holds. EmbeddedError if it holds those of another Stripe."""
+        file = self.path / "stripe"
+        if not file.exists():
+            file.write_text(("sandbox" if self.sandbox_state.exists() else kind) + "\n")
+        if (held := file.read_text().strip()) != kind:
+            raise EmbeddedError(
+                f"the data directory {self.path} holds {_HELD[held]}, and this start is for {_HELD[kind]}: "
+                "they never mix, so choose another --data"
+            )
 
     def log(self, part: str) -> Path:
         return self.logs / f"{part}.log"

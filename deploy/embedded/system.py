@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from deploy import database
-from deploy.embedded.datadir import DataDir, Secrets
+from deploy.embedded.datadir import DataDir, Secrets, StripeKind
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.process import free_port, port_is_free
 from deploy.embedded.supervisor import Supervisor
 from deploy.embedded.units import KafkaUnit, PostgresUnit, PythonUnit, run_once
+from services.gateway.settings import DEMO_OPERATOR_KEY
 
 WORKED = ("invoice", "payment", "notification")
 STRIPE = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET")
-DEMO_OPERATOR_KEY = "demo-operator-key"
 Environment = Mapping[str, str]
 
 
@@ -63,6 +63,13 @@ class Stripe:
         secret_key, publishable_key, webhook_secret = (environment[name] for name in STRIPE)
         return cls(secret_key, publishable_key, webhook_secret, sandbox=False)
 
+    @property
+    def kind(self) -> StripeKind:
+        """Whose payments there are: they never mix in one data directory."""
+        if self.sandbox:
+            return "sandbox"
+        return "live" if self.secret_key.startswith(("sk_live_", "rk_live_")) else "test"
+
 
 @dataclass
 class System:
@@ -80,6 +87,11 @@ class System:
     def __post_init__(self) -> None:
         self.secrets = self.data.secrets()
         self.stripe = Stripe.of(os.environ, self.secrets)
+        if self.demo and not self.stripe.sandbox:
+            raise EmbeddedError(
+                "STRIPE_SECRET_KEY is set: the demo never mixes with Stripe, so start with --no-demo"
+            )
+        self.data.keep_stripe(self.stripe.kind)
         self.postgres = EmbeddedPostgres(self.data.path / "postgres", log=self.data.log("postgres"))
         self.kafka = EmbeddedKafka(self.data.path / "kafka", log=self.data.log("kafka"))
 
@@ -214,7 +226,7 @@ class System:
             "SANDBOX_WEBHOOK_SECRET": self.stripe.webhook_secret,
             "SANDBOX_SECRET_KEY": self.stripe.secret_key,
             "SANDBOX_PUBLISHABLE_KEY": self.stripe.publishable_key,
-            "SANDBOX_STATE": str(self.data.path / "sandbox.sqlite3"),
+            "SANDBOX_STATE": str(self.data.sandbox_state),
         }
 
     def _mailbox(self) -> Environment:

@@ -1,7 +1,5 @@
 """What can be done with logins and portals. Each takes the transaction first, except where time must not tell."""
 
-import hashlib
-import secrets
 from uuid import UUID
 
 import asyncpg
@@ -70,7 +68,9 @@ async def put_login(
     emails.address(email)
     email = normal_email(email)
     by_operator = caller.role == "operator"
-    is_new = await store.add_login(tx, new_id(), email, password_hash, None if by_operator else caller.clinic)
+    is_new = await store.add_login(
+        tx, new_id(), email, password_hash, None if by_operator else caller.clinic, caller.subject
+    )
     login = await store.get_login(tx, email)
     assert login is not None, "just added, or there before; logins are never deleted"
     before = await store.get_place(tx, caller.clinic, login.id, client_id)
@@ -97,23 +97,6 @@ async def put_portal(tx: Connection, caller: Caller, slug: str) -> None:
     await audit.record(tx, caller, "put_portal", caller.clinic, before, slug)
 
 
-async def bootstrap_operator_key(db: Database, key: str) -> None:
-    """Keep the operator's first API key; done at every start, and nothing after the first."""
-    key_id = new_id()
-    itself = Caller(key_id, "operator", audit.INSTALLATION)
-    async with db.tx(audit.INSTALLATION, operator=True) as tx:
-        if await store.add_api_key(tx, key_id, hash_api_key(key), "bootstrap", "operator", None):
-            await audit.record(tx, itself, "create_api_key", key_id, None, ("operator", "bootstrap"))
-
-
-async def create_api_key(tx: Connection, caller: Caller, name: str) -> str:
-    """A new key for the caller's clinic, which nobody will see again."""
-    secret, key_id = f"cpk_{secrets.token_urlsafe(32)}", new_id()
-    await store.add_api_key(tx, key_id, hash_api_key(secret), name, "clinic", caller.clinic)
-    await audit.record(tx, caller, "create_api_key", key_id, None, ("clinic", name))
-    return secret
-
-
 async def note_sign_in(db: Database, login_id: UUID) -> None:
     """Keep that somebody signed in, at each clinic whose staff this login is."""
     async with db.tx(None) as tx:
@@ -123,8 +106,3 @@ async def note_sign_in(db: Database, login_id: UUID) -> None:
             async with db.tx(membership.clinic_id) as tx:
                 itself = Caller(login_id, "staff", membership.clinic_id)
                 await audit.record(tx, itself, "sign_in", login_id, None, None)
-
-
-def hash_api_key(key: str) -> bytes:
-    """Keys are random and long, so a plain hash keeps them."""
-    return hashlib.sha256(key.encode()).digest()

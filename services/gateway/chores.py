@@ -1,11 +1,11 @@
-"""What the gateway does besides answering: the operator's first API key, and what is over or was left behind."""
+"""What the gateway does besides answering: API keys that settings name, and what is over or was left behind."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from services.chassis.db import TRANSIENT, Database
-from services.gateway import actions, key_uses, session_store
+from services.gateway import api_keys, key_uses, session_store
 from services.gateway.operations import Operations
 from services.gateway.settings import Settings
 
@@ -18,11 +18,11 @@ class Chores:
 
     def __init__(self, db: Database, settings: Settings, operations: Operations) -> None:
         self._db, self._operations = db, operations
-        self._key = settings.bootstrap_operator_key
+        self._settings = settings
         self._prepared = asyncio.Event()
 
     async def check(self) -> None:
-        """Return when the database answers and the operator's first key stands in it."""
+        """Return when the database answers and the operators' keys stand in it."""
         await self._db.ping()
         await self._prepared.wait()
 
@@ -41,8 +41,7 @@ class Chores:
     async def _prepare(self) -> None:
         while not self._prepared.is_set():
             with suppress(*TRANSIENT):
-                if self._key is not None:
-                    await actions.bootstrap_operator_key(self._db, self._key.get_secret_value())
+                await api_keys.keep_settings_keys(self._db, self._settings.operator_keys, self._settings.demo)
                 self._prepared.set()
                 return
             await asyncio.sleep(0.5)

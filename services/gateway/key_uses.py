@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.chassis.db import Connection
 from services.chassis.idempotency import IdempotencyKeyReused
-from services.gateway.store import ApiKey
+from services.gateway.key_store import ApiKey
 
 Earlier = Literal["none", "under_way", "done"]
 

@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from services.chassis.settings import ServiceSettings
@@ -19,6 +19,10 @@ def _parts(value: object) -> object:
     pairs = (part.partition("=") for part in value.split(",") if part.strip())
     return {name.strip(): url.strip() for name, _, url in pairs}
 
+
+DEMO_OPERATOR_KEY = "demo-operator-key"
+"""Known to everybody: it works in demo mode alone."""
+_SHORTEST_KEY, _LONGEST_KEY = 10, 200
 
 Parts = Annotated[dict[str, AnyHttpUrl], NoDecode, BeforeValidator(_parts)]
 
@@ -44,13 +48,34 @@ class Settings(ServiceSettings):
     demo: bool = False
     ready_parts: Parts = Field(default_factory=dict)
     bootstrap_operator_key: SecretStr | None = None
-    """An operator's API key, kept as a hash at start: the first one of an installation has to come from somewhere."""
+    """An operator's API key, kept as a hash at start: the first one of an installation has to come from somewhere.
+    Two, separated by a comma, while one takes the place of the other."""
     trusted_proxies: Networks = ()
     """Addresses and networks of the proxies before us. What others say in `X-Forwarded-For` counts for nothing."""
     requests_per_minute: int = Field(default=1200, ge=1)
     """General limit of one address, in one process."""
     webhooks_per_minute: int = Field(default=12_000, ge=1)
     """Limit of one address at the webhook edge, in one process."""
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        for key in self.operator_keys:
+            if not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
+                raise ValueError(
+                    f"BOOTSTRAP_OPERATOR_KEY needs {_SHORTEST_KEY} to {_LONGEST_KEY} characters a key"
+                )
+            if key == DEMO_OPERATOR_KEY and not self.demo:
+                raise ValueError(
+                    "BOOTSTRAP_OPERATOR_KEY is the demo's, which everybody knows: make one of your own"
+                )
+        if self.demo and self.stripe_publishable_key.startswith("pk_live_"):
+            raise ValueError("DEMO is on, and STRIPE_PUBLISHABLE_KEY is a live one: demo and live never mix")
+        return self
+
+    @property
+    def operator_keys(self) -> tuple[str, ...]:
+        given = self.bootstrap_operator_key.get_secret_value() if self.bootstrap_operator_key else ""
+        return tuple(key.strip() for key in given.split(",") if key.strip())
 
     @property
     def public_origin(self) -> str:

@@ -1,9 +1,8 @@
-"""SQL of logins, memberships, portals and API keys. E-mails come normalised, secrets only as hashes.
+"""SQL of logins, memberships and portals. E-mails come normalised, secrets only as hashes.
 
-Sessions and limits have theirs in `session_store.py`.
+Sessions and limits have theirs in `session_store.py`, API keys in `key_store.py`.
 """
 
-from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -26,14 +25,6 @@ class Place(msgspec.Struct, frozen=True):
     client_id: UUID | None
     role: Role
     active: bool
-
-
-class ApiKey(msgspec.Struct, frozen=True):
-    """`clinic_id` is None for an operator's key, which reaches every clinic."""
-
-    id: UUID
-    role: Literal["operator", "clinic"]
-    clinic_id: UUID | None
 
 
 # Logins and memberships
@@ -62,18 +53,24 @@ async def get_login_by_id(tx: Connection, login_id: UUID) -> Login | None:
 
 
 async def add_login(
-    tx: Connection, login_id: UUID, email: str, password_hash: str, password_by: UUID | None
+    tx: Connection,
+    login_id: UUID,
+    email: str,
+    password_hash: str,
+    password_by: UUID | None,
+    made_by: UUID,
 ) -> bool:
     """Add a login; False when the e-mail has one."""
     added = await tx.fetchval(
         """
-        INSERT INTO logins (id, email, password_hash, password_by) VALUES ($1, $2, $3, $4)
+        INSERT INTO logins (id, email, password_hash, password_by, made_by) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (email) DO NOTHING RETURNING true
         """,
         login_id,
         email,
         password_hash,
         password_by,
+        made_by,
     )
     return bool(added)
 
@@ -155,31 +152,3 @@ async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
         slug,
     )
     return before
-
-
-# API keys
-
-
-async def get_api_key(tx: Connection, key_hash: bytes) -> ApiKey | None:
-    row = await tx.fetchrow(
-        "SELECT id, role, clinic_id FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL", key_hash
-    )
-    return None if row is None else ApiKey(**row)
-
-
-async def add_api_key(
-    tx: Connection, key_id: UUID, key_hash: bytes, name: str, role: str, clinic_id: UUID | None
-) -> bool:
-    """Add a key; False when there is one with this hash. Needs an operator's transaction."""
-    added = await tx.execute(
-        """
-        INSERT INTO api_keys (id, key_hash, name, role, clinic_id) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (key_hash) DO NOTHING
-        """,
-        key_id,
-        key_hash,
-        name,
-        role,
-        clinic_id,
-    )
-    return bool(added == "INSERT 0 1")

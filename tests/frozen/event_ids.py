@@ -10,7 +10,7 @@ from uuid import UUID
 from contracts.events import event_id
 from deploy import reemit
 from services.gateway.api.actions import derived_id
-from services.gateway.store import ApiKey
+from services.gateway.key_store import ApiKey
 from services.invoice import actions as invoice_actions
 from services.invoice import domain as invoice_domain
 from services.invoice.shapes import ClinicOut, Contact

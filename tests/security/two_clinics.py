@@ -53,7 +53,8 @@ class Owner:
     def ids(self) -> dict[str, str]:
         """What a path or a query may name, by the parameter's name."""
         names = ("clinic_id", "client_id", "invoice_id", "payment_id", "method_id", "slug")
-        return {name: str(getattr(self, name)) for name in names} | {"article": "paying"}
+        others = {"article": "paying", "key_id": "0190c0de-0000-7000-8000-000000000000"}
+        return {name: str(getattr(self, name)) for name in names} | others
 
     @property
     def secrets(self) -> set[str]:
@@ -75,13 +76,18 @@ class TwoClinics:
     keys: Mapping[str, str]
 
     async def rows_of(self, clinic_id: UUID, *services: str) -> dict[str, str]:
-        """A fingerprint of every row that a clinic has, by table."""
+        """A fingerprint of every row that a clinic has, by table. When its API keys were used is left out."""
         found = {}
         for service in services:
             admin = self.dbs[service].admin
             for table in await tables_with_a_clinic(self.dbs[service]):
                 found[f"{service}.{table}"] = await admin.fetchval(
-                    f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} AS t WHERE clinic_id = $1",
+                    f"""
+                    SELECT md5(string_agg(row, '|' ORDER BY row))
+                    FROM (
+                        SELECT (to_jsonb(t) - 'last_used_at')::text AS row FROM {table} AS t WHERE clinic_id = $1
+                    ) AS rows
+                    """,
                     clinic_id,
                 )
         return found

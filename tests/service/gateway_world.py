@@ -14,6 +14,7 @@ from services.chassis.db import Database
 from services.chassis.ids import new_id
 from services.gateway import actions, app
 from services.gateway.accounts import Role
+from services.gateway.api_keys import keep_settings_keys
 from services.gateway.calls import Service
 from services.gateway.passwords import Passwords
 from services.gateway.settings import Settings
@@ -115,7 +116,7 @@ async def a_site(db: ServiceDb, transports: Transports | None = None, **changed:
         in_own_task(made.lifespan()),
         httpx2.AsyncClient(transport=reach(made), base_url=base_url) as client,
     ):
-        await actions.bootstrap_operator_key(db.api, OPERATOR_KEY)
+        await keep_settings_keys(db.api, settings.operator_keys, settings.demo)
         yield Site(made, client, db.api, made.state.passwords)
 
 

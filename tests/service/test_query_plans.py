@@ -20,7 +20,7 @@ from deploy import database
 from services.chassis import idempotency, inbox, park
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
-from services.gateway import key_uses, operation_store, session_store
+from services.gateway import key_store, key_uses, operation_store, session_store
 from services.gateway import store as accounts
 from services.invoice import store, store_clinics, store_issuing, store_reads
 from services.notification import store as letters
@@ -320,7 +320,7 @@ CASES = [
         lambda tx: accounts.list_memberships(tx, key(10, 7)),
         "memberships_of_login",
     ),
-    case("gateway", "api", "API key", lambda tx: accounts.get_api_key(tx, HASH), "api_keys_key_hash_key"),
+    case("gateway", "api", "API key", lambda tx: key_store.get_api_key(tx, HASH), "api_keys_key_hash_key"),
     case(
         "gateway", "api", "key's use", lambda tx: key_uses.get_key_use(tx, key(11, 7), "k"), "key_uses_pkey"
     ),

@@ -72,6 +72,32 @@ def test_the_real_stripe_needs_all_its_keys(tmp_path: Path) -> None:
     assert Stripe.of(keys, secrets) == Stripe("sk", "pk", "whsec", sandbox=False)
 
 
+def test_a_data_directory_is_for_one_stripe(tmp_path: Path) -> None:
+    old = DataDir(tmp_path / "old")
+    old.sandbox_state.touch()
+    with pytest.raises(
+        EmbeddedError, match="holds demo data, or payments of the sandbox, and this start is for live"
+    ):
+        old.keep_stripe("live")
+    old.keep_stripe("sandbox")
+    new = DataDir(tmp_path / "new")
+    new.keep_stripe("live")
+    for other in ("sandbox", "test"):
+        with pytest.raises(EmbeddedError, match="never mix, so choose another --data"):
+            new.keep_stripe(other)
+    new.keep_stripe("live")
+
+
+@pytest.mark.parametrize("key", ["sk_live_1", "sk_test_1"])
+def test_the_demo_never_mixes_with_stripe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("STRIPE_SECRET_KEY", key)
+    monkeypatch.setenv("STRIPE_PUBLISHABLE_KEY", "pk_1")
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_1")
+    with pytest.raises(EmbeddedError, match="start with --no-demo"):
+        System(DataDir(tmp_path), Ports.choose(free_port()), demo=True)
+    assert not (tmp_path / "stripe").exists()
+
+
 def test_secret_keys_reach_only_who_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_1")
     monkeypatch.setenv("STRIPE_PUBLISHABLE_KEY", "pk_live_1")

@@ -9,8 +9,8 @@ from litestar.params import FromPath, JSONBody, RawBody
 from services.gateway.api.keys import as_operator
 from services.gateway.bodies import strictly
 from services.gateway.dependencies import Asks
+from services.gateway.key_store import ApiKey
 from services.gateway.shapes import Account, AccountIn
-from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
 

@@ -9,7 +9,7 @@ import msgspec
 from services.chassis.auth import Caller
 from services.chassis.db import Database
 from services.chassis.errors import DomainError
-from services.gateway import actions
+from services.gateway import actions, api_keys
 from services.gateway.api.shapes import (
     ClientAnswer,
     ClinicAnswer,
@@ -19,12 +19,12 @@ from services.gateway.api.shapes import (
     NewStaff,
 )
 from services.gateway.calls import UpstreamError
+from services.gateway.key_store import ApiKey
 from services.gateway.key_uses import KeyUse
 from services.gateway.operations import Operations
 from services.gateway.passwords import Passwords
 from services.gateway.plans import ChangeClient, ChangeClinic, CreateClient, CreateClinic, NewLogin
 from services.gateway.shapes import Account, Client, ClientCredit, ClientIn, Clinic, ClinicIn, ContactIn
-from services.gateway.store import ApiKey
 from services.gateway.upstreams import Upstreams
 
 _NAMES = UUID("6f0e0a53-6a0b-5c9e-8f0e-2d8f6f1c7b11")
@@ -142,7 +142,7 @@ async def create_api_key(db: Database, caller: Caller, new: NewApiKey, use: KeyU
             raise ApiKeyMade(
                 "This request has made its key, which is shown once. Use a new Idempotency-Key for another."
             )
-        return CreatedApiKey(new.name, await actions.create_api_key(tx, caller, new.name))
+        return CreatedApiKey(new.name, (await api_keys.make(tx, caller, new.name)).secret)
 
 
 async def _if_there(asked: Awaitable[T]) -> T | None:

@@ -12,9 +12,9 @@ from services.gateway.api.keys import at_clinic
 from services.gateway.api.shapes import ClientAnswer, ClientPatch, Cursor, IdempotencyKey, Limit, NewClient
 from services.gateway.bodies import patch_of, strictly
 from services.gateway.dependencies import Asks, Carrying, Hashes
+from services.gateway.key_store import ApiKey
 from services.gateway.key_uses import KeyUse
 from services.gateway.shapes import Client, Page
-from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
 

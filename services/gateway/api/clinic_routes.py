@@ -21,9 +21,9 @@ from services.gateway.api.shapes import (
 )
 from services.gateway.bodies import patch_of, strictly
 from services.gateway.dependencies import Asks, Carrying
+from services.gateway.key_store import ApiKey
 from services.gateway.key_uses import KeyUse
 from services.gateway.shapes import Clinic, ClinicIn, Page
-from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
 

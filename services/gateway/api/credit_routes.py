@@ -11,8 +11,8 @@ from services.gateway.api.keys import at_clinic
 from services.gateway.api.shapes import IdempotencyKey
 from services.gateway.bodies import strictly
 from services.gateway.dependencies import Asks
+from services.gateway.key_store import ApiKey
 from services.gateway.shapes import ClientCredit, RefundIn, Refunds
-from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
 

@@ -7,10 +7,9 @@ from litestar import Request
 
 from services.chassis.auth import Caller
 from services.chassis.errors import DomainError
-from services.gateway import store
-from services.gateway.actions import hash_api_key
+from services.gateway import api_keys
 from services.gateway.dependencies import Db
-from services.gateway.store import ApiKey
+from services.gateway.key_store import ApiKey
 
 
 class ApiKeyInvalid(DomainError):
@@ -33,10 +32,9 @@ async def api_key(request: Request[Any, Any, Any], db: Db) -> ApiKey:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not 10 <= len(key) <= 200:
         raise ApiKeyInvalid("Send your API key as `Authorization: Bearer <key>`.")
-    async with db.statements() as connection:
-        found = await store.get_api_key(connection, hash_api_key(key))
+    found = await api_keys.find(db, key)
     if found is None:
-        raise ApiKeyInvalid("This API key is not known, or was revoked.")
+        raise ApiKeyInvalid("This API key is not known, or works no more.")
     return found
 
 

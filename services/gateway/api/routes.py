@@ -12,6 +12,7 @@ from services.gateway.api.account_routes import account_routes
 from services.gateway.api.client_routes import client_routes
 from services.gateway.api.clinic_routes import clinic_routes
 from services.gateway.api.credit_routes import credit_routes
+from services.gateway.api.key_routes import key_routes
 from services.gateway.api.keys import api_key, as_operator, at_clinic
 from services.gateway.api.shapes import (
     CreatedApiKey,
@@ -24,6 +25,7 @@ from services.gateway.api.shapes import (
 )
 from services.gateway.bodies import strictly
 from services.gateway.dependencies import Asks, Db, Hashes
+from services.gateway.key_store import ApiKey
 from services.gateway.key_uses import KeyUse
 from services.gateway.shapes import (
     InvoiceIn,
@@ -34,7 +36,6 @@ from services.gateway.shapes import (
     InvoiceStatus,
     Page,
 )
-from services.gateway.store import ApiKey
 
 Key = NamedDependency[ApiKey]
 
@@ -146,6 +147,7 @@ api_router = Router(
         get_invoice,
         *account_routes,
         *credit_routes,
+        *key_routes,
     ],
     before_request=json_only,
     dependencies={"key": Provide(api_key)},
