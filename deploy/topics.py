@@ -44,6 +44,8 @@ def _new(topic: Topic, replicas: int) -> NewTopic:
     settings = {
         "retention.ms": str(topic.retention_days * _MS_PER_DAY),
         "min.insync.replicas": str(max(1, replicas - 1)),
+        # The broker unpacks what others send: a compression that we cannot read would stop every reader for ever.
+        "compression.type": "uncompressed",
     }
     return NewTopic(topic.name, topic.partitions, replicas, topic_configs=settings)
 

@@ -14,6 +14,7 @@ from contracts.catalogue import decode
 from contracts.events import CloudEvent, Undecodable
 from deploy.verify.event_index import Pile
 from deploy.verify.report import CannotCheck
+from services.chassis.any_headers import read_any_headers
 from services.chassis.kafka_security import KafkaSecurity
 
 AT_ONCE = 5000
@@ -52,6 +53,7 @@ def read_part(
 
 
 def _consumer(bootstrap_servers: str, security: KafkaSecurity) -> Any:
+    read_any_headers()
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,

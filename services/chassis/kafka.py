@@ -1,11 +1,12 @@
 """FastStream, set up so that nothing is acknowledged before it is committed. The only way to subscribe."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -13,18 +14,20 @@ from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from stamina.instrumentation import set_on_retry_hooks
 
+from services.chassis.any_headers import read_any_headers
 from services.chassis.consume import Consumer
 from services.chassis.fetching import LARGEST_BATCH, Acknowledgements, Fetches, fetch_when_all_is_taken
 from services.chassis.kafka_security import LONGEST_WAIT_MS, OPEN, KafkaSecurity, Mechanism
 from services.chassis.park import Record
+from services.chassis.progress import NoProgress, Progress
 
 log = structlog.get_logger()
 set_on_retry_hooks([])
 
 METADATA_MS = 10_000
 """A consumer whose topics were deleted sees the rebuilt ones by asking: every five minutes, if it is not told."""
-STUCK_SECONDS = 120
-"""Shorter than people's patience, longer than a batch is retried in place."""
+LOOK_SECONDS = 10.0
+"""Between two looks for what waits in the topics."""
 _SASL: dict[Mechanism, type[SASLPlaintext] | type[SASLScram256] | type[SASLScram512]] = {
     "PLAIN": SASLPlaintext,
     "SCRAM-SHA-256": SASLScram256,
@@ -44,6 +47,7 @@ def broker_of(
     security: KafkaSecurity = OPEN,
 ) -> KafkaBroker:
     """A broker with one batch subscriber for each consumer. Not started."""
+    read_any_headers()
     broker = KafkaBroker(
         bootstrap_servers.split(","),
         client_id=client_id,
@@ -123,6 +127,13 @@ async def ping(broker: KafkaBroker) -> None:
             raise ConnectionError("no partitions are assigned yet")
 
 
+async def check_progress(broker: KafkaBroker) -> None:
+    """Raise `NoProgress` unless every group gets on with what waits for it."""
+    subscribers: Sequence[Any] = broker.subscribers
+    for subscriber in subscribers:
+        subscriber.progress.check()
+
+
 def _subscribe(broker: KafkaBroker, consumer: Consumer, instance_id: str | None) -> None:
     acknowledgements = Acknowledgements()
 
@@ -149,13 +160,17 @@ def _subscribe(broker: KafkaBroker, consumer: Consumer, instance_id: str | None)
         decoder=undecoded,
     )
 
+    progress = Progress(consumer.group)
+
     async def consume(records: Any) -> None:
-        await consumer.consume([_record(each) for each in records])
+        with progress.of({TopicPartition(each.topic, each.partition) for each in records}):
+            await consumer.consume([_record(each) for each in records])
 
     subscriber(consume)
     # FastStream's own sleeps after an empty fetch before it looks again, which delays the next event.
     subscriber.get_msg = Fetches(unhurried=consumer.unhurried)
     subscriber.acknowledgements = acknowledgements
+    subscriber.progress = progress
 
 
 def _record(raw: Any) -> Record:
@@ -165,35 +180,35 @@ def _record(raw: Any) -> Record:
 async def _watch(broker: KafkaBroker) -> None:
     """aiokafka#1154: a consumer may stand still for good after a broker's restart. A new process starts well."""
     subscribers: Sequence[Any] = broker.subscribers
-    still: list[dict[Any, tuple[int, float]]] = [{} for _ in subscribers]
     while True:
-        await asyncio.sleep(STUCK_SECONDS / 12)
-        for number, subscriber in enumerate(subscribers):
+        await asyncio.sleep(LOOK_SECONDS)
+        for subscriber in subscribers:
+            progress: Progress = subscriber.progress
             try:
-                async with asyncio.timeout(STUCK_SECONDS / 12):
-                    still[number] = await _standing_still(subscriber.consumer, still[number])
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await _look(subscriber.consumer, progress)
             except (KafkaError, AssertionError, TimeoutError) as error:
-                # A broker is away, or the partition just went to another process: what stood still is unknown.
+                # A broker is away, or the partition just went to another process.
                 log.warning("progress_unknown", error=type(error).__name__)
-                still[number] = {}
+                progress.unknown()
+            _act_on(progress)
 
 
-async def _standing_still(
-    consumer: Any, before: Mapping[Any, tuple[int, float]]
-) -> dict[Any, tuple[int, float]]:
-    """The partitions with waiting events, each with its position and since when that is so. SystemExit if too long.
+async def _look(consumer: Any, progress: Progress) -> None:
+    """Note the partitions with records that were not fetched.
 
     The broker is asked where they end: what the consumer knows of it comes with fetches, which a stuck one makes none.
     """
-    now = asyncio.get_running_loop().time()
-    partitions = consumer.assignment() if consumer else ()
-    ends = await consumer.end_offsets(partitions) if partitions else {}
-    still: dict[Any, tuple[int, float]] = {}
-    for partition, end in ends.items():
-        position = await consumer.position(partition)
-        if end > position:
-            at, since = before.get(partition, (position, now))
-            still[partition] = (position, since if at == position else now)
-            if now - still[partition][1] > STUCK_SECONDS:
-                raise SystemExit(f"no progress on {partition} for {STUCK_SECONDS} s")
-    return still
+    assigned = consumer.assignment() if consumer else ()
+    ends = await consumer.end_offsets(assigned) if assigned else {}
+    progress.looked(assigned, [each for each, end in ends.items() if end > await consumer.position(each)])
+
+
+def _act_on(progress: Progress) -> None:
+    """Log that a group does not get on. SystemExit if a new process may do better."""
+    if reason := progress.stuck():
+        raise SystemExit(reason)
+    try:
+        progress.check()
+    except NoProgress as trouble:
+        log.error("no_progress", group=progress.group, reason=str(trouble))

@@ -53,7 +53,7 @@ def worker_app(
         settings=settings,
         db=db,
         lifespan=[*lifespan, consuming],
-        checks={"kafka": partial(kafka.ping, broker)},
+        checks={"kafka": partial(kafka.ping, broker), "progress": partial(kafka.check_progress, broker)},
     )
 
 

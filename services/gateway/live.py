@@ -22,6 +22,7 @@ from contracts.catalogue import decode
 from contracts.events import Undecodable
 from contracts.invoice import InvoiceState
 from contracts.payment import PaymentState, PaymentUpdated
+from services.chassis.any_headers import read_any_headers
 from services.chassis.errors import DomainError
 from services.chassis.kafka_security import LONGEST_WAIT_MS, OPEN, KafkaSecurity
 
@@ -200,6 +201,7 @@ class Hub:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        read_any_headers()
         consumer = AIOKafkaConsumer(
             *TOPICS,
             bootstrap_servers=self._servers,
