@@ -146,6 +146,7 @@ class Api:
                 account=caller.account if caller else None,
                 public=caller.public if caller else False,
                 idempotency_key=request.key,
+                version=request.headers.get("stripe-version"),
                 status=answer.status,
                 replayed=answer.original != request.id,
             )

@@ -19,6 +19,7 @@ class Recorded:
     account: str | None
     public: bool
     idempotency_key: str | None
+    version: str | None
     status: int
     replayed: bool
 

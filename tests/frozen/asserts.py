@@ -33,4 +33,5 @@ def _folder(path: Path) -> str:
 def _checks(node: ast.AST) -> bool:
     if isinstance(node, ast.Assert):
         return True
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.raises"
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Attribute) and called.attr == "raises"

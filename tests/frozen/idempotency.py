@@ -32,9 +32,8 @@ async def _customers(db: ServiceDb) -> dict[str, str]:
 
 
 async def _kept(dbs: Dbs) -> list[str]:
-    async with a_whole_site(
-        *(dbs[name] for name in ("gateway", "invoice", "payment", "notification"))
-    ) as site:
+    in_order = [dbs[name] for name in ("gateway", "invoice", "payment", "notification")]
+    async with a_whole_site(*in_order) as site:
         clinic = (await _post(site, "/clinics", CLINIC, "a-clinic"))["id"]
         await _post(site, f"/clinics/{clinic}/clients", CLIENT, "a-client")
         await _post(

@@ -20,8 +20,20 @@ SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
+_received: dict[str, dict[str, Recorded]] = {}
+
+
 async def received(db: ServiceDb) -> dict[str, Recorded]:
-    """By what is asked. Stripe refuses some of it, as there is no such object: what was asked is seen all the same."""
+    """By what is asked. Stripe refuses some of it, as there is no such object: what was asked is seen all the same.
+
+    A database is asked once: a customer that is made is not made again, and two subjects look at the calls.
+    """
+    if db.admin_dsn not in _received:
+        _received[db.admin_dsn] = await _receive(db)
+    return _received[db.admin_dsn]
+
+
+async def _receive(db: ServiceDb) -> dict[str, Recorded]:
     async with running_sandbox() as sandbox:
         await sandbox.control("PUT", f"/accounts/{ACCOUNT}", {})
         stripe = StripeApi(sandbox.secret_key, sandbox.url)

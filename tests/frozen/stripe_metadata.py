@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 from tests.frozen import fixed, stripe_calls
 from tests.frozen.picture import Dbs
+from tests.service.payment_world import SEAL
 
 
 class _Watched(dict[str, Any]):
@@ -32,4 +33,5 @@ def _metadata(body: str) -> dict[str, str]:
 def _read() -> list[str]:
     metadata = _Watched()
     fixed.stripe_says("payment_intent.succeeded", fixed.an_intent("succeeded") | {"metadata": metadata})
+    SEAL.origin(metadata)
     return sorted(metadata.asked)

@@ -12,6 +12,7 @@ from tests.frozen import (
     leases,
     locks,
     mutants,
+    story,
     stripe_metadata,
     topics,
 )
@@ -31,6 +32,7 @@ ALL = {
         Subject("error_codes", error_codes.draw),
         Subject("catalog", catalog.draw),
         Subject("documents", documents.draw),
+        Subject("story", story.draw),
         Subject("mutants", mutants.draw, mutants.missing),
         Subject("asserts", asserts.draw, asserts.fallen),
     )

@@ -158,11 +158,13 @@ async def a_whole_site(
     notification_db: ServiceDb,
     *,
     through: Callable[[Service, httpx2.AsyncBaseTransport], httpx2.AsyncBaseTransport] | None = None,
+    payment_settings: Mapping[str, Any] | None = None,
     **changed: Any,
 ) -> AsyncIterator[Site]:
     """The gateway before all three services, in live mode when its publishable key is a live one.
 
-    `through` wraps the way to a service, for tests that break it.
+    `through` wraps the way to a service, for tests that break it. `payment_settings` say where Stripe is, if it is to
+    answer.
     """
     live = str(changed.get("stripe_publishable_key", "")).startswith("pk_live_")
     common: dict[str, Any] = {
@@ -170,16 +172,19 @@ async def a_whole_site(
         "kafka_bootstrap_servers": NOBODY,
         "internal_token_public_key": PUBLIC_KEY,
     }
+    stripe = {
+        "stripe_secret_key": "sk_live_1" if live else "sk_test_1",
+        "stripe_webhook_secret": "whsec_1",
+        "stripe_api_base": f"http://{NOBODY}",
+        "installation": "harbour",
+        "metadata_key": "-" * 32,
+    }
     invoice = invoice_app.api(InvoiceSettings(database_url=invoice_db.api_dsn, **common))
     payment = payment_app.api(
         PaymentSettings(
             database_url=payment_db.api_dsn,
-            stripe_secret_key="sk_live_1" if live else "sk_test_1",
-            installation="harbour",
-            metadata_key="-" * 32,
-            stripe_webhook_secret="whsec_1",
-            stripe_api_base=f"http://{NOBODY}",
             **common,
+            **{**stripe, **(payment_settings or {})},
         )
     )
     notification = notification_app.api(

@@ -1,0 +1,135 @@
+"""All services in this process, each on its database, with the sandbox as Stripe and a real mail server.
+
+Kafka and the way of Stripe's webhooks are missing: what the services put into their outboxes, and what Stripe has to
+tell, is handed to the real consumers until nobody has anything to say.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+
+import httpx2
+import pytest
+
+from contracts.events import CloudEvent
+from contracts.stripe import StripeEvent
+from deploy.sandbox import methods
+from deploy.sandbox.embedded import RunningSandbox, running_sandbox
+from deploy.sandbox.recorder import Recorded
+from deploy.visitor import Visitor
+from services.chassis.park import Record
+from services.invoice import consumers as invoice
+from services.notification import consumers as notification
+from services.notification.jobs import Sender
+from services.payment import consumers as payment
+from services.payment import webhooks
+from tests.frozen.picture import Dbs
+from tests.service.gateway_world import Site, a_whole_site
+from tests.service.notification_world import MailServer, a_mail_server, sending
+from tests.service.payment_world import SEAL
+from tests.world import deliver_records, in_own_task, record
+
+CONSUMERS = {"invoice": invoice, "payment": payment, "notification": notification}
+
+
+@dataclass
+class Town:
+    dbs: Dbs
+    site: Site
+    visitor: Visitor
+    sandbox: RunningSandbox
+    browser: httpx2.AsyncClient
+    mail: MailServer
+    sender: Sender
+    account: str
+    events: list[Record] = field(default_factory=list)
+    _read: dict[str, int] = field(default_factory=dict)
+    _told: int = 0
+    _seen: tuple[int, int, int] = (0, 0, 0)
+
+    async def settle(self) -> None:
+        """Hand on everything until there is nothing new, and send the e-mails."""
+        while records := [*await self._stated(), *self._told_by_stripe()]:
+            await self.hand_on(records)
+        while await self.sender.send_due():
+            await self._hand_on_stated()
+
+    async def _hand_on_stated(self) -> None:
+        await self.hand_on(await self._stated())
+
+    async def hand_on(self, records: Sequence[Record]) -> None:
+        self.events += records
+        for service, consumers in CONSUMERS.items():
+            await deliver_records(self.dbs[service].worker, consumers, records)
+
+    async def publish(self, event: CloudEvent) -> None:
+        await self.hand_on([record(event)])
+
+    async def begin(self) -> None:
+        """Leave out what the databases hold already."""
+        for service in CONSUMERS:
+            self._read[service] = await self.dbs[service].admin.fetchval(
+                "SELECT coalesce(max(seq), 0) FROM outbox"
+            )
+
+    async def _stated(self) -> list[Record]:
+        """What the services have put into their outboxes since the last time."""
+        found = []
+        for service in CONSUMERS:
+            rows = await self.dbs[service].admin.fetch(
+                "SELECT seq, aggregatetype, aggregateid, payload FROM outbox WHERE seq > $1 ORDER BY seq",
+                self._read[service],
+            )
+            self._read[service] = rows[-1]["seq"] if rows else self._read[service]
+            found += [
+                Record(row["aggregatetype"], 0, row["seq"], row["aggregateid"].encode(), row["payload"])
+                for row in rows
+            ]
+        return found
+
+    def _told_by_stripe(self) -> list[Record]:
+        """What Stripe has told since the last time, as the webhook edge publishes it."""
+        found, _ = self.sandbox.inside.store.page(self.account, "event", {"limit": 1000})
+        bodies = found[::-1][self._told :]
+        self._told = len(found)
+        read = (webhooks.read(body, False, SEAL) for body in bodies)
+        return [record(event) for event in read if isinstance(event, StripeEvent)]
+
+    def new(self) -> tuple[list[Recorded], list[Record], list[EmailMessage]]:
+        """Our calls at Stripe, events and e-mails since the last time."""
+        calls = [each for each in self.sandbox.requests() if not each.public]
+        before, self._seen = self._seen, (len(calls), len(self.events), len(self.mail.inbox))
+        return calls[before[0] :], self.events[before[1] :], self.mail.inbox[before[2] :]
+
+
+@asynccontextmanager
+async def a_town(dbs: Dbs, account: str) -> AsyncIterator[Town]:
+    """`account` is the clinic's, with bank debits switched on in Stripe's dashboard."""
+    with pytest.MonkeyPatch.context() as dashboard:
+        dashboard.setattr(methods, "AUTOMATIC", (*methods.AUTOMATIC, "sepa_debit"))
+        async with in_own_task(_town(dbs, account)) as town:
+            yield town
+
+
+@asynccontextmanager
+async def _town(dbs: Dbs, account: str) -> AsyncIterator[Town]:
+    in_order = [dbs[name] for name in ("gateway", "invoice", "payment", "notification")]
+    async with running_sandbox() as sandbox, a_mail_server() as mail:
+        at_stripe = {
+            "stripe_secret_key": sandbox.secret_key,
+            "stripe_api_base": sandbox.url,
+            "installation": SEAL.installation,
+            "metadata_key": SEAL.keys[0].decode(),
+        }
+        async with (
+            sending(dbs["notification"], mail.port) as sender,
+            a_whole_site(*in_order, payment_settings=at_stripe) as site,
+            httpx2.AsyncClient(base_url=sandbox.url, trust_env=False) as browser,
+        ):
+            await sandbox.control("PUT", f"/accounts/{account}", {})
+            visitor = Visitor("http://portal.test")
+            visitor.http = site.client
+            town = Town(dbs, site, visitor, sandbox, browser, mail, sender, account)
+            await town.begin()
+            yield town
