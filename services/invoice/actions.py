@@ -129,7 +129,7 @@ async def _book_movements(
     tx: Connection, settled: Sequence[PaymentSettled]
 ) -> dict[Key, list[PaymentSettled]]:
     """Write movements; those that were not there yet, by invoice, in the order they came."""
-    new_ids = await store.add_movements(tx, settled)
+    new_ids = await store.add_movements(tx, _distinct(settled))
     if known := await store.end_payments(tx, settled):
         await store.show_methods(tx, known)
     moved: dict[Key, list[PaymentSettled]] = {}
@@ -137,6 +137,16 @@ async def _book_movements(
         if movement.movement_id in new_ids:
             moved.setdefault(movement.invoice_key, []).append(movement)
     return moved
+
+
+def _distinct(movements: Sequence[PaymentSettled]) -> list[PaymentSettled]:
+    """Movements without the second of two that are one: an earlier release named no object of Stripe's."""
+    unnamed = {_moved_by(each) for each in movements if each.stripe_object_id is None}
+    return [each for each in movements if each.stripe_object_id is None or _moved_by(each) not in unnamed]
+
+
+def _moved_by(movement: PaymentSettled) -> tuple[UUID, UUID, UUID, str]:
+    return movement.clinic_id, movement.invoice_id, movement.payment_id, movement.kind
 
 
 async def _locked(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:

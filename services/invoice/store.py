@@ -48,11 +48,6 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
             WHERE (held.clinic_id, held.invoice_id, held.payment_id, held.kind)
                     = (new.clinic_id, new.invoice_id, new.payment_id, new.kind)
                 AND (held.stripe_object_id IS NULL) <> (new.stripe_object_id IS NULL)
-        ) AND NOT EXISTS (
-            SELECT FROM new AS old
-            WHERE (old.clinic_id, old.invoice_id, old.payment_id, old.kind)
-                    = (new.clinic_id, new.invoice_id, new.payment_id, new.kind)
-                AND old.stripe_object_id IS NULL AND new.stripe_object_id IS NOT NULL
         )
         ON CONFLICT DO NOTHING
         RETURNING id

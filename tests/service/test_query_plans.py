@@ -116,7 +116,7 @@ CASES = [
         "books settlements",
         _book,
         "invoices_pkey",
-        "movements_pkey",
+        "movements_of_invoice",
         "invoice_payments_pkey",
     ),
     case("invoice", "api", "history of a client", lambda tx: _history(tx, "all", BUSY), "invoices_of_client"),
