@@ -1,0 +1,28 @@
+"""docs/found.md names, for each fault that was found from outside, the tests that hold its mend: they must exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "found.md"
+ROW = re.compile(r"^\| \d\.\d+")
+FILE = re.compile(r"`(tests/[\w/]+\.py)`")
+NAME = re.compile(r"`(test_\w+)`")
+
+ROWS = [line for line in PAGE.read_text().splitlines() if ROW.match(line)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip())
+def test_the_tests_of_a_fault_exist(row: str) -> None:
+    files = FILE.findall(row)
+    assert files, "a fault without a test"
+    held = "".join((ROOT / file).read_text() for file in files)
+    missing = [name for name in NAME.findall(row) if f"def {name}(" not in held]
+    assert not missing
+
+
+def test_a_fault_stands_there_once() -> None:
+    numbers = [row.split("|")[1].strip() for row in ROWS]
+    assert len(set(numbers)) == len(numbers)
