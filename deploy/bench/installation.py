@@ -22,6 +22,7 @@ from deploy.embedded.supervisor import Supervisor, Unit
 from deploy.embedded.system import Environment, Ports, System
 from deploy.embedded.units import PythonUnit
 from deploy.verify.population import tidy
+from services.payment.seal import Seal
 
 if TYPE_CHECKING:
     from deploy.bench.webhooks import Template
@@ -114,8 +115,7 @@ class Bench:
     """Invoices with numbers 1 to this are in the databases, made by `seed.add_live`."""
     history: int = 0
     """Older invoices in the databases, made by `seed.add_history`."""
-    template: "Template | None" = None
-    """What webhooks are made from, once the first has been."""
+    _template: "Template | None" = None
 
     def __post_init__(self) -> None:
         # Mail is paused from the start: while invoices are settled, nothing but receipts being queued is measured.
@@ -200,6 +200,15 @@ class Bench:
     async def put_up(self, part: str) -> None:
         """Start it again, with what `system.more` now says, and wait until it is ready."""
         await self._keeper.put_up(part)
+
+    async def template(self) -> "Template":
+        """What webhooks are made from, made on the first call."""
+        from deploy.bench import webhooks
+
+        if self._template is None:
+            kept = self.system.secrets
+            self._template = await webhooks.template(Seal(kept.installation, (kept.metadata_key.encode(),)))
+        return self._template
 
     async def load_program(self) -> Path:
         """The load generator, built on the first call."""

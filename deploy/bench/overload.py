@@ -95,7 +95,7 @@ def memory(bench: Bench) -> int:
 
 async def _again(bench: Bench, file: Path, refused: list[int], rate: float) -> None:
     """Send what was refused until it is taken, as Stripe does, at a rate that can be carried."""
-    template = bench.template = bench.template or await webhooks.template()
+    template = await bench.template()
     log = bench.data / "again.log"
     async with asyncio.timeout(MOST_SECONDS):
         while refused:
@@ -135,7 +135,7 @@ async def _watching(bench: Bench, watched: Watched) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _probing(bench: Bench, watched: Watched, numbers: range) -> AsyncIterator[None]:
     """One sender more, that looks at the headers: a refusal must say when to come again."""
-    template = bench.template = bench.template or await webhooks.template()
+    template = await bench.template()
     about = webhooks.requests(map(Live, numbers), template, bench.system.stripe.webhook_secret)
 
     async def probe() -> None:

@@ -100,7 +100,7 @@ async def settle(bench: Bench, count: int, connections: int = CONNECTIONS) -> Se
 async def prepare(bench: Bench, numbers: range) -> Path:
     """A file of signed webhooks for these invoices."""
     file = bench.data / "webhooks"
-    template = bench.template = bench.template or await webhooks.template()
+    template = await bench.template()
     secret = bench.system.stripe.webhook_secret
     await asyncio.to_thread(
         loadgen.write_requests, file, webhooks.requests(map(Live, numbers), template, secret)

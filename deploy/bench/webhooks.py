@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx2
 import msgspec
@@ -11,6 +12,8 @@ from deploy.bench import loadgen
 from deploy.bench.seed import AMOUNT, CURRENCY, Live
 from deploy.sandbox.embedded import running_sandbox
 from deploy.sandbox.webhooks import signature
+from services.payment.domain import Allocation, Payment
+from services.payment.seal import Seal, of_payment
 
 PATH = "/webhooks/stripe"
 _HEADERS = {
@@ -20,6 +23,7 @@ _HEADERS = {
 _TRACE = "00-{n:032x}-{n:016x}-00"
 """Of a trace that was begun and is not sampled, as nearly all are."""
 _STANDS_FOR = Live(999_999_999_999)
+_NEVER_SENT = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +34,43 @@ class Template:
     event_id: str
     intent_id: str
 
+    seal: Seal
+    """Of the installation that is measured: what it did not sign is not its own."""
+
     def about(self, live: Live) -> bytes:
         """The body for another payment. The event's id follows from the payment's, so that it is the same each time."""
         body = self.body.replace(self.event_id, f"evt_3Bench{live.n:018}")
-        for stands, own in zip(_ids(_STANDS_FOR), _ids(live), strict=True):
-            body = body.replace(stands, own)
+        stands_for, own = metadata_of(_STANDS_FOR, self.seal), metadata_of(live, self.seal)
+        for name, value in stands_for.items():
+            body = body.replace(f'"{name}": "{value}"', f'"{name}": "{own[name]}"')
         return body.replace(self.intent_id, live.intent_id).encode()
 
 
-def _ids(live: Live) -> Iterator[str]:
-    yield _TRACE.format(n=live.n)
-    yield f'"clinic_id": "{live.clinic_id}"'
-    yield str(live.payment_id)
+def metadata_of(live: Live, seal: Seal) -> dict[str, str]:
+    """What the payment service would have written on the seeded payment's intent."""
+    payment = Payment(
+        clinic_id=live.clinic_id,
+        id=live.payment_id,
+        client_id=live.client_id,
+        account="",
+        livemode=False,
+        status="created",
+        amount=AMOUNT,
+        currency=CURRENCY,
+        kind="card",
+        save=False,
+        idempotency_key=f"payment-{live.payment_id}",
+        created_at=_NEVER_SENT,
+        updated_at=_NEVER_SENT,
+        allocations=(Allocation(live.invoice_id, AMOUNT),),
+        traceparent=_TRACE.format(n=live.n),
+    )
+    return of_payment(seal.on_payment(payment))
 
 
-async def template() -> Template:
+async def template(seal: Seal) -> Template:
     """Ask a sandbox: it makes the intent, takes the card and tells of it."""
-    metadata = {
-        "clinic_id": str(_STANDS_FOR.clinic_id),
-        "payment_id": str(_STANDS_FOR.payment_id),
-        "traceparent": _TRACE.format(n=_STANDS_FOR.n),
-    }
+    metadata = metadata_of(_STANDS_FOR, seal)
     asked = {
         "amount": AMOUNT,
         "currency": CURRENCY.lower(),
@@ -67,7 +87,7 @@ async def template() -> Template:
             listed = await http.get("/v1/events", params={"type": "payment_intent.succeeded"})
         event = listed.raise_for_status().json()["data"][0]
     body = msgspec.json.format(msgspec.json.encode(event), indent=2).decode()
-    return Template(body, event["id"], made["id"])
+    return Template(body, event["id"], made["id"], seal)
 
 
 def requests(

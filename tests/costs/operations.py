@@ -14,6 +14,7 @@ from contracts.money import Money
 from contracts.payment import PaymentSucceeded, Share
 from contracts.stripe import StripeEvent
 from deploy.bench.seed import AMOUNT, CURRENCY, LIVE, PEOPLE, Live, fill
+from deploy.bench.webhooks import metadata_of
 from deploy.sandbox.webhooks import signature
 from services.invoice import consumers as invoice_consumers
 from services.invoice import issuing, store_reads
@@ -21,6 +22,7 @@ from services.invoice.shapes import InvoiceIn
 from services.notification import consumers as notification_consumers
 from services.payment import actions, observations, webhooks
 from services.payment import consumers as payment_consumers
+from services.payment.seal import Seal
 from services.payment.starting import Wish
 from services.payment.stripe_events import StripeEvents
 from tests.costs.meter import ROUNDS, Meter, Work
@@ -29,6 +31,7 @@ from tests.world import ServiceDb, a_caller, a_settlement, deliver
 BATCH = 100
 PRICE = Money(minor=AMOUNT, currency=CURRENCY)
 CARD = Method(kind="card", brand="visa", last4="4242")
+SEAL = Seal("costs", (b"k" * 32,))
 FREE = [{"code": "NONE", "name": "Exempt", "percent": "0"}]
 LAST = ROUNDS * BATCH
 """Invoices 1 to this wait for their payments; as many more are payable, and nobody pays them yet."""
@@ -80,7 +83,7 @@ def a_success(live: Live) -> dict[str, Any]:
                 "currency": CURRENCY.lower(),
                 "customer": None,
                 "status": "succeeded",
-                "metadata": {"clinic_id": str(live.clinic_id), "payment_id": str(live.payment_id)},
+                "metadata": metadata_of(live, SEAL),
             }
         },
     }
@@ -154,7 +157,7 @@ def _start(meter: Meter) -> Work:
         live = Live(LAST + 1 + number)
         wish = Wish(live.client_id, {live.invoice_id: PRICE}, "card", request_key=f"costs-{number}")
         async with meter.database.tx(live.clinic_id) as tx:
-            await actions.start_payment(tx, live.clinic_id, wish, False)
+            await actions.start_payment(tx, live.clinic_id, wish, False, SEAL)
 
     return work
 
@@ -210,7 +213,7 @@ def _acknowledge(_: Meter) -> Work:
     async def work(number: int) -> None:
         topic, secret = Topic(), "whsec_costs"
         signed = signature(secret, bodies[number], int(datetime.now(UTC).timestamp()))
-        await webhooks.take(bodies[number], signed, [secret], False, cast(StripeEvents, topic))
+        await webhooks.take(bodies[number], signed, [secret], False, cast(StripeEvents, topic), SEAL)
         assert len(topic.sent) == 1
 
     return work
@@ -222,7 +225,7 @@ OPERATIONS: Sequence[Operation] = (
         "payment settles 100",
         "payment",
         "worker",
-        consuming(payment_consumers, lambda live: observations.read_event(a_success(live))),
+        consuming(payment_consumers, lambda live: observations.read_event(a_success(live), SEAL)),
     ),
     Operation(
         "invoice books 100",

@@ -16,6 +16,7 @@ from deploy.bench.seed import CLIENTS, CLINICS, Live
 from deploy.bench.settle import FEW, sample
 from deploy.generate import with_figures
 from services.payment.observations import read_event
+from services.payment.seal import Seal
 from services.payment.webhooks import parse, verify
 
 MORE = Spec("things_per_s", "things/s", "…", target=1_000, limit="most_per_s", least_ratio=0.75)
@@ -136,15 +137,17 @@ def test_cpu_of_an_own_process_is_counted() -> None:
 
 
 async def test_a_webhook_is_about_its_own_payment_and_signed() -> None:
-    template = await webhooks.template()
+    seal = Seal("bench", (b"k" * 32,))
+    template = await webhooks.template(seal)
     live = Live(7 + CLIENTS)
     (request,) = webhooks.requests([live], template, "whsec_x")
     head, _, body = request.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
 
     verify(body, headers["Stripe-Signature"], ["whsec_x"])
-    event = read_event(parse(body))
+    event = read_event(parse(body), seal)
 
+    assert event.origin == "ours"
     assert int(headers["Content-Length"]) == len(body)
     assert (event.payment_id, event.clinic, event.payment_intent) == (
         live.payment_id,
