@@ -22,7 +22,7 @@ def event_id(at: datetime, *parts: object) -> UUID:
 
     That is what lets a rebuilt topic carry the ids it had, and a webhook sent twice be one event.
     """
-    name = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
+    name = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     millis = int(at.timestamp() * 1000) & (2**48 - 1)
     rand = int.from_bytes(name[:10], "big")
     value = (millis << 80) | (0x7 << 76) | ((rand >> 62 & 0xFFF) << 64) | (0b10 << 62) | (rand & (2**62 - 1))
