@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import stat
 from pathlib import Path
@@ -13,7 +14,8 @@ from deploy.embedded.datadir import DataDir
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.process import free_port
 from deploy.embedded.system import Ports, Stripe, System
-from deploy.testing import Count, count
+from deploy.testing import ROOT, Count, count
+from services.payment.observations import ACTED_ON
 
 
 def test_a_data_directory_is_for_one_at_a_time(tmp_path: Path) -> None:
@@ -140,3 +142,9 @@ def test_a_report_counts_tests_and_keeps_the_reasons(tmp_path: Path) -> None:
         '<skipped message="needs Go"/></testcase></testsuite></testsuites>'
     )
     assert count(report) + Count(1) == Count(passed=3, failed=2, skipped=1, skips=("needs Go",))
+
+
+def test_the_operations_page_names_the_events_that_stripe_should_send() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    listed = page[page.index("Send these events to it") :].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z_.]+)`", listed)) == ACTED_ON
