@@ -136,7 +136,7 @@ async def test_an_id_that_is_none_is_not_found(two: TwoClinics, name: str) -> No
 
 
 def makes_what_it_names(name: str) -> bool:
-    """Whether the caller chooses the id of what is made: then an id that nothing has is a good one."""
+    """Whether the caller chooses the id of what is made: an id that nothing has is a good one, and needs no key."""
     _, method, template = name.split()
     return method == "PUT" or (method == "POST" and template.endswith("}"))
 
@@ -174,7 +174,9 @@ async def test_another_content_type_is_refused(two: TwoClinics, name: str) -> No
     assert await edge.rows() == before
 
 
-@pytest.mark.parametrize("name", [each for each in WITH_BODY if " POST " in each])
+@pytest.mark.parametrize(
+    "name", [each for each in WITH_BODY if " POST " in each and not makes_what_it_names(each)]
+)
 async def test_an_odd_idempotency_key_is_refused(two: TwoClinics, name: str) -> None:
     edge = Edge(two, name)
     for key in (
