@@ -32,7 +32,11 @@ async def put_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> ClinicO
 
 
 async def create_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> tuple[ClinicOut, bool]:
-    """Put the caller's clinic on, and whether that was needed. One that is there is left as it is."""
+    """Put the caller's clinic on, and whether that was needed. One that is there is left as it is.
+
+    Settings that could not be kept are refused all the same.
+    """
+    given = clinics.clinic(given)
     await store_clinics.lock_clinic(tx, caller.clinic)
     known = await store_clinics.get_clinic(tx, caller.clinic)
     return (known, False) if known else (await put_clinic(tx, caller, given), True)
