@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from services.chassis.db import Connection
-from services.payment import actions, customers, observations, stripe_json
+from services.payment import actions, customers, observations, stripe_actions, stripe_json
 from services.payment.accounts import PLATFORM
 from services.payment.domain import MethodNotFound, Payment, PaymentInProgress
 from services.payment.starting import Wish
@@ -249,4 +249,4 @@ async def observe(transaction: Transaction, payment: Payment, intent: Intent | N
     seen = observations.looked_up(intent.body, payment.account, datetime.now(UTC)) if intent else None
     if seen is not None:
         async with transaction() as tx:
-            await actions.apply_observations(tx, [seen])
+            await stripe_actions.apply_stripe_events(tx, [seen])

@@ -7,7 +7,7 @@ from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, Invoice
 from contracts.stripe import StripeEvent
 from services.chassis.consume import consumes
 from services.chassis.db import Connection
-from services.payment import actions
+from services.payment import actions, stripe_actions
 
 
 @consumes(ClinicUpdated, group="payment", unhurried=True)
@@ -25,4 +25,4 @@ async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> 
 @consumes(StripeEvent, group="payment-stripe")
 async def on_stripe_event(tx: Connection, events: Sequence[StripeEvent]) -> None:
     """Move payments, book money, keep saved methods."""
-    await actions.apply_stripe_events(tx, events)
+    await stripe_actions.apply_stripe_events(tx, events)

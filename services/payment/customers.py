@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
-from services.payment import actions, stripe_json
+from services.payment import actions, methods_actions, stripe_json
 from services.payment.domain import MethodNotFound, SavedMethod
 from services.payment.store import methods
 from services.payment.stripe_answers import KeySpent, StripeFailed, StripeGone, StripeRefused
@@ -54,7 +54,7 @@ async def renew(
 ) -> None:
     """Forget a customer that Stripe does not know any more, with its methods. The next use makes another one."""
     async with transaction() as tx:
-        await methods.forget_customers(tx, {(account, stripe_id)})
+        await methods_actions.forget_customer(tx, account, stripe_id)
 
 
 async def start_setup(

@@ -9,7 +9,7 @@ from contracts.events import event_id
 from contracts.stripe import StripeEvent
 from services.chassis.db import Database
 from services.chassis.errors import DomainError
-from services.payment import actions, checkout, customers, starting, stripe_json
+from services.payment import checkout, customers, starting, stripe_actions, stripe_json
 from services.payment.domain import Payment, SavedMethod
 from services.payment.lifecycle import STATUS_OF
 from services.payment.observations import looked_up
@@ -128,7 +128,7 @@ async def _refresh(db: Database, stripe: StripeApi, method: SavedMethod) -> None
         method_exp_year=exp_year,
     )
     async with db.worker_tx() as tx:
-        await actions.keep_methods(tx, [seen])
+        await stripe_actions.apply_stripe_events(tx, [seen])
 
 
 async def _tolerating(check: Awaitable[None], **what: str) -> None:

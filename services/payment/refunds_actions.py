@@ -1,7 +1,7 @@
 """The verbs of refunds. Each takes the transaction first, and commits nothing."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -9,20 +9,19 @@ import msgspec
 
 from contracts.money import Money
 from contracts.stripe import StripeEvent
-from services.chassis import audit, idempotency, outbox
+from services.chassis import audit, idempotency
 from services.chassis.auth import Caller
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
-from services.payment import ledger, origins
+from services.payment import origins
 from services.payment import refunds as decide
-from services.payment.domain import PaymentNotFound
+from services.payment.domain import Payment, PaymentNotFound
 from services.payment.origins import Foreign
 from services.payment.refunds import (
     ClientNotFound,
     Refund,
     RefundChange,
-    RefundStatus,
     RefundWish,
     Surplus,
     UnknownRefund,
@@ -122,36 +121,32 @@ async def _check_payment(tx: Connection, wish: RefundWish) -> None:
         raise PaymentNotFound("The client has no such payment.")
 
 
-async def give_up_refund(tx: Connection, key: Key, status: RefundStatus, reason: str) -> None:
-    """Give back the credit of a refund that Stripe provably has not; one that has moved on is left alone."""
-    refund = (await refunds.lock_refunds(tx, {key})).get(key)
-    if refund is None or refund.status != "created" or refund.stripe_refund_id is not None:
-        return
-    await _save(tx, [(decide.give_up(refund, status, reason, datetime.now(UTC)), None)])
+def decide_refunds(
+    seen: Sequence[StripeEvent], locked: Mapping[Key, Refund], paid: Mapping[Key, Payment], now: datetime
+) -> tuple[list[tuple[RefundChange, StripeEvent | None]], list[Foreign]]:
+    """What events do to refunds, whose payments may just have changed. Raises a `StripeMismatch`.
 
-
-async def apply_refund_events(tx: Connection, seen: Sequence[StripeEvent]) -> list[Foreign]:
-    """Move the refunds that were observed, book what became of them, say so. Raises a `StripeMismatch`.
-
-    Returns the events that are about no refund of ours: somebody made it at Stripe itself, or another installation.
+    And the events that are about no refund of ours: somebody made it at Stripe itself, or another installation.
     """
-    keys = {(event.clinic, event.refund_id) for event in seen if event.clinic and event.refund_id}
-    locked = await refunds.lock_refunds(tx, keys) if keys else {}
-    now = datetime.now(UTC)
+    refunds_now = {key: _as_paid(refund, paid) for key, refund in locked.items()}
     changes: list[tuple[RefundChange, StripeEvent | None]] = []
     foreign: list[Foreign] = []
     for event in seen:
-        named = locked.get((event.clinic, event.refund_id)) if event.clinic and event.refund_id else None
+        named = refunds_now.get((event.clinic, event.refund_id)) if event.clinic and event.refund_id else None
         about = _about(event, named)
         if not isinstance(about, Refund):
             foreign.append((event, about))
             continue
         change = decide.observe(about, event, now)
-        locked[about.key] = change.refund
+        refunds_now[about.key] = change.refund
         changes.append((change, event))
-    if changes:
-        await _save(tx, changes)
-    return foreign
+    return changes, foreign
+
+
+def _as_paid(refund: Refund, paid: Mapping[Key, Payment]) -> Refund:
+    """The refund with the method that its payment is known to be made with by now."""
+    payment = paid.get((refund.clinic_id, refund.payment_id))
+    return replace(refund, method=payment.method) if payment else refund
 
 
 def _about(seen: StripeEvent, named: Refund | None) -> Refund | origins.Reason:
@@ -162,18 +157,3 @@ def _about(seen: StripeEvent, named: Refund | None) -> Refund | origins.Reason:
         return origins.reason_of(seen)
     known_by_id = named.stripe_refund_id == seen.object_id
     return (None if known_by_id else origins.refuses(seen, named.signature is not None)) or named
-
-
-async def _save(tx: Connection, changes: Sequence[tuple[RefundChange, StripeEvent | None]]) -> None:
-    """Keep refunds as the last change left them, what was booked, and what is to be said."""
-    newest = {change.refund.key: change.refund for change, _ in changes}
-    entries = [change.entry for change, _ in changes if change.entry]
-    credit = ledger.credit_keys(entries)
-    if credit:
-        await books.lock_credit(tx, credit)
-    await refunds.save_refunds(tx, newest.values())
-    if entries:
-        await books.add_entries(tx, entries)
-    facts = [(change.fact, cause) for change, cause in changes if change.fact]
-    if facts:
-        await outbox.add(tx, facts)

@@ -14,7 +14,7 @@ import structlog
 from contracts.stripe import StripeEvent
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError, Unavailable
-from services.payment import observations, refunds_actions
+from services.payment import observations, stripe_actions
 from services.payment.refunds import KEY_LIFE, LOST_AFTER, Refund
 from services.payment.store import refunds
 from services.payment.stripe_answers import (
@@ -74,11 +74,11 @@ async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) ->
     except (StripeRefused, AccountRefused, KeyRefused) as refused:
         reason = refused.fields.get("stripe_code") or "refused"
         async with transaction() as tx:
-            await refunds_actions.give_up_refund(tx, refund.key, "failed", str(reason))
+            await stripe_actions.give_up_refund(tx, refund.key, "failed", str(reason))
         return None
     async with transaction() as tx:
         if found is None:
-            await refunds_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
+            await stripe_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
         else:
             await refunds.keep_refund(tx, refund, str(found["id"]))
     return found
@@ -140,7 +140,7 @@ async def _check(db: Database, stripe: StripeApi, refund: Refund) -> None:
     if body is not None and body.get("status") != refund.status:
         async with db.worker_tx() as tx:
             seen = looked_up(body, refund.account, stripe.livemode, datetime.now(UTC))
-            await refunds_actions.apply_refund_events(tx, [seen])
+            await stripe_actions.apply_stripe_events(tx, [seen])
 
 
 def looked_up(body: Mapping[str, Any], account: str, livemode: bool, now: datetime) -> StripeEvent:

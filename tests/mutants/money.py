@@ -76,7 +76,7 @@ MONEY = (
     one(
         "the outbox of what was booked",
         f"{PAYING}a_payment_is_started_confirmed_and_booked_once",
-        "services/payment/actions.py",
+        "services/payment/stripe_actions.py",
         "        await outbox.add(tx, facts)\n",
         "        pass\n",
     ),

@@ -17,7 +17,7 @@ from contracts.invoice import InvoiceUpdated
 from deploy import database
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
-from services.payment import consumers, ledger, refunds_actions, refunds_stripe
+from services.payment import consumers, ledger, refunds_actions, refunds_stripe, stripe_actions
 from services.payment.refunds import (
     ClientNotFound,
     NothingToRefund,
@@ -190,7 +190,7 @@ async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(desk: D
         [lost] = await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode)
 
     async with desk.db.api.tx(desk.clinic_id) as tx:
-        await refunds_actions.give_up_refund(tx, lost.key, "canceled", "never_reached_stripe")
+        await stripe_actions.give_up_refund(tx, lost.key, "canceled", "never_reached_stripe")
         other = asyncio.create_task(press(desk))
         await until_waiting(desk.db, other)
 
@@ -318,7 +318,7 @@ class Till:
     async def give_up(self, _: int, which: int) -> None:
         async with self.db.api.tx(self.clinic_id) as tx:
             for refund in (await refunds.list_refunds(tx, self.clinic_id, self.client_id, 50))[which:][:1]:
-                await refunds_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
+                await stripe_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
 
     async def succeed(self, _: int, which: int) -> None:
         await self._hear("succeeded", which)
@@ -339,7 +339,7 @@ class Till:
                 body |= {"amount": refund.amount, "currency": "eur", "payment_intent": refund.intent_id}
                 with suppress(RefundGivenUp):
                     seen = refunds_stripe.looked_up(body, "", False, datetime.now(UTC))
-                    await refunds_actions.apply_refund_events(tx, [seen])
+                    await stripe_actions.apply_stripe_events(tx, [seen])
 
 
 VERBS = ("capture", "refund", "give_up", "succeed", "fail")

@@ -13,7 +13,7 @@ from contracts.invoice import InvoiceUpdated
 from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded, PaymentUpdated
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from services.payment import actions, consumers, jobs
+from services.payment import consumers, jobs, stripe_actions
 from tests.service.payment_world import Desk
 from tests.world import a_caller, deliver, eur, outbox_events, waiting_parked
 
@@ -197,7 +197,7 @@ async def statements(desk: Desk, events: list[StripeEvent]) -> int:
     asked: list[str] = []
     async with desk.worker.worker_tx() as tx:
         tx.add_query_logger(lambda logged: asked.append(logged.query))
-        await actions.apply_stripe_events(tx, events)
+        await stripe_actions.apply_stripe_events(tx, events)
     return len(asked)
 
 

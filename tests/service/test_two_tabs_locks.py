@@ -15,7 +15,7 @@ from contracts.stripe import StripeEvent
 from services.chassis.db import Connection, Key
 from services.chassis.ids import new_id
 from services.invoice import store as invoice_store
-from services.payment import actions, consumers
+from services.payment import consumers, stripe_actions
 from services.payment.store import payables, payments
 from tests.service import invoice_world
 from tests.service.payment_world import Desk
@@ -42,7 +42,7 @@ async def test_two_successes_at_once_settle_no_more_than_is_open(desk: Desk) -> 
     first, second = await two_successes_of_one_invoice(desk)
 
     async with desk.worker.worker_tx() as tx:
-        await actions.apply_observations(tx, [first])
+        await stripe_actions.apply_stripe_events(tx, [first])
         other = asyncio.create_task(desk.hear(second))
         await until_waiting(desk.db, other)
     await other
@@ -59,10 +59,10 @@ async def test_two_workers_with_one_success_say_it_once_without_being_refused(de
 
     async def hear_again() -> None:
         async with desk.worker.worker_tx() as tx:
-            await actions.apply_observations(tx, [success])
+            await stripe_actions.apply_stripe_events(tx, [success])
 
     async with desk.worker.worker_tx() as tx:
-        await actions.apply_observations(tx, [success])
+        await stripe_actions.apply_stripe_events(tx, [success])
         other = asyncio.create_task(hear_again())
         await until_waiting(desk.db, other)
     await other

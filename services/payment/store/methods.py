@@ -97,6 +97,47 @@ async def find_clients(tx: Connection, customers: Collection[tuple[str, str]]) -
     return {(row["account"], row["stripe_customer_id"]): (row["clinic_id"], row["client_id"]) for row in rows}
 
 
+async def lock_customers(tx: Connection, named: Collection[tuple[str, str]]) -> None:
+    """Keep others from changing customers, by (account, Stripe id), and from adding methods of them."""
+    await tx.execute(
+        """
+        SELECT client_id FROM customers
+        WHERE (account, stripe_customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+        ORDER BY account, stripe_customer_id
+        FOR UPDATE
+        """,
+        *zip(*sorted(named), strict=True),
+    )
+
+
+async def list_methods_of(tx: Connection, customers: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The methods, by (account, Stripe id), of customers by the same."""
+    rows = await tx.fetch(
+        """
+        SELECT m.account, m.stripe_payment_method_id
+        FROM unnest($1::text[], $2::text[]) AS named (account, stripe_customer_id)
+        JOIN customers AS c USING (account, stripe_customer_id)
+        JOIN payment_methods AS m ON (m.clinic_id, m.client_id, m.account) = (c.clinic_id, c.client_id, c.account)
+        WHERE m.removed_at IS NULL
+        """,
+        *zip(*sorted(customers), strict=True),
+    )
+    return {(row["account"], row["stripe_payment_method_id"]) for row in rows}
+
+
+async def lock_methods(tx: Connection, named: Collection[tuple[str, str]]) -> None:
+    """Keep others from changing methods, by (account, Stripe id), until the transaction ends."""
+    await tx.execute(
+        """
+        SELECT id FROM payment_methods
+        WHERE (account, stripe_payment_method_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+        ORDER BY account, stripe_payment_method_id
+        FOR NO KEY UPDATE
+        """,
+        *zip(*sorted(named), strict=True),
+    )
+
+
 async def take_methods(tx: Connection, methods: Collection[SavedMethod]) -> None:
     """Keep methods by (account, Stripe id). Details that are not known leave those that are; removed stays so."""
     rows = sorted(methods, key=lambda method: (method.account, method.stripe_id))

@@ -1,0 +1,20 @@
+"""The order in which every transaction of this service locks rows: two that follow it never wait in a circle."""
+
+ORDER = (
+    "clinics",
+    "accounts",
+    "payables",
+    "payments",
+    "refunds",
+    "credit_balances",
+    "customers",
+    "payment_methods",
+)
+"""Tables, first to last; within a table by (clinic, id), or by the unique key that a row is found with.
+
+A transaction takes the locks that it needs in this order, decides, and saves only then. Credit balances are locked
+between deciding and saving: only the decisions tell whose credit moves, and none of a batch's decisions reads one.
+"""
+
+GUARDED = {"allocations": "payables"}
+"""Tables whose rows nobody changes without the lock of another table's row, to which they belong."""

@@ -1,0 +1,181 @@
+"""Every transaction locks in one order, then decides, then saves: two of them never wait in a circle.
+
+The statements are those that the real wrapper, the real routes and the real jobs send to a real PostgreSQL.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.stripe import StripeEvent
+from services.chassis.ids import new_id
+from services.payment import app, consumers, jobs, locks
+from tests.frozen.lock_log import LockLog, Sent, changes_of, locked_by, read
+from tests.service.payment_world import Desk, a_desk
+from tests.service.refunds_world import bank_says, leaves_credit, press
+from tests.world import ServiceDb, a_caller, deliver, eur
+
+Log = tuple[Desk, LockLog]
+
+
+@pytest.fixture
+async def logged(db_payment: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Log]:
+    """A clinic that is paid online, and the log of all that its service does."""
+    log = LockLog()
+    monkeypatch.setattr(app, "Database", log.database)
+    worker = log.database(db_payment.worker_dsn)
+    async with a_desk(replace(db_payment, worker=worker)) as desk:
+        yield desk, log
+    await worker.close()
+
+
+def breaches(log: LockLog) -> set[str]:
+    return {
+        breach
+        for transaction in log.transactions
+        for breach in read(transaction, locks.ORDER, locks.GUARDED).breaches
+    }
+
+
+async def another_clinic(desk: Desk) -> Desk:
+    other = replace(desk, clinic_id=new_id(), client_id=new_id())
+    await other.clinic_says()
+    return other
+
+
+async def news_of_everything(desk: Desk) -> None:
+    """At Stripe: a refund on its way, a card that was saved, a payment that leaves credit. None is heard of."""
+    await leaves_credit(desk)
+    await press(desk, amount=100)
+    invoice, void = await desk.owes(eur(30)), await desk.owes(eur(20))
+    for owed, amount, save in ((invoice, eur(30), True), (void, eur(20), False)):
+        started = await desk.start((owed, amount), save=save)
+        await desk.confirm(started)
+    await desk.db.admin.execute("UPDATE payables SET status = 'void' WHERE id = $1", void)
+
+
+async def until_silent(desk: Desk, clinics: int) -> None:
+    for event_type, times in (
+        ("payment_intent.succeeded", 3),
+        ("refund.created", 1),
+        ("charge.succeeded", 3),
+    ):
+        await desk.hook.until(event_type, times * clinics)
+    await desk.hook.until("payment_method.attached", clinics)
+
+
+async def test_a_mixed_batch_locks_in_every_room_before_it_saves(logged: Log) -> None:
+    desk, log = logged
+    other = await another_clinic(desk)
+    for each in (other, desk):
+        await news_of_everything(each)
+    await until_silent(desk, 2)
+    log.transactions.clear()
+
+    await desk.hear()
+
+    [batch] = log.transactions
+    reading = read(batch, locks.ORDER, locks.GUARDED)
+    assert reading.locks == [
+        "payables",
+        "payments",
+        "refunds",
+        "credit_balances",
+        "credit_balances",
+        "customers",
+        "payment_methods",
+    ]
+    assert reading.breaches == []
+    assert await desk.books() == await other.books()
+
+
+async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
+    desk, log = logged
+    await everything_done(desk)
+    assert breaches(log) == set()
+    seen = {lock for each in log.transactions for lock in read(each, locks.ORDER, locks.GUARDED).locks}
+    assert seen == set(locks.ORDER)
+
+
+async def everything_done(desk: Desk) -> None:
+    await news_of_everything(desk)
+    await until_silent(desk, 1)
+    await desk.hear()
+    await bank_says(desk, "failed")
+    await desk.hear()
+    await desk.start((await desk.owes(eur(9)), eur(9)))
+    await desk.start((await desk.owes(eur(9)), eur(9)), save=True)
+    [card] = (await desk.api.call("GET", "/payment-methods", desk.client)).json()["items"]
+    await desk.api.call("PUT", f"/payment-methods/{card['id']}/default", desk.client)
+    await desk.api.call("POST", "/setup-intents", desk.client)
+    await desk.api.call("DELETE", f"/payment-methods/{card['id']}", desk.client)
+    operator = a_caller("operator", desk.clinic_id)
+    await desk.api.call("PUT", "/account", operator, json={"stripe_account_id": None})
+    await desk.grown_old(timedelta(days=2))
+    await jobs.sweeps(desk.worker, desk.stripe)()
+
+
+def again(events: list[StripeEvent]) -> list[StripeEvent]:
+    """The same news under other ids, as a second event of Stripe's, so that no claim keeps it from the locks."""
+    return [event.model_copy(update={"id": new_id()}) for event in events]
+
+
+async def test_batches_in_opposite_order_never_wait_in_a_circle(logged: Log) -> None:
+    desk, _ = logged
+    other = await another_clinic(desk)
+    for each in (other, desk):
+        await news_of_everything(each)
+    await until_silent(desk, 2)
+    events = desk.hook.events()
+
+    for _ in range(4):
+        await asyncio.gather(
+            deliver(desk.worker, consumers, *again(events)),
+            deliver(desk.worker, consumers, *again(events)[::-1]),
+            press(desk, amount=10),
+            press(other, amount=10),
+        )
+
+    assert (
+        await desk.db.admin.fetchval(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        == 0
+    )
+
+
+ONE: list[Any] = [UUID(int=1)]
+PAYABLES = Sent("SELECT id FROM payables WHERE id = ANY ($1) ORDER BY id FOR UPDATE", [ONE])
+PAYMENTS = Sent("SELECT (SELECT 1 FROM allocations) FROM payments ORDER BY id FOR NO KEY UPDATE", [ONE])
+SAVE = Sent("WITH s AS (UPDATE allocations SET a = 1) UPDATE payments SET b = 2", [ONE])
+
+
+@pytest.mark.parametrize(
+    ("transaction", "breach"),
+    [
+        ([PAYMENTS, PAYABLES], "payables is locked after payments"),
+        ([PAYMENTS, SAVE], "allocations is changed without the lock of payables"),
+        ([PAYABLES, PAYMENTS, SAVE, PAYMENTS], "payments is locked after payments was saved"),
+        ([Sent("UPDATE strangers SET a = 1", [])], "strangers has no place in the order"),
+        (
+            [Sent("SELECT id FROM payables WHERE id = ANY ($1) FOR UPDATE", [ONE * 2])],
+            "payables is locked in no order",
+        ),
+        ([Sent("UPDATE payables SET a = 1 FROM unnest($1)", [ONE * 2])], "payables is changed in no order"),
+        ([PAYABLES, PAYMENTS, SAVE], None),
+    ],
+)
+def test_a_lock_out_of_turn_is_seen(transaction: list[Sent], breach: str | None) -> None:
+    assert read(transaction, locks.ORDER, locks.GUARDED).breaches == ([breach] if breach else [])
+
+
+def test_a_statement_is_read_as_postgresql_reads_it() -> None:
+    assert locked_by("SELECT a, (SELECT b FROM x) FROM y WHERE z IN (SELECT * FROM w) FOR UPDATE OF y") == "y"
+    assert locked_by("SELECT a FROM y") is None
+    upsert = "WITH p AS (INSERT INTO x VALUES (1) ON CONFLICT DO UPDATE SET a = 1) UPDATE y SET b = 2"
+    assert changes_of(upsert) == [("INSERT INTO", "x"), ("UPDATE", "y")]
