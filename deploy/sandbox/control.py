@@ -17,7 +17,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from deploy.sandbox import payments
 from deploy.sandbox.errors import Json
 from deploy.sandbox.faults import ApiFault, WebhookFault
-from deploy.sandbox.resources import accounts, refunds
+from deploy.sandbox.resources import accounts, charges, refunds
 from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox
 
 
@@ -32,6 +32,12 @@ class Settlement(msgspec.Struct, forbid_unknown_fields=True):
 
 class RefundsEnd(msgspec.Struct, forbid_unknown_fields=True):
     outcome: Literal["succeeded", "failed", "canceled"] = "succeeded"
+
+
+class Dispute(msgspec.Struct, forbid_unknown_fields=True):
+    status: Literal["needs_response", "warning_needs_response"] = "needs_response"
+    """The second is an inquiry: no money is withdrawn."""
+    reason: str = "fraudulent"
 
 
 class Abilities(msgspec.Struct, forbid_unknown_fields=True):
@@ -144,16 +150,6 @@ def delete_object(sandbox: NamedDependency[Sandbox], account: FromPath[str], id:
     return {"deleted": id}
 
 
-@post("/accounts/{account:str}/charges/{charge:str}/dispute", status_code=200, sync_to_thread=False)
-def dispute_charge(sandbox: NamedDependency[Sandbox], account: FromPath[str], charge: FromPath[str]) -> Json:
-    """The payer's bank takes the charge back: it can no more be refunded. The dispute itself is not here."""
-
-    def work(call: Call) -> Json:
-        return call.put(call.get("charge", charge) | {"disputed": True})
-
-    return sandbox.run(PLATFORM if account == "platform" else account, work)
-
-
 @post("/accounts/{account:str}/payment_intents/{intent:str}/settle", status_code=200, sync_to_thread=False)
 def settle(
     sandbox: NamedDependency[Sandbox],
@@ -186,6 +182,24 @@ def settle_refund(
         if not refunds.may_become(found["status"], data.outcome):
             raise NotFoundException(f"{refund} is {found['status']} and cannot become {data.outcome}")
         return refunds.settle(call, found, data.outcome)
+
+    return sandbox.run(PLATFORM if account == "platform" else account, work)
+
+
+@post("/accounts/{account:str}/charges/{charge:str}/dispute", status_code=200, sync_to_thread=False)
+def dispute_charge(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    charge: FromPath[str],
+    data: JSONBody[Dispute],
+) -> Json:
+    """The payer disputes a charge at the bank: it is marked, and can no more be refunded. No money is moved.
+
+    `charge.dispute.created` is sent.
+    """
+
+    def work(call: Call) -> Json:
+        return charges.dispute(call, call.get("charge", charge), data.status, data.reason)
 
     return sandbox.run(PLATFORM if account == "platform" else account, work)
 

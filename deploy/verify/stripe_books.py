@@ -15,6 +15,7 @@ from deploy.verify import stripe_refunds
 from deploy.verify.access import Access
 from deploy.verify.books import Books
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
+from deploy.verify.stripe_refunds import NOTHING, Returned, returned
 from services.chassis.money import to_stripe
 from services.payment.stripe_api import API_VERSION
 from services.payment.stripe_json import object_of, text_of, uuid_of
@@ -22,6 +23,8 @@ from services.payment.stripe_json import object_of, text_of, uuid_of
 SAYS = {
     "charges_are_booked": "Every charge of ours at Stripe is booked once: its amount, currency, account and mode",
     "bookings_are_charged": "Every capture that is booked has exactly one charge at Stripe",
+    "charges_are_refunded_as_booked": "What Stripe has refunded of a charge is what our refunds of its payment make",
+    "charges_are_undisputed": "No charge of ours is disputed at Stripe",
     **stripe_refunds.SAYS,
 }
 
@@ -51,6 +54,8 @@ class Charge:
     livemode: bool
     payment_id: Any
     clinic_id: Any
+    refunded: int
+    disputed: bool
 
     @classmethod
     def of(cls, body: Any) -> "Charge":
@@ -63,6 +68,8 @@ class Charge:
             livemode=body["livemode"],
             payment_id=uuid_of(metadata.get("payment_id")),
             clinic_id=uuid_of(metadata.get("clinic_id")),
+            refunded=body["amount_refunded"],
+            disputed=body["disputed"],
         )
 
 
@@ -80,9 +87,7 @@ async def compare(access: Access, books: Books) -> list[Result]:
     breaches: list[Breach] = []
     try:
         for row in await books["payment"].fetch(_ACCOUNTS):
-            breaches += await _compare_account(client, books, row["account"])
-    except stripe.StripeError as error:
-        raise CannotCheck(f"Stripe does not answer: {type(error).__name__}") from None
+            breaches += await _compare_named(client, books, row["account"])
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
     seconds = time.monotonic() - began
@@ -94,10 +99,19 @@ async def compare(access: Access, books: Books) -> list[Result]:
     ]
 
 
+async def _compare_named(client: StripeClient, books: Books, account: str) -> list[Breach]:
+    try:
+        return await _compare_account(client, books, account)
+    except stripe.StripeError as error:
+        name = account or "platform"
+        raise CannotCheck(f"Stripe does not answer for account {name}: {type(error).__name__}") from None
+
+
 async def _compare_account(client: StripeClient, books: Books, account: str) -> list[Breach]:
     booked = {row["intent"]: row for row in await books["payment"].fetch(_BOOKED, account)}
     known = {row[0] for row in await books["payment"].fetch(_INTENTS, account)}
     options: Any = {"stripe_account": account} if account else {}
+    before = await returned(books, account)
     try:
         page = await client.v1.charges.list_async({"limit": 100}, options)
         charges = [
@@ -109,7 +123,42 @@ async def _compare_account(client: StripeClient, books: Books, account: str) -> 
         return []  # an account that Stripe does not let us see, and that never took a payment
     ours = [charge for charge in charges if charge.payment_id is not None or charge.intent in known]
     refunds = await stripe_refunds.compare_account(client, books, account)
-    return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked), *refunds]
+    after = await returned(books, account)
+    given = [*_refunded(account, ours, before, after), *_disputed(account, ours)]
+    return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked), *given, *refunds]
+
+
+def _refunded(
+    account: str, charges: Iterable[Charge], before: dict[str, Returned], after: dict[str, Returned]
+) -> Iterable[Breach]:
+    """Refunds may be made while Stripe is read: it has at least what was sent before, at most what was made by then."""
+    for charge in charges:
+        least = before.get(charge.intent or "", NOTHING).sent
+        most = after.get(charge.intent or "", NOTHING).made
+        if not least <= charge.refunded <= most:
+            wrong = (
+                "refunded at Stripe, not in the books" if charge.refunded > most else "not refunded at Stripe"
+            )
+            row = _named(account, charge) | {"refunded": charge.refunded, "booked": most, "wrong": wrong}
+            yield Breach("charges_are_refunded_as_booked", row)
+
+
+def _disputed(account: str, charges: Iterable[Charge]) -> Iterable[Breach]:
+    for charge in charges:
+        if charge.disputed:
+            row = _named(account, charge) | {"wrong": "disputed at Stripe"}
+            yield Breach("charges_are_undisputed", row)
+
+
+def _named(account: str, charge: Charge) -> dict[str, Any]:
+    return {
+        "account": account or "platform",
+        "charge": charge.id,
+        "payment_intent": charge.intent,
+        "payment_id": charge.payment_id,
+        "amount": charge.amount,
+        "currency": charge.currency,
+    }
 
 
 def _unbooked(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -> Iterable[Breach]:
@@ -117,16 +166,7 @@ def _unbooked(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -
         booking = booked.get(charge.intent or "")
         wrong = "not booked" if booking is None else _difference(charge, booking)
         if wrong:
-            row = {
-                "account": account or "platform",
-                "charge": charge.id,
-                "payment_intent": charge.intent,
-                "payment_id": charge.payment_id,
-                "amount": charge.amount,
-                "currency": charge.currency,
-                "wrong": wrong,
-            }
-            yield Breach("charges_are_booked", row)
+            yield Breach("charges_are_booked", _named(account, charge) | {"wrong": wrong})
 
 
 def _difference(charge: Charge, booking: Any) -> str:

@@ -1,5 +1,6 @@
 """Our refunds against Stripe's, account by account: each there is one of ours as we know it, each of ours is there."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from stripe import StripeClient
@@ -19,6 +20,35 @@ _REFUNDS = """
     FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
     WHERE p.account = $1
 """
+
+_RETURNED = """
+    SELECT p.stripe_payment_intent_id AS intent, r.currency, sum(r.amount)::bigint AS made,
+        coalesce(sum(r.amount) FILTER (WHERE r.status <> 'created'), 0)::bigint AS sent
+    FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
+    WHERE p.account = $1 AND r.status NOT IN ('failed', 'canceled')
+    GROUP BY p.stripe_payment_intent_id, r.currency
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Our refunds of a payment that did not fail, as Stripe counts money: those that it surely has, and all."""
+
+    sent: int
+    made: int
+
+
+NOTHING = Returned(0, 0)
+
+
+async def returned(books: Books, account: str) -> dict[str, Returned]:
+    """By PaymentIntent."""
+    rows = await books["payment"].fetch(_RETURNED, account)
+    return {row["intent"]: Returned(_as_stripe(row, "sent"), _as_stripe(row, "made")) for row in rows}
+
+
+def _as_stripe(row: Any, name: str) -> int:
+    return to_stripe(row[name], row["currency"]) or 0
 
 
 async def compare_account(client: StripeClient, books: Books, account: str) -> list[Breach]:

@@ -80,11 +80,12 @@ class RefundGivenUp(StripeMismatch):
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """What is left of a payment's surplus: not refunded, and not on its way back."""
+    """What is left of a payment's surplus: not refunded, and not on its way back. `refunded` is what is."""
 
     payment_id: UUID
     left: Money
     method: Method | None
+    refunded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

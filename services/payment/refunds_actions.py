@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
+import structlog
+from opentelemetry import metrics
 
 from contracts.money import Money
 from contracts.stripe import StripeEvent
@@ -26,8 +28,15 @@ from services.payment.refunds import (
     Surplus,
     UnknownRefund,
 )
+from services.payment.refunds_elsewhere import AtStripe, check_at_stripe
 from services.payment.seal import Seal
 from services.payment.store import books, lookups, refunds
+
+log = structlog.get_logger()
+
+_made_elsewhere = metrics.get_meter("clinicpay").create_counter(
+    "clinicpay.refunds.made_at_stripe", description="Events of refunds that were not made here, by type"
+)
 
 MOST_SHOWN = 50
 _NO_CLIENT = "No client of this clinic with this id has paid online."
@@ -66,6 +75,7 @@ async def start_refunds_once(
     caller: Caller,
     wish: RefundWish,
     livemode: bool,
+    seen: Mapping[UUID, AtStripe],
     signer: Seal | None,
     *,
     key: str | None,
@@ -78,18 +88,24 @@ async def start_refunds_once(
     earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return await refunds.get_refunds(tx, caller.clinic, msgspec.json.decode(earlier, type=list[UUID]))
-    made = await start_refunds(tx, caller, wish, livemode, signer)
+    made = await start_refunds(tx, caller, wish, livemode, seen, signer)
     assert key is not None, "claimed"
     await idempotency.keep(tx, caller.clinic, key, msgspec.json.encode([refund.id for refund in made]))
     return made
 
 
 async def start_refunds(
-    tx: Connection, caller: Caller, wish: RefundWish, livemode: bool, signer: Seal | None = None
+    tx: Connection,
+    caller: Caller,
+    wish: RefundWish,
+    livemode: bool,
+    seen: Mapping[UUID, AtStripe],
+    signer: Seal | None = None,
 ) -> list[Refund]:
     """Set credit aside for a refund of each payment that the wish reaches. Stripe's keys are committed with it.
 
-    Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`, `RefundTooLarge`, `CreditOverdrawn`.
+    `seen` is what Stripe has just told of payments. Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`,
+    `RefundTooLarge`, `CreditOverdrawn`, and what `check_at_stripe` raises.
     """
     await _check_client(tx, caller.clinic, wish.client_id)
     await _check_payment(tx, wish)
@@ -97,6 +113,7 @@ async def start_refunds(
     await books.lock_credit(tx, {(caller.clinic, wish.client_id, wish.currency)})
     surpluses = await refunds.list_surpluses(tx, caller.clinic, wish.client_id, livemode)
     parts = decide.plan(wish, surpluses, await books.get_credit(tx, wish.client_id))
+    check_at_stripe(parts, surpluses, seen)
     rows = [(new_id(), payment_id, amount) for payment_id, amount in parts]
     made = await refunds.add_refunds(tx, rows, caller.clinic, current_traceparent())
     if signer is not None:
@@ -141,6 +158,15 @@ def decide_refunds(
         refunds_now[about.key] = change.refund
         changes.append((change, event))
     return changes, foreign
+
+
+def tell_made_elsewhere(foreign: Sequence[Foreign]) -> None:
+    """Say of refunds that were made at Stripe itself that nothing is booked of them. `verify` names them too."""
+    for event, reason in foreign:
+        log.warning(
+            "refunded_at_stripe", reason=reason, event_type=event.event_type, object_id=event.object_id
+        )
+        _made_elsewhere.add(1, {"event_type": event.event_type})
 
 
 def _as_paid(refund: Refund, paid: Mapping[Key, Payment]) -> Refund:

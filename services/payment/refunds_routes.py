@@ -42,14 +42,13 @@ async def refund_credit(
 ) -> Response[RefundsOut]:
     """Send a client's credit back to the payments that left it. The same key with the same body is the same refund.
 
-    409 `nothing_to_refund`, `refund_too_large`. A refund that Stripe has not answered for is `created`: it goes on
-    by itself.
+    409 `nothing_to_refund`, `refund_too_large`, `refunded_at_stripe`, `charge_disputed`, `credit_overdrawn`. A refund
+    that Stripe has not answered for is `created`: it goes on by itself.
     """
     transaction = partial(db.tx, caller.clinic)
-    async with transaction() as tx:
-        made = await refunds_actions.start_refunds_once(
-            tx, caller, data.wish(), stripe.livemode, stripe.signer, key=idempotency_key, body=body
-        )
+    made = await refunds_stripe.start(
+        transaction, stripe, caller, data.wish(), key=idempotency_key, body=body
+    )
     sent = await refunds_stripe.send(transaction, stripe, caller.clinic, made)
     return Response(RefundsOut.of(sent), status_code=201)
 

@@ -12,11 +12,15 @@ from uuid import UUID
 import structlog
 
 from contracts.stripe import StripeEvent
+from services.chassis.auth import Caller
 from services.chassis.db import Connection, Database
 from services.chassis.errors import DomainError, Unavailable
-from services.payment import observations, stripe_actions
-from services.payment.refunds import KEY_LIFE, LOST_AFTER, Refund
-from services.payment.store import refunds
+from services.chassis.money import from_stripe
+from services.payment import observations, refunds_actions, stripe_actions
+from services.payment.domain import Payment
+from services.payment.refunds import KEY_LIFE, LOST_AFTER, Refund, RefundWish
+from services.payment.refunds_elsewhere import AtStripe, NotLookedUp
+from services.payment.store import lookups, refunds
 from services.payment.stripe_answers import (
     AccountRefused,
     KeyRefused,
@@ -26,6 +30,7 @@ from services.payment.stripe_answers import (
     StripeRefused,
 )
 from services.payment.stripe_api import StripeApi
+from services.payment.stripe_json import int_of, object_of
 
 log = structlog.get_logger()
 
@@ -36,12 +41,60 @@ LOOK_AGAIN = timedelta(days=1)
 MAY_FAIL_FOR = timedelta(days=35)
 """How long after its success a refund is looked at: a bank may return it within weeks."""
 MOST_A_RUN = 50
+_ENDED = ("failed", "canceled")
 
 
 class StillUnknown(Unavailable):
     """An earlier call may have sent the refund, and its account cannot be asked now. The credit stays set aside."""
 
     code = "refund_unknown"
+
+
+async def start(
+    transaction: Transaction,
+    stripe: StripeApi,
+    caller: Caller,
+    wish: RefundWish,
+    *,
+    key: str | None,
+    body: bytes,
+) -> list[Refund]:
+    """Make and commit the refunds, once Stripe was asked what it has of each payment that they are of.
+
+    Raises what `refunds_actions.start_refunds_once` and the calls to Stripe raise, with nothing changed.
+    """
+    seen: dict[UUID, AtStripe] = {}
+    while True:  # ends: each round asks about payments that none before asked about
+        try:
+            async with transaction() as tx:
+                return await refunds_actions.start_refunds_once(
+                    tx, caller, wish, stripe.livemode, seen, stripe.signer, key=key, body=body
+                )
+        except NotLookedUp as missing:
+            unseen = missing.payment_ids
+        async with transaction() as tx:
+            found = [await lookups.get_payment(tx, wish.client_id, payment_id) for payment_id in unseen]
+        for payment in found:
+            assert payment is not None, "it is planned to be refunded"
+            seen[payment.id] = await _look_up(stripe, payment)
+
+
+async def _look_up(stripe: StripeApi, payment: Payment) -> AtStripe:
+    assert payment.intent_id is not None, "it has succeeded"
+    intent = await stripe.retrieve_intent(payment.account, payment.intent_id)
+    charge = object_of(intent.body.get("latest_charge"))
+    bodies = []
+    if charge.get("amount_refunded"):
+        bodies = await stripe.list_refunds(payment.account, payment.intent_id)
+    # Not the charge's own sum: nobody says whether that falls again when a refund fails.
+    refunded = sum(int_of(each.get("amount")) or 0 for each in bodies if each.get("status") not in _ENDED)
+    return AtStripe(_at_least(refunded, payment.currency), charge.get("disputed") is True)
+
+
+def _at_least(amount: int, currency: str) -> int:
+    """Stripe's amount in our minor units, rounded up: in the dashboard a part of one can be refunded."""
+    minor = from_stripe(amount, currency)
+    return minor if minor is not None else _at_least(amount + 1, currency)
 
 
 async def send(

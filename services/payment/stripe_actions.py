@@ -68,6 +68,7 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     await methods_actions.save_methods(tx, news.methods)
     # Last: a batch that refuses runs again event by event.
     origins.count([*news.foreign, *foreign, *news.methods.foreign])
+    refunds_actions.tell_made_elsewhere(foreign)
 
 
 async def _read(tx: Connection, events: Sequence[StripeEvent]) -> News:

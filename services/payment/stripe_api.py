@@ -17,7 +17,6 @@ from opentelemetry.trace import SpanKind
 from stripe import StripeClient
 
 from services.chassis.errors import Unavailable
-from services.chassis.money import to_stripe
 from services.chassis.telemetry import tracer
 from services.payment import seal
 from services.payment.domain import Customer, Payment, SavedMethod
@@ -30,6 +29,7 @@ from services.payment.stripe_answers import (
     StripeMisconfigured,
     StripeRefused,
 )
+from services.payment.stripe_params import call_options, intent_params, refund_params
 
 log = structlog.get_logger()
 _answered = metrics.get_meter("clinicpay").create_counter(
@@ -81,7 +81,7 @@ class StripeApi:
         async with self._calling("customers.create", customer.account):
             made = await self._stripe.v1.customers.create_async(
                 params,  # type: ignore[arg-type]
-                _options(customer.account, customer.idempotency_key),
+                call_options(customer.account, customer.idempotency_key),
             )
         return made.id
 
@@ -89,8 +89,8 @@ class StripeApi:
         """Make the payment's PaymentIntent, or get the one that an earlier call with its key made."""
         async with self._calling("payment_intents.create", payment.account):
             made = await self._stripe.v1.payment_intents.create_async(
-                _intent_params(payment, customer),  # type: ignore[arg-type]
-                _options(payment.account, payment.idempotency_key),
+                intent_params(payment, customer),  # type: ignore[arg-type]
+                call_options(payment.account, payment.idempotency_key),
             )
         return _intent(made)
 
@@ -98,7 +98,7 @@ class StripeApi:
         """The intent as it is now, with how its newest charge was paid."""
         async with self._calling("payment_intents.retrieve", account):
             found = await self._stripe.v1.payment_intents.retrieve_async(
-                intent_id, {"expand": ["latest_charge"]}, _options(account)
+                intent_id, {"expand": ["latest_charge"]}, call_options(account)
             )
         return _intent(found)
 
@@ -115,7 +115,7 @@ class StripeApi:
         async with self._calling("payment_intents.list", payment.account):
             page = await self._stripe.v1.payment_intents.list_async(
                 params,  # type: ignore[arg-type]
-                _options(payment.account),
+                call_options(payment.account),
             )
             async for found in page.auto_paging_iter():
                 intent = _intent(found)
@@ -132,7 +132,7 @@ class StripeApi:
                 {"cancellation_reason": "abandoned"},
                 # No key of ours: a cancel is the same however often it is done, and a stored key would
                 # replay an early refusal when it could be canceled later.
-                _options(payment.account),
+                call_options(payment.account),
             )
         return _intent(canceled)
 
@@ -147,7 +147,7 @@ class StripeApi:
         async with self._calling("setup_intents.create", customer.account):
             made = await self._stripe.v1.setup_intents.create_async(
                 params,  # type: ignore[arg-type]
-                _options(customer.account, key),
+                call_options(customer.account, key),
             )
         return str(made.client_secret)
 
@@ -157,7 +157,7 @@ class StripeApi:
             async with self._calling("payment_methods.detach", method.account):
                 # No key of ours, as for a cancel: it may be done again, and a stored error would be repeated.
                 await self._stripe.v1.payment_methods.detach_async(
-                    method.stripe_id, None, _options(method.account)
+                    method.stripe_id, None, call_options(method.account)
                 )
         except (StripeRefused, AccountRefused):
             return
@@ -166,7 +166,7 @@ class StripeApi:
         """The payment method as Stripe's own JSON object."""
         async with self._calling("payment_methods.retrieve", method.account):
             found = await self._stripe.v1.payment_methods.retrieve_async(
-                method.stripe_id, None, _options(method.account)
+                method.stripe_id, None, call_options(method.account)
             )
         return found.to_dict()
 
@@ -175,12 +175,12 @@ class StripeApi:
 
         The `first` call is one request, so that its refusal proves that nothing was sent.
         """
-        options = _options(refund.account, refund.idempotency_key)
+        options = call_options(refund.account, refund.idempotency_key)
         if first:
             options["max_network_retries"] = 0
         async with self._calling("refunds.create", refund.account):
             made = await self._stripe.v1.refunds.create_async(
-                _refund_params(refund),  # type: ignore[arg-type]
+                refund_params(refund),  # type: ignore[arg-type]
                 options,
             )
         return made.to_dict()
@@ -190,21 +190,24 @@ class StripeApi:
         assert refund.stripe_refund_id is not None
         async with self._calling("refunds.retrieve", refund.account):
             found = await self._stripe.v1.refunds.retrieve_async(
-                refund.stripe_refund_id, None, _options(refund.account)
+                refund.stripe_refund_id, None, call_options(refund.account)
             )
         return found.to_dict()
 
     async def find_refund(self, refund: Refund) -> dict[str, Any] | None:
         """What an earlier call made, when its key may be forgotten: by metadata, among the payment's refunds."""
-        async with self._calling("refunds.list", refund.account):
-            page = await self._stripe.v1.refunds.list_async(
-                {"payment_intent": refund.intent_id, "limit": 100}, _options(refund.account)
-            )
-            async for found in page.auto_paging_iter():
-                body = found.to_dict()
-                if seal.is_on(body, seal.of_refund(refund)):
-                    return body
+        for body in await self.list_refunds(refund.account, refund.intent_id):
+            if seal.is_on(body, seal.of_refund(refund)):
+                return body
         return None
+
+    async def list_refunds(self, account: str, intent_id: str) -> list[dict[str, Any]]:
+        """All refunds of an intent, ours or not, as Stripe's own JSON objects."""
+        async with self._calling("refunds.list", account):
+            page = await self._stripe.v1.refunds.list_async(
+                {"payment_intent": intent_id, "limit": 100}, call_options(account)
+            )
+            return [found.to_dict() async for found in page.auto_paging_iter()]
 
     @asynccontextmanager
     async def _calling(self, what: str, account: str) -> AsyncIterator[None]:
@@ -240,59 +243,13 @@ def _named(error: stripe.StripeError, what: str) -> StripeRefused | Unavailable:
     return answer.error()
 
 
-def _options(account: str, key: str | None = None) -> stripe.RequestOptions:
-    options: stripe.RequestOptions = {}
-    if account:
-        options["stripe_account"] = account
-    if key is not None:
-        options["idempotency_key"] = key
-    return options
-
-
-def _intent_params(payment: Payment, customer: str | None) -> dict[str, Any]:
-    """Made from the committed row alone: a replay with the same key must send the very same."""
-    params: dict[str, Any] = {
-        "amount": _amount(payment.amount, payment.currency),
-        "currency": payment.currency.lower(),
-        "metadata": seal.of_payment(payment),
-    }
-    if payment.kind == "redirect":
-        # The page's form for payment systems leaves cards out too, and Stripe wants both to say the same.
-        params["automatic_payment_methods"] = {"enabled": True}
-        params["excluded_payment_method_types"] = ["card"]
-    else:
-        params["payment_method_types"] = ["card"]
-    if customer is not None:
-        params["customer"] = customer
-    if payment.save:
-        params["setup_future_usage"] = "off_session"
-    return params
-
-
-def _refund_params(refund: Refund) -> dict[str, Any]:
-    """Made from the committed row alone, as an intent's."""
-    return {
-        "payment_intent": refund.intent_id,
-        "amount": _amount(refund.amount, refund.currency),
-        "metadata": seal.of_refund(refund),
-    }
-
-
-def _amount(minor: int, currency: str) -> int:
-    """The amount as Stripe counts it. Raises `StripeRefused` for a part of its smallest unit, as Stripe would."""
-    amount = to_stripe(minor, currency)
-    if amount is None:
-        raise StripeRefused("The payment system cannot charge this amount.")
-    return amount
-
-
 def _intent(found: stripe.PaymentIntent) -> Intent:
     return Intent(found.id, found.status, found.client_secret, found.to_dict())
 
 
 def is_of(intent: Intent, payment: Payment) -> bool:
     """Whether an intent that an earlier call made charges what the payment is over, and may still be paid."""
-    wanted = _intent_params(payment, None)
+    wanted = intent_params(payment, None)
     same = all(intent.body.get(name) == wanted[name] for name in ("amount", "currency"))
     return same and intent.status != "canceled" and intent.body.get("livemode") == payment.livemode
 

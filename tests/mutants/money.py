@@ -70,8 +70,8 @@ MONEY = (
         "the committed key is sent",
         f"{PAYING}a_crash_around_the_call_is_healed_by_asking_again",
         STRIPE_API,
-        "_options(payment.account, payment.idempotency_key)",
-        "_options(payment.account, None)",
+        "call_options(payment.account, payment.idempotency_key)",
+        "call_options(payment.account, None)",
     ),
     one(
         "the outbox of what was booked",

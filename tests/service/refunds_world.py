@@ -1,5 +1,6 @@
 """Credit that a payment left, the click that sends it back, and what Stripe has of it."""
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from contracts.payment import PaymentRefunded
 from services.chassis.auth import Caller
 from services.chassis.ids import new_id
 from services.payment import consumers, refunds_stripe
+from services.payment.refunds_elsewhere import AtStripe
 from tests.service.payment_world import Desk
 from tests.world import a_caller, deliver, eur, outbox_events
 
@@ -43,6 +45,19 @@ async def press(desk: Desk, key: str | None = None, caller: Caller | None = None
     asked = {"client_id": str(desk.client_id), "currency": "EUR", **body}
     headers = {"Idempotency-Key": key or str(new_id())}
     return await desk.api.call("POST", "/refunds", caller or staff(desk), json=asked, headers=headers)
+
+
+class Untouched(Mapping[UUID, AtStripe]):
+    """What Stripe tells of any payment that nobody has refunded or disputed there."""
+
+    def __getitem__(self, payment_id: UUID) -> AtStripe:
+        return AtStripe(refunded=0, disputed=False)
+
+    def __iter__(self) -> Iterator[UUID]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 async def credit_of(desk: Desk) -> Any:

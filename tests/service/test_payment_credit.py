@@ -30,6 +30,7 @@ from tests.service.payment_world import Desk
 from tests.service.refunds_world import (
     CREDIT,
     SENT,
+    Untouched,
     at_stripe,
     bank_says,
     credit_of,
@@ -163,7 +164,7 @@ async def test_a_refund_may_name_a_payment_that_a_batch_holds(desk: Desk) -> Non
         wish = RefundWish(desk.client_id, "EUR", None, None)
         # Sooner than PostgreSQL would end the circle by failing one of the two.
         await tx.execute("SET LOCAL lock_timeout = '500ms'")
-        await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode)
+        await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode, Untouched())
     await batch
 
     assert await balances(desk.db) == {"EUR": 2500}
@@ -187,7 +188,7 @@ async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(desk: D
     await leaves_credit(desk)
     async with desk.db.api.tx(desk.clinic_id) as tx:
         wish = RefundWish(desk.client_id, "EUR", None, 2000)
-        [lost] = await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode)
+        [lost] = await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode, Untouched())
 
     async with desk.db.api.tx(desk.clinic_id) as tx:
         await stripe_actions.give_up_refund(tx, lost.key, "canceled", "never_reached_stripe")
@@ -208,7 +209,7 @@ async def test_without_the_lock_the_database_still_refuses_by_name(
 ) -> None:
     await leaves_credit(desk)
     monkeypatch.setattr(books, "lock_credit", _skip_the_lock)
-    deciding = Pausing(monkeypatch, books, "get_credit", before=False)
+    deciding = Pausing(monkeypatch, refunds, "add_refunds", before=True)
     late = asyncio.create_task(press(desk))
     await deciding.reached.wait()
     in_time = await press(desk)
@@ -313,7 +314,7 @@ class Till:
         wish, who = RefundWish(self.client_id, "EUR", None, amount), a_caller("staff", self.clinic_id)
         with suppress(NothingToRefund, RefundTooLarge, ClientNotFound):
             async with self.db.api.tx(self.clinic_id) as tx:
-                await refunds_actions.start_refunds(tx, who, wish, livemode=False)
+                await refunds_actions.start_refunds(tx, who, wish, False, Untouched())
 
     async def give_up(self, _: int, which: int) -> None:
         async with self.db.api.tx(self.clinic_id) as tx:

@@ -102,7 +102,8 @@ async def test_a_table_of_tomorrow_is_readable_after_its_migration(
 async def test_every_check_has_been_seen_to_fail(whole: Whole) -> None:
     report = await verify(whole.access, wait=0)
 
-    assert {result.check for result in report.results} - {check for check, *_ in BROKEN} == set()
+    seen = {check for check, *_ in BROKEN} | {"charges_are_undisputed"}  # test_verify_at_stripe.py
+    assert {result.check for result in report.results} - seen == set()
 
 
 async def test_without_a_database_it_says_that_it_cannot_check(whole: Whole) -> None:

@@ -289,6 +289,18 @@ BROKEN = [
         "UPDATE refunds SET status = 'canceled' WHERE status = 'failed'",
         "status failed ≠ canceled",
     ),
+    (
+        "charges_are_refunded_as_booked",
+        "payment",
+        "DELETE FROM refunds WHERE status = 'pending'",
+        "refunded at Stripe, not in the books",
+    ),
+    (
+        "charges_are_refunded_as_booked",
+        "payment",
+        "UPDATE refunds SET amount = amount + 1",
+        "not refunded at Stripe",
+    ),
     ("refunds_are_at_stripe", "payment", "UPDATE refunds SET id = gen_random_uuid()", "status succeeded"),
     # On their way, or not let through.
     (

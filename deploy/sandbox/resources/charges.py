@@ -69,6 +69,30 @@ def begin(call: Call, intent: Json, method: Json) -> Json:
     return charge
 
 
+def dispute(call: Call, charge: Json, status: str, reason: str) -> Json:
+    """`disputed` stays true, however the dispute ends."""
+    charge["disputed"] = True
+    call.put(charge)
+    made = {
+        "id": new_id("du"),
+        "object": "dispute",
+        "amount": charge["amount"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": call.now,
+        "currency": charge["currency"],
+        "is_charge_refundable": status.startswith("warning_"),
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "reason": reason,
+        "status": status,
+    }
+    call.put(made)
+    call.emit("charge.dispute.created", made)
+    return made
+
+
 def change(call: Call, charge: Json, status: str, **fields: object) -> None:
     charge |= {"status": status, **fields}
     call.put(charge)

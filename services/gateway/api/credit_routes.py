@@ -36,7 +36,8 @@ async def create_refund(
 ) -> Refunds:
     """Sends credit back to the payments that left it, and no other money.
 
-    409 `nothing_to_refund`, `refund_too_large` (field `refundable`). 422 `idempotency_key_reused` for a key with
+    409 `nothing_to_refund`, `refund_too_large` and `refunded_at_stripe` (field `refundable`), `charge_disputed`.
+    422 `idempotency_key_reused` for a key with
     another body. What the payment system has not answered for is `created`, and goes on by itself.
     """
     return await upstreams.refund(at_clinic(key, clinic_id), strictly(body, RefundIn), idempotency_key)

@@ -33,7 +33,8 @@ async def list_surpluses(tx: Connection, clinic_id: UUID, client_id: UUID, livem
     rows = await tx.fetch(
         """
         SELECT p.id, p.currency, p.method_kind, p.method_brand, p.method_last4,
-            (p.amount - coalesce(a.settled, 0) - coalesce(r.refunded, 0))::bigint AS left_amount
+            (p.amount - coalesce(a.settled, 0) - coalesce(r.refunded, 0))::bigint AS left_amount,
+            coalesce(r.refunded, 0)::bigint AS refunded
         FROM payments AS p
         LEFT JOIN LATERAL (
             SELECT sum(settled_amount) AS settled FROM allocations
@@ -61,6 +62,7 @@ def _surplus(row: asyncpg.Record) -> Surplus:
         payment_id=row["id"],
         left=Money(minor=row["left_amount"], currency=row["currency"]),
         method=Method(kind=kind, brand=row["method_brand"], last4=row["method_last4"]) if kind else None,
+        refunded=row["refunded"],
     )
 
 

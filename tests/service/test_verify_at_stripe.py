@@ -1,0 +1,30 @@
+"""`clinicpay verify` names what was refunded or disputed at Stripe itself, which no database here knows."""
+
+import httpx2
+
+from deploy.verify import verify
+from tests.service.verify_world import a_whole
+from tests.world import in_own_task
+
+
+async def test_what_was_refunded_or_disputed_at_stripe_itself_is_named(
+    postgres: str, roles: dict[str, str]
+) -> None:
+    async with in_own_task(a_whole(postgres, roles)) as whole:
+        sandbox = whole.desk.sandbox
+        headers = {"Authorization": f"Bearer {sandbox.secret_key}"}
+        async with httpx2.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as dashboard:
+            charges = (await dashboard.get("/v1/charges?limit=100")).json()["data"]
+            refunded, disputed = [each for each in charges if each["amount"] in (12_500, 8_000, 3_000)][:2]
+            await dashboard.post("/v1/refunds", data={"charge": refunded["id"], "amount": "123"})
+        await sandbox.control("POST", f"/accounts/platform/charges/{disputed['id']}/dispute", {})
+
+        report = await verify(whole.access, wait=0)
+
+    rows = {breach.check: breach.row for breach in report.breaches}
+    assert len(report.breaches) == 2, str(report)
+    there, row = rows["charges_are_refunded_as_booked"], rows["charges_are_undisputed"]
+    assert (there["charge"], there["refunded"], there["booked"]) == (refunded["id"], 123, 0)
+    assert there["wrong"] == "refunded at Stripe, not in the books"
+    assert there["payment_id"] is not None
+    assert (row["charge"], row["wrong"]) == (disputed["id"], "disputed at Stripe")
