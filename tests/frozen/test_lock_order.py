@@ -114,10 +114,31 @@ async def everything_done(desk: Desk) -> None:
     await desk.api.call("PUT", f"/payment-methods/{card['id']}/default", desk.client)
     await desk.api.call("POST", "/setup-intents", desk.client)
     await desk.api.call("DELETE", f"/payment-methods/{card['id']}", desk.client)
+    await customers_go(desk)
     operator = a_caller("operator", desk.clinic_id)
     await desk.api.call("PUT", "/account", operator, json={"stripe_account_id": None})
     await desk.grown_old(timedelta(days=2))
     await jobs.sweeps(desk.worker, desk.stripe)()
+
+
+async def customers_go(desk: Desk) -> None:
+    """A customer with a saved card is deleted at Stripe: heard of once, and once found out."""
+    for heard in (True, False):
+        started = await desk.start((await desk.owes(eur(9)), eur(9)), save=True)
+        await desk.confirm(started)
+        await desk.hook.until("payment_method.attached", 2 if heard else 3)
+        await desk.hear()
+        customer = await desk.db.admin.fetchval("SELECT stripe_customer_id FROM customers")
+        if heard:
+            await desk.stripe._stripe.v1.customers.delete_async(customer)
+            await desk.hook.until("customer.deleted")
+            await desk.hear()
+        else:
+            await desk.sandbox.control("DELETE", f"/accounts/platform/objects/{customer}")
+            await desk.api.call("POST", "/setup-intents", desk.client)
+        assert (
+            await desk.db.admin.fetchval("SELECT count(*) FROM payment_methods WHERE removed_at IS NULL") == 0
+        )
 
 
 def again(events: list[StripeEvent]) -> list[StripeEvent]:

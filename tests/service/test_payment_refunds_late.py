@@ -6,7 +6,6 @@ from itertools import permutations
 from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
 
 from contracts.stripe import StripeEvent
@@ -128,19 +127,18 @@ async def test_a_crash_before_the_call_is_healed_with_the_key_that_was_committed
     assert len(await at_stripe(desk)) == 1
 
 
-async def test_what_stripe_refuses_is_credit_again(desk: Desk) -> None:
-    """Somebody gave the money back in Stripe's own dashboard."""
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("400_refunded", "charge_already_refunded"), ("400_disputed", "charge_disputed")]
+)
+async def test_what_stripe_refuses_is_credit_again(desk: Desk, kind: str, reason: str) -> None:
+    """Stripe was asked before, and the money went back at Stripe itself only after that."""
     payment_id = await leaves_credit(desk)
-    [intent] = await desk.intents()
-    headers = {"Authorization": f"Bearer {desk.sandbox.secret_key}"}
-    async with httpx2.AsyncClient(base_url=desk.sandbox.url, headers=headers, trust_env=False) as stripe:
-        await stripe.post("/v1/refunds", data={"payment_intent": intent["id"]})
-    await desk.hook.until("refund.created")
+    await fault(desk, kind)
 
     [made] = (await press(desk, payment_id=str(payment_id))).json()["refunds"]
     await desk.hear()
 
-    assert (made["status"], made["failure_reason"]) == ("failed", "charge_already_refunded")
+    assert (made["status"], made["failure_reason"]) == ("failed", reason)
     assert await desk.books() == BACK
     assert await waiting_parked(desk.db) == []
 
