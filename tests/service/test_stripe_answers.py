@@ -14,7 +14,16 @@ from deploy.sandbox.faults import ApiKind
 from deploy.sandbox.refusals import EARLY, LATE
 from services.payment import jobs
 from tests.service.payment_world import Desk
-from tests.service.refunds_world import BACK, SENT, at_stripe, grown_old, leaves_credit, press, sweep
+from tests.service.refunds_world import (
+    BACK,
+    SENT,
+    at_stripe,
+    credit_of,
+    grown_old,
+    leaves_credit,
+    press,
+    sweep,
+)
 from tests.service.test_payment_methods import a_saved_card, saved_methods
 from tests.world import eur
 
@@ -27,8 +36,8 @@ def test_every_fault_is_tried() -> None:
     assert kinds == {*ANSWERS, "latency"}
 
 
-async def everything_answers(desk: Desk, kind: str) -> None:
-    await desk.sandbox.control("POST", "/faults/api", {"kind": kind, "path": "/v1/*", "count": 999})
+async def everything_answers(desk: Desk, kind: str, path: str = "/v1/*") -> None:
+    await desk.sandbox.control("POST", "/faults/api", {"kind": kind, "path": path, "count": 999})
 
 
 async def corrected(desk: Desk) -> None:
@@ -103,8 +112,9 @@ async def test_the_sweeper_comes_to_rest(desk: Desk, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ANSWERS)
 async def test_a_refund_is_sent_once_and_its_credit_is_never_back_as_well(desk: Desk, kind: str) -> None:
+    """What Stripe has of the payment is told; each call about its refunds is answered so."""
     await leaves_credit(desk)
-    await everything_answers(desk, kind)
+    await everything_answers(desk, kind, "/v1/refunds*")
     assert (await press(desk)).status_code == 201
     await corrected(desk)
     await grown_old(desk, timedelta(minutes=11))
@@ -117,6 +127,19 @@ async def test_a_refund_is_sent_once_and_its_credit_is_never_back_as_well(desk: 
         await press(desk)
         await sweep(desk)
         assert await desk.books() == SENT
+    assert [each["amount"] for each in await at_stripe(desk)] == [2500]
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_a_refund_that_stripe_cannot_be_asked_about_changes_nothing(desk: Desk, kind: str) -> None:
+    await leaves_credit(desk)
+    before = await desk.books()
+    await everything_answers(desk, kind)
+    assert (await press(desk, "once")).status_code in (409, 502, 503)
+    await corrected(desk)
+    assert (await desk.books(), (await credit_of(desk))["refunds"], await at_stripe(desk)) == (before, [], [])
+
+    assert (await press(desk, "once")).status_code == 201
     assert [each["amount"] for each in await at_stripe(desk)] == [2500]
 
 
