@@ -4,7 +4,7 @@
 and commits, sends, acknowledgements, calls to Stripe, mails, calls between services. They are laid over the libraries
 from outside, so that the code of the services knows nothing of them. A file named by FAULT_ORDERS says what to do:
 `{"mode": "count"}` writes down each point, `{"mode": "kill", "point": …, "nth": n}` dies at the nth passing of one,
-`"freeze"` stands still there.
+by SIGKILL, `"freeze"` stands still there.
 """
 
 import json
@@ -14,11 +14,10 @@ import runpy
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-KILLED = 137
 MAILED, RECORDED = "after mail to the server", "after commit of INSERT outbox"
 """In the notification worker: the mail server has a letter, and we have its record."""
 _TABLE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|FROM)\s+([a-z_]+)", re.I)
@@ -52,7 +51,7 @@ class Points:
                 if self._order["mode"] == "freeze":
                     os.kill(os.getpid(), signal.SIGSTOP)
                 else:
-                    os._exit(KILLED)
+                    os.kill(os.getpid(), signal.SIGKILL)
 
     def _read(self) -> None:
         try:
@@ -180,9 +179,9 @@ def _over_stripe_and_smtp(points: Points) -> None:
 def _over_http(points: Points) -> None:
     from services.gateway.wire import HttpWire
 
-    def call(_: Any, method: str, path: str, *__: Any, **___: Any) -> str:
+    def call(_: Any, method: str, path: str, params: Mapping[str, str], *__: Any, **___: Any) -> str:
         path = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", path)
-        return f"call {method} {path}"
+        return f"call {method} {path}{'?check' if 'check' in params else ''}"
 
     _replace(points, HttpWire, "ask", call)
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 
 from deploy.visitor import Visitor
-from tests.faults import crash_points, drive
+from tests.faults import crash_points, drive, whole_requests
 from tests.faults.drive import Client
 from tests.faults.lab import Lab, lab
 from tests.faults.matrix import ROOT, SCENARIOS, Matrix, Scenario, chosen
@@ -59,11 +59,11 @@ async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
 
 async def _run(wish: Wish, matrix: Matrix) -> None:
     if wish.quick or wish.only:
-        await _on_a_system(wish, matrix, _crashes, _plays)
+        await _on_a_system(wish, matrix, _crashes, _plays, _whole_requests)
     else:
         async with asyncio.TaskGroup() as both:
             both.create_task(_on_a_system(wish, matrix, _crashes))
-            both.create_task(_on_a_system(wish, matrix, _plays))
+            both.create_task(_on_a_system(wish, matrix, _plays, _whole_requests))
 
 
 async def _on_a_system(wish: Wish, matrix: Matrix, *parts: Part) -> None:
@@ -76,12 +76,25 @@ async def _on_a_system(wish: Wish, matrix: Matrix, *parts: Part) -> None:
 
 
 async def _crashes(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
-    if not fnmatchcase(crash_points.AREA.lower(), f"*{wish.only.lower().split(':')[0]}*"):
+    if not _wanted(wish, crash_points.AREA):
         return
     points = await crash_points.count(one, client)
     matrix.say(f"{len(points)} crash points counted")
     tried = crash_points.spread(points) if wish.quick else points
     scenarios = [crash_points.scenario(number, point) for number, point in enumerate(tried, 1)]
+    for each in chosen(scenarios, quick=wish.quick, only=wish.only):
+        await matrix.play(each, one, client)
+
+
+def _wanted(wish: Wish, area: str) -> bool:
+    return fnmatchcase(area.lower(), f"*{wish.only.lower().split(':')[0]}*")
+
+
+async def _whole_requests(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
+    if not _wanted(wish, whole_requests.AREA):
+        return
+    scenarios = await whole_requests.count(one, quick=wish.quick)
+    matrix.say(f"{len(scenarios)} points of whole requests counted")
     for each in chosen(scenarios, quick=wish.quick, only=wish.only):
         await matrix.play(each, one, client)
 

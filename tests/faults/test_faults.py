@@ -7,6 +7,7 @@ from tests.faults import suite
 from tests.faults.crashing import name_of
 from tests.faults.proxy import Link, http_request
 from tests.faults.soak import blows
+from tests.faults.whole_requests import numbered
 
 
 async def test_a_spread_of_faults_loses_doubles_and_leaks_nothing() -> None:
@@ -27,6 +28,17 @@ def test_a_point_is_named_by_what_its_statement_does() -> None:
     assert name_of("SELECT id FROM invoices\n WHERE id = $1 FOR UPDATE") == "SELECT invoices for update"
     assert name_of("INSERT INTO outbox (id) VALUES ($1)") == "INSERT outbox"
     assert name_of("SELECT set_config('app.clinic', $1, true)") == "set the clinic"
+
+
+def test_a_request_is_struck_at_its_calls_and_commits_each_time_that_it_passes_one() -> None:
+    call, commit = "before call POST /clients/…", "after commit of INSERT operations"
+    others = [
+        "before SELECT api_keys",
+        "after commit of SELECT logins",
+        "before commit of UPDATE operations for update",
+    ]
+
+    assert numbered([*others, call, commit, call]) == [(call, 1), (call, 2), (commit, 1)]
 
 
 async def test_a_lost_reply_is_lost_after_the_server_has_acted() -> None:

@@ -5,12 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+import asyncpg
 import httpx2
 
 from services.gateway.calls import Service
-from tests.world import ServiceDb
 
 Mode = Literal[
     "refused", "fails before", "fails after", "cut before", "cut after", "killed before", "killed after"
@@ -102,7 +102,14 @@ def _like(call: str) -> str:
 Held = Counter[tuple[str, str]]
 
 
-async def held(dbs: Mapping[str, ServiceDb], label: str) -> Held:
+class Open(Protocol):
+    """A database that a superuser's pool reads."""
+
+    @property
+    def admin(self) -> "asyncpg.Pool[asyncpg.Record]": ...
+
+
+async def held(dbs: Mapping[str, Open], label: str) -> Held:
     """Every row of every database, without what differs between two runs; `label` names the run's own things."""
     rows: Held = Counter()
     for name, db in dbs.items():
@@ -111,7 +118,7 @@ async def held(dbs: Mapping[str, ServiceDb], label: str) -> Held:
     return rows
 
 
-async def _everything(db: ServiceDb) -> str:
+async def _everything(db: Open) -> str:
     """A statement that reads each row of each table that is compared: (table, row as JSON)."""
     tables = await db.admin.fetch(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
