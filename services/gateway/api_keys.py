@@ -47,6 +47,7 @@ class LastOperatorKey(DomainError):
 @dataclass(frozen=True, slots=True)
 class NewKey:
     id: UUID
+    name: str
     secret: str
 
 
@@ -70,7 +71,7 @@ async def find(db: Database, key: str) -> ApiKey | None:
 
 async def make(tx: Connection, caller: Caller, name: str, root_id: UUID | None = None) -> NewKey:
     """A new key for the caller's clinic, or an operator's. Its secret is seen this once."""
-    new = NewKey(new_id(), f"cpk_{secrets.token_urlsafe(32)}")
+    new = NewKey(new_id(), name, f"cpk_{secrets.token_urlsafe(32)}")
     clinic_id = _clinic_of(caller)
     await key_store.add_api_key(
         tx,

@@ -168,7 +168,7 @@ async def test_the_summary_says_what_is_owed_and_what_to_pay_first(world: World)
 
 async def test_a_client_without_invoices_owes_nothing(world: World) -> None:
     assert await world.get("/summary", world.client) == {
-        "due": [], "unpaid_count": 0, "overdue_count": 0, "next": None, "last_paid": None
+        "due": [], "unpaid_count": 0, "overdue_count": 0, "checked_count": 0, "next": None, "last_paid": None
     }  # fmt: skip
 
 

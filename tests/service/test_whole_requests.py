@@ -118,6 +118,23 @@ async def _api_key(world: World, clinic: Any, label: str) -> tuple[str, str, Any
     return "POST", f"/clinics/{clinic['id']}/api-keys", {"name": label}
 
 
+async def _operator_key(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    return "POST", "/api-keys", {"name": label}
+
+
+def _old_key(owner: str, method: str, end: str, body: Any = None) -> Prepare:
+    """Does something to a key that was made before; `owner` is the path of those whose key it is."""
+
+    async def prepare(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+        path = f"{owner.format(clinic_id=clinic['id'])}/api-keys"
+        made = await world.site.api(
+            "POST", path, json={"name": label}, headers={"Idempotency-Key": f"old-{label}"}
+        )
+        return method, f"{path}/{made.json()['id']}{end}", body
+
+    return prepare
+
+
 async def _invoice(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
     client = await a_client(world.site, clinic, name=label, email=f"{label}@example.com")
     return "POST", f"/clinics/{clinic['id']}/invoices", an_invoice(client, note=label)
@@ -148,6 +165,11 @@ WRITES: dict[str, Prepare] = {
     f"PATCH {AT}/clients/{{client_id}}": _some_of_a_client,
     f"POST {AT}/staff": _staff,
     f"POST {AT}/api-keys": _api_key,
+    f"POST {AT}/api-keys/{{key_id}}/roll": _old_key("/clinics/{clinic_id}", "POST", "/roll", {}),
+    f"DELETE {AT}/api-keys/{{key_id}}": _old_key("/clinics/{clinic_id}", "DELETE", ""),
+    "POST /api/v1/api-keys": _operator_key,
+    "POST /api/v1/api-keys/{key_id}/roll": _old_key("", "POST", "/roll", {}),
+    "DELETE /api/v1/api-keys/{key_id}": _old_key("", "DELETE", ""),
     f"POST {AT}/invoices": _invoice,
     f"POST {AT}/invoices/bulk": _invoices,
     f"POST {AT}/refunds": _refund,

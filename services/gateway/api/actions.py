@@ -13,7 +13,7 @@ from services.gateway import actions, api_keys
 from services.gateway.api.shapes import (
     ClientAnswer,
     ClinicAnswer,
-    CreatedApiKey,
+    MadeApiKey,
     NewApiKey,
     NewClient,
     NewStaff,
@@ -135,14 +135,15 @@ async def create_staff(
             )
 
 
-async def create_api_key(db: Database, caller: Caller, new: NewApiKey, use: KeyUse) -> CreatedApiKey:
-    """A key for one clinic, shown this once. Raises `ApiKeyMade`."""
+async def create_api_key(db: Database, caller: Caller, new: NewApiKey, use: KeyUse) -> MadeApiKey:
+    """A key for the caller's clinic, or an operator's, shown this once. Raises `ApiKeyMade`."""
     async with db.tx(caller.clinic, operator=True) as tx:
         if await use.claim(tx) != "none":
             raise ApiKeyMade(
                 "This request has made its key, which is shown once. Use a new Idempotency-Key for another."
             )
-        return CreatedApiKey(new.name, (await api_keys.make(tx, caller, new.name)).secret)
+        made = await api_keys.make(tx, caller, new.name)
+    return MadeApiKey(made.id, made.name, made.secret)
 
 
 async def _if_there(asked: Awaitable[T]) -> T | None:

@@ -13,9 +13,9 @@ from services.chassis import audit
 from services.chassis.auth import Caller
 from services.chassis.db import Database
 from services.gateway import api_keys
-from services.gateway.api.actions import ApiKeyMade
+from services.gateway.api.actions import create_api_key
 from services.gateway.api.keys import as_operator
-from services.gateway.api.shapes import IdempotencyKey, NewApiKey
+from services.gateway.api.shapes import IdempotencyKey, MadeApiKey, NewApiKey
 from services.gateway.bodies import strictly
 from services.gateway.dependencies import Asks, Db
 from services.gateway.key_store import ApiKey, KeyRow
@@ -36,13 +36,6 @@ class KeyList(msgspec.Struct):
     items: list[KeyRow]
 
 
-class MadeKey(msgspec.Struct):
-    """`api_key` is shown this once."""
-
-    id: UUID
-    api_key: str
-
-
 def _for_operators(key: ApiKey) -> Caller:
     """The operator at no clinic: the keys are the operators' own."""
     return as_operator(key, audit.INSTALLATION)
@@ -57,22 +50,18 @@ async def list_operator_keys(key: Key, db: Db) -> KeyList:
 @post("/api-keys", summary="Make an operator's API key")
 async def create_operator_key(
     body: RawBody, data: JSONBody[NewApiKey], key: Key, idempotency_key: IdempotencyKey, db: Db
-) -> MadeKey:
+) -> MadeApiKey:
     """Operators only. The key is shown this once: sent again, 409 `api_key_already_made`."""
     new = strictly(body, NewApiKey)
     caller = _for_operators(key)
     use = KeyUse(key, f"operator-key:{idempotency_key}", body)
-    async with db.tx(caller.clinic, operator=True) as tx:
-        if await use.claim(tx) != "none":
-            raise ApiKeyMade("This request has made its key, which is shown once. Use a new Idempotency-Key.")
-        made = await api_keys.make(tx, caller, new.name)
-    return MadeKey(made.id, made.secret)
+    return await create_api_key(db, caller, new, use)
 
 
 @post("/api-keys/{key_id:uuid}/roll", summary="Roll an operator's API key")
 async def roll_operator_key(
     body: RawBody, key_id: FromPath[UUID], data: JSONBody[Roll], key: Key, db: Db
-) -> MadeKey:
+) -> MadeApiKey:
     """Operators only. A new key now; the old one works for `overlap_hours` more. 409 `api_key_already_rolled`."""
     return await _roll(db, _for_operators(key), key_id, body)
 
@@ -94,7 +83,7 @@ async def list_clinic_keys(clinic_id: FromPath[UUID], key: Key, db: Db, upstream
 @post("/clinics/{clinic_id:uuid}/api-keys/{key_id:uuid}/roll", summary="Roll a clinic's API key")
 async def roll_clinic_key(
     body: RawBody, clinic_id: FromPath[UUID], key_id: FromPath[UUID], data: JSONBody[Roll], key: Key, db: Db
-) -> MadeKey:
+) -> MadeApiKey:
     """Operators only. A new key now; the old one works for `overlap_hours` more. 409 `api_key_already_rolled`."""
     return await _roll(db, as_operator(key, clinic_id), key_id, body)
 
@@ -110,11 +99,11 @@ async def _list(db: Database, caller: Caller) -> KeyList:
         return KeyList(await api_keys.list_keys(tx, caller))
 
 
-async def _roll(db: Database, caller: Caller, key_id: UUID, body: bytes) -> MadeKey:
+async def _roll(db: Database, caller: Caller, key_id: UUID, body: bytes) -> MadeApiKey:
     overlap = timedelta(hours=strictly(body, Roll).overlap_hours)
     async with db.tx(caller.clinic, operator=True) as tx:
         made = await api_keys.roll(tx, caller, key_id, overlap)
-    return MadeKey(made.id, made.secret)
+    return MadeApiKey(made.id, made.name, made.secret)
 
 
 async def _revoke(db: Database, caller: Caller, key_id: UUID) -> None:

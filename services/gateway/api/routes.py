@@ -15,10 +15,10 @@ from services.gateway.api.credit_routes import credit_routes
 from services.gateway.api.key_routes import key_routes
 from services.gateway.api.keys import api_key, as_operator, at_clinic
 from services.gateway.api.shapes import (
-    CreatedApiKey,
     Cursor,
     IdempotencyKey,
     Limit,
+    MadeApiKey,
     NewApiKey,
     NewStaff,
     Staff,
@@ -69,7 +69,7 @@ async def create_api_key(
     idempotency_key: IdempotencyKey,
     db: Db,
     upstreams: Asks,
-) -> CreatedApiKey:
+) -> MadeApiKey:
     """Operators only. The key reaches this clinic alone and is shown this once: sent again, 409
     `api_key_already_made`.
     """

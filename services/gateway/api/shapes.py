@@ -1,6 +1,7 @@
 """What the public API takes, beyond what the services take themselves."""
 
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from litestar.params import HeaderParameter, QueryParameter
@@ -120,8 +121,9 @@ class NewApiKey(Question):
     name: ShortText
 
 
-class CreatedApiKey(msgspec.Struct):
-    """The key is shown this once."""
+class MadeApiKey(msgspec.Struct):
+    """`api_key` is shown this once; `id` is what the key is rolled and revoked by."""
 
+    id: UUID
     name: str
     api_key: str
