@@ -1,7 +1,6 @@
 """Events of a clinic and its billing settings."""
 
 from typing import ClassVar
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,6 +25,7 @@ class ClinicUpdated(StateEvent):
     """A clinic was put on, or its billing settings changed."""
 
     topic: ClassVar[Topic] = topics.CLINIC_UPDATED
+    key_field: ClassVar[str] = "clinic_id"
 
     slug: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
     name: str
@@ -39,7 +39,3 @@ class ClinicUpdated(StateEvent):
     methods: tuple[AcceptedMethod, ...]
     contact: Contact
     accent: str = Field(pattern=r"^#[0-9a-f]{6}$")
-
-    @property
-    def key(self) -> UUID:
-        return self.clinic_id

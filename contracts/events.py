@@ -105,29 +105,40 @@ class CloudEvent(BaseModel):
 
 
 class Event(CloudEvent):
-    """An event of one clinic."""
+    """An event of one clinic, keyed by the id that `key_field` holds."""
+
+    key_field: ClassVar[str]
 
     clinic_id: UUID
+
+    @property
+    def key(self) -> UUID:
+        key: UUID = getattr(self, self.key_field)
+        return key
+
+    @classmethod
+    def named_by(cls, key: bytes | None, raw: bytes) -> tuple[UUID, UUID] | None:
+        """(clinic, aggregate) of a record that may not be decodable, since a newer program wrote it.
+
+        None when it never was an event of ours: the record's key, the subject and the data must all name one
+        aggregate. Never raises.
+        """
+        try:
+            body = from_json(raw)
+            ours = body["specversion"] == "1.0" and body["type"] == cls.topic.name
+            clinic, aggregate = body["clinicid"], body["subject"]
+            inner = {**body["data"], "clinic_id": clinic}.get(cls.key_field, aggregate)
+            named = UUID(clinic), UUID(aggregate)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return None
+        agreed = [str(each) for each in named] == [clinic, aggregate] and inner == aggregate
+        return named if ours and agreed and key == aggregate.encode() else None
 
 
 class StateEvent(Event):
     """The aggregate's whole public state at `version`; exactly one event per version, from 1."""
 
     version: int = Field(strict=True, ge=1, lt=2**31)
-
-
-def named_by(raw: bytes, topic: Topic) -> tuple[UUID, UUID] | None:
-    """(clinic, aggregate) that a body of the topic's type names, though it may not be decodable: a newer schema's is.
-
-    None when it is no event of the topic. Never raises.
-    """
-    try:
-        body = from_json(raw)
-        if body["specversion"] != "1.0" or body["type"] != topic.name:
-            return None
-        return UUID(body["clinicid"]), UUID(body["subject"])
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return None
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:

@@ -15,6 +15,8 @@ InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded",
 class InvoiceState(StateEvent):
     """The public state of an invoice. No line, service or person: those stay in the invoice service."""
 
+    key_field: ClassVar[str] = "invoice_id"
+
     invoice_id: UUID
     client_id: UUID
     number: str
@@ -27,10 +29,6 @@ class InvoiceState(StateEvent):
     due_on: date
     being_checked: bool = False
     """A payment, or another movement of money, could not be applied to it yet: nobody is to be asked to pay it."""
-
-    @property
-    def key(self) -> UUID:
-        return self.invoice_id
 
     @property
     def due(self) -> Money:

@@ -9,14 +9,12 @@ from contracts.topics import Topic
 
 
 class Notification(Event):
+    key_field: ClassVar[str] = "delivery_id"
+
     delivery_id: UUID
     client_id: UUID
     template: str
     attempts: int
-
-    @property
-    def key(self) -> UUID:
-        return self.delivery_id
 
 
 class NotificationSent(Notification):

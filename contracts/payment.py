@@ -30,6 +30,8 @@ class Share(BaseModel):
 class PaymentState(StateEvent):
     """The public state of a payment over one or more invoices."""
 
+    key_field: ClassVar[str] = "payment_id"
+
     payment_id: UUID
     client_id: UUID
     status: PaymentStatus
@@ -41,10 +43,6 @@ class PaymentState(StateEvent):
     method: Method | None = None
     failure_code: str | None = None
     """Stripe's decline or error code, when the status is `failed`."""
-
-    @property
-    def key(self) -> UUID:
-        return self.payment_id
 
 
 class PaymentProcessing(PaymentState):
@@ -79,6 +77,7 @@ class PaymentUpdated(Event):
     """
 
     topic: ClassVar[Topic] = topics.PAYMENT_UPDATED
+    key_field: ClassVar[str] = "payment_id"
 
     payment_id: UUID
     client_id: UUID
@@ -86,10 +85,6 @@ class PaymentUpdated(Event):
     """In place of what `payment.succeeded` and `payment.settled` said."""
     invoices: tuple[UUID, ...]
     """Those that the payment settled something of."""
-
-    @property
-    def key(self) -> UUID:
-        return self.payment_id
 
 
 class PaymentRefunded(Event):
@@ -99,6 +94,7 @@ class PaymentRefunded(Event):
     """
 
     topic: ClassVar[Topic] = topics.PAYMENT_REFUNDED
+    key_field: ClassVar[str] = "refund_id"
 
     refund_id: UUID
     payment_id: UUID
@@ -107,15 +103,12 @@ class PaymentRefunded(Event):
     method: Method | None = None
     """How the payment was made, and so where the money goes."""
 
-    @property
-    def key(self) -> UUID:
-        return self.refund_id
-
 
 class PaymentSettled(Event):
     """Money moved against one invoice, and is booked. Positive: towards the clinic. `time`: when booked."""
 
     topic: ClassVar[Topic] = topics.PAYMENT_SETTLED
+    key_field: ClassVar[str] = "invoice_id"
 
     movement_id: UUID
     """Also the event's id."""
@@ -126,10 +119,6 @@ class PaymentSettled(Event):
     method: Method | None = None
     stripe_object_id: str | None = None
     """Stripe's object that moved the money. With invoice and kind it names the movement, whatever its id is."""
-
-    @property
-    def key(self) -> UUID:
-        return self.invoice_id
 
     @property
     def invoice_key(self) -> tuple[UUID, UUID]:

@@ -136,7 +136,7 @@ class Consumer:
             arrived = Arrived(row["record"], _decode(row["record"]))
             await self._apply_new(tx, [arrived])
             await park.resolve(tx, parked_id)
-            await self._note(tx, [Parked(arrived.record, arrived.event, row["reason"])])
+            await self._note(tx, [(row["record"], park.aggregate_of(row))])
         return True
 
     async def discard(self, parked_id: int, by: str, reason: str) -> bool:
@@ -148,10 +148,10 @@ class Consumer:
             row = await self._lock_open(tx, parked_id)
             if row is None:
                 return False
-            parked = Parked(row["record"], _decoded(row["record"]), row["reason"])
+            aggregate = park.aggregate_of(row)
             await park.discard(tx, parked_id, by, reason)
-            await self._note(tx, [parked])
-            clinic_id, subject_id = parked.aggregate or (audit.INSTALLATION, UUID(int=parked_id))
+            await self._note(tx, [(row["record"], aggregate)])
+            clinic_id, subject_id = aggregate or (audit.INSTALLATION, UUID(int=parked_id))
             caller = Caller(audit.INSTALLATION, "operator", clinic_id)
             await audit.record(
                 tx, caller, "discard_parked", subject_id, row["state"], (parked_id, by, reason)
@@ -181,16 +181,16 @@ class Consumer:
             applied, refused = await apply(tx, arrived)
             if parked := [*undecodable, *refused]:
                 await park.add(tx, self.group, parked)
-                await self._note(tx, parked)
+                await self._note(tx, [(each.record, each.aggregate) for each in parked])
             await park.supersede(
                 tx, self.group, [event for event in applied if isinstance(event, StateEvent)]
             )
 
-    async def _note(self, tx: Connection, parked: Iterable[Parked]) -> None:
+    async def _note(self, tx: Connection, parked: Iterable[tuple[Record, Key | None]]) -> None:
         """Tell the service which aggregates these movements, just parked or resolved, are about."""
-        keys = {each.aggregate for each in parked if each.record.is_movement} - {None}
+        keys = {aggregate for record, aggregate in parked if aggregate and record.is_movement}
         if self.noted is not None and keys:
-            await self.noted(tx, sorted(key for key in keys if key))
+            await self.noted(tx, sorted(keys))
 
     async def _apply_together(
         self, tx: Connection, arrived: list[Arrived]
@@ -241,16 +241,9 @@ def _decode(record: Record) -> CloudEvent:
     if record.value is None:
         raise Undecodable("no value")
     event = EVENTS[record.topic].decode(record.value)
-    if record.key is not None and record.key != str(event.key).encode():
+    if record.key != str(event.key).encode():
         raise Undecodable("the record's key is not the aggregate's id")
     return event
-
-
-def _decoded(record: Record) -> CloudEvent | None:
-    try:
-        return _decode(record)
-    except Undecodable:
-        return None
 
 
 def _decode_all(records: Iterable[Record]) -> tuple[list[Arrived], list[Parked]]:

@@ -6,13 +6,14 @@ event is not claimed in the inbox: its replay claims it. Whatever is in a topic 
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from contracts import topics
-from contracts.events import CloudEvent, Event, StateEvent, named_by
+from contracts.catalogue import EVENTS
+from contracts.events import CloudEvent, Event, StateEvent
 from services.chassis.db import Connection, Key
 from services.chassis.telemetry import span_context_of
 
@@ -52,9 +53,11 @@ class Parked:
     def aggregate(self) -> Key | None:
         """(clinic, aggregate) that the record names. None: it never was an event of ours, or it is of no clinic."""
         if isinstance(self.event, Event):
-            return (self.event.clinic_id, self.event.key) if isinstance(self.event.key, UUID) else None
-        topic = topics.BY_NAME.get(self.record.topic)
-        return named_by(self.record.value, topic) if topic and self.record.value else None
+            return self.event.clinic_id, self.event.key
+        kind = EVENTS.get(self.record.topic)
+        if kind is None or not issubclass(kind, Event) or self.record.value is None:
+            return None
+        return kind.named_by(self.record.key, self.record.value)
 
 
 async def add(tx: Connection, consumer: str, parked: Iterable[Parked]) -> None:
@@ -152,6 +155,11 @@ async def with_waiting(tx: Connection, topic: str, aggregates: Collection[Key]) 
         topic,
     )
     return {(row["clinic_id"], row["aggregate_id"]) for row in rows}
+
+
+def aggregate_of(row: Mapping[str, Any]) -> Key | None:
+    """(clinic, aggregate) that was kept of a parked row, by the rules of when it was parked."""
+    return None if row["aggregate_id"] is None else (row["clinic_id"], row["aggregate_id"])
 
 
 def record_of(row: Any) -> Record:

@@ -112,9 +112,13 @@ def test_a_record_is_an_event_or_undecodable_and_nothing_else(data: st.DataObjec
         assert EVENTS[topic].decode(event.encode()) == event
 
 
+INVOICE = new_id()
+KEY = str(INVOICE).encode()
+
+
 def forged(**changes: Any) -> bytes:
     """A settlement with these fields of the record changed; those of its data by `data`."""
-    body = json.loads(a_settlement(new_id(), new_id(), eur(1)).encode())
+    body = json.loads(a_settlement(new_id(), INVOICE, eur(1)).encode())
     data = {**body["data"], **changes.pop("data", {})}
     return json.dumps({**body, "data": data, **changes}).encode()
 
@@ -147,7 +151,7 @@ async def test_a_bad_record_is_parked_whole_and_stops_nobody_else(db_invoice: Se
     value = {**BAD_RECORDS, **NOT_OURS}[what]
     before = await outbox_events(db_invoice)
 
-    await deliver_records(db_invoice.worker, consumers, [Record("payment.settled", 0, 1, None, value)])
+    await deliver_records(db_invoice.worker, consumers, [Record("payment.settled", 0, 1, KEY, value)])
 
     parked = await db_invoice.admin.fetch("SELECT value, reason FROM parked")
     assert [(row["value"], bool(row["reason"])) for row in parked] == [(value, True)]

@@ -182,11 +182,14 @@ async def test_what_cannot_be_decoded_is_parked_whole(db_invoice: ServiceDb, val
     assert len(await outbox_events(db_invoice)) == 1
 
 
-async def test_a_record_whose_key_is_another_aggregates_is_parked(db_invoice: ServiceDb) -> None:
+@pytest.mark.parametrize("key", [b"other", str(new_id()).encode(), b"", None])
+async def test_a_record_whose_key_is_not_its_aggregates_is_parked(
+    db_invoice: ServiceDb, key: bytes | None
+) -> None:
     books = Books(db_invoice)
     sent = record(a_settlement(new_id(), new_id(), eur(1)))
 
-    await books.consumer.consume([Record(sent.topic, 0, 0, b"other", sent.value)])
+    await books.consumer.consume([Record(sent.topic, 0, 0, key, sent.value)])
 
     assert await waiting_parked(db_invoice) == [("payment.settled", "undecodable")]
 

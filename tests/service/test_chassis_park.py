@@ -83,7 +83,8 @@ async def test_it_is_parked_whole_and_a_good_one_beside_it_applied(db_invoice: S
 )
 async def test_an_event_of_any_year_is_applied_or_parked(db_invoice: ServiceDb, time: str) -> None:
     """The ends of the calendar: in UTC some of these have no year."""
-    event = Record(SETTLED, 0, 0, None, an_event(time=time))
+    value = an_event(time=time)
+    event = Record(SETTLED, 0, 0, json.loads(value)["subject"].encode(), value)
 
     await consumer(db_invoice).consume([event])
 
@@ -118,19 +119,37 @@ def test_a_record_names_its_aggregate_as_far_as_it_can_be_read() -> None:
     clinic, invoice = new_id(), new_id()
     named = {"clinicid": str(clinic), "subject": str(invoice)}
 
-    def aggregate(value: bytes, topic: str = SETTLED) -> object:
-        return Parked(Record(topic, 0, 0, str(invoice).encode(), value), None, "undecodable").aggregate
+    def aggregate(value: bytes, topic: str = SETTLED, key: bytes | None = str(invoice).encode()) -> object:
+        return Parked(Record(topic, 0, 0, key, value), None, "undecodable").aggregate
+
+    def newer(**changed: Any) -> bytes:
+        """An event of ours that this program cannot read: nothing in it disagrees but what is changed."""
+        return an_event(
+            **{"dataschema": f"{SETTLED}/2", "data": {"invoice_id": str(invoice)}, **named, **changed}
+        )
 
     settled = a_settlement(clinic, invoice, eur(1))
     assert Parked(record(settled), settled, "refused").aggregate == (clinic, invoice)
-    assert aggregate(an_event(dataschema=f"{SETTLED}/2", **named)) == (clinic, invoice), "a newer schema"
-    assert aggregate(an_event(time="\x00", **named)) == (clinic, invoice), "with a NUL somewhere"
+    assert aggregate(newer()) == (clinic, invoice), "a newer schema"
+    assert aggregate(newer(data={"paid": str(invoice)})) == (clinic, invoice), (
+        "where the field has another name"
+    )
+    assert aggregate(newer(time="\x00")) == (clinic, invoice), "with a NUL somewhere"
     for nothing in (
         b"\xff garbage",
         json.dumps(named).encode(),
-        an_event("payment.failed", **named),
-        an_event(clinicid=str(clinic), subject="invoice"),
-        an_event(clinicid=str(clinic), subject=None),
+        newer(type="payment.failed"),
+        newer(subject="invoice"),
+        newer(subject=None),
+        newer(subject=str(new_id())),
+        newer(subject=str(invoice).upper()),
+        newer(subject=[str(invoice), str(new_id())]),
+        newer(clinicid=f"urn:uuid:{clinic}"),
+        newer(data={"invoice_id": str(new_id())}),
+        newer(data={"invoice_id": [str(invoice)]}),
+        newer(data=None),
     ):
         assert aggregate(nothing) is None
+    for key in (None, b"", str(new_id()).encode(), str(invoice).upper().encode(), b"\xff"):
+        assert aggregate(newer(), key=key) is None, "a key that is not the invoice's"
     assert aggregate(an_event("no.such.topic", **named), "no.such.topic") is None

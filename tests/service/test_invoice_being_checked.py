@@ -130,6 +130,49 @@ async def test_what_names_another_clinics_invoice_or_no_movement_marks_nothing(w
     assert len(await said(world, invoice_id)) == 1
 
 
+@pytest.mark.parametrize("what", ["key", "no key", "subject", "data", "clinic", "no id"])
+async def test_a_record_that_names_several_invoices_or_none_is_parked_and_marks_none(
+    world: World, what: str
+) -> None:
+    """No producer of ours writes one: it says nothing of any invoice, and switches off no Pay."""
+    invoice_id, other_id = await an_invoice(world), await an_invoice(world)
+    other_clinic, _ = await world.add_clinic("elsewhere")
+    body = json.loads(a_settlement(world.clinic_id, invoice_id, eur(125)).encode())
+    key: bytes | None = str(invoice_id).encode()
+    if what == "key":
+        key = str(other_id).encode()
+    elif what == "no key":
+        key = None
+    elif what == "subject":
+        body["subject"] = str(other_id)
+    elif what == "data":
+        body["data"]["invoice_id"] = str(other_id)
+    elif what == "clinic":
+        body["clinicid"] = str(other_clinic)
+    else:
+        key, body["subject"], body["data"]["invoice_id"] = b"invoice", "invoice", "invoice"
+    newer = {**body, "dataschema": f"{SETTLED}/2"}
+
+    records = [Record(SETTLED, 0, n, key, json.dumps(each).encode()) for n, each in enumerate((body, newer))]
+    await hand(world, *records)
+
+    assert len(await waiting_parked(world.db)) == 2
+    for each in (invoice_id, other_id):
+        assert not (await shown(world, each))["being_checked"]
+        assert len(await said(world, each)) == 1
+
+
+async def test_a_mark_of_an_earlier_version_ends_with_its_record(world: World) -> None:
+    """A row keeps the invoice that it marked, whatever today's rules would say of its record."""
+    invoice_id = await an_invoice(world)
+    await hand(world, a_newer_schema(a_settlement(world.clinic_id, invoice_id, eur(125))))
+    await world.db.admin.execute("UPDATE parked SET key = 'another key'")
+
+    assert await parked.discard("invoice", world.db.worker_dsn, 1, "Ada", "a test")
+
+    assert not (await shown(world, invoice_id))["being_checked"]
+
+
 async def test_it_is_over_when_the_last_of_its_movements_is_applied_or_discarded(world: World) -> None:
     invoice_id = await an_invoice(world)
     movements = [a_settlement(world.clinic_id, invoice_id, money(minor, "USD")) for minor in (10_000, 2_500)]
