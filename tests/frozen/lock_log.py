@@ -44,6 +44,9 @@ class LockLog:
     def database(self, dsn: str) -> Database:
         return _Logged(dsn, self)
 
+    def readings(self, order: Sequence[str], guarded: Mapping[str, str]) -> "list[Reading]":
+        return [read(each, order, guarded) for each in self.transactions]
+
 
 class _Logged(Database):
     def __init__(self, dsn: str, log: LockLog) -> None:

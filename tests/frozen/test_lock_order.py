@@ -34,14 +34,6 @@ async def logged(db_payment: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> Asyn
     await worker.close()
 
 
-def breaches(log: LockLog) -> set[str]:
-    return {
-        breach
-        for transaction in log.transactions
-        for breach in read(transaction, locks.ORDER, locks.GUARDED).breaches
-    }
-
-
 async def another_clinic(desk: Desk) -> Desk:
     other = replace(desk, clinic_id=new_id(), client_id=new_id())
     await other.clinic_says()
@@ -97,9 +89,9 @@ async def test_a_mixed_batch_locks_in_every_room_before_it_saves(logged: Log) ->
 async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
     desk, log = logged
     await everything_done(desk)
-    assert breaches(log) == set()
-    seen = {lock for each in log.transactions for lock in read(each, locks.ORDER, locks.GUARDED).locks}
-    assert seen == set(locks.ORDER)
+    readings = log.readings(locks.ORDER, locks.GUARDED)
+    assert {breach for each in readings for breach in each.breaches} == set()
+    assert {lock for each in readings for lock in each.locks} == set(locks.ORDER)
 
 
 async def everything_done(desk: Desk) -> None:

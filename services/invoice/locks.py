@@ -1,0 +1,7 @@
+"""The order in which every transaction of this service locks rows: two that follow it never wait in a circle."""
+
+ORDER = ("clinics", "clients", "invoice_counters", "invoices")
+"""Tables, first to last; within a table by (clinic, id)."""
+
+GUARDED = {"movements": "invoices", "invoice_payments": "invoices"}
+"""Tables whose rows nobody changes without the lock of another table's row, to which they belong."""

@@ -1,0 +1,102 @@
+"""Every transaction of the invoice service locks its invoices first, in one order, then decides, then saves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from contracts.events import CloudEvent, Method
+from contracts.payment import PaymentUpdated
+from services.chassis.ids import new_id
+from services.invoice import app, consumers, locks
+from tests.frozen.lock_log import LockLog, read
+from tests.service.invoice_world import CLINIC, World, a_payment, a_world, put
+from tests.world import ServiceDb, a_settlement, deliver_records, money, record
+
+Log = tuple[World, LockLog]
+
+
+@pytest.fixture
+async def logged(db_invoice: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Log]:
+    """A clinic with a client, and the log of all that its service does."""
+    log = LockLog()
+    monkeypatch.setattr(app, "Database", log.database)
+    worker = log.database(db_invoice.worker_dsn)
+    async with a_world(replace(db_invoice, worker=worker)) as world:
+        yield world, log
+    await worker.close()
+
+
+async def invoices(world: World, count: int = 4) -> list[UUID]:
+    return [UUID((await world.issue(10_000))["id"]) for _ in range(count)]
+
+
+def news(world: World, invoice_id: UUID) -> list[CloudEvent]:
+    """All that payment can say of an invoice: a bank debit under way, one that failed, money, how it was paid."""
+    settled = a_settlement(world.clinic_id, invoice_id, money(2_500))
+    return [
+        a_payment("processing", 1, world.clinic_id, invoice_id, payment_id=new_id()),
+        a_payment("failed", 2, world.clinic_id, invoice_id, payment_id=new_id()),
+        settled,
+        PaymentUpdated(
+            id=new_id(),
+            time=settled.time,
+            clinic_id=world.clinic_id,
+            payment_id=settled.payment_id,
+            client_id=world.client_id,
+            invoices=(invoice_id,),
+            method=Method(kind="card", brand="visa", last4="1881"),
+        ),
+    ]
+
+
+async def test_a_mixed_batch_locks_its_invoices_once_before_it_saves(logged: Log) -> None:
+    world, log = logged
+    said = [event for invoice_id in await invoices(world) for event in news(world, invoice_id)]
+    log.transactions.clear()
+
+    await world.deliver(*said)
+
+    [batch] = log.transactions
+    reading = read(batch, locks.ORDER, locks.GUARDED)
+    assert (reading.locks, reading.breaches) == (["invoices"], [])
+
+
+async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
+    world, log = logged
+    [issued] = await invoices(world, 1)
+    await world.deliver(*news(world, issued))
+    await put(world.http, f"/clinics/{world.clinic_id}", world.operator, CLINIC | {"name": "Harbour"})
+    for caller, path in (
+        (world.operator, f"/clinics/{world.clinic_id}"),
+        (world.staff, f"/clients/{world.client_id}"),
+    ):
+        answer = await world.http.call("PATCH", path, caller, json={"name": "Other"})
+        assert answer.status_code == 200, answer.text
+    await park_a_movement(world, issued)
+
+    assert (await world.get(f"/invoices/{issued}"))["being_checked"]
+    readings = log.readings(locks.ORDER, locks.GUARDED)
+    assert {breach for each in readings for breach in each.breaches} == set()
+    assert {lock for each in readings for lock in each.locks} == set(locks.ORDER)
+
+
+async def park_a_movement(world: World, invoice_id: UUID) -> None:
+    """In another currency than the invoice's, which nobody can apply."""
+    odd = record(a_settlement(world.clinic_id, invoice_id, money(1, "USD")), 0)
+    await deliver_records(world.db.worker, consumers, [odd])
+
+
+async def test_batches_in_opposite_order_never_wait_in_a_circle(logged: Log) -> None:
+    world, _ = logged
+    several = await invoices(world, 6)
+
+    for _ in range(4):
+        said = [event for invoice_id in several for event in news(world, invoice_id)]
+        again = [event for invoice_id in several for event in news(world, invoice_id)]
+        await asyncio.gather(world.deliver(*said), world.deliver(*again[::-1]))
+
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert await world.db.admin.fetchval(deadlocks) == 0
