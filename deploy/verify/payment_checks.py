@@ -137,14 +137,18 @@ _SHARES = {
         """,
     ),
     "shares_make_the_payment": (
-        "A payment's shares sum to its amount",
+        "A payment's shares sum to its amount; once it succeeded, that is what was taken, and they settled no more",
         """
-        SELECT clinic_id, p.id AS payment_id, p.amount, coalesce(a.amount, 0) AS shares
+        SELECT clinic_id, p.id AS payment_id, p.amount, coalesce(a.amount, 0) AS shares, a.settled
         FROM payments AS p
         LEFT JOIN (
-            SELECT clinic_id, payment_id AS id, sum(amount) AS amount FROM allocations GROUP BY clinic_id, payment_id
+            SELECT clinic_id, payment_id AS id, sum(amount) AS amount, sum(settled_amount) AS settled
+            FROM allocations GROUP BY clinic_id, payment_id
         ) AS a USING (clinic_id, id)
-        WHERE p.amount <> coalesce(a.amount, 0)
+        WHERE CASE p.status
+            WHEN 'succeeded' THEN a.settled IS NULL OR p.amount < a.settled
+            ELSE p.amount <> coalesce(a.amount, 0)
+        END
         """,
     ),
     "shares_fit_the_status": (

@@ -163,6 +163,7 @@ class Allocation:
 class Payment:
     """One payment and its PaymentIntent at Stripe.
 
+    `amount` is what Stripe took, once it succeeded; before, what was agreed, which stays in `allocations`.
     `account` is the connected account, '' the platform's own. `version` counts the state events said.
     `seen_at` is Stripe's time of the newest state applied, or of its charge. `declines` counts what a bank declined,
     and `declined_charge` is the failed charge that the newest decline left. `fact_id` is the id of the newest state

@@ -58,7 +58,7 @@ class WrongClinic(StripeMismatch):
 
 
 class WrongCharge(StripeMismatch):
-    """Another amount, currency or customer than the payment's."""
+    """Another currency or customer than the payment's, or a success that names no amount."""
 
     code = "stripe_wrong_charge"
 
@@ -94,7 +94,7 @@ def observe(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEven
 
 
 def check_match(payment: Payment, seen: StripeEvent) -> None:
-    """Account, mode, clinic, intent, amount, currency and customer are the payment's own."""
+    """Account, mode, clinic, intent, currency and customer are the payment's own. The amount is what Stripe took."""
     if (seen.account or "") != payment.account:
         raise WrongAccount("The event is of another Stripe account than the payment.")
     if seen.livemode != payment.livemode:
@@ -104,17 +104,18 @@ def check_match(payment: Payment, seen: StripeEvent) -> None:
     if payment.intent_id is not None and seen.payment_intent != payment.intent_id:
         raise WrongIntent("The event is of another PaymentIntent than the payment's.")
     if not _charges_as_agreed(payment, seen):
-        raise WrongCharge("The event has another amount, currency or customer than the payment.")
+        raise WrongCharge("The event has another currency or customer than the payment, or took no amount.")
 
 
 def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
     """An intent without a customer fits: Stripe empties the field when the customer is deleted.
 
     Another customer does not: somebody changed our intent by hand, and a person must say whose payment it is.
+    Another amount does: the account's owner can change it until the client confirms, and what was taken is booked.
     """
-    received = seen.amount_received if STATUS_OF.get(seen.event_type) == "succeeded" else payment.amount
+    taken = STATUS_OF.get(seen.event_type) != "succeeded" or (seen.amount_received or 0) > 0
     return (
-        seen.amount == received == payment.amount
+        taken
         and seen.currency == payment.currency
         and (None in (payment.customer_id, seen.customer) or seen.customer == payment.customer_id)
     )
@@ -176,15 +177,15 @@ def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> 
 
 
 def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
-    """Book the money: to each payable at most what is open on it now, the rest to the client's credit."""
-    settled = {
-        share.payable_id: min(share.amount, payables[share.payable_id].open_amount)
-        for share in payment.allocations
-    }
+    """Book the money that Stripe took: to each payable at most what is open on it now, the rest is credit."""
+    taken = seen.amount_received
+    assert taken is not None, "checked"
+    settled = _allocate(taken, payment.allocations, payables)
     paid = _stated(
         payment,
         now,
         status="succeeded",
+        amount=taken,
         # Without its charge's event, which may come later, an intent that takes cards alone was paid by card.
         method=payment.method or (Method(kind="card") if payment.kind == "card" else None),
         failure_code=None,
@@ -203,6 +204,17 @@ def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEve
         movements=tuple(_movement(paid, payable_id, part, now) for payable_id, part in parts),
         fact=fact_about(paid),
     )
+
+
+def _allocate(
+    taken: int, shares: tuple[Allocation, ...], payables: Mapping[UUID, Payable]
+) -> dict[UUID, int]:
+    """What each payable gets, oldest first: no more than was agreed and is open, until nothing is left."""
+    settled: dict[UUID, int] = {}
+    for share in shares:
+        most = min(share.amount, payables[share.payable_id].open_amount)
+        settled[share.payable_id] = min(most, taken - sum(settled.values()))
+    return settled
 
 
 def _settle(payable: Payable, part: int) -> Payable:

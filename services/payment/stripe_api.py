@@ -248,9 +248,13 @@ def _intent(found: stripe.PaymentIntent) -> Intent:
 
 
 def is_of(intent: Intent, payment: Payment) -> bool:
-    """Whether an intent that an earlier call made charges what the payment is over, and may still be paid."""
+    """Whether an intent that an earlier call made charges what the payment is over, and may still be paid.
+
+    One that takes or has taken money is the payment's whatever its amount was changed to.
+    """
     wanted = intent_params(payment, None)
-    same = all(intent.body.get(name) == wanted[name] for name in ("amount", "currency"))
+    agreed = intent.body.get("amount") == wanted["amount"] or intent.status in ("processing", "succeeded")
+    same = agreed and intent.body.get("currency") == wanted["currency"]
     return same and intent.status != "canceled" and intent.body.get("livemode") == payment.livemode
 
 

@@ -9,6 +9,7 @@ CHECKOUT = "services/payment/checkout.py"
 STRIPE_API = "services/payment/stripe_api.py"
 TABS = f"{SERVICE}test_two_tabs.py::test_"
 PAYING = f"{SERVICE}test_payment_checkout.py::test_"
+TRUTH = f"{SERVICE}test_verify_truth.py::test_"
 HEARING = f"{SERVICE}test_payment_events.py::test_"
 
 MONEY = (
@@ -16,15 +17,22 @@ MONEY = (
         "no more is settled than is open",
         f"{HEARING}what_came_above_what_is_open_becomes_credit",
         LIFECYCLE,
-        "min(share.amount, payables[share.payable_id].open_amount)",
-        "share.amount",
+        "        most = min(share.amount, payables[share.payable_id].open_amount)\n",
+        "        most = share.amount\n",
     ),
     one(
         "the amount that Stripe names",
+        f"{TRUTH}the_amount_that_stripe_took_is_booked",
+        LIFECYCLE,
+        "    taken = seen.amount_received\n",
+        "    taken = payment.amount\n",
+    ),
+    one(
+        "the currency that Stripe names",
         f"{HEARING}a_signed_event_that_does_not_fit_is_parked_and_the_others_go_on",
         LIFECYCLE,
-        "        seen.amount == received == payment.amount\n",
-        "        True\n",
+        "        and seen.currency == payment.currency\n",
+        "",
     ),
     one(
         "the account that Stripe names",

@@ -141,8 +141,7 @@ async def test_what_came_above_what_is_open_becomes_credit(desk: Desk) -> None:
         ({"clinic": new_id()}, "stripe_unknown_payment"),
         ({"payment_id": new_id()}, "stripe_unknown_payment"),
         ({"payment_intent": "pi_other"}, "stripe_wrong_intent"),
-        ({"amount": 1}, "stripe_wrong_charge"),
-        ({"amount_received": 1}, "stripe_wrong_charge"),
+        ({"amount_received": None}, "stripe_wrong_charge"),
         ({"currency": "USD"}, "stripe_wrong_charge"),
     ],
 )

@@ -92,9 +92,16 @@ class Whole:
         for reader in ("payment", "notification"):
             await deliver(self.dbs[reader].worker, CONSUMERS[reader], void)
 
-    async def refunds(self, minor: int, outcome: str | None = None) -> None:
-        """Staff send some of the client's credit back, and the bank answers."""
-        body = {"client_id": str(self.desk.client_id), "currency": "EUR", "amount": minor}
+    async def refunds(
+        self, minor: int, outcome: str | None = None, *, payment_id: UUID | None = None
+    ) -> None:
+        """Staff send some of the client's credit back, of one payment or of any, and the bank answers."""
+        body: dict[str, object] = {
+            "client_id": str(self.desk.client_id),
+            "currency": "EUR",
+            "amount": minor,
+        }
+        body |= {"payment_id": str(payment_id)} if payment_id else {}
         staff, headers = a_caller("staff", self.desk.clinic_id), {"Idempotency-Key": str(new_id())}
         answer = await self.desk.api.call("POST", "/refunds", staff, json=body, headers=headers)
         [made] = answer.json()["refunds"]

@@ -282,9 +282,8 @@ def test_however_late_its_charge_comes_it_is_told_what_was_paid_with_and_at_most
         ({"livemode": True}, lifecycle.WrongMode),
         ({"clinic": uuid4()}, lifecycle.WrongClinic),
         ({"payment_intent": "pi_2", "object_id": "pi_2"}, lifecycle.WrongIntent),
-        ({"amount": 99}, lifecycle.WrongCharge),
-        ({"amount": None}, lifecycle.WrongCharge),
-        ({"amount_received": 99}, lifecycle.WrongCharge),
+        ({"amount_received": 0}, lifecycle.WrongCharge),
+        ({"amount_received": None}, lifecycle.WrongCharge),
         ({"currency": "USD"}, lifecycle.WrongCharge),
     ],
 )
@@ -294,6 +293,53 @@ def test_a_success_that_does_not_fit_is_refused_by_name(
     payment = a_payment(100)
     with pytest.raises(refusal):
         lifecycle.observe(payment, {}, seen(payment, "succeeded", **changes), NOW)
+
+
+@pytest.mark.parametrize(
+    ("taken", "settled", "credit"),
+    [
+        (300, {FIRST: 100, SECOND: 200}, 0),
+        (301, {FIRST: 100, SECOND: 200}, 1),
+        (299, {FIRST: 100, SECOND: 199}, 0),
+        (101, {FIRST: 100, SECOND: 1}, 0),
+        (100, {FIRST: 100}, 0),
+        (1, {FIRST: 1}, 0),
+    ],
+)
+@pytest.mark.parametrize("agreed", ["taken too", "as it was"])
+def test_what_stripe_took_is_booked_whatever_was_agreed(
+    taken: int, settled: dict[UUID, int], credit: int, agreed: str
+) -> None:
+    payment = a_payment(100, 200)
+    payables = {FIRST: a_payable(FIRST, 100), SECOND: a_payable(SECOND, 200)}
+    amounts = {"amount": taken if agreed == "taken too" else 300, "amount_received": taken}
+
+    changes = run(
+        payment,
+        payables,
+        [
+            seen(payment, "charge.succeeded", 1, amount=taken),
+            seen(payment, "succeeded", 1, **amounts),
+            seen(payment, "succeeded", 2, **amounts),
+        ],
+    )
+
+    [entry] = [change.entry for change in changes if change.entry]
+    moved = {m.invoice_id: m.amount.minor for change in changes for m in change.movements}
+    [fact] = [change.fact for change in changes if change.fact]
+    assert moved == settled
+    assert sum(p.amount for p in entry.postings if p.account == "stripe") == taken
+    assert -sum(p.amount for p in entry.postings if p.account == "client_credit") == credit
+    assert (fact.amount.minor, changes[-1].payment.amount) == (taken, taken)
+    assert [share.amount for share in changes[-1].payment.allocations] == [100, 200]
+
+
+@pytest.mark.parametrize("what", ["processing", "payment_failed", "requires_action", "canceled"])
+def test_a_change_of_the_amount_alone_hides_no_state(what: str) -> None:
+    payment = a_payment(100)
+    (change,) = run(payment, {FIRST: a_payable(FIRST, 100)}, [seen(payment, what, 1, amount=99)])
+    assert change.payment.status == {"payment_failed": "failed"}.get(what, what)
+    assert change.payment.amount == 100
 
 
 @pytest.mark.parametrize("what", ["succeeded", "payment_failed", "charge.succeeded"])

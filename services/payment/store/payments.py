@@ -172,12 +172,13 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
             method_kind = new.method_kind, method_brand = new.method_brand, method_last4 = new.method_last4,
             failure_code = new.failure_code, updated_at = new.updated_at, succeeded_at = new.succeeded_at,
             seen_at = new.seen_at, declines = new.declines,
-            declined_charge = new.declined_charge, fact_id = new.fact_id, fact_version = new.version
+            declined_charge = new.declined_charge, fact_id = new.fact_id, fact_version = new.version,
+            amount = new.amount
         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
             $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[],
-            $14::text[], $15::uuid[])
+            $14::text[], $15::uuid[], $21::bigint[])
             AS new (clinic_id, id, status, version, intent_id, method_kind, method_brand, method_last4,
-                failure_code, updated_at, succeeded_at, seen_at, declines, declined_charge, fact_id)
+                failure_code, updated_at, succeeded_at, seen_at, declines, declined_charge, fact_id, amount)
         WHERE payments.clinic_id = new.clinic_id AND payments.id = new.id
         """,
         [payment.clinic_id for payment in payments],
@@ -200,4 +201,5 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
         [share.payable_id for _, share in shares],
         [share.state for _, share in shares],
         [share.settled_amount for _, share in shares],
+        [payment.amount for payment in payments],
     )
