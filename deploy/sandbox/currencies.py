@@ -5,7 +5,7 @@ Amounts are as Stripe counts them: two decimals, unless a currency is listed bel
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from deploy.sandbox.errors import BadParameter, StripeError, invalid
 
@@ -36,8 +36,22 @@ MINIMUM = {
     "thb": "10.00", "zar": "0.50",
 }  # fmt: skip
 """In major units, as published. In other currencies a charge must convert to the account's own minimum."""
-CONVERTED_MINIMUM = 50
-"""What the smallest charge in any other currency is here: rates are none of the sandbox's business."""
+CONVERTED_MINIMUM = Decimal("0.50")
+"""In dollars, which the sandbox's accounts settle in."""
+_RATES = """
+    afn 70 all 84 amd 385 ang 1.79 aoa 915 awg 1.79 azn 1.70 bam 1.68 bbd 2 bdt 122 bgn 1.68 bhd 0.376 bif 2970 bmd 1
+    bnd 1.28 bob 6.91 bsd 1 btn 86 bwp 13.4 byn 3.27 bzd 2 cdf 2880 clp 940 cny 7.18 crc 506 cve 94 djf 178 dop 59
+    dzd 130 eek 13.4 egp 50 etb 136 fjd 2.25 fkp 0.74 gel 2.72 ghs 10.4 gip 0.74 gmd 71 gnf 8660 gtq 7.68 gyd 209
+    hnl 26.1 hrk 6.46 htg 131 isk 122 jmd 160 jod 0.709 kes 129 kgs 87.4 khr 4010 kmf 422 kwd 0.306 kyd 0.83 kzt 520
+    lak 21600 lbp 89500 lkr 300 lrd 200 lsl 17.8 ltl 2.96 lvl 0.60 mad 9.05 mdl 17 mga 4480 mkd 52.8 mmk 2100 mnt 3580
+    mop 8.08 mro 398 mur 45.3 mvr 15.4 mwk 1734 mzn 63.9 nad 17.8 ngn 1540 nio 36.8 npr 137 omr 0.385 pab 1 pen 3.56
+    pgk 4.12 pkr 284 pyg 7900 qar 3.64 rsd 100 rwf 1440 sar 3.75 sbd 8.3 scr 14.5 shp 0.74 sle 22.5 sll 22500 sos 571
+    srd 37.5 std 21000 svc 8.75 szl 17.8 tjs 9.9 tnd 2.9 top 2.35 try 40 ttd 6.78 twd 29.5 tzs 2640 uah 41.7 ugx 3590
+    usdc 1 uyu 40.3 uzs 12600 vef 248000 vnd 26150 vuv 119 wst 2.72 xaf 563 xcd 2.7 xcg 1.79 xof 563 xpf 102.5 yer 242
+    zmw 24
+"""
+RATES = dict(zip(_codes(_RATES)[::2], map(Decimal, _codes(_RATES)[1::2]), strict=True))
+"""What a dollar buys, roughly, as of 2025, of each currency without a published minimum."""
 _CARD, _AMEX, _OTHERWISE = 12, 9, 8
 _OTHERS = {"idr": 12, "cop": 10, "inr": 9}
 
@@ -54,7 +68,7 @@ def check(amount: int, currency: str, types: Iterable[str]) -> None:
             "This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer"
         )
     if amount < least(currency):
-        raise _too_small(currency)
+        raise _too_small(amount, currency)
     check_multiple(amount, currency)
     if amount > max(most(currency, each) for each in types):
         raise _too_large()
@@ -75,8 +89,10 @@ def check_method(amount: int, currency: str, kind: str, brand: str | None) -> No
 
 
 def least(currency: str) -> int:
+    """The smallest amount: as published, or what converts to the account's own minimum."""
     published = MINIMUM.get(currency)
-    return int(Decimal(published).scaleb(decimals(currency))) if published else CONVERTED_MINIMUM
+    major = Decimal(published) if published else CONVERTED_MINIMUM * RATES[currency]
+    return int(major.scaleb(decimals(currency)).to_integral_value(ROUND_CEILING))
 
 
 def most(currency: str, kind: str, brand: str | None = None) -> int:
@@ -97,11 +113,15 @@ def written(amount: int, currency: str) -> str:
     return f"{currency.upper()} {amount / 10 ** decimals(currency):,.{shown}f}"
 
 
-def _too_small(currency: str) -> StripeError:
+def _too_small(amount: int, currency: str) -> StripeError:
     if currency in MINIMUM:
         message = f"Amount must be at least {MINIMUM[currency]} {currency}"
     else:
-        message = "Amount must convert to at least 50 cents."
+        dollars = Decimal(amount).scaleb(-decimals(currency)) / RATES[currency]
+        shown = written(amount, currency)
+        message = (
+            f"Amount must convert to at least 50 cents. {shown} converts to approximately ${dollars:.2f}."
+        )
     return invalid(message, "amount_too_small", param="amount")
 
 

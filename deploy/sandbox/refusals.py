@@ -7,7 +7,18 @@ from deploy.sandbox.errors import BadParameter, StripeError, invalid, missing, n
 from deploy.sandbox.idempotency import in_use, other_parameters
 
 Early = Literal["401", "401_expired", "403_account", "403_permission", "429", "429_lock", "409", "400_key"]
-Late = Literal["400", "400_customer", "400_state", "400_refunded", "400_disputed", "402", "404", "424"]
+Late = Literal[
+    "400",
+    "400_customer",
+    "400_state",
+    "400_refunded",
+    "400_disputed",
+    "400_small",
+    "400_large",
+    "402",
+    "404",
+    "424",
+]
 KEY = "sk_test_sandbox_key"
 
 
@@ -50,6 +61,14 @@ LATE: Mapping[str, Callable[[], StripeError]] = {
     "400_refunded": lambda: invalid("Charge ch_1 has already been refunded.", "charge_already_refunded"),
     "400_disputed": lambda: invalid(
         "Charge ch_1 has been charged back; cannot issue a refund.", "charge_disputed"
+    ),
+    "400_small": lambda: invalid(
+        "Amount must convert to at least 50 cents. €0.60 converts to approximately $0.49.",
+        "amount_too_small",
+        param="amount",
+    ),
+    "400_large": lambda: invalid(
+        "Amount must be no more than the largest amount allowed.", "amount_too_large", param="amount"
     ),
     "402": lambda: StripeError(
         402,

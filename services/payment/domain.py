@@ -5,7 +5,7 @@ Amounts are integer minor units of `currency` throughout.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from contracts.events import Method
@@ -80,6 +80,7 @@ class AmountTooSmall(DomainError):
 
     code = "amount_too_small"
     status = 422
+    words: ClassVar[str] = "This is less than can be paid online. Please contact the clinic."
 
 
 class AmountTooLarge(DomainError):
@@ -87,6 +88,9 @@ class AmountTooLarge(DomainError):
 
     code = "amount_too_large"
     status = 422
+    words: ClassVar[str] = (
+        "This is more than can be paid at once in this way. Please choose another, or contact the clinic."
+    )
 
 
 class RestTooSmall(DomainError):

@@ -123,7 +123,7 @@ def check_wish(wish: Wish) -> None:
         raise WrongAmount(f"An amount to pay in {known.code} must be a multiple of {known.step} minor units.")
     if wish.amount < known.minimum:
         raise AmountTooSmall(
-            "This is less than can be paid online. Please contact the clinic.",
+            AmountTooSmall.words,
             minimum=_plain(known.minimum, known.code),
         )
     check_largest(wish, brand=None)
@@ -134,7 +134,7 @@ def check_largest(wish: Wish, brand: str | None) -> None:
     most = CURRENCIES[wish.currency].maximum(wish.way, brand)
     if 0 < most < wish.amount:
         raise AmountTooLarge(
-            "This is more than can be paid at once in this way. Please choose another, or contact the clinic.",
+            AmountTooLarge.words,
             maximum=_plain(most, wish.currency),
         )
     if most == 0:

@@ -3,6 +3,7 @@
 | answer | this call | an earlier call with its key | client is told | ask again |
 |---|---|---|---|---|
 | `StripeRefused`: 400, other 4xx | did nothing | nothing, or Stripe had repeated it | refused | never |
+| `StripeTooSmall`, `StripeTooLarge`: the amount | did nothing | the same | as our own refusal of it | never |
 | `StripeGone`: `resource_missing` | did nothing, has no such id here | the same | refused | never |
 | `StripeDeclined`: 402 | tried and refused | the same | declined | with a new key |
 | `StripeMoved`: `…_unexpected_state` | did nothing | unknown: read | in progress | after reading |
@@ -25,6 +26,7 @@ from typing import ClassVar
 import stripe
 
 from services.chassis.errors import DomainError, Unavailable
+from services.payment.domain import AmountTooLarge, AmountTooSmall
 
 _NOT_READY = "The clinic is not ready to take payments online. Nothing was taken. Please ask the clinic."
 
@@ -35,6 +37,22 @@ class StripeRefused(DomainError):
     code = "stripe_refused"
     status = 502
     words: ClassVar[str] = "The payment system refused this. Nothing was taken. Please ask the clinic."
+
+
+class StripeTooSmall(StripeRefused):
+    """Less than the account can charge, which only Stripe knows where the amount is converted."""
+
+    code = AmountTooSmall.code
+    status = AmountTooSmall.status
+    words = AmountTooSmall.words
+
+
+class StripeTooLarge(StripeRefused):
+    """More than the account can charge in this way."""
+
+    code = AmountTooLarge.code
+    status = AmountTooLarge.status
+    words = AmountTooLarge.words
 
 
 class StripeGone(StripeRefused):
@@ -181,6 +199,8 @@ TABLE = (
     Row(StripeFailed, (424, *range(500, 600))),
     Row(StripeGone, (400, 404), codes=frozenset({"resource_missing"})),
     Row(StripeMoved, (400,), codes=_MOVED),
+    Row(StripeTooSmall, (400,), codes=frozenset({"amount_too_small"})),
+    Row(StripeTooLarge, (400,), codes=frozenset({"amount_too_large"})),
     Row(StripeRefused, range(400, 500)),
     Row(StripeUnavailable),
 )

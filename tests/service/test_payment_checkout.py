@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
+from contracts.currencies import CURRENCIES
 from contracts.invoice import InvoiceUpdated
 from services.chassis.ids import new_id
 from services.payment import checkout, consumers, jobs
-from services.payment.domain import Payment
+from services.payment.domain import AmountTooLarge, AmountTooSmall, Payment
 from services.payment.starting import Wish
 from services.payment.stripe_api import Intent, StripeApi
 from tests.service.payment_world import Desk
@@ -132,7 +133,7 @@ async def test_an_amount_that_cannot_be_paid_reserves_nothing(
 
 @pytest.mark.parametrize(
     ("minor", "currency", "charged"),
-    [(100_000, "MGA", 1_000), (1_000, "ISK", 100_000), (12_350, "KWD", 12_350), (9_800, "JPY", 9_800)],
+    [(1_000_000, "MGA", 10_000), (1_000, "ISK", 100_000), (12_350, "KWD", 12_350), (9_800, "JPY", 9_800)],
 )
 async def test_stripe_charges_what_the_invoice_says(
     desk: Desk, minor: int, currency: str, charged: int
@@ -393,12 +394,43 @@ async def test_a_busy_stripe_is_said_to_be_busy(desk: Desk) -> None:
     assert "retry-after" in answer.headers
 
 
-async def test_a_refusal_for_good_gives_the_invoice_free(desk: Desk) -> None:
-    # What this converts to in the account's own currency, and so its smallest charge, only Stripe knows.
-    invoice = await desk.owes(money(20, "KES"))
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "words"),
+    [
+        # What an amount converts to in the account's own currency, and so its smallest charge, only Stripe knows.
+        ("400_small", 422, "amount_too_small", AmountTooSmall.words),
+        ("400_large", 422, "amount_too_large", AmountTooLarge.words),
+        ("400", 502, "stripe_refused", "The payment system refused this."),
+    ],
+)
+async def test_a_refusal_for_good_gives_the_invoice_free(
+    desk: Desk, fault: str, status: int, code: str, words: str
+) -> None:
+    invoice = await desk.owes(eur(125))
+    refuse = {"kind": fault, "method": "POST", "path": "/v1/payment_intents", "count": 1}
+    await desk.sandbox.control("POST", "/faults/api", refuse)
 
-    refused = await desk.start((invoice, money(20, "KES")))
+    refused = await desk.start((invoice, eur(125)))
 
-    assert (refused.status_code, refused.json()["stripe_code"]) == (502, "amount_too_small")
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert refused.json()["detail"].startswith(words)
     assert await desk.db.admin.fetchval("SELECT status FROM payments") == "canceled"
     assert await desk.db.admin.fetchval("SELECT state FROM allocations") == "released"
+    assert (await desk.start((invoice, eur(125)))).status_code == 201
+
+
+@pytest.mark.parametrize("code", ["KWD", "MGA", "ISK", "KES", "VND", "ALL"])
+async def test_the_smallest_amount_that_is_offered_is_charged_and_a_step_less_is_no_payment(
+    desk: Desk, code: str
+) -> None:
+    known = CURRENCIES[code]
+    least, less = money(known.minimum, code), money(known.minimum - known.step, code)
+    invoice, small = await desk.owes(least), await desk.owes(less)
+
+    paid = await desk.payment(await desk.pay((invoice, least)))
+    refused = await desk.start((small, less))
+
+    assert paid["status"] == "succeeded"
+    assert (refused.status_code, refused.json()["code"]) == (422, "amount_too_small")
+    assert refused.json()["minimum"] == {"minor": known.minimum, "currency": code}
+    assert await desk.db.admin.fetchval("SELECT count(*) FROM payments") == 1

@@ -19,6 +19,8 @@ from services.payment.stripe_answers import (
     StripeGone,
     StripeMoved,
     StripeRefused,
+    StripeTooLarge,
+    StripeTooSmall,
     StripeUnavailable,
 )
 
@@ -29,7 +31,8 @@ INVALID = "invalid_request_error"
     ("answer", "meaning"),
     [
         (Answer(400, INVALID), StripeRefused),
-        (Answer(400, INVALID, "amount_too_small", "amount"), StripeRefused),
+        (Answer(400, INVALID, "amount_too_small", "amount"), StripeTooSmall),
+        (Answer(400, INVALID, "amount_too_large", "amount"), StripeTooLarge),
         (Answer(400, INVALID, "charge_disputed"), StripeRefused),
         (Answer(404, INVALID), StripeRefused),
         (Answer(404, INVALID, "resource_missing", "intent"), StripeGone),

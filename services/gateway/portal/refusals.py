@@ -62,15 +62,9 @@ def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[Refus
 def _refusal(error: UpstreamError, visit: Visit, invoice: str) -> Refusal:
     if error.code == "amount_changed":
         return Refusal(error.code, _changed(error, visit), [Step(f"{invoice}/pay", "See the new amount")])
-    code = _code(error)
+    code = error.code
     steps = [Step(invoice, "Look at the invoice")] if code in _LOOK_AT_INVOICE else []
     return Refusal(code, _WORDS.get(code, _UNCLEAR), steps)
-
-
-def _code(error: UpstreamError) -> str:
-    """The refusal's code; Stripe's own for what only Stripe knows, such as a minimum after conversion."""
-    stripes = error.fields.get("stripe_code")
-    return stripes if error.code == "stripe_refused" and stripes in _WORDS else error.code
 
 
 def _changed(error: UpstreamError, visit: Visit) -> str:
