@@ -51,7 +51,7 @@ class EmbeddedPostgres(Server):
     """One server on a free port of 127.0.0.1, reached by password as the superuser `postgres`.
 
     data_dir    kept between runs; None: a directory that goes with the server
-    durable     False: no fsync, for tests
+    durable     False: no fsync, and in memory where there is room, for tests
     log         file for the server's log; default: `postgres.log` next to the data
     """
 
@@ -61,7 +61,7 @@ class EmbeddedPostgres(Server):
         super().__init__()
         self._account = places.unprivileged()
         self._throwaway = data_dir is None
-        wanted = data_dir.absolute() if data_dir else _temporary(self._account)
+        wanted = data_dir.absolute() if data_dir else _temporary(self._account, durable)
         self._home = places.enterable(wanted, self._account, places.SHARED_DATA)
         self.moved_to = self._home if self._home != wanted else None
         self._settings = SETTINGS | ({} if durable else THROWAWAY)
@@ -165,8 +165,9 @@ class EmbeddedPostgres(Server):
         )
 
 
-def _temporary(account: places.Account | None) -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="clinicpay-postgres-"))
+def _temporary(account: places.Account | None, durable: bool) -> Path:
+    place = None if durable else places.throwaway()
+    directory = Path(tempfile.mkdtemp(prefix="clinicpay-postgres-", dir=place))
     if account:
         account.own(directory)
     return directory
