@@ -17,6 +17,7 @@ from services.chassis.db import Connection
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.park import Record
+from tests.service.waiting import until_waiting
 from tests.world import ServiceDb, a_settlement, eur, outbox_events, record, waiting_parked
 
 
@@ -134,7 +135,11 @@ async def test_a_replay_applies_that_event_alone_and_once(db_invoice: ServiceDb)
     await books.consumer.consume([record(first, 1), record(other, 2)])
     books.refuse = None
 
-    replayed = await asyncio.gather(*(books.consumer.replay(1) for _ in range(3)))
+    async with db_invoice.admin.acquire() as blocker, blocker.transaction():
+        await blocker.execute("SELECT FROM parked WHERE id = 1 FOR UPDATE")  # so that all have begun
+        replays = [asyncio.create_task(books.consumer.replay(1)) for _ in range(3)]
+        await until_waiting(db_invoice, *replays)
+    replayed = await asyncio.gather(*replays)
 
     assert sorted(replayed) == [False, False, True]
     assert [e.id for e in await outbox_events(db_invoice)] == [first.id]
