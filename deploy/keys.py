@@ -17,13 +17,13 @@ from deploy.verify.access import postgres_port
 from deploy.verify.report import CannotCheck
 from services.chassis import audit
 from services.chassis.auth import Caller
-from services.chassis.db import TRANSIENT, Connection, Database
+from services.chassis.db import AWAY, Connection, Database
 from services.chassis.errors import DomainError
 from services.gateway.key_store import KeyRow
 
 T = TypeVar("T")
 
-_SAID: tuple[type[Exception], ...] = (CannotCheck, DomainError, *TRANSIENT)
+_SAID: tuple[type[Exception], ...] = (CannotCheck, DomainError, *AWAY)
 
 COMMAND_LINE = UUID(int=1)
 """Who did it, in the audit log."""

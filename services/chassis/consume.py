@@ -17,7 +17,7 @@ from contracts.catalogue import EVENTS
 from contracts.events import CloudEvent, StateEvent, Undecodable
 from services.chassis import audit, inbox, park
 from services.chassis.auth import Caller
-from services.chassis.db import TRANSIENT, Connection, Database, Key
+from services.chassis.db import Connection, Database, Key, is_transient
 from services.chassis.errors import DomainError
 from services.chassis.park import Parked, Record
 from services.chassis.tracing import batch_spans
@@ -48,7 +48,7 @@ def consumes(*events: type[CloudEvent], group: str, unhurried: bool = False) -> 
     """Mark a function in a service's `consumers` module as the handler of these events in a consumer group.
 
     It is called with the transaction and the batch's new events, each once, in the order they came. What it
-    raises refuses, unless it is `TRANSIENT`: the batch then runs again event by event, and those that refuse are
+    raises refuses, unless it `is_transient`: the batch then runs again event by event, and those that refuse are
     parked, a `DomainError` under its code and anything else as `unexpected_error`.
 
     A group of `unhurried` handlers takes what comes within a tenth of a second at once, for a fraction of the cost.
@@ -117,7 +117,7 @@ class Consumer:
     async def consume(self, records: Sequence[Record]) -> None:
         """Apply a batch, or park what refuses. Raises, with nothing applied, while the database is away."""
         async for attempt in stamina.retry_context(
-            on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.05, wait_max=5.0
+            on=is_transient, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.05, wait_max=5.0
         ):
             with attempt:
                 await self._consume(records)
@@ -168,9 +168,9 @@ class Consumer:
             arrived = [Arrived(each.record, event) for each, event in zip(arrived, traced, strict=True)]
             try:
                 await self._in_one_transaction(arrived, undecodable, self._apply_together)
-            except TRANSIENT:
-                raise
             except Exception as refusal:
+                if is_transient(refusal):
+                    raise
                 log.warning("batch_refused", group=self.group, events=len(arrived), reason=_reason(refusal))
                 await self._in_one_transaction(arrived, undecodable, self._apply_singly)
 
@@ -178,13 +178,13 @@ class Consumer:
         self, arrived: list[Arrived], undecodable: list[Parked], apply: ApplyArrived
     ) -> None:
         async with self.db.worker_tx() as tx:
+            states = [each.event for each in arrived if isinstance(each.event, StateEvent)]
+            older = await park.lock_older(tx, self.group, states)
             applied, refused = await apply(tx, arrived)
             if parked := [*undecodable, *refused]:
                 await park.add(tx, self.group, parked)
                 await self._note(tx, [(each.record, each.aggregate) for each in parked])
-            await park.supersede(
-                tx, self.group, [event for event in applied if isinstance(event, StateEvent)]
-            )
+            await park.supersede(tx, older, [event for event in applied if isinstance(event, StateEvent)])
 
     async def _note(self, tx: Connection, parked: Iterable[tuple[Record, Key | None]]) -> None:
         """Tell the service which aggregates these movements, just parked or resolved, are about."""
@@ -206,9 +206,9 @@ class Consumer:
             try:
                 async with tx.transaction():
                     applied += await self._apply_new(tx, [each])
-            except TRANSIENT:
-                raise
             except Exception as refusal:
+                if is_transient(refusal):
+                    raise
                 refused.append(self._refused(each, refusal))
         return applied, refused
 

@@ -19,7 +19,6 @@ else:  # at run time the class takes no parameters, and routes name it in their 
 TRANSIENT: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
-    asyncpg.InterfaceError,
     # What asyncpg raises when the server dies in the middle of an answer.
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
@@ -31,7 +30,29 @@ TRANSIENT: tuple[type[Exception], ...] = (
     asyncpg.PostgresSystemError,
     asyncpg.SyntaxOrAccessError,
 )
-"""Errors of the database, its network or its set-up, never of the data: the same work may succeed later."""
+"""Errors of the database, its network or its set-up, never of the data: the same work may succeed later.
+
+asyncpg has one more kind, an `InterfaceError` about the connection: `is_transient` knows it by its words.
+"""
+AWAY: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.InterfaceError)
+"""For work that is done again later in any case, whatever stopped it: a wrong argument is among these too."""
+_OF_THE_CONNECTION = (
+    "connection is closed",
+    "connection has been released",
+    "another operation is",
+    "pool is clos",
+    "pool is being initialized",
+    "pool is not initialized",
+    "uthentication",
+)
+"""asyncpg raises the same class for a lost connection and for a call with a wrong number of arguments."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed later. Anything else is a fault of the data or of our code."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return any(words in str(error) for words in _OF_THE_CONNECTION)
+    return isinstance(error, TRANSIENT)
 
 
 SESSION: Mapping[str, str] = {
@@ -51,8 +72,8 @@ SESSION: Mapping[str, str] = {
 class Database:
     """A pool that is opened by its first use, so that a process starts while PostgreSQL is away.
 
-    `tx` needs the service's `api` role, `worker_tx` its `worker` role. Both raise what is in `TRANSIENT` when the
-    database cannot be reached.
+    `tx` needs the service's `api` role, `worker_tx` its `worker` role. Both raise what `is_transient` when the database
+    cannot be reached.
     """
 
     def __init__(self, dsn: str, *, size: int = 10) -> None:
@@ -104,7 +125,7 @@ class Database:
             try:
                 yield connection
             except Exception:
-                with suppress(*TRANSIENT):
+                with suppress(*AWAY):
                     await transaction.rollback()
                 raise
             await transaction.commit()

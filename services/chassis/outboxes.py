@@ -9,12 +9,12 @@ import asyncpg
 import structlog
 from pydantic import Field
 
-from services.chassis.db import SESSION, TRANSIENT
+from services.chassis.db import AWAY, SESSION
 from services.chassis.settings import ProcessSettings
 
 log = structlog.get_logger()
 
-_AWAY: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.PostgresError)
+_AWAY: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
 
 
 class Settings(ProcessSettings):

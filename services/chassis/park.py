@@ -75,26 +75,59 @@ async def add(tx: Connection, consumer: str, parked: Iterable[Parked]) -> None:
         )
 
 
-async def supersede(tx: Connection, consumer: str, applied: Iterable[StateEvent]) -> None:
-    """Mark parked state events that an applied one of the same aggregate has overtaken."""
-    newest: dict[tuple[UUID, UUID | str], int] = {}
-    for event in applied:
-        key = (event.clinic_id, event.key)
-        newest[key] = max(newest.get(key, 0), event.version)
-    if newest:
+async def lock_older(tx: Connection, consumer: str, events: Iterable[StateEvent]) -> list[int]:
+    """Ids of parked state events that these overtake, once they are applied. Others wait for them.
+
+    Parked rows are locked before what they are about, by replays and batches alike, or two of them could wait for
+    each other.
+    """
+    newest = _newest(events)
+    if not newest:
+        return []
+    rows = await tx.fetch(
+        """
+        SELECT parked.id FROM parked
+        JOIN unnest($2::uuid[], $3::uuid[], $4::int[]) AS newer (clinic_id, aggregate_id, version)
+            ON parked.clinic_id = newer.clinic_id AND parked.aggregate_id = newer.aggregate_id
+                AND parked.version <= newer.version
+        WHERE parked.consumer = $1 AND parked.state = 'waiting'
+        ORDER BY parked.id
+        FOR UPDATE OF parked
+        """,
+        consumer,
+        *_columns(newest),
+    )
+    return [row["id"] for row in rows]
+
+
+async def supersede(tx: Connection, older: Collection[int], applied: Iterable[StateEvent]) -> None:
+    """Mark those of the locked rows that an applied event of the same aggregate has overtaken."""
+    newest = _newest(applied)
+    if older and newest:
         await tx.execute(
             """
             UPDATE parked SET state = 'superseded', resolved_at = now()
             FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS applied (clinic_id, aggregate_id, version)
-            WHERE parked.consumer = $1 AND parked.state = 'waiting'
+            WHERE parked.id = ANY($1::bigint[]) AND parked.state = 'waiting'
                 AND parked.clinic_id = applied.clinic_id AND parked.aggregate_id = applied.aggregate_id
                 AND parked.version <= applied.version
             """,
-            consumer,
-            [clinic_id for clinic_id, _ in newest],
-            [aggregate_id for _, aggregate_id in newest],
-            list(newest.values()),
+            list(older),
+            *_columns(newest),
         )
+
+
+def _newest(events: Iterable[StateEvent]) -> dict[Key, int]:
+    newest: dict[Key, int] = {}
+    for event in events:
+        key = (event.clinic_id, event.key)
+        newest[key] = max(newest.get(key, 0), event.version)
+    return newest
+
+
+def _columns(newest: Mapping[Key, int]) -> tuple[list[UUID], list[UUID], list[int]]:
+    clinics = [clinic_id for clinic_id, _ in newest]
+    return clinics, [aggregate_id for _, aggregate_id in newest], list(newest.values())
 
 
 async def lock(tx: Connection, parked_id: int) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Receive, Scope, Send
 
-from services.chassis.db import TRANSIENT
+from services.chassis.db import TRANSIENT, is_transient
 from services.chassis.errors import DomainError, Unavailable
 
 log = structlog.get_logger()
@@ -96,6 +96,11 @@ def on_transient(request: AnyRequest, error: Exception) -> Response[Any]:
     return on_domain_error(request, unavailable)
 
 
+def on_interface_error(request: AnyRequest, error: asyncpg.InterfaceError) -> Response[Any]:
+    """asyncpg's class for a lost connection and for a wrong call of ours alike."""
+    return (on_transient if is_transient(error) else on_any_error)(request, error)
+
+
 def on_any_error(request: AnyRequest, error: Exception) -> Response[Any]:
     log.error("request_failed", path=_route(request), method=request.method, exc_info=error)
     return problem(500, "internal_error", "Something went wrong on our side. It has been noted.")
@@ -111,6 +116,7 @@ HANDLERS: dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]
     HTTPException: on_http_error,
     RecursionError: on_recursion,
     asyncpg.CharacterNotInRepertoireError: on_untaken_text,
+    asyncpg.InterfaceError: on_interface_error,
     Exception: on_any_error,
     **dict.fromkeys(TRANSIENT, on_transient),
 }

@@ -16,7 +16,7 @@ import structlog
 
 from services.chassis import audit
 from services.chassis.auth import Caller
-from services.chassis.db import TRANSIENT, Connection, Database
+from services.chassis.db import AWAY, Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.gateway import key_store
@@ -61,9 +61,7 @@ async def find(db: Database, key: str) -> ApiKey | None:
     async with db.statements() as connection:
         found = await key_store.get_api_key(connection, hash_of(key))
     if found is not None and found.use_is_due:
-        with suppress(
-            *TRANSIENT
-        ):  # a transaction of its own: what is asked for does not wait for it to succeed
+        with suppress(*AWAY):  # a transaction of its own: what is asked for does not wait for it to succeed
             async with db.tx(None, operator=True) as tx:
                 await key_store.note_use(tx, hash_of(key))
     return found

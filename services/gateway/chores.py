@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from services.chassis.db import TRANSIENT, Database
+from services.chassis.db import AWAY, Database
 from services.gateway import api_keys, key_uses, session_store
 from services.gateway.operations import Operations
 from services.gateway.settings import Settings
@@ -40,7 +40,7 @@ class Chores:
 
     async def _prepare(self) -> None:
         while not self._prepared.is_set():
-            with suppress(*TRANSIENT):
+            with suppress(*AWAY):
                 await api_keys.keep_settings_keys(self._db, self._settings.operator_keys, self._settings.demo)
                 self._prepared.set()
                 return
@@ -49,13 +49,13 @@ class Chores:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            with suppress(*TRANSIENT):
+            with suppress(*AWAY):
                 await sweep(self._db)
 
     async def _sweep_operations(self) -> None:
         while True:
             await asyncio.sleep(OPERATIONS_SECONDS)
-            with suppress(*TRANSIENT):
+            with suppress(*AWAY):
                 await self._operations.sweep()
 
 

@@ -12,7 +12,7 @@ from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from services.chassis.auth import Caller
-from services.chassis.db import TRANSIENT, Database
+from services.chassis.db import AWAY, Database
 from services.gateway import session_store
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Db, Place, Session, Visitor
@@ -122,5 +122,5 @@ async def _alive(db: Database, id_hash: bytes) -> bool:
     try:
         async with db.tx(None) as tx:
             return await session_store.session_seconds(tx, id_hash) is not None
-    except TRANSIENT:
+    except AWAY:
         return True

@@ -11,7 +11,7 @@ import stamina
 import structlog
 from opentelemetry.trace import SpanKind, StatusCode
 
-from services.chassis.db import TRANSIENT, Database
+from services.chassis.db import Database, is_transient
 from services.chassis.telemetry import span_from
 from services.notification import actions, domain, messages
 from services.notification.domain import Claim, Delivery, Letter, Outcome, Refusal, Sent
@@ -154,7 +154,7 @@ class Sender:
         # Once more while the database blinks: the lease still holds, and giving up would send the e-mail twice.
         # A commit whose answer was lost is safe to repeat: it has ended the lease.
         async for attempt in stamina.retry_context(
-            on=TRANSIENT, attempts=None, timeout=RECORD_SECONDS, wait_max=2.0
+            on=is_transient, attempts=None, timeout=RECORD_SECONDS, wait_max=2.0
         ):
             with attempt:
                 async with self._db.worker_tx() as tx:

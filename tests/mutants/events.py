@@ -88,9 +88,8 @@ INBOX_AND_PARKING = (
         "the database away refuses no event",
         f"{CONSUMING}a_database_error_parks_nothing_while_a_refused_batch_runs_one_by_one",
         CONSUME,
-        "            except TRANSIENT:\n                raise\n"
-        "            except Exception as refusal:\n                refused",
-        "            except Exception as refusal:\n                refused",
+        "                if is_transient(refusal):\n                    raise\n                refused",
+        "                refused",
     ),
     Mutant(
         "NACK policy",

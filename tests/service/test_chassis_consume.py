@@ -216,9 +216,61 @@ async def test_a_newer_state_event_supersedes_a_parked_one(db_invoice: ServiceDb
     assert await db_invoice.admin.fetchval("SELECT state FROM parked") == "superseded"
 
 
+async def test_a_replay_and_a_newer_event_of_the_same_aggregate_never_wait_for_each_other(
+    db_invoice: ServiceDb,
+) -> None:
+    """A batch that had locked the aggregate first and a replay that had locked its parked row could do so."""
+    refuse, deadlocks, clinic = True, 0, new_id()
+    await db_invoice.admin.execute("CREATE TABLE aggregates AS SELECT $1::uuid AS id", clinic)
+    await db_invoice.admin.execute("GRANT ALL ON aggregates TO PUBLIC")
+
+    async def apply(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
+        nonlocal deadlocks
+        if refuse:
+            raise Refused("not now")
+        try:
+            await tx.execute("SELECT FROM aggregates FOR UPDATE")
+        except asyncpg.DeadlockDetectedError:
+            deadlocks += 1
+            raise
+        await tx.execute("SELECT pg_sleep(0.02)")
+
+    consumer = Consumer(db_invoice.worker, "clinics", (Handler((ClinicUpdated,), "clinics", apply),))
+    older = [a_clinic_event(version, clinic) for version in range(1, 20, 2)]
+    for event in older:
+        refuse = True
+        await consumer.consume([record(event, event.version)])
+        refuse = False
+        parked_id = await db_invoice.admin.fetchval("SELECT max(id) FROM parked")
+        newer = record(a_clinic_event(event.version + 1, clinic), event.version + 1)
+        await asyncio.gather(consumer.replay(parked_id), consumer.consume([newer]))
+
+    states = await db_invoice.admin.fetch("SELECT state FROM parked")
+    assert {row["state"] for row in states} <= {"replayed", "superseded"}
+    assert (len(states), deadlocks) == (len(older), 0)
+    met = await db_invoice.admin.fetchval(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    assert met == 0
+
+
 async def test_data_that_no_table_takes_is_parked_and_never_retried_for_ever(db_invoice: ServiceDb) -> None:
     async def apply(tx: Connection, events: Sequence[PaymentSettled]) -> None:
         await tx.execute("SELECT 1 / 0")
+
+    consumer = Consumer(db_invoice.worker, "broken", (Handler((PaymentSettled,), "broken", apply),))
+
+    await consumer.consume([record(a_settlement(new_id(), new_id(), eur(1)))])
+
+    assert await waiting_parked(db_invoice) == [("payment.settled", "unexpected_error")]
+
+
+@pytest.mark.parametrize("arguments", [("one",), (1, 2)], ids=["a wrong type", "too many"])
+async def test_a_record_that_asyncpg_refuses_is_parked_and_never_retried_for_ever(
+    db_invoice: ServiceDb, arguments: tuple[object, ...]
+) -> None:
+    async def apply(tx: Connection, events: Sequence[PaymentSettled]) -> None:
+        await tx.execute("SELECT $1::int", *arguments)
 
     consumer = Consumer(db_invoice.worker, "broken", (Handler((PaymentSettled,), "broken", apply),))
 
