@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from services.chassis import audit
+from services.chassis import audit, texts
 from services.chassis.auth import Caller
 from services.chassis.db import AWAY, Connection, Database
 from services.chassis.errors import DomainError
@@ -68,7 +68,12 @@ async def find(db: Database, key: str) -> ApiKey | None:
 
 
 async def make(tx: Connection, caller: Caller, name: str, root_id: UUID | None = None) -> NewKey:
-    """A new key for the caller's clinic, or an operator's. Its secret is seen this once."""
+    """A new key for the caller's clinic, or an operator's. Its secret is seen this once. Raises `InvalidText`.
+
+    With `root_id` it is a successor, whose name is another key's already.
+    """
+    if root_id is None:
+        name = texts.text(name, "name", least=1, most=200)
     new = NewKey(new_id(), name, f"cpk_{secrets.token_urlsafe(32)}")
     clinic_id = _clinic_of(caller)
     await key_store.add_api_key(

@@ -1,7 +1,6 @@
 """Checks on single values that people send, with the name of the field in each refusal. Pure."""
 
 import re
-import unicodedata
 from decimal import Decimal
 
 from contracts.currencies import CURRENCIES
@@ -10,13 +9,6 @@ from services.chassis.errors import DomainError
 from services.invoice.shapes import Money
 
 _DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
-_REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_MULTILINE = set("\n\t")
-
-
-class InvalidText(DomainError):
-    code = "invalid_text"
-    status = 422
 
 
 class UnknownCurrency(DomainError):
@@ -39,22 +31,6 @@ class WrongCurrency(DomainError):
 
     code = "wrong_currency"
     status = 422
-
-
-def text(value: str, field: str, *, most: int, least: int = 0, multiline: bool = False) -> str:
-    """The text without blanks around it. Raises `InvalidText` when too long, empty or not printable."""
-    value = value.strip()
-    if not least <= len(value) <= most:
-        raise InvalidText(f"{field} needs {least} to {most} characters", field=field)
-    allowed = _MULTILINE if multiline else set()
-    # What Python calls printable has neither; only other texts are looked at character by character.
-    if not value.isprintable() and any(_unprintable(char) for char in value if char not in allowed):
-        raise InvalidText(f"{field} holds control characters", field=field)
-    return value
-
-
-def _unprintable(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs") or char in _REORDERING
 
 
 def currency(code: str, field: str = "currency") -> str:

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 from babel import Locale, UnknownLocaleError
 from msgspec.structs import replace
 
-from services.chassis import emails
+from services.chassis import emails, texts
 from services.chassis.errors import DomainError
 from services.invoice import checks
 from services.invoice.shapes import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
@@ -77,7 +77,7 @@ def clinic(given: ClinicIn) -> ClinicIn:
         raise InvalidSlug("a slug is 1 to 63 small letters, digits and inner hyphens", field="slug")
     return replace(
         given,
-        name=checks.text(given.name, "name", least=1, most=200),
+        name=texts.text(given.name, "name", least=1, most=200),
         currency=checks.currency(given.currency),
         time_zone=_time_zone(given.time_zone),
         locale=_locale(given.locale),
@@ -96,12 +96,12 @@ def client(given: ClientIn) -> ClientIn:
     if address.country and not _COUNTRY.fullmatch(address.country):
         raise InvalidAddress("a country is two capital letters", field="billing_address.country")
     tidy = BillingAddress(
-        lines=tuple(checks.text(line, "billing_address.lines", most=200) for line in address.lines),
-        postcode=checks.text(address.postcode, "billing_address.postcode", most=20),
-        city=checks.text(address.city, "billing_address.city", most=100),
+        lines=tuple(texts.text(line, "billing_address.lines", most=200) for line in address.lines),
+        postcode=texts.text(address.postcode, "billing_address.postcode", most=20),
+        city=texts.text(address.city, "billing_address.city", most=100),
         country=address.country,
     )
-    return ClientIn(name=checks.text(given.name, "name", least=1, most=200), billing_address=tidy)
+    return ClientIn(name=texts.text(given.name, "name", least=1, most=200), billing_address=tidy)
 
 
 def _time_zone(name: str) -> str:
@@ -125,10 +125,10 @@ def _locale(name: str) -> str:
 
 def _contact(given: Contact) -> Contact:
     return Contact(
-        phone=checks.text(given.phone, "contact.phone", most=50),
+        phone=texts.text(given.phone, "contact.phone", most=50),
         email=emails.address(given.email, "contact.email") if given.email.strip() else "",
-        address=checks.text(given.address, "contact.address", most=500, multiline=True),
-        hours=checks.text(given.hours, "contact.hours", most=500, multiline=True),
+        address=texts.text(given.address, "contact.address", most=500, multiline=True),
+        hours=texts.text(given.hours, "contact.hours", most=500, multiline=True),
     )
 
 
@@ -163,7 +163,7 @@ def _tax_rate(rate: TaxRateShape) -> TaxRateShape:
     percent = checks.decimal(rate.percent, "tax_rates.percent")
     if percent > 100:
         raise InvalidTaxRate("a tax is at most 100 percent", field="tax_rates.percent")
-    name = checks.text(rate.name, "tax_rates.name", least=1, most=60)
+    name = texts.text(rate.name, "tax_rates.name", least=1, most=60)
     return TaxRateShape(code=rate.code, name=name, percent=plain(percent))
 
 

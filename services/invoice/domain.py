@@ -13,6 +13,7 @@ from contracts.events import event_id
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceStatus, InvoiceUpdated
 from contracts.money import LARGEST_MINOR, Money
 from contracts.payment import PaymentSettled
+from services.chassis import texts
 from services.chassis.errors import DomainError
 from services.invoice import checks
 from services.invoice.checks import AmountOutOfRange, WrongCurrency
@@ -148,7 +149,7 @@ def issue(given: InvoiceIn, clinic: ClinicOut, now: datetime) -> Bill:
         currency=currency,
         issued_on=issued_on,
         due_on=_due_date(given.due_on, issued_on),
-        note=checks.text(given.note, "note", most=2000, multiline=True),
+        note=texts.text(given.note, "note", most=2000, multiline=True),
         lines=tuple(
             replace(line, net_amount=net, tax_amount=tax)
             for line, net, tax in zip(lines, totals.line_nets, totals.line_taxes, strict=True)
@@ -253,8 +254,8 @@ def _line(given: LineIn, currency: str, rates: dict[str, TaxRate], issued_on: da
     if quantity <= 0:
         raise InvalidQuantity("a quantity is above zero", field=f"{field}.quantity")
     return Line(
-        service=checks.text(given.service, f"{field}.service", least=1, most=200),
-        practitioner=checks.text(given.practitioner, f"{field}.practitioner", most=200),
+        service=texts.text(given.service, f"{field}.service", least=1, most=200),
+        practitioner=texts.text(given.practitioner, f"{field}.practitioner", most=200),
         appointment=_appointment(given.appointment, issued_on, field),
         quantity=quantity,
         unit_amount=checks.price(given.unit_price, currency, f"{field}.unit_price"),
@@ -272,7 +273,7 @@ def _appointment(given: AppointmentIn | None, issued_on: date, field: str) -> Ap
         raise InvalidAppointment("the start needs an offset from UTC", field=f"{field}.starts_at")
     if abs(given.starts_at.date() - issued_on) > LONGEST_TERM:
         raise InvalidAppointment("more than ten years from the issue date", field=f"{field}.starts_at")
-    place = checks.text(given.place, f"{field}.place", most=200)
+    place = texts.text(given.place, f"{field}.place", most=200)
     return AppointmentIn(starts_at=given.starts_at.astimezone(UTC), place=place)
 
 

@@ -1,6 +1,7 @@
 """Changes by the public API: PATCH, what PUT asks for, creates sent again, and two requests at once."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -215,3 +216,70 @@ async def test_the_portals_payment_reads_money_as_the_api_does(
 
     assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid")
     assert await db_payment.admin.fetchval("SELECT count(*) FROM payments") == 0
+
+
+SPLITTING = ["\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\r\n", "\u202e", "\u2066"]
+
+
+def in_each_text(client: Any, clinic: Any, text: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """A request for each text on one line that the public API takes."""
+    at = f"/clinics/{clinic['id']}"
+    [line] = an_invoice(client)["lines"]
+    lines = [
+        {**line, "service": text},
+        {**line, "practitioner": text},
+        {**line, "appointment": {**line["appointment"], "place": text}},
+    ]
+    return [
+        ("POST", "/clinics", {**CLINIC, "slug": "elm", "name": text}),
+        ("PATCH", at, {"name": text}),
+        ("PATCH", at, {"contact": {"phone": text}}),
+        ("PATCH", at, {"tax_rates": [{"code": "reduced", "name": text, "percent": "13.5"}]}),
+        ("POST", f"{at}/clients", {"name": text, "email": "other@example.com"}),
+        ("PATCH", f"{at}/clients/{client['id']}", {"name": text}),
+        ("PATCH", f"{at}/clients/{client['id']}", {"billing_address": {"lines": [text]}}),
+        ("PATCH", f"{at}/clients/{client['id']}", {"billing_address": {"postcode": text}}),
+        ("PATCH", f"{at}/clients/{client['id']}", {"billing_address": {"city": text}}),
+        *(("POST", f"{at}/invoices", an_invoice(client, lines=[each])) for each in lines),
+        ("POST", f"{at}/api-keys", {"name": text}),
+        ("POST", "/api-keys", {"name": text}),
+    ]
+
+
+@pytest.mark.parametrize("char", SPLITTING, ids=ascii)
+async def test_no_text_on_one_line_splits_it_or_turns_it_round(
+    site: Site, db_invoice: ServiceDb, db_gateway: ServiceDb, char: str
+) -> None:
+    oak = await a_clinic(site)
+    client = await a_client(site, oak)
+    before = (oak["name"], await db_gateway.admin.fetchval("SELECT count(*) FROM api_keys"))
+
+    for method, path, body in in_each_text(client, oak, f"a{char}b"):
+        refused = await site.api(method, path, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_text"), (path, body)
+
+    kept = await db_invoice.admin.fetch("SELECT name FROM clinics")
+    assert (
+        [row["name"] for row in kept],
+        await db_invoice.admin.fetchval("SELECT count(*) FROM invoices"),
+    ) == (
+        [before[0]],
+        0,
+    )
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM api_keys") == before[1]
+
+
+async def test_a_member_that_is_there_twice_changes_nothing(site: Site, db_invoice: ServiceDb) -> None:
+    """The framework reads a body first, and may refuse it for what else is wrong."""
+    oak = await a_clinic(site)
+    client = await a_client(site, oak)
+
+    for method, path, body in in_each_text(client, oak, "a"):
+        sent = json.dumps(body).encode()
+        name, _, _ = sent[2:].partition(b'"')
+        twice = sent[:-1] + b', "' + name + b'": ' + json.dumps(body[name.decode()]).encode() + b"}"
+        refused = await site.api(method, path, headers={"Content-Type": "application/json"}, content=twice)
+        assert (refused.status_code, refused.json()["code"]) == (400, "duplicate_member"), refused.text
+
+    assert await db_invoice.admin.fetchval("SELECT name FROM clinics") == oak["name"]
+    assert await db_invoice.admin.fetchval("SELECT count(*) FROM invoices") == 0

@@ -16,6 +16,7 @@ from contracts.invoice import InvoicePaid, InvoiceUpdated
 from contracts.money import LARGEST_MINOR
 from contracts.money import Money as EventMoney
 from contracts.payment import PaymentSettled
+from services.chassis import texts
 from services.chassis.errors import DomainError
 from services.invoice import checks, domain
 from services.invoice.domain import Invoice, book, creation, fact_about, issue
@@ -153,8 +154,8 @@ def test_appointments_are_kept_in_utc() -> None:
 @given(st.text(max_size=50))
 def test_a_text_that_passes_is_one_the_database_holds(text: str) -> None:
     try:
-        kept = checks.text(text, "field", most=50)
-    except checks.InvalidText:
+        kept = texts.text(text, "field", most=50)
+    except texts.InvalidText:
         return
     assert "\x00" not in kept
     assert kept.encode().decode() == kept
@@ -246,4 +247,4 @@ def test_events_hold_no_service_and_no_person() -> None:
 
 def test_what_python_calls_printable_is_never_refused() -> None:
     """The check takes such texts without looking at each character."""
-    assert not any(checks._unprintable(chr(code)) for code in range(0x110000) if chr(code).isprintable())
+    assert not any(texts._unprintable(chr(code)) for code in range(0x110000) if chr(code).isprintable())
