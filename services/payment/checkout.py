@@ -145,7 +145,7 @@ async def _make_intent(transaction: Transaction, stripe: StripeApi, payment: Pay
         if found is None and not isinstance(failed, KeySpent):
             raise
         return found
-    return await _keep_intent(transaction, payment, intent, customer)
+    return await _keep_intent(transaction, payment, intent, customer, made=True)
 
 
 async def _find_intent(
@@ -160,15 +160,15 @@ async def _find_intent(
         await _end(transaction, payment, reason)
         return None
     customer = stripe_json.text_of(intent.body.get("customer"))
-    return await _keep_intent(transaction, payment, intent, customer)
+    return await _keep_intent(transaction, payment, intent, customer, made=False)
 
 
 async def _keep_intent(
-    transaction: Transaction, payment: Payment, intent: Intent, customer: str | None
+    transaction: Transaction, payment: Payment, intent: Intent, customer: str | None, *, made: bool
 ) -> Intent | None:
     """Commit the intent's id, before anybody is given its secret."""
     async with transaction() as tx:
-        status = await payments.keep_intent(tx, payment, intent.id, customer)
+        status = await payments.keep_intent(tx, payment, intent.id, customer, made=made)
     # Given up meanwhile, it reserves nothing: nobody may be given its secret.
     return None if status == "canceled" else intent
 

@@ -19,14 +19,13 @@ from services.chassis.telemetry import current_traceparent
 from services.payment import origins
 from services.payment import refunds as decide
 from services.payment.domain import Payment, PaymentNotFound
-from services.payment.origins import Foreign
+from services.payment.origins import Foreign, KnownRefund
 from services.payment.refunds import (
     ClientNotFound,
     Refund,
     RefundChange,
     RefundWish,
     Surplus,
-    UnknownRefund,
 )
 from services.payment.refunds_elsewhere import AtStripe, check_at_stripe
 from services.payment.seal import Seal
@@ -177,9 +176,8 @@ def _as_paid(refund: Refund, paid: Mapping[Key, Payment]) -> Refund:
 
 def _about(seen: StripeEvent, named: Refund | None) -> Refund | origins.Reason:
     """The refund that an event names, or whose it is. Raises `UnknownRefund`."""
-    if named is None and seen.refund_id is not None and origins.is_lost(seen):
-        raise UnknownRefund("No refund has the id that the event names.")
-    if named is None:
-        return origins.reason_of(seen)
-    known_by_id = named.stripe_refund_id == seen.object_id
-    return (None if known_by_id else origins.refuses(seen, named.signature is not None)) or named
+    known = None if named is None else KnownRefund.of(named)
+    refused = origins.refund_refused(seen, known)
+    if refused is not None or named is None:
+        return refused or origins.reason_of(seen)
+    return named

@@ -125,17 +125,11 @@ async def _name_payments(
 
     Raises `UnknownPayment` for an event about a payment of ours that we do not have.
     """
-    keys = {(event.clinic, event.payment_id) for event in seen if event.clinic and event.payment_id}
-    intents = {(event.account or "", event.payment_intent) for event in seen if event.payment_intent}
-    found = await payments.find_payments(tx, keys, intents)
-    by_key = {each.key: each for each in found}
-    by_intent = {each.intent: each for each in found}
+    known = origins.Register(await payments.find_payments(tx, *origins.names_in(seen)))
     named: list[PaymentNews] = []
     foreign: list[Foreign] = []
     for event in seen:
-        by_name = by_key.get((event.clinic, event.payment_id)) if event.clinic and event.payment_id else None
-        of_intent = by_intent.get((event.account or "", event.payment_intent))
-        about = origins.payment_of(event, by_name, of_intent)
+        about = known.about(event)
         if isinstance(about, Known):
             named.append((event, about.key, [(about.key[0], each) for each in about.payable_ids]))
         else:

@@ -226,10 +226,10 @@ def _forged(change: Forge, parks: bool) -> Play:
 
 
 for _change, _parks, _fault in (
-    (_wrong_account, True, "a signed success of another account"),
+    (_wrong_account, False, "a signed success of another account"),
     (_wrong_currency, True, "a signed success in another currency"),
     (_nothing_taken, True, "a signed success that received nothing"),
-    (_wrong_intent, True, "a signed success of another PaymentIntent"),
+    (_wrong_intent, False, "a signed success of another PaymentIntent"),
     (_wrong_clinic, True, "a signed success that names another clinic"),
     (_other_mode, False, "a signed success of the other mode, test in live"),
 ):

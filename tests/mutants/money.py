@@ -10,6 +10,7 @@ STRIPE_API = "services/payment/stripe_api.py"
 TABS = f"{SERVICE}test_two_tabs.py::test_"
 PAYING = f"{SERVICE}test_payment_checkout.py::test_"
 TRUTH = f"{SERVICE}test_verify_truth.py::test_"
+FOREIGN = f"{SERVICE}test_foreign_events.py::test_"
 HEARING = f"{SERVICE}test_payment_events.py::test_"
 
 MONEY = (
@@ -36,10 +37,24 @@ MONEY = (
     ),
     one(
         "the account that Stripe names",
-        f"{HEARING}a_signed_event_that_does_not_fit_is_parked_and_the_others_go_on",
-        LIFECYCLE,
-        '    if (seen.account or "") != payment.account:\n',
-        "    if False:\n",
+        f"{FOREIGN}metadata_copied_to_another_account_is_counted",
+        "services/payment/origins.py",
+        '    return seen.account or "", seen.payment_intent\n',
+        '    return "", seen.payment_intent\n',
+    ),
+    one(
+        "a copied seal is nobody's",
+        f"{FOREIGN}metadata_copied_to_another_intent_is_counted_and_ours_is_booked",
+        "services/payment/origins.py",
+        '    return "copied" if named.made and',
+        '    return "copied" if False and',
+    ),
+    one(
+        "an intent that may be ours is not counted away",
+        f"{FOREIGN}where_another_intent_may_be_the_one_that_we_made_nothing_is_counted_away",
+        "services/payment/origins.py",
+        '    return "copied" if named.made and',
+        '    return "copied" if',
     ),
     one(
         "a debit that failed may still be paid",

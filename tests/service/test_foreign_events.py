@@ -141,15 +141,94 @@ async def test_a_tampered_amount_is_forged_although_its_signature_is_one_of_ours
     assert (await desk.payment(payment_id))["status"] == "created"
 
 
-async def test_metadata_copied_to_another_intent_books_nothing_and_is_parked(desk: Desk) -> None:
+async def test_metadata_copied_to_another_intent_is_counted_and_ours_is_booked(desk: Desk) -> None:
     payment_id, metadata = await its_metadata(desk)
+    [intent] = await desk.intents()
+
+    await somebody_charges(desk, metadata)
+
+    assert await heard(desk) == {"copied": 2}
+    await nothing_happened(desk)
+    assert (await desk.payment(payment_id))["status"] == "created"
+    await confirmed(desk, intent)
+    assert await heard(desk) == {}
+    assert await waiting_parked(desk.db) == []
+    assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
+
+
+@pytest.mark.parametrize("account", ["acct_another", "acct_1"])
+async def test_metadata_copied_to_another_account_is_counted(desk: Desk, account: str) -> None:
+    """Also if that account should have an intent of the very same id."""
+    payment_id, _ = await its_metadata(desk)
+    [intent] = await desk.intents()
+    await confirmed(desk, intent)
+    there = [
+        event.model_copy(update={"account": account, "id": uuid4()})
+        for event in desk.hook.events()
+        if event.event_type in ("charge.succeeded", "payment_intent.succeeded")
+    ]
+
+    assert await heard(desk, *there) == {"copied": 2}
+
+    await nothing_happened(desk)
+    assert (await desk.payment(payment_id))["status"] == "created"
+
+
+@pytest.mark.parametrize("known", ["not yet", "by its metadata"])
+async def test_where_another_intent_may_be_the_one_that_we_made_nothing_is_counted_away(
+    desk: Desk, known: str
+) -> None:
+    """The answer to our call was lost: what was found instead, or came with an event, may be a copy."""
+    payment_id, metadata = await its_metadata(desk)
+    copy = None if known == "not yet" else "pi_a_copy"
+    await desk.db.admin.execute(
+        "UPDATE payments SET stripe_payment_intent_id = $1, intent_made = false", copy
+    )
 
     await somebody_charges(desk, metadata)
 
     assert await heard(desk) == {}
-    assert {reason for _, reason in await waiting_parked(desk.db)} == {"stripe_wrong_intent"}
-    assert await desk.books() == []
-    assert (await desk.payment(payment_id))["status"] == "created"
+    booked = [("receivable", -12500), ("stripe", 12500)]
+    assert await desk.books() == (booked if copy is None else [])
+    parked = {reason for _, reason in await waiting_parked(desk.db)}
+    assert parked == (set() if copy is None else {"stripe_wrong_intent"})
+
+
+async def test_an_older_intent_of_ours_that_took_money_is_booked(desk: Desk) -> None:
+    """Each attempt is a row of its own, which keeps its intent's id when it ends; the invoice has a newer one."""
+    older, _ = await its_metadata(desk)
+    [intent] = await desk.intents()
+    await desk.db.admin.execute("UPDATE payments SET status = 'canceled', failure_code = 'intent_gone'")
+    await desk.db.admin.execute("UPDATE allocations SET state = 'released'")
+    newer = await desk.start((await _invoice_of(desk), eur(125)))
+    assert newer.json()["payment_id"] != str(older)
+    await confirmed(desk, intent)
+
+    assert await heard(desk) == {}
+
+    assert (await desk.payment(older))["status"] == "succeeded"
+    assert await waiting_parked(desk.db) == []
+
+
+async def _invoice_of(desk: Desk) -> UUID:
+    found: UUID = await desk.db.admin.fetchval("SELECT id FROM payables")
+    return found
+
+
+async def test_our_intent_that_carries_another_payments_metadata_is_booked_to_its_own(desk: Desk) -> None:
+    """Somebody copied one of ours onto another of ours: Stripe's id says whose money it is."""
+    first, metadata = await its_metadata(desk)
+    invoice = await desk.owes(eur(80))
+    started = await desk.start((invoice, eur(80)))
+    [second] = [each for each in await desk.intents() if each["amount"] == 8_000]
+    await sandbox_post(desk.sandbox, f"/v1/payment_intents/{second['id']}", in_form(metadata))
+    await confirmed(desk, second)
+
+    assert await heard(desk) == {}
+
+    assert (await desk.payment(first))["status"] == "created"
+    assert (await desk.payment(started.json()["payment_id"]))["status"] == "succeeded"
+    assert await waiting_parked(desk.db) == []
 
 
 async def test_a_charge_of_ours_whose_row_is_lost_is_parked(desk: Desk) -> None:

@@ -214,6 +214,21 @@ async def test_a_signed_event_that_does_not_fit_is_parked(
     assert await desk.books() == WAITS
 
 
+@pytest.mark.parametrize("change", [{"payment_intent": "pi_other"}, {"account": "acct_other"}])
+async def test_a_refund_of_another_charge_that_carries_our_metadata_is_counted_and_not_parked(
+    desk: Desk, change: dict[str, Any]
+) -> None:
+    await leaves_credit(desk)
+    await press(desk)
+    await desk.hook.until("refund.created")
+    [event] = [each for each in desk.hook.events() if each.event_type == "refund.created"]
+
+    await desk.hear(later(event, object_id="re_other", **change))
+
+    assert await waiting_parked(desk.db) == []
+    assert await desk.books() == WAITS
+
+
 async def test_a_refund_that_was_given_up_and_is_there_all_the_same_is_for_a_person(desk: Desk) -> None:
     await leaves_credit(desk)
     await press(desk)

@@ -18,10 +18,12 @@ async def find_payments(
     rows = await tx.fetch(
         """
         WITH named AS (
-            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed,
+                p.intent_made
             FROM unnest($1::uuid[], $2::uuid[]) AS key (clinic_id, id) JOIN payments AS p USING (clinic_id, id)
             UNION
-            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed,
+                p.intent_made
             FROM unnest($3::text[], $4::text[]) AS intent (account, stripe_payment_intent_id)
             JOIN payments AS p USING (account, stripe_payment_intent_id)
         )
@@ -41,6 +43,7 @@ async def find_payments(
             intent=(row["account"], row["stripe_payment_intent_id"]),
             payable_ids=row["payable_ids"],
             sealed=row["sealed"],
+            made=row["intent_made"],
         )
         for row in rows
     ]
@@ -136,14 +139,17 @@ async def _insert_payment(tx: Connection, payment: Payment) -> None:
     )
 
 
-async def keep_intent(tx: Connection, payment: Payment, intent_id: str, customer_id: str | None) -> Status:
+async def keep_intent(
+    tx: Connection, payment: Payment, intent_id: str, customer_id: str | None, *, made: bool
+) -> Status:
     """Keep the ids that Stripe gave; returns the status, which may have moved meanwhile.
 
-    The webhook may have been faster: the ids are the same then.
+    The webhook may have been faster: the ids are the same then. `made`: it is the answer to the call that makes it.
     """
     status: Status = await tx.fetchval(
         """
-        UPDATE payments SET stripe_payment_intent_id = $3, stripe_customer_id = $4
+        UPDATE payments
+        SET stripe_payment_intent_id = $3, stripe_customer_id = $4, intent_made = intent_made OR $5
         WHERE clinic_id = $1 AND id = $2
         RETURNING status
         """,
@@ -151,6 +157,7 @@ async def keep_intent(tx: Connection, payment: Payment, intent_id: str, customer
         payment.id,
         intent_id,
         customer_id,
+        made,
     )
     return status
 
