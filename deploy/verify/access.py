@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,9 @@ from deploy.embedded import places
 from deploy.verify.report import CannotCheck
 from services.chassis.kafka_security import OPEN, KafkaSecurity
 from services.chassis.settings import KafkaSettings, load
+from services.payment.seal import Seal
+
+SEAL_SETTINGS = ("INSTALLATION", "METADATA_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Access:
     databases           DSN by service name, as the auditor: all of `deploy.database.SERVICES`
     kafka               bootstrap servers; None: consumers and topics are not looked at
     stripe_secret_key   None: Stripe's books are not looked at
+    seal                tells our charges and refunds at Stripe from others; needed with `stripe_secret_key`
     """
 
     databases: Mapping[str, str]
@@ -28,6 +32,7 @@ class Access:
     stripe_secret_key: str | None = None
     stripe_api_base: str = "https://api.stripe.com"
     kafka_security: KafkaSecurity = OPEN
+    seal: Seal | None = None
 
     @classmethod
     def of_data(cls, data: Path, environment: Mapping[str, str] = os.environ) -> Self:
@@ -45,11 +50,15 @@ class Access:
             kafka=kafka_servers(data),
             stripe_secret_key=own_key or secrets["sandbox_secret_key"],
             stripe_api_base=_stripe_base(environment, addresses),
+            seal=_seal(_first(environment, secrets, name) for name in SEAL_SETTINGS),
         )
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """From AUDITOR_DATABASE_URLS, KAFKA_BOOTSTRAP_SERVERS and STRIPE_SECRET_KEY, or their …_FILE."""
+        """From AUDITOR_DATABASE_URLS, KAFKA_BOOTSTRAP_SERVERS and STRIPE_SECRET_KEY, or their …_FILE.
+
+        With STRIPE_SECRET_KEY, INSTALLATION and METADATA_KEY as the payment service has them.
+        """
         urls = _given(environment, "AUDITOR_DATABASE_URLS")
         if urls is None:
             raise CannotCheck(
@@ -59,10 +68,12 @@ class Access:
         databases = {name: url for name, _, url in pairs}
         if missing := set(database.SERVICES) - databases.keys():
             raise CannotCheck(f"AUDITOR_DATABASE_URLS lacks {', '.join(sorted(missing))}")
+        stripe_secret_key = _given(environment, "STRIPE_SECRET_KEY")
         return cls(
             databases=databases,
             kafka=_given(environment, "KAFKA_BOOTSTRAP_SERVERS"),
-            stripe_secret_key=_given(environment, "STRIPE_SECRET_KEY"),
+            stripe_secret_key=stripe_secret_key,
+            seal=_seal(_given(environment, name) for name in SEAL_SETTINGS) if stripe_secret_key else None,
             stripe_api_base=environment.get("STRIPE_API_BASE") or "https://api.stripe.com",
             kafka_security=_security(environment),
         )
@@ -85,6 +96,21 @@ def kafka_servers(data: Path) -> str:
         raise CannotCheck(f"no `clinicpay up` is running on {data}") from None
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
     return settings["advertised.listeners"].partition("://")[2]
+
+
+def _first(environment: Mapping[str, str], secrets: Mapping[str, Any], name: str) -> str | None:
+    """As `clinicpay up` takes it: from the environment, else its own."""
+    return environment.get(name) or secrets.get(name.lower())
+
+
+def _seal(settings: Iterable[str | None]) -> Seal:
+    installation, metadata_key = settings
+    if not installation or not metadata_key:
+        raise CannotCheck(
+            f"with STRIPE_SECRET_KEY, {' and '.join(SEAL_SETTINGS)} must be given, as payment has them: they tell our "
+            "charges at Stripe from those of others"
+        )
+    return Seal.of(installation, metadata_key)
 
 
 def _stripe_base(environment: Mapping[str, str], addresses: Mapping[str, str]) -> str:

@@ -26,13 +26,17 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One check: where it looked, what must be true there, which rows break it, how long it took."""
+    """One check: where it looked, what must be true there, which rows break it, how long it took.
+
+    `left_out` counts what it saw and is no concern of it, by reason.
+    """
 
     check: str
     where: str
     says: str
     breaches: tuple[Breach, ...]
     seconds: float
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

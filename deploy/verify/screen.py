@@ -38,6 +38,10 @@ def show(report: Report, console: Console) -> None:
     console.print(table)
     _rows(console, "Breaches", report.breaches)
     _rows(console, "Parked, waiting for somebody (clinicpay parked list)", report.waiting)
+    for result in report.results:
+        counts = ", ".join(f"{count} {escape(reason)}" for reason, count in sorted(result.left_out.items()))
+        if counts:
+            console.print(f"[dim]left out by {result.check}:[/] {counts}", soft_wrap=True)
     for what, why in report.skipped.items():
         console.print(f"[yellow]not looked at:[/] {escape(what)}: {escape(why)}")
     broken = len(report.broken)

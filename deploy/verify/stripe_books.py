@@ -4,7 +4,8 @@ Stripe's side is read through its API, account by account: the sandbox's or the 
 """
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,9 @@ from deploy.verify.access import Access
 from deploy.verify.books import Books
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.verify.stripe_refunds import NOTHING, Returned, returned
+from deploy.verify.whose import Sorter
 from services.chassis.money import to_stripe
+from services.payment.origins import Known
 from services.payment.stripe_api import API_VERSION
 from services.payment.stripe_json import object_of, text_of, uuid_of
 
@@ -40,12 +43,14 @@ _BOOKED = """
     JOIN postings AS s ON (s.clinic_id, s.entry_id) = (e.clinic_id, e.id) AND s.account = 'stripe'
     WHERE p.account = $1
 """
-_INTENTS = "SELECT stripe_payment_intent_id FROM payments WHERE account = $1 AND stripe_payment_intent_id IS NOT NULL"
+_HAS_INTENTS = """
+    SELECT EXISTS (SELECT FROM payments WHERE account = $1 AND stripe_payment_intent_id IS NOT NULL)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge that succeeded. `amount` as Stripe counts it; ids are those of our metadata."""
+    """A charge of ours that succeeded. `amount` as Stripe counts it; ids of its payment or its metadata."""
 
     id: str
     intent: str | None
@@ -58,7 +63,7 @@ class Charge:
     disputed: bool
 
     @classmethod
-    def of(cls, body: Any) -> "Charge":
+    def of(cls, body: Any, known: Known | None) -> "Charge":
         metadata = object_of(body.get("metadata"))
         return cls(
             id=body["id"],
@@ -66,16 +71,21 @@ class Charge:
             amount=body["amount"],
             currency=body["currency"].upper(),
             livemode=body["livemode"],
-            payment_id=uuid_of(metadata.get("payment_id")),
-            clinic_id=uuid_of(metadata.get("clinic_id")),
+            payment_id=known.key[1] if known else uuid_of(metadata.get("payment_id")),
+            clinic_id=known.key[0] if known else uuid_of(metadata.get("clinic_id")),
             refunded=body["amount_refunded"],
             disputed=body["disputed"],
         )
 
 
 async def compare(access: Access, books: Books) -> list[Result]:
-    """All accounts. CannotCheck when Stripe does not answer, or refuses an account that money was booked on."""
-    began = time.monotonic()
+    """All accounts. CannotCheck when Stripe does not answer, or refuses an account that money was booked on.
+
+    What is not ours there is counted and left out.
+    """
+    began, seal, others = time.monotonic(), access.seal, Counter[str]()
+    if seal is None:
+        raise CannotCheck("nothing tells our charges at Stripe from those of others: no seal is given")
     http = stripe.HTTPXClient(timeout=20)
     client = StripeClient(
         access.stripe_secret_key or "",
@@ -87,45 +97,54 @@ async def compare(access: Access, books: Books) -> list[Result]:
     breaches: list[Breach] = []
     try:
         for row in await books["payment"].fetch(_ACCOUNTS):
-            breaches += await _compare_named(client, books, row["account"])
+            sorter = Sorter(books["payment"], seal, row["account"])
+            breaches += await _compare_named(client, books, row["account"], sorter)
+            others.update({f"not ours: {reason}": count for reason, count in sorter.others.items()})
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
     seconds = time.monotonic() - began
     return [
         Result(
-            name, "payment ↔ Stripe", says, tuple(b for b in breaches if b.check == name)[:MOST_ROWS], seconds
+            name,
+            "payment ↔ Stripe",
+            says,
+            tuple(b for b in breaches if b.check == name)[:MOST_ROWS],
+            seconds,
+            others if name == "charges_are_booked" else {},
         )
         for name, says in SAYS.items()
     ]
 
 
-async def _compare_named(client: StripeClient, books: Books, account: str) -> list[Breach]:
+async def _compare_named(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
     try:
-        return await _compare_account(client, books, account)
+        return await _compare_account(client, books, account, sorter)
     except stripe.StripeError as error:
         name = account or "platform"
         raise CannotCheck(f"Stripe does not answer for account {name}: {type(error).__name__}") from None
 
 
-async def _compare_account(client: StripeClient, books: Books, account: str) -> list[Breach]:
+async def _compare_account(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
     booked = {row["intent"]: row for row in await books["payment"].fetch(_BOOKED, account)}
-    known = {row[0] for row in await books["payment"].fetch(_INTENTS, account)}
     options: Any = {"stripe_account": account} if account else {}
     before = await returned(books, account)
     try:
         page = await client.v1.charges.list_async({"limit": 100}, options)
-        charges = [
-            Charge.of(each.to_dict()) async for each in page.auto_paging_iter() if each.status == "succeeded"
-        ]
+        ours = [Charge.of(body, known) for body, known in await sorter.charges(_succeeded(page))]
     except (stripe.PermissionError, stripe.InvalidRequestError):
-        if known:
+        if await books["payment"].fetchval(_HAS_INTENTS, account):
             raise
         return []  # an account that Stripe does not let us see, and that never took a payment
-    ours = [charge for charge in charges if charge.payment_id is not None or charge.intent in known]
-    refunds = await stripe_refunds.compare_account(client, books, account)
+    refunds = await stripe_refunds.compare_account(client, books, account, sorter)
     after = await returned(books, account)
     given = [*_refunded(account, ours, before, after), *_disputed(account, ours)]
     return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked), *given, *refunds]
+
+
+async def _succeeded(page: Any) -> AsyncIterator[dict[str, Any]]:
+    async for each in page.auto_paging_iter():
+        if each.status == "succeeded":
+            yield each.to_dict()
 
 
 def _refunded(

@@ -7,8 +7,8 @@ from stripe import StripeClient
 
 from deploy.verify.books import Books
 from deploy.verify.report import Breach
+from deploy.verify.whose import Sorter
 from services.chassis.money import to_stripe
-from services.payment.stripe_json import object_of, uuid_of
 
 SAYS = {
     "stripe_refunds_are_ours": "Every refund of ours at Stripe is one of our refunds: its amount, currency and state",
@@ -16,7 +16,8 @@ SAYS = {
 }
 
 _REFUNDS = """
-    SELECT r.clinic_id, r.id, r.status, r.amount, r.currency, r.stripe_refund_id, r.refunded_at
+    SELECT (r.clinic_id, r.id) AS key, r.clinic_id, r.id, r.status, r.amount, r.currency, r.stripe_refund_id,
+        r.refunded_at
     FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
     WHERE p.account = $1
 """
@@ -51,26 +52,23 @@ def _as_stripe(row: Any, name: str) -> int:
     return to_stripe(row[name], row["currency"]) or 0
 
 
-async def compare_account(client: StripeClient, books: Books, account: str) -> list[Breach]:
-    """Both ways. What somebody refunded at Stripe itself names no refund of ours, and is left out."""
+async def compare_account(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
+    """Both ways. What somebody refunded at Stripe itself is no refund of ours, and is left out."""
     options: Any = {"stripe_account": account} if account else {}
     page = await client.v1.refunds.list_async({"limit": 100}, options)
     theirs: dict[Any, list[Any]] = {}
-    async for each in page.auto_paging_iter():
-        body = each.to_dict()
-        refund_id = uuid_of(object_of(body.get("metadata")).get("refund_id"))
-        if refund_id is not None:
-            theirs.setdefault(refund_id, []).append(body)
-    ours = {row["id"]: row for row in await books["payment"].fetch(_REFUNDS, account)}
+    for body, key in await sorter.refunds(each.to_dict() async for each in page.auto_paging_iter()):
+        theirs.setdefault(key, []).append(body)
+    ours = {row["key"]: row for row in await books["payment"].fetch(_REFUNDS, account)}
     return [*_strange(account, theirs, ours), *_missing(account, theirs, ours)]
 
 
 def _strange(account: str, theirs: dict[Any, list[Any]], ours: dict[Any, Any]) -> list[Breach]:
     found = []
-    for refund_id, bodies in theirs.items():
-        wrong = _difference(bodies, ours.get(refund_id))
+    for key, bodies in theirs.items():
+        wrong = _difference(bodies, ours.get(key))
         if wrong:
-            row = {"account": account or "platform", "refund": bodies[0]["id"], "refund_id": refund_id}
+            row = {"account": account or "platform", "refund": bodies[0]["id"], "refund_id": key[1]}
             found.append(Breach("stripe_refunds_are_ours", row | {"wrong": wrong}))
     return found
 
@@ -98,10 +96,10 @@ def _missing(account: str, theirs: dict[Any, list[Any]], ours: dict[Any, Any]) -
             {
                 "account": account or "platform",
                 "clinic_id": row["clinic_id"],
-                "refund_id": refund_id,
+                "refund_id": row["id"],
                 "status": row["status"],
             },
         )
-        for refund_id, row in ours.items()
-        if refund_id not in theirs and (row["stripe_refund_id"] or row["refunded_at"])
+        for key, row in ours.items()
+        if key not in theirs and (row["stripe_refund_id"] or row["refunded_at"])
     ]

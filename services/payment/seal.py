@@ -28,6 +28,12 @@ class Seal:
     installation: str
     keys: tuple[bytes, ...]
 
+    @classmethod
+    def of(cls, installation: str, keys: str) -> "Seal":
+        """`keys` as METADATA_KEY has them: several with commas while one is replaced."""
+        parts = (part.strip() for part in keys.split(","))
+        return cls(installation, tuple(part.encode() for part in parts if part))
+
     def on_payment(self, payment: Payment) -> Payment:
         """The payment with the seal that its intent will carry."""
         named = replace(payment, installation=self.installation)

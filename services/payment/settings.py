@@ -40,7 +40,7 @@ class Settings(ServiceSettings):
 
     @property
     def seal(self) -> Seal:
-        return Seal(self.installation, tuple(key.encode() for key in _parts(self.metadata_key)))
+        return Seal.of(self.installation, self.metadata_key.get_secret_value())
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

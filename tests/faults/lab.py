@@ -24,6 +24,7 @@ from deploy.embedded.process import free_port
 from deploy.embedded.system import Ports
 from deploy.verify import Access
 from services.notification.jobs import LEASE
+from services.payment.seal import Seal
 from tests.faults.disk import Disk, small_disk
 from tests.faults.proxy import Link
 from tests.faults.system import FaultySystem, Keeper
@@ -63,6 +64,7 @@ class Lab:
             kafka=self.system.kafka.bootstrap_servers,
             stripe_secret_key=self.system.stripe.secret_key,
             stripe_api_base=self.system.sandbox_url,
+            seal=Seal.of(secrets.installation, secrets.metadata_key),
         )
 
     @property

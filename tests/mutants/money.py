@@ -57,6 +57,13 @@ MONEY = (
         '    return "copied" if',
     ),
     one(
+        "verify asks whose a charge is",
+        f"{TRUTH}verify_counts_what_others_charge_and_refund_as_consumers_do",
+        "deploy/verify/whose.py",
+        "            else:\n                self.others[about] += 1\n",
+        "            else:\n                yield body, None\n",
+    ),
+    one(
         "a debit that failed may still be paid",
         f"{TABS}a_debit_that_failed_is_ended_at_stripe_before_another_attempt_starts",
         PAYMENTS,

@@ -7,6 +7,7 @@ PAYMENTS = "services/payment/store/payments.py"
 PAYMENT_TABLES = "services/payment/migrations/2001_pre_payments.sql"
 INVOICES = "services/invoice/store.py"
 INVOICE_TABLES = "services/invoice/migrations/1001_pre_invoices.sql"
+INVOICE_OBJECTS = "services/invoice/migrations/1004_pre_movements_of_stripes_objects.sql"
 NOTICES = "services/notification/migrations/3001_pre_notification.sql"
 SERVING = f"{SERVICE}test_chassis_http.py::test_"
 LOCKS = f"{SERVICE}test_two_tabs_locks.py::test_"
@@ -124,7 +125,7 @@ TABLES = (
                 "    booked_at timestamptz NOT NULL,\n    PRIMARY KEY (clinic_id, id),\n",
                 "    booked_at timestamptz NOT NULL,\n",
             ),
-            Edit(INVOICES, "ON CONFLICT (clinic_id, id) DO NOTHING", "ON CONFLICT DO NOTHING"),
+            Edit(INVOICE_OBJECTS, "CREATE UNIQUE INDEX", "CREATE INDEX"),
         ),
     ),
     one(

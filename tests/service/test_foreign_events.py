@@ -179,7 +179,7 @@ async def test_where_another_intent_may_be_the_one_that_we_made_nothing_is_count
     desk: Desk, known: str
 ) -> None:
     """The answer to our call was lost: what was found instead, or came with an event, may be a copy."""
-    payment_id, metadata = await its_metadata(desk)
+    _, metadata = await its_metadata(desk)
     copy = None if known == "not yet" else "pi_a_copy"
     await desk.db.admin.execute(
         "UPDATE payments SET stripe_payment_intent_id = $1, intent_made = false", copy

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.verify import Access, CannotCheck
 from deploy.workers import worker_dsns
+from services.payment.seal import Seal
 
 URLS = ",".join(
     f"{name}=postgresql://auditor@h/{name}" for name in ("invoice", "payment", "notification", "gateway")
@@ -15,13 +16,20 @@ URLS = ",".join(
 
 def test_from_the_environment_and_from_files(tmp_path: Path) -> None:
     (tmp_path / "urls").write_text(f"{URLS}\n")
-    environment = {"AUDITOR_DATABASE_URLS_FILE": str(tmp_path / "urls"), "STRIPE_SECRET_KEY": "sk_test_1"}
+    (tmp_path / "key").write_text(f"{'k' * 32}, {'o' * 32}\n")
+    environment = {
+        "AUDITOR_DATABASE_URLS_FILE": str(tmp_path / "urls"),
+        "STRIPE_SECRET_KEY": "sk_test_1",
+        "INSTALLATION": "harbour",
+        "METADATA_KEY_FILE": str(tmp_path / "key"),
+    }
 
     access = Access.of_environment(environment)
 
     assert access.databases["payment"] == "postgresql://auditor@h/payment"
     assert (access.kafka, access.stripe_secret_key) == (None, "sk_test_1")
     assert access.stripe_api_base == "https://api.stripe.com"
+    assert access.seal == Seal("harbour", (b"k" * 32, b"o" * 32))
 
 
 def test_kafka_with_a_user_and_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +54,11 @@ def test_kafka_with_a_user_and_password(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ({}, "AUDITOR_DATABASE_URLS"),
         ({"AUDITOR_DATABASE_URLS": "invoice=postgresql://h/i"}, "gateway, notification"),
+        ({"AUDITOR_DATABASE_URLS": URLS, "STRIPE_SECRET_KEY": "sk_test_1"}, "INSTALLATION and METADATA_KEY"),
+        (
+            {"AUDITOR_DATABASE_URLS": URLS, "STRIPE_SECRET_KEY": "sk_test_1", "INSTALLATION": "harbour"},
+            "INSTALLATION and METADATA_KEY",
+        ),
     ],
 )
 def test_what_is_not_given_is_named(environment: dict[str, str], words: str) -> None:

@@ -1,15 +1,16 @@
 """What Stripe took is what is booked and told, and `clinicpay verify` decides whose a charge is as consumers do."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 
 from contracts.payment import PaymentSucceeded
-from deploy.verify import verify
+from deploy.verify import Report, verify
 from services.payment import jobs
-from tests.service.test_foreign_events import sandbox_post
-from tests.service.verify_world import Whole, a_whole
+from tests.service.test_foreign_events import in_form, sandbox_post
+from tests.service.verify_world import Whole, a_whole, broken
 from tests.world import in_own_task, money, waiting_parked
 
 
@@ -102,3 +103,101 @@ async def test_what_was_taken_above_what_was_owed_can_be_refunded(
         report = await verify(whole.access, wait=0)
 
     assert not report.breaches, str(report)
+
+
+def named(**changes: str) -> dict[str, str]:
+    return {"clinic_id": str(uuid4()), "payment_id": str(uuid4()), "client_id": str(uuid4())} | changes
+
+
+async def somebody(whole: Whole, path: str, metadata: dict[str, str], **form: str) -> Any:
+    """A charge or a refund that another program of the account makes."""
+    charged = {
+        "amount": "4200",
+        "currency": "eur",
+        "confirm": "true",
+        "payment_method": "pm_card_visa",
+        "payment_method_types[]": "card",
+    }
+    fields = charged if path == "payment_intents" else {}
+    return await sandbox_post(whole.desk.sandbox, f"/v1/{path}", fields | form | in_form(metadata))
+
+
+def left_out(report: Report) -> dict[str, int]:
+    return dict(
+        next(result for result in report.results if result.check == "charges_are_booked").left_out.items()
+    )
+
+
+async def test_verify_counts_what_others_charge_and_refund_as_consumers_do(
+    postgres: str, roles: dict[str, str]
+) -> None:
+    async with in_own_task(a_whole(postgres, roles)) as whole:
+        desk = whole.desk
+        already = desk.hook._count("payment_intent.succeeded")
+        ours, sent = (await desk.intents())[-1]["metadata"], await a_refund_of_ours(whole)
+        for metadata in (
+            named(),
+            named(installation="elm", signature="0" * 64),
+            named(installation="harbour", signature="0" * 64),
+            ours,
+        ):
+            await somebody(whole, "payment_intents", metadata)
+        theirs = await somebody(whole, "payment_intents", {})
+        await somebody(
+            whole, "refunds", named(refund_id=str(uuid4())), payment_intent=theirs["id"], amount="100"
+        )
+        await somebody(whole, "refunds", sent, payment_intent=theirs["id"], amount="100")
+        await desk.hook.until("payment_intent.succeeded", already + 5)
+        await desk.hear()
+        parked = await waiting_parked(whole.dbs["payment"])
+        report = await verify(whole.access, wait=0)
+
+    assert parked == []
+    assert not report.breaches, str(report)
+    assert left_out(report) == {
+        "not ours: unsigned": 3,
+        "not ours: other_installation": 1,
+        "not ours: forged": 1,
+        "not ours: copied": 2,
+    }
+
+
+async def a_refund_of_ours(whole: Whole) -> dict[str, str]:
+    """The metadata of one of our refunds at Stripe."""
+    sandbox = whole.desk.sandbox
+    headers = {"Authorization": f"Bearer {sandbox.secret_key}"}
+    async with httpx2.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as dashboard:
+        listed = (await dashboard.get("/v1/refunds?limit=100")).json()["data"]
+    found: dict[str, str] = next(each["metadata"] for each in listed if each["metadata"].get("refund_id"))
+    return found
+
+
+@pytest.mark.parametrize("edited", [{}, {"signature": "0" * 64}, {"payment_id": "", "installation": ""}])
+async def test_verify_still_names_a_charge_of_ours_that_is_not_booked(
+    postgres: str, roles: dict[str, str], edited: dict[str, str]
+) -> None:
+    """Its webhook never came; by Stripe's own id it is ours, whatever its metadata says."""
+    async with in_own_task(a_whole(postgres, roles)) as whole:
+        invoice = await whole.owes(5_000)
+        started = await whole.desk.start((invoice, money(5_000)))
+        intent = started.json()["client_secret"].split("_secret_")[0]
+        await sandbox_post(whole.desk.sandbox, f"/v1/payment_intents/{intent}", in_form(edited))
+        payment_id = await confirmed(whole, started)
+        report = await verify(whole.access, wait=0)
+
+    [breach] = report.breaches
+    assert (breach.check, breach.row["wrong"]) == ("charges_are_booked", "not booked")
+    assert (breach.row["payment_intent"], breach.row["payment_id"]) == (intent, payment_id)
+
+
+async def test_verify_names_a_charge_of_ours_whose_row_is_lost(postgres: str, roles: dict[str, str]) -> None:
+    async with in_own_task(a_whole(postgres, roles)) as whole:
+        lost = "DELETE FROM allocations WHERE state = 'open'; DELETE FROM payments WHERE status = 'created'"
+        invoice = await whole.owes(5_000)
+        started = await whole.desk.start((invoice, money(5_000)))
+        payment_id = await confirmed(whole, started)
+        async with broken(whole, "payment", lost) as access:
+            report = await verify(access, wait=0)
+
+    rows = [breach.row for breach in report.breaches if breach.check == "charges_are_booked"]
+    assert [(row["payment_id"], row["wrong"]) for row in rows] == [(payment_id, "not booked")]

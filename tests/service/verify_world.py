@@ -50,7 +50,12 @@ class Whole:
             for service, db in self.dbs.items()
         }
         sandbox = self.desk.sandbox
-        return Access(databases, stripe_secret_key=sandbox.secret_key, stripe_api_base=sandbox.url)
+        return Access(
+            databases,
+            stripe_secret_key=sandbox.secret_key,
+            stripe_api_base=sandbox.url,
+            seal=payment_world.SEAL,
+        )
 
     async def pump(self, *, lose: bool = False) -> None:
         """Carry what waits in the outboxes to all who listen, until nothing is left; or lose it on the way."""

@@ -9,6 +9,7 @@ import asyncpg
 from contracts.events import Method
 from contracts.money import Money
 from services.chassis.db import Connection, Key
+from services.payment.origins import KnownRefund
 from services.payment.refunds import Refund, Surplus
 from services.payment.store.keys import columns
 
@@ -115,6 +116,19 @@ async def list_refunds(tx: Connection, clinic_id: UUID, client_id: UUID, limit: 
         limit,
     )
     return [refund_of(row) for row in rows]
+
+
+async def find_refunds(tx: Connection, keys: Collection[Key]) -> dict[Key, KnownRefund]:
+    """Refunds by (clinic, id), as far as telling whose an object at Stripe is goes. Locks nothing."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {REFUND} FROM {JOINED}
+        WHERE (r.clinic_id, r.id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        """,
+        *columns(keys),
+    )
+    refunds = [refund_of(row) for row in rows]
+    return {refund.key: KnownRefund.of(refund) for refund in refunds}
 
 
 async def lock_refunds(tx: Connection, keys: Collection[Key]) -> dict[Key, Refund]:
