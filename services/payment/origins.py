@@ -107,7 +107,8 @@ def refund_refused(seen: StripeEvent, named: KnownRefund | None) -> Reason | Non
 
 def _copied(seen: StripeEvent, named: Known) -> Reason | None:
     """One payment makes one intent, under one key on one account: any other one that names it was made elsewhere."""
-    return "copied" if named.made and _intent_of(seen) != named.intent else None
+    is_known = named.made and named.intent[1] is not None
+    return "copied" if is_known and _intent_of(seen) != named.intent else None
 
 
 def _intent_of(seen: StripeEvent) -> tuple[str, str | None]:

@@ -46,15 +46,15 @@ MONEY = (
         "a copied seal is nobody's",
         f"{FOREIGN}metadata_copied_to_another_intent_is_counted_and_ours_is_booked",
         "services/payment/origins.py",
-        '    return "copied" if named.made and',
+        '    return "copied" if is_known and',
         '    return "copied" if False and',
     ),
     one(
         "an intent that may be ours is not counted away",
         f"{FOREIGN}where_another_intent_may_be_the_one_that_we_made_nothing_is_counted_away",
         "services/payment/origins.py",
-        '    return "copied" if named.made and',
-        '    return "copied" if',
+        "    is_known = named.made and ",
+        "    is_known = ",
     ),
     one(
         "verify asks whose a charge is",
