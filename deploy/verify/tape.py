@@ -10,12 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts import topics
-from contracts.catalogue import decode
 from contracts.events import CloudEvent, Undecodable
 from deploy.verify.event_index import Pile
 from deploy.verify.report import CannotCheck
 from services.chassis.any_headers import read_any_headers
+from services.chassis.consume import decode_record
 from services.chassis.kafka_security import KafkaSecurity
+from services.chassis.park import Record
 
 AT_ONCE = 5000
 Unreadable = tuple[str, int, int, str]
@@ -107,11 +108,15 @@ async def _read(consumer: Any, ends: Mapping[TopicPartition, int], pile: Pile) -
     return unreadable
 
 
+def _whole(record: Any) -> Record:
+    return Record(record.topic, record.partition, record.offset, record.key, record.value)
+
+
 def _events(records: list[Any], unreadable: list[Unreadable]) -> list[CloudEvent]:
     events = []
     for record in records:
         try:
-            events.append(decode(record.topic, record.value or b""))
+            events.append(decode_record(_whole(record)))
         except Undecodable as error:
             unreadable.append((record.topic, record.partition, record.offset, str(error)))
     return events

@@ -7,6 +7,7 @@ memory. Then each side is compared with the other as streams.
 import asyncio
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -20,11 +21,11 @@ from deploy.verify.books import Books
 from deploy.verify.event_index import EventIndex
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.verify.settle import groups
-from deploy.verify.tape import read_all
+from deploy.verify.tape import Unreadable, read_all
 from deploy.verify.unsaid import unsaid_by_source
 
 SAYS = {
-    "records_are_events": "Every record of every topic can be read, or is parked",
+    "records_are_events": "Every record of a topic that a service reads is an event, or is parked",
     "state_is_on_its_topic": "Every aggregate's newest version, and every movement, is on its topic under its id",
     "one_event_per_version": "A version of an aggregate was said under one id",
     "events_have_their_row": "No event tells of what is not in its writer's database, or not yet",
@@ -79,31 +80,44 @@ async def compare(access: Access, books: Books) -> list[Result]:
             tempfile.TemporaryDirectory(prefix="clinicpay-verify-") as place,
             ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool,
         ):
-            found = await _compared(access, books, Path(place), pool)
+            found, unread = await _compared(access, books, Path(place), pool)
     except BrokenExecutor:
         raise CannotCheck("a process that read the topics was killed: is there memory enough?") from None
     seconds = time.monotonic() - began
+    garbage = Counter(f"record of {each[0]} that is no event" for each in unread)
     return [
-        Result(name, "topics", says, tuple(b for b in found if b.check == name)[:MOST_ROWS], seconds)
+        Result(
+            name,
+            "topics",
+            says,
+            tuple(b for b in found if b.check == name)[:MOST_ROWS],
+            seconds,
+            garbage if name == "records_are_events" else {},
+        )
         for name, says in SAYS.items()
     ]
 
 
-async def _compared(access: Access, books: Books, place: Path, pool: Executor) -> list[Breach]:
+async def _compared(
+    access: Access, books: Books, place: Path, pool: Executor
+) -> tuple[list[Breach], list[Unreadable]]:
+    """The breaches, and the garbage of topics that no service reads: nothing can park it, and it harms nobody."""
     assert access.kafka is not None
     piles = [place / f"pile-{number}.sqlite3" for number in range(PROCESSES)]
     unreadable = await read_all(access.kafka, access.kafka_security, pool, piles)
+    read = {name for _, names in groups().values() for name in names}
+    unread = [each for each in unreadable if each[0] not in read]
     file = place / "events.sqlite3"
     with EventIndex(file) as index:
         index.take(piles)
         unsaid = asyncio.gather(*unsaid_by_source(access, await _snapshots(books), file, pool))
         found = [
-            *await _unreadable(books, unreadable),
+            *await _unreadable(books, [each for each in unreadable if each[0] in read]),
             *(Breach("one_event_per_version", row) for row in index.ambiguous(MOST_ROWS)),
             *[breach async for breach in _rowless(books, index)],
             *[breach async for breach in _without_effect(books, index)],
         ]
-        return [*found, *(breach for breaches in await unsaid for breach in breaches)]
+        return [*found, *(breach for breaches in await unsaid for breach in breaches)], unread
 
 
 async def _snapshots(books: Books) -> dict[str, str]:
@@ -113,7 +127,7 @@ async def _snapshots(books: Books) -> dict[str, str]:
     }
 
 
-async def _unreadable(books: Books, unreadable: Sequence[tuple[str, int, int, str]]) -> list[Breach]:
+async def _unreadable(books: Books, unreadable: Sequence[Unreadable]) -> list[Breach]:
     parked: set[tuple[Any, ...]] = set()
     for service in ("invoice", "payment", "notification"):
         parked |= {tuple(row) for row in await books[service].fetch(_PARKED)}

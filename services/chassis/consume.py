@@ -13,7 +13,7 @@ from uuid import UUID
 import stamina
 import structlog
 
-from contracts.catalogue import EVENTS
+from contracts.catalogue import decode
 from contracts.events import CloudEvent, StateEvent, Undecodable
 from services.chassis import audit, inbox, park
 from services.chassis.auth import Caller
@@ -133,7 +133,7 @@ class Consumer:
             row = await self._lock_open(tx, parked_id)
             if row is None:
                 return False
-            arrived = Arrived(row["record"], _decode(row["record"]))
+            arrived = Arrived(row["record"], decode_record(row["record"]))
             await self._apply_new(tx, [arrived])
             await park.resolve(tx, parked_id)
             await self._note(tx, [(row["record"], park.aggregate_of(row))])
@@ -237,10 +237,11 @@ class Consumer:
         return events
 
 
-def _decode(record: Record) -> CloudEvent:
+def decode_record(record: Record) -> CloudEvent:
+    """The event in a record, its key its aggregate's. Raises `Undecodable`: then it never was an event of ours."""
     if record.value is None:
         raise Undecodable("no value")
-    event = EVENTS[record.topic].decode(record.value)
+    event = decode(record.topic, record.value)
     if record.key != str(event.key).encode():
         raise Undecodable("the record's key is not the aggregate's id")
     return event
@@ -250,7 +251,7 @@ def _decode_all(records: Iterable[Record]) -> tuple[list[Arrived], list[Parked]]
     arrived, undecodable = [], []
     for record in records:
         try:
-            arrived.append(Arrived(record, _decode(record)))
+            arrived.append(Arrived(record, decode_record(record)))
         except Undecodable as error:
             log.error(
                 "event_undecodable", topic=record.topic, partition=record.partition, offset=record.offset

@@ -15,11 +15,14 @@ from contracts.topics import ALL
 from deploy import topics
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.verify import Access, Breach, verify
+from services.chassis.consume import consumers_of
 from services.chassis.ids import new_id
+from services.chassis.park import Record as ParkedRecord
+from services.invoice import consumers as invoice_consumers
 from tests.service.verify_world import Whole, a_whole, broken
-from tests.world import a_settlement, eur, in_own_task, money
+from tests.world import a_settlement, deliver_records, eur, in_own_task, money
 
-Record = tuple[str, bytes, bytes]
+Record = tuple[str, bytes | None, bytes | None]
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +122,67 @@ async def test_what_should_not_be_there_is_named(whole: Whole, kafka_of_its_own:
         "events_have_their_row": 3,
         "events_had_their_effect": 3 * 2 + 1,
     }
+
+
+GARBAGE: list[tuple[bytes | None, bytes | None]] = [
+    (b"x", b"no event"),
+    (b"x", None),
+    (None, b"{}"),
+]
+
+
+async def test_after_garbage_was_parked_and_discarded_the_topics_are_sound(
+    whole: Whole, kafka_of_its_own: str
+) -> None:
+    """A movement under another key than its own never was an event of ours, for consumers and for `verify`."""
+    real = next(event for event in whole.said.values() if isinstance(event, PaymentSettled))
+    forged = a_settlement(whole.world.clinic_id, real.invoice_id, eur(1))
+    garbage = [*GARBAGE, (str(new_id()).encode(), forged.encode()), (None, forged.encode())]
+    await send(kafka_of_its_own, [*said(whole), *(("payment.settled", *each) for each in garbage)])
+    access = replace(whole.access, kafka=kafka_of_its_own)
+    found = await on_topics(access)
+    assert {breach.check for breach in found} == {"records_are_events"}
+    assert len(found) == len(garbage)
+
+    await deliver_records(
+        whole.dbs["invoice"].worker, invoice_consumers, await records_of(kafka_of_its_own, "payment.settled")
+    )
+    rows = await whole.dbs["invoice"].admin.fetch("SELECT id, reason FROM parked WHERE state = 'waiting'")
+    [consumer] = consumers_of(invoice_consumers, whole.dbs["invoice"].worker)
+    for row in rows:
+        assert await consumer.discard(row["id"], "ada", "garbage")
+
+    assert [row["reason"] for row in rows] == ["undecodable"] * len(garbage)
+    report = await verify(access, topics=True, wait=0)
+    assert report.broken == {"consumers_are_done"} and not report.waiting, str(report)
+
+
+async def test_garbage_on_topics_that_nobody_reads_is_counted(whole: Whole, kafka_of_its_own: str) -> None:
+    unread = ("notification.sent", "notification.failed")
+    await send(kafka_of_its_own, [*said(whole), *((topic, *each) for topic in unread for each in GARBAGE)])
+
+    report = await verify(replace(whole.access, kafka=kafka_of_its_own), topics=True, wait=0)
+
+    assert report.broken == {"consumers_are_done"}, str(report)
+    [result] = [each for each in report.results if each.check == "records_are_events"]
+    assert result.left_out == {f"record of {topic} that is no event": len(GARBAGE) for topic in unread}
+
+
+async def records_of(servers: str, topic: str) -> list[ParkedRecord]:
+    """All that a topic holds, as consumers get it."""
+    reader = AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")
+    await reader.start()
+    ends = await reader.end_offsets(reader.assignment())
+    found: list[ParkedRecord] = []
+    while any([await reader.position(part) < end for part, end in ends.items()]):
+        batches = await reader.getmany(timeout_ms=200)
+        found += [
+            ParkedRecord(each.topic, each.partition, each.offset, each.key, each.value)
+            for records in batches.values()
+            for each in records
+        ]
+    await reader.stop()
+    return found
 
 
 async def test_another_amount_than_was_booked_is_named(whole: Whole, kafka_of_its_own: str) -> None:
