@@ -31,7 +31,11 @@ def test_every_sum_adds_up(given_lines: list[tuple[Decimal, int, TaxRate]]) -> N
     assert totals.rounding == 0
 
 
-@given(lines, st.sampled_from(sorted(CURRENCIES)))
+EVERY = sorted(CURRENCIES)
+IN_STEPS = [currency for currency in EVERY if step_of(currency) > 1]
+
+
+@given(lines, st.sampled_from(IN_STEPS) | st.sampled_from(EVERY))
 def test_a_total_is_a_whole_number_of_the_currencys_steps(
     given_lines: list[tuple[Decimal, int, TaxRate]], currency: str
 ) -> None:
