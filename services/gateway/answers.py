@@ -16,6 +16,8 @@ from services.gateway.limits import TooManyTries
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[[AnyRequest, Any], Response[Any]]
 
+SCRIPTS = "scripts"
+"""A route's option: our pages' scripts ask it, never a person."""
 _MACHINES = ("/api/", "/webhooks/", "/healthz/")
 
 _WORDS: dict[int, tuple[str, str, str]] = {
@@ -42,11 +44,20 @@ _WORDS: dict[int, tuple[str, str, str]] = {
 
 
 def wants_page(request: AnyRequest) -> bool:
-    """Whether a person looks at the answer: a portal address, and not one of its scripts asking."""
-    if _path(request).startswith(_MACHINES):
+    """Whether a person looks at the answer: a portal address, and not one of its scripts asking.
+
+    A route that answers scripts alone (`opt={SCRIPTS: True}`) and a body that is JSON say it, whatever is accepted.
+    """
+    if _path(request).startswith(_MACHINES) or _is_for_scripts(request):
         return False
     accept = request.headers.get("accept", "")
     return "text/html" in accept or not ("json" in accept or "event-stream" in accept)
+
+
+def _is_for_scripts(request: AnyRequest) -> bool:
+    handler = request.scope.get("route_handler")
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return sent == "application/json" or bool(handler and handler.opt.get(SCRIPTS))
 
 
 def _path(request: AnyRequest) -> str:

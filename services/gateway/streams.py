@@ -14,6 +14,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from services.chassis.auth import Caller
 from services.chassis.db import AWAY, Database
 from services.gateway import session_store
+from services.gateway.answers import SCRIPTS
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Db, Place, Session, Visitor
 from services.gateway.live import UPDATED, Hub, Kind, Listener, News
@@ -67,7 +68,7 @@ class Page:
         return News(payment.id, payment.status, payment.version)
 
 
-@get("/c/{slug:str}/live", include_in_schema=False)
+@get("/c/{slug:str}/live", include_in_schema=False, opt={SCRIPTS: True})
 async def live(
     member: Place,
     caller: Visitor,

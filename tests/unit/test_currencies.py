@@ -245,12 +245,15 @@ def test_only_ways_that_can_take_the_amount_are_offered() -> None:
         ("amount_too_small", "less than can be paid"),
         ("amount_too_large", "more than can be paid"),
         ("rest_too_small", "too small to pay online"),
+        ("wrong_amount", "Pay the amount that the invoice shows"),
+        ("wrong_currency", "in another currency"),
+        ("a_code_of_tomorrow", "not possible as it is"),
     ],
 )
 def test_a_refused_amount_is_told_in_words_and_not_to_be_tried_again(code: str, words: str) -> None:
     visit = Visit(a_clinic(), a_caller("client", new_id()), several=False)
     refusal = refusals.response(UpstreamError(422, code, "", {}), visit, "/c/harbour/invoices/1").content
 
-    assert words in refusal.message
-    assert "again in a moment" not in refusal.message
-    assert [step.href for step in refusal.next] == ["/c/harbour/invoices/1"]
+    assert words in refusal["message"] == refusal["detail"]
+    assert "again in a moment" not in refusal["message"]
+    assert [step["href"] for step in refusal["next"]] == ["/c/harbour/invoices/1"]

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from services.gateway import limits
+from services.gateway.answers import SCRIPTS
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Configured, Db
 from services.gateway.portal.payment_routes import stripe_context
@@ -39,7 +40,7 @@ async def add_page(billing: Visiting, upstreams: Asks, settings: Configured) -> 
     return billing.page("add_card.html", "payments", had=had, **stripe)
 
 
-@post("/methods/setup", status_code=200)
+@post("/methods/setup", status_code=200, opt={SCRIPTS: True})
 async def start_setup(billing: Visiting, upstreams: Asks, db: Db) -> SetupStart:
     """A SetupIntent for the page's script; 429 after too many."""
     await limits.count(db, limits.setup_limits(billing.caller.clinic, billing.caller.subject))

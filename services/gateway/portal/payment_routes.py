@@ -10,11 +10,11 @@ from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response import Redirect, Template
 
 from services.chassis.http import json_only
+from services.gateway.answers import SCRIPTS
 from services.gateway.bodies import strictly
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Configured
 from services.gateway.portal import declines, refusals
-from services.gateway.portal.refusals import Refusal
 from services.gateway.portal.views import invoices, payments
 from services.gateway.portal.visits import Visit, Visiting
 from services.gateway.settings import Settings
@@ -56,14 +56,14 @@ async def payment_page(
     return billing.page("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
 
 
-@post("/invoices/{invoice_id:uuid}/payments", status_code=200, before_request=json_only)
+@post("/invoices/{invoice_id:uuid}/payments", status_code=200, before_request=json_only, opt={SCRIPTS: True})
 async def start_payment(
     body: RawBody,
     invoice_id: FromPath[UUID],
     data: JSONBody[PayInvoice],
     billing: Visiting,
     upstreams: Asks,
-) -> PaymentStart | Response[Refusal]:
+) -> PaymentStart | Response[dict[str, Any]]:
     """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
     said = strictly(body, PayInvoice)
     wanted = PaymentIn([InvoiceAmount(invoice_id, said.amount)], said.method, said.save)

@@ -1,9 +1,12 @@
 """What the payment page's script is told when a payment cannot start: plain words, and what to do next."""
 
+from typing import Any
+
 import msgspec
 from litestar import Response
-from litestar.status_codes import HTTP_409_CONFLICT
+from litestar.status_codes import HTTP_409_CONFLICT, HTTP_429_TOO_MANY_REQUESTS
 
+from services.chassis.problems import problem
 from services.gateway.calls import UpstreamError
 from services.gateway.portal.formats import Formats
 from services.gateway.portal.visits import Visit
@@ -24,7 +27,12 @@ class Refusal(msgspec.Struct):
 
 
 _UNCLEAR = "The payment could not be started. No money was taken. Try again in a moment."
+_FOR_GOOD = (
+    "This payment is not possible as it is. No money was taken. Look at the invoice, or ask the clinic."
+)
 _WORDS = {
+    "wrong_amount": "This amount cannot be paid. No money was taken. Pay the amount that the invoice shows.",
+    "wrong_currency": "This invoice is in another currency. No money was taken. Pay the amount that the invoice shows.",
     "already_paid": "This invoice is already paid. Nothing more was taken.",
     "payment_in_progress": "A payment for this invoice is already on its way. Nothing more was taken.",
     "invoice_being_checked": "A payment of this invoice is being checked. You do not need to pay anything now. "
@@ -43,6 +51,8 @@ _WORDS = {
     "stripe_misconfigured": "The clinic is not ready to take payments here. Please ask the clinic.",
 }
 _LOOK_AT_INVOICE = {
+    "wrong_amount",
+    "wrong_currency",
     "already_paid",
     "payment_in_progress",
     "invoice_being_checked",
@@ -54,17 +64,22 @@ _LOOK_AT_INVOICE = {
 }
 
 
-def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[Refusal]:
-    """The answer to the script, with the service's own status; `invoice` is the invoice's address."""
-    return Response(_refusal(error, visit, invoice), status_code=error.status, headers=_headers(error))
+def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[dict[str, Any]]:
+    """The problem for the script, with the service's own status; `invoice` is the invoice's address."""
+    said = _refusal(error, visit, invoice)
+    steps: list[Any] = msgspec.to_builtins(said.next)
+    return problem(
+        error.status, said.code, said.message, headers=_headers(error), message=said.message, next=steps
+    )
 
 
 def _refusal(error: UpstreamError, visit: Visit, invoice: str) -> Refusal:
     if error.code == "amount_changed":
         return Refusal(error.code, _changed(error, visit), [Step(f"{invoice}/pay", "See the new amount")])
-    code = error.code
-    steps = [Step(invoice, "Look at the invoice")] if code in _LOOK_AT_INVOICE else []
-    return Refusal(code, _WORDS.get(code, _UNCLEAR), steps)
+    code, again = error.code, error.temporary or error.status == HTTP_429_TOO_MANY_REQUESTS
+    unknown = code not in _WORDS and not again
+    steps = [Step(invoice, "Look at the invoice")] if unknown or code in _LOOK_AT_INVOICE else []
+    return Refusal(code, _WORDS.get(code, _UNCLEAR if again else _FOR_GOOD), steps)
 
 
 def _changed(error: UpstreamError, visit: Visit) -> str:

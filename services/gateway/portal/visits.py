@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.response import Template
 
 from services.chassis.auth import Caller
+from services.chassis.problems import problem
+from services.gateway.answers import wants_page
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Configured, Place, Visitor, Who
 from services.gateway.shapes import Clinic
@@ -85,11 +87,18 @@ async def billing(visit: Visiting) -> Visit:
     return visit
 
 
-def on_for_clients(_: AnyRequest, error: ForClients) -> Template:
+def on_for_clients(request: AnyRequest, error: ForClients) -> Template | Response[Any]:
+    if not wants_page(request):
+        return problem(403, "not_allowed", "Only the clinic's clients can do this here.")
     return error.visit.page("staff.html", "staff")
 
 
-def on_billing_hidden(_: AnyRequest, error: BillingHidden) -> Template:
+def on_billing_hidden(request: AnyRequest, error: BillingHidden) -> Template | Response[Any]:
+    if not wants_page(request):
+        words = (
+            "The clinic does not show its bills here. Nothing was changed. Please ask the clinic how to pay."
+        )
+        return problem(409, "billing_hidden", words, message=words)
     return error.visit.page("hidden.html", "hidden")
 
 

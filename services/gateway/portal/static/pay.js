@@ -4,6 +4,7 @@
 
   const LOGGED_OUT = 'You have been logged out. No money was taken. Log in again, then pay.';
   const UNREACHABLE = 'We could not reach the payment service. No money was taken. Check your connection and try again.';
+  const REFUSED = 'This was refused. No money was taken. Load this page again, or ask the clinic.';
   const TOO_MANY = 'That was too often in a short time. No money was taken. Wait a minute, then try again.';
   const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
   const UNKNOWN = 'We did not hear back from your bank. Look at the invoice before you pay again.';
@@ -121,7 +122,8 @@
     }
     if (answer.status === 429) throw new Refused(TOO_MANY);
     const said = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Refused(said.message || UNREACHABLE, said.next || []);
+    const otherwise = answer.status < 500 ? REFUSED : UNREACHABLE;
+    if (!answer.ok) throw new Refused(said.message || otherwise, said.next || []);
     return said;
   }
 

@@ -1,0 +1,116 @@
+"""Routes that our pages' scripts ask: each refusal is problem+json with words, whatever the request accepts."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from services.gateway.answers import SCRIPTS
+from services.gateway.portal.routes import portal_routes
+from services.payment import consumers
+from tests.service.gateway_world import Site, a_client, a_clinic, a_whole_site, an_invoice
+from tests.unit.test_gateway_bodies import _handlers
+from tests.world import ServiceDb, deliver, in_own_task, outbox_events
+
+PROBLEM = "application/problem+json"
+ACCEPTS = [None, "*/*", "application/json", "text/html,application/xhtml+xml,*/*;q=0.8"]
+GOOD = {"amount": {"minor": 11_350, "currency": "EUR"}, "method": {"kind": "card"}}
+
+
+@pytest.fixture
+async def site(
+    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
+) -> AsyncIterator[Site]:
+    whole = a_whole_site(db_gateway, db_invoice, db_payment, db_notification)
+    async with in_own_task(whole) as made:
+        yield made
+
+
+@pytest.fixture
+async def invoice(site: Site, db_invoice: ServiceDb, db_payment: ServiceDb) -> str:
+    """An open invoice of the client who is signed in: the path of its payments."""
+    oak = await a_clinic(site)
+    client = await a_client(site, oak)
+    issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=an_invoice(client))
+    await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
+    await site.log_in("ann@example.com")
+    return f"/c/oak/invoices/{issued.json()['id']}"
+
+
+async def ask(site: Site, path: str, accept: str | None = None, **more: Any) -> Any:
+    headers = {"x-csrftoken": site.cookie("csrf") or "", **more.pop("headers", {})}
+    headers |= {"Accept": accept} if accept else {}
+    return await site.client.post(path, headers=headers, follow_redirects=False, **more)
+
+
+def test_each_portal_route_that_answers_json_says_that_scripts_ask_it() -> None:
+    answering = {
+        handler.fn.__name__: bool(handler.opt.get(SCRIPTS))
+        for handler in _handlers(portal_routes)
+        if handler.fn.__module__.startswith("services.")
+        and not any(
+            page in str(handler.fn.__annotations__["return"])
+            for page in ("Template", "Redirect", "Response[str]", "Response[bytes]")
+        )
+    }
+
+    assert {"start_payment", "start_setup"} <= set(answering)
+    assert [name for name, scripts in answering.items() if not scripts] == []
+
+
+@pytest.mark.parametrize("accept", ACCEPTS)
+@pytest.mark.parametrize("body", [b"{", b"[]", b"", b'{"amount":"5000"}', b'{"a":1,"a":2}', b"\xff"])
+async def test_json_that_is_refused_is_answered_as_json(
+    site: Site, invoice: str, body: bytes, accept: str | None
+) -> None:
+    refused = await ask(
+        site, f"{invoice}/payments", accept, content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert (refused.status_code, refused.headers["content-type"]) == (400, PROBLEM)
+    assert refused.json()["code"] == "request_invalid"
+
+
+@pytest.mark.parametrize(
+    ("amount", "code", "words"),
+    [
+        ({"minor": -5_000, "currency": "EUR"}, "wrong_amount", "Pay the amount that the invoice shows."),
+        ({"minor": 0, "currency": "EUR"}, "wrong_amount", "Pay the amount that the invoice shows."),
+        ({"minor": 11_350, "currency": "USD"}, "wrong_currency", "in another currency"),
+        ({"minor": 11_350, "currency": "XXX"}, "wrong_currency", "in another currency"),
+        ({"minor": 49, "currency": "EUR"}, "amount_too_small", "Please ask the clinic"),
+    ],
+)
+async def test_an_amount_that_is_wrong_is_told_with_a_way_forward(
+    site: Site, invoice: str, amount: Any, code: str, words: str, db_payment: ServiceDb
+) -> None:
+    refused = await ask(site, f"{invoice}/payments", json={**GOOD, "amount": amount})
+
+    said = refused.json()
+    assert (refused.status_code, refused.headers["content-type"], said["code"]) == (422, PROBLEM, code)
+    assert words in said["message"] == said["detail"]
+    assert "again in a moment" not in said["message"]
+    assert said["next"] == [{"href": invoice, "words": "Look at the invoice"}]
+    assert await db_payment.admin.fetchval("SELECT count(*) FROM payments") == 0
+
+
+@pytest.mark.parametrize("accept", ACCEPTS)
+async def test_whoever_asks_in_vain_gets_json(site: Site, invoice: str, accept: str | None) -> None:
+    """A token that is missing, another media type, a section that is hidden, and nobody signed in."""
+    paths = {f"{invoice}/payments": GOOD, "/c/oak/methods/setup": {}}
+
+    for path, body in paths.items():
+        forged = await ask(site, path, accept, json=body, headers={"x-csrftoken": "no"})
+        assert (forged.status_code, forged.headers["content-type"]) == (403, PROBLEM), path
+    form = await ask(site, f"{invoice}/payments", accept, data={"a": "b"})
+    assert (form.status_code, form.headers["content-type"]) == (415, PROBLEM)
+    [clinic] = (await site.api("GET", "/clinics")).json()["items"]
+    await site.api("PATCH", f"/clinics/{clinic['id']}", json={"billing_shown": False})
+    for path, body in paths.items():
+        hidden = await ask(site, path, accept, json=body)
+        assert (hidden.status_code, hidden.headers["content-type"]) == (409, PROBLEM), path
+        assert hidden.json()["code"] == "billing_hidden"
+    site.client.cookies.delete(next(name for name in site.client.cookies if "session" in name))
+    for path, body in paths.items():
+        nobody = await ask(site, path, accept, json=body)
+        assert (nobody.status_code, nobody.headers["content-type"]) == (401, PROBLEM), path
