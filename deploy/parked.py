@@ -79,32 +79,47 @@ async def _opened(dsn: str) -> AsyncIterator[Database]:
         await db.close()
 
 
-def print_waiting(dsns: Mapping[str, str]) -> None:
+def print_waiting(dsns: Mapping[str, str], as_json: bool = False) -> None:
     rows = asyncio.run(listed(dsns, park.list_waiting))
-    columns = ("service", "id", "consumer", "topic", "partition", "offset", "reason", "detail", "parked_at")
-    _print(rows, columns, "Nothing is parked.")
+    _print(rows, ("reason", "detail", "parked_at"), "Nothing is parked.", as_json)
 
 
-def print_discarded(dsns: Mapping[str, str]) -> None:
+def print_discarded(dsns: Mapping[str, str], as_json: bool = False) -> None:
     rows = asyncio.run(listed(dsns, park.list_discarded))
-    columns = (
-        "service",
-        "id",
-        "consumer",
-        "topic",
-        "reason",
-        "discarded_by",
-        "discard_reason",
-        "resolved_at",
+    _print(
+        rows, ("reason", "discarded_by", "discard_reason", "resolved_at"), "Nothing was discarded.", as_json
     )
-    _print(rows, columns, "Nothing was discarded.")
 
 
-def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], nothing: str) -> None:
-    table = Table(*(column.replace("_", " ") for column in columns))
-    for row in rows:
-        table.add_row(*(escape(_words(row[column])) for column in columns))
-    Console().print(table if rows else nothing)
+def _print(rows: list[dict[str, Any]], shown: tuple[str, ...], nothing: str, as_json: bool) -> None:
+    if as_json:
+        # To the stream itself: a pipe's reader wants lines that nothing has wrapped.
+        sys.stdout.writelines(json.dumps(row, default=_words, ensure_ascii=False) + "\n" for row in rows)
+    elif not rows:
+        sys.stdout.write(f"{nothing}\n")
+    else:
+        for row in rows:
+            _print_block(row, shown)
+
+
+def _print_block(row: Mapping[str, Any], shown: tuple[str, ...]) -> None:
+    """What `show`, `replay` and `discard` take on a line of its own, and below it what is known, within any width."""
+    place = f"{row['topic']} {row['partition']}/{row['offset']}, read by {row['consumer']}"
+    facts = {"record": place, **{name: _words(row[name]) for name in shown}}
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value:
+            table.add_row(f"  {name.replace('_', ' ')}", escape(_on_one_line(value)))
+    console = Console(highlight=False)
+    console.print(f"{row['service']} {row['id']}", style="bold")
+    console.print(table)
+
+
+def _on_one_line(text: str) -> str:
+    """What a producer wrote, without what moves a terminal's cursor."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _words(value: object) -> str:

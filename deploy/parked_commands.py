@@ -21,12 +21,13 @@ def list_parked(
     discarded: Annotated[
         bool, typer.Option(help="What was discarded, by whom and why, newest first.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line, with all columns.")] = False,
     data: ParkedData = None,
 ) -> None:
-    """What waits for somebody, oldest first."""
+    """What waits for somebody, oldest first. The two words that begin each are what `show` takes."""
     from deploy.parked import print_discarded, print_waiting
 
-    (print_discarded if discarded else print_waiting)(_workers(data))
+    (print_discarded if discarded else print_waiting)(_workers(data), as_json)
 
 
 @parked.command("show")

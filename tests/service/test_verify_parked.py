@@ -27,9 +27,9 @@ from tests.world import (
 )
 
 
-async def command(db: ServiceDb, *words: str) -> tuple[int, str, str]:
+async def command(db: ServiceDb, *words: str, columns: int = 300) -> tuple[int, str, str]:
     """`clinicpay parked …`: its exit code, and what it said on both ways."""
-    environment = {"COLUMNS": "300", "WORKER_DATABASE_URLS": f"invoice={db.worker_dsn}"}
+    environment = {"COLUMNS": str(columns), "WORKER_DATABASE_URLS": f"invoice={db.worker_dsn}"}
     done = await asyncio.to_thread(CliRunner().invoke, cli.app, ["parked", *words], env=environment)
     return done.exit_code, done.stdout, done.stderr
 
@@ -59,6 +59,32 @@ async def test_what_is_parked_is_listed_and_shown_whole(db_invoice: ServiceDb) -
     assert "wrong_currency" in listed
     body = json.loads(shown)
     assert body["reason"] == "wrong_currency" and body["value"]["id"] == str(movement.id)
+
+
+async def test_the_list_can_be_read_on_a_narrow_screen(db_invoice: ServiceDb) -> None:
+    """What another command takes is never cut or wrapped, and no text of a producer moves the cursor."""
+    async with a_world(db_invoice) as world:
+        await a_parked_movement(world)
+        await db_invoice.admin.execute(
+            'UPDATE parked SET "offset" = 9007199254740993, detail = $1',
+            "data.amount.currency: string_pattern_mismatch; " * 4 + "\x1b[2J[red]end",
+        )
+        _, listed, _ = await command(db_invoice, "list", columns=80)
+        _, as_json, _ = await command(db_invoice, "list", "--json", columns=80)
+        await command(db_invoice, "discard", "invoice", "1", "--reason", "because " * 20, "--by", "Ada")
+        _, discarded, _ = await command(db_invoice, "list", "--discarded", columns=80)
+
+    lines = [line.rstrip() for line in listed.splitlines()]
+    assert lines[0] == "invoice 1"
+    assert lines[1] == "  record     payment.settled 0/9007199254740993, read by invoice"
+    assert lines[2] == "  reason     wrong_currency"
+    assert max(map(len, lines)) <= 80 and "\x1b" not in listed and "[red]end" in listed
+    assert any(line.startswith("  parked at") for line in lines)
+    [row] = map(json.loads, as_json.splitlines())
+    assert (row["service"], row["id"], row["offset"]) == ("invoice", 1, 9007199254740993)
+    lines = discarded.splitlines()
+    assert lines[0] == "invoice 1" and any(line.split() == ["discarded", "by", "Ada"] for line in lines)
+    assert discarded.count("because") == 20 and max(map(len, lines)) <= 80
 
 
 async def test_a_replay_applies_once_the_cause_is_mended(db_invoice: ServiceDb) -> None:
