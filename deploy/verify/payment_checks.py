@@ -137,7 +137,7 @@ _SHARES = {
         """,
     ),
     "shares_make_the_payment": (
-        "A payment's shares sum to its amount; once it succeeded, that is what was taken, and they settled no more",
+        "A payment's shares sum to its amount, but while and once Stripe takes another; they settled no more",
         """
         SELECT clinic_id, p.id AS payment_id, p.amount, coalesce(a.amount, 0) AS shares, a.settled
         FROM payments AS p
@@ -145,10 +145,8 @@ _SHARES = {
             SELECT clinic_id, payment_id AS id, sum(amount) AS amount, sum(settled_amount) AS settled
             FROM allocations GROUP BY clinic_id, payment_id
         ) AS a USING (clinic_id, id)
-        WHERE CASE p.status
-            WHEN 'succeeded' THEN a.settled IS NULL OR p.amount < a.settled
-            ELSE p.amount <> coalesce(a.amount, 0)
-        END
+        WHERE a.settled IS NULL OR p.amount < a.settled
+            OR (p.status NOT IN ('processing', 'succeeded') AND p.amount <> a.amount)
         """,
     ),
     "shares_fit_the_status": (

@@ -167,7 +167,7 @@ class Allocation:
 class Payment:
     """One payment and its PaymentIntent at Stripe.
 
-    `amount` is what Stripe took, once it succeeded; before, what was agreed, which stays in `allocations`.
+    `amount` is what Stripe takes while it is on its way and once it succeeded; else what was agreed.
     `account` is the connected account, '' the platform's own. `version` counts the state events said.
     `seen_at` is Stripe's time of the newest state applied, or of its charge. `declines` counts what a bank declined,
     and `declined_charge` is the failed charge that the newest decline left. `fact_id` is the id of the newest state
@@ -213,6 +213,11 @@ class Payment:
     def reserves(self) -> bool:
         """Whether its payables are kept for it."""
         return all(share.state == "open" for share in self.allocations)
+
+    @property
+    def agreed(self) -> int:
+        """What the client agreed to pay."""
+        return sum(share.amount for share in self.allocations)
 
     @property
     def surplus(self) -> int:

@@ -65,11 +65,12 @@ def update_about(payment: Payment) -> PaymentUpdated | None:
 
 
 def _shares(payment: Payment) -> tuple[Share, ...]:
-    """What was settled, once it succeeded; before, what is meant to be."""
-    amounts = [
-        (share.payable_id, share.settled_amount if payment.status == "succeeded" else share.amount)
-        for share in payment.allocations
-    ]
+    """What was settled, once it succeeded; before, what is meant to be, of no more than Stripe takes."""
+    amounts, left = [], payment.amount
+    for share in payment.allocations:
+        part = share.settled_amount if payment.status == "succeeded" else min(share.amount, left)
+        amounts.append((share.payable_id, part))
+        left -= part
     return tuple(
         Share(invoice_id=payable_id, amount=Money(minor=amount, currency=payment.currency))
         for payable_id, amount in amounts

@@ -150,6 +150,8 @@ def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) ->
         "failure_code": (seen.decline_code or seen.failure_code) if status == "failed" else None,
         "seen_at": seen.created,
         "allocations": _released(payment.allocations) if ends else payment.allocations,
+        # On its way it can be changed no more, and says which invoices wait for money.
+        "amount": (seen.amount if status == "processing" else None) or payment.agreed,
         **declines.counted(payment, status, seen),
     }
     if status not in FACTS:
@@ -171,7 +173,12 @@ def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
 def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> Change:
     """Give up a payment of which Stripe has nothing: it refused to make the intent, or provably has none."""
     given_up = _stated(
-        payment, now, status="canceled", failure_code=failure_code, allocations=_released(payment.allocations)
+        payment,
+        now,
+        status="canceled",
+        failure_code=failure_code,
+        amount=payment.agreed,
+        allocations=_released(payment.allocations),
     )
     return Change(given_up, fact=fact_about(given_up))
 

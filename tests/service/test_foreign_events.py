@@ -162,6 +162,7 @@ async def test_metadata_copied_to_another_account_is_counted(desk: Desk, account
     payment_id, _ = await its_metadata(desk)
     [intent] = await desk.intents()
     await confirmed(desk, intent)
+    await desk.hook.until("charge.succeeded")
     there = [
         event.model_copy(update={"account": account, "id": uuid4()})
         for event in desk.hook.events()

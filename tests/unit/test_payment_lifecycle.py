@@ -334,7 +334,33 @@ def test_what_stripe_took_is_booked_whatever_was_agreed(
     assert [share.amount for share in changes[-1].payment.allocations] == [100, 200]
 
 
-@pytest.mark.parametrize("what", ["processing", "payment_failed", "requires_action", "canceled"])
+def test_a_debit_on_its_way_keeps_no_invoice_waiting_that_it_does_not_reach() -> None:
+    """Only a movement ends the waiting of an invoice, and one that gets nothing has none."""
+    payment = a_payment(100, 200)
+    payables = {FIRST: a_payable(FIRST, 100), SECOND: a_payable(SECOND, 200)}
+    less = {"amount": 60, "amount_received": 60}
+
+    on_its_way, booked = run(
+        payment, payables, [seen(payment, "processing", 1, amount=60), seen(payment, "succeeded", 2, **less)]
+    )
+
+    for change in (on_its_way, booked):
+        assert change.fact is not None
+        assert change.fact == fact_about(change.payment)
+        assert [(share.invoice_id, share.amount.minor) for share in change.fact.invoices] == [(FIRST, 60)]
+
+
+def test_a_debit_that_came_to_nothing_is_of_what_was_agreed_again() -> None:
+    payment = a_payment(100, 200)
+    (_, failed) = run(
+        payment,
+        {},
+        [seen(payment, "processing", 1, amount=60), seen(payment, "payment_failed", 2, amount=60)],
+    )
+    assert (failed.payment.status, failed.payment.amount) == ("failed", 300)
+
+
+@pytest.mark.parametrize("what", ["payment_failed", "requires_action", "canceled"])
 def test_a_change_of_the_amount_alone_hides_no_state(what: str) -> None:
     payment = a_payment(100)
     (change,) = run(payment, {FIRST: a_payable(FIRST, 100)}, [seen(payment, what, 1, amount=99)])
