@@ -66,7 +66,7 @@ INBOX_AND_PARKING = (
         "a parked movement marks its invoice",
         f"{SERVICE}test_invoice_being_checked.py::test_the_invoice_of_a_parked_movement_is_being_checked",
         CONSUME,
-        "                await self._note(tx, parked)\n",
+        "                await self._note(tx, [(each.record, each.aggregate) for each in parked])\n",
         "",
     ),
     one(
