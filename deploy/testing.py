@@ -229,7 +229,7 @@ GROUPS: Iterable[Group] = (
     folder("service", *PARALLEL),
     folder("costs"),
     folder("contracts", *PARALLEL),
-    folder("frozen"),
+    folder("frozen", *PARALLEL),
     folder("security", *PARALLEL),
     folder("models"),
     folder("system"),
