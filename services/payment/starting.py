@@ -61,10 +61,6 @@ class Wish:
         """The kind of method that a clinic accepts or does not."""
         return "redirect" if self.kind == "redirect" else "card"
 
-    @property
-    def needs_customer(self) -> bool:
-        return self.save or self.kind == "saved"
-
     def same_as(self, payment: Payment) -> bool:
         """Whether `payment` is an answer to this wish."""
         shares = {share.payable_id: share.amount for share in payment.allocations}
