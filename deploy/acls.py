@@ -6,10 +6,12 @@ administrator makes, alters or deletes a topic.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
+import stamina
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 
 from contracts.topics import ALL, Topic
@@ -18,6 +20,8 @@ from services.chassis.kafka_security import KafkaSecurity
 
 RELAY = "relay"
 AUDITOR = "auditor"
+KNOWN_WITHIN = 30
+"""Seconds."""
 _ANY = 1
 _ALLOW = 3
 
@@ -86,8 +90,8 @@ async def ensure(
 ) -> tuple[set[Acl], set[Acl]]:
     """Set the users' passwords, add the rules that are missing, and take away those that these users have too many.
 
-    `security` is the administrator's. Answers with what was added and what was taken away. Raises `AclRefused`,
-    `UserRefused`.
+    `security` is the administrator's. Answers with what was added and what was taken away, once the users can log in.
+    Raises `AclRefused`, `UserRefused`.
     """
     topics = list(topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **security.options())
@@ -99,9 +103,22 @@ async def ensure(
             await _create(admin, acl)
         for acl in sorted(found - right):
             await _delete(admin, acl)
-        return right - found, found - right
     finally:
         await admin.close()
+    for user, password in passwords.items():
+        await _log_in(bootstrap_servers, replace(security, username=user, password=password))
+    return right - found, found - right
+
+
+async def _log_in(bootstrap_servers: str, security: KafkaSecurity) -> None:
+    """The controller has the password; a broker learns it a moment later, and refuses the user until then."""
+    async for attempt in stamina.retry_context(on=KafkaConnectionError, timeout=KNOWN_WITHIN, attempts=None):
+        with attempt:
+            client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **security.options())
+            try:
+                await client.start()
+            finally:
+                await client.close()
 
 
 async def _found(admin: AIOKafkaAdminClient, ours: set[str]) -> set[Acl]:
