@@ -1,6 +1,6 @@
 """Mutants of the table of currencies, and of what goes by it."""
 
-from tests.mutants.mutant import SERVICE, one
+from tests.mutants.mutant import SERVICE, Edit, Mutant, one
 
 UNIT = "tests/unit/"
 TABLE = "contracts/currencies.py"
@@ -16,12 +16,10 @@ CURRENCIES = (
         '{"ISK": 2, "UGX": 2, "MGA": 0}',
         '{"ISK": 2, "UGX": 2}',
     ),
-    one(
+    Mutant(
         "a dead currency",
         f"{CODES}the_table_is_what_stripe_accepts_without_what_is_dead",
-        TABLE,
-        "BDT BMD",
-        "BDT BGN BMD",
+        (Edit(TABLE, "BDT BMD", "BDT BGN BMD"), Edit(TABLE, "BHD 0.4", "BGN 2  BHD 0.4")),
     ),
     one(
         "the currencies of a clinic",
