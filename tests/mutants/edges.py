@@ -69,7 +69,7 @@ EDGES = (
         "        yield await begun.__aenter__()\n"
         "        import asyncio\n"
         "        later = lambda: asyncio.ensure_future(begun.__aexit__(None, None, None))\n"
-        "        asyncio.get_running_loop().call_later(0.05, later)\n",
+        "        asyncio.get_running_loop().call_later(1, later)\n",
     ),
     one(
         "the clinic of a transaction",
