@@ -3,13 +3,16 @@
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import asyncpg
+import pytest
 
 from services.chassis.db import Connection, Database
+from tests.world import ServiceDb
 
 CLAIMS = frozenset({"inbox", "idempotency_keys", "parked"})
 """Of the chassis: claimed before all else, by a key of the event or the request."""
@@ -46,6 +49,18 @@ class LockLog:
 
     def readings(self, order: Sequence[str], guarded: Mapping[str, str]) -> "list[Reading]":
         return [read(each, order, guarded) for each in self.transactions]
+
+
+@asynccontextmanager
+async def logged(
+    app: ModuleType, db: ServiceDb, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[ServiceDb, LockLog]]:
+    """The database whose worker, and whose service as `app` makes it, are in the log."""
+    log = LockLog()
+    monkeypatch.setattr(app, "Database", log.database)
+    worker = log.database(db.worker_dsn)
+    yield replace(db, worker=worker), log
+    await worker.close()
 
 
 class _Logged(Database):

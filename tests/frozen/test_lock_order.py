@@ -15,6 +15,7 @@ import pytest
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import app, consumers, jobs, locks
+from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, Sent, changes_of, locked_by, read
 from tests.service.payment_world import Desk, a_desk
 from tests.service.refunds_world import bank_says, leaves_credit, press
@@ -26,12 +27,8 @@ Log = tuple[Desk, LockLog]
 @pytest.fixture
 async def logged(db_payment: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Log]:
     """A clinic that is paid online, and the log of all that its service does."""
-    log = LockLog()
-    monkeypatch.setattr(app, "Database", log.database)
-    worker = log.database(db_payment.worker_dsn)
-    async with a_desk(replace(db_payment, worker=worker)) as desk:
+    async with lock_log.logged(app, db_payment, monkeypatch) as (db, log), a_desk(db) as desk:
         yield desk, log
-    await worker.close()
 
 
 async def another_clinic(desk: Desk) -> Desk:

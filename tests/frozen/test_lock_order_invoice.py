@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -11,6 +10,7 @@ from contracts.events import CloudEvent, Method
 from contracts.payment import PaymentUpdated
 from services.chassis.ids import new_id
 from services.invoice import app, consumers, locks
+from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, read
 from tests.service.invoice_world import CLINIC, World, a_payment, a_world, put
 from tests.world import ServiceDb, a_settlement, deliver_records, money, record
@@ -21,12 +21,8 @@ Log = tuple[World, LockLog]
 @pytest.fixture
 async def logged(db_invoice: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Log]:
     """A clinic with a client, and the log of all that its service does."""
-    log = LockLog()
-    monkeypatch.setattr(app, "Database", log.database)
-    worker = log.database(db_invoice.worker_dsn)
-    async with a_world(replace(db_invoice, worker=worker)) as world:
+    async with lock_log.logged(app, db_invoice, monkeypatch) as (db, log), a_world(db) as world:
         yield world, log
-    await worker.close()
 
 
 async def invoices(world: World, count: int = 4) -> list[UUID]:

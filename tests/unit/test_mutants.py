@@ -1,4 +1,4 @@
-"""Every mutant still takes its safeguard away: its text stands in the code once, and what must notice it exists."""
+"""Every mutant still takes its safeguard away: its text stands in the code once, and its test exists."""
 
 from collections import Counter
 from pathlib import Path
