@@ -137,7 +137,7 @@ _SHARES = {
         """,
     ),
     "shares_make_the_payment": (
-        "A payment's shares sum to its amount, but while and once Stripe takes another; they settled no more",
+        "A payment's shares sum to its amount, unless Stripe takes or took another; they settled no more than it",
         """
         SELECT clinic_id, p.id AS payment_id, p.amount, coalesce(a.amount, 0) AS shares, a.settled
         FROM payments AS p
