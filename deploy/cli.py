@@ -13,7 +13,7 @@ from deploy.keys_commands import app as keys
 from deploy.parked_commands import give_up, parked
 
 if TYPE_CHECKING:
-    from services.chassis.kafka_security import KafkaSecurity
+    from services.chassis.kafka.security import KafkaSecurity
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,9 +16,9 @@ from deploy import database
 from deploy.verify.access import postgres_port
 from deploy.verify.report import CannotCheck
 from services.chassis import audit
-from services.chassis.auth import Caller
-from services.chassis.db import AWAY, Connection, Database
+from services.chassis.db.database import AWAY, Connection, Database
 from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
 from services.gateway.key_store import KeyRow
 
 T = TypeVar("T")

@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy.verify.settle import CONSUMERS
-from services.chassis import park
-from services.chassis.consume import consumers_of
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
+from services.chassis.kafka import park
+from services.chassis.kafka.consume import consumers_of
 
 MOST = 500
 LONGEST_REASON = 500

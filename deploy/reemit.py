@@ -17,8 +17,8 @@ from contracts.events import Event, Method, event_id
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
 from contracts.payment import PaymentSettled
-from services.chassis import outbox
-from services.chassis.db import Database
+from services.chassis.db.database import Database
+from services.chassis.outbox import outbox
 from services.invoice import domain as invoice_domain
 from services.invoice.domain import Invoice
 from services.payment import facts, refunds

@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from deploy import database
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres
-from services.chassis import telemetry, tracing
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 from services.chassis.ids import new_id
+from services.chassis.telemetry import spans as tracing
+from services.chassis.telemetry import traces as telemetry
 from tests import kafka_container
 from tests.world import ServiceDb
 

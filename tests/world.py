@@ -18,11 +18,11 @@ from litestar import Litestar
 from contracts.events import CloudEvent, Method, event_id
 from contracts.money import Money
 from contracts.payment import PaymentSettled
-from services.chassis.auth import Caller, Role, TokenMint
-from services.chassis.consume import consumers_of
-from services.chassis.db import Database
+from services.chassis.db.database import Database
+from services.chassis.http.auth import Caller, Role, TokenMint
 from services.chassis.ids import new_id
-from services.chassis.park import Record
+from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.park import Record
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.kafka_users import ADMIN, OPEN_SETTINGS, secured
 from deploy.embedded.process import Child, free_port, port_is_free
 from deploy.embedded.server import Server
-from services.chassis.kafka_security import OPEN, KafkaSecurity, Protocol
+from services.chassis.kafka.security import OPEN, KafkaSecurity, Protocol
 
 START_TIMEOUT = 90.0
 ATTEMPTS = 5

@@ -142,7 +142,9 @@ class System:
                 )
                 env = self._service_env(service, role)
                 units.append(self._unit(name, f"services.{service} {role}", ports.inner[name], env, needs))
-        units.append(self._unit("relay", "services.chassis.relay", ports.inner["relay"], self._relay, both))
+        units.append(
+            self._unit("relay", "services.chassis.outbox.relay", ports.inner["relay"], self._relay, both)
+        )
         if self.stripe.sandbox:
             units.append(self._unit("sandbox", "deploy.sandbox", ports.sandbox, self._sandbox))
         return [*units, self._unit("mailbox", "deploy.embedded.mailbox", ports.mailbox, self._mailbox)]

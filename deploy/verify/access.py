@@ -10,7 +10,7 @@ from typing import Any, Self
 from deploy import database
 from deploy.embedded import places
 from deploy.verify.report import CannotCheck
-from services.chassis.kafka_security import OPEN, KafkaSecurity
+from services.chassis.kafka.security import OPEN, KafkaSecurity
 from services.chassis.settings import KafkaSettings, load
 from services.payment.seal import Seal
 

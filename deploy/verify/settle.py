@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError
 from deploy.verify.access import Access
 from deploy.verify.books import connected
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
-from services.chassis.consume import consumers_of
-from services.chassis.db import Database
-from services.chassis.kafka_security import KafkaSecurity
+from services.chassis.db.database import Database
+from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.security import KafkaSecurity
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.payment import consumers as payment

@@ -18,7 +18,7 @@ from deploy.verify.books import Books
 from deploy.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.verify.stripe_refunds import NOTHING, Returned, returned
 from deploy.verify.whose import Sorter
-from services.chassis.money import to_stripe
+from services.chassis.locale.money import to_stripe
 from services.payment.origins import Known
 from services.payment.stripe_api import API_VERSION
 from services.payment.stripe_json import object_of, text_of, uuid_of

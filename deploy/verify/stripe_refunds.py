@@ -8,7 +8,7 @@ from stripe import StripeClient
 from deploy.verify.books import Books
 from deploy.verify.report import Breach
 from deploy.verify.whose import Sorter
-from services.chassis.money import to_stripe
+from services.chassis.locale.money import to_stripe
 
 SAYS = {
     "stripe_refunds_are_ours": "Every refund of ours at Stripe is one of our refunds: its amount, currency and state",

@@ -15,9 +15,9 @@ import asyncpg
 import msgspec
 from opentelemetry import trace
 
-from services.chassis.auth import Caller
-from services.chassis.db import Connection
-from services.chassis.statements import Statement, execute
+from services.chassis.db.database import Connection
+from services.chassis.db.statements import Statement, execute
+from services.chassis.http.auth import Caller
 
 INSTALLATION = UUID(int=0)
 """The clinic of those entries that are about no clinic: a chain of its own."""

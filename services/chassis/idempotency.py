@@ -4,9 +4,9 @@ import hashlib
 import re
 from uuid import UUID
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
+from services.chassis.db.statements import Statement, execute
 from services.chassis.errors import DomainError
-from services.chassis.statements import Statement, execute
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 

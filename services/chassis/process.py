@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from services.chassis import logs, server, telemetry
+from services.chassis.http import server
 from services.chassis.settings import ProcessSettings, SettingsT, load
+from services.chassis.telemetry import logs
+from services.chassis.telemetry import traces as telemetry
 
 App = Any
 

@@ -10,7 +10,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationError, model_validato
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from services.chassis.kafka_security import KafkaSecurity, Mechanism, Protocol
+from services.chassis.kafka.security import KafkaSecurity, Mechanism, Protocol
 
 SettingsT = TypeVar("SettingsT", bound="ProcessSettings")
 Loaded = TypeVar("Loaded", bound=BaseSettings)

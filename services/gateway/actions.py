@@ -5,9 +5,9 @@ from uuid import UUID
 import asyncpg
 
 from services.chassis import audit, emails
-from services.chassis.auth import Caller
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway import limits, session_store, store
 from services.gateway.accounts import Role

@@ -8,7 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions import PermissionDeniedException
 from litestar.response import Redirect, Template
 
-from services.chassis import problems
+from services.chassis.http import problems
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import SignInFirst
 from services.gateway.limits import TooManyTries

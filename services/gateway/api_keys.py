@@ -15,9 +15,9 @@ from uuid import UUID
 import structlog
 
 from services.chassis import audit, texts
-from services.chassis.auth import Caller
-from services.chassis.db import AWAY, Connection, Database
+from services.chassis.db.database import AWAY, Connection, Database
 from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway import key_store
 from services.gateway.key_store import ApiKey, KeyRow

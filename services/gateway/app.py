@@ -16,10 +16,10 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Middleware
 
-from services.chassis.auth import TokenMint
-from services.chassis.db import Database
-from services.chassis.http import Lifespan
-from services.chassis.tracing import RequestSpans
+from services.chassis.db.database import Database
+from services.chassis.http.app import Lifespan
+from services.chassis.http.auth import TokenMint
+from services.chassis.telemetry.spans import RequestSpans
 from services.gateway.answers import HANDLERS
 from services.gateway.api.routes import api_router
 from services.gateway.calls import Calls, Service

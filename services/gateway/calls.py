@@ -14,7 +14,7 @@ import stamina
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from services.chassis.auth import Caller, TokenMint
+from services.chassis.http.auth import Caller, TokenMint
 from services.gateway.wire import Away, HttpWire, Reply, TransportWire, Wire
 
 Service = Literal["invoice", "payment", "notification"]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from services.chassis.db import AWAY, Database
+from services.chassis.db.database import AWAY, Database
 from services.gateway import api_keys, key_uses, session_store
 from services.gateway.operations import Operations
 from services.gateway.settings import Settings

@@ -8,8 +8,8 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from services.chassis.auth import Caller
-from services.chassis.db import Database
+from services.chassis.db.database import Database
+from services.chassis.http.auth import Caller
 from services.gateway import sessions, store
 from services.gateway.accounts import LoginSession, Membership, SignedIn
 from services.gateway.calls import UpstreamError

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 
 
 class ApiKey(msgspec.Struct, frozen=True):

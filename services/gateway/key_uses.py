@@ -7,7 +7,7 @@ import hashlib
 from typing import Literal
 from uuid import UUID
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.chassis.idempotency import IdempotencyKeyReused
 from services.gateway.key_store import ApiKey
 

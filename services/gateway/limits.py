@@ -21,7 +21,7 @@ from litestar.exceptions import TooManyRequestsException
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 from services.gateway import session_store
 from services.gateway.security import asks_for
 

@@ -22,9 +22,9 @@ from contracts.catalogue import decode
 from contracts.events import Undecodable
 from contracts.invoice import InvoiceState
 from contracts.payment import PaymentState, PaymentUpdated
-from services.chassis.any_headers import read_any_headers
 from services.chassis.errors import DomainError
-from services.chassis.kafka_security import LONGEST_WAIT_MS, OPEN, KafkaSecurity
+from services.chassis.kafka.any_headers import read_any_headers
+from services.chassis.kafka.security import LONGEST_WAIT_MS, OPEN, KafkaSecurity
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.chassis.auth import Caller
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
+from services.chassis.http.auth import Caller
 from services.gateway.plans import Plan
 
 _COLUMNS = """id, clinic_id, subject_id, actor, role, key, plan, undoing, tries,

@@ -16,9 +16,9 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from services.chassis.auth import Caller
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.errors import Unavailable
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway import key_uses, operation_store
 from services.gateway.actions import SlugTaken

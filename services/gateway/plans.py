@@ -13,8 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.chassis.auth import Caller
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
+from services.chassis.http.auth import Caller
 from services.gateway import actions
 from services.gateway.calls import UpstreamError
 from services.gateway.shapes import ClientIn, ClinicIn, ContactIn

@@ -9,7 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.gateway import actions, sessions
 from services.gateway.accounts import Membership, SignedIn, safe_next
 from services.gateway.calls import UpstreamError

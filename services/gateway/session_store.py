@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 
 # Sessions; the id is the cookie's hash
 

@@ -19,7 +19,7 @@ from litestar.middleware.session.server_side import ServerSideSessionBackend, Se
 from litestar.stores.base import Store
 from litestar.types import Empty, Message, ScopeSession
 
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 from services.gateway import session_store
 
 IDLE = timedelta(minutes=30)

@@ -11,8 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from services.chassis.auth import Caller
-from services.chassis.db import AWAY, Database
+from services.chassis.db.database import AWAY, Database
+from services.chassis.http.auth import Caller
 from services.gateway import session_store
 from services.gateway.answers import SCRIPTS
 from services.gateway.calls import UpstreamError

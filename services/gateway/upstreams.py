@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.gateway.calls import STRIPE_TIMEOUT, Calls, UpstreamError
 from services.gateway.shapes import (
     Account,

@@ -8,10 +8,12 @@ from uuid import UUID
 from contracts.clinic import ClinicUpdated, Contact
 from contracts.events import Event, event_id
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
-from services.chassis import audit, outbox, park
-from services.chassis.auth import Caller
-from services.chassis.db import Connection, Key
-from services.chassis.patches import patched
+from services.chassis import audit
+from services.chassis.db.database import Connection, Key
+from services.chassis.http.auth import Caller
+from services.chassis.http.patches import patched
+from services.chassis.kafka import park
+from services.chassis.outbox import outbox
 from services.invoice import clinics, domain, store, store_clinics
 from services.invoice.domain import Invoice
 from services.invoice.shapes import ClientIn, ClientOut, ClinicIn, ClinicOut

@@ -2,9 +2,9 @@
 
 from litestar import Litestar
 
-from services.chassis.db import Database
-from services.chassis.http import service_app
-from services.chassis.worker import worker_app
+from services.chassis.db.database import Database
+from services.chassis.http.app import service_app
+from services.chassis.kafka.worker import worker_app
 from services.invoice import consumers, routes
 from services.invoice.settings import Settings
 

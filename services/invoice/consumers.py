@@ -9,8 +9,8 @@ from contracts.payment import (
     PaymentSettled,
     PaymentUpdated,
 )
-from services.chassis.consume import consumes, on_parked
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
+from services.chassis.kafka.consume import consumes, on_parked
 from services.invoice import actions
 
 

@@ -8,12 +8,13 @@ from uuid import UUID
 
 import msgspec
 
-from services.chassis import audit, idempotency, outbox
-from services.chassis.auth import Caller
-from services.chassis.db import Connection
+from services.chassis import audit, idempotency
+from services.chassis.db.database import Connection
+from services.chassis.db.statements import execute
 from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.chassis.statements import execute
+from services.chassis.outbox import outbox
 from services.invoice import domain, store_clinics, store_issuing, views
 from services.invoice.clinics import ClientNotFound, ClinicNotFound
 from services.invoice.domain import Bill, Invoice

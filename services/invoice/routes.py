@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 from msgspec.structs import replace
 
-from services.chassis.auth import Caller, client, operator, staff
-from services.chassis.db import Connection, Database, trial
+from services.chassis.db.database import Connection, Database, trial
+from services.chassis.http.auth import Caller, client, operator, staff
 from services.invoice import actions, issuing, paging, store_clinics, store_reads
 from services.invoice.clinics import ClientNotFound
 from services.invoice.domain import InvoiceNotFound

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.invoice.domain import Invoice
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.invoice.clinics import SlugTaken, UnknownTimeZone
 from services.invoice.shapes import (
     BillingAddress,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from services.chassis.db import Connection
-from services.chassis.statements import Statement
+from services.chassis.db.database import Connection
+from services.chassis.db.statements import Statement
 from services.invoice.domain import Bill, Invoice
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.invoice import views
 from services.invoice.shapes import InvoiceOut, InvoiceRow, Money, Summary
 

@@ -8,9 +8,10 @@ from uuid import UUID
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoiceState
 from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
-from services.chassis import audit, emails, outbox
-from services.chassis.auth import Caller
-from services.chassis.db import Connection
+from services.chassis import audit, emails
+from services.chassis.db.database import Connection
+from services.chassis.http.auth import Caller
+from services.chassis.outbox import outbox
 from services.notification import domain, projections, store
 from services.notification.domain import (
     Claim,

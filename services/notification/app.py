@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
-from services.chassis.db import Database
-from services.chassis.http import service_app
-from services.chassis.worker import worker_app
+from services.chassis.db.database import Database
+from services.chassis.http.app import service_app
+from services.chassis.kafka.worker import worker_app
 from services.notification import consumers, routes
 from services.notification.jobs import Sender
 from services.notification.letters import Letters

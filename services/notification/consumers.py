@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
 from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
-from services.chassis.consume import consumes
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
+from services.chassis.kafka.consume import consumes
 from services.notification import actions
 
 

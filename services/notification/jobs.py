@@ -11,8 +11,8 @@ import stamina
 import structlog
 from opentelemetry.trace import SpanKind, StatusCode
 
-from services.chassis.db import Database, is_transient
-from services.chassis.telemetry import span_from
+from services.chassis.db.database import Database, is_transient
+from services.chassis.telemetry.traces import span_from
 from services.notification import actions, domain, messages
 from services.notification.domain import Claim, Delivery, Letter, Outcome, Refusal, Sent
 from services.notification.letters import Letters

@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceState
 from contracts.money import Money
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.notification.domain import Clinic, Invoice
 
 

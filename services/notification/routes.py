@@ -9,9 +9,9 @@ from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from services.chassis.auth import Caller, staff
-from services.chassis.db import Connection, trial
-from services.chassis.patches import patched
+from services.chassis.db.database import Connection, trial
+from services.chassis.http.auth import Caller, staff
+from services.chassis.http.patches import patched
 from services.notification import actions, domain, store
 from services.notification.domain import Contact
 

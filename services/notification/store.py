@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.notification.domain import Contact, Delivery, Facts, NewDelivery
 
 _QUIET_AFTER_FAILURE = timedelta(hours=1)

@@ -8,7 +8,7 @@ from babel.dates import format_date
 
 from contracts.events import Method
 from contracts.money import Money
-from services.chassis.money import written
+from services.chassis.locale.money import written
 
 _BRANDS = {
     "amex": "American Express",

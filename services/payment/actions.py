@@ -9,10 +9,10 @@ from contracts.clinic import ClinicUpdated
 from contracts.events import StateEvent
 from contracts.invoice import InvoiceState
 from services.chassis import audit
-from services.chassis.auth import Caller
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.chassis.telemetry import current_traceparent
+from services.chassis.telemetry.traces import current_traceparent
 from services.payment import accounts, lifecycle, starting, stripe_actions
 from services.payment.accounts import ClinicAccount
 from services.payment.domain import KeyReused, MethodNotFound, Payment, SavedMethod

@@ -6,10 +6,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from litestar import Litestar
 from litestar.di import Provide
 
-from services.chassis.db import Database
-from services.chassis.http import Lifespan, service_app
-from services.chassis.jobs import Jobs
-from services.chassis.worker import worker_app
+from services.chassis.db.database import Database
+from services.chassis.http.app import Lifespan, service_app
+from services.chassis.jobs.jobs import Jobs
+from services.chassis.kafka.worker import worker_app
 from services.payment import consumers, jobs, refunds_routes, routes
 from services.payment.settings import Settings
 from services.payment.stripe_api import StripeApi

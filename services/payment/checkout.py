@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.payment import actions, customers, observations, stripe_actions, stripe_json
 from services.payment.accounts import PLATFORM
 from services.payment.domain import MethodNotFound, Payment, PaymentInProgress

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.stripe import StripeEvent
-from services.chassis.consume import consumes
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
+from services.chassis.kafka.consume import consumes
 from services.payment import actions, stripe_actions
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.payment import actions, methods_actions, stripe_json
 from services.payment.domain import MethodNotFound, SavedMethod

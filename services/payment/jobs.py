@@ -7,7 +7,7 @@ import structlog
 
 from contracts.events import event_id
 from contracts.stripe import StripeEvent
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
 from services.payment import checkout, customers, starting, stripe_actions, stripe_json
 from services.payment.domain import Payment, SavedMethod

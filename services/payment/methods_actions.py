@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.stripe import StripeEvent
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.payment.domain import SavedMethod
 from services.payment.origins import Foreign

@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.events import event_id
 from contracts.stripe import StripeEvent
-from services.chassis.money import from_stripe
+from services.chassis.locale.money import from_stripe
 from services.payment import stripe_json
 from services.payment.seal import Seal
 

@@ -12,10 +12,10 @@ from opentelemetry import metrics
 from contracts.money import Money
 from contracts.stripe import StripeEvent
 from services.chassis import audit, idempotency
-from services.chassis.auth import Caller
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.chassis.telemetry import current_traceparent
+from services.chassis.telemetry.traces import current_traceparent
 from services.payment import origins
 from services.payment import refunds as decide
 from services.payment.domain import Payment, PaymentNotFound

@@ -8,8 +8,8 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, RawBody
 
-from services.chassis.auth import Caller, staff
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
+from services.chassis.http.auth import Caller, staff
 from services.payment import refunds_actions, refunds_stripe
 from services.payment.refunds_shapes import CreditOut, RefundIn, RefundsOut
 from services.payment.stripe_api import StripeApi

@@ -12,10 +12,10 @@ from uuid import UUID
 import structlog
 
 from contracts.stripe import StripeEvent
-from services.chassis.auth import Caller
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError, Unavailable
-from services.chassis.money import from_stripe
+from services.chassis.http.auth import Caller
+from services.chassis.locale.money import from_stripe
 from services.payment import observations, refunds_actions, stripe_actions
 from services.payment.domain import Payment
 from services.payment.refunds import KEY_LIFE, LOST_AFTER, Refund, RefundWish

@@ -9,9 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from contracts.money import Money as ContractMoney
-from services.chassis.auth import Caller, client, operator
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller, client, operator
 from services.payment import actions, checkout, customers
 from services.payment.accounts import PLATFORM
 from services.payment.domain import MethodNotFound, PaymentNotFound

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from contracts.events import CloudEvent, Event
 from contracts.stripe import StripeEvent
-from services.chassis import outbox
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
+from services.chassis.outbox import outbox
 from services.payment import ledger, lifecycle, methods_actions, origins, refunds_actions
 from services.payment.domain import Payable, Payment
 from services.payment.lifecycle import Change

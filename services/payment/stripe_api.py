@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from stripe import StripeClient
 
 from services.chassis.errors import Unavailable
-from services.chassis.telemetry import tracer
+from services.chassis.telemetry.traces import tracer
 from services.payment import seal
 from services.payment.domain import Customer, Payment, SavedMethod
 from services.payment.refunds import Refund

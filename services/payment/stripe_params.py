@@ -4,7 +4,7 @@ from typing import Any
 
 import stripe
 
-from services.chassis.money import to_stripe
+from services.chassis.locale.money import to_stripe
 from services.payment import seal
 from services.payment.domain import Payment
 from services.payment.refunds import Refund

@@ -19,9 +19,9 @@ from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from contracts.stripe import StripeEvent
-from services.chassis import problems
 from services.chassis.errors import DomainError, Unavailable
-from services.chassis.telemetry import span_from, traceparent_of
+from services.chassis.http import problems
+from services.chassis.telemetry.traces import span_from, traceparent_of
 from services.payment import observations, stripe_json
 from services.payment.seal import Seal
 from services.payment.stripe_events import StripeEvents

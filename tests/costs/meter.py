@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 from tests.costs.wire import Wire, wire_to
 from tests.world import ServiceDb
 

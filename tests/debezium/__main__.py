@@ -72,7 +72,7 @@ class DebeziumSystem(System):
     def units(self) -> list[PythonUnit]:
         units = super().units()
         (relay,) = (unit for unit in units if unit.name == "relay")
-        relay.argv = ["services.chassis.sweep"]
+        relay.argv = ["services.chassis.outbox.sweep"]
         return units
 
     async def _migrate(self) -> None:

@@ -18,7 +18,7 @@ from contracts import topics
 from deploy import database
 from deploy.embedded.system import WORKED
 from deploy.verify import Access, verify
-from services.chassis.sweep import Sweep
+from services.chassis.outbox.sweep import Sweep
 from tests.running import Running, until
 from tests.system.test_main_job import (
     an_invoice,
@@ -44,8 +44,8 @@ OURS = [topic.name for topic in topics.ALL if topic is not topics.STRIPE_EVENT]
 
 async def test_no_relay_runs(system: Running) -> None:
     with pytest.raises(LookupError):
-        system.pid("services.chassis.relay")
-    assert system.pid("services.chassis.sweep")
+        system.pid("services.chassis.outbox.relay")
+    assert system.pid("services.chassis.outbox.sweep")
 
 
 async def test_outboxes_stand_until_connect_is_back_and_nothing_is_lost(system: Running, data: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from contracts.money import Money
 from deploy import reemit
-from services.chassis import outbox
 from services.chassis.ids import new_id
+from services.chassis.outbox import outbox
 from tests.faults import checks, proxy
 from tests.faults.drive import Bill, Client, api, persist
 from tests.faults.lab import Lab, order

@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from contracts import topics
-from services.chassis.consume import consumers_of
-from services.chassis.db import Database
+from services.chassis.db.database import Database
+from services.chassis.kafka.consume import consumers_of
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.payment import consumers as payment

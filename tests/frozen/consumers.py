@@ -3,7 +3,7 @@
 from typing import Any
 
 from deploy import acls
-from services.chassis.consume import consumers_of
+from services.chassis.kafka.consume import consumers_of
 from services.gateway import live
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification

@@ -10,8 +10,9 @@ from typing import Any
 from litestar.exceptions import HTTPException
 
 import services
-from services.chassis import consume, problems
 from services.chassis.errors import DomainError
+from services.chassis.http import problems
+from services.chassis.kafka import consume
 from tests.frozen.code import calls, constant, parsed
 from tests.frozen.picture import Dbs
 

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
-from services.chassis.jobs import Jobs
+from services.chassis.jobs.jobs import Jobs
 from services.invoice import app as invoice
 from services.invoice.settings import Settings as InvoiceSettings
 from services.notification import app as notification

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from tests.world import ServiceDb
 
 CLAIMS = frozenset({"inbox", "idempotency_keys", "parked"})

@@ -6,8 +6,8 @@ from uuid import UUID
 import asyncpg
 
 from deploy import database
-from services.chassis import inbox
-from services.chassis.relay import Shard
+from services.chassis.kafka import inbox
+from services.chassis.outbox.relay import Shard
 from services.invoice import store_clinics
 from tests.frozen.code import parsed
 from tests.frozen.picture import Dbs

@@ -11,7 +11,7 @@ from contracts.catalogue import decode
 from contracts.events import event_id
 from contracts.invoice import InvoiceCreated, InvoiceUpdated
 from deploy.sandbox.recorder import Recorded
-from services.chassis.park import Record
+from services.chassis.kafka.park import Record
 from tests.frozen.picture import Dbs
 from tests.frozen.placeholders import Placeholders
 from tests.frozen.town import Town, a_town

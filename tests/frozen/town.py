@@ -18,7 +18,7 @@ from deploy.sandbox import methods
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.recorder import Recorded
 from deploy.visitor import Visitor
-from services.chassis.park import Record
+from services.chassis.kafka.park import Record
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.notification.jobs import Sender

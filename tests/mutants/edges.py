@@ -2,9 +2,9 @@
 
 from tests.mutants.mutant import SERVICE, one
 
-DB = "services/chassis/db.py"
-AUTH = "services/chassis/auth.py"
-HTTP = "services/chassis/http.py"
+DB = "services/chassis/db/database.py"
+AUTH = "services/chassis/http/auth.py"
+HTTP = "services/chassis/http/app.py"
 IDEMPOTENCY = "services/chassis/idempotency.py"
 WEBHOOKS = "services/payment/webhooks.py"
 SERVING = f"{SERVICE}test_chassis_http.py::test_"

@@ -2,9 +2,9 @@
 
 from tests.mutants.mutant import SERVICE, Edit, Mutant, one
 
-CONSUME = "services/chassis/consume.py"
-PARK = "services/chassis/park.py"
-KAFKA = "services/chassis/kafka.py"
+CONSUME = "services/chassis/kafka/consume.py"
+PARK = "services/chassis/kafka/park.py"
+KAFKA = "services/chassis/kafka/subscribing.py"
 PAYABLES = "services/payment/store/payables.py"
 LIFECYCLE = "services/payment/lifecycle.py"
 INVOICES = "services/invoice/store.py"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from tests.security import test_matrix_api, test_matrix_services
 from tests.security.two_clinics import TwoClinics

@@ -13,7 +13,7 @@ from contracts.catalogue import EVENTS
 from contracts.events import CloudEvent, Undecodable
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
-from services.chassis.park import Record
+from services.chassis.kafka.park import Record
 from services.invoice import consumers
 from services.payment import observations, webhooks
 from tests.security.test_matrix_services import OPENAPI

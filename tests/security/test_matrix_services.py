@@ -14,7 +14,7 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from tests.security.two_clinics import Owner, TwoClinics, in_two_weeks
 from tests.service.invoice_world import CLINIC

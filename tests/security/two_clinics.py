@@ -11,7 +11,7 @@ import httpx2
 from litestar import Litestar
 
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway.calls import Service
 from services.invoice import app as invoice_app

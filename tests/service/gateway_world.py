@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx2
 from litestar import Litestar
 
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 from services.chassis.ids import new_id
 from services.gateway import actions, app
 from services.gateway.accounts import Role

@@ -10,7 +10,7 @@ from uuid import UUID
 from contracts.events import event_id
 from contracts.money import Money
 from contracts.payment import PaymentCanceled, PaymentFailed, PaymentProcessing, PaymentState, Share
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.invoice import app, consumers
 from services.invoice.settings import Settings

@@ -18,8 +18,8 @@ from contracts.invoice import InvoiceCreated, InvoiceState
 from contracts.money import Money
 from contracts.stripe import StripeEvent
 from deploy.sandbox.embedded import RunningSandbox, _listener, _Server, running_sandbox
-from services.chassis.auth import Caller
-from services.chassis.db import Database
+from services.chassis.db.database import Database
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.payment import app, consumers, observations, webhooks
 from services.payment.seal import Seal

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import asyncpg
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from tests.world import ServiceDb
 
 Mode = Literal["force_custom_plan", "force_generic_plan"]

@@ -10,7 +10,7 @@ import httpx2
 from contracts.invoice import InvoiceUpdated
 from contracts.money import Money
 from contracts.payment import PaymentRefunded
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.payment import consumers, refunds_stripe
 from services.payment.refunds_elsewhere import AtStripe

@@ -9,7 +9,7 @@ import pytest
 
 from services.chassis import audit
 from services.chassis.audit import Breach
-from services.chassis.auth import client
+from services.chassis.http.auth import client
 from services.chassis.ids import new_id
 from services.invoice import routes as invoice_routes
 from services.notification import routes as notification_routes

@@ -12,12 +12,13 @@ import pytest
 from contracts.clinic import ClinicUpdated, Contact
 from contracts.money import Money
 from contracts.payment import PaymentSettled
-from services.chassis import inbox, outbox
-from services.chassis.consume import Consumer, Handler, consumers_of, consumes
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
-from services.chassis.park import Record
+from services.chassis.kafka import inbox
+from services.chassis.kafka.consume import Consumer, Handler, consumers_of, consumes
+from services.chassis.kafka.park import Record
+from services.chassis.outbox import outbox
 from tests.service.waiting import until_waiting
 from tests.world import ServiceDb, a_settlement, eur, outbox_events, record, waiting_parked
 

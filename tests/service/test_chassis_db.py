@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.chassis import db as chassis_db
-from services.chassis.db import AWAY, SESSION, TRANSIENT, Connection, Database, is_transient
+from services.chassis.db import database as chassis_db
+from services.chassis.db.database import AWAY, SESSION, TRANSIENT, Connection, Database, is_transient
 from services.chassis.ids import new_id
 from tests.world import ServiceDb
 

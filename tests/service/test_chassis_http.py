@@ -18,10 +18,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from services.chassis import idempotency
-from services.chassis.auth import Caller, client, operator, staff
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError, Unavailable
-from services.chassis.http import service_app
+from services.chassis.http.app import service_app
+from services.chassis.http.auth import Caller, client, operator, staff
 from services.chassis.ids import new_id
 from services.chassis.settings import ServiceSettings
 from tests.world import PRIVATE_KEY, PUBLIC_KEY, Client, ServiceDb, a_caller, calling

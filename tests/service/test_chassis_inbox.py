@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from contracts.events import event_id
-from services.chassis import inbox
 from services.chassis.ids import new_id
-from services.chassis.worker import INBOX_KEEP_DAYS
+from services.chassis.kafka import inbox
+from services.chassis.kafka.worker import INBOX_KEEP_DAYS
 from tests.world import ServiceDb
 
 NOW = datetime.now(UTC)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.chassis.jobs import Jobs
+from services.chassis.jobs.jobs import Jobs
 from tests.world import ServiceDb
 
 

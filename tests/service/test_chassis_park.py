@@ -8,12 +8,13 @@ import pytest
 
 from contracts.clinic import ClinicUpdated
 from contracts.payment import PaymentSettled
-from services.chassis import outbox, park
-from services.chassis.consume import Consumer, Handler
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
-from services.chassis.park import Parked, Record
+from services.chassis.kafka import park
+from services.chassis.kafka.consume import Consumer, Handler
+from services.chassis.kafka.park import Parked, Record
+from services.chassis.outbox import outbox
 from tests.world import ServiceDb, a_settlement, eur, outbox_events, record
 
 SETTLED = PaymentSettled.topic.name

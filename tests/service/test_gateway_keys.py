@@ -217,7 +217,7 @@ async def test_the_demos_key_and_logins_work_in_demo_mode_alone(db_gateway: Serv
 
 
 async def _a_staff_login(site: Site, clinic_id: UUID, made_by: UUID, email: str) -> None:
-    from services.chassis.auth import Caller
+    from services.chassis.http.auth import Caller
     from services.gateway import actions
 
     hashed = await site.passwords.hash(PASSWORD)

@@ -13,7 +13,7 @@ from litestar.response import ServerSentEventMessage
 from contracts.events import Event, Method, StateEvent, event_id
 from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.payment import PaymentSucceeded, PaymentUpdated
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway import streams
 from services.gateway.live import MOST_PER_SESSION, Hub, Listener, TooManyStreams

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from services.chassis.auth import TokenMint
+from services.chassis.http.auth import TokenMint
 from services.gateway.calls import Calls, Service, UpstreamError
 from services.gateway.shapes import ClinicIn, InvoiceIn, Money, PayByCard, PaymentIn
 from services.gateway.shapes.payment import InvoiceAmount

@@ -12,7 +12,7 @@ from contracts.money import Money
 from contracts.payment import PaymentSettled
 from deploy import parked
 from services.chassis.ids import new_id
-from services.chassis.park import Record
+from services.chassis.kafka.park import Record
 from services.invoice import consumers
 from tests.service.invoice_world import World, a_payment, a_world
 from tests.world import (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.invoice import InvoiceCreated
 from services.chassis import audit
-from services.chassis.auth import Caller
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from tests.service.invoice_world import World, a_world, an_invoice
 from tests.world import ServiceDb, a_caller, outbox_events

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from contracts.invoice import InvoiceUpdated
 from deploy import database
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.payment import consumers, ledger, refunds_actions, refunds_stripe, stripe_actions
 from services.payment.refunds import (

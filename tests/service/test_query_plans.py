@@ -17,9 +17,10 @@ from typing import Any, get_args
 import pytest
 
 from deploy import database
-from services.chassis import idempotency, inbox, park
-from services.chassis.db import Connection
+from services.chassis import idempotency
+from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
+from services.chassis.kafka import inbox, park
 from services.gateway import key_store, key_uses, operation_store, session_store
 from services.gateway import store as accounts
 from services.invoice import store, store_clinics, store_issuing, store_reads

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.invoice import InvoiceUpdated
 from contracts.stripe import StripeEvent
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.invoice import store as invoice_store
 from services.payment import consumers, stripe_actions

@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 from contracts.payment import PaymentSettled
 from deploy import cli
-from services.chassis import audit, park
-from services.chassis.auth import Caller
+from services.chassis import audit
+from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.chassis.park import Parked, Record
+from services.chassis.kafka import park
+from services.chassis.kafka.park import Parked, Record
 from services.invoice import consumers
 from tests.service.invoice_world import World, a_world
 from tests.world import (

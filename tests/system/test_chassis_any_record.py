@@ -9,12 +9,12 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from contracts.payment import PaymentSettled
 from deploy.topics import ensure
-from services.chassis import consume
-from services.chassis import kafka as chassis_kafka
-from services.chassis.consume import Consumer, Handler
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
-from services.chassis.progress import UNREADY_SECONDS, NoProgress
+from services.chassis.kafka import consume
+from services.chassis.kafka import subscribing as chassis_kafka
+from services.chassis.kafka.consume import Consumer, Handler
+from services.chassis.kafka.progress import UNREADY_SECONDS, NoProgress
 from tests.running import until
 from tests.unit.test_chassis_any_headers import Bytes
 from tests.world import ServiceDb, a_settlement, eur

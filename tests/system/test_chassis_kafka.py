@@ -14,12 +14,12 @@ from faststream.kafka import KafkaBroker
 
 from contracts.payment import PaymentSettled
 from deploy.topics import ensure
-from services.chassis import kafka as chassis_kafka
-from services.chassis import outbox
-from services.chassis.consume import Consumer, Handler
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.ids import new_id
-from services.chassis.relay import AT_ONCE, SendFailed, Shard
+from services.chassis.kafka import subscribing as chassis_kafka
+from services.chassis.kafka.consume import Consumer, Handler
+from services.chassis.outbox import outbox
+from services.chassis.outbox.relay import AT_ONCE, SendFailed, Shard
 from tests.running import until
 from tests.service.plans import Mode, Statement, explained, tell_plans
 from tests.world import ServiceDb, a_settlement, eur, waiting_parked

@@ -8,12 +8,12 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.payment import PaymentSettled
 from deploy.topics import ensure
-from services.chassis import consume
-from services.chassis import kafka as chassis_kafka
-from services.chassis.consume import Consumer, Handler
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
-from services.chassis.park import Record
+from services.chassis.kafka import consume
+from services.chassis.kafka import subscribing as chassis_kafka
+from services.chassis.kafka.consume import Consumer, Handler
+from services.chassis.kafka.park import Record
 from tests.world import ServiceDb, a_settlement, eur, waiting_parked
 
 

@@ -24,9 +24,9 @@ from deploy import acls, topics
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.process import free_port
 from deploy.verify.settle import Progress
-from services.chassis import kafka as chassis_kafka
-from services.chassis.consume import consumers_of
-from services.chassis.kafka_security import KafkaSecurity
+from services.chassis.kafka import subscribing as chassis_kafka
+from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.security import KafkaSecurity
 from services.gateway.live import Hub
 from services.payment import consumers
 from services.payment.stripe_events import EventsUnavailable, StripeEvents
@@ -283,7 +283,7 @@ async def a_relay(secured: Secured, db: ServiceDb, place: Path) -> AsyncIterator
         "RELAY_DATABASE_URLS": f"{db.name}={db.relay_dsn}",
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.chassis.relay"), cwd=ROOT, env={**os.environ, **settings}
+        *(sys.executable, "-m", "services.chassis.outbox.relay"), cwd=ROOT, env={**os.environ, **settings}
     )
     try:
         yield

@@ -15,9 +15,9 @@ from contracts.topics import ALL
 from deploy import topics
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.verify import Access, Breach, verify
-from services.chassis.consume import consumers_of
 from services.chassis.ids import new_id
-from services.chassis.park import Record as ParkedRecord
+from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.park import Record as ParkedRecord
 from services.invoice import consumers as invoice_consumers
 from tests.service.verify_world import Whole, a_whole, broken
 from tests.world import a_settlement, deliver_records, eur, in_own_task, money

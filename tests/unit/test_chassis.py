@@ -13,10 +13,12 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.chassis import logs, telemetry, tracing
 from services.chassis.ids import new_id
-from services.chassis.outboxes import Settings as RelaySettings
+from services.chassis.outbox.sources import Settings as RelaySettings
 from services.chassis.settings import ServiceSettings, load
+from services.chassis.telemetry import logs
+from services.chassis.telemetry import spans as tracing
+from services.chassis.telemetry import traces as telemetry
 from tests.world import a_settlement, eur
 
 GIVEN = {

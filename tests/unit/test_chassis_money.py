@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.currencies import CURRENCIES
-from services.chassis.money import decimals, from_stripe, to_stripe, written
+from services.chassis.locale.money import decimals, from_stripe, to_stripe, written
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.chassis.patches import PatchInvalid, merge, patched
+from services.chassis.http.patches import PatchInvalid, merge, patched
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaConnectionError
 
-from services.chassis import kafka, progress
-from services.chassis.progress import STUCK_SECONDS, UNREADY_SECONDS, NoProgress, Progress
+from services.chassis.kafka import progress
+from services.chassis.kafka import subscribing as kafka
+from services.chassis.kafka.progress import STUCK_SECONDS, UNREADY_SECONDS, NoProgress, Progress
 
 PARTITION, OTHER = TopicPartition("payment.settled", 0), TopicPartition("payment.settled", 1)
 BOTH = {PARTITION, OTHER}

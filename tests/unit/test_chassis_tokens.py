@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from services.chassis import auth
-from services.chassis.auth import LIFETIME_SECONDS, NotSignedIn, TokenCheck, TokenMint
+from services.chassis.http import auth
+from services.chassis.http.auth import LIFETIME_SECONDS, NotSignedIn, TokenCheck, TokenMint
 from tests.world import PRIVATE_KEY, PUBLIC_KEY, a_caller
 
 

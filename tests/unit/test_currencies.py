@@ -17,7 +17,7 @@ from contracts.money import Money as ContractMoney
 from deploy.sandbox import currencies as stripes
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
-from services.chassis.money import from_stripe, to_stripe, written
+from services.chassis.locale.money import from_stripe, to_stripe, written
 from services.gateway.calls import UpstreamError
 from services.gateway.portal import refusals
 from services.gateway.portal.views import invoices, payments

@@ -8,8 +8,8 @@ import pytest
 from contracts.topics import ALL
 from deploy import acls
 from deploy.acls import Acl, Operation, Pattern, Resource
-from services.chassis.kafka import security_of
-from services.chassis.kafka_security import OPEN
+from services.chassis.kafka.security import OPEN
+from services.chassis.kafka.subscribing import security_of
 from services.chassis.settings import KafkaSettings, load
 
 

@@ -6,9 +6,9 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from services.chassis.auth import Caller
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
 from services.gateway import actions, api_keys
 from services.gateway.api.shapes import (
     ClientAnswer,

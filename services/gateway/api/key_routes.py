@@ -10,8 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
 from services.chassis import audit
-from services.chassis.auth import Caller
-from services.chassis.db import Database
+from services.chassis.db.database import Database
+from services.chassis.http.auth import Caller
 from services.gateway import api_keys
 from services.gateway.api.actions import create_api_key
 from services.gateway.api.keys import as_operator

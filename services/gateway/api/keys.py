@@ -5,8 +5,8 @@ from uuid import UUID
 
 from litestar import Request
 
-from services.chassis.auth import Caller
 from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
 from services.gateway import api_keys
 from services.gateway.dependencies import Db
 from services.gateway.key_store import ApiKey

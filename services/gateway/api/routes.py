@@ -6,7 +6,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
-from services.chassis.http import json_only
+from services.chassis.http.app import json_only
 from services.gateway.api import actions
 from services.gateway.api.account_routes import account_routes
 from services.gateway.api.client_routes import client_routes

@@ -10,7 +10,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time, get_timezone_location
 from babel.numbers import format_decimal
 
-from services.chassis.money import written
+from services.chassis.locale.money import written
 from services.gateway.shapes import Clinic, Money
 
 FALLBACK_LOCALE = "en_IE"

@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response import Redirect, Template
 
-from services.chassis.http import json_only
+from services.chassis.http.app import json_only
 from services.gateway.answers import SCRIPTS
 from services.gateway.bodies import strictly
 from services.gateway.calls import UpstreamError

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response
 from litestar.status_codes import HTTP_409_CONFLICT, HTTP_429_TOO_MANY_REQUESTS
 
-from services.chassis.problems import problem
+from services.chassis.http.problems import problem
 from services.gateway.calls import UpstreamError
 from services.gateway.portal.formats import Formats
 from services.gateway.portal.visits import Visit

@@ -9,8 +9,8 @@ from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.response import Template
 
-from services.chassis.auth import Caller
-from services.chassis.problems import problem
+from services.chassis.http.auth import Caller
+from services.chassis.http.problems import problem
 from services.gateway.answers import wants_page
 from services.gateway.calls import UpstreamError
 from services.gateway.dependencies import Asks, Configured, Place, Visitor, Who

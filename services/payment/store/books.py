@@ -10,7 +10,7 @@ import asyncpg
 
 from contracts.money import Money
 from contracts.payment import PaymentSettled
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.payment.domain import CreditOverdrawn
 from services.payment.ledger import CreditKey, Entry
 

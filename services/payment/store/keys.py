@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from services.chassis.db import Key
+from services.chassis.db.database import Key
 
 
 def columns(keys: Collection[Key]) -> tuple[list[UUID], list[UUID]]:

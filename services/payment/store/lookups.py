@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 from services.payment.domain import Payment
 from services.payment.store.rows import LIVE, OVERDRAWN, PAYMENT, payment_of
 

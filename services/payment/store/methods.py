@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.payment.domain import Customer, SavedMethod
 
 _METHOD = """

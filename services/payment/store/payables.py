@@ -7,7 +7,7 @@ import asyncpg
 
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceState
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.payment.accounts import NONE, ClinicAccount
 from services.payment.domain import AccountInUse, Clinic, Payable
 from services.payment.store.keys import columns

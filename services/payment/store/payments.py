@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import asyncpg
 
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.payment.domain import KeyReused, Payment, Status
 from services.payment.origins import Known
 from services.payment.store.keys import columns

@@ -8,7 +8,7 @@ import asyncpg
 
 from contracts.events import Method
 from contracts.money import Money
-from services.chassis.db import Connection, Key
+from services.chassis.db.database import Connection, Key
 from services.payment.origins import KnownRefund
 from services.payment.refunds import Refund, Surplus
 from services.payment.store.keys import columns

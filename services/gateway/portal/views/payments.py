@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contracts.currencies import takes
 from contracts.payment import receipt_number
-from services.chassis.money import to_stripe
+from services.chassis.locale.money import to_stripe
 from services.gateway.portal import declines, statuses
 from services.gateway.portal.formats import Formats
 from services.gateway.portal.statuses import Status

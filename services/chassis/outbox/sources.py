@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from pydantic import Field
 
-from services.chassis.db import AWAY, SESSION
+from services.chassis.db.database import AWAY, SESSION
 from services.chassis.settings import ProcessSettings
 
 log = structlog.get_logger()

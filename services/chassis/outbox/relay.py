@@ -1,4 +1,4 @@
-"""The relay: moves committed events from the services' outboxes to Kafka. `python -m services.chassis.relay`.
+"""The relay: moves committed events from the services' outboxes to Kafka. `python -m services.chassis.outbox.relay`.
 
 It holds a shard of an outbox by an advisory lock on a connection of its own, sends in id order with many sends in
 flight, and deletes what Kafka has confirmed. Any send error ends the process: an idempotent producer that has once
@@ -13,8 +13,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from litestar import Litestar
 
-from services.chassis.background import background_app
-from services.chassis.outboxes import Attended, Settings, attend, check_reached
+from services.chassis.jobs.background import background_app
+from services.chassis.outbox.sources import Attended, Settings, attend, check_reached
 from services.chassis.process import run
 
 log = structlog.get_logger()

@@ -15,12 +15,13 @@ import structlog
 
 from contracts.catalogue import decode
 from contracts.events import CloudEvent, StateEvent, Undecodable
-from services.chassis import audit, inbox, park
-from services.chassis.auth import Caller
-from services.chassis.db import Connection, Database, Key, is_transient
+from services.chassis import audit
+from services.chassis.db.database import Connection, Database, Key, is_transient
 from services.chassis.errors import DomainError
-from services.chassis.park import Parked, Record
-from services.chassis.tracing import batch_spans
+from services.chassis.http.auth import Caller
+from services.chassis.kafka import inbox, park
+from services.chassis.kafka.park import Parked, Record
+from services.chassis.telemetry.spans import batch_spans
 
 log = structlog.get_logger()
 

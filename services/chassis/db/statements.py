@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 
 _PARAMETER = re.compile(r"\$(\d+)")
 

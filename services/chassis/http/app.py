@@ -10,13 +10,13 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from services.chassis import problems
-from services.chassis.auth import Caller, TokenCheck, any_caller, caller_of
-from services.chassis.db import Connection, Database
+from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
-from services.chassis.health import Check, health_routes
+from services.chassis.http import problems
+from services.chassis.http.auth import Caller, TokenCheck, any_caller, caller_of
+from services.chassis.http.health import Check, health_routes
 from services.chassis.settings import ServiceSettings
-from services.chassis.tracing import RequestSpans
+from services.chassis.telemetry.spans import RequestSpans
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 

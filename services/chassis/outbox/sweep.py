@@ -1,4 +1,4 @@
-"""Takes out of outboxes what Debezium has sent, in the relay's place. `python -m services.chassis.sweep`.
+"""Takes out of outboxes what Debezium has sent, in the relay's place. `python -m services.chassis.outbox.sweep`.
 
 Debezium reads PostgreSQL's log, so a row may go as soon as it is written; but what stands in an outbox is what Kafka
 may not have yet, for `verify`, for whoever is on watch, and for a relay that takes over again. So rows go when the
@@ -11,8 +11,8 @@ from typing import Any
 
 from litestar import Litestar
 
-from services.chassis.background import background_app
-from services.chassis.outboxes import Attended, Settings, attend, check_reached
+from services.chassis.jobs.background import background_app
+from services.chassis.outbox.sources import Attended, Settings, attend, check_reached
 from services.chassis.process import run
 
 AT_ONCE = 10_000

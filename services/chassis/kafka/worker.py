@@ -7,11 +7,12 @@ from types import ModuleType
 
 from litestar import Litestar
 
-from services.chassis import inbox, kafka
-from services.chassis.consume import consumers_of
-from services.chassis.db import Database
-from services.chassis.http import Lifespan, service_app
-from services.chassis.jobs import Jobs
+from services.chassis.db.database import Database
+from services.chassis.http.app import Lifespan, service_app
+from services.chassis.jobs.jobs import Jobs
+from services.chassis.kafka import inbox
+from services.chassis.kafka import subscribing as kafka
+from services.chassis.kafka.consume import consumers_of
 from services.chassis.settings import ServiceSettings
 
 INBOX_KEEP_DAYS = 30

@@ -11,7 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Receive, Scope, Send
 
-from services.chassis.db import TRANSIENT, is_transient
+from services.chassis.db.database import TRANSIENT, is_transient
 from services.chassis.errors import DomainError, Unavailable
 
 log = structlog.get_logger()

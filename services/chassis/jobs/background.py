@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from litestar import Litestar
 
-from services.chassis.health import Check, health_routes
+from services.chassis.http.health import Check, health_routes
 
 log = structlog.get_logger()
 

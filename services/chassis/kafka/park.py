@@ -14,8 +14,8 @@ from uuid import UUID
 from contracts import topics
 from contracts.catalogue import EVENTS
 from contracts.events import CloudEvent, Event, StateEvent
-from services.chassis.db import Connection, Key
-from services.chassis.telemetry import span_context_of
+from services.chassis.db.database import Connection, Key
+from services.chassis.telemetry.traces import span_context_of
 
 FINAL = frozenset({"replayed", "discarded"})
 """States in which nobody can do anything with a parked event any more."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from contracts.events import CloudEvent, Event
-from services.chassis.db import Connection
-from services.chassis.statements import Statement, execute
-from services.chassis.telemetry import current_traceparent
+from services.chassis.db.database import Connection
+from services.chassis.db.statements import Statement, execute
+from services.chassis.telemetry.traces import current_traceparent
 
 LARGEST_BODY = 256 * 1024
 

@@ -13,7 +13,7 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from services.chassis import problems
+from services.chassis.http import problems
 from services.chassis.settings import HttpLimits
 
 _LINGER_SECONDS = 2.0

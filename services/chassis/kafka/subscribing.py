@@ -14,12 +14,12 @@ from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from stamina.instrumentation import set_on_retry_hooks
 
-from services.chassis.any_headers import read_any_headers
-from services.chassis.consume import Consumer
-from services.chassis.fetching import LARGEST_BATCH, Acknowledgements, Fetches, fetch_when_all_is_taken
-from services.chassis.kafka_security import LONGEST_WAIT_MS, OPEN, KafkaSecurity, Mechanism
-from services.chassis.park import Record
-from services.chassis.progress import NoProgress, Progress
+from services.chassis.kafka.any_headers import read_any_headers
+from services.chassis.kafka.consume import Consumer
+from services.chassis.kafka.fetching import LARGEST_BATCH, Acknowledgements, Fetches, fetch_when_all_is_taken
+from services.chassis.kafka.park import Record
+from services.chassis.kafka.progress import NoProgress, Progress
+from services.chassis.kafka.security import LONGEST_WAIT_MS, OPEN, KafkaSecurity, Mechanism
 
 log = structlog.get_logger()
 set_on_retry_hooks([])

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from services.chassis.db import Database
+from services.chassis.db.database import Database
 
 log = structlog.get_logger()
 

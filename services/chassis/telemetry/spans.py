@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
 from contracts.events import CloudEvent
-from services.chassis.telemetry import context_of, span_context_of, traceparent_of, tracer
+from services.chassis.telemetry.traces import context_of, span_context_of, traceparent_of, tracer
 
 MOST_LINKS = 128
 """OpenTelemetry's own limit; more would be dropped without a word."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from services.chassis.db import Connection
+from services.chassis.db.database import Connection
 
 
 async def claim(tx: Connection, consumer: str, event_ids: Collection[UUID]) -> set[UUID]:
