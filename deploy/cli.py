@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.keys_commands import app as keys
-from deploy.parked_commands import give_up, parked
+from deploy.ops.keys_commands import app as keys
+from deploy.ops.parked_commands import give_up, parked
 
 if TYPE_CHECKING:
     from services.chassis.kafka.security import KafkaSecurity
@@ -38,11 +38,11 @@ def up(
 
 
 async def _up(port: int, data: Path, demo: bool) -> None:
-    from deploy.database import MigrationFailed
-    from deploy.embedded.errors import EmbeddedError
-    from deploy.embedded.screen import Screen
-    from deploy.embedded.up import up as run
-    from deploy.topics import TopicRefused
+    from deploy.local.errors import EmbeddedError
+    from deploy.local.screen import Screen
+    from deploy.local.up import up as run
+    from deploy.ops.database import MigrationFailed
+    from deploy.ops.topics import TopicRefused
 
     code = 0
     try:
@@ -58,7 +58,7 @@ async def _up(port: int, data: Path, demo: bool) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Run lint, types and all tests. Arguments go to pytest: `clinicpay test tests/unit -k money`."""
-    from deploy.testing import run
+    from tests.tools.runner import run
 
     raise typer.Exit(run(context.args))
 
@@ -95,10 +95,10 @@ def bench(
 ) -> None:
     """Measure the running system: JSON lines on standard output, a table on standard error."""
     if against:
-        from deploy.bench import against as comparison
+        from tests.bench import against as comparison
 
         raise typer.Exit(comparison.main(against))
-    from deploy.bench.run import Wish, main
+    from tests.bench.run import Wish, main
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
     raise typer.Exit(main(Wish(quick, names, invoices, keep, save=save)))
@@ -119,7 +119,7 @@ def sbom() -> None:
     """Print the bill of materials, as CycloneDX: every package, jar and binary that an installation runs."""
     import json
 
-    from deploy import supply
+    from tests.tools import supply
 
     try:
         typer.echo(json.dumps(supply.sbom(), indent=1))
@@ -135,7 +135,7 @@ def migrate() -> None:
     """
     from asyncpg import PostgresError
 
-    from deploy import database
+    from deploy.ops import database
 
     async def work(admin_dsn: str) -> None:
         await database.migrate_all(await database.bootstrap(admin_dsn))
@@ -154,7 +154,7 @@ def topics() -> None:
     """Make the topics that are missing on KAFKA_BOOTSTRAP_SERVERS."""
     from aiokafka.errors import KafkaError
 
-    from deploy import topics
+    from deploy.ops import topics
 
     servers, security = _kafka()
     try:
@@ -173,8 +173,8 @@ def acls() -> None:
     """
     from aiokafka.errors import KafkaError
 
-    from deploy import acls
-    from deploy.scram import UserRefused
+    from deploy.ops import acls
+    from deploy.ops.scram import UserRefused
 
     servers, security = _kafka()
     passwords = {user: _required(f"{user.upper()}_KAFKA_PASSWORD") for user in acls.users()}
@@ -202,7 +202,7 @@ def verify(
     ] = False,
 ) -> None:
     """Check every invariant over all books. Exits 1 on a breach and names the rows, 2 when it cannot check."""
-    from deploy.verify.screen import run
+    from deploy.ops.verify.screen import run
 
     raise typer.Exit(run(data, wait, topics))
 
@@ -219,9 +219,10 @@ def reemit(
     ] = None,
 ) -> None:
     """Say again what a topic lost, made from aggregates and movements under the same event ids."""
-    from deploy import reemit as work
-    from deploy.verify import Access, CannotCheck
-    from deploy.workers import WORKED, worker_dsns
+    from deploy.ops import reemit as work
+    from deploy.ops.verify.access import Access
+    from deploy.ops.verify.report import CannotCheck
+    from deploy.ops.workers import WORKED, worker_dsns
 
     begin = (since or datetime(1970, 1, 1, tzinfo=UTC)).replace(tzinfo=UTC)
     try:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiokafka.admin import AIOKafkaAdminClient
 from testcontainers.core.container import DockerContainer
 
-from deploy.embedded.process import free_port
+from deploy.local.process import free_port
 from tests.running import until
 
 IMAGE = "apache/kafka:4.3.1"

@@ -18,9 +18,9 @@ from typing import Any
 import httpx2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from deploy.demo.data import CLIENT_EMAIL, PASSWORD
-from deploy.embedded.process import free_port
-from deploy.visitor import Visitor, confirm
+from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
+from deploy.local.demo.visitor import Visitor, confirm
+from deploy.local.process import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 180

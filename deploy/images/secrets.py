@@ -7,8 +7,8 @@ import secrets
 import sys
 from collections.abc import Iterator
 
-from deploy import acls
-from deploy.embedded.datadir import Secrets
+from deploy.local.datadir import Secrets
+from deploy.ops import acls
 
 
 def lines() -> Iterator[str]:

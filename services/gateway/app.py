@@ -20,26 +20,26 @@ from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan
 from services.chassis.http.auth import TokenMint
 from services.chassis.telemetry.spans import RequestSpans
-from services.gateway.answers import HANDLERS
+from services.gateway.accounts.dependencies import PORTAL
+from services.gateway.accounts.limits import RequestLimit
+from services.gateway.accounts.passwords import Passwords
+from services.gateway.accounts.routes import account_routes
+from services.gateway.accounts.sessions import STORE, SessionStore, session_config
+from services.gateway.api.operations import Operations
 from services.gateway.api.routes import api_router
-from services.gateway.calls import Calls, Service
-from services.gateway.chores import Chores
-from services.gateway.dependencies import PORTAL
-from services.gateway.limits import RequestLimit
-from services.gateway.live import Hub
-from services.gateway.operations import Operations
-from services.gateway.passwords import Passwords
+from services.gateway.jobs import Chores
+from services.gateway.live.hub import Hub
+from services.gateway.live.streams import live
 from services.gateway.portal.routes import portal_routes
-from services.gateway.portal.templating import template_config
-from services.gateway.proxies import ClientAddresses
-from services.gateway.ready import Readiness, readiness_routes
-from services.gateway.routes import account_routes
-from services.gateway.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, csrf_config, on_every_answer
-from services.gateway.sessions import STORE, SessionStore, session_config
 from services.gateway.settings import Settings
-from services.gateway.streams import live
-from services.gateway.upstreams import Upstreams
-from services.gateway.webhooks import stripe_webhook
+from services.gateway.upstream.calls import Calls, Service
+from services.gateway.upstream.services import Upstreams
+from services.gateway.upstream.webhooks import stripe_webhook
+from services.gateway.web.answers import HANDLERS
+from services.gateway.web.proxies import ClientAddresses
+from services.gateway.web.ready import Readiness, readiness_routes
+from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, csrf_config, on_every_answer
+from services.gateway.web.templating import template_config
 
 
 def api(

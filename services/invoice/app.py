@@ -5,7 +5,8 @@ from litestar import Litestar
 from services.chassis.db.database import Database
 from services.chassis.http.app import service_app
 from services.chassis.kafka.worker import worker_app
-from services.invoice import consumers, routes
+from services.invoice import consumers
+from services.invoice.invoices import routes
 from services.invoice.settings import Settings
 
 

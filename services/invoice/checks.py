@@ -6,7 +6,7 @@ from decimal import Decimal
 from contracts.currencies import CURRENCIES
 from contracts.money import LARGEST_MINOR
 from services.chassis.errors import DomainError
-from services.invoice.shapes import Money
+from services.invoice.schemas import Money
 
 _DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
 

@@ -11,7 +11,7 @@ from contracts.payment import (
 )
 from services.chassis.db.database import Connection, Key
 from services.chassis.kafka.consume import consumes, on_parked
-from services.invoice import actions
+from services.invoice.invoices import actions
 
 
 @consumes(PaymentSettled, PaymentProcessing, PaymentFailed, PaymentCanceled, PaymentUpdated, group="invoice")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from services.chassis.errors import DomainError
-from services.invoice.shapes import Page
+from services.invoice.schemas import Page
 
 T = TypeVar("T")
 

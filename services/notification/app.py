@@ -8,11 +8,12 @@ from litestar import Litestar
 from services.chassis.db.database import Database
 from services.chassis.http.app import service_app
 from services.chassis.kafka.worker import worker_app
-from services.notification import consumers, routes
-from services.notification.jobs import Sender
-from services.notification.letters import Letters
+from services.notification import consumers
+from services.notification.contacts import routes
+from services.notification.emails.rendering import Letters
+from services.notification.emails.sending import Sender
+from services.notification.emails.smtp import Smtp
 from services.notification.settings import Settings
-from services.notification.smtp import Smtp
 
 NAME = "notification"
 

@@ -7,7 +7,7 @@ from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
 from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
-from services.notification import actions
+from services.notification.emails import actions
 
 
 @consumes(ClinicUpdated, group="notification", unhurried=True)

@@ -10,11 +10,13 @@ from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan, service_app
 from services.chassis.jobs.jobs import Jobs
 from services.chassis.kafka.worker import worker_app
-from services.payment import consumers, jobs, refunds_routes, routes
+from services.payment import consumers, jobs
+from services.payment.payments import routes
+from services.payment.refunds import routes as refunds_routes
 from services.payment.settings import Settings
-from services.payment.stripe_api import StripeApi
-from services.payment.stripe_events import StripeEvents
-from services.payment.webhooks import WebhookEdge
+from services.payment.stripe.api import StripeApi
+from services.payment.stripe.events import StripeEvents
+from services.payment.stripe.webhooks import WebhookEdge
 
 
 def api(settings: Settings) -> Litestar:

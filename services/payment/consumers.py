@@ -7,7 +7,8 @@ from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, Invoice
 from contracts.stripe import StripeEvent
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
-from services.payment import actions, stripe_actions
+from services.payment import stripe_batches as stripe_actions
+from services.payment.payments import actions
 
 
 @consumes(ClinicUpdated, group="payment", unhurried=True)

@@ -9,14 +9,18 @@ from contracts.events import event_id
 from contracts.stripe import StripeEvent
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
-from services.payment import checkout, customers, starting, stripe_actions, stripe_json
-from services.payment.domain import Payment, SavedMethod
-from services.payment.lifecycle import STATUS_OF
-from services.payment.observations import looked_up
-from services.payment.refunds_stripe import sweep_refunds
-from services.payment.store import lookups, methods
-from services.payment.stripe_answers import AccountRefused, StripeGone, StripeMoved
-from services.payment.stripe_api import Intent, StripeApi
+from services.payment import stripe_batches as stripe_actions
+from services.payment.methods import store as methods
+from services.payment.methods import stripe_calls as customers
+from services.payment.payments import lookups, starting
+from services.payment.payments import stripe_calls as checkout
+from services.payment.payments.domain import Payment, SavedMethod
+from services.payment.payments.lifecycle import STATUS_OF
+from services.payment.refunds.stripe_calls import sweep_refunds
+from services.payment.stripe import json as stripe_json
+from services.payment.stripe.answers import AccountRefused, StripeGone, StripeMoved
+from services.payment.stripe.api import Intent, StripeApi
+from services.payment.stripe.observations import looked_up
 
 log = structlog.get_logger()
 

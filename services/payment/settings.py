@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 
 from services.chassis.settings import ServiceSettings
-from services.payment import starting
-from services.payment.seal import Seal
+from services.payment.payments import starting
+from services.payment.stripe.seal import Seal
 
 SHORTEST_KEY = 32
 

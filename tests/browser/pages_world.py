@@ -21,8 +21,8 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from deploy.sandbox.embedded import RunningSandbox, _listener, _Server, running_sandbox
 from services.chassis.ids import new_id
-from services.gateway import actions
 from services.gateway import app as gateway
+from services.gateway.accounts import actions
 from services.invoice import app as invoice
 from services.invoice import consumers as invoice_consumers
 from services.payment import app as payment

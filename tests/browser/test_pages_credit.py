@@ -9,10 +9,10 @@ from playwright.async_api import expect
 
 from contracts.payment import PaymentRefunded
 from services.chassis.ids import new_id
-from services.gateway import api_keys
+from services.gateway.api import key_actions as api_keys
 from services.notification import consumers as notification_consumers
 from services.payment import app as payment
-from services.payment.stripe_api import StripeApi
+from services.payment.stripe.api import StripeApi
 from tests.browser.pages_world import CHROMIUM, Visitor, World, serious
 from tests.service import payment_world
 from tests.service.notification_world import a_clinic, a_mail_server, put_contact, sending

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, expect
 
-from deploy.demo.data import CLIENT_EMAIL, PASSWORD
+from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
 from tests.browser.pages_world import CHROMIUM, Visitor, a_browser, a_visitor
 from tests.browser.test_pages_paying import fill_card, to_payment_page
 from tests.running import Running, running, until

@@ -12,10 +12,10 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from deploy.demo.data import CLIENT_EMAIL, HARBOUR, PASSWORD
-from deploy.embedded.process import free_port
-from deploy.testing import PROBES
+from deploy.local.demo.data import CLIENT_EMAIL, HARBOUR, PASSWORD
+from deploy.local.process import free_port
 from tests.system.portal import Portal, pay_at_sandbox, receipt
+from tests.tools.runner import PROBES
 
 ROOT = Path(__file__).resolve().parents[2]
 MINUTES_UP = 12

@@ -17,11 +17,11 @@ from contracts import topics
 from contracts.catalogue import EVENTS, decode
 from contracts.events import Undecodable, event_id
 from contracts.money import LARGEST_MINOR, Money
-from deploy import generate
-from services.gateway import live
+from services.gateway.live import hub as live
 from services.invoice import consumers as invoice_consumers
 from services.notification import consumers as notification_consumers
 from services.payment import consumers as payment_consumers
+from tests.tools import generate
 
 CONTRACTS = generate.CONTRACTS
 EXAMPLES = sorted(CONTRACTS.glob("examples/*/*.json"))
@@ -29,7 +29,7 @@ ANY = {"title", "description", "default", "$id", "examples"}
 
 
 def test_generated_files_are_fresh() -> None:
-    """Mend it by `python -m deploy.generate`."""
+    """Mend it by `python -m tests.tools.generate`."""
     stale = [path.name for path, text in generate.files() if not path.exists() or path.read_text() != text]
     assert stale == []
 

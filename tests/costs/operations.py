@@ -13,18 +13,20 @@ from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.payment import PaymentSucceeded, Share
 from contracts.stripe import StripeEvent
-from deploy.bench.seed import AMOUNT, CURRENCY, LIVE, PEOPLE, Live, fill
-from deploy.bench.webhooks import metadata_of
 from deploy.sandbox.webhooks import signature
 from services.invoice import consumers as invoice_consumers
-from services.invoice import issuing, store_reads
-from services.invoice.shapes import InvoiceIn
+from services.invoice.invoices import issuing
+from services.invoice.invoices import reads as store_reads
+from services.invoice.schemas import InvoiceIn
 from services.notification import consumers as notification_consumers
-from services.payment import actions, observations, webhooks
 from services.payment import consumers as payment_consumers
-from services.payment.seal import Seal
-from services.payment.starting import Wish
-from services.payment.stripe_events import StripeEvents
+from services.payment.payments import actions
+from services.payment.payments.starting import Wish
+from services.payment.stripe import observations, webhooks
+from services.payment.stripe.events import StripeEvents
+from services.payment.stripe.seal import Seal
+from tests.bench.seed import AMOUNT, CURRENCY, LIVE, PEOPLE, Live, fill
+from tests.bench.webhooks import metadata_of
 from tests.costs.meter import ROUNDS, Meter, Work
 from tests.world import ServiceDb, a_caller, a_settlement, deliver
 

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import typer
 
-from deploy import database
-from deploy.embedded.connect import CONFIGURATION, EmbeddedConnect
-from deploy.embedded.process import Child
-from deploy.embedded.screen import Screen
-from deploy.embedded.supervisor import Supervisor
-from deploy.embedded.system import WORKED, System
-from deploy.embedded.units import PythonUnit
-from deploy.embedded.up import up
+from deploy.local.connect import CONFIGURATION, EmbeddedConnect
+from deploy.local.process import Child
+from deploy.local.screen import Screen
+from deploy.local.supervisor import Supervisor
+from deploy.local.system import WORKED, System
+from deploy.local.units import PythonUnit
+from deploy.local.up import up
+from deploy.ops import database
 
 # A copy of every row that an outbox ever had, to compare with what came to Kafka.
 COPY = """

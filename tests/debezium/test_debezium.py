@@ -15,9 +15,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.partitioner import DefaultPartitioner
 
 from contracts import topics
-from deploy import database
-from deploy.embedded.system import WORKED
-from deploy.verify import Access, verify
+from deploy.local.system import WORKED
+from deploy.ops import database
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.run import verify
 from services.chassis.outbox.sweep import Sweep
 from tests.running import Running, until
 from tests.system.test_main_job import (

@@ -9,7 +9,7 @@ from email import policy
 from email.parser import BytesParser
 from typing import Any
 
-from deploy.verify import verify
+from deploy.ops.verify.run import verify
 from tests.faults.drive import Bill
 from tests.faults.lab import Lab
 

@@ -177,7 +177,7 @@ def _over_stripe_and_smtp(points: Points) -> None:
 
 
 def _over_http(points: Points) -> None:
-    from services.gateway.wire import HttpWire
+    from services.gateway.upstream.transport import HttpWire
 
     def call(_: Any, method: str, path: str, params: Mapping[str, str], *__: Any, **___: Any) -> str:
         path = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", path)

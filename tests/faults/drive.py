@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from deploy.visitor import Refused, Visitor, confirm
+from deploy.local.demo.visitor import Refused, Visitor, confirm
 from services.chassis.ids import new_id
 from tests.faults.lab import Lab
 

@@ -12,9 +12,9 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from contracts import topics
-from deploy.reemit import reemit
-from deploy.topics import TopicRefused, ensure
-from deploy.workers import WORKED, worker_dsns
+from deploy.ops.reemit import reemit
+from deploy.ops.topics import TopicRefused, ensure
+from deploy.ops.workers import WORKED, worker_dsns
 from tests.faults import checks
 from tests.faults.drive import Client
 from tests.faults.lab import Lab

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import httpx2
 
-from deploy import database
-from deploy.embedded import supervisor as supervising
-from deploy.embedded.datadir import DataDir
-from deploy.embedded.process import free_port
-from deploy.embedded.system import Ports
-from deploy.verify import Access
-from services.notification.jobs import LEASE
-from services.payment.seal import Seal
+from deploy.local import supervisor as supervising
+from deploy.local.datadir import DataDir
+from deploy.local.process import free_port
+from deploy.local.system import Ports
+from deploy.ops import database
+from deploy.ops.verify.access import Access
+from services.notification.emails.sending import LEASE
+from services.payment.stripe.seal import Seal
 from tests.faults.disk import Disk, small_disk
 from tests.faults.proxy import Link
 from tests.faults.system import FaultySystem, Keeper

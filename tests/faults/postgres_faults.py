@@ -7,7 +7,7 @@ import time
 
 import asyncpg
 
-from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.local.postgres import EmbeddedPostgres
 from tests.faults import checks
 from tests.faults.drive import Client
 from tests.faults.lab import Lab, order

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from contracts.money import Money
-from deploy import reemit
+from deploy.ops import reemit
 from services.chassis.ids import new_id
 from services.chassis.outbox import outbox
 from tests.faults import checks, proxy

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from deploy.visitor import Visitor
+from deploy.local.demo.visitor import Visitor
 from tests.faults import checks
 from tests.faults.drive import Bill, Client
 from tests.faults.lab import Lab

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
 
-from deploy.visitor import Visitor
+from deploy.local.demo.visitor import Visitor
 from tests.faults import crash_points, drive, whole_requests
 from tests.faults.drive import Client
 from tests.faults.lab import Lab, lab

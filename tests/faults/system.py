@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.embedded.kafka import EmbeddedKafka
-from deploy.embedded.process import Child, free_port
-from deploy.embedded.supervisor import Supervisor, Unit
-from deploy.embedded.system import Environment, System
-from deploy.embedded.units import PythonUnit
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.process import Child, free_port
+from deploy.local.supervisor import Supervisor, Unit
+from deploy.local.system import Environment, System
+from deploy.local.units import PythonUnit
 from tests.faults.proxy import Link
 
 UNLIMITED = {"REQUESTS_PER_MINUTE": "1000000", "DECLINES_PER_HOUR": "1000000"}

@@ -16,7 +16,7 @@ import asyncpg
 import httpx2
 
 from services.chassis.ids import new_id
-from services.gateway.upstreams import SETTINGS_SECONDS
+from services.gateway.upstream.services import SETTINGS_SECONDS
 from tests.faults import checks
 from tests.faults.drive import PASSWORD, Client, TryAgain, api, persist
 from tests.faults.lab import Lab, order, points_of

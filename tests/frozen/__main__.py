@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from deploy import database
-from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.ops import database
 from tests.conftest import _fresh
 from tests.frozen.subjects import ALL
 

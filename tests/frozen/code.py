@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.frozen.picture import ROOT
 
-LEFT_OUT = ("deploy/sandbox", "deploy/bench", "deploy/embedded", "deploy/verify")
-"""A stand-in for Stripe, measurements, and this machine's own processes: they give nothing an identity of ours."""
+LEFT_OUT = ("deploy/sandbox", "deploy/local", "deploy/ops/verify")
+"""A stand-in for Stripe, this machine's own processes, and checks: they give nothing an identity of ours."""
+DEMO = "deploy/local/demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,11 @@ class File:
 @cache
 def parsed(*folders: str) -> tuple[File, ...]:
     paths = (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
-    return tuple(_file(path) for path in paths if not str(path.relative_to(ROOT)).startswith(LEFT_OUT))
+    return tuple(_file(path) for path in paths if _counts(str(path.relative_to(ROOT))))
+
+
+def _counts(path: str) -> bool:
+    return path.startswith(DEMO) or not path.startswith(LEFT_OUT)
 
 
 def _file(path: Path) -> File:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from deploy.database import SERVICES
+from deploy.ops.database import SERVICES
 from tests.conftest import _fresh
 from tests.frozen.picture import Dbs
 

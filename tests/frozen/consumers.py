@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from deploy import acls
+from deploy.ops import acls
 from services.chassis.kafka.consume import consumers_of
-from services.gateway import live
+from services.gateway.live import hub as live
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.payment import consumers as payment

@@ -3,8 +3,8 @@
 from hashlib import sha256
 from typing import Any
 
-from deploy import generate
 from tests.frozen.picture import ROOT, Dbs
+from tests.tools import generate
 
 
 async def draw(_: Dbs) -> Any:

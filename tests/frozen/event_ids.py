@@ -8,15 +8,18 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events import event_id
-from deploy import reemit
+from deploy.ops import reemit
 from services.gateway.api.actions import derived_id
-from services.gateway.key_store import ApiKey
-from services.invoice import actions as invoice_actions
-from services.invoice import domain as invoice_domain
-from services.invoice.shapes import ClinicOut, Contact
-from services.notification import domain as notification_domain
-from services.payment import facts, lifecycle, observations, refunds, refunds_stripe
-from services.payment.domain import Payment
+from services.gateway.api.key_store import ApiKey
+from services.invoice.invoices import actions as invoice_actions
+from services.invoice.invoices import domain as invoice_domain
+from services.invoice.schemas import ClinicOut, Contact
+from services.notification.emails import domain as notification_domain
+from services.payment.payments import facts, lifecycle
+from services.payment.payments.domain import Payment
+from services.payment.refunds import domain as refunds
+from services.payment.refunds import stripe_calls as refunds_stripe
+from services.payment.stripe import observations
 from tests.frozen import fixed
 from tests.frozen.fixed import ACCOUNT, AT, CLINIC, LATER
 from tests.frozen.picture import Dbs

@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from contracts.stripe import StripeEvent
-from services.invoice.domain import Invoice
-from services.payment import observations, starting
-from services.payment.domain import Payable, Payment
-from services.payment.refunds import Refund
+from services.invoice.invoices.domain import Invoice
+from services.payment.payments import starting
+from services.payment.payments.domain import Payable, Payment
+from services.payment.refunds.domain import Refund
+from services.payment.stripe import observations
 from tests.world import eur
 
 AT = datetime(2026, 11, 3, 9, 41, 7, 123456, tzinfo=UTC)

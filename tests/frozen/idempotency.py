@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from services.payment.store import methods
+from services.payment.methods import store as methods
 from tests.frozen import stripe_calls
 from tests.frozen.picture import Dbs
 from tests.service.gateway_world import CLIENT, CLINIC, PASSWORD, a_whole_site

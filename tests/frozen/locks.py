@@ -5,10 +5,10 @@ from uuid import UUID
 
 import asyncpg
 
-from deploy import database
+from deploy.ops import database
 from services.chassis.kafka import inbox
 from services.chassis.outbox.relay import Shard
-from services.invoice import store_clinics
+from services.invoice.clinics import store as store_clinics
 from tests.frozen.code import parsed
 from tests.frozen.picture import Dbs
 from tests.world import ServiceDb

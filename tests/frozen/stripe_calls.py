@@ -7,11 +7,11 @@ from dataclasses import replace
 from deploy.sandbox.embedded import running_sandbox
 from deploy.sandbox.recorder import Recorded
 from services.chassis.errors import DomainError
-from services.payment.customers import start_setup
-from services.payment.domain import Customer, SavedMethod
-from services.payment.seal import Seal
-from services.payment.store import methods
-from services.payment.stripe_api import StripeApi
+from services.payment.methods import store as methods
+from services.payment.methods.stripe_calls import start_setup
+from services.payment.payments.domain import Customer, SavedMethod
+from services.payment.stripe.api import StripeApi
+from services.payment.stripe.seal import Seal
 from tests.frozen import fixed
 from tests.frozen.fixed import ACCOUNT, CLIENT, CLINIC
 from tests.world import ServiceDb

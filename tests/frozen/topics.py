@@ -8,9 +8,9 @@ from contracts import topics
 from contracts.catalogue import EVENTS
 from contracts.events import CloudEvent
 from contracts.topics import Topic
-from deploy import generate
-from deploy.topics import _new
+from deploy.ops.topics import _new
 from tests.frozen.picture import Dbs
+from tests.tools import generate
 
 
 async def draw(_: Dbs) -> Any:

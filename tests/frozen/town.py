@@ -14,16 +14,16 @@ import pytest
 
 from contracts.events import CloudEvent
 from contracts.stripe import StripeEvent
+from deploy.local.demo.visitor import Visitor
 from deploy.sandbox import methods
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.recorder import Recorded
-from deploy.visitor import Visitor
 from services.chassis.kafka.park import Record
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
-from services.notification.jobs import Sender
+from services.notification.emails.sending import Sender
 from services.payment import consumers as payment
-from services.payment import webhooks
+from services.payment.stripe import webhooks
 from tests.frozen.picture import Dbs
 from tests.service.gateway_world import Site, a_whole_site
 from tests.service.notification_world import MailServer, a_mail_server, sending

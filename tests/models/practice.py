@@ -18,12 +18,14 @@ from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.invoice import consumers as invoice_consumers
 from services.notification import consumers as notification_consumers
-from services.payment import checkout, jobs, observations
 from services.payment import consumers as payment_consumers
-from services.payment.accounts import ClinicAccount
-from services.payment.domain import Kind
-from services.payment.starting import Wish
-from services.payment.store import payables
+from services.payment import jobs
+from services.payment.accounts.domain import ClinicAccount
+from services.payment.payments import stripe_calls as checkout
+from services.payment.payments.domain import Kind
+from services.payment.payments.starting import Wish
+from services.payment.receivables import store as payables
+from services.payment.stripe import observations
 from tests.models.town import Crash, Town
 from tests.service.invoice_world import CLINIC, add_client, an_invoice, put
 from tests.world import ServiceDb, a_caller, a_settlement, deliver

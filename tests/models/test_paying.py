@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from contracts.events import CloudEvent
 from deploy.sandbox import methods
 from services.chassis.ids import new_id
-from services.payment.domain import Kind
+from services.payment.payments.domain import Kind
 from tests.models.books import Books
 from tests.models.practice import REDIRECTS, Practice, Tab
 from tests.models.town import Cut, Town, a_town

@@ -13,7 +13,7 @@ import httpx2
 
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.invoice import app as invoice_app
-from services.payment.stripe_api import StripeApi
+from services.payment.stripe.api import StripeApi
 from tests.service import invoice_world
 from tests.world import Client, ServiceDb, calling, in_own_task
 

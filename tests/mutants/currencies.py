@@ -4,7 +4,7 @@ from tests.mutants.mutant import SERVICE, Edit, Mutant, one
 
 UNIT = "tests/unit/"
 TABLE = "contracts/currencies.py"
-STARTING = "services/payment/starting.py"
+STARTING = "services/payment/payments/starting.py"
 WISHES = f"{UNIT}test_payment_starting.py::test_"
 CODES = f"{UNIT}test_currencies.py::test_"
 
@@ -31,21 +31,21 @@ CURRENCIES = (
     one(
         "totals that can be charged",
         f"{UNIT}test_invoice_totals.py::test_a_total_is_a_whole_number_of_the_currencys_steps",
-        "services/invoice/totals.py",
+        "services/invoice/invoices/totals.py",
         "half_up(self.subtotal + self.tax, self.step) * self.step",
         "self.subtotal + self.tax",
     ),
     one(
         "the step of what is issued",
         f"{SERVICE}test_invoice_issue.py::test_a_total_is_rounded_to_what_can_be_charged",
-        "services/invoice/domain.py",
+        "services/invoice/invoices/domain.py",
         "step_of(currency))",
         "1)",
     ),
     one(
         "ways that can take the amount",
         f"{SERVICE}test_invoice_issue.py::test_an_invoice_says_whether_its_amount_can_be_charged_and_how",
-        "services/invoice/views.py",
+        "services/invoice/invoices/views.py",
         ' for way in row["methods"] if takes(way, due, currency)',
         ' for way in row["methods"]',
     ),
@@ -73,21 +73,21 @@ CURRENCIES = (
     one(
         "what a saved card's network takes",
         f"{SERVICE}test_payment_methods.py::test_a_saved_card_pays_no_more_than_its_network_takes",
-        "services/payment/actions.py",
+        "services/payment/payments/actions.py",
         "        starting.check_largest(wish, saved.brand if saved else None)\n",
         "        pass\n",
     ),
     one(
         "steps of a refund",
         f"{UNIT}test_payment_refunds.py::test_a_refund_goes_in_the_currencys_steps",
-        "services/payment/refunds.py",
+        "services/payment/refunds/domain.py",
         "    if wanted % step_of(wish.currency):\n",
         "    if False:\n",
     ),
     one(
         "no e-mail asks for what cannot be charged",
         f"{UNIT}test_notification_letters.py::test_an_amount_that_cannot_be_charged_is_not_asked_for_online",
-        "services/notification/letters.py",
+        "services/notification/emails/rendering.py",
         " and invoice.status in _PAYABLE and possible",
         " and invoice.status in _PAYABLE",
     ),

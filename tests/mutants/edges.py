@@ -6,7 +6,7 @@ DB = "services/chassis/db/database.py"
 AUTH = "services/chassis/http/auth.py"
 HTTP = "services/chassis/http/app.py"
 IDEMPOTENCY = "services/chassis/idempotency.py"
-WEBHOOKS = "services/payment/webhooks.py"
+WEBHOOKS = "services/payment/stripe/webhooks.py"
 SERVING = f"{SERVICE}test_chassis_http.py::test_"
 EDGE = f"{SERVICE}test_payment_webhooks.py::test_"
 

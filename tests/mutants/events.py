@@ -5,10 +5,10 @@ from tests.mutants.mutant import SERVICE, Edit, Mutant, one
 CONSUME = "services/chassis/kafka/consume.py"
 PARK = "services/chassis/kafka/park.py"
 KAFKA = "services/chassis/kafka/subscribing.py"
-PAYABLES = "services/payment/store/payables.py"
-LIFECYCLE = "services/payment/lifecycle.py"
-INVOICES = "services/invoice/store.py"
-PROJECTIONS = "services/notification/projections.py"
+PAYABLES = "services/payment/receivables/store.py"
+LIFECYCLE = "services/payment/payments/lifecycle.py"
+INVOICES = "services/invoice/invoices/store.py"
+PROJECTIONS = "services/notification/emails/projections.py"
 CONSUMING = f"{SERVICE}test_chassis_consume.py::test_"
 LOCKS = f"{SERVICE}test_two_tabs_locks.py::test_"
 TABS = f"{SERVICE}test_two_tabs.py::test_"
@@ -159,7 +159,7 @@ VERSIONS = (
     one(
         "a method that comes before its movement",
         f"{SETTLING}how_it_was_paid_is_shown_whatever_comes_first",
-        "services/invoice/actions.py",
+        "services/invoice/invoices/actions.py",
         "    if known := await store.end_payments(tx, settled):\n        await store.show_methods(tx, known)\n",
         "    await store.end_payments(tx, settled)\n",
     ),
@@ -173,7 +173,7 @@ VERSIONS = (
     one(
         "charges after earlier attempts",
         f"{SERVICE}test_payment_events.py::test_a_declined_card_is_not_what_a_payment_was_made_with",
-        "services/payment/stripe_actions.py",
+        "services/payment/stripe_batches.py",
         'return {"charge.succeeded": 1, "payment_intent.succeeded": 2}',
         'return {"payment_intent.payment_failed": 2, "charge.succeeded": 1, "payment_intent.succeeded": 2}',
     ),

@@ -2,11 +2,11 @@
 
 from tests.mutants.mutant import SERVICE, one
 
-PAYMENTS = "services/payment/store/payments.py"
-LOOKUPS = "services/payment/store/lookups.py"
-LIFECYCLE = "services/payment/lifecycle.py"
-CHECKOUT = "services/payment/checkout.py"
-STRIPE_API = "services/payment/stripe_api.py"
+PAYMENTS = "services/payment/payments/store.py"
+LOOKUPS = "services/payment/payments/lookups.py"
+LIFECYCLE = "services/payment/payments/lifecycle.py"
+CHECKOUT = "services/payment/payments/stripe_calls.py"
+STRIPE_API = "services/payment/stripe/api.py"
 TABS = f"{SERVICE}test_two_tabs.py::test_"
 PAYING = f"{SERVICE}test_payment_checkout.py::test_"
 TRUTH = f"{SERVICE}test_verify_truth.py::test_"
@@ -38,28 +38,28 @@ MONEY = (
     one(
         "the account that Stripe names",
         f"{FOREIGN}metadata_copied_to_another_account_is_counted",
-        "services/payment/origins.py",
+        "services/payment/stripe/origins.py",
         '    return seen.account or "", seen.payment_intent\n',
         '    return "", seen.payment_intent\n',
     ),
     one(
         "a copied seal is nobody's",
         f"{FOREIGN}metadata_copied_to_another_intent_is_counted_and_ours_is_booked",
-        "services/payment/origins.py",
+        "services/payment/stripe/origins.py",
         '    return "copied" if is_known and',
         '    return "copied" if False and',
     ),
     one(
         "an intent that may be ours is not counted away",
         f"{FOREIGN}where_another_intent_may_be_the_one_that_we_made_nothing_is_counted_away",
-        "services/payment/origins.py",
+        "services/payment/stripe/origins.py",
         "    is_known = named.made and ",
         "    is_known = ",
     ),
     one(
         "verify asks whose a charge is",
         f"{TRUTH}verify_counts_what_others_charge_and_refund_as_consumers_do",
-        "deploy/verify/whose.py",
+        "deploy/ops/verify/whose.py",
         "            else:\n                self.others[about] += 1\n",
         "            else:\n                yield body, None\n",
     ),
@@ -106,7 +106,7 @@ MONEY = (
     one(
         "the outbox of what was booked",
         f"{PAYING}a_payment_is_started_confirmed_and_booked_once",
-        "services/payment/stripe_actions.py",
+        "services/payment/stripe_batches.py",
         "        await outbox.add(tx, facts)\n",
         "        pass\n",
     ),

@@ -2,8 +2,8 @@
 
 from tests.mutants.mutant import SERVICE, one
 
-REFUNDS = "services/payment/refunds.py"
-STORE = "services/payment/store/refunds.py"
+REFUNDS = "services/payment/refunds/domain.py"
+STORE = "services/payment/refunds/store.py"
 REFUND_TABLES = "services/payment/migrations/2002_pre_refunds.sql"
 PRESSING = f"{SERVICE}test_payment_refunds.py::test_"
 LATE = f"{SERVICE}test_payment_refunds_late.py::test_"
@@ -12,7 +12,7 @@ REFUNDING = (
     one(
         "row lock of credit",
         f"{PRESSING}twenty_presses_at_once_make_one_refund",
-        "services/payment/store/books.py",
+        "services/payment/ledger/store.py",
         "        FOR UPDATE\n",
         "",
     ),

@@ -2,10 +2,10 @@
 
 from tests.mutants.mutant import SERVICE, Edit, Mutant, one
 
-PAYABLES = "services/payment/store/payables.py"
-PAYMENTS = "services/payment/store/payments.py"
+PAYABLES = "services/payment/receivables/store.py"
+PAYMENTS = "services/payment/payments/store.py"
 PAYMENT_TABLES = "services/payment/migrations/2001_pre_payments.sql"
-INVOICES = "services/invoice/store.py"
+INVOICES = "services/invoice/invoices/store.py"
 INVOICE_TABLES = "services/invoice/migrations/1001_pre_invoices.sql"
 INVOICE_OBJECTS = "services/invoice/migrations/1004_pre_movements_of_stripes_objects.sql"
 NOTICES = "services/notification/migrations/3001_pre_notification.sql"

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from services.chassis.ids import new_id
-from services.payment import jobs, observations, starting
+from services.payment import jobs
+from services.payment.payments import starting
+from services.payment.stripe import observations
 from tests.security.two_clinics import TwoClinics
 from tests.service.payment_world import Desk, a_desk
 from tests.world import ServiceDb, a_caller, eur

@@ -19,8 +19,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts import topics
-from deploy.verify import Access
-from deploy.visitor import Visitor
+from deploy.local.demo.visitor import Visitor
+from deploy.ops.verify.access import Access
 from services.chassis.ids import new_id
 from tests.running import Running, running, until
 from tests.service.gateway_world import PASSWORD

@@ -15,7 +15,7 @@ from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record
 from services.invoice import consumers
-from services.payment import observations, webhooks
+from services.payment.stripe import observations, webhooks
 from tests.security.test_matrix_services import OPENAPI
 from tests.service.test_payment_webhooks import NEW, an_event, signed
 from tests.world import ServiceDb, a_settlement, deliver_records, eur, outbox_events, record, waiting_parked

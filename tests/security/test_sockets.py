@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from deploy.embedded.process import free_port
+from deploy.local.process import free_port
 from tests.running import ROOT, until
 from tests.service.gateway_world import NOBODY, OPERATOR_KEY
 from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb

@@ -13,7 +13,7 @@ from litestar import Litestar
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.gateway.calls import Service
+from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
 from services.invoice import consumers as invoice_consumers
 from services.notification import app as notification_app
@@ -21,7 +21,7 @@ from services.notification import consumers as notification_consumers
 from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment_app
 from services.payment import consumers as payment_consumers
-from services.payment.stripe_api import StripeApi
+from services.payment.stripe.api import StripeApi
 from tests.service import invoice_world, payment_world
 from tests.service.gateway_world import NOBODY, PASSWORD, Site, a_site, reach
 from tests.service.payment_world import Desk, Hook, a_hook

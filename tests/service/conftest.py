@@ -6,7 +6,7 @@ import pytest
 
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.testing import Inbox, webhook_inbox
-from services.notification.jobs import Sender
+from services.notification.emails.sending import Sender
 from tests.service.notification_world import MailServer, a_mail_server, sending
 from tests.service.payment_world import Desk, a_desk
 from tests.service.sandbox_world import ACCOUNT, V1, client_of

@@ -12,12 +12,13 @@ from litestar import Litestar
 
 from services.chassis.db.database import Database
 from services.chassis.ids import new_id
-from services.gateway import actions, app
-from services.gateway.accounts import Role
-from services.gateway.api_keys import keep_settings_keys
-from services.gateway.calls import Service
-from services.gateway.passwords import Passwords
+from services.gateway import app
+from services.gateway.accounts import actions
+from services.gateway.accounts.domain import Role
+from services.gateway.accounts.passwords import Passwords
+from services.gateway.api.key_actions import keep_settings_keys
 from services.gateway.settings import Settings
+from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
 from services.invoice.settings import Settings as InvoiceSettings
 from services.notification import app as notification_app

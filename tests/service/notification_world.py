@@ -17,11 +17,12 @@ from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.payment import PaymentRefunded, PaymentSucceeded
 from services.chassis.ids import new_id
-from services.notification import actions, consumers
-from services.notification.domain import Contact
-from services.notification.jobs import Sender
-from services.notification.letters import Letters
-from services.notification.smtp import Smtp
+from services.notification import consumers
+from services.notification.emails import actions
+from services.notification.emails.domain import Contact
+from services.notification.emails.rendering import Letters
+from services.notification.emails.sending import Sender
+from services.notification.emails.smtp import Smtp
 from tests.world import ServiceDb, a_caller, deliver, eur
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -21,10 +21,11 @@ from deploy.sandbox.embedded import RunningSandbox, _listener, _Server, running_
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.payment import app, consumers, observations, webhooks
-from services.payment.seal import Seal
+from services.payment import app, consumers
 from services.payment.settings import Settings
-from services.payment.stripe_api import StripeApi
+from services.payment.stripe import observations, webhooks
+from services.payment.stripe.api import StripeApi
+from services.payment.stripe.seal import Seal
 from tests import world
 from tests.world import Client, ServiceDb, a_caller, calling, deliver, in_own_task, money
 

@@ -12,8 +12,9 @@ from contracts.money import Money
 from contracts.payment import PaymentRefunded
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.payment import consumers, refunds_stripe
-from services.payment.refunds_elsewhere import AtStripe
+from services.payment import consumers
+from services.payment.refunds import stripe_calls as refunds_stripe
+from services.payment.refunds.elsewhere import AtStripe
 from tests.service.payment_world import Desk
 from tests.world import a_caller, deliver, eur, outbox_events
 

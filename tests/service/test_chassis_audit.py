@@ -11,10 +11,10 @@ from services.chassis import audit
 from services.chassis.audit import Breach
 from services.chassis.http.auth import client
 from services.chassis.ids import new_id
-from services.invoice import routes as invoice_routes
-from services.notification import routes as notification_routes
-from services.payment import refunds_routes
-from services.payment import routes as payment_routes
+from services.invoice.invoices import routes as invoice_routes
+from services.notification.contacts import routes as notification_routes
+from services.payment.payments import routes as payment_routes
+from services.payment.refunds import routes as refunds_routes
 from tests.service.gateway_world import (
     CLIENT,
     CLINIC,

@@ -321,7 +321,7 @@ async def test_a_cancelled_transaction_leaves_no_open_one_in_the_pool(db_invoice
 
 
 async def test_no_role_of_a_service_reaches_anothers_database(roles: dict[str, str]) -> None:
-    from deploy.database import with_database
+    from deploy.ops.database import with_database
 
     for role, dsn in roles.items():
         other = "payment" if role.startswith("invoice") else "invoice"

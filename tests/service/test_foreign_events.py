@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from contracts.stripe import StripeEvent
 from deploy.sandbox.embedded import RunningSandbox
-from services.payment import seal
-from services.payment.seal import Seal
-from services.payment.starting import MOST_INVOICES
-from services.payment.store import lookups
-from services.payment.stripe_api import StripeApi
+from services.payment.payments import lookups
+from services.payment.payments.starting import MOST_INVOICES
+from services.payment.stripe import seal
+from services.payment.stripe.api import StripeApi
+from services.payment.stripe.seal import Seal
 from tests.service.payment_world import SEAL, Desk
 from tests.world import eur, money, outbox_events, waiting_parked
 

@@ -4,7 +4,7 @@ import re
 from uuid import UUID
 
 from contracts.payment import PaymentSettled
-from deploy import parked
+from deploy.ops import parked
 from services.invoice import consumers
 from tests.service.gateway_world import CLIENT, a_client, a_clinic, a_whole_site, an_invoice
 from tests.world import ServiceDb, a_settlement, deliver, money

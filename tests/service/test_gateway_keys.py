@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.chassis import audit
-from services.gateway import api_keys
-from services.gateway.api_keys import keep_settings_keys
+from services.gateway.api import key_actions as api_keys
+from services.gateway.api.key_actions import keep_settings_keys
 from services.gateway.settings import DEMO_OPERATOR_KEY
 from tests.service.gateway_world import OPERATOR_KEY, PASSWORD, Site, a_portal, a_site, gateway_settings
 from tests.world import ServiceDb, a_caller
@@ -218,7 +218,7 @@ async def test_the_demos_key_and_logins_work_in_demo_mode_alone(db_gateway: Serv
 
 async def _a_staff_login(site: Site, clinic_id: UUID, made_by: UUID, email: str) -> None:
     from services.chassis.http.auth import Caller
-    from services.gateway import actions
+    from services.gateway.accounts import actions
 
     hashed = await site.passwords.hash(PASSWORD)
     caller = Caller(made_by, "operator", clinic_id)

@@ -15,9 +15,9 @@ from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.payment import PaymentSucceeded, PaymentUpdated
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.gateway import streams
-from services.gateway.live import MOST_PER_SESSION, Hub, Listener, TooManyStreams
-from services.gateway.streams import Page, stream
+from services.gateway.live import streams
+from services.gateway.live.hub import MOST_PER_SESSION, Hub, Listener, TooManyStreams
+from services.gateway.live.streams import Page, stream
 from tests.service.gateway_world import (
     NOBODY,
     a_client,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.gateway.chores import sweep
-from services.gateway.sessions import SessionStore
+from services.gateway.accounts.sessions import SessionStore
+from services.gateway.jobs import sweep
 from tests.service.gateway_world import PASSWORD, Site, a_login, a_portal, a_site
 from tests.world import ServiceDb
 

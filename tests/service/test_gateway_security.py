@@ -8,8 +8,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.gateway import store
-from services.gateway.accounts import Membership
+from services.gateway.accounts import store
+from services.gateway.accounts.domain import Membership
 from tests.service.gateway_world import PASSWORD, Site, a_login, a_portal, a_site
 from tests.world import ServiceDb
 

@@ -11,10 +11,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from services.chassis.http.auth import TokenMint
-from services.gateway.calls import Calls, Service, UpstreamError
 from services.gateway.shapes import ClinicIn, InvoiceIn, Money, PayByCard, PaymentIn
 from services.gateway.shapes.payment import InvoiceAmount
-from services.gateway.upstreams import Upstreams
+from services.gateway.upstream.calls import Calls, Service, UpstreamError
+from services.gateway.upstream.services import Upstreams
 from services.invoice import app as invoice_app
 from services.invoice.settings import Settings as InvoiceSettings
 from tests.service.gateway_world import NOBODY, a_site, a_whole_site, reach

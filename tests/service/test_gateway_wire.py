@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from services.gateway.wire import Away, HttpWire, Reply
+from services.gateway.upstream.transport import Away, HttpWire, Reply
 
 Answer = Callable[[bytes, bytes, asyncio.StreamWriter], Awaitable[None]]
 

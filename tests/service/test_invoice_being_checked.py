@@ -10,7 +10,7 @@ import pytest
 from contracts.invoice import InvoicePaid, InvoiceState
 from contracts.money import Money
 from contracts.payment import PaymentSettled
-from deploy import parked
+from deploy.ops import parked
 from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record
 from services.invoice import consumers

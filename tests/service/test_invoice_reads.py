@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from services.chassis.ids import new_id
-from services.invoice import store_reads
-from services.invoice.store_reads import StatusFilter
+from services.invoice.invoices import reads as store_reads
+from services.invoice.invoices.reads import StatusFilter
 from tests.service.invoice_world import World, a_payment, a_world, add_client, an_invoice
 from tests.world import ServiceDb, a_caller, a_settlement, money
 

@@ -13,7 +13,8 @@ from contracts.events import Method, event_id
 from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.payment import PaymentSettled, PaymentUpdated
 from services.chassis.ids import new_id
-from services.invoice import actions, consumers
+from services.invoice import consumers
+from services.invoice.invoices import actions
 from tests.service.invoice_world import World, a_payment, a_world
 from tests.world import ServiceDb, a_settlement, deliver_records, money, outbox_events, record
 from tests.world import waiting_parked as parked

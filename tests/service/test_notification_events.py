@@ -9,9 +9,10 @@ from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoicePaid, InvoiceUpdated
 from contracts.payment import PaymentFailed, PaymentSucceeded
 from services.chassis.ids import new_id
-from services.notification import actions, consumers
-from services.notification.domain import Waits
-from services.notification.jobs import Sender
+from services.notification import consumers
+from services.notification.emails import actions
+from services.notification.emails.domain import Waits
+from services.notification.emails.sending import Sender
 from tests.service.notification_world import (
     MailServer,
     a_client,

@@ -8,10 +8,12 @@ import pytest
 
 from contracts.notification import NotificationFailed, NotificationSent
 from services.chassis.ids import new_id
-from services.notification import actions, consumers, jobs
-from services.notification.domain import Sent
-from services.notification.jobs import Sender
-from services.notification.smtp import Smtp
+from services.notification import consumers
+from services.notification.emails import actions
+from services.notification.emails import sending as jobs
+from services.notification.emails.domain import Sent
+from services.notification.emails.sending import Sender
+from services.notification.emails.smtp import Smtp
 from tests.service.notification_world import (
     TRACE,
     MailServer,

@@ -11,10 +11,11 @@ import pytest
 from contracts.currencies import CURRENCIES
 from contracts.invoice import InvoiceUpdated
 from services.chassis.ids import new_id
-from services.payment import checkout, consumers, jobs
-from services.payment.domain import AmountTooLarge, AmountTooSmall, Payment
-from services.payment.starting import Wish
-from services.payment.stripe_api import Intent, StripeApi
+from services.payment import consumers, jobs
+from services.payment.payments import stripe_calls as checkout
+from services.payment.payments.domain import AmountTooLarge, AmountTooSmall, Payment
+from services.payment.payments.starting import Wish
+from services.payment.stripe.api import Intent, StripeApi
 from tests.service.payment_world import Desk
 from tests.world import a_caller, deliver, eur, money, outbox_events, waiting_parked
 

@@ -14,18 +14,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.invoice import InvoiceUpdated
-from deploy import database
+from deploy.ops import database
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
-from services.payment import consumers, ledger, refunds_actions, refunds_stripe, stripe_actions
-from services.payment.refunds import (
+from services.payment import consumers
+from services.payment import stripe_batches as stripe_actions
+from services.payment.ledger import domain as ledger
+from services.payment.ledger import store as books
+from services.payment.refunds import actions as refunds_actions
+from services.payment.refunds import store as refunds
+from services.payment.refunds import stripe_calls as refunds_stripe
+from services.payment.refunds.domain import (
     ClientNotFound,
     NothingToRefund,
     RefundGivenUp,
     RefundTooLarge,
     RefundWish,
 )
-from services.payment.store import books, refunds
 from tests.service.payment_world import Desk
 from tests.service.refunds_world import (
     CREDIT,

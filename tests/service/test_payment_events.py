@@ -13,7 +13,8 @@ from contracts.invoice import InvoiceUpdated
 from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded, PaymentUpdated
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from services.payment import consumers, jobs, stripe_actions
+from services.payment import consumers, jobs
+from services.payment import stripe_batches as stripe_actions
 from tests.service.payment_world import Desk
 from tests.world import a_caller, deliver, eur, outbox_events, waiting_parked
 

@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 
 from contracts.invoice import InvoiceUpdated
-from deploy import reemit
+from deploy.ops import reemit
 from services.chassis.ids import new_id
 from services.payment import consumers
-from services.payment.store.refunds import JOINED, REFUND
+from services.payment.refunds.store import JOINED, REFUND
 from tests.service.payment_world import Desk
 from tests.service.refunds_world import (
     CREDIT,

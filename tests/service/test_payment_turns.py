@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from services.payment.store import lookups, payables
+from services.payment.payments import lookups
+from services.payment.receivables import store as payables
 from tests.service.payment_world import Desk
 from tests.world import eur
 

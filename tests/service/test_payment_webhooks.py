@@ -18,8 +18,10 @@ from aiokafka.errors import TopicAlreadyExistsError
 from contracts import topics
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from services.payment import app, observations, stripe_events, webhooks
+from services.payment import app
 from services.payment.settings import Settings
+from services.payment.stripe import events as stripe_events
+from services.payment.stripe import observations, webhooks
 from tests import world
 from tests.world import Client, calling, in_own_task
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.gateway.answers import SCRIPTS
 from services.gateway.portal.routes import portal_routes
+from services.gateway.web.answers import SCRIPTS
 from services.payment import consumers
 from tests.service.gateway_world import Site, a_client, a_clinic, a_whole_site, an_invoice
 from tests.unit.test_gateway_bodies import _handlers

@@ -16,16 +16,24 @@ from typing import Any, get_args
 
 import pytest
 
-from deploy import database
+from deploy.ops import database
 from services.chassis import idempotency
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.chassis.kafka import inbox, park
-from services.gateway import key_store, key_uses, operation_store, session_store
-from services.gateway import store as accounts
-from services.invoice import store, store_clinics, store_issuing, store_reads
-from services.notification import store as letters
-from services.payment.store import books, lookups, methods, payables, payments
+from services.gateway.accounts import session_store
+from services.gateway.accounts import store as accounts
+from services.gateway.api import key_store, key_uses, operation_store
+from services.invoice.clinics import store as store_clinics
+from services.invoice.invoices import issuing_store as store_issuing
+from services.invoice.invoices import reads as store_reads
+from services.invoice.invoices import store
+from services.notification.emails import store as letters
+from services.payment.ledger import store as books
+from services.payment.methods import store as methods
+from services.payment.payments import lookups
+from services.payment.payments import store as payments
+from services.payment.receivables import store as payables
 from tests.conftest import _fresh
 from tests.service import plan_rows
 from tests.service.plan_rows import PER_CLINIC, clinic, key

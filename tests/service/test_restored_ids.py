@@ -10,11 +10,11 @@ import pytest
 
 from contracts.events import CloudEvent
 from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSettled, PaymentSucceeded
-from deploy import database
-from deploy.reemit import reemit
-from deploy.verify import verify
+from deploy.ops import database
+from deploy.ops.reemit import reemit
+from deploy.ops.verify.run import verify
 from services.payment import jobs
-from services.payment.refunds_stripe import sweep_refunds
+from services.payment.refunds.stripe_calls import sweep_refunds
 from tests.service.verify_world import Whole, _name, _send_visitors_away, a_whole
 from tests.world import in_own_task, money, outbox_events
 

@@ -14,9 +14,11 @@ from contracts.invoice import InvoiceUpdated
 from contracts.stripe import StripeEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
-from services.invoice import store as invoice_store
-from services.payment import consumers, stripe_actions
-from services.payment.store import payables, payments
+from services.invoice.invoices import store as invoice_store
+from services.payment import consumers
+from services.payment import stripe_batches as stripe_actions
+from services.payment.payments import store as payments
+from services.payment.receivables import store as payables
 from tests.service import invoice_world
 from tests.service.payment_world import Desk
 from tests.service.waiting import until_waiting

@@ -6,8 +6,9 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from deploy import database
-from deploy.verify import CannotCheck, verify
+from deploy.ops import database
+from deploy.ops.verify.report import CannotCheck
+from deploy.ops.verify.run import verify
 from tests.service.verify_breaches import BROKEN, PARKED
 from tests.service.verify_world import Whole, a_whole, broken
 from tests.world import in_own_task

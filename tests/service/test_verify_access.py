@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.verify import Access, CannotCheck
-from deploy.workers import worker_dsns
-from services.payment.seal import Seal
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.report import CannotCheck
+from deploy.ops.workers import worker_dsns
+from services.payment.stripe.seal import Seal
 
 URLS = ",".join(
     f"{name}=postgresql://auditor@h/{name}" for name in ("invoice", "payment", "notification", "gateway")

@@ -2,7 +2,7 @@
 
 import httpx2
 
-from deploy.verify import verify
+from deploy.ops.verify.run import verify
 from tests.service.verify_world import a_whole
 from tests.world import in_own_task
 

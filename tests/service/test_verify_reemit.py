@@ -17,10 +17,10 @@ from contracts.payment import (
     PaymentSucceeded,
     PaymentUpdated,
 )
-from deploy.reemit import reemit
-from deploy.verify import verify
-from services.notification import actions
-from services.notification.domain import Failed, Outcome, Sent
+from deploy.ops.reemit import reemit
+from deploy.ops.verify.run import verify
+from services.notification.emails import actions
+from services.notification.emails.domain import Failed, Outcome, Sent
 from tests.service.verify_world import CONSUMERS, Whole, a_whole
 from tests.world import in_own_task, money, outbox_events
 

@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 import pytest
 
-from deploy import database
-from deploy.verify import Access, between, verify
-from deploy.verify.books import Books, opened
-from deploy.verify.pairs import PAIRS
-from deploy.verify.population import populate
-from deploy.verify.run import INSIDE, OFFENDING
+from deploy.ops import database
+from deploy.ops.verify import between
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.books import Books, opened
+from deploy.ops.verify.pairs import PAIRS
+from deploy.ops.verify.run import INSIDE, OFFENDING, verify
+from tests.bench.verify.population import populate
 from tests.conftest import _fresh
 from tests.world import ServiceDb, in_own_task
 

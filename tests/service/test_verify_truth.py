@@ -7,7 +7,8 @@ import httpx2
 import pytest
 
 from contracts.payment import PaymentSucceeded
-from deploy.verify import Report, verify
+from deploy.ops.verify.report import Report
+from deploy.ops.verify.run import verify
 from services.payment import jobs
 from tests.service.test_foreign_events import in_form, sandbox_post
 from tests.service.verify_world import Whole, a_whole, broken

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import stamina
 
-from services.gateway.operations import Pace
+from services.gateway.api.operations import Pace
 from tests.security.test_matrix_services import operations_in
 from tests.service.gateway_world import (
     CLIENT,

@@ -1,6 +1,6 @@
 """What breaks each check: (check, service, what somebody with every right does, a part of the row's words)."""
 
-from deploy import database
+from deploy.ops import database
 
 PARKED = """
     INSERT INTO parked (consumer, topic, partition, "offset", key, headers, reason, detail, fingerprint)

@@ -10,15 +10,15 @@ import asyncpg
 
 from contracts.events import CloudEvent
 from contracts.money import Money
-from deploy import database, reemit
+from deploy.ops import database, reemit
+from deploy.ops.verify.access import Access
 from deploy.sandbox.embedded import running_sandbox
-from deploy.verify import Access
 from services.chassis.ids import new_id
 from services.invoice import consumers as invoice_consumers
 from services.notification import consumers as notification_consumers
 from services.payment import app as payment_app
 from services.payment import consumers as payment_consumers
-from services.payment.stripe_api import StripeApi
+from services.payment.stripe.api import StripeApi
 from tests.conftest import _fresh
 from tests.service import invoice_world, payment_world
 from tests.service.invoice_world import World

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import asyncpg
 import httpx2
 
-from services.gateway.calls import Service
+from services.gateway.upstream.calls import Service
 
 Mode = Literal[
     "refused", "fails before", "fails after", "cut before", "cut after", "killed before", "killed after"

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 import httpx2
 import stamina
 
-from deploy.visitor import Refused, Visitor, confirm
+from deploy.local.demo.visitor import Refused, Visitor, confirm
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench import run
-from deploy.bench.figures import Result
-from deploy.bench.installation import Bench
-from deploy.bench.seed import add_history
-from deploy.bench.settle import settle
-from deploy.verify import Access, verify
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.run import verify
+from tests.bench import run
+from tests.bench.figures import Result
+from tests.bench.installation import Bench
+from tests.bench.seed import add_history
+from tests.bench.settle import settle
 
 pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go to build the load generator")
 INVOICES = 200

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench import loadgen
+from tests.bench import loadgen
 
 pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go to build the load generator")
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from contracts.payment import PaymentSettled
-from deploy.topics import ensure
+from deploy.ops.topics import ensure
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.chassis.kafka import consume

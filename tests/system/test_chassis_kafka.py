@@ -13,7 +13,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from contracts.payment import PaymentSettled
-from deploy.topics import ensure
+from deploy.ops.topics import ensure
 from services.chassis.db.database import Connection, Database
 from services.chassis.ids import new_id
 from services.chassis.kafka import subscribing as chassis_kafka

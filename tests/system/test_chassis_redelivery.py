@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.payment import PaymentSettled
-from deploy.topics import ensure
+from deploy.ops.topics import ensure
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.chassis.kafka import consume

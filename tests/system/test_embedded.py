@@ -15,13 +15,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts.topics import Kind, Topic
-from deploy import database, topics
-from deploy.embedded import places
-from deploy.embedded.errors import EmbeddedError
-from deploy.embedded.kafka import EmbeddedKafka
-from deploy.embedded.memory import proportional_bytes
-from deploy.embedded.postgres import EmbeddedPostgres
-from deploy.embedded.process import free_port
+from deploy.local import places
+from deploy.local.errors import EmbeddedError
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.memory import proportional_bytes
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.process import free_port
+from deploy.ops import database, topics
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -165,8 +165,8 @@ async def test_another_broker_on_the_port_is_not_taken_for_ours() -> None:
 ORPHANS = """
 import asyncio, sys
 from pathlib import Path
-from deploy.embedded.kafka import EmbeddedKafka
-from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.postgres import EmbeddedPostgres
 
 async def main():
     async with EmbeddedPostgres(Path(sys.argv[1])) as postgres, EmbeddedKafka(Path(sys.argv[2])) as kafka:

@@ -9,10 +9,10 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.topics import ALL
-from deploy import database
-from deploy.embedded.kafka import EmbeddedKafka
-from deploy.embedded.postgres import EmbeddedPostgres
-from deploy.embedded.process import free_port
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.process import free_port
+from deploy.ops import database
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from aiosmtplib import send
 
-from deploy.embedded.process import free_port
-from deploy.embedded.units import PythonUnit
+from deploy.local.process import free_port
+from deploy.local.units import PythonUnit
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Post:
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
     port, smtp_port = free_port(), free_port()
     env = {"SMTP_PORT": str(smtp_port), "MAILBOX_DIR": str(tmp_path / "mail")}
-    unit = PythonUnit("mailbox", ["deploy.embedded.mailbox"], port, tmp_path / "log", lambda: env)
+    unit = PythonUnit("mailbox", ["deploy.local.mailbox"], port, tmp_path / "log", lambda: env)
     await unit.start()
     try:
         async with asyncio.timeout(30):

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from deploy.embedded.process import free_port
+from deploy.local.process import free_port
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="looks at processes through /proc: needs Linux"

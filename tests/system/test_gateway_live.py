@@ -14,10 +14,10 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.events import StateEvent
 from contracts.invoice import InvoicePaid, InvoiceUpdated
-from deploy.database import ROOT
-from deploy.topics import ensure
+from deploy.ops.database import ROOT
+from deploy.ops.topics import ensure
 from services.chassis.ids import new_id
-from services.gateway.live import Hub
+from services.gateway.live.hub import Hub
 from tests.service.gateway_world import NOBODY, PASSWORD, a_login, a_portal
 from tests.service.test_gateway_live import CLIENT, CLINIC, INVOICE, an_event
 from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb

@@ -20,16 +20,16 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from contracts.catalogue import decode
 from contracts.stripe import StripeEvent
 from contracts.topics import ALL, STRIPE_EVENT
-from deploy import acls, topics
-from deploy.embedded.kafka import EmbeddedKafka
-from deploy.embedded.process import free_port
-from deploy.verify.settle import Progress
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.process import free_port
+from deploy.ops import acls, topics
+from deploy.ops.verify.settle import Progress
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.security import KafkaSecurity
-from services.gateway.live import Hub
+from services.gateway.live.hub import Hub
 from services.payment import consumers
-from services.payment.stripe_events import EventsUnavailable, StripeEvents
+from services.payment.stripe.events import EventsUnavailable, StripeEvents
 from tests.running import ROOT, until
 from tests.world import ServiceDb
 

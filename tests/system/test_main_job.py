@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from deploy.demo.data import CLIENT_EMAIL, PASSWORD
+from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
 from services.chassis.ids import new_id
 from tests.running import Running, Span, until
 from tests.system.portal import Portal

@@ -11,8 +11,9 @@ from typing import Any
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy import topics
-from deploy.verify import Access, verify
+from deploy.ops import topics
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.run import verify
 from tests.running import ROOT, Running, until
 from tests.system.test_main_job import _receipts, an_invoice, start, until_paid
 

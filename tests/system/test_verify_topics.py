@@ -12,9 +12,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
 from contracts.payment import PaymentSettled
 from contracts.topics import ALL
-from deploy import topics
-from deploy.embedded.kafka import EmbeddedKafka
-from deploy.verify import Access, Breach, verify
+from deploy.local.kafka import EmbeddedKafka
+from deploy.ops import topics
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.report import Breach
+from deploy.ops.verify.run import verify
 from services.chassis.ids import new_id
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.park import Record as ParkedRecord

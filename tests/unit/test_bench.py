@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench import against, baseline, figures, report, run, webhooks
-from deploy.bench.book import rate
-from deploy.bench.cpu import Usage
-from deploy.bench.figures import Result, Spec
-from deploy.bench.growth import slowdown
-from deploy.bench.latency import percentile
-from deploy.bench.seed import CLIENTS, CLINICS, Live
-from deploy.bench.settle import FEW, sample
-from deploy.generate import with_figures
-from services.payment.observations import read_event
-from services.payment.seal import Seal
-from services.payment.webhooks import parse, verify
+from services.payment.stripe.observations import read_event
+from services.payment.stripe.seal import Seal
+from services.payment.stripe.webhooks import parse, verify
+from tests.bench import against, baseline, figures, report, run, webhooks
+from tests.bench.book import rate
+from tests.bench.cpu import Usage
+from tests.bench.figures import Result, Spec
+from tests.bench.growth import slowdown
+from tests.bench.latency import percentile
+from tests.bench.seed import CLIENTS, CLINICS, Live
+from tests.bench.settle import FEW, sample
+from tests.tools.generate import with_figures
 
 MORE = Spec("things_per_s", "things/s", "…", target=1_000, limit="most_per_s", least_ratio=0.75)
 LESS = Spec("thing_ms", "ms", "…", "less", target=25)

@@ -3,8 +3,8 @@
 import pytest
 
 from services.chassis import emails
-from services.invoice import clinics
-from services.invoice.shapes import ClinicIn, Contact
+from services.invoice.clinics import domain as clinics
+from services.invoice.schemas import ClinicIn, Contact
 from tests.world import NO_ADDRESSES
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from deploy import acls
-from deploy.embedded.kafka import SETTINGS
-from deploy.embedded.kafka_users import secured
 from deploy.images import secrets
+from deploy.local.kafka import SETTINGS
+from deploy.local.kafka_users import secured
+from deploy.ops import acls
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()

@@ -18,15 +18,15 @@ from deploy.sandbox import currencies as stripes
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.locale.money import from_stripe, to_stripe, written
-from services.gateway.calls import UpstreamError
 from services.gateway.portal import refusals
 from services.gateway.portal.views import invoices, payments
 from services.gateway.portal.visits import Visit
 from services.gateway.shapes import Clinic, InvoiceOut, Money, SavedMethod
-from services.notification.domain import Invoice
-from services.payment import starting
-from services.payment.domain import Payable
-from services.payment.starting import Wish
+from services.gateway.upstream.calls import UpstreamError
+from services.notification.emails.domain import Invoice
+from services.payment.payments import starting
+from services.payment.payments.domain import Payable
+from services.payment.payments.starting import Wish
 from tests.unit.portal_world import a_clinic, an_invoice
 from tests.unit.test_notification_letters import CLINIC, LETTERS, a_letter
 from tests.unit.test_portal_pages import STRIPE, render, text

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy import database
-from deploy.embedded.datadir import DataDir
-from deploy.embedded.errors import EmbeddedError
-from deploy.embedded.process import free_port
-from deploy.embedded.system import Ports, Stripe, System
-from deploy.testing import ROOT, Count, count
-from services.payment.observations import ACTED_ON
+from deploy.local.datadir import DataDir
+from deploy.local.errors import EmbeddedError
+from deploy.local.process import free_port
+from deploy.local.system import Ports, Stripe, System
+from deploy.ops import database
+from services.payment.stripe.observations import ACTED_ON
+from tests.tools.runner import ROOT, Count, count
 
 
 def test_a_data_directory_is_for_one_at_a_time(tmp_path: Path) -> None:

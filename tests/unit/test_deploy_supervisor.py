@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded.errors import EmbeddedError
-from deploy.embedded.process import Child
-from deploy.embedded.supervisor import Supervisor
+from deploy.local.errors import EmbeddedError
+from deploy.local.process import Child
+from deploy.local.supervisor import Supervisor
 
 
 @dataclass

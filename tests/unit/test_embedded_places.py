@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded import places
+from deploy.local import places
 
 
 def test_data_that_may_go_is_in_memory_only_where_that_has_room(

@@ -9,8 +9,8 @@ from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 
 from services.gateway.api.routes import api_router
-from services.gateway.bodies import BodyInvalid, DuplicateMember, patch_of, strictly
 from services.gateway.portal.routes import portal_routes
+from services.gateway.web.bodies import BodyInvalid, DuplicateMember, patch_of, strictly
 
 
 def _handlers(of: object) -> list[HTTPRouteHandler]:

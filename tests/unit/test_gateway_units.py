@@ -2,11 +2,11 @@
 
 import pytest
 
-from services.gateway.accounts import safe_next
-from services.gateway.live import LONGEST_QUEUE, Hub, Listener, News
-from services.gateway.passwords import Passwords, normal_email
-from services.gateway.ready import _said, _whole
-from services.gateway.security import content_security_policy
+from services.gateway.accounts.domain import safe_next
+from services.gateway.accounts.passwords import Passwords, normal_email
+from services.gateway.live.hub import LONGEST_QUEUE, Hub, Listener, News
+from services.gateway.web.ready import _said, _whole
+from services.gateway.web.security import content_security_policy
 from tests.service.gateway_world import gateway_settings
 
 

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from services.chassis.errors import DomainError
-from services.invoice import clinics, paging
-from services.invoice.shapes import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
+from services.invoice import paging
+from services.invoice.clinics import domain as clinics
+from services.invoice.schemas import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
 
 GIVEN = ClinicIn(slug="harbour", name="Harbour Clinic", currency="EUR", time_zone="Europe/Dublin")
 RATE = TaxRateShape(code="STD", name="VAT", percent="23")

@@ -18,17 +18,10 @@ from contracts.money import Money as EventMoney
 from contracts.payment import PaymentSettled
 from services.chassis import texts
 from services.chassis.errors import DomainError
-from services.invoice import checks, domain
-from services.invoice.domain import Invoice, book, creation, fact_about, issue
-from services.invoice.shapes import (
-    AppointmentIn,
-    ClinicOut,
-    Contact,
-    InvoiceIn,
-    LineIn,
-    Money,
-    TaxRateShape,
-)
+from services.invoice import checks
+from services.invoice.invoices import domain
+from services.invoice.invoices.domain import Invoice, book, creation, fact_about, issue
+from services.invoice.schemas import AppointmentIn, ClinicOut, Contact, InvoiceIn, LineIn, Money, TaxRateShape
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 CLINIC = ClinicOut(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.currencies import CURRENCIES, charge_of, step_of
-from services.invoice.totals import TaxRate, add_up, half_up, line_net, share_tax
+from services.invoice.invoices.totals import TaxRate, add_up, half_up, line_net, share_tax
 
 RATES = [
     TaxRate("STD", "VAT", Decimal("23")),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from contracts.topics import ALL
-from deploy import acls
-from deploy.acls import Acl, Operation, Pattern, Resource
+from deploy.ops import acls
+from deploy.ops.acls import Acl, Operation, Pattern, Resource
 from services.chassis.kafka.security import OPEN
 from services.chassis.kafka.subscribing import security_of
 from services.chassis.settings import KafkaSettings, load

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from services.notification import domain
-from services.notification.domain import Claim, Dropped, Failed, Letter, Refusal, Retry, Waits
+from services.notification.emails import domain
+from services.notification.emails.domain import Claim, Dropped, Failed, Letter, Refusal, Retry, Waits
 from tests.unit.test_notification_letters import CLINIC, CONTACT, a_letter, an_invoice
 
 

@@ -9,8 +9,9 @@ from fast_mail_parser import parse_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notification import domain, messages
-from services.notification.domain import Claim, Failed
+from services.notification.emails import domain
+from services.notification.emails import mime as messages
+from services.notification.emails.domain import Claim, Failed
 from tests.unit.test_notification_letters import CLINIC, CONTACT, LETTERS, a_letter, an_invoice
 
 HEADERS = [

@@ -15,9 +15,10 @@ from contracts.events import Method
 from contracts.money import Money
 from contracts.payment import Share
 from services.chassis.ids import new_id
-from services.notification import messages, wording
-from services.notification.domain import Clinic, Contact, Delivery, Facts, Invoice, Letter, Template
-from services.notification.letters import Letters, Mail
+from services.notification.emails import mime as messages
+from services.notification.emails import wording
+from services.notification.emails.domain import Clinic, Contact, Delivery, Facts, Invoice, Letter, Template
+from services.notification.emails.rendering import Letters, Mail
 
 LETTERS = Letters("https://pay.example/")
 CLINIC = Clinic(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from deploy.sandbox.refusals import EARLY, LATE
 from services.chassis.errors import Unavailable
-from services.payment.stripe_answers import (
+from services.payment.stripe.answers import (
     TABLE,
     AccountRefused,
     Answer,

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from contracts.payment import PaymentFailed
 from contracts.stripe import StripeEvent
 from services.chassis.ids import made_at, new_id
-from services.payment import lifecycle, observations, refunds
-from services.payment.domain import Allocation, Payable, Payment
-from services.payment.facts import fact_about, update_about
-from services.payment.refunds import Refund
+from services.payment.payments import lifecycle
+from services.payment.payments.domain import Allocation, Payable, Payment
+from services.payment.payments.facts import fact_about, update_about
+from services.payment.refunds import domain as refunds
+from services.payment.refunds.domain import Refund
+from services.payment.stripe import observations
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CLINIC, CLIENT, PAYMENT, REFUND = new_id(), new_id(), new_id(), new_id()

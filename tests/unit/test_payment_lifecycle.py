@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from contracts.events import Method, event_id
 from contracts.payment import PaymentFailed, PaymentSucceeded
 from contracts.stripe import StripeEvent
-from services.payment import ledger, lifecycle
-from services.payment.domain import Allocation, Payable, Payment
-from services.payment.facts import fact_about, update_about
-from services.payment.lifecycle import Change
+from services.payment.ledger import domain as ledger
+from services.payment.payments import lifecycle
+from services.payment.payments.domain import Allocation, Payable, Payment
+from services.payment.payments.facts import fact_about, update_about
+from services.payment.payments.lifecycle import Change
 
 CLINIC, CLIENT = uuid4(), uuid4()
 FIRST, SECOND = UUID(int=1), UUID(int=2)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from contracts.money import Money
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from services.payment import refunds
-from services.payment.domain import WrongAmount
-from services.payment.ledger import Entry
-from services.payment.refunds import NothingToRefund, Refund, RefundTooLarge, RefundWish, Surplus
+from services.payment.ledger.domain import Entry
+from services.payment.payments.domain import WrongAmount
+from services.payment.refunds import domain as refunds
+from services.payment.refunds.domain import NothingToRefund, Refund, RefundTooLarge, RefundWish, Surplus
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CLIENT = new_id()

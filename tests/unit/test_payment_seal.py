@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from services.chassis.ids import new_id
 from services.chassis.settings import load
-from services.payment import seal, starting
-from services.payment.domain import Allocation, Payment
-from services.payment.refunds import Refund
-from services.payment.seal import Seal
+from services.payment.payments import starting
+from services.payment.payments.domain import Allocation, Payment
+from services.payment.refunds.domain import Refund
 from services.payment.settings import Settings
+from services.payment.stripe import seal
+from services.payment.stripe.seal import Seal
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OURS = Seal("harbour", (b"new" * 12, b"old" * 12))

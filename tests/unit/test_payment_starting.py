@@ -8,9 +8,9 @@ import pytest
 
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
-from services.payment import domain, starting
-from services.payment.domain import Clinic, Payable
-from services.payment.starting import Wish
+from services.payment.payments import domain, starting
+from services.payment.payments.domain import Clinic, Payable
+from services.payment.payments.starting import Wish
 from tests.world import money
 
 CLINIC, CLIENT, INVOICE = uuid4(), uuid4(), UUID(int=1)

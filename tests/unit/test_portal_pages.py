@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from services.gateway.portal import declines
-from services.gateway.portal.templating import STATIC, asset, environment
 from services.gateway.portal.views import invoices, methods, payments
 from services.gateway.shapes import Clinic, InvoiceOut, Money, Movement, PaymentFailure, Summary
+from services.gateway.web.templating import STATIC, asset, environment
 from tests.unit.portal_world import NOON, a_clinic, a_payment, a_row, an_invoice, eur, row_facts
 
 pages = environment()

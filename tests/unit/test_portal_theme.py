@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.portal import theme
-from services.gateway.portal.templating import STATIC
-from services.gateway.portal.theme import CONTRAST, DARK_SURFACES, LIGHT_SURFACES, contrast
+from services.gateway.web import theme
+from services.gateway.web.templating import STATIC
+from services.gateway.web.theme import CONTRAST, DARK_SURFACES, LIGHT_SURFACES, contrast
 
 colours = st.tuples(*[st.integers(0, 255)] * 3)
 

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from services.gateway.portal import declines, statuses
-from services.gateway.portal.formats import Formats
 from services.gateway.portal.views import methods
 from services.gateway.shapes import MethodRef, Money, PaymentFailure, SavedMethod
+from services.gateway.web.formats import Formats
 from tests.unit.portal_world import a_clinic, a_payment, a_row
 
 

@@ -8,8 +8,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deploy import supply
-from deploy.embedded import jars
+from deploy.local import jars
+from tests.tools import supply
 
 
 def test_nothing_that_runs_with_us_asks_for_our_source() -> None:

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from deploy.verify.report import Report, Result
-from deploy.verify.screen import show
+from deploy.ops.verify.report import Report, Result
+from deploy.ops.verify.screen import show
 
 
 def test_what_was_left_out_is_counted_under_the_table() -> None:

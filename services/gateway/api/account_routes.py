@@ -6,11 +6,11 @@ from litestar import get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from services.gateway.accounts.dependencies import Asks
+from services.gateway.api.key_store import ApiKey
 from services.gateway.api.keys import as_operator
-from services.gateway.bodies import strictly
-from services.gateway.dependencies import Asks
-from services.gateway.key_store import ApiKey
 from services.gateway.shapes import Account, AccountIn
+from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
 

@@ -9,8 +9,14 @@ import msgspec
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
-from services.gateway import actions, api_keys
-from services.gateway.api.shapes import (
+from services.gateway.accounts import actions
+from services.gateway.accounts.passwords import Passwords
+from services.gateway.api import key_actions as api_keys
+from services.gateway.api.key_store import ApiKey
+from services.gateway.api.key_uses import KeyUse
+from services.gateway.api.operations import Operations
+from services.gateway.api.plans import ChangeClient, ChangeClinic, CreateClient, CreateClinic, NewLogin
+from services.gateway.api.schemas import (
     ClientAnswer,
     ClinicAnswer,
     MadeApiKey,
@@ -18,14 +24,9 @@ from services.gateway.api.shapes import (
     NewClient,
     NewStaff,
 )
-from services.gateway.calls import UpstreamError
-from services.gateway.key_store import ApiKey
-from services.gateway.key_uses import KeyUse
-from services.gateway.operations import Operations
-from services.gateway.passwords import Passwords
-from services.gateway.plans import ChangeClient, ChangeClinic, CreateClient, CreateClinic, NewLogin
 from services.gateway.shapes import Account, Client, ClientCredit, ClientIn, Clinic, ClinicIn, ContactIn
-from services.gateway.upstreams import Upstreams
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import Upstreams
 
 _NAMES = UUID("6f0e0a53-6a0b-5c9e-8f0e-2d8f6f1c7b11")
 _OF_CONTACT = ("email", "name", "language")

@@ -6,15 +6,15 @@ from litestar import get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from services.gateway.accounts.dependencies import Asks, Carrying, Hashes
 from services.gateway.api import actions
 from services.gateway.api.actions import derived_id
+from services.gateway.api.key_store import ApiKey
+from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import at_clinic
-from services.gateway.api.shapes import ClientAnswer, ClientPatch, Cursor, IdempotencyKey, Limit, NewClient
-from services.gateway.bodies import patch_of, strictly
-from services.gateway.dependencies import Asks, Carrying, Hashes
-from services.gateway.key_store import ApiKey
-from services.gateway.key_uses import KeyUse
+from services.gateway.api.schemas import ClientAnswer, ClientPatch, Cursor, IdempotencyKey, Limit, NewClient
 from services.gateway.shapes import Client, Page
+from services.gateway.web.bodies import patch_of, strictly
 
 Key = NamedDependency[ApiKey]
 

@@ -8,10 +8,13 @@ from litestar import get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from services.gateway.accounts.dependencies import Asks, Carrying
 from services.gateway.api import actions
 from services.gateway.api.actions import derived_id
+from services.gateway.api.key_store import ApiKey
+from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import as_operator, at_clinic
-from services.gateway.api.shapes import (
+from services.gateway.api.schemas import (
     ClinicAnswer,
     ClinicPatch,
     ClinicSettings,
@@ -19,11 +22,8 @@ from services.gateway.api.shapes import (
     IdempotencyKey,
     Limit,
 )
-from services.gateway.bodies import patch_of, strictly
-from services.gateway.dependencies import Asks, Carrying
-from services.gateway.key_store import ApiKey
-from services.gateway.key_uses import KeyUse
 from services.gateway.shapes import Clinic, ClinicIn, Page
+from services.gateway.web.bodies import patch_of, strictly
 
 Key = NamedDependency[ApiKey]
 

@@ -6,13 +6,13 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from services.gateway.accounts.dependencies import Asks
 from services.gateway.api import actions
+from services.gateway.api.key_store import ApiKey
 from services.gateway.api.keys import at_clinic
-from services.gateway.api.shapes import IdempotencyKey
-from services.gateway.bodies import strictly
-from services.gateway.dependencies import Asks
-from services.gateway.key_store import ApiKey
+from services.gateway.api.schemas import IdempotencyKey
 from services.gateway.shapes import ClientCredit, RefundIn, Refunds
+from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
 

@@ -12,15 +12,15 @@ from litestar.params import FromPath, JSONBody, RawBody
 from services.chassis import audit
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
-from services.gateway import api_keys
+from services.gateway.accounts.dependencies import Asks, Db
+from services.gateway.api import key_actions as api_keys
 from services.gateway.api.actions import create_api_key
+from services.gateway.api.key_store import ApiKey, KeyRow
+from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import as_operator
-from services.gateway.api.shapes import IdempotencyKey, MadeApiKey, NewApiKey
-from services.gateway.bodies import strictly
-from services.gateway.dependencies import Asks, Db
-from services.gateway.key_store import ApiKey, KeyRow
-from services.gateway.key_uses import KeyUse
+from services.gateway.api.schemas import IdempotencyKey, MadeApiKey, NewApiKey
 from services.gateway.shapes import Question
+from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
 _MOST_HOURS = int(api_keys.LONGEST_OVERLAP.total_seconds() // 3600)

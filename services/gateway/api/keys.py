@@ -7,9 +7,9 @@ from litestar import Request
 
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
-from services.gateway import api_keys
-from services.gateway.dependencies import Db
-from services.gateway.key_store import ApiKey
+from services.gateway.accounts.dependencies import Db
+from services.gateway.api import key_actions as api_keys
+from services.gateway.api.key_store import ApiKey
 
 
 class ApiKeyInvalid(DomainError):

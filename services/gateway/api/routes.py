@@ -7,26 +7,17 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from services.chassis.http.app import json_only
+from services.gateway.accounts.dependencies import Asks, Db, Hashes
 from services.gateway.api import actions
 from services.gateway.api.account_routes import account_routes
 from services.gateway.api.client_routes import client_routes
 from services.gateway.api.clinic_routes import clinic_routes
 from services.gateway.api.credit_routes import credit_routes
 from services.gateway.api.key_routes import key_routes
+from services.gateway.api.key_store import ApiKey
+from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import api_key, as_operator, at_clinic
-from services.gateway.api.shapes import (
-    Cursor,
-    IdempotencyKey,
-    Limit,
-    MadeApiKey,
-    NewApiKey,
-    NewStaff,
-    Staff,
-)
-from services.gateway.bodies import strictly
-from services.gateway.dependencies import Asks, Db, Hashes
-from services.gateway.key_store import ApiKey
-from services.gateway.key_uses import KeyUse
+from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit, MadeApiKey, NewApiKey, NewStaff, Staff
 from services.gateway.shapes import (
     InvoiceIn,
     InvoiceOut,
@@ -36,6 +27,7 @@ from services.gateway.shapes import (
     InvoiceStatus,
     Page,
 )
+from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
 

@@ -8,12 +8,12 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
-from services.gateway.calls import UpstreamError
-from services.gateway.dependencies import Asks
+from services.gateway.accounts.dependencies import Asks
 from services.gateway.portal.views import credit, invoices
 from services.gateway.portal.visits import Visit, Visiting
 from services.gateway.shapes import Client, ClientCredit, InvoiceOut
-from services.gateway.upstreams import Upstreams
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import Upstreams
 
 FILTERS = ("unpaid", "paid")
 PAGE_SIZE = 20

@@ -10,10 +10,7 @@ from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response import Redirect, Template
 
 from services.chassis.http.app import json_only
-from services.gateway.answers import SCRIPTS
-from services.gateway.bodies import strictly
-from services.gateway.calls import UpstreamError
-from services.gateway.dependencies import Asks, Configured
+from services.gateway.accounts.dependencies import Asks, Configured
 from services.gateway.portal import declines, refusals
 from services.gateway.portal.views import invoices, payments
 from services.gateway.portal.visits import Visit, Visiting
@@ -27,7 +24,10 @@ from services.gateway.shapes import (
     PaymentIn,
     PaymentStart,
 )
-from services.gateway.upstreams import Upstreams
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import Upstreams
+from services.gateway.web.answers import SCRIPTS
+from services.gateway.web.bodies import strictly
 
 
 class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,11 +11,11 @@ from litestar.response import Template
 
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import problem
-from services.gateway.answers import wants_page
-from services.gateway.calls import UpstreamError
-from services.gateway.dependencies import Asks, Configured, Place, Visitor, Who
+from services.gateway.accounts.dependencies import Asks, Configured, Place, Visitor, Who
 from services.gateway.shapes import Clinic
-from services.gateway.upstreams import Upstreams
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import Upstreams
+from services.gateway.web.answers import wants_page
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -7,12 +7,12 @@ from contracts.currencies import takes
 from contracts.payment import receipt_number
 from services.chassis.locale.money import to_stripe
 from services.gateway.portal import declines, statuses
-from services.gateway.portal.formats import Formats
 from services.gateway.portal.statuses import Status
 from services.gateway.portal.views import invoices, methods
 from services.gateway.portal.views.invoices import RowView
 from services.gateway.portal.views.methods import SavedView
 from services.gateway.shapes import Clinic, InvoiceOut, Money, PaymentOut, SavedMethod
+from services.gateway.web.formats import Formats
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""What `clinicpay up` shows: a live table in a terminal, plain lines elsewhere."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from deploy.local.supervisor import Status
+
+MARKS = {
+    "waiting": ("·", "dim"),
+    "starting": ("…", "yellow"),
+    "ready": ("✓", "green"),
+    "failing": ("!", "red"),
+    "died": ("✗", "red"),
+}
+
+
+class Screen:
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False)
+
+    @contextlib.asynccontextmanager
+    async def starting(self, statuses: Mapping[str, Status]) -> AsyncIterator[None]:
+        """While inside, show each part's state as it changes."""
+        show = self._live if self.console.is_terminal else self._lines
+        task = asyncio.create_task(show(statuses))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _live(self, statuses: Mapping[str, Status]) -> None:
+        with Live(_table(statuses), console=self.console, auto_refresh=False, transient=True) as live:
+            while True:
+                live.update(_table(statuses), refresh=True)
+                await asyncio.sleep(0.15)
+
+    async def _lines(self, statuses: Mapping[str, Status]) -> None:
+        waited_for = list(statuses)
+        try:
+            while True:
+                waited_for = self._say_ready(statuses, waited_for)
+                await asyncio.sleep(0.1)
+        finally:
+            self._say_ready(statuses, waited_for)
+
+    def _say_ready(self, statuses: Mapping[str, Status], names: Sequence[str]) -> list[str]:
+        """Say which of these are ready by now; answers the others."""
+        ready = [name for name in names if statuses[name].state == "ready"]
+        for name in ready:
+            self.say(f"{name}: ready ({statuses[name].seconds:.1f} s)")
+        return [name for name in names if name not in ready]
+
+    def facts(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """A titled list of what one needs to know."""
+        table = Table.grid(padding=(0, 2))
+        for name, value in rows:
+            table.add_row(Text(f"  {name}", style="dim"), Text(value))
+        self.console.print(Text(title, style="bold"))
+        self.console.print(table)
+
+
+def _table(statuses: Mapping[str, Status]) -> Table:
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    for status in statuses.values():
+        mark, style = MARKS[status.state]
+        again = f"restarted {status.restarts}×" if status.restarts else ""
+        table.add_row(
+            Text(f"{mark} {status.name}", style=style), Text(status.state, style=style), Text(again)
+        )
+    return table

@@ -1,0 +1,263 @@
+"""The whole system on one machine: which processes there are, what each is told, what each waits for."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from deploy.local.datadir import DataDir, Secrets, StripeKind
+from deploy.local.errors import EmbeddedError
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.process import free_port, port_is_free
+from deploy.local.supervisor import Supervisor
+from deploy.local.units import KafkaUnit, PostgresUnit, PythonUnit, run_once
+from deploy.ops import database
+from services.gateway.settings import DEMO_OPERATOR_KEY
+
+WORKED = ("invoice", "payment", "notification")
+STRIPE = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET")
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the processes listen on 127.0.0.1: three for people, the rest wherever there is room."""
+
+    gateway: int
+    sandbox: int
+    mailbox: int
+    smtp: int
+    inner: dict[str, int]
+
+    @classmethod
+    def choose(cls, gateway: int) -> "Ports":
+        """EmbeddedError if the gateway's port is taken; the sandbox and the mailbox prefer the two after it."""
+        if not port_is_free(gateway):
+            raise EmbeddedError(f"port {gateway} is taken: choose another with --port")
+        names = [f"{service}.{role}" for service in WORKED for role in ("api", "worker")]
+        inner = {name: free_port() for name in (*names, "relay")}
+        return cls(gateway, _preferably(gateway + 1), _preferably(gateway + 2), free_port(), inner)
+
+
+def _preferably(port: int) -> int:
+    return port if port < 65536 and port_is_free(port) else free_port()
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """Keys of the real Stripe, or of the sandbox."""
+
+    secret_key: str
+    publishable_key: str
+    webhook_secret: str
+    sandbox: bool
+
+    @classmethod
+    def of(cls, environment: Environment, secrets: Secrets) -> "Stripe":
+        """The real one if STRIPE_SECRET_KEY is set; EmbeddedError if its companions are not."""
+        if not environment.get("STRIPE_SECRET_KEY"):
+            keys = (secrets.sandbox_secret_key, secrets.sandbox_publishable_key, secrets.webhook_secret)
+            return cls(*keys, sandbox=True)
+        if missing := [name for name in STRIPE if not environment.get(name)]:
+            raise EmbeddedError(f"STRIPE_SECRET_KEY is set, so these must be too: {', '.join(missing)}")
+        secret_key, publishable_key, webhook_secret = (environment[name] for name in STRIPE)
+        return cls(secret_key, publishable_key, webhook_secret, sandbox=False)
+
+    @property
+    def kind(self) -> StripeKind:
+        """Whose payments there are: they never mix in one data directory."""
+        if self.sandbox:
+            return "sandbox"
+        return "live" if self.secret_key.startswith(("sk_live_", "rk_live_")) else "test"
+
+
+@dataclass
+class System:
+    """Everything that `clinicpay up` runs, on one data directory. Call `keep_all`, then wait for the supervisor."""
+
+    data: DataDir
+    ports: Ports
+    demo: bool
+    postgres: EmbeddedPostgres = field(init=False)
+    kafka: EmbeddedKafka = field(init=False)
+    secrets: Secrets = field(init=False)
+    stripe: Stripe = field(init=False)
+    dsns: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.secrets = self.data.secrets()
+        self.stripe = Stripe.of(os.environ, self.secrets)
+        if self.demo and not self.stripe.sandbox:
+            raise EmbeddedError(
+                "STRIPE_SECRET_KEY is set: the demo never mixes with Stripe, so start with --no-demo"
+            )
+        self.data.keep_stripe(self.stripe.kind)
+        self.postgres = EmbeddedPostgres(self.data.path / "postgres", log=self.data.log("postgres"))
+        self.kafka = EmbeddedKafka(self.data.path / "kafka", log=self.data.log("kafka"))
+
+    @property
+    def public_url(self) -> str:
+        return _url(self.ports.gateway)
+
+    @property
+    def sandbox_url(self) -> str:
+        return _url(self.ports.sandbox)
+
+    @property
+    def mailbox_url(self) -> str:
+        return _url(self.ports.mailbox)
+
+    @property
+    def operator_key(self) -> str:
+        return DEMO_OPERATOR_KEY if self.demo else self.secrets.operator_key
+
+    def keep_all(self, supervisor: Supervisor) -> None:
+        """Hand every process and step to the supervisor. Slow starters come first: they get the CPU first."""
+        supervisor.keep(PostgresUnit(self.postgres))
+        supervisor.keep(KafkaUnit(self.kafka))
+        supervisor.once("migrations", ["postgres"], self._migrate)
+        supervisor.once("topics", ["kafka"], self._make_topics)
+        for unit in self.units():
+            supervisor.keep(unit)
+
+    async def _migrate(self) -> None:
+        passwords = self.secrets.role_passwords
+        self.dsns |= await database.bootstrap(self.postgres.admin_dsn, database.SERVICES, passwords)
+        await database.migrate_all(self.dsns)
+
+    async def _make_topics(self) -> None:
+        from deploy.ops import topics
+
+        await topics.ensure(self.kafka.bootstrap_servers)
+
+    def units(self) -> list[PythonUnit]:
+        """The Python processes of this installation."""
+        ports, both = self.ports, ("migrations", "topics")
+        units = [self._unit("gateway", "services.gateway api", ports.gateway, self._gateway, both)]
+        for service in WORKED:
+            for role in ("worker", "api"):
+                name, needs = (
+                    f"{service}.{role}",
+                    both if role == "worker" or service == "payment" else both[:1],
+                )
+                env = self._service_env(service, role)
+                units.append(self._unit(name, f"services.{service} {role}", ports.inner[name], env, needs))
+        units.append(
+            self._unit("relay", "services.chassis.outbox.relay", ports.inner["relay"], self._relay, both)
+        )
+        if self.stripe.sandbox:
+            units.append(self._unit("sandbox", "deploy.sandbox", ports.sandbox, self._sandbox))
+        return [*units, self._unit("mailbox", "deploy.local.mailbox", ports.mailbox, self._mailbox)]
+
+    def _unit(
+        self, name: str, command: str, port: int, env: Callable[[], Environment], after: tuple[str, ...] = ()
+    ) -> PythonUnit:
+        return PythonUnit(
+            name=name,
+            argv=command.split(),
+            port=port,
+            log=self.data.log(name),
+            env=lambda: {**_inherited(), **env()},
+            after=after,
+        )
+
+    def _service_env(self, service: str, role: str) -> Callable[[], Environment]:
+        more = {"payment": self._payment, "notification": self._notification}.get(service)
+        instance = {"KAFKA_GROUP_INSTANCE_ID": f"{service}-worker"} if role == "worker" else {}
+        return lambda: {**self._service(f"{service}_{role}"), **instance, **(more() if more else {})}
+
+    def _service(self, role: str) -> Environment:
+        return {
+            "DATABASE_URL": self.dsns[role],
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "INTERNAL_TOKEN_PUBLIC_KEY": self.secrets.token_public_key,
+        }
+
+    def _payment(self) -> Environment:
+        keys = {
+            "STRIPE_SECRET_KEY": self.stripe.secret_key,
+            "STRIPE_WEBHOOK_SECRET": self.stripe.webhook_secret,
+            "INSTALLATION": os.environ.get("INSTALLATION") or self.secrets.installation,
+            "METADATA_KEY": os.environ.get("METADATA_KEY") or self.secrets.metadata_key,
+        }
+        if self.stripe.sandbox:
+            return {**keys, "STRIPE_API_BASE": self.sandbox_url}
+        return {**keys, **_given("STRIPE_API_BASE")}
+
+    def _notification(self) -> Environment:
+        return {
+            "SMTP_URL": os.environ.get("SMTP_URL") or f"smtp://127.0.0.1:{self.ports.smtp}",
+            "MAIL_FROM": os.environ.get("MAIL_FROM") or "billing@clinicpay.example",
+            "PORTAL_URL": self.public_url,
+        }
+
+    def _gateway(self) -> Environment:
+        inner = self.ports.inner
+        upstreams = {f"{service.upper()}_URL": _url(inner[f"{service}.api"]) for service in WORKED}
+        script = (
+            {"STRIPE_JS_URL": f"{self.sandbox_url}/v3/"} if self.stripe.sandbox else _given("STRIPE_JS_URL")
+        )
+        return {
+            **self._service("gateway_api"),
+            **upstreams,
+            **script,
+            "INTERNAL_TOKEN_PRIVATE_KEY": self.secrets.token_private_key,
+            "PUBLIC_URL": self.public_url,
+            "STRIPE_PUBLISHABLE_KEY": self.stripe.publishable_key,
+            "DEMO": "1" if self.demo else "0",
+            "BOOTSTRAP_OPERATOR_KEY": self.operator_key,
+            "READY_PARTS": ",".join(f"{name}={url}" for name, url in self._ready_parts().items()),
+        }
+
+    def _ready_parts(self) -> dict[str, str]:
+        parts = {name: _url(port) for name, port in self.ports.inner.items()}
+        parts |= {"sandbox": self.sandbox_url} if self.stripe.sandbox else {}
+        return parts | {"mailbox": self.mailbox_url}
+
+    def _relay(self) -> Environment:
+        outboxes = (f"{service}={self.dsns[f'{service}_relay']}" for service in WORKED)
+        return {
+            "RELAY_DATABASE_URLS": ",".join(outboxes),
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+        }
+
+    def _sandbox(self) -> Environment:
+        return {
+            "SANDBOX_PUBLIC_URL": self.sandbox_url,
+            "SANDBOX_WEBHOOK_URL": f"{self.public_url}/webhooks/stripe",
+            "SANDBOX_WEBHOOK_SECRET": self.stripe.webhook_secret,
+            "SANDBOX_SECRET_KEY": self.stripe.secret_key,
+            "SANDBOX_PUBLISHABLE_KEY": self.stripe.publishable_key,
+            "SANDBOX_STATE": str(self.data.sandbox_state),
+        }
+
+    def _mailbox(self) -> Environment:
+        return {"SMTP_PORT": str(self.ports.smtp), "MAILBOX_DIR": str(self.data.mail)}
+
+    async def load_demo(self) -> None:
+        """Load the demo data by `deploy.local.demo`, and remember that. EmbeddedError if that fails."""
+        env = {"PUBLIC_URL": self.public_url, "OPERATOR_API_KEY": self.operator_key}
+        if self.stripe.sandbox:
+            env |= {
+                "SANDBOX_URL": self.sandbox_url,
+                "SANDBOX_SECRET_KEY": self.stripe.secret_key,
+                "SANDBOX_PUBLISHABLE_KEY": self.stripe.publishable_key,
+            }
+        await run_once(["deploy.local.demo"], {**_inherited(), **env}, self.data.log("demo"))
+        self.data.demo_loaded.touch()
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _given(name: str) -> Environment:
+    """A variable of the user's own, if it is set."""
+    return {name: value} if (value := os.environ.get(name)) else {}
+
+
+def _inherited() -> dict[str, str]:
+    """The user's environment without what could steer a process elsewhere, and settings that keep Python small."""
+    steering = ("STRIPE_", "SANDBOX_", "PG", "DATABASE_URL", "KAFKA_", "PYTHON")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    return kept | {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,196 @@
+"""`clinicpay parked`: what consumers could not apply, to look at, to apply once its cause is mended, or to discard."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from deploy.ops.verify.settle import CONSUMERS
+from services.chassis.db.database import Connection, Database
+from services.chassis.errors import DomainError
+from services.chassis.kafka import park
+from services.chassis.kafka.consume import consumers_of
+
+MOST = 500
+LONGEST_REASON = 500
+
+List = Callable[[Connection, int], Awaitable[list[dict[str, Any]]]]
+
+
+async def listed(dsns: Mapping[str, str], rows: List) -> list[dict[str, Any]]:
+    """Rows of each service, with its service."""
+    found = []
+    for service, dsn in dsns.items():
+        async with _opened(dsn) as db, db.worker_tx() as tx:
+            found += [{"service": service, **row} for row in await rows(tx, MOST)]
+    return found
+
+
+async def get(dsn: str, parked_id: int) -> dict[str, Any] | None:
+    async with _opened(dsn) as db, db.worker_tx() as tx:
+        return await park.get(tx, parked_id)
+
+
+async def replay(service: str, dsn: str, parked_id: int) -> bool:
+    """Apply a parked event. False when it does not wait any more; raises what its handler raises."""
+    async with _opened(dsn) as db:
+        return await _replayed(service, db, parked_id)
+
+
+async def replay_held_back(service: str, dsn: str) -> tuple[int, list[int]]:
+    """Apply all that an earlier version parked behind another: how many were, and the ids of those refused."""
+    applied, refused = 0, []
+    async with _opened(dsn) as db:
+        async with db.worker_tx() as tx:
+            waiting = await park.list_held_back(tx)
+        for parked_id in waiting:
+            try:
+                applied += await _replayed(service, db, parked_id)
+            except (DomainError, ValueError):
+                refused.append(parked_id)
+    return applied, refused
+
+
+async def discard(service: str, dsn: str, parked_id: int, by: str, reason: str) -> bool:
+    """Lay a parked event aside for good. False when it does not wait any more."""
+    async with _opened(dsn) as db:
+        return any(
+            [await each.discard(parked_id, by, reason) for each in consumers_of(CONSUMERS[service], db)]
+        )
+
+
+async def _replayed(service: str, db: Database, parked_id: int) -> bool:
+    return any([await each.replay(parked_id) for each in consumers_of(CONSUMERS[service], db)])
+
+
+@asynccontextmanager
+async def _opened(dsn: str) -> AsyncIterator[Database]:
+    db = Database(dsn, size=2)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+def print_waiting(dsns: Mapping[str, str], as_json: bool = False) -> None:
+    rows = asyncio.run(listed(dsns, park.list_waiting))
+    _print(rows, ("reason", "detail", "parked_at"), "Nothing is parked.", as_json)
+
+
+def print_discarded(dsns: Mapping[str, str], as_json: bool = False) -> None:
+    rows = asyncio.run(listed(dsns, park.list_discarded))
+    _print(
+        rows, ("reason", "discarded_by", "discard_reason", "resolved_at"), "Nothing was discarded.", as_json
+    )
+
+
+def _print(rows: list[dict[str, Any]], shown: tuple[str, ...], nothing: str, as_json: bool) -> None:
+    if as_json:
+        # To the stream itself: a pipe's reader wants lines that nothing has wrapped.
+        sys.stdout.writelines(json.dumps(row, default=_words, ensure_ascii=False) + "\n" for row in rows)
+    elif not rows:
+        sys.stdout.write(f"{nothing}\n")
+    else:
+        for row in rows:
+            _print_block(row, shown)
+
+
+def _print_block(row: Mapping[str, Any], shown: tuple[str, ...]) -> None:
+    """What `show`, `replay` and `discard` take on a line of its own, and below it what is known, within any width."""
+    place = f"{row['topic']} {row['partition']}/{row['offset']}, read by {row['consumer']}"
+    facts = {"record": place, **{name: _words(row[name]) for name in shown}}
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value:
+            table.add_row(f"  {name.replace('_', ' ')}", escape(_on_one_line(value)))
+    console = Console(highlight=False)
+    console.print(f"{row['service']} {row['id']}", style="bold")
+    console.print(table)
+
+
+def _on_one_line(text: str) -> str:
+    """What a producer wrote, without what moves a terminal's cursor."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _words(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+
+
+def print_one(dsn: str, parked_id: int) -> int:
+    """The whole of a parked event; 1 when there is none of this id."""
+    row = asyncio.run(get(dsn, parked_id))
+    if row is None:
+        sys.stderr.write(f"clinicpay: nothing is parked under {parked_id}\n")
+        return 1
+    record = row.pop("record")
+    shown: dict[str, Any] = {
+        name: str(value) for name, value in row.items() if name not in ("key", "value", "headers")
+    }
+    shown |= {"key": _readable(record.key), "value": _readable(record.value)}
+    shown["headers"] = {name: _readable(value) for name, value in record.headers}
+    sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def print_replay(service: str, dsn: str, parked_id: int) -> int:
+    """Replay one, and say what became of it; 1 when nothing was applied."""
+    try:
+        replayed = asyncio.run(replay(service, dsn, parked_id))
+    except DomainError as refusal:
+        sys.stderr.write(f"clinicpay: still refused: {refusal.code}: {refusal.detail}\n")
+        return 1
+    except ValueError as error:  # undecodable: it will never be an event
+        sys.stderr.write(f"clinicpay: still refused: {error}\n")
+        return 1
+    return _said(replayed, f"applied: {parked_id}", service, parked_id)
+
+
+def print_replay_held_back(service: str, dsn: str) -> int:
+    """Replay all that was held back, and say what became of it; 1 when some are refused still."""
+    applied, refused = asyncio.run(replay_held_back(service, dsn))
+    sys.stdout.write(f"applied: {applied} that had been held back\n")
+    if refused:
+        sys.stderr.write(f"clinicpay: still refused: {', '.join(map(str, refused))}\n")
+    return 1 if refused else 0
+
+
+def print_discard(service: str, dsn: str, parked_id: int, by: str, reason: str) -> int:
+    """Discard, and say so; 1 when it does not wait, or the reason is none."""
+    reason = " ".join(reason.split())
+    if not 1 <= len(reason) <= LONGEST_REASON or not reason.isprintable():
+        sys.stderr.write(f"clinicpay: a reason has 1 to {LONGEST_REASON} characters that can be printed\n")
+        return 1
+    discarded = asyncio.run(discard(service, dsn, parked_id, by, reason))
+    return _said(discarded, f"discarded: {parked_id}", service, parked_id)
+
+
+def _said(done: bool, words: str, service: str, parked_id: int) -> int:
+    if not done:
+        sys.stderr.write(f"clinicpay: {parked_id} does not wait in {service}\n")
+        return 1
+    sys.stdout.write(f"{words}\n")
+    return 0
+
+
+def _readable(raw: bytes | None) -> Any:
+    """JSON if it is, else text, else hexadecimal."""
+    if raw is None:
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return raw.hex()
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

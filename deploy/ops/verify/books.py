@@ -1,0 +1,50 @@
+"""The databases as the auditor reads them: each in one snapshot, nothing written."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.report import CannotCheck
+
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+Books = Mapping[str, "asyncpg.Connection[asyncpg.Record]"]
+"""A connection by service name, each in a transaction that sees one moment."""
+
+_SETTINGS = {"work_mem": "128MB", "jit": "off", "application_name": "clinicpay verify"}
+
+
+@asynccontextmanager
+async def opened(access: Access) -> AsyncIterator[Books]:
+    """All databases, read-only, each at one moment. CannotCheck names one that cannot be reached."""
+    async with AsyncExitStack() as stack:
+        yield {service: await _open(stack, service, dsn) for service, dsn in access.databases.items()}
+
+
+async def connected(stack: AsyncExitStack, service: str, dsn: str) -> Any:
+    """A connection that is closed with the stack. CannotCheck if there is none to be had."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=10, server_settings=_SETTINGS)
+    except UNREACHABLE as error:
+        raise CannotCheck(f"the database of {service} cannot be reached: {_words(error)}") from None
+    stack.push_async_callback(connection.close)
+    return connection
+
+
+async def _open(stack: AsyncExitStack, service: str, dsn: str) -> Any:
+    connection = await connected(stack, service, dsn)
+    await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
+    return connection
+
+
+def _words(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,223 @@
+"""The pairs: what one service keeps of another must be what the other has, newest and whole."""
+
+from deploy.ops.verify.between import Pair, Side
+
+_INVOICE = ("clinic_id", "invoice_id")
+
+PAIRS = (
+    Pair(
+        "movements_agree",
+        "An invoice's movements are the payments' movements, in both directions: the same ids and amounts, and how "
+        "the payment is known to have been made",
+        Side(
+            "invoice",
+            """
+            SELECT clinic_id, id, invoice_id, payment_id, kind, amount, currency, method_kind, method_brand,
+                method_last4
+            FROM movements
+            """,
+        ),
+        Side(
+            "payment",
+            """
+            SELECT m.clinic_id, m.id, m.payable_id, m.payment_id, m.kind, m.amount, m.currency,
+                CASE m.kind WHEN 'payment' THEN p.method_kind ELSE m.method_kind END,
+                CASE m.kind WHEN 'payment' THEN p.method_brand ELSE m.method_brand END,
+                CASE m.kind WHEN 'payment' THEN p.method_last4 ELSE m.method_last4 END
+            FROM movements AS m JOIN payments AS p ON (p.clinic_id, p.id) = (m.clinic_id, m.payment_id)
+            """,
+        ),
+        (
+            *("clinic_id", "movement_id", "invoice_id", "payment_id", "kind", "amount", "currency"),
+            *("method_kind", "method_brand", "method_last4"),
+        ),
+    ),
+    Pair(
+        "payables_are_invoices",
+        "What can be paid is the newest state of the same clinic's and client's invoice",
+        Side(
+            "invoice",
+            """
+            SELECT clinic_id, id, client_id, version, CASE status WHEN 'void' THEN 0 ELSE total_amount END,
+                currency, status, due_on, settled_amount
+            FROM invoices
+            """,
+        ),
+        Side(
+            "payment",
+            """
+            SELECT clinic_id, id, client_id, version, due_amount, currency, status, due_on, settled_amount
+            FROM payables
+            """,
+        ),
+        (*_INVOICE, "client_id", "version", "due_amount", "currency", "status", "due_on", "settled_amount"),
+    ),
+    Pair(
+        "notices_are_invoices",
+        "What e-mails say of invoices is their newest state",
+        Side(
+            "invoice",
+            """
+            SELECT clinic_id, id, client_id, number, version, status, currency, due_on,
+                CASE status WHEN 'void' THEN 0 ELSE total_amount END - settled_amount
+            FROM invoices
+            """,
+        ),
+        Side(
+            "notification",
+            """
+            SELECT clinic_id, id, client_id, number, version, status, currency, due_on, due_amount
+            FROM invoices
+            """,
+        ),
+        (*_INVOICE, "client_id", "number", "version", "status", "currency", "due_on", "due_amount"),
+    ),
+    Pair(
+        "payment_knows_clinics",
+        "Payment has every clinic's newest settings",
+        Side(
+            "invoice",
+            "SELECT id, version, online_payment, methods::text, currency FROM clinics",
+        ),
+        Side(
+            "payment",
+            "SELECT clinic_id, version, online_payment, methods::text, currency FROM clinics",
+        ),
+        ("clinic_id", "version", "online_payment", "methods", "currency"),
+        key=1,
+    ),
+    Pair(
+        "notification_knows_clinics",
+        "Notification has every clinic's newest settings",
+        Side(
+            "invoice",
+            """
+            SELECT id, version, slug, name, locale, time_zone, accent, billing_shown, online_payment
+            FROM clinics
+            """,
+        ),
+        Side(
+            "notification",
+            """
+            SELECT clinic_id, version, slug, name, locale, time_zone, accent, billing_shown, online_payment
+            FROM clinics
+            """,
+        ),
+        (
+            *("clinic_id", "version", "slug", "name", "locale", "time_zone", "accent"),
+            *("billing_shown", "online_payment"),
+        ),
+        key=1,
+    ),
+    Pair(
+        "one_receipt_per_payment",
+        "Every payment that succeeded has its receipt, for its client, and no other payment has one",
+        Side(
+            "payment",
+            "SELECT clinic_id, id, client_id FROM payments WHERE status = 'succeeded'",
+        ),
+        Side(
+            "notification",
+            """
+            SELECT clinic_id, subject_id, client_id FROM deliveries
+            WHERE template = 'receipt'
+            """,
+        ),
+        ("clinic_id", "payment_id", "client_id"),
+    ),
+    Pair(
+        "one_letter_per_refund",
+        "Every refund whose money went was told to its client, once, and no other",
+        Side(
+            "payment",
+            "SELECT clinic_id, id, client_id FROM refunds WHERE refunded_at IS NOT NULL",
+        ),
+        Side(
+            "notification",
+            "SELECT clinic_id, subject_id, client_id FROM deliveries WHERE template = 'refund'",
+        ),
+        ("clinic_id", "refund_id", "client_id"),
+    ),
+    Pair(
+        "one_notice_per_invoice",
+        "Every invoice was announced to its client, once",
+        Side("invoice", "SELECT clinic_id, id, client_id FROM invoices"),
+        Side(
+            "notification",
+            """
+            SELECT clinic_id, subject_id, client_id FROM deliveries
+            WHERE template = 'invoice_ready'
+            """,
+        ),
+        (*_INVOICE, "client_id"),
+    ),
+    Pair(
+        "failures_are_payments",
+        "Word of a failure is of a payment of the same clinic and client",
+        Side(
+            "notification",
+            """
+            SELECT DISTINCT clinic_id, subject_id, client_id FROM deliveries
+            WHERE template = 'payment_failed'
+            """,
+        ),
+        Side("payment", "SELECT clinic_id, id, client_id FROM payments"),
+        ("clinic_id", "payment_id", "client_id"),
+        within=True,
+    ),
+    Pair(
+        "on_the_way_is_on_the_way",
+        "A payment that an invoice takes to be on its way has not ended",
+        Side(
+            "invoice",
+            """
+            SELECT clinic_id, invoice_id, payment_id, true FROM invoice_payments
+            WHERE state = 'processing'
+            """,
+        ),
+        Side(
+            "payment",
+            """
+            SELECT a.clinic_id, a.payable_id, a.payment_id, NOT (
+                p.status IN ('failed', 'canceled') OR (p.status = 'succeeded' AND a.settled_amount <> 0)
+            )
+            FROM allocations AS a JOIN payments AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payment_id)
+            """,
+        ),
+        ("clinic_id", "invoice_id", "payment_id", "on its way"),
+        key=3,
+        within=True,
+    ),
+    Pair(
+        "accounts_are_clinics",
+        "Every Stripe account is a known clinic's",
+        Side("payment", "SELECT clinic_id FROM accounts"),
+        Side("invoice", "SELECT id FROM clinics"),
+        ("clinic_id",),
+        key=1,
+        within=True,
+    ),
+    Pair(
+        "portals_are_clinics",
+        "Every portal is a known clinic's, under its name",
+        Side("gateway", "SELECT clinic_id, slug FROM portals"),
+        Side("invoice", "SELECT id, slug FROM clinics"),
+        ("clinic_id", "slug"),
+        key=1,
+        within=True,
+    ),
+    Pair(
+        "logins_are_clients",
+        "A client's login leads to a client of the same clinic",
+        Side(
+            "gateway",
+            """
+            SELECT DISTINCT clinic_id, client_id FROM memberships
+            WHERE role = 'client'
+            """,
+        ),
+        Side("invoice", "SELECT clinic_id, id FROM clients"),
+        ("clinic_id", "client_id"),
+        within=True,
+    ),
+)

@@ -1,0 +1,125 @@
+"""The verification: every check, and a second look at what may only have been on its way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from deploy.ops.verify import between, invoice_checks, other_checks, payment_checks, stripe_books
+from deploy.ops.verify import topics as tapes
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.between import Pair
+from deploy.ops.verify.books import UNREACHABLE, Books, opened
+from deploy.ops.verify.checks import Check
+from deploy.ops.verify.pairs import PAIRS
+from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
+from deploy.ops.verify.settle import settle
+from services.chassis import audit
+
+INSIDE: tuple[Check, ...] = (*invoice_checks.CHECKS, *payment_checks.CHECKS, *other_checks.CHECKS)
+ACROSS = frozenset({*(pair.name for pair in PAIRS), *stripe_books.SAYS})
+PARKING = ("invoice", "payment", "notification")
+SECOND_LOOK = 1.0
+
+# Materialized, so that it is planned for all rows: for the first fifty PostgreSQL takes plans that begin at once and
+# walk indexes, and where nothing is wrong there are no first fifty.
+OFFENDING = "WITH offending AS MATERIALIZED ({sql}) SELECT * FROM offending LIMIT {most}"
+
+
+async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> Report:
+    """Check every invariant. CannotCheck when something that must be read cannot be reached.
+
+    topics  read all topics from their beginning too; best while nobody pays, since they are read after the databases
+    wait    seconds that events and Stripe's news may still need: what differs between two services is looked at
+            again until then. What is wrong inside one database is wrong at once.
+    """
+    deadline = time.monotonic() + wait
+    report = Report()
+    try:
+        report.results += await settle(access, deadline)
+        async with opened(access) as books:
+            report.results += await _inside(books)
+            report.results += [await _audit_log(books, service) for service in books]
+            report.results += await _across(access, books, ACROSS)
+            report.waiting = await _waiting(books)
+            if topics:
+                report.results += await _tapes(access, books)
+        await _look_again(access, report, deadline)
+    except UNREACHABLE as error:
+        raise CannotCheck(f"reading stopped: {error}") from error
+    return report
+
+
+async def _inside(books: Books) -> list[Result]:
+    """Each database's own checks: one after the other, the databases side by side."""
+    by_service = [[check for check in INSIDE if check.service == service] for service in books]
+    answers = await asyncio.gather(*(_run_all(books, checks) for checks in by_service))
+    return [result for results in answers for result in results]
+
+
+async def _run_all(books: Books, checks: Sequence[Check]) -> list[Result]:
+    return [await _run(books, check) for check in checks]
+
+
+async def _run(books: Books, check: Check) -> Result:
+    began = time.monotonic()
+    rows = await books[check.service].fetch(OFFENDING.format(sql=check.sql, most=MOST_ROWS))
+    breaches = tuple(Breach(check.name, dict(row)) for row in rows)
+    return Result(check.name, check.service, check.says, breaches, time.monotonic() - began)
+
+
+async def _audit_log(books: Books, service: str) -> Result:
+    began, name = time.monotonic(), f"{service}_audit_log_is_whole"
+    found = await audit.verify_chain(books[service])
+    breaches = tuple(Breach(name, asdict(breach)) for breach in found[:MOST_ROWS])
+    says = "What staff and operators did stands as it was written: nothing changed, taken out or put in"
+    return Result(name, service, says, breaches, time.monotonic() - began)
+
+
+async def _between(books: Books, pair: Pair) -> Result:
+    began = time.monotonic()
+    rows = await _first(between.differing(books, pair))
+    breaches = tuple(Breach(pair.name, row) for row in rows)
+    return Result(pair.name, pair.where, pair.says, breaches, time.monotonic() - began)
+
+
+async def _first(rows: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async for row in rows:
+        found.append(row)
+        if len(found) == MOST_ROWS:
+            break
+    return found
+
+
+async def _waiting(books: Books) -> list[Breach]:
+    """What is parked, for somebody to look at."""
+    found = []
+    for service in PARKING:
+        rows = await books[service].fetch(other_checks.WAITING, MOST_ROWS)
+        found += [Breach(f"{service}_parked", dict(row)) for row in rows]
+    return found
+
+
+async def _across(access: Access, books: Books, names: frozenset[str]) -> list[Result]:
+    """The named checks between services, and between us and Stripe."""
+    results = [await _between(books, pair) for pair in PAIRS if pair.name in names]
+    if access.stripe_secret_key and names & stripe_books.SAYS.keys():
+        results += await stripe_books.compare(access, books)
+    return results
+
+
+async def _tapes(access: Access, books: Books) -> list[Result]:
+    if access.kafka is None:
+        raise CannotCheck("--topics needs KAFKA_BOOTSTRAP_SERVERS")
+    return await tapes.compare(access, books)
+
+
+async def _look_again(access: Access, report: Report, deadline: float) -> None:
+    """What differs between services may be on its way: it is a breach if it still is when time is up."""
+    while (differ := report.broken & ACROSS) and time.monotonic() < deadline:
+        await asyncio.sleep(min(SECOND_LOOK, max(0, deadline - time.monotonic())))
+        settled = await settle(access, deadline)
+        async with opened(access) as books:
+            report.replace([*settled, *await _across(access, books, frozenset(differ))])

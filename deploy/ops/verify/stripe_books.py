@@ -1,0 +1,217 @@
+"""Our books against Stripe's: every charge is booked once, every booking has its charge.
+
+Stripe's side is read through its API, account by account: the sandbox's or the real one's.
+"""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import stripe
+from stripe import StripeClient
+
+from deploy.ops.verify import stripe_refunds
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.books import Books
+from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
+from deploy.ops.verify.stripe_refunds import NOTHING, Returned, returned
+from deploy.ops.verify.whose import Sorter
+from services.chassis.locale.money import to_stripe
+from services.payment.stripe.api import API_VERSION
+from services.payment.stripe.json import object_of, text_of, uuid_of
+from services.payment.stripe.origins import Known
+
+SAYS = {
+    "charges_are_booked": "Every charge of ours at Stripe is booked once: its amount, currency, account and mode",
+    "bookings_are_charged": "Every capture that is booked has exactly one charge at Stripe",
+    "charges_are_refunded_as_booked": "What Stripe has refunded of a charge is what our refunds of its payment make",
+    "charges_are_undisputed": "No charge of ours is disputed at Stripe",
+    **stripe_refunds.SAYS,
+}
+
+_ACCOUNTS = """
+    SELECT account FROM payments GROUP BY account
+    UNION SELECT stripe_account_id FROM accounts WHERE stripe_account_id IS NOT NULL
+    ORDER BY account
+"""
+_BOOKED = """
+    SELECT e.stripe_object_id AS intent, p.clinic_id, p.id, p.livemode, s.amount, s.currency
+    FROM payments AS p
+    JOIN entries AS e ON (e.clinic_id, e.payment_id) = (p.clinic_id, p.id) AND e.effect = 'capture'
+    JOIN postings AS s ON (s.clinic_id, s.entry_id) = (e.clinic_id, e.id) AND s.account = 'stripe'
+    WHERE p.account = $1
+"""
+_HAS_INTENTS = """
+    SELECT EXISTS (SELECT FROM payments WHERE account = $1 AND stripe_payment_intent_id IS NOT NULL)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A charge of ours that succeeded. `amount` as Stripe counts it; ids of its payment or its metadata."""
+
+    id: str
+    intent: str | None
+    amount: int
+    currency: str
+    livemode: bool
+    payment_id: Any
+    clinic_id: Any
+    refunded: int
+    disputed: bool
+
+    @classmethod
+    def of(cls, body: Any, known: Known | None) -> "Charge":
+        metadata = object_of(body.get("metadata"))
+        return cls(
+            id=body["id"],
+            intent=text_of(body.get("payment_intent")),
+            amount=body["amount"],
+            currency=body["currency"].upper(),
+            livemode=body["livemode"],
+            payment_id=known.key[1] if known else uuid_of(metadata.get("payment_id")),
+            clinic_id=known.key[0] if known else uuid_of(metadata.get("clinic_id")),
+            refunded=body["amount_refunded"],
+            disputed=body["disputed"],
+        )
+
+
+async def compare(access: Access, books: Books) -> list[Result]:
+    """All accounts. CannotCheck when Stripe does not answer, or refuses an account that money was booked on.
+
+    What is not ours there is counted and left out.
+    """
+    began, seal, others = time.monotonic(), access.seal, Counter[str]()
+    if seal is None:
+        raise CannotCheck("nothing tells our charges at Stripe from those of others: no seal is given")
+    http = stripe.HTTPXClient(timeout=20)
+    client = StripeClient(
+        access.stripe_secret_key or "",
+        stripe_version=API_VERSION,
+        base_addresses={"api": access.stripe_api_base.rstrip("/")},
+        http_client=http,
+        max_network_retries=2,
+    )
+    breaches: list[Breach] = []
+    try:
+        for row in await books["payment"].fetch(_ACCOUNTS):
+            sorter = Sorter(books["payment"], seal, row["account"])
+            breaches += await _compare_named(client, books, row["account"], sorter)
+            others.update({f"not ours: {reason}": count for reason, count in sorter.others.items()})
+    finally:
+        await http.close_async()  # type: ignore[no-untyped-call]
+    seconds = time.monotonic() - began
+    return [
+        Result(
+            name,
+            "payment ↔ Stripe",
+            says,
+            tuple(b for b in breaches if b.check == name)[:MOST_ROWS],
+            seconds,
+            others if name == "charges_are_booked" else {},
+        )
+        for name, says in SAYS.items()
+    ]
+
+
+async def _compare_named(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
+    try:
+        return await _compare_account(client, books, account, sorter)
+    except stripe.StripeError as error:
+        name = account or "platform"
+        raise CannotCheck(f"Stripe does not answer for account {name}: {type(error).__name__}") from None
+
+
+async def _compare_account(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
+    booked = {row["intent"]: row for row in await books["payment"].fetch(_BOOKED, account)}
+    options: Any = {"stripe_account": account} if account else {}
+    before = await returned(books, account)
+    try:
+        page = await client.v1.charges.list_async({"limit": 100}, options)
+        ours = [Charge.of(body, known) for body, known in await sorter.charges(_succeeded(page))]
+    except (stripe.PermissionError, stripe.InvalidRequestError):
+        if await books["payment"].fetchval(_HAS_INTENTS, account):
+            raise
+        return []  # an account that Stripe does not let us see, and that never took a payment
+    refunds = await stripe_refunds.compare_account(client, books, account, sorter)
+    after = await returned(books, account)
+    given = [*_refunded(account, ours, before, after), *_disputed(account, ours)]
+    return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked), *given, *refunds]
+
+
+async def _succeeded(page: Any) -> AsyncIterator[dict[str, Any]]:
+    async for each in page.auto_paging_iter():
+        if each.status == "succeeded":
+            yield each.to_dict()
+
+
+def _refunded(
+    account: str, charges: Iterable[Charge], before: dict[str, Returned], after: dict[str, Returned]
+) -> Iterable[Breach]:
+    """Refunds may be made while Stripe is read: it has at least what was sent before, at most what was made by then."""
+    for charge in charges:
+        least = before.get(charge.intent or "", NOTHING).sent
+        most = after.get(charge.intent or "", NOTHING).made
+        if not least <= charge.refunded <= most:
+            wrong = (
+                "refunded at Stripe, not in the books" if charge.refunded > most else "not refunded at Stripe"
+            )
+            row = _named(account, charge) | {"refunded": charge.refunded, "booked": most, "wrong": wrong}
+            yield Breach("charges_are_refunded_as_booked", row)
+
+
+def _disputed(account: str, charges: Iterable[Charge]) -> Iterable[Breach]:
+    for charge in charges:
+        if charge.disputed:
+            row = _named(account, charge) | {"wrong": "disputed at Stripe"}
+            yield Breach("charges_are_undisputed", row)
+
+
+def _named(account: str, charge: Charge) -> dict[str, Any]:
+    return {
+        "account": account or "platform",
+        "charge": charge.id,
+        "payment_intent": charge.intent,
+        "payment_id": charge.payment_id,
+        "amount": charge.amount,
+        "currency": charge.currency,
+    }
+
+
+def _unbooked(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -> Iterable[Breach]:
+    for charge in charges:
+        booking = booked.get(charge.intent or "")
+        wrong = "not booked" if booking is None else _difference(charge, booking)
+        if wrong:
+            yield Breach("charges_are_booked", _named(account, charge) | {"wrong": wrong})
+
+
+def _difference(charge: Charge, booking: Any) -> str:
+    """What a charge and its booking do not have in common; empty when they agree."""
+    pairs = {
+        "amount": (charge.amount, to_stripe(int(booking["amount"]), booking["currency"])),
+        "currency": (charge.currency, booking["currency"]),
+        "mode": (charge.livemode, booking["livemode"]),
+        "payment": (charge.payment_id or booking["id"], booking["id"]),
+        "clinic": (charge.clinic_id or booking["clinic_id"], booking["clinic_id"]),
+    }
+    return "; ".join(f"{name} {theirs} ≠ {ours}" for name, (theirs, ours) in pairs.items() if theirs != ours)
+
+
+def _uncharged(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -> Iterable[Breach]:
+    by_intent: dict[str | None, list[str]] = {}
+    for charge in charges:
+        by_intent.setdefault(charge.intent, []).append(charge.id)
+    for intent, booking in booked.items():
+        found = by_intent.get(intent, [])
+        if len(found) != 1:
+            row = {
+                "account": account or "platform",
+                "payment_intent": intent,
+                "clinic_id": booking["clinic_id"],
+                "payment_id": booking["id"],
+                "charges": ", ".join(found) or "none",
+            }
+            yield Breach("bookings_are_charged", row)

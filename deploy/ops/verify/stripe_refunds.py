@@ -1,0 +1,105 @@
+"""Our refunds against Stripe's, account by account: each there is one of ours as we know it, each of ours is there."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stripe import StripeClient
+
+from deploy.ops.verify.books import Books
+from deploy.ops.verify.report import Breach
+from deploy.ops.verify.whose import Sorter
+from services.chassis.locale.money import to_stripe
+
+SAYS = {
+    "stripe_refunds_are_ours": "Every refund of ours at Stripe is one of our refunds: its amount, currency and state",
+    "refunds_are_at_stripe": "Every refund that Stripe gave an id, or whose money went, is at Stripe once",
+}
+
+_REFUNDS = """
+    SELECT (r.clinic_id, r.id) AS key, r.clinic_id, r.id, r.status, r.amount, r.currency, r.stripe_refund_id,
+        r.refunded_at
+    FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
+    WHERE p.account = $1
+"""
+
+_RETURNED = """
+    SELECT p.stripe_payment_intent_id AS intent, r.currency, sum(r.amount)::bigint AS made,
+        coalesce(sum(r.amount) FILTER (WHERE r.status <> 'created'), 0)::bigint AS sent
+    FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
+    WHERE p.account = $1 AND r.status NOT IN ('failed', 'canceled')
+    GROUP BY p.stripe_payment_intent_id, r.currency
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Our refunds of a payment that did not fail, as Stripe counts money: those that it surely has, and all."""
+
+    sent: int
+    made: int
+
+
+NOTHING = Returned(0, 0)
+
+
+async def returned(books: Books, account: str) -> dict[str, Returned]:
+    """By PaymentIntent."""
+    rows = await books["payment"].fetch(_RETURNED, account)
+    return {row["intent"]: Returned(_as_stripe(row, "sent"), _as_stripe(row, "made")) for row in rows}
+
+
+def _as_stripe(row: Any, name: str) -> int:
+    return to_stripe(row[name], row["currency"]) or 0
+
+
+async def compare_account(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
+    """Both ways. What somebody refunded at Stripe itself is no refund of ours, and is left out."""
+    options: Any = {"stripe_account": account} if account else {}
+    page = await client.v1.refunds.list_async({"limit": 100}, options)
+    theirs: dict[Any, list[Any]] = {}
+    for body, key in await sorter.refunds(each.to_dict() async for each in page.auto_paging_iter()):
+        theirs.setdefault(key, []).append(body)
+    ours = {row["key"]: row for row in await books["payment"].fetch(_REFUNDS, account)}
+    return [*_strange(account, theirs, ours), *_missing(account, theirs, ours)]
+
+
+def _strange(account: str, theirs: dict[Any, list[Any]], ours: dict[Any, Any]) -> list[Breach]:
+    found = []
+    for key, bodies in theirs.items():
+        wrong = _difference(bodies, ours.get(key))
+        if wrong:
+            row = {"account": account or "platform", "refund": bodies[0]["id"], "refund_id": key[1]}
+            found.append(Breach("stripe_refunds_are_ours", row | {"wrong": wrong}))
+    return found
+
+
+def _difference(bodies: list[Any], row: Any) -> str:
+    """What Stripe's refunds under one of our ids and our own do not have in common; empty when they agree."""
+    if row is None:
+        return "not booked"
+    if len(bodies) > 1:
+        return f"{len(bodies)} at Stripe"
+    [body] = bodies
+    pairs = {
+        "id": (body["id"], row["stripe_refund_id"]),
+        "amount": (body["amount"], to_stripe(int(row["amount"]), row["currency"])),
+        "currency": (body["currency"].upper(), row["currency"]),
+        "status": (body["status"], row["status"]),
+    }
+    return "; ".join(f"{name} {there} ≠ {here}" for name, (there, here) in pairs.items() if there != here)
+
+
+def _missing(account: str, theirs: dict[Any, list[Any]], ours: dict[Any, Any]) -> list[Breach]:
+    return [
+        Breach(
+            "refunds_are_at_stripe",
+            {
+                "account": account or "platform",
+                "clinic_id": row["clinic_id"],
+                "refund_id": row["id"],
+                "status": row["status"],
+            },
+        )
+        for key, row in ours.items()
+        if key not in theirs and (row["stripe_refund_id"] or row["refunded_at"])
+    ]

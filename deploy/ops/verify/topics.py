@@ -1,0 +1,162 @@
+"""The topics against the databases: what was committed was said, what was said is so, and each had its effect.
+
+All topics are read from their beginning into an index in a temporary file, so that millions of events take little
+memory. Then each side is compared with the other as streams.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from deploy.ops import reemit
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.between import merged
+from deploy.ops.verify.books import Books
+from deploy.ops.verify.event_index import EventIndex
+from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
+from deploy.ops.verify.settle import groups
+from deploy.ops.verify.tape import Unreadable, read_all
+from deploy.ops.verify.unsaid import unsaid_by_source
+
+SAYS = {
+    "records_are_events": "Every record of a topic that a service reads is an event, or is parked",
+    "state_is_on_its_topic": "Every aggregate's newest version, and every movement, is on its topic under its id",
+    "one_event_per_version": "A version of an aggregate was said under one id",
+    "events_have_their_row": "No event tells of what is not in its writer's database, or not yet",
+    "events_had_their_effect": "Every event is claimed, or parked, by each service that listens",
+}
+PROCESSES = 2
+"""Reading events and making them from rows is work for Python, a process to a core."""
+
+_AGGREGATES = {
+    "clinic": ("invoice", "SELECT uuid_send(id), uuid_send(id), version FROM clinics ORDER BY id"),
+    "invoice": (
+        "invoice",
+        "SELECT uuid_send(clinic_id), uuid_send(id), version FROM invoices ORDER BY clinic_id, id",
+    ),
+    "payment": (
+        "payment",
+        "SELECT uuid_send(clinic_id), uuid_send(id), version FROM payments ORDER BY clinic_id, id",
+    ),
+    "movement": (
+        "payment",
+        "SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM movements ORDER BY clinic_id, id",
+    ),
+    "refund": (
+        "payment",
+        """
+        SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM refunds
+        WHERE refunded_at IS NOT NULL ORDER BY clinic_id, id
+        """,
+    ),
+    "delivery": (
+        "notification",
+        """
+        SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM deliveries
+        WHERE state IN ('sent', 'failed') ORDER BY clinic_id, id
+        """,
+    ),
+}
+_CLAIMED = """
+    SELECT uuid_send(event_id) FROM (
+        SELECT event_id FROM inbox WHERE consumer = $1
+        UNION SELECT event_id FROM parked WHERE consumer = $1 AND event_id IS NOT NULL
+    ) AS known ORDER BY event_id
+"""
+_PARKED = 'SELECT topic, partition, "offset" FROM parked'
+
+
+async def compare(access: Access, books: Books) -> list[Result]:
+    """All topics, as they are now. CannotCheck when Kafka does not answer."""
+    began = time.monotonic()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="clinicpay-verify-") as place,
+            ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool,
+        ):
+            found, unread = await _compared(access, books, Path(place), pool)
+    except BrokenExecutor:
+        raise CannotCheck("a process that read the topics was killed: is there memory enough?") from None
+    seconds = time.monotonic() - began
+    garbage = Counter(f"record of {each[0]} that is no event" for each in unread)
+    return [
+        Result(
+            name,
+            "topics",
+            says,
+            tuple(b for b in found if b.check == name)[:MOST_ROWS],
+            seconds,
+            garbage if name == "records_are_events" else {},
+        )
+        for name, says in SAYS.items()
+    ]
+
+
+async def _compared(
+    access: Access, books: Books, place: Path, pool: Executor
+) -> tuple[list[Breach], list[Unreadable]]:
+    """The breaches, and the garbage of topics that no service reads: nothing can park it, and it harms nobody."""
+    assert access.kafka is not None
+    piles = [place / f"pile-{number}.sqlite3" for number in range(PROCESSES)]
+    unreadable = await read_all(access.kafka, access.kafka_security, pool, piles)
+    read = {name for _, names in groups().values() for name in names}
+    unread = [each for each in unreadable if each[0] not in read]
+    file = place / "events.sqlite3"
+    with EventIndex(file) as index:
+        index.take(piles)
+        unsaid = asyncio.gather(*unsaid_by_source(access, await _snapshots(books), file, pool))
+        found = [
+            *await _unreadable(books, [each for each in unreadable if each[0] in read]),
+            *(Breach("one_event_per_version", row) for row in index.ambiguous(MOST_ROWS)),
+            *[breach async for breach in _rowless(books, index)],
+            *[breach async for breach in _without_effect(books, index)],
+        ]
+        return [*found, *(breach for breaches in await unsaid for breach in breaches)], unread
+
+
+async def _snapshots(books: Books) -> dict[str, str]:
+    """What other connections need to see the same moment."""
+    return {
+        service: await books[service].fetchval("SELECT pg_export_snapshot()") for service in reemit.SOURCES
+    }
+
+
+async def _unreadable(books: Books, unreadable: Sequence[Unreadable]) -> list[Breach]:
+    parked: set[tuple[Any, ...]] = set()
+    for service in ("invoice", "payment", "notification"):
+        parked |= {tuple(row) for row in await books[service].fetch(_PARKED)}
+    return [
+        Breach("records_are_events", dict(zip(("topic", "partition", "offset", "reason"), each, strict=True)))
+        for each in unreadable
+        if each[:3] not in parked
+    ]
+
+
+async def _rowless(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
+    for family, (service, sql) in _AGGREGATES.items():
+        rows = await books[service].cursor(sql)
+        async for row, said in merged(rows, index.newest(family), 2):
+            if said is not None and (row is None or row[2] < said[2]):
+                named = {
+                    "family": family,
+                    "clinic_id": said[0].hex(),
+                    "id": said[1].hex(),
+                    "version said": said[2],
+                }
+                yield Breach("events_have_their_row", named | {"version there": row[2] if row else "none"})
+
+
+async def _without_effect(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
+    """Events of which a listener's inbox knows nothing."""
+    for group, (service, names) in groups().items():
+        claimed = await books[service].cursor(_CLAIMED, group)
+        async for known, said in merged(claimed, index.ids(names), 1):
+            if known is None and said is not None:
+                row = {"group": group, "event_id": said[0].hex(), **index.named(said[0])}
+                yield Breach("events_had_their_effect", row)

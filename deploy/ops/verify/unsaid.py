@@ -1,0 +1,82 @@
+"""What `reemit` would say, and no topic has: made from the rows by processes of their own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from contracts import topics
+from contracts.events import CloudEvent
+from deploy.ops import reemit
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.event_index import EventIndex, fact_of
+from deploy.ops.verify.report import MOST_ROWS, Breach
+
+_MARGIN = timedelta(hours=12)
+"""Kafka may drop a segment of records a while before or after the last of them is old enough."""
+
+
+def unsaid_by_source(
+    access: Access, snapshots: Mapping[str, str], index: Path, pool: Executor
+) -> list[Awaitable[list[Breach]]]:
+    """The breaches that each kind of row makes. What is older than its topic keeps events is left out.
+
+    snapshots   by service: the moment that the other checks see, which a transaction holds open
+    index       the file with all events that topics hold
+    """
+    since = datetime.now(UTC) - timedelta(days=min(topic.retention_days for topic in topics.ALL)) + _MARGIN
+    loop = asyncio.get_running_loop()
+    return [
+        loop.run_in_executor(
+            pool, unsaid, access.databases[service], snapshots[service], service, number, since, index
+        )
+        for service, sources in reemit.SOURCES.items()
+        for number in range(len(sources))
+    ]
+
+
+def unsaid(dsn: str, snapshot: str, service: str, number: int, since: datetime, index: Path) -> list[Breach]:
+    """The first breaches of a service's source, by its number."""
+    sql, events_of = list(reemit.SOURCES[service].items())[number]
+    with EventIndex(index) as events:
+        return asyncio.run(_unsaid(dsn, snapshot, sql, events_of, since, events))
+
+
+async def _unsaid(
+    dsn: str,
+    snapshot: str,
+    sql: str,
+    events_of: Callable[[asyncpg.Record], Iterable[CloudEvent]],
+    since: datetime,
+    index: EventIndex,
+) -> list[Breach]:
+    connection: Any = await asyncpg.connect(dsn, timeout=10)
+    found: list[Breach] = []
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+            cursor = await connection.cursor(sql, since)
+            while len(found) < MOST_ROWS and (rows := await cursor.fetch(reemit.AT_ONCE)):
+                expected = [event for row in rows for event in events_of(row) if event.time >= since]
+                found += _missing(expected, index)
+    finally:
+        await connection.close()
+    return found
+
+
+def _missing(expected: Iterable[CloudEvent], index: EventIndex) -> Iterable[Breach]:
+    for event in expected:
+        fact = index.get(event)
+        if fact != fact_of(event):
+            row = {
+                "topic": event.topic.name,
+                "aggregate": event.key,
+                "event_id": event.id,
+                "on the topic": fact or "nothing",
+                "in the database": fact_of(event),
+            }
+            yield Breach("state_is_on_its_topic", row)

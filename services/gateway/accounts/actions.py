@@ -1,0 +1,108 @@
+"""What can be done with logins and portals. Each takes the transaction first, except where time must not tell."""
+
+from uuid import UUID
+
+import asyncpg
+
+from services.chassis import audit, emails
+from services.chassis.db.database import Connection, Database
+from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
+from services.chassis.ids import new_id
+from services.gateway.accounts import limits, session_store, store
+from services.gateway.accounts.domain import Role
+from services.gateway.accounts.passwords import Passwords, normal_email
+from services.gateway.accounts.store import Place
+
+
+class WrongPassword(DomainError):
+    """Also for an e-mail that has no login: the answer and its time are the same."""
+
+    code = "wrong_password"
+    status = 401
+
+
+class SlugTaken(DomainError):
+    code = "slug_taken"
+
+
+async def check_login(db: Database, passwords: Passwords, email: str, password: str, address: str) -> UUID:
+    """The login that the password opens. Raises `WrongPassword`, or `TooManyTries` before checking anything.
+
+    No connection is held while the password is hashed.
+    """
+    email = normal_email(email)
+    limited = limits.login_limits(email, address)
+    await limits.count(db, limited)
+    async with db.tx(None) as tx:
+        login = await store.get_login(tx, email)
+    usable = login if login is not None and not login.disabled else None
+    fits = await passwords.check(usable.password_hash if usable else None, password)
+    if usable is None or not fits:
+        raise WrongPassword("The e-mail address or the password is not right.")
+    await limits.take_back(db, limited)
+    if passwords.outdated(usable.password_hash):
+        renewed = await passwords.hash(password)
+        async with db.tx(None) as tx:
+            await store.set_password(tx, usable.id, renewed, usable.password_by)
+    return usable.id
+
+
+async def put_login(
+    tx: Connection,
+    *,
+    email: str,
+    password_hash: str,
+    caller: Caller,
+    client_id: UUID | None,
+    role: Role,
+) -> None:
+    """Let the e-mail's owner sign in to the caller's clinic; again, the same, changes nothing.
+
+    An e-mail that has a login keeps its password. There is one exception: a password that a clinic chose is known to
+    that clinic, so it opens no other one; the membership elsewhere waits until an operator gives a password, which
+    then replaces it. The answer does not tell, since it would tell one clinic about another's clients.
+    It may open several clients of a clinic (a family), and its staff's part too. A place that it has, and that is
+    open, is left as it is. Raises `EmailNotValid`.
+    """
+    emails.address(email)
+    email = normal_email(email)
+    by_operator = caller.role == "operator"
+    is_new = await store.add_login(
+        tx, new_id(), email, password_hash, None if by_operator else caller.clinic, caller.subject
+    )
+    login = await store.get_login(tx, email)
+    assert login is not None, "just added, or there before; logins are never deleted"
+    before = await store.get_place(tx, caller.clinic, login.id, client_id)
+    is_open = before is not None and before.active
+    renewed = by_operator and login.password_by is not None and not is_open
+    if renewed:
+        await store.set_password(tx, login.id, password_hash, None)
+        await store.activate_memberships(tx, login.id)
+        await session_store.delete_sessions_of(tx, login.id)
+    place = Place(client_id, role, active=by_operator or login.password_by in (None, caller.clinic))
+    after = await store.add_membership(tx, caller.clinic, login.id, place)
+    was = None if is_new else (login.password_by, before)
+    await audit.record(
+        tx, caller, "put_login", login.id, was, (None if renewed else login.password_by, after)
+    )
+
+
+async def put_portal(tx: Connection, caller: Caller, slug: str) -> None:
+    """Give the portal of the caller's clinic its address. Raises `SlugTaken`."""
+    try:
+        before = await store.put_portal(tx, caller.clinic, slug)
+    except asyncpg.UniqueViolationError:
+        raise SlugTaken("Another clinic has this slug.") from None
+    await audit.record(tx, caller, "put_portal", caller.clinic, before, slug)
+
+
+async def note_sign_in(db: Database, login_id: UUID) -> None:
+    """Keep that somebody signed in, at each clinic whose staff this login is."""
+    async with db.tx(None) as tx:
+        memberships = await store.list_memberships(tx, login_id)
+    for membership in memberships:
+        if membership.role == "staff":
+            async with db.tx(membership.clinic_id) as tx:
+                itself = Caller(login_id, "staff", membership.clinic_id)
+                await audit.record(tx, itself, "sign_in", login_id, None, None)

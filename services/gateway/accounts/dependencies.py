@@ -1,0 +1,107 @@
+"""What routes ask for by name: `signed_in`, `member`, `caller`, `login_session`."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from services.chassis.db.database import Database
+from services.chassis.http.auth import Caller
+from services.gateway.accounts import sessions, store
+from services.gateway.accounts.domain import LoginSession, Membership, SignedIn
+from services.gateway.accounts.passwords import Passwords
+from services.gateway.api.operations import Operations
+from services.gateway.settings import Settings
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import Upstreams
+
+AnyRequest = Request[Any, Any, Any]
+Db = NamedDependency[Database]
+Asks = NamedDependency[Upstreams]
+Carrying = NamedDependency[Operations]
+Hashes = NamedDependency[Passwords]
+Configured = NamedDependency[Settings]
+Who = NamedDependency[SignedIn]
+Place = NamedDependency[Membership]
+Visitor = NamedDependency[Caller]
+Session = NamedDependency[LoginSession]
+
+
+CHOSEN = "places"
+"""In the session: by slug, the name of the place that was chosen last."""
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in. Pages lead to the login; anything else gets 401."""
+
+
+def login_session(request: AnyRequest) -> LoginSession:
+    """The session. Raises `SignInFirst`."""
+    login_id, id_hash = request.session.get("login_id"), sessions.id_hash_of(request)
+    if login_id is None or id_hash is None:
+        raise SignInFirst
+    return LoginSession(id_hash, UUID(login_id))
+
+
+async def signed_in(login_session: Session, db: Db) -> SignedIn:
+    """The login behind the session, with the clinics that it opens now. Raises `SignInFirst`."""
+    async with db.tx(None) as tx:
+        login = await store.get_login_by_id(tx, login_session.login_id)
+        if login is None or login.disabled:
+            raise SignInFirst
+        memberships = await store.list_memberships(tx, login.id)
+    return SignedIn(login.id, login.email, tuple(memberships))
+
+
+async def member(slug: FromPath[str], request: AnyRequest, signed_in: Who, upstreams: Asks) -> Membership:
+    """The login's place at the clinic in the path; 404 for a clinic that it does not open, or none has.
+
+    Of several places there (a family), the one whose invoice or payment is asked for, else the one chosen last.
+    """
+    here = [membership for membership in signed_in.memberships if membership.slug == slug]
+    if not here:
+        raise NotFoundException
+    if len(here) == 1:
+        return here[0]
+    chosen = request.session.get(CHOSEN, {}).get(slug)
+    here.sort(key=lambda place: (place.name != chosen, place.client_id is None))
+    for place in here:
+        if await _shows(place, signed_in.login_id, request, upstreams):
+            return place
+    return here[0]
+
+
+async def _shows(place: Membership, login_id: UUID, request: AnyRequest, upstreams: Upstreams) -> bool:
+    """Whether the place sees the invoice and the payment that the address names."""
+    if place.client_id is None:
+        return False
+    named = {**request.query_params.dict(), **request.path_params}
+    caller = caller_of(place, login_id)
+    try:
+        if invoice_id := named.get("invoice_id") or named.get("invoice"):
+            await upstreams.invoice(caller, UUID(str(invoice_id)))
+        if payment_id := named.get("payment_id") or named.get("payment"):
+            await upstreams.payment(caller, UUID(str(payment_id)))
+    except (UpstreamError, ValueError):
+        return False
+    return True
+
+
+def caller(member: Place, signed_in: Who) -> Caller:
+    """On whose behalf the services are asked: the client at the clinic, or the clinic's staff."""
+    return caller_of(member, signed_in.login_id)
+
+
+def caller_of(member: Membership, login_id: UUID) -> Caller:
+    return Caller(subject=member.client_id or login_id, role=member.role, clinic_id=member.clinic_id)
+
+
+PORTAL = {
+    "login_session": Provide(login_session, sync_to_thread=False),
+    "signed_in": Provide(signed_in),
+    "member": Provide(member),
+    "caller": Provide(caller, sync_to_thread=False),
+}

@@ -1,0 +1,154 @@
+"""SQL of logins, memberships and portals. E-mails come normalised, secrets only as hashes.
+
+Sessions and limits have theirs in `session_store.py`, API keys in `key_store.py`.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from services.chassis.db.database import Connection
+from services.gateway.accounts.domain import Membership, Role
+
+
+class Login(msgspec.Struct, frozen=True):
+    id: UUID
+    email: str
+    password_hash: str
+    password_by: UUID | None
+    disabled: bool
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a login is at a clinic: one of its clients, or staff; not active until an operator has let it in."""
+
+    client_id: UUID | None
+    role: Role
+    active: bool
+
+
+# Logins and memberships
+
+
+async def get_login(tx: Connection, email: str) -> Login | None:
+    row = await tx.fetchrow(
+        """
+        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled
+        FROM logins WHERE email = $1
+        """,
+        email,
+    )
+    return None if row is None else Login(**row)
+
+
+async def get_login_by_id(tx: Connection, login_id: UUID) -> Login | None:
+    row = await tx.fetchrow(
+        """
+        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled
+        FROM logins WHERE id = $1
+        """,
+        login_id,
+    )
+    return None if row is None else Login(**row)
+
+
+async def add_login(
+    tx: Connection,
+    login_id: UUID,
+    email: str,
+    password_hash: str,
+    password_by: UUID | None,
+    made_by: UUID,
+) -> bool:
+    """Add a login; False when the e-mail has one."""
+    added = await tx.fetchval(
+        """
+        INSERT INTO logins (id, email, password_hash, password_by, made_by) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (email) DO NOTHING RETURNING true
+        """,
+        login_id,
+        email,
+        password_hash,
+        password_by,
+        made_by,
+    )
+    return bool(added)
+
+
+async def set_password(tx: Connection, login_id: UUID, password_hash: str, password_by: UUID | None) -> None:
+    await tx.execute(
+        "UPDATE logins SET password_hash = $2, password_by = $3 WHERE id = $1",
+        login_id,
+        password_hash,
+        password_by,
+    )
+
+
+async def activate_memberships(tx: Connection, login_id: UUID) -> None:
+    """Open every clinic that waited for this login; needs an operator's transaction."""
+    await tx.execute("UPDATE memberships SET active = true WHERE login_id = $1 AND NOT active", login_id)
+
+
+async def get_place(tx: Connection, clinic_id: UUID, login_id: UUID, client_id: UUID | None) -> Place | None:
+    """The login's place at the clinic as this client, or as staff for None."""
+    row = await tx.fetchrow(
+        """
+        SELECT client_id, role, active FROM memberships
+        WHERE clinic_id = $1 AND login_id = $2 AND client_id IS NOT DISTINCT FROM $3
+        """,
+        clinic_id,
+        login_id,
+        client_id,
+    )
+    return None if row is None else Place(**row)
+
+
+async def add_membership(tx: Connection, clinic_id: UUID, login_id: UUID, place: Place) -> Place:
+    """Add a membership, or open the one that is there, if now active. What it is then."""
+    row = await tx.fetchrow(
+        """
+        INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (clinic_id, login_id, client_id)
+        DO UPDATE SET active = memberships.active OR excluded.active
+        RETURNING client_id, role, active
+        """,
+        clinic_id,
+        login_id,
+        place.client_id,
+        place.role,
+        place.active,
+    )
+    assert row is not None
+    return Place(**row)
+
+
+async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
+    """The clinics that this login opens, by slug."""
+    await tx.execute("SELECT set_config('app.login', $1, true)", str(login_id))
+    rows = await tx.fetch(
+        """
+        SELECT m.clinic_id, m.client_id, p.slug, m.role
+        FROM memberships m JOIN portals p USING (clinic_id)
+        WHERE m.login_id = $1 AND m.active
+        ORDER BY p.slug, m.created_at, m.client_id
+        """,
+        login_id,
+    )
+    return [Membership(**row) for row in rows]
+
+
+# Portals
+
+
+async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
+    """Give the clinic its address; what it was before. Raises `UniqueViolationError` when another clinic has it."""
+    before: str | None = await tx.fetchval(
+        """
+        INSERT INTO portals (clinic_id, slug) VALUES ($1, $2)
+        ON CONFLICT (clinic_id) DO UPDATE SET slug = excluded.slug
+        RETURNING old.slug
+        """,
+        clinic_id,
+        slug,
+    )
+    return before

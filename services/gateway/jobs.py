@@ -1,0 +1,68 @@
+"""What the gateway does besides answering: API keys that settings name, and what is over or was left behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from services.chassis.db.database import AWAY, Database
+from services.gateway.accounts import session_store
+from services.gateway.api import key_actions as api_keys
+from services.gateway.api import key_uses
+from services.gateway.api.operations import Operations
+from services.gateway.settings import Settings
+
+SWEEP_SECONDS = 600.0
+OPERATIONS_SECONDS = 2.0
+
+
+class Chores:
+    """Runs beside the app; a database that is away is waited for."""
+
+    def __init__(self, db: Database, settings: Settings, operations: Operations) -> None:
+        self._db, self._operations = db, operations
+        self._settings = settings
+        self._prepared = asyncio.Event()
+
+    async def check(self) -> None:
+        """Return when the database answers and the operators' keys stand in it."""
+        await self._db.ping()
+        await self._prepared.wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(chore) for chore in (self._prepare(), self._sweep(), self._sweep_operations())
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _prepare(self) -> None:
+        while not self._prepared.is_set():
+            with suppress(*AWAY):
+                await api_keys.keep_settings_keys(self._db, self._settings.operator_keys, self._settings.demo)
+                self._prepared.set()
+                return
+            await asyncio.sleep(0.5)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            with suppress(*AWAY):
+                await sweep(self._db)
+
+    async def _sweep_operations(self) -> None:
+        while True:
+            await asyncio.sleep(OPERATIONS_SECONDS)
+            with suppress(*AWAY):
+                await self._operations.sweep()
+
+
+async def sweep(db: Database) -> None:
+    """Drop sessions and windows of limits that have run out, and what keys of long ago came with."""
+    async with db.tx(None, operator=True) as tx:
+        await session_store.delete_expired(tx)
+        await key_uses.delete_old_key_uses(tx)

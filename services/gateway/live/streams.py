@@ -1,0 +1,127 @@
+"""The stream of one open page: first the current state, then each change, a heartbeat in between."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from services.chassis.db.database import AWAY, Database
+from services.chassis.http.auth import Caller
+from services.gateway.accounts import session_store
+from services.gateway.accounts.dependencies import Asks, Db, Place, Session, Visitor
+from services.gateway.live.hub import UPDATED, Hub, Kind, Listener, News
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import Upstreams
+from services.gateway.web.answers import SCRIPTS
+
+HEARTBEAT_SECONDS = 15.0
+ASK_AGAIN_SECONDS = 60.0
+"""How long a page may be wrong if news were lost on a way that nobody saw."""
+
+
+@dataclass
+class Page:
+    """What an open page shows, and what it was told last, by id."""
+
+    caller: Caller
+    upstreams: Upstreams
+    invoice: UUID | None
+    payment: UUID | None
+    told: dict[UUID, News] = field(default_factory=dict)
+
+    async def current(self, listener: Listener) -> list[tuple[Kind, News]]:
+        """The state of what the page shows. What cannot be asked now is asked at the next heartbeat."""
+        found: list[tuple[Kind, News]] = []
+        try:
+            if self.invoice is not None:
+                found.append(("invoice", await self._invoice(self.invoice)))
+            if self.payment is not None:
+                found.append(("payment", await self._payment(self.payment)))
+        except UpstreamError as error:
+            listener.behind = error.status >= 500
+        return found
+
+    def is_new(self, news: News) -> bool:
+        """Whether the page has not heard this, or something newer; remembers that it has now."""
+        if news.status == UPDATED:
+            return True
+        last = self.told.get(news.id)
+        if last is not None and (news == last or 0 < news.version <= last.version):
+            return False
+        if len(self.told) > 1000:
+            self.told.clear()
+        self.told[news.id] = news
+        return True
+
+    async def _invoice(self, invoice_id: UUID) -> News:
+        invoice = await self.upstreams.invoice(self.caller, invoice_id)
+        return News(invoice.id, invoice.status, invoice.version, invoice.number)
+
+    async def _payment(self, payment_id: UUID) -> News:
+        payment = await self.upstreams.payment(self.caller, payment_id)
+        return News(payment.id, payment.status, payment.version)
+
+
+@get("/c/{slug:str}/live", include_in_schema=False, opt={SCRIPTS: True})
+async def live(
+    member: Place,
+    caller: Visitor,
+    login_session: Session,
+    upstreams: Asks,
+    hub: NamedDependency[Hub],
+    db: Db,
+    invoice: FromQuery[UUID | None] = None,
+    payment: FromQuery[UUID | None] = None,
+) -> ServerSentEvent:
+    """`event: invoice` or `payment` with `{"id","status","version","number"?}`, until the session ends."""
+    page = Page(caller, upstreams, invoice, payment)
+    session = login_session.id_hash
+    hub.check_room(session)
+
+    async def messages() -> AsyncIterator[ServerSentEventMessage]:
+        with hub.listening(member.clinic_id, caller.subject, session) as listener:
+            async for message in stream(listener, page, lambda: _alive(db, session)):
+                yield message
+
+    return ServerSentEvent(messages())
+
+
+async def stream(
+    listener: Listener, page: Page, alive: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[ServerSentEventMessage]:
+    """What the page hears until the listener is closed or the session is no longer alive."""
+    yield ServerSentEventMessage(data=None, comment="open", retry=2000)
+    asked_at = 0.0
+    beat_at = time.monotonic()
+    while not listener.closed:
+        if listener.behind or time.monotonic() - asked_at > ASK_AGAIN_SECONDS:
+            asked_at = time.monotonic()
+            listener.behind = False
+            heard = await page.current(listener)
+        else:
+            heard = listener.waiting()
+        for kind, news in heard:
+            if page.is_new(news):
+                yield ServerSentEventMessage(event=kind, data=msgspec.json.encode(news).decode())
+        if not heard:
+            await listener.wait(beat_at + HEARTBEAT_SECONDS - time.monotonic())
+        if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
+            if not await alive():
+                return
+            beat_at = time.monotonic()
+            yield ServerSentEventMessage(data=None, comment="still here")
+
+
+async def _alive(db: Database, id_hash: bytes) -> bool:
+    """Whether the session lasts; looking does not prolong it. A database that is away ends no session."""
+    try:
+        async with db.tx(None) as tx:
+            return await session_store.session_seconds(tx, id_hash) is not None
+    except AWAY:
+        return True

@@ -1,0 +1,260 @@
+"""What the gateway asks of the services: one method a route, each with the caller it asks for.
+
+How calls are made, and what is retried, stands in `calls.py`. Every method raises `UpstreamError`.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID, uuid4
+
+from services.chassis.http.auth import Caller
+from services.gateway.shapes import (
+    Account,
+    AccountIn,
+    Client,
+    ClientCredit,
+    ClientIn,
+    Clinic,
+    ClinicIn,
+    Contact,
+    ContactIn,
+    InvoiceIn,
+    InvoiceOut,
+    InvoiceRow,
+    InvoicesIn,
+    InvoicesOut,
+    Money,
+    Page,
+    PaymentIn,
+    PaymentOut,
+    PaymentStart,
+    RefundIn,
+    Refunds,
+    SavedMethod,
+    SetupStart,
+    Summary,
+)
+from services.gateway.upstream.calls import STRIPE_TIMEOUT, Calls, UpstreamError
+from services.gateway.upstream.transport import Reply
+
+__all__ = ["SETTINGS_SECONDS", "UpstreamError", "Upstreams"]
+
+T = TypeVar("T")
+
+SETTINGS_SECONDS = 3.0
+"""How old a clinic's settings may be."""
+
+
+def _checking(check: bool) -> dict[str, str]:
+    """Asks the service to check a write, and to change nothing."""
+    return {"check": "true"} if check else {}
+
+
+class Recent(Generic[T]):
+    """Clinics' settings of one kind, kept for `SETTINGS_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[UUID, tuple[float, T]] = {}
+
+    def get(self, clinic_id: UUID) -> T | None:
+        until, kept = self._kept.get(clinic_id, (0.0, None))
+        return kept if until > time.monotonic() else None
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def put(self, clinic_id: UUID, settings: T) -> None:
+        if len(self._kept) > 1000:
+            self._kept.clear()
+        self._kept[clinic_id] = (time.monotonic() + SETTINGS_SECONDS, settings)
+
+
+class Upstreams:
+    """The three services, as the portal and the public API use them."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._clinics: Recent[Clinic] = Recent()
+        self._accounts: Recent[Account] = Recent()
+
+    # Clinics and clients
+
+    async def clinic(self, caller: Caller, *, fresh: bool = False) -> Clinic:
+        """The settings of the caller's clinic: as they are now, or at most three seconds old."""
+        known = None if fresh else self._clinics.get(caller.clinic)
+        if known is None:
+            known = await self._calls.get(caller, "invoice", f"/clinics/{caller.clinic}", Clinic)
+            self._clinics.put(known.id, known)
+        return known
+
+    async def clinics(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[Clinic]:
+        """Every clinic; operators only."""
+        params = {"cursor": cursor, "limit": limit}
+        return await self._calls.get(caller, "invoice", "/clinics", Page[Clinic], params)
+
+    async def create_clinic(
+        self, caller: Caller, clinic_id: UUID, body: ClinicIn, *, check: bool = False
+    ) -> tuple[Clinic, bool]:
+        """Put a clinic on, and whether it is new; one that is there stays as it is."""
+        clinic, is_new = await self._calls.create(
+            caller, "invoice", f"/clinics/{clinic_id}", Clinic, body, _checking(check)
+        )
+        if not check:
+            self._clinics.put(clinic.id, clinic)
+        return clinic, is_new
+
+    async def change_clinic(
+        self, caller: Caller, method: Literal["PUT", "PATCH"], body: Mapping[str, Any], *, check: bool = False
+    ) -> Clinic:
+        """Put the settings of the caller's clinic whole, or change some of them."""
+        clinic = await self._calls.write(
+            caller, "invoice", method, f"/clinics/{caller.clinic}", Clinic, body, params=_checking(check)
+        )
+        if not check:
+            self._clinics.put(clinic.id, clinic)
+        return clinic
+
+    async def create_client(
+        self, caller: Caller, client_id: UUID, body: ClientIn, *, check: bool = False
+    ) -> tuple[Client, bool]:
+        """Add a client, and whether it is new; one that is there stays as it is."""
+        return await self._calls.create(
+            caller, "invoice", f"/clients/{client_id}", Client, body, _checking(check)
+        )
+
+    async def change_client(
+        self, caller: Caller, client_id: UUID, body: Mapping[str, Any], *, check: bool = False
+    ) -> Client:
+        return await self._calls.write(
+            caller, "invoice", "PATCH", f"/clients/{client_id}", Client, body, params=_checking(check)
+        )
+
+    async def client(self, caller: Caller, client_id: UUID) -> Client:
+        return await self._calls.get(caller, "invoice", f"/clients/{client_id}", Client)
+
+    async def clients(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[Client]:
+        params = {"cursor": cursor, "limit": limit}
+        return await self._calls.get(caller, "invoice", "/clients", Page[Client], params)
+
+    async def create_contact(
+        self, caller: Caller, client_id: UUID, body: ContactIn, *, check: bool = False
+    ) -> tuple[Contact, bool]:
+        """Keep how to reach a client, and whether that is new; a contact that is there stays as it is."""
+        return await self._calls.create(
+            caller, "notification", f"/contacts/{client_id}", Contact, body, _checking(check)
+        )
+
+    async def change_contact(
+        self, caller: Caller, client_id: UUID, body: Mapping[str, Any], *, check: bool = False
+    ) -> Contact:
+        return await self._calls.write(
+            caller, "notification", "PATCH", f"/contacts/{client_id}", Contact, body, params=_checking(check)
+        )
+
+    async def delete_contact(self, caller: Caller, client_id: UUID) -> None:
+        await self._calls.send(caller, "notification", "DELETE", f"/contacts/{client_id}")
+
+    async def contact(self, caller: Caller, client_id: UUID) -> Contact:
+        return await self._calls.get(caller, "notification", f"/contacts/{client_id}", Contact)
+
+    # Invoices
+
+    async def issue_invoice(self, caller: Caller, body: InvoiceIn, key: str) -> InvoiceOut:
+        """Issue an invoice; the same key answers the same invoice again."""
+        return await self._calls.write(caller, "invoice", "POST", "/invoices", InvoiceOut, body, key=key)
+
+    async def issue_invoices(self, caller: Caller, body: InvoicesIn, key: str) -> InvoicesOut:
+        """Issue a set of invoices, all or none; the same key answers the same invoices again."""
+        return await self._calls.write(
+            caller, "invoice", "POST", "/invoices/bulk", InvoicesOut, body, key=key
+        )
+
+    async def invoice(self, caller: Caller, invoice_id: UUID) -> InvoiceOut:
+        return await self._calls.get(caller, "invoice", f"/invoices/{invoice_id}", InvoiceOut)
+
+    async def invoices(
+        self,
+        caller: Caller,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
+        client_id: UUID | None = None,
+    ) -> Page[InvoiceRow]:
+        """Invoices, newest first; a client sees its own alone."""
+        params = {"status": status, "cursor": cursor, "limit": limit, "client_id": client_id}
+        return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceRow], params)
+
+    async def summary(self, caller: Caller) -> Summary:
+        return await self._calls.get(caller, "invoice", "/summary", Summary)
+
+    # Payments
+
+    async def start_payment(self, caller: Caller, body: PaymentIn, key: str | None = None) -> PaymentStart:
+        """Reserve the amounts and make the intent; `key` makes a repeated click the same payment.
+
+        409 `amount_changed` (field `open`), `already_paid`, `online_payment_off`; 503 `payable_unknown` only
+        after two seconds of trying.
+        """
+        key = key or str(uuid4())
+        return await self._calls.write(
+            caller, "payment", "POST", "/payments", PaymentStart, body, key=key, timeout=STRIPE_TIMEOUT
+        )
+
+    async def payment(self, caller: Caller, payment_id: UUID) -> PaymentOut:
+        return await self._calls.get(caller, "payment", f"/payments/{payment_id}", PaymentOut)
+
+    async def payments(self, caller: Caller, invoice_id: UUID) -> Page[PaymentOut]:
+        params = {"invoice_id": invoice_id}
+        return await self._calls.get(caller, "payment", "/payments", Page[PaymentOut], params)
+
+    async def saved_methods(self, caller: Caller) -> list[SavedMethod]:
+        page = await self._calls.get(caller, "payment", "/payment-methods", Page[SavedMethod])
+        return page.items
+
+    async def remove_method(self, caller: Caller, method_id: UUID) -> None:
+        path = f"/payment-methods/{method_id}"
+        await self._calls.send(caller, "payment", "DELETE", path, timeout=STRIPE_TIMEOUT)
+
+    async def make_default(self, caller: Caller, method_id: UUID) -> None:
+        path = f"/payment-methods/{method_id}/default"
+        await self._calls.send(caller, "payment", "PUT", path, timeout=STRIPE_TIMEOUT)
+
+    async def start_setup(self, caller: Caller) -> SetupStart:
+        """A SetupIntent, to keep a card without paying."""
+        return await self._calls.write(
+            caller, "payment", "POST", "/setup-intents", SetupStart, timeout=STRIPE_TIMEOUT
+        )
+
+    async def credit(self, caller: Caller) -> list[Money]:
+        return await self._calls.get(caller, "payment", "/credit", list[Money])
+
+    async def client_credit(self, caller: Caller, client_id: UUID) -> ClientCredit:
+        """Of a client, who may be the caller. 404 `client_not_found` for one who never paid here."""
+        return await self._calls.get(caller, "payment", f"/clients/{client_id}/credit", ClientCredit)
+
+    async def refund(self, caller: Caller, body: RefundIn, key: str) -> Refunds:
+        """Send a client's credit back; the same key answers the same refunds, as they are by then."""
+        return await self._calls.write(
+            caller, "payment", "POST", "/refunds", Refunds, body, key=key, timeout=STRIPE_TIMEOUT
+        )
+
+    async def account(self, caller: Caller) -> Account:
+        """Which Stripe account the caller's clinic has."""
+        account = await self._calls.get(caller, "payment", "/account", Account)
+        self._accounts.put(caller.clinic, account)
+        return account
+
+    async def recent_account(self, caller: Caller) -> Account:
+        """The same, at most three seconds old."""
+        return self._accounts.get(caller.clinic) or await self.account(caller)
+
+    async def put_account(self, caller: Caller, body: AccountIn) -> Account:
+        """Choose the clinic's Stripe account. 409 `stripe_account_in_use`."""
+        chosen = await self._calls.write(caller, "payment", "PUT", "/account", Account, body)
+        self._accounts.put(caller.clinic, chosen)
+        return chosen
+
+    async def forward_webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Payment's own answer to a webhook; tried once, since Stripe repeats it. No token: it is signed."""
+        return await self._calls.forward("payment", "/webhooks/stripe", body, headers)

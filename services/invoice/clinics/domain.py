@@ -1,0 +1,173 @@
+"""What a clinic's settings and a client's address must look like. Pure.
+
+Each check answers with the tidied question, so that the same settings written twice change nothing.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from zoneinfo import available_timezones
+
+from babel import Locale, UnknownLocaleError
+from msgspec.structs import replace
+
+from services.chassis import emails, texts
+from services.chassis.errors import DomainError
+from services.invoice import checks
+from services.invoice.schemas import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
+_TAX_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,19}", re.ASCII)
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_READABLE = 4.5  # WCAG AA: contrast of an accent with white text on it, or of a link on white paper
+MOST_TAX_RATES = 50
+
+
+class ClinicNotFound(DomainError):
+    code = "clinic_not_found"
+    status = 404
+
+
+class ClientNotFound(DomainError):
+    code = "client_not_found"
+    status = 404
+
+
+class SlugTaken(DomainError):
+    code = "slug_taken"
+    status = 409
+
+
+class InvalidSlug(DomainError):
+    code = "invalid_slug"
+    status = 422
+
+
+class UnknownTimeZone(DomainError):
+    code = "unknown_time_zone"
+    status = 422
+
+
+class UnknownLocale(DomainError):
+    code = "unknown_locale"
+    status = 422
+
+
+class UnreadableAccent(DomainError):
+    """White text on this colour could not be read by many people."""
+
+    code = "unreadable_accent"
+    status = 422
+
+
+class InvalidTaxRate(DomainError):
+    code = "invalid_tax_rate"
+    status = 422
+
+
+class InvalidAddress(DomainError):
+    code = "invalid_address"
+    status = 422
+
+
+def clinic(given: ClinicIn) -> ClinicIn:
+    """The settings, tidied. Raises the errors of this module and of `checks`."""
+    if not _SLUG.fullmatch(given.slug):
+        raise InvalidSlug("a slug is 1 to 63 small letters, digits and inner hyphens", field="slug")
+    return replace(
+        given,
+        name=texts.text(given.name, "name", least=1, most=200),
+        currency=checks.currency(given.currency),
+        time_zone=_time_zone(given.time_zone),
+        locale=_locale(given.locale),
+        methods=tuple(sorted(set(given.methods))),
+        contact=_contact(given.contact),
+        accent=_accent(given.accent),
+        tax_rates=_tax_rates(given.tax_rates),
+    )
+
+
+def client(given: ClientIn) -> ClientIn:
+    """The client, tidied; the address always present. Raises `InvalidText`, `InvalidAddress`."""
+    address = given.billing_address or BillingAddress()
+    if len(address.lines) > 5:
+        raise InvalidAddress("an address has at most five lines", field="billing_address.lines")
+    if address.country and not _COUNTRY.fullmatch(address.country):
+        raise InvalidAddress("a country is two capital letters", field="billing_address.country")
+    tidy = BillingAddress(
+        lines=tuple(texts.text(line, "billing_address.lines", most=200) for line in address.lines),
+        postcode=texts.text(address.postcode, "billing_address.postcode", most=20),
+        city=texts.text(address.city, "billing_address.city", most=100),
+        country=address.country,
+    )
+    return ClientIn(name=texts.text(given.name, "name", least=1, most=200), billing_address=tidy)
+
+
+def _time_zone(name: str) -> str:
+    if name not in _time_zones():
+        raise UnknownTimeZone("not a time zone of the IANA database", field="time_zone")
+    return name
+
+
+@cache
+def _time_zones() -> set[str]:
+    return available_timezones()
+
+
+def _locale(name: str) -> str:
+    try:
+        Locale.parse(name, sep="-")
+    except (ValueError, UnknownLocaleError):
+        raise UnknownLocale("not a locale such as en-IE", field="locale") from None
+    return name
+
+
+def _contact(given: Contact) -> Contact:
+    return Contact(
+        phone=texts.text(given.phone, "contact.phone", most=50),
+        email=emails.address(given.email, "contact.email") if given.email.strip() else "",
+        address=texts.text(given.address, "contact.address", most=500, multiline=True),
+        hours=texts.text(given.hours, "contact.hours", most=500, multiline=True),
+    )
+
+
+def _accent(colour: str) -> str:
+    colour = colour.lower()
+    if not _COLOUR.fullmatch(colour):
+        raise UnreadableAccent("a colour is written like #0b6e6e", field="accent")
+    if 1.05 / (_luminance(colour) + 0.05) < _READABLE:
+        raise UnreadableAccent("too pale: contrast with white is below 4.5 to 1", field="accent")
+    return colour
+
+
+def _luminance(colour: str) -> float:
+    """WCAG's relative luminance, 0 (black) to 1 (white)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _tax_rates(rates: Iterable[TaxRateShape]) -> tuple[TaxRateShape, ...]:
+    tidy = tuple(_tax_rate(rate) for rate in rates)
+    if len(tidy) > MOST_TAX_RATES or len({rate.code for rate in tidy}) < len(tidy):
+        raise InvalidTaxRate("at most 50 tax rates, each with a code of its own", field="tax_rates")
+    return tidy
+
+
+def _tax_rate(rate: TaxRateShape) -> TaxRateShape:
+    if not _TAX_CODE.fullmatch(rate.code):
+        raise InvalidTaxRate("a tax code is 1 to 20 letters, digits, - and _", field="tax_rates.code")
+    percent = checks.decimal(rate.percent, "tax_rates.percent")
+    if percent > 100:
+        raise InvalidTaxRate("a tax is at most 100 percent", field="tax_rates.percent")
+    name = texts.text(rate.name, "tax_rates.name", least=1, most=60)
+    return TaxRateShape(code=rate.code, name=name, percent=plain(percent))
+
+
+def plain(value: object) -> str:
+    """A decimal as people write it: 13.500 is "13.5", 20.000 is "20"."""
+    digits = f"{value:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits

@@ -1,0 +1,211 @@
+"""What people and other services do to invoices: load, decide, save, state the facts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.clinic import ClinicUpdated, Contact
+from contracts.events import Event, event_id
+from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
+from services.chassis import audit
+from services.chassis.db.database import Connection, Key
+from services.chassis.http.auth import Caller
+from services.chassis.http.patches import patched
+from services.chassis.kafka import park
+from services.chassis.outbox import outbox
+from services.invoice.clinics import domain as clinics
+from services.invoice.clinics import store as store_clinics
+from services.invoice.invoices import domain, store
+from services.invoice.invoices.domain import Invoice
+from services.invoice.schemas import ClientIn, ClientOut, ClinicIn, ClinicOut
+
+
+async def put_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> ClinicOut:
+    """Put the caller's clinic on, or change its settings. Says `clinic.updated` when that changed something."""
+    tidy = clinics.clinic(given)
+    await store_clinics.lock_clinic(tx, caller.clinic)
+    before = await store_clinics.get_clinic(tx, caller.clinic)
+    changed = await store_clinics.put_clinic(tx, caller.clinic, tidy)
+    if changed is None:
+        return await known_clinic(tx, caller.clinic)
+    clinic, changed_at = changed
+    await outbox.add(tx, [(_clinic_updated(clinic, changed_at), None)])
+    await audit.record(tx, caller, "put_clinic", clinic.id, before, clinic)
+    return clinic
+
+
+async def create_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> tuple[ClinicOut, bool]:
+    """Put the caller's clinic on, and whether that was needed. One that is there is left as it is.
+
+    Settings that could not be kept are refused all the same.
+    """
+    given = clinics.clinic(given)
+    await store_clinics.lock_clinic(tx, caller.clinic)
+    known = await store_clinics.get_clinic(tx, caller.clinic)
+    return (known, False) if known else (await put_clinic(tx, caller, given), True)
+
+
+async def change_clinic(tx: Connection, caller: Caller, patch: Mapping[str, Any]) -> ClinicOut:
+    """Change some settings of the caller's clinic. Raises `ClinicNotFound`, `PatchInvalid`, what `put_clinic` raises.
+
+    Two changes at once follow each other: the second is made to what the first has left.
+    """
+    await store_clinics.lock_clinic(tx, caller.clinic)
+    return await put_clinic(tx, caller, patched(await known_clinic(tx, caller.clinic), patch, ClinicIn))
+
+
+async def known_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut:
+    """Raises `ClinicNotFound`."""
+    clinic = await store_clinics.get_clinic(tx, clinic_id)
+    if clinic is None:
+        raise clinics.ClinicNotFound("no clinic has this id")
+    return clinic
+
+
+async def create_client(
+    tx: Connection, caller: Caller, client_id: UUID, given: ClientIn
+) -> tuple[ClientOut, bool]:
+    """Add a client to the caller's clinic, and whether that was needed. One that is there is left as it is.
+
+    Raises `ClinicNotFound`.
+    """
+    await known_clinic(tx, caller.clinic)
+    added = await store_clinics.add_client(tx, caller.clinic, client_id, clinics.client(given))
+    if added is None:
+        return await known_client(tx, caller.clinic, client_id), False
+    await audit.record(tx, caller, "put_client", client_id, None, added)
+    return added, True
+
+
+async def change_client(
+    tx: Connection, caller: Caller, client_id: UUID, patch: Mapping[str, Any]
+) -> ClientOut:
+    """Change a client's name or address. Raises `ClientNotFound`, `PatchInvalid`.
+
+    Two changes at once follow each other: the second is made to what the first has left.
+    """
+    before = await known_client(tx, caller.clinic, client_id, lock=True)
+    given = clinics.client(patched(before, patch, ClientIn))
+    after = await store_clinics.save_client(tx, caller.clinic, client_id, given)
+    await audit.record(tx, caller, "put_client", client_id, before, after)
+    return after
+
+
+async def known_client(tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False) -> ClientOut:
+    """Raises `ClientNotFound`."""
+    client = await store_clinics.get_client(tx, clinic_id, client_id, lock=lock)
+    if client is None:
+        raise clinics.ClientNotFound("the clinic has no client with this id")
+    return client
+
+
+async def book_payments(
+    tx: Connection, events: Sequence[PaymentSettled | PaymentState | PaymentUpdated]
+) -> None:
+    """Book movements, each once for ever, follow payments on their way, and keep how they were made.
+
+    However many events of a batch touch an invoice, they make one new version of it and one event about it,
+    or none when nothing changed. Raises `InvoiceNotFound` for an invoice that the event's clinic does not
+    have, and what `domain.book` raises.
+    """
+    causes = {key: event for event in events for key in _invoice_keys(event)}
+    invoices = await _locked(tx, causes)
+    if completed := [event for event in events if isinstance(event, PaymentUpdated)]:
+        await store.keep_methods(tx, completed)
+    moved = await _book_movements(tx, [event for event in events if isinstance(event, PaymentSettled)])
+    await store.note_payments(tx, [event for event in events if isinstance(event, PaymentState)])
+    on_the_way = await store.with_open_payments(tx, causes)
+    at = datetime.now(UTC)
+    steps: list[tuple[Invoice, Invoice, Event | None]] = []
+    for key, cause in causes.items():
+        before = invoices[key]
+        after = domain.book(before, moved.get(key, []), processing=key in on_the_way, at=at)
+        steps.append((before, after, cause))
+    await _save(tx, steps)
+
+
+def _invoice_keys(event: PaymentSettled | PaymentState | PaymentUpdated) -> list[Key]:
+    if isinstance(event, PaymentSettled):
+        return [event.invoice_key]
+    if isinstance(event, PaymentUpdated):
+        return [(event.clinic_id, invoice_id) for invoice_id in event.invoices]
+    return [(event.clinic_id, share.invoice_id) for share in event.invoices]
+
+
+async def _book_movements(
+    tx: Connection, settled: Sequence[PaymentSettled]
+) -> dict[Key, list[PaymentSettled]]:
+    """Write movements; those that were not there yet, by invoice, in the order they came."""
+    new_ids = await store.add_movements(tx, _distinct(settled))
+    if known := await store.end_payments(tx, settled):
+        await store.show_methods(tx, known)
+    moved: dict[Key, list[PaymentSettled]] = {}
+    for movement in {movement.movement_id: movement for movement in settled}.values():
+        if movement.movement_id in new_ids:
+            moved.setdefault(movement.invoice_key, []).append(movement)
+    return moved
+
+
+def _distinct(movements: Sequence[PaymentSettled]) -> list[PaymentSettled]:
+    """Movements without the second of two that are one: an earlier release named no object of Stripe's."""
+    unnamed = {_moved_by(each) for each in movements if each.stripe_object_id is None}
+    return [each for each in movements if each.stripe_object_id is None or _moved_by(each) not in unnamed]
+
+
+def _moved_by(movement: PaymentSettled) -> tuple[UUID, UUID, UUID, str]:
+    return movement.clinic_id, movement.invoice_id, movement.payment_id, movement.kind
+
+
+async def _locked(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:
+    invoices = await store.lock_invoices(tx, keys)
+    missing = [invoice_id for clinic_id, invoice_id in keys if (clinic_id, invoice_id) not in invoices]
+    if missing:
+        raise domain.InvoiceNotFound("the clinic has no invoice with this id", invoice_id=str(min(missing)))
+    return invoices
+
+
+async def note_checks(tx: Connection, keys: Collection[Key]) -> None:
+    """Mark invoices of which a movement is parked as being checked, and say so; and when that is over."""
+    invoices = await store.lock_invoices(tx, keys)
+    waiting = await park.with_waiting(tx, PaymentSettled.topic.name, keys)
+    at = datetime.now(UTC)
+    await _save(
+        tx,
+        [
+            (invoice, domain.check(invoice, being_checked=key in waiting, at=at), None)
+            for key, invoice in invoices.items()
+        ],
+    )
+
+
+async def _save(tx: Connection, steps: Collection[tuple[Invoice, Invoice, Event | None]]) -> None:
+    """Save those invoices that have a new version, with the one fact about each."""
+    changed = [step for step in steps if step[1].version != step[0].version]
+    if changed:
+        await store.save_invoices(tx, [after for _, after, _ in changed])
+        await outbox.add(tx, [(domain.fact_about(before, after), cause) for before, after, cause in changed])
+
+
+def _clinic_updated(clinic: ClinicOut, at: datetime) -> ClinicUpdated:
+    return ClinicUpdated(
+        id=event_id(at, ClinicUpdated.topic.name, clinic.id, clinic.version),
+        time=at,
+        clinic_id=clinic.id,
+        version=clinic.version,
+        slug=clinic.slug,
+        name=clinic.name,
+        currency=clinic.currency,
+        time_zone=clinic.time_zone,
+        locale=clinic.locale,
+        billing_shown=clinic.billing_shown,
+        online_payment=clinic.online_payment,
+        methods=clinic.methods,
+        contact=Contact(
+            phone=clinic.contact.phone,
+            email=clinic.contact.email,
+            address=clinic.contact.address,
+            hours=clinic.contact.hours,
+        ),
+        accent=clinic.accent,
+    )

@@ -1,0 +1,153 @@
+"""Every statement that shows invoices. Row-level security separates clinics; clients are separated here."""
+
+from datetime import date
+from typing import Literal, get_args
+from uuid import UUID
+
+import asyncpg
+
+from services.chassis.db.database import Connection
+from services.invoice.invoices import views
+from services.invoice.schemas import InvoiceOut, InvoiceRow, Money, Summary
+
+StatusFilter = Literal["all", "unpaid", "part_paid", "processing", "paid", "refunded", "void"]
+"""`unpaid` is the group of all that is open: unpaid, part_paid and processing. The others are themselves."""
+
+# Constant texts, not parameters: the planner then sees that a partial index holds what is asked for.
+_STATUS: dict[str, str] = {status: f"AND i.status = '{status}'" for status in get_args(StatusFilter)}
+_STATUS["all"] = ""
+_STATUS["unpaid"] = "AND i.status IN ('unpaid', 'part_paid', 'processing')"
+
+_ROW = """
+SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
+    i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked,
+    i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked
+        AND i.due_on < (now() AT TIME ZONE c.time_zone)::date AS overdue,
+    CASE WHEN i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked AND c.online_payment
+        THEN c.methods ELSE '{}' END AS methods,
+    paid.method_kind, paid.method_brand, paid.method_last4
+FROM invoices AS i
+JOIN clinics AS c ON c.id = i.clinic_id
+LEFT JOIN LATERAL (
+    SELECT m.method_kind, m.method_brand, m.method_last4
+    FROM movements AS m
+    WHERE m.clinic_id = i.clinic_id AND m.invoice_id = i.id AND m.kind = 'payment'
+    ORDER BY m.booked_at DESC, m.id DESC
+    LIMIT 1
+) AS paid ON true
+WHERE i.clinic_id = $1
+"""
+
+
+def list_statement(
+    clinic_id: UUID,
+    *,
+    client_id: UUID | None,
+    status: StatusFilter,
+    after: tuple[date, UUID] | None,
+    limit: int,
+) -> tuple[str, list[object]]:
+    """The one query of Billing History, and its parameters. Newest first, from the row after `after`."""
+    parameters: list[object] = [clinic_id]
+    sql = _ROW + _STATUS[status]
+    if client_id is not None:
+        parameters.append(client_id)
+        sql += f" AND i.client_id = ${len(parameters)}"
+    if after is not None:
+        parameters.extend(after)
+        sql += f" AND (i.issued_on, i.id) < (${len(parameters) - 1}, ${len(parameters)})"
+    parameters.append(limit)
+    return sql + f" ORDER BY i.issued_on DESC, i.id DESC LIMIT ${len(parameters)}", parameters
+
+
+async def list_invoices(
+    tx: Connection,
+    clinic_id: UUID,
+    *,
+    client_id: UUID | None,
+    status: StatusFilter,
+    after: tuple[date, UUID] | None,
+    limit: int,
+) -> list[InvoiceRow]:
+    """Billing History, newest first: a client's when `client_id` is given, else the clinic's."""
+    sql, parameters = list_statement(clinic_id, client_id=client_id, status=status, after=after, limit=limit)
+    return [views.row(row) for row in await tx.fetch(sql, *parameters)]
+
+
+async def get_invoice(
+    tx: Connection, clinic_id: UUID, invoice_id: UUID, *, client_id: UUID | None
+) -> InvoiceOut | None:
+    """One invoice whole; None when there is none, or when it is not `client_id`'s (given for clients)."""
+    row = await tx.fetchrow(
+        _ROW + " AND i.id = $2 AND ($3::uuid IS NULL OR i.client_id = $3)", clinic_id, invoice_id, client_id
+    )
+    if row is None:
+        return None
+    lines = await _lines(tx, clinic_id, invoice_id)
+    movements = await _movements(tx, clinic_id, invoice_id)
+    return views.whole(row, lines, movements)
+
+
+async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summary:
+    """What a client owes. Sums per currency, in order of the currency's code."""
+    sums = await tx.fetch(
+        """
+        SELECT i.currency, count(*) FILTER (WHERE i.being_checked) AS checked,
+            count(*) FILTER (WHERE NOT i.being_checked) AS unpaid,
+            sum(i.total_amount - i.settled_amount) FILTER (WHERE NOT i.being_checked)::bigint AS due_amount,
+            count(*) FILTER (WHERE NOT i.being_checked AND i.due_on < (now() AT TIME ZONE c.time_zone)::date)
+                AS overdue
+        FROM invoices AS i
+        JOIN clinics AS c ON c.id = i.clinic_id
+        WHERE i.clinic_id = $1 AND i.client_id = $2 AND i.status IN ('unpaid', 'part_paid')
+        GROUP BY i.currency
+        ORDER BY i.currency
+        """,
+        clinic_id,
+        client_id,
+    )
+    return Summary(
+        due=[Money(row["due_amount"], row["currency"]) for row in sums if row["unpaid"]],
+        unpaid_count=sum(row["unpaid"] for row in sums),
+        overdue_count=sum(row["overdue"] for row in sums),
+        checked_count=sum(row["checked"] for row in sums),
+        next=await _first(
+            tx,
+            clinic_id,
+            client_id,
+            "AND i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked ORDER BY i.due_on, i.id",
+        ),
+        last_paid=await _first(tx, clinic_id, client_id, "AND i.status = 'paid' ORDER BY i.paid_at DESC"),
+    )
+
+
+async def _first(tx: Connection, clinic_id: UUID, client_id: UUID, rest: str) -> InvoiceRow | None:
+    row = await tx.fetchrow(f"{_ROW} AND i.client_id = $2 {rest} LIMIT 1", clinic_id, client_id)
+    return views.row(row) if row else None
+
+
+async def _lines(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[asyncpg.Record]:
+    return await tx.fetch(
+        """
+        SELECT position, service, practitioner, starts_at, place, quantity, unit_amount, net_amount,
+            tax_code, tax_name, tax_percent, tax_amount
+        FROM invoice_lines
+        WHERE clinic_id = $1 AND invoice_id = $2
+        ORDER BY position
+        """,
+        clinic_id,
+        invoice_id,
+    )
+
+
+async def _movements(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[asyncpg.Record]:
+    return await tx.fetch(
+        """
+        SELECT id, kind, amount, currency, method_kind, method_brand, method_last4, booked_at, payment_id
+        FROM movements
+        WHERE clinic_id = $1 AND invoice_id = $2
+        ORDER BY booked_at, id
+        """,
+        clinic_id,
+        invoice_id,
+    )

@@ -1,0 +1,196 @@
+"""Every statement that changes an issued invoice, or reads one in order to change it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
+from services.chassis.db.database import Connection, Key
+from services.invoice.invoices.domain import Invoice
+
+
+async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:
+    """Read invoices by (clinic, id) and keep others from changing them until the transaction ends."""
+    rows = await tx.fetch(
+        """
+        SELECT clinic_id, id, client_id, number, status, currency, total_amount, settled_amount,
+            refunded_amount, issued_on, due_on, paid_at, version, changed_at, being_checked
+        FROM invoices
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        ORDER BY clinic_id, id
+        FOR UPDATE
+        """,
+        *_columns(keys),
+    )
+    return {(row["clinic_id"], row["id"]): Invoice(**row) for row in rows}
+
+
+async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -> set[UUID]:
+    """Write movements and return the ids of those that were not there yet. Their invoices are locked.
+
+    A movement is there under its own id, or under another one for the same object of Stripe's. An earlier release
+    named no object and made another id: then payment, invoice and kind say that it is the same movement.
+    """
+    rows = await tx.fetch(
+        """
+        WITH new AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[],
+                $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[])
+                AS new (clinic_id, id, invoice_id, payment_id, kind, amount, currency,
+                    method_kind, method_brand, method_last4, booked_at, stripe_object_id)
+        )
+        INSERT INTO movements (clinic_id, id, invoice_id, payment_id, kind, amount, currency,
+            method_kind, method_brand, method_last4, booked_at, stripe_object_id)
+        SELECT * FROM new
+        WHERE NOT EXISTS (
+            SELECT FROM movements AS held
+            WHERE (held.clinic_id, held.invoice_id, held.payment_id, held.kind)
+                    = (new.clinic_id, new.invoice_id, new.payment_id, new.kind)
+                AND (held.stripe_object_id IS NULL) <> (new.stripe_object_id IS NULL)
+        )
+        ON CONFLICT DO NOTHING
+        RETURNING id
+        """,
+        [m.clinic_id for m in movements],
+        [m.movement_id for m in movements],
+        [m.invoice_id for m in movements],
+        [m.payment_id for m in movements],
+        [m.kind for m in movements],
+        [m.amount.minor for m in movements],
+        [m.amount.currency for m in movements],
+        [m.method.kind if m.method else None for m in movements],
+        [m.method.brand if m.method else None for m in movements],
+        [m.method.last4 if m.method else None for m in movements],
+        [m.time for m in movements],
+        [m.stripe_object_id for m in movements],
+    )
+    return {row["id"] for row in rows}
+
+
+async def end_payments(tx: Connection, movements: Collection[PaymentSettled]) -> list[asyncpg.Record]:
+    """Note that payments have settled: from now on no state of theirs says that they are on their way.
+
+    Returns those whose method was kept before, for `show_methods`; mostly none.
+    """
+    settled = sorted({(m.clinic_id, m.invoice_id, m.payment_id) for m in movements if m.kind == "payment"})
+    return await tx.fetch(
+        """
+        WITH ended AS (
+            INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version)
+            SELECT *, 'settled', 0 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
+            ON CONFLICT (clinic_id, invoice_id, payment_id) DO UPDATE SET state = 'settled'
+            RETURNING clinic_id, invoice_id, payment_id, method_kind, method_brand, method_last4
+        )
+        SELECT * FROM ended WHERE method_kind IS NOT NULL
+        """,
+        *([key[part] for key in settled] for part in range(3)),
+    )
+
+
+async def keep_methods(tx: Connection, updated: Collection[PaymentUpdated]) -> None:
+    """Keep how payments were made, for movements that are still to come, and show it on those that are here."""
+    methods = {
+        (event.clinic_id, invoice_id, event.payment_id): event.method
+        for event in updated
+        for invoice_id in event.invoices
+    }
+    keys = sorted(methods)
+    known = await tx.fetch(
+        """
+        INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version,
+            method_kind, method_brand, method_last4)
+        SELECT clinic_id, invoice_id, payment_id, 'succeeded', 0, kind, brand, last4
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+            AS new (clinic_id, invoice_id, payment_id, kind, brand, last4)
+        ON CONFLICT (clinic_id, invoice_id, payment_id) DO UPDATE SET method_kind = excluded.method_kind,
+            method_brand = excluded.method_brand, method_last4 = excluded.method_last4
+        RETURNING clinic_id, invoice_id, payment_id, method_kind, method_brand, method_last4
+        """,
+        *([key[part] for key in keys] for part in range(3)),
+        *([getattr(methods[key], part) for key in keys] for part in ("kind", "brand", "last4")),
+    )
+    await show_methods(tx, known)
+
+
+async def show_methods(tx: Connection, known: Collection[asyncpg.Record]) -> None:
+    """Put methods, as they were kept, on the movements of their payments. Only display is changed, no sum."""
+    await tx.execute(
+        """
+        UPDATE movements AS m
+        SET method_kind = known.kind, method_brand = known.brand, method_last4 = known.last4
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+            AS known (clinic_id, invoice_id, payment_id, kind, brand, last4)
+        WHERE m.clinic_id = known.clinic_id AND m.invoice_id = known.invoice_id
+            AND m.payment_id = known.payment_id AND m.kind = 'payment'
+        """,
+        *([row[column] for row in known] for column in ("clinic_id", "invoice_id", "payment_id")),
+        *([row[column] for row in known] for column in ("method_kind", "method_brand", "method_last4")),
+    )
+
+
+async def note_payments(tx: Connection, payments: Iterable[PaymentState]) -> None:
+    """Note how far payments are, unless what is known is newer or they have settled."""
+    newest = {}
+    for payment in sorted(payments, key=lambda payment: payment.version):
+        for share in payment.invoices:
+            key = (payment.clinic_id, share.invoice_id, payment.payment_id)
+            newest[key] = (*key, payment.status, payment.version)
+    rows = [newest[key] for key in sorted(newest)]
+    if not rows:
+        return
+    await tx.execute(
+        """
+        INSERT INTO invoice_payments AS known (clinic_id, invoice_id, payment_id, state, version)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::integer[])
+        ON CONFLICT (clinic_id, invoice_id, payment_id)
+            DO UPDATE SET state = excluded.state, version = excluded.version
+            WHERE known.state <> 'settled' AND known.version < excluded.version
+        """,
+        *([row[column] for row in rows] for column in range(5)),
+    )
+
+
+async def with_open_payments(tx: Connection, keys: Collection[Key]) -> set[Key]:
+    """Those of the (locked) invoices of which a payment is on its way."""
+    rows = await tx.fetch(
+        """
+        SELECT DISTINCT clinic_id, invoice_id
+        FROM invoice_payments
+        WHERE (clinic_id, invoice_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+            AND state = 'processing'
+        """,
+        *_columns(keys),
+    )
+    return {(row["clinic_id"], row["invoice_id"]) for row in rows}
+
+
+async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
+    """Write what movements can change of invoices that `lock_invoices` gave."""
+    await tx.execute(
+        """
+        UPDATE invoices
+        SET status = new.status, settled_amount = new.settled_amount, refunded_amount = new.refunded_amount,
+            paid_at = new.paid_at, version = new.version, changed_at = new.changed_at,
+            being_checked = new.being_checked
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+                $7::integer[], $8::timestamptz[], $9::boolean[])
+            AS new (clinic_id, id, status, settled_amount, refunded_amount, paid_at, version, changed_at,
+                being_checked)
+        WHERE (invoices.clinic_id, invoices.id) = (new.clinic_id, new.id)
+        """,
+        [invoice.clinic_id for invoice in invoices],
+        [invoice.id for invoice in invoices],
+        [invoice.status for invoice in invoices],
+        [invoice.settled_amount for invoice in invoices],
+        [invoice.refunded_amount for invoice in invoices],
+        [invoice.paid_at for invoice in invoices],
+        [invoice.version for invoice in invoices],
+        [invoice.changed_at for invoice in invoices],
+        [invoice.being_checked for invoice in invoices],
+    )
+
+
+def _columns(keys: Collection[Key]) -> tuple[list[UUID], list[UUID]]:
+    ordered = sorted(keys)
+    return [clinic_id for clinic_id, _ in ordered], [invoice_id for _, invoice_id in ordered]

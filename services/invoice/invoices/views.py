@@ -1,0 +1,172 @@
+"""Invoices as they are shown, from rows of the database or from what is about to become them. Pure."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Protocol
+
+from contracts.currencies import charge_of, takes
+from services.invoice.clinics.domain import plain
+from services.invoice.invoices.domain import Bill, Invoice, Line, due_amount
+from services.invoice.schemas import (
+    Appointment,
+    ClinicOut,
+    InvoiceOut,
+    InvoiceRow,
+    LineOut,
+    Money,
+    MovementOut,
+    PaidWith,
+    Tax,
+)
+
+
+class Row(Protocol):
+    """What `store_reads` names its columns, from the database or not."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+def issued(invoice: Invoice, bill: Bill, clinic: ClinicOut, today: date) -> InvoiceOut:
+    """A new invoice, as the database would show it on that day at the clinic."""
+    shown = {
+        "id": invoice.id,
+        "client_id": invoice.client_id,
+        "number": invoice.number,
+        "status": invoice.status,
+        "issued_on": invoice.issued_on,
+        "due_on": invoice.due_on,
+        "currency": invoice.currency,
+        "overdue": invoice.due_on < today,
+        "version": invoice.version,
+        "total_amount": invoice.total_amount,
+        "settled_amount": invoice.settled_amount,
+        "subtotal_amount": bill.totals.subtotal,
+        "rounding_amount": bill.totals.rounding,
+        "summary": bill.summary,
+        "note": bill.note,
+        "methods": clinic.methods if clinic.online_payment else (),
+        "method_kind": None,
+        "being_checked": False,
+    }
+    return whole(shown, [_line_row(at, line) for at, line in enumerate(bill.lines, start=1)], [])
+
+
+def _line_row(position: int, line: Line) -> Row:
+    return {
+        "position": position,
+        "service": line.service,
+        "practitioner": line.practitioner,
+        "starts_at": line.appointment.starts_at if line.appointment else None,
+        "place": line.appointment.place if line.appointment else None,
+        "quantity": line.quantity,
+        "unit_amount": line.unit_amount,
+        "net_amount": line.net_amount,
+        "tax_code": line.rate.code,
+        "tax_name": line.rate.name,
+        "tax_percent": line.rate.percent,
+        "tax_amount": line.tax_amount,
+    }
+
+
+def row(row: Row) -> InvoiceRow:
+    """An invoice as lists show it, from a row of `store_reads`."""
+    return InvoiceRow(**_row_fields(row))
+
+
+def row_of(invoice: InvoiceOut) -> InvoiceRow:
+    """An invoice as lists show it, from the whole of it."""
+    return InvoiceRow(**{name: getattr(invoice, name) for name in InvoiceRow.__struct_fields__})
+
+
+def _row_fields(row: Row) -> dict[str, Any]:
+    currency = row["currency"]
+    due = due_amount(row["status"], row["total_amount"], row["settled_amount"])
+    same = (
+        "id",
+        "client_id",
+        "number",
+        "status",
+        "being_checked",
+        "issued_on",
+        "due_on",
+        "currency",
+        "overdue",
+    )
+    return {name: row[name] for name in same} | {
+        "version": row["version"],
+        "total": Money(row["total_amount"], currency),
+        "settled": Money(row["settled_amount"], currency),
+        "due": Money(due, currency),
+        "methods": tuple(way for way in row["methods"] if takes(way, due, currency)),
+        "online_charge": charge_of(due, currency) if due > 0 else None,
+        "paid_with": _paid_with(row),
+        "service_summary": row["summary"],
+    }
+
+
+def _paid_with(row: Row) -> PaidWith | None:
+    if row["method_kind"] is None:
+        return None
+    return PaidWith(kind=row["method_kind"], brand=row["method_brand"], last4=row["method_last4"])
+
+
+def whole(row: Row, lines: Sequence[Row], movements: Sequence[Row]) -> InvoiceOut:
+    """An invoice whole; the rows in the order in which they are shown."""
+    currency = row["currency"]
+    return InvoiceOut(
+        **_row_fields(row),
+        subtotal=Money(row["subtotal_amount"], currency),
+        taxes=_taxes(lines, currency),
+        lines=[_line(line, currency) for line in lines],
+        movements=[_movement(movement) for movement in movements],
+        processing=row["status"] == "processing",
+        note=row["note"],
+        rounding=Money(row["rounding_amount"], currency) if row["rounding_amount"] else None,
+    )
+
+
+def _taxes(lines: Sequence[Row], currency: str) -> list[Tax]:
+    """The tax groups: the lines' shares sum to each group's tax, so adding them up gives it back."""
+    groups: dict[str, list[Row]] = {}
+    for line in lines:
+        groups.setdefault(line["tax_code"], []).append(line)
+    return [
+        Tax(
+            code=code,
+            name=group[0]["tax_name"],
+            percent=plain(group[0]["tax_percent"]),
+            base=Money(sum(line["net_amount"] for line in group), currency),
+            tax=Money(sum(line["tax_amount"] for line in group), currency),
+        )
+        for code, group in groups.items()
+    ]
+
+
+def _line(line: Row, currency: str) -> LineOut:
+    appointment = None
+    if line["starts_at"] is not None:
+        appointment = Appointment(starts_at=line["starts_at"], place=line["place"])
+    return LineOut(
+        position=line["position"],
+        service=line["service"],
+        practitioner=line["practitioner"],
+        appointment=appointment,
+        quantity=plain(line["quantity"]),
+        unit_price=Money(line["unit_amount"], currency),
+        net=Money(line["net_amount"], currency),
+        tax_code=line["tax_code"],
+        tax_percent=plain(line["tax_percent"]),
+        tax=Money(line["tax_amount"], currency),
+        gross=Money(line["net_amount"] + line["tax_amount"], currency),
+    )
+
+
+def _movement(row: Row) -> MovementOut:
+    return MovementOut(
+        id=row["id"],
+        kind=row["kind"],
+        amount=Money(row["amount"], row["currency"]),
+        method=_paid_with(row),
+        booked_at=row["booked_at"],
+        payment_id=row["payment_id"],
+    )

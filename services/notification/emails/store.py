@@ -1,0 +1,231 @@
+"""Every SQL statement of e-mails and contacts. Projections have theirs in `projections.py`."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from services.chassis.db.database import Connection, Key
+from services.notification.emails.domain import Contact, Delivery, Facts, NewDelivery
+
+_QUIET_AFTER_FAILURE = timedelta(hours=1)
+"""Several declines of one payment are one e-mail: whoever tries again at once sees the answer on the page."""
+
+
+async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: timedelta) -> None:
+    """Claim one e-mail per (recipient, event, template), to be sent after `delay`; what was claimed before stays.
+
+    A failure is not told when the payment has its receipt, or had such an e-mail within the hour.
+    """
+    await tx.execute(
+        """
+        INSERT INTO deliveries
+            (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, next_attempt_at)
+        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, now() + $9::interval
+        FROM unnest(
+            $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::jsonb[], $8::text[]
+        ) AS wanted (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent)
+        WHERE template <> 'payment_failed' OR NOT EXISTS (
+            SELECT FROM deliveries AS earlier
+            WHERE earlier.clinic_id = wanted.clinic_id AND earlier.subject_id = wanted.subject_id
+                AND (earlier.template = 'receipt' OR earlier.created_at > now() - $10::interval)
+        )
+        ON CONFLICT DO NOTHING
+        """,
+        [each.cause.clinic_id for each in wanted],
+        [each.id for each in wanted],
+        [each.client_id for each in wanted],
+        [each.template for each in wanted],
+        [each.cause.id for each in wanted],
+        [each.subject_id for each in wanted],
+        [each.facts.model_dump_json() for each in wanted],
+        [each.cause.traceparent for each in wanted],
+        delay,
+        _QUIET_AFTER_FAILURE,
+    )
+
+
+async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
+    """Payments succeeded after all: what was going to tell of their failure is not sent."""
+    clinic_ids, payment_ids = zip(*sorted(payments), strict=True)
+    await tx.execute(
+        """
+        UPDATE deliveries SET state = 'dropped', last_error = 'paid_since'
+        WHERE (clinic_id, subject_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+            AND template = 'payment_failed' AND state IN ('waiting', 'due')
+            AND (claimed_until IS NULL OR claimed_until <= now())
+        """,
+        clinic_ids,
+        payment_ids,
+    )
+
+
+async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list[Delivery]:
+    """Take up to `limit` e-mails whose time has come and that nobody else holds, for `lease`, oldest first."""
+    rows = await tx.fetch(
+        """
+        WITH next AS (
+            SELECT clinic_id, id FROM deliveries
+            WHERE state IN ('waiting', 'due') AND next_attempt_at <= now()
+                AND (claimed_until IS NULL OR claimed_until <= now())
+            ORDER BY next_attempt_at
+            LIMIT $1
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE deliveries AS claimed SET claimed_until = now() + $2::interval
+        FROM next WHERE claimed.clinic_id = next.clinic_id AND claimed.id = next.id
+        RETURNING claimed.clinic_id, claimed.id, client_id, template, event_id, subject_id, facts, traceparent,
+            attempts, now() - created_at AS age, claimed_until, next_attempt_at
+        """,
+        limit,
+        lease,
+    )
+    claimed = [Delivery(**{**row, "facts": Facts.model_validate_json(row["facts"])}) for row in rows]
+    return sorted(claimed, key=lambda delivery: delivery.next_attempt_at)
+
+
+async def save_outcome(
+    tx: Connection,
+    delivery: Delivery,
+    state: str,
+    *,
+    attempts: int,
+    after: timedelta = timedelta(0),
+    message_id: str | None = None,
+    last_error: str | None = None,
+) -> datetime | None:
+    """Record what became of a claimed e-mail; the database's time of it, or None when the lease was lost.
+
+    `waiting` is not recorded over a wake-up that came since the claim: the lease then ends by itself.
+    """
+    moment: datetime | None = await tx.fetchval(
+        """
+        UPDATE deliveries SET state = $4, attempts = $5, next_attempt_at = now() + $6::interval,
+            message_id = $7, last_error = $8, claimed_until = NULL,
+            sent_at = CASE WHEN $4 = 'sent' THEN now() END
+        WHERE clinic_id = $1 AND id = $2 AND claimed_until = $3
+            AND ($4 <> 'waiting' OR next_attempt_at = $9)
+        RETURNING now()
+        """,
+        delivery.clinic_id,
+        delivery.id,
+        delivery.claimed_until,
+        state,
+        attempts,
+        after,
+        message_id,
+        last_error,
+        delivery.next_attempt_at,
+    )
+    return moment
+
+
+async def release_deliveries(tx: Connection, deliveries: Collection[Delivery]) -> None:
+    """Give claimed e-mails back untried, for anyone to take."""
+    await tx.execute(
+        """
+        UPDATE deliveries AS held SET claimed_until = NULL
+        FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS given (clinic_id, id, claimed_until)
+        WHERE held.clinic_id = given.clinic_id AND held.id = given.id AND held.claimed_until = given.claimed_until
+        """,
+        [delivery.clinic_id for delivery in deliveries],
+        [delivery.id for delivery in deliveries],
+        [delivery.claimed_until for delivery in deliveries],
+    )
+
+
+async def list_deliveries(
+    tx: Connection, clinic_id: UUID, client_id: UUID | None, before: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """A clinic's e-mails, newest first, of one client or of all, from after the one named `before`."""
+    rows = await tx.fetch(
+        """
+        SELECT id, client_id, template, subject_id, state, attempts, last_error, created_at, sent_at,
+            CASE WHEN state IN ('waiting', 'due') THEN next_attempt_at END AS next_attempt_at
+        FROM deliveries
+        WHERE clinic_id = $1 AND ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR id < $3)
+        ORDER BY id DESC
+        LIMIT $4
+        """,
+        clinic_id,
+        client_id,
+        before,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool:
+    """Add a contact; False when the client has one."""
+    added = await tx.fetchval(
+        """
+        INSERT INTO contacts (clinic_id, client_id, email, name, language) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (clinic_id, client_id) DO NOTHING RETURNING true
+        """,
+        *_columns(clinic_id, contact),
+    )
+    return bool(added)
+
+
+async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
+    await tx.execute(
+        """
+        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = now()
+        WHERE clinic_id = $1 AND client_id = $2
+        """,
+        *_columns(clinic_id, contact),
+    )
+
+
+async def lock_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    """Keep others from changing the contact, if there is one, until the transaction ends."""
+    await tx.execute(
+        "SELECT FROM contacts WHERE clinic_id = $1 AND client_id = $2 FOR UPDATE", clinic_id, client_id
+    )
+
+
+async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
+    """Delete a contact; what it was, None when there was none."""
+    row = await tx.fetchrow(
+        """
+        DELETE FROM contacts WHERE clinic_id = $1 AND client_id = $2
+        RETURNING client_id, email, name, language
+        """,
+        clinic_id,
+        client_id,
+    )
+    return Contact(**row) if row else None
+
+
+def _columns(clinic_id: UUID, contact: Contact) -> tuple[UUID, UUID, str, str, str]:
+    return clinic_id, contact.client_id, contact.email, contact.name, contact.language
+
+
+async def wake_deliveries(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    """The e-mails that waited for this client's contact are due now."""
+    await tx.execute(
+        """
+        UPDATE deliveries SET state = 'due', next_attempt_at = now()
+        WHERE clinic_id = $1 AND client_id = $2 AND state = 'waiting'
+        """,
+        clinic_id,
+        client_id,
+    )
+
+
+async def get_contacts(tx: Connection, keys: Collection[Key]) -> dict[Key, Contact]:
+    """Contacts by (clinic, client); those not known are left out."""
+    rows = await tx.fetch(
+        """
+        SELECT clinic_id, client_id, email, name, language FROM contacts
+        WHERE (clinic_id, client_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        """,
+        [clinic_id for clinic_id, _ in keys],
+        [client_id for _, client_id in keys],
+    )
+    return {
+        (row["clinic_id"], row["client_id"]): Contact(
+            row["client_id"], row["email"], row["name"], row["language"]
+        )
+        for row in rows
+    }

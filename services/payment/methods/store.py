@@ -1,0 +1,246 @@
+"""Clients at Stripe and their saved payment methods."""
+
+from collections.abc import Collection
+from dataclasses import astuple
+from uuid import UUID
+
+import asyncpg
+
+from services.chassis.db.database import Connection, Key
+from services.payment.payments.domain import Customer, SavedMethod
+
+_METHOD = """
+    m.clinic_id, m.id, m.client_id, m.account, m.stripe_payment_method_id AS stripe_id, m.kind, m.brand, m.last4,
+    m.exp_month, m.exp_year, m.created_at
+"""
+
+
+async def claim_customer(tx: Connection, clinic_id: UUID, client_id: UUID, account: str) -> Customer:
+    """The client's customer on the account. A new one has no id yet, but the key to make it with."""
+    row = await tx.fetchrow(
+        """
+        INSERT INTO customers (clinic_id, client_id, account, idempotency_key) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (clinic_id, client_id, account) DO UPDATE SET account = excluded.account
+        RETURNING clinic_id, client_id, account, idempotency_key, stripe_customer_id AS stripe_id
+        """,
+        clinic_id,
+        client_id,
+        account,
+        f"customer-{clinic_id}-{client_id}-{account}",
+    )
+    assert row is not None
+    return Customer(**row)
+
+
+async def keep_customer(tx: Connection, customer: Customer, stripe_id: str) -> None:
+    await tx.execute(
+        """
+        UPDATE customers SET stripe_customer_id = $4
+        WHERE clinic_id = $1 AND client_id = $2 AND account = $3 AND stripe_customer_id IS NULL
+        """,
+        customer.clinic_id,
+        customer.client_id,
+        customer.account,
+        stripe_id,
+    )
+
+
+async def renew_customer_key(tx: Connection, customer: Customer) -> None:
+    """Give a customer that is not made yet another key, once: a second call with the old one changes nothing."""
+    await tx.execute(
+        """
+        UPDATE customers SET idempotency_key = CASE
+            WHEN length(idempotency_key) < 240 THEN idempotency_key || '-again'
+            ELSE 'customer-' || md5(idempotency_key)
+        END
+        WHERE clinic_id = $1 AND client_id = $2 AND account = $3 AND stripe_customer_id IS NULL
+            AND idempotency_key = $4
+        """,
+        customer.clinic_id,
+        customer.client_id,
+        customer.account,
+        customer.idempotency_key,
+    )
+
+
+async def forget_customers(tx: Connection, gone: Collection[tuple[str, str]]) -> None:
+    """Forget customers, by (account, Stripe id), with their methods. Each gets another key to be made with."""
+    await tx.execute(
+        """
+        WITH forgotten AS (
+            UPDATE customers SET stripe_customer_id = NULL, default_method_id = NULL,
+                idempotency_key = 'customer-' || gen_random_uuid()
+            FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_customer_id)
+            WHERE customers.account = gone.account AND customers.stripe_customer_id = gone.stripe_customer_id
+            RETURNING clinic_id, client_id, customers.account
+        )
+        UPDATE payment_methods AS m SET removed_at = now() FROM forgotten
+        WHERE (m.clinic_id, m.client_id, m.account)
+            = (forgotten.clinic_id, forgotten.client_id, forgotten.account) AND m.removed_at IS NULL
+        """,
+        [account for account, _ in gone],
+        [stripe_id for _, stripe_id in gone],
+    )
+
+
+async def find_clients(tx: Connection, customers: Collection[tuple[str, str]]) -> dict[tuple[str, str], Key]:
+    """The (clinic, client) of each (account, Stripe customer) that is one of ours."""
+    rows = await tx.fetch(
+        """
+        SELECT account, stripe_customer_id, clinic_id, client_id
+        FROM unnest($1::text[], $2::text[]) AS named (account, stripe_customer_id)
+        JOIN customers USING (account, stripe_customer_id)
+        """,
+        [account for account, _ in customers],
+        [customer for _, customer in customers],
+    )
+    return {(row["account"], row["stripe_customer_id"]): (row["clinic_id"], row["client_id"]) for row in rows}
+
+
+async def lock_customers(tx: Connection, named: Collection[tuple[str, str]]) -> None:
+    """Keep others from changing customers, by (account, Stripe id), and from adding methods of them."""
+    await tx.execute(
+        """
+        SELECT client_id FROM customers
+        WHERE (account, stripe_customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+        ORDER BY account, stripe_customer_id
+        FOR UPDATE
+        """,
+        *zip(*sorted(named), strict=True),
+    )
+
+
+async def list_methods_of(tx: Connection, customers: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The methods, by (account, Stripe id), of customers by the same."""
+    rows = await tx.fetch(
+        """
+        SELECT m.account, m.stripe_payment_method_id
+        FROM unnest($1::text[], $2::text[]) AS named (account, stripe_customer_id)
+        JOIN customers AS c USING (account, stripe_customer_id)
+        JOIN payment_methods AS m ON (m.clinic_id, m.client_id, m.account) = (c.clinic_id, c.client_id, c.account)
+        WHERE m.removed_at IS NULL
+        """,
+        *zip(*sorted(customers), strict=True),
+    )
+    return {(row["account"], row["stripe_payment_method_id"]) for row in rows}
+
+
+async def lock_methods(tx: Connection, named: Collection[tuple[str, str]]) -> None:
+    """Keep others from changing methods, by (account, Stripe id), until the transaction ends."""
+    await tx.execute(
+        """
+        SELECT id FROM payment_methods
+        WHERE (account, stripe_payment_method_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+        ORDER BY account, stripe_payment_method_id
+        FOR NO KEY UPDATE
+        """,
+        *zip(*sorted(named), strict=True),
+    )
+
+
+async def take_methods(tx: Connection, methods: Collection[SavedMethod]) -> None:
+    """Keep methods by (account, Stripe id). Details that are not known leave those that are; removed stays so."""
+    rows = sorted(methods, key=lambda method: (method.account, method.stripe_id))
+    await tx.execute(
+        """
+        INSERT INTO payment_methods (clinic_id, id, client_id, account, stripe_payment_method_id, kind, brand,
+            last4, exp_month, exp_year, created_at)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::smallint[], $10::smallint[], $11::timestamptz[])
+        ON CONFLICT (account, stripe_payment_method_id) DO UPDATE
+        SET brand = coalesce(excluded.brand, payment_methods.brand),
+            last4 = coalesce(excluded.last4, payment_methods.last4),
+            exp_month = coalesce(excluded.exp_month, payment_methods.exp_month),
+            exp_year = coalesce(excluded.exp_year, payment_methods.exp_year)
+        """,
+        *(list(column) for column in zip(*(astuple(method) for method in rows), strict=True)),
+    )
+
+
+async def remove_methods(tx: Connection, named: Collection[tuple[str, str]]) -> None:
+    """Mark methods, by (account, Stripe id), as no longer usable."""
+    await tx.execute(
+        """
+        UPDATE payment_methods SET removed_at = now()
+        FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_payment_method_id)
+        WHERE payment_methods.account = gone.account AND removed_at IS NULL
+            AND payment_methods.stripe_payment_method_id = gone.stripe_payment_method_id
+        """,
+        [account for account, _ in named],
+        [stripe_id for _, stripe_id in named],
+    )
+
+
+async def get_method(tx: Connection, client_id: UUID, method_id: UUID) -> SavedMethod | None:
+    """A method of the client that is not removed."""
+    row = await tx.fetchrow(
+        f"SELECT {_METHOD} FROM payment_methods AS m WHERE id = $1 AND client_id = $2 AND removed_at IS NULL",
+        method_id,
+        client_id,
+    )
+    return None if row is None else SavedMethod(**row)
+
+
+async def list_methods(tx: Connection, client_id: UUID, account: str) -> list[tuple[SavedMethod, bool]]:
+    """The client's methods on the account that can be shown, and whether each is the default; that one first.
+
+    Without a choice of the client's, the oldest is the default.
+    """
+    rows = await tx.fetch(
+        f"""
+        SELECT {_METHOD}, m.id = coalesce(
+            (
+                SELECT c.default_method_id FROM customers AS c JOIN payment_methods AS d
+                    ON d.clinic_id = c.clinic_id AND d.id = c.default_method_id AND d.removed_at IS NULL
+                WHERE c.clinic_id = m.clinic_id AND c.client_id = m.client_id AND c.account = m.account
+            ),
+            first_value(m.id) OVER (ORDER BY m.id)
+        ) AS is_default
+        FROM payment_methods AS m
+        WHERE m.client_id = $1 AND m.account = $2 AND m.removed_at IS NULL AND (m.kind <> 'card' OR m.last4 IS NOT NULL)
+        ORDER BY is_default DESC, m.id
+        """,
+        client_id,
+        account,
+    )
+    return [(_method(row), row["is_default"]) for row in rows]
+
+
+async def take_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
+    """Saved cards without the number's end that it is time to ask Stripe about: marked as asked now.
+
+    Each is asked about once at first, and then at most after a tenth of its age, so that none keeps another waiting.
+    """
+    rows = await tx.fetch(
+        f"""
+        WITH due AS (
+            SELECT clinic_id, id FROM payment_methods
+            WHERE kind = 'card' AND last4 IS NULL AND removed_at IS NULL
+                AND checked_at < now() - greatest(interval '1 minute', (now() - created_at) / 10)
+            ORDER BY checked_at LIMIT $1
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE payment_methods AS m SET checked_at = now() FROM due
+        WHERE (m.clinic_id, m.id) = (due.clinic_id, due.id)
+        RETURNING {_METHOD}
+        """,
+        limit,
+    )
+    return [SavedMethod(**row) for row in rows]
+
+
+async def set_default(tx: Connection, method: SavedMethod) -> None:
+    await tx.execute(
+        """
+        UPDATE customers SET default_method_id = $4
+        WHERE clinic_id = $1 AND client_id = $2 AND account = $3
+        """,
+        method.clinic_id,
+        method.client_id,
+        method.account,
+        method.id,
+    )
+
+
+def _method(row: asyncpg.Record) -> SavedMethod:
+    return SavedMethod(**{name: value for name, value in row.items() if name != "is_default"})

@@ -1,0 +1,120 @@
+"""Clients and their saved methods at Stripe: made, checked, renewed and forgotten. No connection is held during a call.
+
+An id that Stripe does not know any more is not kept: a customer is made again under a new key, a method is forgotten.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID
+
+from services.chassis.db.database import Connection
+from services.chassis.ids import new_id
+from services.payment.methods import actions as methods_actions
+from services.payment.methods import store as methods
+from services.payment.payments import actions
+from services.payment.payments.domain import MethodNotFound, SavedMethod
+from services.payment.stripe import json as stripe_json
+from services.payment.stripe.answers import KeySpent, StripeFailed, StripeGone, StripeRefused
+from services.payment.stripe.api import StripeApi
+
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+
+_NO_METHOD = "This saved card is no longer there. Choose another way to pay."
+
+
+async def ensure(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID, account: str
+) -> str:
+    """The Stripe id of the client's customer on the account, made with a key that is committed first."""
+    try:
+        return await _ensure(transaction, stripe, clinic_id, client_id, account)
+    except KeySpent:
+        return await _ensure(transaction, stripe, clinic_id, client_id, account)
+
+
+async def _ensure(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID, account: str
+) -> str:
+    async with transaction() as tx:
+        customer = await methods.claim_customer(tx, clinic_id, client_id, account)
+    if customer.stripe_id is not None:
+        return customer.stripe_id
+    try:
+        stripe_id = await stripe.create_customer(customer)
+    except (StripeFailed, StripeRefused):
+        # Stripe may say the same to this key for a day. A customer that it made all the same holds nothing.
+        async with transaction() as tx:
+            await methods.renew_customer_key(tx, customer)
+        raise
+    async with transaction() as tx:
+        await methods.keep_customer(tx, customer, stripe_id)
+    return stripe_id
+
+
+async def renew(
+    transaction: Transaction, clinic_id: UUID, client_id: UUID, account: str, stripe_id: str
+) -> None:
+    """Forget a customer that Stripe does not know any more, with its methods. The next use makes another one."""
+    async with transaction() as tx:
+        await methods_actions.forget_customer(tx, account, stripe_id)
+
+
+async def start_setup(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID
+) -> tuple[str, str]:
+    """(client secret, account) of a SetupIntent with which the client saves a card without paying."""
+    async with transaction() as tx:
+        account = await actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
+    who = (clinic_id, client_id, account)
+    try:
+        return await _setup(transaction, stripe, *who), account
+    except StripeGone:
+        return await _setup(transaction, stripe, *who), account
+
+
+async def _setup(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID, account: str
+) -> str:
+    """Raises `StripeGone` when the customer was gone, which is renewed then."""
+    async with transaction() as tx:
+        customer = await methods.claim_customer(tx, clinic_id, client_id, account)
+    stripe_id = await ensure(transaction, stripe, clinic_id, client_id, account)
+    try:
+        return await stripe.create_setup_intent(customer, stripe_id, f"setup-{new_id()}")
+    except StripeGone:
+        await renew(transaction, clinic_id, client_id, account, stripe_id)
+        raise
+
+
+async def check_method(transaction: Transaction, stripe: StripeApi, client_id: UUID, method_id: UUID) -> None:
+    """Raises `MethodNotFound` for a saved method that Stripe does not know any more, and forgets it."""
+    async with transaction() as tx:
+        method = await methods.get_method(tx, client_id, method_id)
+    if method is None:
+        raise MethodNotFound(_NO_METHOD)
+    try:
+        found = await stripe.retrieve_method(method)
+    except StripeGone:
+        found = {}
+    if stripe_json.text_of(found.get("customer")) is None:
+        await forget(transaction, method)
+        raise MethodNotFound(_NO_METHOD)
+
+
+async def forget(transaction: Transaction, method: SavedMethod) -> None:
+    """Mark a method as removed here: Stripe has it no more, or has it of no customer, which is for good."""
+    async with transaction() as tx:
+        await methods.remove_methods(tx, {(method.account, method.stripe_id)})
+
+
+async def remove_method(
+    transaction: Transaction, stripe: StripeApi, client_id: UUID, method_id: UUID
+) -> SavedMethod:
+    """Detach a saved method at Stripe, then mark it as removed. Raises `MethodNotFound`."""
+    async with transaction() as tx:
+        method = await methods.get_method(tx, client_id, method_id)
+    if method is None:
+        raise MethodNotFound("There is no such saved payment method.")
+    await stripe.detach_method(method)
+    await forget(transaction, method)
+    return method

@@ -1,0 +1,78 @@
+"""What is published about a payment, made from its row: made again from the same row, it is the same event."""
+
+from collections.abc import Mapping
+
+from contracts.events import event_id
+from contracts.money import Money
+from contracts.payment import (
+    PaymentCanceled,
+    PaymentFailed,
+    PaymentProcessing,
+    PaymentState,
+    PaymentSucceeded,
+    PaymentUpdated,
+    Share,
+)
+from services.payment.payments import identities
+from services.payment.payments.domain import Payment, Status
+
+FACTS: Mapping[Status, type[PaymentState]] = {
+    "processing": PaymentProcessing,
+    "succeeded": PaymentSucceeded,
+    "failed": PaymentFailed,
+    "canceled": PaymentCanceled,
+}
+
+
+def fact_about(payment: Payment) -> PaymentState:
+    """The state event of the payment's version."""
+    event = FACTS[payment.status]
+    made_before = event_id(payment.updated_at, event.topic.name, payment.id, payment.version)
+    return event(
+        id=payment.fact_id or made_before,
+        time=payment.updated_at,
+        clinic_id=payment.clinic_id,
+        version=payment.version,
+        payment_id=payment.id,
+        client_id=payment.client_id,
+        status=payment.status,
+        amount=Money(minor=payment.amount, currency=payment.currency),
+        invoices=_shares(payment),
+        surplus=Money(minor=payment.surplus, currency=payment.currency) if payment.surplus else None,
+        method=payment.method,
+        failure_code=payment.failure_code if payment.status == "failed" else None,
+    )
+
+
+def update_about(payment: Payment) -> PaymentUpdated | None:
+    """That a success which was said is known to be of this method. None where it settled nothing, so that nobody
+    keeps a method of it. Made again from the same row, it is the same event.
+    """
+    settled = tuple(share.payable_id for share in payment.allocations if share.settled_amount)
+    if payment.status != "succeeded" or payment.method is None or not settled:
+        return None
+    assert payment.succeeded_at is not None
+    made_before = event_id(payment.succeeded_at, PaymentUpdated.topic.name, payment.id)
+    return PaymentUpdated(
+        id=identities.of_update(payment) if payment.fact_id else made_before,
+        time=payment.succeeded_at,
+        clinic_id=payment.clinic_id,
+        payment_id=payment.id,
+        client_id=payment.client_id,
+        method=payment.method,
+        invoices=settled,
+    )
+
+
+def _shares(payment: Payment) -> tuple[Share, ...]:
+    """What was settled, once it succeeded; before, what is meant to be, of no more than Stripe takes."""
+    amounts, left = [], payment.amount
+    for share in payment.allocations:
+        part = share.settled_amount if payment.status == "succeeded" else min(share.amount, left)
+        amounts.append((share.payable_id, part))
+        left -= part
+    return tuple(
+        Share(invoice_id=payable_id, amount=Money(minor=amount, currency=payment.currency))
+        for payable_id, amount in amounts
+        if amount
+    )

@@ -1,0 +1,265 @@
+"""What news from Stripe does to a payment: pure decisions, monotonic, each effect at most once.
+
+A success is never undone. A cancel ends what has not succeeded. Of the states in between the newest by Stripe's
+clock wins, so that events may come late, twice and in any order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.events import Method
+from contracts.money import Money
+from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
+from contracts.stripe import StripeEvent
+from services.chassis.errors import DomainError
+from services.payment.ledger import domain as ledger
+from services.payment.payments import declines, identities
+from services.payment.payments.domain import Allocation, Payable, Payment, Status
+from services.payment.payments.facts import FACTS, fact_about, update_about
+
+STATUS_OF: Mapping[str, Status] = {
+    "payment_intent.succeeded": "succeeded",
+    "payment_intent.canceled": "canceled",
+    "payment_intent.payment_failed": "failed",
+    "payment_intent.processing": "processing",
+    "payment_intent.requires_action": "requires_action",
+}
+_RANK: Mapping[Status, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
+_TELLS_OF_SUCCESS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
+
+
+class StripeMismatch(DomainError):
+    """A signed event that names our payment and does not fit it. Parked, for a person to look at."""
+
+    code = "stripe_mismatch"
+    status = 409
+
+
+class UnknownPayment(StripeMismatch):
+    code = "stripe_unknown_payment"
+
+
+class WrongAccount(StripeMismatch):
+    code = "stripe_wrong_account"
+
+
+class WrongMode(StripeMismatch):
+    code = "stripe_wrong_mode"
+
+
+class WrongIntent(StripeMismatch):
+    code = "stripe_wrong_intent"
+
+
+class WrongClinic(StripeMismatch):
+    code = "stripe_wrong_clinic"
+
+
+class WrongCharge(StripeMismatch):
+    """Another currency or customer than the payment's, or a success that names no amount."""
+
+    code = "stripe_wrong_charge"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an observation does: the payment after it, what it touches, what is to be said. Often nothing."""
+
+    payment: Payment
+    payables: tuple[Payable, ...] = ()
+    entry: ledger.Entry | None = None
+    movements: tuple[PaymentSettled, ...] = ()
+    fact: PaymentState | None = None
+    update: PaymentUpdated | None = None
+
+
+def observe(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
+    """The effect of one observation, on payables as they are now. Raises a `StripeMismatch`."""
+    check_match(payment, seen)
+    intent_id, method = payment.intent_id or seen.payment_intent, _better_method(payment, seen)
+    told, seen_at = payment.method, payment.seen_at
+    if seen.event_type == "charge.succeeded":
+        # Whatever is older than this is of an attempt that it made good.
+        seen_at = max(seen.created, seen_at or seen.created)
+    if (intent_id, method, seen_at) != (payment.intent_id, told, payment.seen_at):
+        payment = replace(payment, intent_id=intent_id, method=method, seen_at=seen_at)
+    status = STATUS_OF.get(seen.event_type)
+    if status is None or not _is_news(payment, status, seen.created):
+        return Change(payment, update=None if method == told else update_about(payment))
+    if status == "succeeded":
+        return _capture(payment, payables, seen, now)
+    return _move(payment, status, seen, now)
+
+
+def check_match(payment: Payment, seen: StripeEvent) -> None:
+    """Account, mode, clinic, intent, currency and customer are the payment's own. The amount is what Stripe took."""
+    if (seen.account or "") != payment.account:
+        raise WrongAccount("The event is of another Stripe account than the payment.")
+    if seen.livemode != payment.livemode:
+        raise WrongMode("The event and the payment are not both live or both test.")
+    if seen.clinic is not None and seen.clinic != payment.clinic_id:
+        raise WrongClinic("The event names another clinic than the payment's.")
+    if payment.intent_id is not None and seen.payment_intent != payment.intent_id:
+        raise WrongIntent("The event is of another PaymentIntent than the payment's.")
+    if not _charges_as_agreed(payment, seen):
+        raise WrongCharge("The event has another currency or customer than the payment, or took no amount.")
+
+
+def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
+    """An intent without a customer fits: Stripe empties the field when the customer is deleted.
+
+    Another customer does not: somebody changed our intent by hand, and a person must say whose payment it is.
+    Another amount does: the account's owner can change it until the client confirms, and what was taken is booked.
+    """
+    taken = STATUS_OF.get(seen.event_type) != "succeeded" or (seen.amount_received or 0) > 0
+    return (
+        taken
+        and seen.currency == payment.currency
+        and (None in (payment.customer_id, seen.customer) or seen.customer == payment.customer_id)
+    )
+
+
+def _better_method(payment: Payment, seen: StripeEvent) -> Method | None:
+    """The charge that succeeded knows how it was paid; of attempts before it, the newest is shown."""
+    if seen.method is None or seen.event_type in _TELLS_OF_SUCCESS:
+        return seen.method or payment.method
+    late = payment.status == "succeeded" or (payment.seen_at and seen.created < payment.seen_at)
+    return payment.method if late else seen.method
+
+
+def _is_news(payment: Payment, status: Status, created: datetime) -> bool:
+    if payment.status == "succeeded":
+        return False
+    if status == "succeeded":
+        return True
+    if payment.status == "canceled":
+        return False
+    if status == "canceled" or payment.seen_at is None or created > payment.seen_at:
+        return True
+    return created == payment.seen_at and _RANK[status] >= _RANK[payment.status]
+
+
+def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) -> Change:
+    if status == payment.status and status != "failed":
+        return Change(replace(payment, seen_at=seen.created))
+    ends = status == "canceled" or (status == "failed" and payment.status == "processing")
+    change: dict[str, Any] = {
+        "status": status,
+        "failure_code": (seen.decline_code or seen.failure_code) if status == "failed" else None,
+        "seen_at": seen.created,
+        "allocations": _released(payment.allocations) if ends else payment.allocations,
+        # On its way it can be changed no more, and says which invoices wait for money.
+        "amount": (seen.amount if status == "processing" else None) or payment.agreed,
+        **declines.counted(payment, status, seen),
+    }
+    if status not in FACTS:
+        return Change(replace(payment, **change))
+    attempt = (seen.attempt or seen.stripe_event_id, change["failure_code"]) if status != "canceled" else ()
+    moved = _stated(payment, now, *attempt, **change)
+    if moved.fact_id == payment.fact_id:
+        # Stripe tells of this attempt once more: that is published already.
+        return Change(replace(payment, **change))
+    return Change(moved, fact=fact_about(moved))
+
+
+def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
+    return tuple(
+        replace(share, state="released") if share.state == "open" else share for share in allocations
+    )
+
+
+def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> Change:
+    """Give up a payment of which Stripe has nothing: it refused to make the intent, or provably has none."""
+    given_up = _stated(
+        payment,
+        now,
+        status="canceled",
+        failure_code=failure_code,
+        amount=payment.agreed,
+        allocations=_released(payment.allocations),
+    )
+    return Change(given_up, fact=fact_about(given_up))
+
+
+def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
+    """Book the money that Stripe took: to each payable at most what is open on it now, the rest is credit."""
+    taken = seen.amount_received
+    assert taken is not None, "checked"
+    settled = _allocate(taken, payment.allocations, payables)
+    paid = _stated(
+        payment,
+        now,
+        status="succeeded",
+        amount=taken,
+        # Without its charge's event, which may come later, an intent that takes cards alone was paid by card.
+        method=payment.method or (Method(kind="card") if payment.kind == "card" else None),
+        failure_code=None,
+        succeeded_at=seen.created,
+        seen_at=seen.created,
+        allocations=tuple(
+            replace(share, state="settled", settled_amount=settled[share.payable_id])
+            for share in payment.allocations
+        ),
+    )
+    parts = [(payable_id, part) for payable_id, part in settled.items() if part]
+    return Change(
+        paid,
+        payables=tuple(_settle(payables[payable_id], part) for payable_id, part in parts),
+        entry=_capture_entry(paid, settled, now),
+        movements=tuple(_movement(paid, payable_id, part, now) for payable_id, part in parts),
+        fact=fact_about(paid),
+    )
+
+
+def _allocate(
+    taken: int, shares: tuple[Allocation, ...], payables: Mapping[UUID, Payable]
+) -> dict[UUID, int]:
+    """What each payable gets, oldest first: no more than was agreed and is open, until nothing is left."""
+    settled: dict[UUID, int] = {}
+    for share in shares:
+        most = min(share.amount, payables[share.payable_id].open_amount)
+        settled[share.payable_id] = min(most, taken - sum(settled.values()))
+    return settled
+
+
+def _settle(payable: Payable, part: int) -> Payable:
+    return replace(payable, settled_amount=payable.settled_amount + part)
+
+
+def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime) -> ledger.Entry:
+    """One intent makes at most one successful charge, so the intent's id names the effect."""
+    assert payment.intent_id is not None
+    return ledger.Entry(
+        clinic_id=payment.clinic_id,
+        id=identities.of_capture(payment),
+        payment_id=payment.id,
+        stripe_object_id=payment.intent_id,
+        effect="capture",
+        booked_at=now,
+        postings=ledger.capture(payment.amount, payment.currency, settled, payment.client_id),
+    )
+
+
+def _movement(payment: Payment, payable_id: UUID, part: int, now: datetime) -> PaymentSettled:
+    movement_id = identities.of_movement(payment, payable_id, "payment")
+    return PaymentSettled(
+        id=movement_id,
+        time=now,
+        clinic_id=payment.clinic_id,
+        movement_id=movement_id,
+        invoice_id=payable_id,
+        payment_id=payment.id,
+        kind="payment",
+        amount=Money(minor=part, currency=payment.currency),
+        method=payment.method,
+        stripe_object_id=payment.intent_id,
+    )
+
+
+def _stated(payment: Payment, now: datetime, *attempt: str | None, **change: Any) -> Payment:
+    """The payment changed, with the version and the id of the state event about it."""
+    changed = replace(payment, version=payment.version + 1, updated_at=now, **change)
+    return replace(changed, fact_id=identities.of_fact(changed, FACTS[changed.status].topic.name, *attempt))

@@ -1,0 +1,112 @@
+"""Payments as they are read without changing them, and those that it is time to ask Stripe about."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from services.chassis.db.database import Connection
+from services.payment.payments.domain import Payment
+from services.payment.payments.rows import LIVE, OVERDRAWN, PAYMENT, payment_of
+
+_TURN = "(checked_at - timestamptz 'epoch') + (checked_at - created_at) / 9"
+"""When a tenth of a payment's age has passed since it was last asked about, as `payments_due` has it."""
+
+
+async def get_payment(tx: Connection, client_id: UUID | None, payment_id: UUID) -> Payment | None:
+    """A payment of the client, or of anyone in the clinic when `client_id` is None."""
+    row = await tx.fetchrow(
+        f"SELECT {PAYMENT} FROM payments WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+        payment_id,
+        client_id,
+    )
+    return None if row is None else payment_of(row)
+
+
+async def get_request(tx: Connection, client_id: UUID, request_key: str) -> Payment | None:
+    """The payment that the client's earlier request with this idempotency key started, unless it was given up."""
+    row = await tx.fetchrow(
+        f"""
+        SELECT {PAYMENT} FROM payments WHERE client_id = $1 AND request_key = $2 AND status <> 'canceled'
+        """,
+        client_id,
+        request_key,
+    )
+    return None if row is None else payment_of(row)
+
+
+async def list_payments(
+    tx: Connection, client_id: UUID | None, invoice_id: UUID | None, before: UUID | None, limit: int
+) -> list[Payment]:
+    """Newest first, from below `before`; for a client, for an invoice, or both."""
+    # A text for each choice: no one plan serves all of them.
+    wanted = {
+        "client_id = ${}": client_id,
+        "id IN (SELECT payment_id FROM allocations WHERE payable_id = ${})": invoice_id,
+        "id < ${}": before,
+    }
+    given = {condition: value for condition, value in wanted.items() if value is not None}
+    where = " AND ".join(condition.format(at) for at, condition in enumerate(given, start=1)) or "true"
+    rows = await tx.fetch(
+        f"SELECT {PAYMENT} FROM payments WHERE {where} ORDER BY id DESC LIMIT ${len(given) + 1}",
+        *given.values(),
+        limit,
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def count_declines(tx: Connection, client_id: UUID, window: timedelta) -> int:
+    """Number of declines of the client's payments that moved within the window."""
+    found: int = await tx.fetchval(
+        """
+        SELECT coalesce(sum(declines), 0)::int
+        FROM payments WHERE client_id = $1 AND updated_at > now() - $2::interval AND declines > 0
+        """,
+        client_id,
+        window,
+    )
+    return found
+
+
+async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
+    """Live payments that it is time to ask Stripe about: marked as asked now.
+
+    Those that Stripe was last asked about, or that began, longer ago; the older a payment, the less often: at most
+    after a tenth of its age. And at once those that reserve more than is open by now.
+    """
+    rows = await tx.fetch(
+        f"""
+        WITH in_turn AS (
+            SELECT clinic_id, id FROM payments
+            WHERE {LIVE} AND {_TURN} < now() - timestamptz 'epoch' AND checked_at < now() - $1::interval
+            ORDER BY {_TURN} LIMIT $2
+        ), wanted AS (
+            SELECT clinic_id, id FROM in_turn
+            UNION SELECT clinic_id, payment_id FROM allocations WHERE state = 'open' AND overdrawn
+        ), due AS (
+            SELECT clinic_id, id FROM payments
+            WHERE {LIVE} AND (clinic_id, id) IN (SELECT clinic_id, id FROM wanted)
+            ORDER BY checked_at LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE payments SET checked_at = now() FROM due
+        WHERE payments.clinic_id = due.clinic_id AND payments.id = due.id
+        RETURNING {PAYMENT}
+        """,
+        older_than,
+        limit,
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def is_overdrawn(tx: Connection, payment: Payment) -> bool:
+    """Whether it reserves more than is open by now: the sum was lowered, or the invoice is void."""
+    found: bool = await tx.fetchval(
+        f"""
+        SELECT EXISTS (
+            SELECT FROM allocations AS a JOIN payables AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payable_id)
+            WHERE a.clinic_id = $1 AND a.payment_id = $2 AND a.state = 'open' AND {OVERDRAWN}
+        )
+        """,
+        payment.clinic_id,
+        payment.id,
+    )
+    return found

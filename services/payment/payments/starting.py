@@ -1,0 +1,245 @@
+"""Who may start a payment of what: pure decisions, no I/O."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from contracts.currencies import CURRENCIES
+from contracts.events import AcceptedMethod, Method
+from contracts.money import Money
+from services.payment.payments.domain import (
+    Allocation,
+    AlreadyPaid,
+    AmountChanged,
+    AmountTooLarge,
+    AmountTooSmall,
+    Clinic,
+    Kind,
+    MethodNotAccepted,
+    OnlinePaymentOff,
+    Payable,
+    PayableNotFound,
+    PayableUnknown,
+    Payment,
+    PaymentInProgress,
+    RestTooSmall,
+    TooManyDeclines,
+    TooManyInvoices,
+    WrongAmount,
+    WrongCurrency,
+)
+
+MOST_INVOICES = 40
+"""Stripe takes 50 names of metadata for an object: one for each invoice, and ours beside."""
+
+UNKNOWN_MAY_COME = timedelta(days=1)
+"""For how long an invoice that nobody told us about may still be on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client asks for: which payables, how much of each, and how to pay."""
+
+    client_id: UUID
+    shares: Mapping[UUID, Money]
+    kind: Kind
+    saved_method_id: UUID | None = None
+    save: bool = False
+    request_key: str | None = None
+
+    @property
+    def currency(self) -> str:
+        return next(iter(self.shares.values())).currency
+
+    @property
+    def amount(self) -> int:
+        return sum(share.minor for share in self.shares.values())
+
+    @property
+    def way(self) -> AcceptedMethod:
+        """The kind of method that a clinic accepts or does not."""
+        return "redirect" if self.kind == "redirect" else "card"
+
+    def same_as(self, payment: Payment) -> bool:
+        """Whether `payment` is an answer to this wish."""
+        shares = {share.payable_id: share.amount for share in payment.allocations}
+        return (
+            shares == {payable_id: share.minor for payable_id, share in self.shares.items()}
+            and payment.currency == self.currency
+            and payment.kind == self.kind
+            and payment.saved_method_id == self.saved_method_id
+            and payment.save == self.save
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The attempt to go on with: a new one, or the client's live one for the same choice.
+
+    Without one, `stale` attempts must be confirmed as canceled at Stripe, and then the start is tried again.
+    `saved_method` is the Stripe id of the method to pay with, if one was chosen.
+    """
+
+    payment: Payment | None
+    stale: tuple[Payment, ...] = ()
+    saved_method: str | None = None
+    is_new: bool = False
+
+
+DECLINE_WINDOW = timedelta(hours=1)
+MOST_DECLINES = 20
+"""A client's declines in a window, and one payment's at all. Whoever tries out stolen cards needs many more."""
+
+
+def check_declines(declines: int, most: int) -> None:
+    """Raises `TooManyDeclines`."""
+    if declines >= most:
+        raise TooManyDeclines(
+            "Too many cards were declined. Please try again later, or ask the clinic.",
+            retry_after=int(DECLINE_WINDOW.total_seconds()),
+        )
+
+
+def check_wish(wish: Wish) -> None:
+    """Refuse what can be no payment, whatever is due.
+
+    Raises `TooManyInvoices`, `WrongAmount`, `WrongCurrency`, `AmountTooSmall`, `AmountTooLarge`.
+    """
+    if len(wish.shares) > MOST_INVOICES:
+        raise TooManyInvoices(f"Pay at most {MOST_INVOICES} invoices at once.", most=MOST_INVOICES)
+    if any(share.minor <= 0 for share in wish.shares.values()):
+        raise WrongAmount("An amount to pay must be more than zero.")
+    if len({share.currency for share in wish.shares.values()}) > 1:
+        raise WrongCurrency("Invoices in different currencies are paid one by one.")
+    known = CURRENCIES.get(wish.currency)
+    if known is None:
+        raise WrongCurrency(f"Nothing can be paid online in {wish.currency}. Please contact the clinic.")
+    if any(share.minor % known.step for share in wish.shares.values()):
+        raise WrongAmount(f"An amount to pay in {known.code} must be a multiple of {known.step} minor units.")
+    if wish.amount < known.minimum:
+        raise AmountTooSmall(
+            AmountTooSmall.words,
+            minimum=_plain(known.minimum, known.code),
+        )
+    check_largest(wish, brand=None)
+
+
+def check_largest(wish: Wish, brand: str | None) -> None:
+    """Refuse more than the chosen way takes; `brand` is that of the saved card. Raises `AmountTooLarge`."""
+    most = CURRENCIES[wish.currency].maximum(wish.way, brand)
+    if 0 < most < wish.amount:
+        raise AmountTooLarge(
+            AmountTooLarge.words,
+            maximum=_plain(most, wish.currency),
+        )
+    if most == 0:
+        raise MethodNotAccepted(f"Nothing can be paid in {wish.currency} in this way. Please choose another.")
+
+
+def _plain(minor: int, currency: str) -> dict[str, object]:
+    return {"minor": minor, "currency": currency}
+
+
+def check_clinic(clinic: Clinic | None, wish: Wish) -> None:
+    """Raises `PayableUnknown`, `OnlinePaymentOff`, `MethodNotAccepted`."""
+    if clinic is None:
+        raise PayableUnknown("The clinic is being set up. Please try again in a moment.")
+    if not clinic.online_payment:
+        raise OnlinePaymentOff("This clinic does not take payments online. Please contact the clinic.")
+    if wish.way not in clinic.methods:
+        raise MethodNotAccepted("The clinic does not take this way of paying.")
+
+
+def check_payables(wish: Wish, payables: Mapping[UUID, Payable], now: datetime) -> None:
+    """Every payable is the client's, in the right currency, and open for what the client agreed to.
+
+    Raises `PayableUnknown`, `PayableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`, `RestTooSmall`.
+    """
+    for payable_id, share in sorted(wish.shares.items()):
+        payable = payables.get(payable_id)
+        if payable is None and _may_still_come(payable_id, now):
+            raise PayableUnknown("This invoice has only just been issued. Please try again in a moment.")
+        if payable is None or payable.client_id != wish.client_id:
+            raise PayableNotFound("There is no such invoice.")
+        _check_amount(payable, share)
+
+
+def _check_amount(payable: Payable, share: Money) -> None:
+    if share.currency != payable.currency:
+        raise WrongCurrency(f"This invoice is in {payable.currency}.")
+    if payable.open_amount == 0:
+        raise AlreadyPaid("There is nothing left to pay on this invoice.", invoice_id=str(payable.id))
+    if share.minor > payable.open_amount:
+        raise AmountChanged(
+            "The amount due has changed. Please look at the invoice again.",
+            invoice_id=str(payable.id),
+            open=_plain(payable.open_amount, payable.currency),
+        )
+    _check_rest(payable, share)
+
+
+def _check_rest(payable: Payable, share: Money) -> None:
+    """A rest counts by itself: whether another invoice will be open to pay it with, nobody knows."""
+    least = CURRENCIES[payable.currency].minimum
+    if not 0 < payable.open_amount - share.minor < least:
+        return
+    largest = payable.open_amount - least
+    raise RestTooSmall(
+        "This leaves less than can be paid online. Please pay all of it, or a smaller part.",
+        invoice_id=str(payable.id),
+        whole=_plain(payable.open_amount, payable.currency),
+        largest_part=_plain(largest, payable.currency) if largest >= least else None,
+    )
+
+
+def _may_still_come(payable_id: UUID, now: datetime) -> bool:
+    """Whether an unknown id is a young UUIDv7, whose invoice.created may be on its way."""
+    millis = payable_id.int >> 80
+    return payable_id.version == 7 and abs(now.timestamp() - millis / 1000) < UNKNOWN_MAY_COME.total_seconds()
+
+
+def live_answer(wish: Wish, live: Collection[Payment]) -> Payment | None:
+    """The client's live attempt for the same choice, if that is all there is. Raises `PaymentInProgress`."""
+    if any(payment.status == "processing" for payment in live):
+        raise PaymentInProgress("A payment for this invoice is already on its way. Please wait for it.")
+    return next((each for each in live if len(live) == 1 and each.reserves and wish.same_as(each)), None)
+
+
+def begin(
+    wish: Wish,
+    clinic_id: UUID,
+    payment_id: UUID,
+    *,
+    account: str,
+    livemode: bool,
+    method: Method | None,
+    traceparent: str | None,
+    now: datetime,
+) -> Payment:
+    """A new payment that reserves its payables. Its Stripe idempotency key is committed with it."""
+    return Payment(
+        clinic_id=clinic_id,
+        id=payment_id,
+        client_id=wish.client_id,
+        account=account,
+        livemode=livemode,
+        status="created",
+        amount=wish.amount,
+        currency=wish.currency,
+        kind=wish.kind,
+        save=wish.save,
+        idempotency_key=f"payment-{payment_id}",
+        created_at=now,
+        updated_at=now,
+        allocations=_allocations(wish),
+        saved_method_id=wish.saved_method_id,
+        request_key=wish.request_key,
+        method=method,
+        traceparent=traceparent,
+    )
+
+
+def _allocations(wish: Wish) -> tuple[Allocation, ...]:
+    shares: Sequence[tuple[UUID, Money]] = sorted(wish.shares.items())
+    return tuple(Allocation(payable_id, share.minor) for payable_id, share in shares)

@@ -1,0 +1,212 @@
+"""Payments and their shares."""
+
+from collections.abc import Collection
+
+import asyncpg
+
+from services.chassis.db.database import Connection, Key
+from services.payment.keys import columns
+from services.payment.payments.domain import KeyReused, Payment, Status
+from services.payment.payments.rows import LIVE, PAYMENT, payment_of
+from services.payment.stripe.origins import Known
+
+
+async def find_payments(
+    tx: Connection, keys: Collection[Key], intents: Collection[tuple[str, str]]
+) -> list[Known]:
+    """Payments by key, or by (account, intent). Locks nothing."""
+    rows = await tx.fetch(
+        """
+        WITH named AS (
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed,
+                p.intent_made
+            FROM unnest($1::uuid[], $2::uuid[]) AS key (clinic_id, id) JOIN payments AS p USING (clinic_id, id)
+            UNION
+            SELECT p.clinic_id, p.id, p.account, p.stripe_payment_intent_id, p.signature IS NOT NULL AS sealed,
+                p.intent_made
+            FROM unnest($3::text[], $4::text[]) AS intent (account, stripe_payment_intent_id)
+            JOIN payments AS p USING (account, stripe_payment_intent_id)
+        )
+        SELECT named.*, ARRAY(
+            SELECT payable_id FROM allocations
+            WHERE allocations.clinic_id = named.clinic_id AND allocations.payment_id = named.id
+        ) AS payable_ids
+        FROM named
+        """,
+        *columns(keys),
+        [account for account, _ in intents],
+        [intent for _, intent in intents],
+    )
+    return [
+        Known(
+            key=(row["clinic_id"], row["id"]),
+            intent=(row["account"], row["stripe_payment_intent_id"]),
+            payable_ids=row["payable_ids"],
+            sealed=row["sealed"],
+            made=row["intent_made"],
+        )
+        for row in rows
+    ]
+
+
+async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Payment]:
+    """Read payments with their shares, and keep others from changing them. Lock their payables first.
+
+    They may still be named by new rows: a refund of one is made without waiting for this lock.
+    """
+    rows = await tx.fetch(
+        f"""
+        SELECT {PAYMENT} FROM payments
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        ORDER BY clinic_id, id
+        FOR NO KEY UPDATE
+        """,
+        *columns(keys),
+    )
+    payments = [payment_of(row) for row in rows]
+    return {payment.key: payment for payment in payments}
+
+
+async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[Payment]:
+    """The payments of any of the payables, which are locked already, whose intents may still take money.
+
+    That is not only those that hold a reservation: a delayed method that failed gave its own free, not its intent.
+    """
+    rows = await tx.fetch(
+        f"""
+        WITH sharing AS MATERIALIZED (
+            SELECT clinic_id, payment_id FROM allocations
+            WHERE (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        )
+        SELECT {PAYMENT} FROM payments
+        WHERE {LIVE} AND (clinic_id, id) IN (SELECT clinic_id, payment_id FROM sharing)
+        ORDER BY clinic_id, id
+        FOR NO KEY UPDATE
+        """,
+        *columns(payables),
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def add_payment(tx: Connection, payment: Payment) -> None:
+    """Insert a payment and its reservations. Raises `KeyReused` when its request key began another just now."""
+    try:
+        await _insert_payment(tx, payment)
+    except asyncpg.UniqueViolationError:
+        raise KeyReused("This Idempotency-Key was used for another payment.") from None
+    await tx.execute(
+        """
+        INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state)
+        SELECT $1, $2, payable_id, amount, 'open'
+        FROM unnest($3::uuid[], $4::bigint[]) AS share (payable_id, amount)
+        """,
+        payment.clinic_id,
+        payment.id,
+        [share.payable_id for share in payment.allocations],
+        [share.amount for share in payment.allocations],
+    )
+
+
+async def _insert_payment(tx: Connection, payment: Payment) -> None:
+    await tx.execute(
+        """
+        INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind,
+            saved_method_id, save, idempotency_key, request_key, method_kind, method_brand, method_last4,
+            traceparent, created_at, updated_at, checked_at, installation, signature)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18, $20, $21)
+        """,
+        payment.clinic_id,
+        payment.id,
+        payment.client_id,
+        payment.account,
+        payment.livemode,
+        payment.status,
+        payment.amount,
+        payment.currency,
+        payment.kind,
+        payment.saved_method_id,
+        payment.save,
+        payment.idempotency_key,
+        payment.request_key,
+        payment.method.kind if payment.method else None,
+        payment.method.brand if payment.method else None,
+        payment.method.last4 if payment.method else None,
+        payment.traceparent,
+        payment.created_at,
+        payment.updated_at,
+        payment.installation,
+        payment.signature,
+    )
+
+
+async def keep_intent(
+    tx: Connection, payment: Payment, intent_id: str, customer_id: str | None, *, made: bool
+) -> Status:
+    """Keep the ids that Stripe gave; returns the status, which may have moved meanwhile.
+
+    The webhook may have been faster: the ids are the same then. `made`: it is the answer to the call that makes it.
+    """
+    status: Status = await tx.fetchval(
+        """
+        UPDATE payments
+        SET stripe_payment_intent_id = $3, stripe_customer_id = $4, intent_made = intent_made OR $5
+        WHERE clinic_id = $1 AND id = $2
+        RETURNING status
+        """,
+        payment.clinic_id,
+        payment.id,
+        intent_id,
+        customer_id,
+        made,
+    )
+    return status
+
+
+async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
+    """Keep what an observation may have changed, shares included. The rows are locked."""
+    shares = [(payment, share) for payment in payments for share in payment.allocations]
+    await tx.execute(
+        """
+        WITH shared AS (
+            UPDATE allocations SET state = new.state, settled_amount = new.settled_amount
+            FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::bigint[])
+                AS new (clinic_id, payment_id, payable_id, state, settled_amount)
+            WHERE allocations.clinic_id = new.clinic_id AND allocations.payment_id = new.payment_id
+                AND allocations.payable_id = new.payable_id AND allocations.state <> new.state
+        )
+        UPDATE payments
+        SET status = new.status, version = new.version, stripe_payment_intent_id = new.intent_id,
+            method_kind = new.method_kind, method_brand = new.method_brand, method_last4 = new.method_last4,
+            failure_code = new.failure_code, updated_at = new.updated_at, succeeded_at = new.succeeded_at,
+            seen_at = new.seen_at, declines = new.declines,
+            declined_charge = new.declined_charge, fact_id = new.fact_id, fact_version = new.version,
+            amount = new.amount
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[],
+            $14::text[], $15::uuid[], $21::bigint[])
+            AS new (clinic_id, id, status, version, intent_id, method_kind, method_brand, method_last4,
+                failure_code, updated_at, succeeded_at, seen_at, declines, declined_charge, fact_id, amount)
+        WHERE payments.clinic_id = new.clinic_id AND payments.id = new.id
+        """,
+        [payment.clinic_id for payment in payments],
+        [payment.id for payment in payments],
+        [payment.status for payment in payments],
+        [payment.version for payment in payments],
+        [payment.intent_id for payment in payments],
+        [payment.method.kind if payment.method else None for payment in payments],
+        [payment.method.brand if payment.method else None for payment in payments],
+        [payment.method.last4 if payment.method else None for payment in payments],
+        [payment.failure_code for payment in payments],
+        [payment.updated_at for payment in payments],
+        [payment.succeeded_at for payment in payments],
+        [payment.seen_at for payment in payments],
+        [payment.declines for payment in payments],
+        [payment.declined_charge for payment in payments],
+        [payment.fact_id for payment in payments],
+        [payment.clinic_id for payment, _ in shares],
+        [payment.id for payment, _ in shares],
+        [share.payable_id for _, share in shares],
+        [share.state for _, share in shares],
+        [share.settled_amount for _, share in shares],
+        [payment.amount for payment in payments],
+    )

@@ -1,0 +1,257 @@
+"""Verbs that call Stripe: transactions before and after a call, and no connection held during it.
+
+They take `transaction`, which opens one: of a clinic for requests, of the worker for jobs.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+
+from services.chassis.db.database import Connection
+from services.payment import stripe_batches as stripe_actions
+from services.payment.accounts.domain import PLATFORM
+from services.payment.methods import stripe_calls as customers
+from services.payment.payments import actions, lookups
+from services.payment.payments import store as payments
+from services.payment.payments.domain import MethodNotFound, Payment, PaymentInProgress
+from services.payment.payments.starting import Wish
+from services.payment.receivables import store as payables
+from services.payment.stripe import json as stripe_json
+from services.payment.stripe import observations
+from services.payment.stripe.answers import (
+    ENDS_UNMADE,
+    AccountRefused,
+    KeyRefused,
+    KeySpent,
+    StripeBusy,
+    StripeFailed,
+    StripeGone,
+    StripeMoved,
+)
+from services.payment.stripe.api import Intent, StripeApi, is_of, key_is_fresh
+
+log = structlog.get_logger()
+
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+
+MOST_STARTS = 3
+"""How often a start begins anew after it had to cancel other attempts, or found its own canceled."""
+BUSY_PAUSES = (0.1, 0.3, 0.9)
+"""Seconds between looks at an intent that another request is just making."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A payment that a page can confirm."""
+
+    payment: Payment
+    intent: Intent
+    saved_method: str | None
+    is_new: bool
+
+
+async def start(transaction: Transaction, stripe: StripeApi, clinic_id: UUID, wish: Wish) -> Ready:
+    """The client's payment for a wish, with its PaymentIntent. Other live attempts are canceled first.
+
+    Raises what `actions.start_payment` and the calls to Stripe raise; after an unknown outcome, asking again heals.
+    """
+    for _ in range(MOST_STARTS):
+        async with transaction() as tx:
+            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)
+        for stale in started.stale:
+            await cancel(transaction, stripe, stale)
+        if started.payment is not None:
+            intent = await ensure_intent(transaction, stripe, started.payment)
+            if intent is not None and intent.status != "canceled":
+                return Ready(started.payment, intent, started.saved_method, started.is_new)
+            await observe(transaction, started.payment, intent)
+    raise PaymentInProgress("Another payment for this invoice is being made. Please try again in a moment.")
+
+
+async def ensure_intent(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, *, look_up: bool = False
+) -> Intent | None:
+    """The payment's intent as it is now: retrieved, or made with the key that was committed with the payment.
+
+    `look_up`, or a key too old, makes none any more. None: the payment was given up, and holds nothing.
+    """
+    for pause in BUSY_PAUSES:
+        try:
+            return await _ensure_intent(transaction, stripe, payment, look_up)
+        except StripeBusy:
+            await asyncio.sleep(pause)
+            async with transaction() as tx:
+                payment = await lookups.get_payment(tx, payment.client_id, payment.id) or payment
+    return await _ensure_intent(transaction, stripe, payment, look_up)
+
+
+async def _ensure_intent(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, look_up: bool
+) -> Intent | None:
+    if payment.livemode != stripe.livemode:
+        await _end_other_mode(transaction, payment)
+        return None
+    if payment.intent_id is not None:
+        return await _retrieve_intent(transaction, stripe, payment)
+    try:
+        if look_up or not key_is_fresh(payment, datetime.now(UTC)):
+            return await _find_intent(transaction, stripe, payment, "never_reached_stripe")
+        return await _make_intent(transaction, stripe, payment)
+    except ENDS_UNMADE as refused:
+        await _end(transaction, payment, refused.fields.get("stripe_code") or refused.code)
+        raise
+
+
+async def _end_other_mode(transaction: Transaction, payment: Payment) -> None:
+    """End an attempt that the key of this mode cannot see, unless it may take real money. Raises `KeyRefused`."""
+    if payment.livemode and payment.intent_id is not None:
+        raise KeyRefused(KeyRefused.words, retry_after=KeyRefused.again)
+    await _end(transaction, payment, "other_mode", on_its_way=True)
+
+
+async def _end(transaction: Transaction, payment: Payment, reason: str, *, on_its_way: bool = False) -> None:
+    async with transaction() as tx:
+        await actions.give_up_payment(
+            tx, payment.key, reason, intent_id=payment.intent_id, on_its_way=on_its_way
+        )
+
+
+async def _retrieve_intent(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
+    """The intent as it is now. One that the account has no more can take no money: its attempt is ended."""
+    assert payment.intent_id is not None
+    try:
+        return await stripe.retrieve_intent(payment.account, payment.intent_id)
+    except StripeGone as gone:
+        if payment.status == "processing":
+            raise  # Money is on its way: only Stripe's word of the money ends it.
+        log.warning("intent_gone", payment_id=str(payment.id), stripe_code=gone.fields["stripe_code"])
+        await _end(transaction, payment, "intent_gone")
+        return None
+
+
+async def _make_intent(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
+    customer = await _customer_of(transaction, stripe, payment)
+    try:
+        intent = await stripe.create_intent(payment, customer)
+    except StripeGone as gone:
+        if customer is None or gone.fields["param"] != "customer":
+            raise
+        await customers.renew(transaction, payment.clinic_id, payment.client_id, payment.account, customer)
+        await _end(transaction, payment, "customer_gone")
+        return None
+    except StripeFailed as failed:
+        # Asked again with its key, Stripe would say the same; the intent may be there all the same.
+        found = await _find_intent(transaction, stripe, payment, failed.code)
+        if found is None and not isinstance(failed, KeySpent):
+            raise
+        return found
+    return await _keep_intent(transaction, payment, intent, customer, made=True)
+
+
+async def _find_intent(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, reason: str
+) -> Intent | None:
+    """Adopt what an earlier call made, if its answer was lost. Without any the attempt is ended.
+
+    One that was made and is not seen yet has a secret that nobody was given, so that nobody can pay with it.
+    """
+    intent = await stripe.find_intent(payment)
+    if intent is None or not is_of(intent, payment):
+        await _end(transaction, payment, reason)
+        return None
+    customer = stripe_json.text_of(intent.body.get("customer"))
+    return await _keep_intent(transaction, payment, intent, customer, made=False)
+
+
+async def _keep_intent(
+    transaction: Transaction, payment: Payment, intent: Intent, customer: str | None, *, made: bool
+) -> Intent | None:
+    """Commit the intent's id, before anybody is given its secret."""
+    async with transaction() as tx:
+        status = await payments.keep_intent(tx, payment, intent.id, customer, made=made)
+    # Given up meanwhile, it reserves nothing: nobody may be given its secret.
+    return None if status == "canceled" else intent
+
+
+async def _customer_of(transaction: Transaction, stripe: StripeApi, payment: Payment) -> str | None:
+    """The customer to charge, when there must be one. Raises `MethodNotFound` for a saved method that is gone."""
+    if not payment.save and payment.kind != "saved":
+        return None
+    who = (payment.clinic_id, payment.client_id, payment.account)
+    if payment.saved_method_id is not None:
+        try:
+            await customers.check_method(transaction, stripe, payment.client_id, payment.saved_method_id)
+        except MethodNotFound as gone:
+            await _end(transaction, payment, gone.code)
+            raise
+    return await customers.ensure(transaction, stripe, *who)
+
+
+async def cancel(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, *, abandoned: bool = False
+) -> None:
+    """End an attempt for good: once Stripe has confirmed it, its reservations are released.
+
+    Raises `StripeMoved` when its money is on the way or has come. An `abandoned` one is ended even while its account
+    is out of reach: no page of ours can pay with it there.
+    """
+    if payment.intent_id is None:
+        try:
+            made = await ensure_intent(transaction, stripe, payment)
+        except (*ENDS_UNMADE, MethodNotFound):
+            return  # It is ended: Stripe made none.
+        if made is not None:
+            await cancel(transaction, stripe, replace(payment, intent_id=made.id))
+    elif payment.livemode != stripe.livemode:
+        await _end_other_mode(transaction, payment)
+    else:
+        await _cancel_made(transaction, stripe, payment, abandoned)
+
+
+async def _cancel_made(
+    transaction: Transaction, stripe: StripeApi, payment: Payment, abandoned: bool
+) -> None:
+    try:
+        intent = await _cancel_intent(stripe, payment)
+    except StripeGone:
+        if payment.status == "processing":
+            raise
+        await _end(transaction, payment, "intent_gone")
+    except AccountRefused:
+        if not abandoned and not await _has_left_account(transaction, payment):
+            raise
+        await _end(transaction, payment, "account_out_of_reach")
+    else:
+        await observe(transaction, payment, intent)
+
+
+async def _cancel_intent(stripe: StripeApi, payment: Payment) -> Intent:
+    """The intent, canceled now or before. Raises `StripeMoved`."""
+    assert payment.intent_id is not None
+    try:
+        return await stripe.cancel_intent(payment)
+    except StripeMoved:
+        intent = await stripe.retrieve_intent(payment.account, payment.intent_id)
+        if intent.status != "canceled":
+            raise
+        return intent
+
+
+async def _has_left_account(transaction: Transaction, payment: Payment) -> bool:
+    """Whether the clinic is charged on another account by now than the payment's."""
+    async with transaction() as tx:
+        chosen = await payables.get_account(tx, payment.clinic_id)
+    return (chosen.own or PLATFORM) != payment.account
+
+
+async def observe(transaction: Transaction, payment: Payment, intent: Intent | None) -> None:
+    """Apply what Stripe says of a payment's intent, as if a webhook had said it."""
+    seen = observations.looked_up(intent.body, payment.account, datetime.now(UTC)) if intent else None
+    if seen is not None:
+        async with transaction() as tx:
+            await stripe_actions.apply_stripe_events(tx, [seen])

@@ -1,0 +1,179 @@
+"""The verbs of refunds. Each takes the transaction first, and commits nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import structlog
+from opentelemetry import metrics
+
+from contracts.money import Money
+from contracts.stripe import StripeEvent
+from services.chassis import audit, idempotency
+from services.chassis.db.database import Connection, Key
+from services.chassis.http.auth import Caller
+from services.chassis.ids import new_id
+from services.chassis.telemetry.traces import current_traceparent
+from services.payment.ledger import store as books
+from services.payment.payments import lookups
+from services.payment.payments.domain import Payment, PaymentNotFound
+from services.payment.refunds import domain as decide
+from services.payment.refunds import store as refunds
+from services.payment.refunds.domain import ClientNotFound, Refund, RefundChange, RefundWish, Surplus
+from services.payment.refunds.elsewhere import AtStripe, check_at_stripe
+from services.payment.stripe import origins
+from services.payment.stripe.origins import Foreign, KnownRefund
+from services.payment.stripe.seal import Seal
+
+log = structlog.get_logger()
+
+_made_elsewhere = metrics.get_meter("clinicpay").create_counter(
+    "clinicpay.refunds.made_at_stripe", description="Events of refunds that were not made here, by type"
+)
+
+MOST_SHOWN = 50
+_NO_CLIENT = "No client of this clinic with this id has paid online."
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A client's credit as staff see it. `refundable` may be less: what came in the other mode cannot go back."""
+
+    balances: list[Money]
+    refundable: list[Money]
+    surpluses: list[Surplus]
+    refunds: list[Refund]
+
+
+async def read_credit(tx: Connection, caller: Caller, client_id: UUID, livemode: bool) -> Credit:
+    """Raises `ClientNotFound` for one who never paid here, unless clients ask for their own."""
+    clinic_id = caller.clinic
+    if caller.role == "client" and caller.subject != client_id:
+        raise ClientNotFound(_NO_CLIENT)
+    if caller.role != "client":
+        await _check_client(tx, clinic_id, client_id)
+    surpluses = await refunds.list_surpluses(tx, clinic_id, client_id, livemode)
+    balances = await books.get_credit(tx, client_id)
+    most = decide.refundable(surpluses, balances)
+    return Credit(
+        balances=balances,
+        refundable=[Money(minor=most[currency], currency=currency) for currency in sorted(most)],
+        surpluses=surpluses,
+        refunds=await refunds.list_refunds(tx, clinic_id, client_id, MOST_SHOWN),
+    )
+
+
+async def start_refunds_once(
+    tx: Connection,
+    caller: Caller,
+    wish: RefundWish,
+    livemode: bool,
+    seen: Mapping[UUID, AtStripe],
+    signer: Seal | None,
+    *,
+    key: str | None,
+    body: bytes,
+) -> list[Refund]:
+    """Make the refunds under an idempotency key: the same request again finds those that the first one made.
+
+    Raises what `idempotency.claim` and `start_refunds` raise.
+    """
+    earlier = await idempotency.claim(tx, caller.clinic, key, body)
+    if earlier is not None:
+        return await refunds.get_refunds(tx, caller.clinic, msgspec.json.decode(earlier, type=list[UUID]))
+    made = await start_refunds(tx, caller, wish, livemode, seen, signer)
+    assert key is not None, "claimed"
+    await idempotency.keep(tx, caller.clinic, key, msgspec.json.encode([refund.id for refund in made]))
+    return made
+
+
+async def start_refunds(
+    tx: Connection,
+    caller: Caller,
+    wish: RefundWish,
+    livemode: bool,
+    seen: Mapping[UUID, AtStripe],
+    signer: Seal | None = None,
+) -> list[Refund]:
+    """Set credit aside for a refund of each payment that the wish reaches. Stripe's keys are committed with it.
+
+    `seen` is what Stripe has just told of payments. Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`,
+    `RefundTooLarge`, `CreditOverdrawn`, and what `check_at_stripe` raises.
+    """
+    await _check_client(tx, caller.clinic, wish.client_id)
+    await _check_payment(tx, wish)
+    # Before the client's first surplus there is none to lock, but always a balance.
+    await books.lock_credit(tx, {(caller.clinic, wish.client_id, wish.currency)})
+    surpluses = await refunds.list_surpluses(tx, caller.clinic, wish.client_id, livemode)
+    parts = decide.plan(wish, surpluses, await books.get_credit(tx, wish.client_id))
+    check_at_stripe(parts, surpluses, seen)
+    rows = [(new_id(), payment_id, amount) for payment_id, amount in parts]
+    made = await refunds.add_refunds(tx, rows, caller.clinic, current_traceparent())
+    if signer is not None:
+        made = [signer.on_refund(refund) for refund in made]
+        await refunds.seal_refunds(tx, made)
+    now = datetime.now(UTC)
+    await books.add_entries(tx, [decide.set_aside(refund, now) for refund in made])
+    after = [[str(refund.id), refund.amount, refund.currency] for refund in made]
+    await audit.record(tx, caller, "refund_credit", wish.client_id, None, after)
+    return made
+
+
+async def _check_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    if not await refunds.has_payments(tx, clinic_id, client_id):
+        raise ClientNotFound(_NO_CLIENT)
+
+
+async def _check_payment(tx: Connection, wish: RefundWish) -> None:
+    if wish.payment_id is None:
+        return
+    if await lookups.get_payment(tx, wish.client_id, wish.payment_id) is None:
+        raise PaymentNotFound("The client has no such payment.")
+
+
+def decide_refunds(
+    seen: Sequence[StripeEvent], locked: Mapping[Key, Refund], paid: Mapping[Key, Payment], now: datetime
+) -> tuple[list[tuple[RefundChange, StripeEvent | None]], list[Foreign]]:
+    """What events do to refunds, whose payments may just have changed. Raises a `StripeMismatch`.
+
+    And the events that are about no refund of ours: somebody made it at Stripe itself, or another installation.
+    """
+    refunds_now = {key: _as_paid(refund, paid) for key, refund in locked.items()}
+    changes: list[tuple[RefundChange, StripeEvent | None]] = []
+    foreign: list[Foreign] = []
+    for event in seen:
+        named = refunds_now.get((event.clinic, event.refund_id)) if event.clinic and event.refund_id else None
+        about = _about(event, named)
+        if not isinstance(about, Refund):
+            foreign.append((event, about))
+            continue
+        change = decide.observe(about, event, now)
+        refunds_now[about.key] = change.refund
+        changes.append((change, event))
+    return changes, foreign
+
+
+def tell_made_elsewhere(foreign: Sequence[Foreign]) -> None:
+    """Say of refunds that were made at Stripe itself that nothing is booked of them. `verify` names them too."""
+    for event, reason in foreign:
+        log.warning(
+            "refunded_at_stripe", reason=reason, event_type=event.event_type, object_id=event.object_id
+        )
+        _made_elsewhere.add(1, {"event_type": event.event_type})
+
+
+def _as_paid(refund: Refund, paid: Mapping[Key, Payment]) -> Refund:
+    """The refund with the method that its payment is known to be made with by now."""
+    payment = paid.get((refund.clinic_id, refund.payment_id))
+    return replace(refund, method=payment.method) if payment else refund
+
+
+def _about(seen: StripeEvent, named: Refund | None) -> Refund | origins.Reason:
+    """The refund that an event names, or whose it is. Raises `UnknownRefund`."""
+    known = None if named is None else KnownRefund.of(named)
+    refused = origins.refund_refused(seen, known)
+    if refused is not None or named is None:
+        return refused or origins.reason_of(seen)
+    return named

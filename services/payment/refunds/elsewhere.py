@@ -1,0 +1,68 @@
+"""What was refunded or disputed at Stripe itself, and so cannot be refunded here. Pure decisions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.chassis.errors import DomainError
+from services.payment.refunds.domain import Surplus
+
+
+class RefundedAtStripe(DomainError):
+    """Money of the payment was sent back at Stripe itself; `refundable` says how much of it can still go back."""
+
+    code = "refunded_at_stripe"
+    status = 409
+
+
+class ChargeDisputed(DomainError):
+    """The payer has disputed the payment at the bank, which decides where its money goes."""
+
+    code = "charge_disputed"
+    status = 409
+
+
+class NotLookedUp(Exception):
+    """Before these payments are refunded, Stripe must be asked what it has of them."""
+
+    def __init__(self, payment_ids: Sequence[UUID]) -> None:
+        super().__init__("payments that nobody has asked Stripe about")
+        self.payment_ids = payment_ids
+
+
+@dataclass(frozen=True, slots=True)
+class AtStripe:
+    """What Stripe has of a payment's charge: how much of it was refunded, by us or not, and whether it is disputed."""
+
+    refunded: int
+    disputed: bool
+
+
+def check_at_stripe(
+    parts: Sequence[tuple[UUID, int]], surpluses: Sequence[Surplus], seen: Mapping[UUID, AtStripe]
+) -> None:
+    """Refuse a plan that Stripe has no money left for. Raises `NotLookedUp`, `ChargeDisputed`, `RefundedAtStripe`."""
+    unseen = [payment_id for payment_id, _ in parts if payment_id not in seen]
+    if unseen:
+        raise NotLookedUp(unseen)
+    of = {surplus.payment_id: surplus for surplus in surpluses}
+    for payment_id, amount in parts:
+        _check_charge(of[payment_id], amount, seen[payment_id])
+
+
+def _check_charge(surplus: Surplus, amount: int, there: AtStripe) -> None:
+    if there.disputed:
+        raise ChargeDisputed(
+            "The payer disputes this payment at the bank. It cannot be refunded.",
+            payment_id=str(surplus.payment_id),
+        )
+    elsewhere = max(0, there.refunded - surplus.refunded)
+    left = max(0, surplus.left.minor - elsewhere)
+    if amount > left:
+        currency = surplus.left.currency
+        raise RefundedAtStripe(
+            "Some of this payment was already refunded in Stripe's dashboard. Less of it can go back.",
+            payment_id=str(surplus.payment_id),
+            refunded={"minor": elsewhere, "currency": currency},
+            refundable={"minor": left, "currency": currency},
+        )

@@ -1,0 +1,214 @@
+"""Refunds at Stripe: transactions before and after a call, and no connection held during it.
+
+`send` is for the request that made them, `sweep_refunds` for what no answer and no webhook told of.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from contracts.stripe import StripeEvent
+from services.chassis.db.database import Connection, Database
+from services.chassis.errors import DomainError, Unavailable
+from services.chassis.http.auth import Caller
+from services.chassis.locale.money import from_stripe
+from services.payment import stripe_batches as stripe_actions
+from services.payment.payments import lookups
+from services.payment.payments.domain import Payment
+from services.payment.refunds import actions as refunds_actions
+from services.payment.refunds import store as refunds
+from services.payment.refunds.domain import KEY_LIFE, LOST_AFTER, Refund, RefundWish
+from services.payment.refunds.elsewhere import AtStripe, NotLookedUp
+from services.payment.stripe import observations
+from services.payment.stripe.answers import (
+    AccountRefused,
+    KeyRefused,
+    StripeFailed,
+    StripeGone,
+    StripeMisconfigured,
+    StripeRefused,
+)
+from services.payment.stripe.api import StripeApi
+from services.payment.stripe.json import int_of, object_of
+
+log = structlog.get_logger()
+
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+
+UNCHECKED_FOR = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(days=1)
+MAY_FAIL_FOR = timedelta(days=35)
+"""How long after its success a refund is looked at: a bank may return it within weeks."""
+MOST_A_RUN = 50
+_ENDED = ("failed", "canceled")
+
+
+class StillUnknown(Unavailable):
+    """An earlier call may have sent the refund, and its account cannot be asked now. The credit stays set aside."""
+
+    code = "refund_unknown"
+
+
+async def start(
+    transaction: Transaction,
+    stripe: StripeApi,
+    caller: Caller,
+    wish: RefundWish,
+    *,
+    key: str | None,
+    body: bytes,
+) -> list[Refund]:
+    """Make and commit the refunds, once Stripe was asked what it has of each payment that they are of.
+
+    Raises what `refunds_actions.start_refunds_once` and the calls to Stripe raise, with nothing changed.
+    """
+    seen: dict[UUID, AtStripe] = {}
+    while True:  # ends: each round asks about payments that none before asked about
+        try:
+            async with transaction() as tx:
+                return await refunds_actions.start_refunds_once(
+                    tx, caller, wish, stripe.livemode, seen, stripe.signer, key=key, body=body
+                )
+        except NotLookedUp as missing:
+            unseen = missing.payment_ids
+        async with transaction() as tx:
+            found = [await lookups.get_payment(tx, wish.client_id, payment_id) for payment_id in unseen]
+        for payment in found:
+            assert payment is not None, "it is planned to be refunded"
+            seen[payment.id] = await _look_up(stripe, payment)
+
+
+async def _look_up(stripe: StripeApi, payment: Payment) -> AtStripe:
+    assert payment.intent_id is not None, "it has succeeded"
+    intent = await stripe.retrieve_intent(payment.account, payment.intent_id)
+    charge = object_of(intent.body.get("latest_charge"))
+    bodies = []
+    if charge.get("amount_refunded"):
+        bodies = await stripe.list_refunds(payment.account, payment.intent_id)
+    # Not the charge's own sum: nobody says whether that falls again when a refund fails.
+    refunded = sum(int_of(each.get("amount")) or 0 for each in bodies if each.get("status") not in _ENDED)
+    return AtStripe(_at_least(refunded, payment.currency), charge.get("disputed") is True)
+
+
+def _at_least(amount: int, currency: str) -> int:
+    """Stripe's amount in our minor units, rounded up: in the dashboard a part of one can be refunded."""
+    minor = from_stripe(amount, currency)
+    return minor if minor is not None else _at_least(amount + 1, currency)
+
+
+async def send(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, made: list[Refund]
+) -> list[Refund]:
+    """Ask Stripe for refunds that were committed; as they are then. Without an answer, the sweeper goes on with it."""
+    for refund in made:
+        if refund.status == "created":
+            try:
+                await ensure(transaction, stripe, refund)
+            except Unavailable as error:
+                log.warning("refund_not_sent", reason=error.code, refund_id=str(refund.id))
+    async with transaction() as tx:
+        return await refunds.get_refunds(tx, clinic_id, [refund.id for refund in made])
+
+
+async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:
+    """Stripe's refund as it is now: retrieved, or made with the key that was committed. None: it was given up.
+
+    Raises `Unavailable` while nobody knows.
+    """
+    if refund.livemode != stripe.livemode:
+        raise StillUnknown(
+            "The refund was made in the other mode, which this key cannot see.", retry_after=60
+        )
+    if refund.stripe_refund_id is not None:
+        return await stripe.retrieve_refund(refund)
+    try:
+        found = await _make_or_find(transaction, stripe, refund, datetime.now(UTC) - refund.created_at)
+    except (StripeRefused, AccountRefused, KeyRefused) as refused:
+        reason = refused.fields.get("stripe_code") or "refused"
+        async with transaction() as tx:
+            await stripe_actions.give_up_refund(tx, refund.key, "failed", str(reason))
+        return None
+    async with transaction() as tx:
+        if found is None:
+            await stripe_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
+        else:
+            await refunds.keep_refund(tx, refund, str(found["id"]))
+    return found
+
+
+async def _make_or_find(
+    transaction: Transaction, stripe: StripeApi, refund: Refund, age: timedelta
+) -> Mapping[str, Any] | None:
+    """Stripe's refund; None when it provably has none. Raises `StripeRefused`, `AccountRefused`, `KeyRefused` when a
+    refusal proves the same, and `Unavailable` while nobody knows.
+    """
+    if age > KEY_LIFE:
+        return await _find(stripe, refund)
+    async with transaction() as tx:
+        first = await refunds.claim_first_call(tx, refund)
+    try:
+        return await stripe.create_refund(refund, first=first)
+    except StripeMisconfigured as refused:
+        if first:
+            raise
+        raise StillUnknown(refused.detail, retry_after=refused.retry_after) from None
+    except StripeRefused:
+        # The call before this one may have been done, and its answer lost.
+        found = None if first else await _find(stripe, refund)
+        if found is None:
+            raise
+        return found
+    except StripeFailed:
+        # Asked again with its key, Stripe would say the same; the refund may be there all the same.
+        found = await _find(stripe, refund)
+        if found is None and age < LOST_AFTER:
+            raise
+        return found
+
+
+async def _find(stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:
+    """What an earlier call made. Raises `StillUnknown` while the account cannot be asked."""
+    try:
+        return await stripe.find_refund(refund)
+    except StripeGone:
+        return None  # The account has no such payment, and so no refund of it.
+    except StripeMisconfigured as refused:
+        raise StillUnknown(refused.detail, retry_after=refused.retry_after) from None
+
+
+async def sweep_refunds(db: Database, stripe: StripeApi, unchecked_for: timedelta = UNCHECKED_FOR) -> None:
+    """Ask Stripe about refunds on their way, and whether those that arrived stayed, and apply the answers."""
+    async with db.worker_tx() as tx:
+        due = await refunds.take_unchecked(tx, unchecked_for, LOOK_AGAIN, MAY_FAIL_FOR, MOST_A_RUN)
+    for refund in due:
+        try:
+            await _check(db, stripe, refund)
+        except DomainError as error:
+            log.warning("sweep_failed", reason=error.code, refund_id=str(refund.id))
+
+
+async def _check(db: Database, stripe: StripeApi, refund: Refund) -> None:
+    body = await ensure(db.worker_tx, stripe, refund)
+    if body is not None and body.get("status") != refund.status:
+        async with db.worker_tx() as tx:
+            seen = looked_up(body, refund.account, stripe.livemode, datetime.now(UTC))
+            await stripe_actions.apply_stripe_events(tx, [seen])
+
+
+def looked_up(body: Mapping[str, Any], account: str, livemode: bool, now: datetime) -> StripeEvent:
+    """The observation in a refund that was retrieved at `now`. Stripe's clock has whole seconds."""
+    second = int(now.timestamp())
+    return observations.read_event(
+        {
+            "id": f"sweeper-{body.get('id')}-{body.get('status')}-{second}",
+            "type": "refund.updated",
+            "created": second,
+            "livemode": livemode,
+            "account": account or None,
+            "data": {"object": body},
+        }
+    )

@@ -1,0 +1,217 @@
+"""The webhook edge: raw bytes in, a verified `stripe.event` on Kafka out. It needs no database.
+
+Bad input is a 400 with a stable code, since an unsigned request must never make a 500. An event that Stripe signed
+is always acknowledged: Stripe gives up an endpoint that keeps refusing, and then sends none of those that we need.
+"""
+
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import stripe
+import structlog
+from litestar.exceptions import ClientException, MethodNotAllowedException
+from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+from opentelemetry import metrics
+from opentelemetry.trace import SpanKind
+from pydantic import ValidationError
+
+from contracts.stripe import StripeEvent
+from services.chassis.errors import DomainError, Unavailable
+from services.chassis.http import problems
+from services.chassis.telemetry.traces import span_from, traceparent_of
+from services.payment.stripe import json as stripe_json
+from services.payment.stripe import observations
+from services.payment.stripe.events import StripeEvents
+from services.payment.stripe.seal import Seal
+
+log = structlog.get_logger()
+_received = metrics.get_meter("clinicpay").create_counter(
+    "stripe_webhooks", description="Verified webhooks by what became of them"
+)
+
+PATH = "/webhooks/stripe"
+LARGEST_BODY = 256 * 1024
+TOLERANCE_SECONDS = 300
+LARGEST_IN_FLIGHT = 128
+"""Webhooks that one process has in hand at once; those beyond are told to come again."""
+
+
+class SignatureInvalid(DomainError):
+    code = "stripe_signature_invalid"
+    status = 400
+
+
+class SignatureFromTheFuture(SignatureInvalid):
+    code = "stripe_signature_from_the_future"
+
+
+class WebhookUnreadable(DomainError):
+    code = "stripe_event_unreadable"
+    status = 400
+
+
+class WebhookTooLarge(DomainError):
+    code = "body_too_large"
+    status = 413
+
+
+class EdgeBusy(Unavailable):
+    code = "webhooks_busy"
+
+
+class Ignored(StrEnum):
+    """Why a signed event is acknowledged and goes no further."""
+
+    THIN = "ignored_thin"
+    """A thin event of Stripe's v2 API, which holds no object. The account has such a destination on this address."""
+    TYPE = "ignored_type"
+    MODE = "ignored_mode"
+    SHAPE = "ignored_shape"
+    """Not as any snapshot event, or without what one of its type must have. The sweeper asks Stripe instead."""
+
+
+class WebhookEdge:
+    """An ASGI app that takes Stripe's webhooks, the bulk of all requests, before any framework has looked at them."""
+
+    def __init__(
+        self, secrets: Sequence[str], livemode: bool, events: StripeEvents, seal: Seal | None = None
+    ) -> None:
+        self._secrets, self._livemode, self._events, self._seal = secrets, livemode, events, seal
+        self._in_flight = 0
+
+    def before(self, others: ASGIApp) -> ASGIApp:
+        """An app that takes webhooks itself and leaves all else to `others`."""
+
+        async def either(scope: Scope, receive: Receive, send: Send) -> None:
+            await (self if scope["path"] == PATH else others)(scope, receive, send)
+
+        return either
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """200 once Kafka has the event; else a problem."""
+        try:
+            await self._take(scope, receive)
+        except Exception as error:
+            await problems.answer(error, scope, receive, send)
+        else:
+            await send(_OK)
+            await send(_OK_BODY)
+
+    async def _take(self, scope: Scope, receive: Receive) -> None:
+        """Raises what `take` raises, and `EdgeBusy`."""
+        if scope.get("method") != "POST":
+            raise MethodNotAllowedException(headers={"Allow": "POST"})
+        if self._in_flight >= LARGEST_IN_FLIGHT:
+            raise EdgeBusy("Too many webhooks at once. Send it again.", retry_after=5)
+        self._in_flight += 1
+        try:
+            body, signature = await _body(receive), _signature(scope)
+            await take(body, signature, self._secrets, self._livemode, self._events, self._seal)
+        finally:
+            self._in_flight -= 1
+
+
+_OK: HTTPResponseStartEvent = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"application/json"), (b"content-length", b"2")],
+}
+_OK_BODY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"{}", "more_body": False}
+
+
+async def _body(receive: Receive) -> bytes:
+    """The whole body. Raises `WebhookTooLarge`, and `ClientException` when it breaks off."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientException("The request broke off.")
+        parts.append(message["body"])
+        size += len(message["body"])
+        if size > LARGEST_BODY:
+            raise WebhookTooLarge("A webhook may have 256 KiB.")
+        more = message["more_body"]
+    return b"".join(parts)
+
+
+def _signature(scope: Scope) -> str | None:
+    found = next((value for name, value in scope["headers"] if name == b"stripe-signature"), None)
+    return None if found is None else found.decode("latin-1")
+
+
+async def take(
+    body: bytes,
+    signature: str | None,
+    secrets: Sequence[str],
+    livemode: bool,
+    events: StripeEvents,
+    seal: Seal | None = None,
+) -> None:
+    """Verify a webhook, publish the event if something here acts on it, and count the outcome.
+
+    Raises `SignatureInvalid`, `WebhookUnreadable` for a body that is no JSON, `EventsUnavailable`.
+    """
+    verify(body, signature, secrets)
+    found = parse(body)
+    event = read(found, livemode, seal)
+    if isinstance(event, StripeEvent):
+        await _publish(event, events)
+        _received.add(1, {"outcome": "published"})
+    else:
+        event_type = str(stripe_json.object_of(found).get("type"))[:80]
+        level = log.warning if event is Ignored.SHAPE else log.info
+        level("webhook_ignored", reason=event.value, event_type=event_type)
+        _received.add(1, {"outcome": event.value})
+
+
+async def _publish(event: StripeEvent, events: StripeEvents) -> None:
+    """Go on with the trace that began with the client's click, which our metadata carries."""
+    with span_from("stripe.event publish", event.traceparent, kind=SpanKind.PRODUCER) as span:
+        await events.send(event, traceparent_of(span))
+
+
+def verify(body: bytes, signature: str | None, secrets: Sequence[str]) -> None:
+    """Refuse what none of the secrets signed within five minutes. Raises `SignatureInvalid`."""
+    if not any(_signed_by(secret, body, signature) for secret in secrets):
+        raise SignatureInvalid("The Stripe-Signature header does not fit the body, or is too old.")
+    if _signed_at(signature or "") > time.time() + TOLERANCE_SECONDS:
+        raise SignatureFromTheFuture("The Stripe-Signature header is from the future.")
+
+
+def _signed_by(secret: str, body: bytes, signature: str | None) -> bool:
+    try:
+        return bool(stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE_SECONDS))
+    except Exception:  # the SDK raises five kinds on bad input, of which one is its own
+        return False
+
+
+def _signed_at(signature: str) -> int:
+    """The header's first `t`, which is the one that the SDK verified."""
+    return next(int(part[2:]) for part in signature.split(",") if part.split("=", 2)[0] == "t")
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value of a body. Raises `WebhookUnreadable`."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise WebhookUnreadable("The body is not JSON.") from None
+
+
+def read(found: Any, livemode: bool, seal: Seal | None = None) -> StripeEvent | Ignored:
+    """The allow-listed facts of a snapshot event, or why it is none of ours."""
+    snapshot = stripe_json.object_of(found)
+    if snapshot.get("object") != "event":
+        return Ignored.THIN if str(snapshot.get("object")).startswith("v2.") else Ignored.SHAPE
+    if stripe_json.text_of(snapshot.get("type")) not in observations.ACTED_ON:
+        return Ignored.TYPE
+    # A production Connect endpoint gets its accounts' test events too.
+    if isinstance(snapshot.get("livemode"), bool) and snapshot["livemode"] is not livemode:
+        return Ignored.MODE
+    try:
+        return observations.read_event(snapshot, seal)
+    except (observations.Unreadable, ValidationError):
+        return Ignored.SHAPE

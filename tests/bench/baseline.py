@@ -1,0 +1,88 @@
+"""The committed run, `docs/bench.json`: what later runs are compared with, and what the README's table shows."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figures import SPECS, Result
+from tests.bench.report import short, significant
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "bench.json"
+WORST_FALL = 0.20
+"""What a ratio may fall from run to run on a machine that others use too."""
+
+Baseline = Mapping[str, Any]
+
+
+def save(results: Iterable[Result], file: Path = FILE) -> None:
+    """Keep a run. Figures that it did not measure are kept as they were."""
+    held = load(file)
+    figures = dict(held["figures"]) if held else {}
+    figures |= {result.spec.name: _kept(result) for result in results}
+    whole = {
+        "measured_on": datetime.now(UTC).date().isoformat(),
+        "cpus": os.cpu_count(),
+        "figures": {name: figures[name] for name in SPECS if name in figures},
+    }
+    file.write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def load(file: Path = FILE) -> Baseline | None:
+    """The committed run; None before there is one."""
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def _kept(result: Result) -> dict[str, Any]:
+    return {
+        "value": significant(result.value),
+        "unit": result.spec.unit,
+        "target": _target(result),
+        "limit": None if result.limit is None else significant(result.limit),
+        "ratio": None if result.ratio is None else significant(result.ratio),
+        "better": result.spec.better,
+        "met": result.met,
+        "quick": result.quick,
+    }
+
+
+def _target(result: Result) -> str:
+    spec = result.spec
+    parts = (
+        [f"{'≥' if spec.better == 'more' else '≤'} {short(spec.target)}"] if spec.target is not None else []
+    )
+    parts += [f"ratio ≥ {short(spec.least_ratio)}"] if spec.least_ratio is not None else []
+    return ", ".join(parts)
+
+
+def warnings(results: Iterable[Result], baseline: Baseline | None) -> list[str]:
+    """A line for each figure whose ratio to its limit has become more than a fifth worse."""
+    lines = []
+    for result in results:
+        held = (baseline or {"figures": {}})["figures"].get(result.spec.name)
+        if held is None or not held["ratio"] or not result.ratio:
+            continue
+        kept = result.ratio / held["ratio"] if result.spec.better == "more" else held["ratio"] / result.ratio
+        if kept < 1 - WORST_FALL:
+            lines.append(
+                f"{result.spec.name} is {1 - kept:.0%} worse: its ratio is {short(result.ratio)}, "
+                f"in {FILE.name} it is {short(held['ratio'])}"
+            )
+    return lines
+
+
+def markdown(baseline: Baseline | None) -> str:
+    """The README's table; nothing before there is a run."""
+    if baseline is None:
+        return ""
+    rows = [
+        f"| `{name}` | {short(held['value'])} {held['unit']}{' (quick)' if held['quick'] else ''} | "
+        f"{held['target'] or '–'}{'' if held['met'] else ' **missed**'} | {short(held['limit'])} | "
+        f"{short(held['ratio'])} |"
+        for name, held in baseline["figures"].items()
+    ]
+    head = ["| figure | measured | target | limit of the same run | ratio |", "|---|---|---|---|---|"]
+    when = f"Measured by `./clinicpay bench` on {baseline['cpus']} cores, {baseline['measured_on']}."
+    return "\n".join([when, "", *head, *rows])
