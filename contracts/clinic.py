@@ -5,9 +5,10 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import topics
-from contracts.events import AcceptedMethod, StateEvent
+from contracts.events import StateEvent
 from contracts.money import Currency
 from contracts.topics import Topic
+from contracts.vocabulary import AcceptedMethod
 
 
 class Contact(BaseModel):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from contracts.events import AcceptedMethod
+from contracts.vocabulary import AcceptedMethod
 
 Charge = Literal["possible", "below_minimum", "above_maximum", "between_steps", "currency_not_accepted"]
 """Whether an amount can be charged online. `between_steps`: its last digits must be zero, and are not."""

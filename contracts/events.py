@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -167,7 +167,3 @@ class Method(BaseModel):
     """Stripe's payment method type: `card`, `paypal`, `sepa_debit`, …"""
     brand: str | None = Field(default=None, pattern=r"^[a-z0-9_]{2,40}$")
     last4: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
-
-
-AcceptedMethod = Literal["card", "redirect"]
-"""What a clinic lets its clients pay with: a card, or an online payment system they are sent to."""

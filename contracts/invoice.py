@@ -1,15 +1,14 @@
 """Events of an invoice."""
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar
 from uuid import UUID
 
 from contracts import topics
 from contracts.events import StateEvent
 from contracts.money import Money
 from contracts.topics import Topic
-
-InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
+from contracts.vocabulary import InvoiceStatus
 
 
 class InvoiceState(StateEvent):

@@ -1,6 +1,6 @@
 """Events of a payment, and of the money it moved."""
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -9,8 +9,7 @@ from contracts import topics
 from contracts.events import Event, Method, StateEvent
 from contracts.money import Money
 from contracts.topics import Topic
-
-PaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
+from contracts.vocabulary import MovementKind, PublishedPaymentStatus
 
 
 def receipt_number(payment_id: UUID) -> str:
@@ -34,7 +33,7 @@ class PaymentState(StateEvent):
 
     payment_id: UUID
     client_id: UUID
-    status: PaymentStatus
+    status: PublishedPaymentStatus
     amount: Money
     invoices: tuple[Share, ...]
     """For a succeeded payment what was settled, for any other what is meant to be."""
@@ -114,7 +113,7 @@ class PaymentSettled(Event):
     """Also the event's id."""
     invoice_id: UUID
     payment_id: UUID
-    kind: Literal["payment", "refund", "dispute", "reversal"]
+    kind: MovementKind
     amount: Money
     method: Method | None = None
     stripe_object_id: str | None = None

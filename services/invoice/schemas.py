@@ -5,17 +5,15 @@ aware and answered in UTC. A question with a field that nobody knows is refused.
 """
 
 from datetime import date, datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from contracts.currencies import Charge
+from contracts.vocabulary import AcceptedMethod, InvoiceStatus, MovementKind
 
 T = TypeVar("T")
-
-InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
-PayWith = Literal["card", "redirect"]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +63,7 @@ class ClinicIn(Question, frozen=True, kw_only=True):
     locale: str = "en-IE"
     billing_shown: bool = True
     online_payment: bool = True
-    methods: tuple[PayWith, ...] = ("card", "redirect")
+    methods: tuple[AcceptedMethod, ...] = ("card", "redirect")
     contact: Contact = Contact()
     accent: str = "#0b6e6e"
     tax_rates: tuple[TaxRateShape, ...] = ()
@@ -82,7 +80,7 @@ class ClinicOut(Answer, frozen=True, kw_only=True):
     locale: str
     billing_shown: bool
     online_payment: bool
-    methods: tuple[PayWith, ...]
+    methods: tuple[AcceptedMethod, ...]
     contact: Contact
     accent: str
     tax_rates: tuple[TaxRateShape, ...]
@@ -171,7 +169,7 @@ class InvoiceRow(Answer, frozen=True, kw_only=True):
     settled: Money
     due: Money
     overdue: bool
-    methods: tuple[PayWith, ...]
+    methods: tuple[AcceptedMethod, ...]
     paid_with: PaidWith | None
     service_summary: str
     version: int
@@ -216,7 +214,7 @@ class MovementOut(Answer, frozen=True, kw_only=True):
     """Booked money: positive towards the clinic."""
 
     id: UUID
-    kind: Literal["payment", "refund", "dispute", "reversal"]
+    kind: MovementKind
     amount: Money
     method: PaidWith | None
     booked_at: datetime

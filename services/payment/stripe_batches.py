@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from contracts.events import CloudEvent, Event
 from contracts.stripe import StripeEvent
+from contracts.vocabulary import RefundStatus
 from services.chassis.db.database import Connection, Key
 from services.chassis.outbox import outbox
 from services.payment.ledger import domain as ledger
@@ -19,7 +20,7 @@ from services.payment.payments.lifecycle import Change
 from services.payment.receivables import store as payables
 from services.payment.refunds import actions as refunds_actions
 from services.payment.refunds import store as refunds
-from services.payment.refunds.domain import Refund, RefundChange, RefundStatus, give_up
+from services.payment.refunds.domain import Refund, RefundChange, give_up
 from services.payment.stripe import origins
 from services.payment.stripe.origins import Foreign, Known
 

@@ -13,6 +13,7 @@ from contracts.events import CloudEvent
 from contracts.invoice import InvoiceState, InvoiceUpdated
 from contracts.money import Money
 from contracts.stripe import StripeEvent
+from contracts.vocabulary import PaymentKind
 from deploy.sandbox.errors import Json
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
@@ -22,7 +23,6 @@ from services.payment import consumers as payment_consumers
 from services.payment import jobs
 from services.payment.accounts.domain import ClinicAccount
 from services.payment.payments import stripe_calls as checkout
-from services.payment.payments.domain import Kind
 from services.payment.payments.starting import Wish
 from services.payment.receivables import store as payables
 from services.payment.stripe import observations
@@ -48,7 +48,7 @@ class Tab:
     payment_id: UUID
     intent_id: str
     client_secret: str
-    kind: Kind
+    kind: PaymentKind
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Practice:
         assert answer.status_code == 201, answer.text
         return UUID(answer.json()["id"])
 
-    async def start(self, shares: dict[UUID, int], kind: Kind) -> Tab | None:
+    async def start(self, shares: dict[UUID, int], kind: PaymentKind) -> Tab | None:
         """Press Pay. None when it was refused, or when the process ended meanwhile."""
         amounts = {invoice: Money(minor=minor, currency=CURRENCY) for invoice, minor in shares.items()}
         wish = Wish(client_id=self.client_id, shares=amounts, kind=kind)

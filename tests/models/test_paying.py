@@ -23,9 +23,9 @@ from hypothesis.stateful import (
 )
 
 from contracts.events import CloudEvent
+from contracts.vocabulary import PaymentKind
 from deploy.sandbox import methods
 from services.chassis.ids import new_id
-from services.payment.payments.domain import Kind
 from tests.models.books import Books
 from tests.models.practice import REDIRECTS, Practice, Tab
 from tests.models.town import Cut, Town, a_town
@@ -44,7 +44,7 @@ CARDS = (
 )
 INDEX = st.integers(0, 200)
 """Which of those that there are, counted around: what is drawn must not depend on what happens to be there."""
-KINDS: st.SearchStrategy[Kind] = st.sampled_from(["card", "card", "redirect"])
+KINDS: st.SearchStrategy[PaymentKind] = st.sampled_from(["card", "card", "redirect"])
 PHASES = [each for each in Phase if SHRINKS or each is not Phase.shrink]
 MANY = 40
 """The most records that one step hands on."""
@@ -84,15 +84,15 @@ class Paying(RuleBasedStateMachine):
         return invoice_id
 
     @rule(invoice=invoices, kind=KINDS, part=st.sampled_from([1, 1, 1, 2]))
-    def press_pay(self, invoice: UUID, kind: Kind, part: int) -> None:
+    def press_pay(self, invoice: UUID, kind: PaymentKind, part: int) -> None:
         self._open(self.run(self.practice.start({invoice: self.due[invoice] // part}, kind)))
 
     @rule(chosen=st.lists(invoices, min_size=2, max_size=3, unique=True), kind=KINDS)
-    def press_pay_for_several(self, chosen: list[UUID], kind: Kind) -> None:
+    def press_pay_for_several(self, chosen: list[UUID], kind: PaymentKind) -> None:
         self._open(self.run(self.practice.start({each: self.due[each] for each in chosen}, kind)))
 
     @rule(invoice=invoices, kinds=st.lists(KINDS, min_size=2, max_size=4))
-    def press_pay_in_tabs_at_once(self, invoice: UUID, kinds: list[Kind]) -> None:
+    def press_pay_in_tabs_at_once(self, invoice: UUID, kinds: list[PaymentKind]) -> None:
         async def press() -> list[Tab | None]:
             async with asyncio.TaskGroup() as group:
                 share = {invoice: self.due[invoice]}

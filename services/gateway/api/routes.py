@@ -6,6 +6,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
+from contracts.vocabulary import InvoiceStatus
 from services.chassis.http.app import json_only
 from services.gateway.accounts.dependencies import Asks, Db, Hashes
 from services.gateway.api import actions
@@ -18,15 +19,7 @@ from services.gateway.api.key_store import ApiKey
 from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import api_key, as_operator, at_clinic
 from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit, MadeApiKey, NewApiKey, NewStaff, Staff
-from services.gateway.shapes import (
-    InvoiceIn,
-    InvoiceOut,
-    InvoiceRow,
-    InvoicesIn,
-    InvoicesOut,
-    InvoiceStatus,
-    Page,
-)
+from services.gateway.shapes import InvoiceIn, InvoiceOut, InvoiceRow, InvoicesIn, InvoicesOut, Page
 from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]

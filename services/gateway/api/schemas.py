@@ -7,9 +7,10 @@ import msgspec
 from litestar.params import HeaderParameter, QueryParameter
 from msgspec import UNSET, UnsetType
 
+from contracts.vocabulary import AcceptedMethod
 from services.gateway.accounts.passwords import LONGEST, SHORTEST
 from services.gateway.shapes import BillingAddressIn, Client, Clinic, ClinicIn
-from services.gateway.shapes.clinic import Accent, AddressLines, PayWith, Slug, TaxRates
+from services.gateway.shapes.clinic import Accent, AddressLines, Slug, TaxRates
 from services.gateway.shapes.common import Currency, Question, ShortText
 
 IdempotencyKey = Annotated[
@@ -34,7 +35,7 @@ class ClinicSettings(ClinicIn, forbid_unknown_fields=True, kw_only=True):
 
     billing_shown: bool
     online_payment: bool
-    methods: list[PayWith]
+    methods: list[AcceptedMethod]
     tax_rates: TaxRates
 
 
@@ -55,7 +56,7 @@ class ClinicPatch(Question, kw_only=True):
     locale: str | UnsetType | None = UNSET
     billing_shown: bool | UnsetType | None = UNSET
     online_payment: bool | UnsetType | None = UNSET
-    methods: list[PayWith] | UnsetType | None = UNSET
+    methods: list[AcceptedMethod] | UnsetType | None = UNSET
     contact: ContactPatch | UnsetType | None = UNSET
     accent: Accent | UnsetType | None = UNSET
     tax_rates: TaxRates | UnsetType | None = UNSET

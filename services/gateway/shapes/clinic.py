@@ -1,15 +1,15 @@
 """Clinics and clients, as the invoice service keeps them, and contacts, as notification does."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
+from contracts.vocabulary import AcceptedMethod
 from services.gateway.shapes.common import Currency, Decimals, Question, ShortText
 
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 Accent = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
-PayWith = Literal["card", "redirect"]
 AddressLines = Annotated[list[str], msgspec.Meta(max_length=5)]
 
 
@@ -49,7 +49,7 @@ class ClinicIn(Question):
     locale: str = "en-IE"
     billing_shown: bool = True
     online_payment: bool = True
-    methods: list[PayWith] = msgspec.field(default_factory=lambda: ["card", "redirect"])
+    methods: list[AcceptedMethod] = msgspec.field(default_factory=lambda: ["card", "redirect"])
     contact: ClinicContactIn = msgspec.field(default_factory=ClinicContactIn)
     accent: Accent = "#0b6e6e"
     tax_rates: TaxRates = msgspec.field(default_factory=list)

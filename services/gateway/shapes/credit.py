@@ -1,14 +1,13 @@
 """A client's credit and its refunds, as the payment service takes and shows them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
+from contracts.vocabulary import RefundStatus
 from services.gateway.shapes.common import MethodRef, Money, Question
-
-RefundStatus = Literal["created", "pending", "requires_action", "succeeded", "failed", "canceled"]
 
 
 class RefundIn(Question, kw_only=True):

@@ -1,15 +1,14 @@
 """Invoices, as the invoice service takes and shows them."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from contracts.currencies import Charge
+from contracts.vocabulary import InvoiceStatus
 from services.gateway.shapes.common import Currency, Decimals, MethodRef, Money, Question, ShortText
-
-InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
 
 
 class Appointment(msgspec.Struct):

@@ -1,14 +1,13 @@
 """Payments and saved methods, as the payment service takes and shows them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
+from contracts.vocabulary import ChargedOn, PaymentStatus
 from services.gateway.shapes.common import MethodRef, Money, Question
-
-PaymentStatus = Literal["created", "requires_action", "processing", "succeeded", "failed", "canceled"]
 
 
 class InvoiceAmount(msgspec.Struct):
@@ -95,6 +94,6 @@ class Account(msgspec.Struct):
     `none`: no payment starts. With Stripe's test keys, money of a clinic without a choice goes to the `platform`.
     """
 
-    charged_on: Literal["own", "platform", "none"]
+    charged_on: ChargedOn
     stripe_account_id: str | None = None
     platform_account: bool = False

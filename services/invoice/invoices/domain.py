@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from contracts.currencies import step_of
 from contracts.events import event_id
-from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceStatus, InvoiceUpdated
+from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.money import LARGEST_MINOR, Money
 from contracts.payment import PaymentSettled
+from contracts.vocabulary import InvoiceStatus, is_open
 from services.chassis import texts
 from services.chassis.errors import DomainError
 from services.invoice import checks
@@ -25,8 +26,6 @@ Fact = TypeVar("Fact", bound=InvoiceState)
 MOST_LINES: Final = 200
 LONGEST_TERM: Final = timedelta(days=3653)
 """Ten years: how far a due date may be from its issue date, and an issue date from today."""
-CLOSED: Final = frozenset({"paid", "refunded", "void"})
-"""Statuses in which nothing is due, whatever the amounts say."""
 
 
 class InvoiceNotFound(DomainError):
@@ -214,7 +213,7 @@ def status_of(invoice: Invoice, *, processing: bool) -> InvoiceStatus:
 
 def due_amount(status: str, total_amount: int, settled_amount: int) -> int:
     """What the client still owes, in minor units."""
-    return 0 if status in CLOSED else total_amount - settled_amount
+    return total_amount - settled_amount if is_open(status) else 0
 
 
 def creation(invoice: Invoice) -> InvoiceCreated:

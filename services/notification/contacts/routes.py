@@ -1,7 +1,7 @@
 """HTTP in: contacts, and what became of e-mails."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import msgspec
@@ -9,6 +9,7 @@ from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from contracts.vocabulary import DeliveryState
 from services.chassis.db.database import Connection, trial
 from services.chassis.http.auth import Caller, staff
 from services.chassis.http.patches import patched
@@ -57,7 +58,7 @@ class DeliveryOut(msgspec.Struct):
     client_id: UUID
     template: str
     subject_id: UUID
-    state: Literal["waiting", "due", "sent", "failed", "dropped"]
+    state: DeliveryState
     attempts: int
     last_error: str | None
     created_at: datetime

@@ -4,13 +4,11 @@ The account is a text as the tables have it: `acct_…`, or `PLATFORM` for the p
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
+from contracts.vocabulary import ChargedOn
 from services.chassis.errors import DomainError
 
 PLATFORM = ""
-
-ChargedOn = Literal["own", "platform", "none"]
 
 
 class NoStripeAccount(DomainError):

@@ -3,10 +3,11 @@
 from typing import Any
 
 from contracts.stripe import StripeEvent
-from services.payment.payments.domain import Payment, Status
+from contracts.vocabulary import PaymentStatus
+from services.payment.payments.domain import Payment
 
 
-def counted(payment: Payment, status: Status, seen: StripeEvent) -> dict[str, Any]:
+def counted(payment: Payment, status: PaymentStatus, seen: StripeEvent) -> dict[str, Any]:
     """The fields of the payment that count its declines, after the news that its status is `status`.
 
     A debit that fails after days is no decline. A decline leaves a failed charge at Stripe, by which the same one is

@@ -9,11 +9,9 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from contracts.events import Method
+from contracts.vocabulary import PaymentKind, PaymentStatus
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.ids import Key
-
-Status = Literal["created", "requires_action", "processing", "failed", "succeeded", "canceled"]
-Kind = Literal["card", "saved", "redirect"]
 
 
 class PayableUnknown(Unavailable):
@@ -180,10 +178,10 @@ class Payment:
     client_id: UUID
     account: str
     livemode: bool
-    status: Status
+    status: PaymentStatus
     amount: int
     currency: str
-    kind: Kind
+    kind: PaymentKind
     save: bool
     idempotency_key: str
     created_at: datetime

@@ -13,10 +13,11 @@ from contracts.payment import (
     PaymentUpdated,
     Share,
 )
+from contracts.vocabulary import PaymentStatus
 from services.payment.payments import identities
-from services.payment.payments.domain import Payment, Status
+from services.payment.payments.domain import Payment
 
-FACTS: Mapping[Status, type[PaymentState]] = {
+FACTS: Mapping[PaymentStatus, type[PaymentState]] = {
     "processing": PaymentProcessing,
     "succeeded": PaymentSucceeded,
     "failed": PaymentFailed,

@@ -14,20 +14,21 @@ from contracts.events import Method
 from contracts.money import Money
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from contracts.stripe import StripeEvent
+from contracts.vocabulary import PaymentStatus
 from services.chassis.errors import DomainError
 from services.payment.ledger import domain as ledger
 from services.payment.payments import declines, identities
-from services.payment.payments.domain import Allocation, Payable, Payment, Status
+from services.payment.payments.domain import Allocation, Payable, Payment
 from services.payment.payments.facts import FACTS, fact_about, update_about
 
-STATUS_OF: Mapping[str, Status] = {
+STATUS_OF: Mapping[str, PaymentStatus] = {
     "payment_intent.succeeded": "succeeded",
     "payment_intent.canceled": "canceled",
     "payment_intent.payment_failed": "failed",
     "payment_intent.processing": "processing",
     "payment_intent.requires_action": "requires_action",
 }
-_RANK: Mapping[Status, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
+_RANK: Mapping[PaymentStatus, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
 _TELLS_OF_SUCCESS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
 
 
@@ -130,7 +131,7 @@ def _better_method(payment: Payment, seen: StripeEvent) -> Method | None:
     return payment.method if late else seen.method
 
 
-def _is_news(payment: Payment, status: Status, created: datetime) -> bool:
+def _is_news(payment: Payment, status: PaymentStatus, created: datetime) -> bool:
     if payment.status == "succeeded":
         return False
     if status == "succeeded":
@@ -142,7 +143,7 @@ def _is_news(payment: Payment, status: Status, created: datetime) -> bool:
     return created == payment.seen_at and _RANK[status] >= _RANK[payment.status]
 
 
-def _move(payment: Payment, status: Status, seen: StripeEvent, now: datetime) -> Change:
+def _move(payment: Payment, status: PaymentStatus, seen: StripeEvent, now: datetime) -> Change:
     if status == payment.status and status != "failed":
         return Change(replace(payment, seen_at=seen.created))
     ends = status == "canceled" or (status == "failed" and payment.status == "processing")

@@ -8,9 +8,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts import money
-from services.payment.accounts.domain import ChargedOn, ClinicAccount, charged_on
+from contracts.vocabulary import ChargedOn, PaymentKind, PaymentStatus
+from services.payment.accounts.domain import ClinicAccount, charged_on
 from services.payment.payments import words
-from services.payment.payments.domain import Kind, Payment, SavedMethod, Status
+from services.payment.payments.domain import Payment, SavedMethod
 from services.payment.payments.starting import Wish
 from services.payment.payments.stripe_calls import Ready
 
@@ -74,14 +75,18 @@ class PaymentIn(Question, frozen=True, kw_only=True):
         )
 
 
-_KINDS: dict[type[Card | Saved | Redirect], Kind] = {Card: "card", Saved: "saved", Redirect: "redirect"}
+_KINDS: dict[type[Card | Saved | Redirect], PaymentKind] = {
+    Card: "card",
+    Saved: "saved",
+    Redirect: "redirect",
+}
 
 
 class PaymentStart(Answer, frozen=True, kw_only=True):
     """What a page needs to confirm a payment. `saved_method` is Stripe's id of the method to confirm with."""
 
     payment_id: UUID
-    status: Status
+    status: PaymentStatus
     client_secret: str | None
     stripe_account: str | None
     saved_method: str | None
@@ -123,7 +128,7 @@ class ShareOut(Answer, frozen=True, kw_only=True):
 
 class PaymentOut(Answer, frozen=True, kw_only=True):
     id: UUID
-    status: Status
+    status: PaymentStatus
     amount: Money
     method: MethodOut | None
     failure: Failure | None

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from contracts.currencies import CURRENCIES
-from contracts.events import AcceptedMethod, Method
+from contracts.events import Method
 from contracts.money import Money
+from contracts.vocabulary import AcceptedMethod, PaymentKind
 from services.payment.payments.domain import (
     Allocation,
     AlreadyPaid,
@@ -15,7 +16,6 @@ from services.payment.payments.domain import (
     AmountTooLarge,
     AmountTooSmall,
     Clinic,
-    Kind,
     MethodNotAccepted,
     OnlinePaymentOff,
     Payable,
@@ -43,7 +43,7 @@ class Wish:
 
     client_id: UUID
     shares: Mapping[UUID, Money]
-    kind: Kind
+    kind: PaymentKind
     saved_method_id: UUID | None = None
     save: bool = False
     request_key: str | None = None

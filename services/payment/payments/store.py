@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 import asyncpg
 
+from contracts.vocabulary import PaymentStatus
 from services.chassis.db.database import Connection, Key
 from services.payment.keys import columns
-from services.payment.payments.domain import KeyReused, Payment, Status
+from services.payment.payments.domain import KeyReused, Payment
 from services.payment.payments.rows import LIVE, PAYMENT, payment_of
 from services.payment.stripe.origins import Known
 
@@ -141,12 +142,12 @@ async def _insert_payment(tx: Connection, payment: Payment) -> None:
 
 async def keep_intent(
     tx: Connection, payment: Payment, intent_id: str, customer_id: str | None, *, made: bool
-) -> Status:
+) -> PaymentStatus:
     """Keep the ids that Stripe gave; returns the status, which may have moved meanwhile.
 
     The webhook may have been faster: the ids are the same then. `made`: it is the answer to the call that makes it.
     """
-    status: Status = await tx.fetchval(
+    status: PaymentStatus = await tx.fetchval(
         """
         UPDATE payments
         SET stripe_payment_intent_id = $3, stripe_customer_id = $4, intent_made = intent_made OR $5

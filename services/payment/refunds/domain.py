@@ -8,7 +8,6 @@ come late, twice and in any order. Amounts are integer minor units.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 from contracts.currencies import step_of
@@ -16,6 +15,7 @@ from contracts.events import Method, event_id
 from contracts.money import Money
 from contracts.payment import PaymentRefunded
 from contracts.stripe import StripeEvent
+from contracts.vocabulary import RefundStatus
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key
 from services.payment.ledger import domain as ledger
@@ -30,7 +30,6 @@ from services.payment.payments.lifecycle import (
     WrongMode,
 )
 
-RefundStatus = Literal["created", "pending", "requires_action", "succeeded", "failed", "canceled"]
 _STEP: Mapping[RefundStatus, int] = {
     "created": 0,
     "pending": 1,

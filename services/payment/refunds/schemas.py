@@ -7,9 +7,10 @@ from uuid import UUID
 from msgspec import Meta
 
 from contracts import money
+from contracts.vocabulary import RefundStatus
 from services.payment.payments.schemas import Answer, MethodOut, Money, Question
 from services.payment.refunds.actions import Credit
-from services.payment.refunds.domain import Refund, RefundStatus, RefundWish, Surplus
+from services.payment.refunds.domain import Refund, RefundWish, Surplus
 
 
 class RefundIn(Question, frozen=True, kw_only=True):

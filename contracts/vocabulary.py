@@ -1,0 +1,149 @@
+"""The words that cross a process boundary, each spelled once: statuses, ways to pay, card brands, declines.
+
+SQL is built from the tuples (`services.chassis.db.literals`). A migration spells its set out, since it may never
+change; a test reads the database's constraints and compares them with the types here.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
+INVOICE_STATUSES: Final[tuple[InvoiceStatus, ...]] = get_args(InvoiceStatus)
+PAYABLE_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("unpaid", "part_paid")
+"""The client is to pay: something is due, and no payment is on its way. Only these can be overdue."""
+OPEN_INVOICES: Final[tuple[InvoiceStatus, ...]] = (*PAYABLE_INVOICES, "processing")
+"""Something is due. In every other status nothing is, whatever the amounts are."""
+
+PublishedPaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
+"""The statuses that have an event. A payment before them is a matter between the client and Stripe."""
+PaymentStatus = Literal["created", "requires_action", PublishedPaymentStatus]
+PUBLISHED_PAYMENTS: Final[tuple[PublishedPaymentStatus, ...]] = get_args(PublishedPaymentStatus)
+STARTABLE_PAYMENTS: Final[tuple[PaymentStatus, ...]] = ("created", "requires_action", "failed")
+"""The client can try again with the same payment: Stripe has none of its money, and none on its way."""
+LIVE_PAYMENTS: Final[tuple[PaymentStatus, ...]] = ("created", "requires_action", "processing", "failed")
+"""The payment may still succeed, so it reserves its amounts."""
+
+RefundStatus = Literal["created", "pending", "requires_action", "succeeded", "failed", "canceled"]
+PENDING_REFUNDS: Final[tuple[RefundStatus, ...]] = ("created", "pending", "requires_action")
+"""The money is on its way back to the client."""
+RETURNED_REFUNDS: Final[tuple[RefundStatus, ...]] = ("failed", "canceled")
+"""The money is the client's credit again."""
+
+DeliveryState = Literal["waiting", "due", "sent", "failed", "dropped"]
+"""Of an e-mail. `waiting`: something that it needs is not known yet. `dropped`: nobody needs it any more."""
+UNSENT_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("waiting", "due")
+PUBLISHED_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("sent", "failed")
+"""The states that have an event."""
+
+MovementKind = Literal["payment", "refund", "dispute", "reversal"]
+"""Why money moved against an invoice."""
+
+AcceptedMethod = Literal["card", "redirect"]
+"""What a clinic lets its clients pay with: a card, or an online payment system that they are sent to."""
+PaymentKind = Literal["card", "saved", "redirect"]
+"""How a client chose to pay: a new card, a saved one, or an online payment system."""
+ChargedOn = Literal["own", "platform", "none"]
+"""Whose Stripe account takes a clinic's payments: its own, the platform's, or nobody's."""
+
+
+def is_open(invoice_status: str) -> bool:
+    """Whether something is due on the invoice."""
+    return invoice_status in OPEN_INVOICES
+
+
+def is_payable(invoice_status: str) -> bool:
+    """Whether the client is to pay the invoice, as far as its status says."""
+    return invoice_status in PAYABLE_INVOICES
+
+
+def is_returned(refund_status: str) -> bool:
+    """Whether the refund ended without the money, which is the client's credit again."""
+    return refund_status in RETURNED_REFUNDS
+
+
+CARD_BRANDS: Final = {
+    "amex": "American Express",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "jcb": "JCB",
+    "mastercard": "Mastercard",
+    "unionpay": "UnionPay",
+    "visa": "Visa",
+}
+METHOD_NAMES: Final = {
+    "card": "Card",
+    "redirect": "Online payment",
+    "cash": "Cash",
+    "credit": "Credit",
+    "bank_transfer": "Bank transfer",
+    "bancontact": "Bancontact",
+    "ideal": "iDEAL",
+    "paypal": "PayPal",
+    "revolut_pay": "Revolut Pay",
+    "sepa_debit": "Bank debit",
+    "us_bank_account": "Bank account",
+}
+
+
+def method_name(kind: str, brand: str | None = None, last4: str | None = None) -> str:
+    """A way to pay as people read it: `Visa ending 4242`, `PayPal`, `Cash`. An unknown code loses its underscores."""
+    if brand:
+        name = CARD_BRANDS.get(brand) or brand.replace("_", " ").title()
+    else:
+        name = METHOD_NAMES.get(kind) or kind.replace("_", " ").capitalize()
+    return f"{name} ending {last4}" if last4 else name
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Why a payment failed, and what to do next. Plain sentences, never the bank's own text."""
+
+    reason: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.advice}"
+
+
+_OTHER_CARD = "Use another card, or pay another way."
+_CODE = Decline("The security code is not right.", "Check the digits on the card and try again.")
+_NUMBER = Decline("The card number is not right.", "Check it and try again.")
+_EXPIRY = Decline("The expiry date is not right.", "Check it and try again.")
+_LIMIT = Decline("This card has reached its limit for now.", "Use another card, or ask your bank.")
+_NOT_NOW = Decline("Your bank could not process the payment just now.", "Try again in a moment.")
+_NOT_APPROVED = Decline("The payment was not approved.", "Try again, or choose another way.")
+OTHER_DECLINE: Final = Decline("Your bank declined the payment and did not say why.", _OTHER_CARD)
+"""For every other code. A lost or stolen card is among them: the words may be read by a thief."""
+DECLINES: Final = {
+    "insufficient_funds": Decline("There is not enough money on this card.", _OTHER_CARD),
+    "expired_card": Decline("This card has expired.", "Use another card."),
+    "incorrect_cvc": _CODE,
+    "invalid_cvc": _CODE,
+    "incorrect_number": _NUMBER,
+    "invalid_number": _NUMBER,
+    "invalid_expiry_month": _EXPIRY,
+    "invalid_expiry_year": _EXPIRY,
+    "card_velocity_exceeded": _LIMIT,
+    "withdrawal_count_limit_exceeded": _LIMIT,
+    "card_not_supported": Decline("This card cannot be used for this payment.", _OTHER_CARD),
+    "currency_not_supported": Decline("This card cannot pay in this currency.", _OTHER_CARD),
+    "processing_error": _NOT_NOW,
+    "try_again_later": _NOT_NOW,
+    "authentication_required": Decline(
+        "Your bank wants you to confirm the payment.", "Try again and follow its steps."
+    ),
+    "payment_intent_authentication_failure": Decline(
+        "Your bank could not confirm that it was you.", "Try again and follow its steps, or pay another way."
+    ),
+    "payment_method_not_available": Decline(
+        "This way to pay is not available just now.", "Choose another way."
+    ),
+    "payment_method_provider_decline": _NOT_APPROVED,
+    "payment_intent_payment_attempt_failed": _NOT_APPROVED,
+}
+"""By Stripe's decline code, else its error code."""
+
+
+def decline(code: str | None) -> Decline:
+    """The decline with this code of Stripe's. An unknown code, or none, has the general one."""
+    return DECLINES.get(code or "", OTHER_DECLINE)
