@@ -1,9 +1,12 @@
-"""ClinicPay's command line. `./clinicpay` at the root of the repository runs it."""
+"""ClinicPay's command line. `./clinicpay` at the root of the repository runs it.
+
+Here are the operators' commands, which the image holds too. A checkout adds its own: see `CHECKOUT`.
+"""
 
 import asyncio
 import os
-import sys
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from services.chassis.kafka.security import KafkaSecurity
 
 ROOT = Path(__file__).resolve().parent.parent
+CHECKOUT = ("deploy.local.commands", "tests.tools.commands")
+"""Modules whose `register(app)` adds commands: `up`, and the developers'. The production image has neither."""
 
 app = typer.Typer(
     name="clinicpay",
@@ -24,107 +29,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-
-@app.command()
-def up(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the portal on 127.0.0.1.")] = 8080,
-    data: Annotated[Path, typer.Option(help="Where everything is kept.", show_default=".clinicpay")] = ROOT
-    / ".clinicpay",
-    no_demo: Annotated[bool, typer.Option("--no-demo", help="Start empty, without demo clinics.")] = False,
-) -> None:
-    """Run the whole system on this machine until Ctrl-C."""
-    asyncio.run(_up(port, data, not no_demo))
-
-
-async def _up(port: int, data: Path, demo: bool) -> None:
-    from deploy.local.errors import EmbeddedError
-    from deploy.local.screen import Screen
-    from deploy.local.up import up as run
-    from deploy.ops.database import MigrationFailed
-    from deploy.ops.topics import TopicRefused
-
-    code = 0
-    try:
-        await run(port, data, demo, Screen())
-    except (EmbeddedError, MigrationFailed, TopicRefused) as refusal:
-        sys.stderr.write(f"clinicpay: {refusal}\n")
-        code = 1
-    # All processes are stopped. A download under way in a thread would keep us until it ends.
-    sys.stdout.flush()
-    os._exit(code)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def test(context: typer.Context) -> None:
-    """Run lint, types and all tests. Arguments go to pytest: `clinicpay test tests/unit -k money`."""
-    from tests.tools.runner import run
-
-    raise typer.Exit(run(context.args))
-
-
-@app.command()
-def faults(
-    quick: Annotated[bool, typer.Option("--quick", help="A spread of them, within three minutes.")] = False,
-    only: Annotated[str, typer.Option(help="Those whose name holds this pattern, such as `kafka:`.")] = "",
-    seconds: Annotated[int, typer.Option(min=5, help="How long processes are struck at random.")] = 600,
-    seed: Annotated[int, typer.Option(help="The same seed strikes the same blows.")] = 1,
-) -> None:
-    """Make everything fail that can, and check that nothing was lost, doubled or leaked. Exits 1 on a breach."""
-    from tests.faults import suite
-
-    matrix = asyncio.run(suite.run(suite.Wish(quick, only, seconds, seed)))
-    raise typer.Exit(1 if matrix.breaches else 0)
-
-
-@app.command()
-def bench(
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Every figure from short windows, within 180 s.")
-    ] = False,
-    only: Annotated[str, typer.Option(help="These figures, separated by commas.")] = "",
-    invoices: Annotated[int | None, typer.Option(min=100, help="How many one settle run pays.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the data directory, and say where.")] = False,
-    save: Annotated[
-        bool,
-        typer.Option("--save", help="Keep the figures in docs/bench.json, which runs are compared with."),
-    ] = False,
-    against: Annotated[
-        str, typer.Option(metavar="REF", help="Only compare the CPU of a settlement with this commit's.")
-    ] = "",
-) -> None:
-    """Measure the running system: JSON lines on standard output, a table on standard error."""
-    if against:
-        from tests.bench import against as comparison
-
-        raise typer.Exit(comparison.main(against))
-    from tests.bench.run import Wish, main
-
-    names = tuple(name.strip() for name in only.split(",") if name.strip())
-    raise typer.Exit(main(Wish(quick, names, invoices, keep, save=save)))
-
-
-@app.command()
-def mutants(
-    words: Annotated[list[str] | None, typer.Argument(help="Parts of names; without, all of them.")] = None,
-) -> None:
-    """Take each safeguard away in a copy of the code, and see that its named test turns red."""
-    from tests.mutants.__main__ import main
-
-    raise typer.Exit(main(words or ()))
-
-
-@app.command()
-def sbom() -> None:
-    """Print the bill of materials, as CycloneDX: every package, jar and binary that an installation runs."""
-    import json
-
-    from tests.tools import supply
-
-    try:
-        typer.echo(json.dumps(supply.sbom(), indent=1))
-    except supply.CannotAsk as reason:
-        give_up(str(reason))
 
 
 @app.command()
@@ -218,7 +122,7 @@ def reemit(
         typer.Option(help="Of a running `clinicpay up`. Else AUDITOR_ and WORKER_DATABASE_URLS."),
     ] = None,
 ) -> None:
-    """Say again what a topic lost, made from aggregates and movements under the same event ids."""
+    """Publish again what a topic lost, made from aggregates and movements under the same event ids."""
     from deploy.ops import reemit as work
     from deploy.ops.verify.access import Access
     from deploy.ops.verify.report import CannotCheck
@@ -247,6 +151,10 @@ def _required(name: str) -> str:
         return Path(path).read_text().strip()
     return os.environ.get(name) or give_up(f"{name} is not set")
 
+
+for _module in CHECKOUT:
+    if (ROOT / _module.replace(".", "/")).with_suffix(".py").exists():
+        import_module(_module).register(app)
 
 if __name__ == "__main__":
     app(prog_name="clinicpay")

@@ -7,8 +7,8 @@ import secrets
 import sys
 from collections.abc import Iterator
 
-from deploy.local.datadir import Secrets
 from deploy.ops import acls
+from deploy.ops.secrets import Secrets
 
 
 def lines() -> Iterator[str]:

@@ -3,14 +3,13 @@
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from deploy.local.errors import EmbeddedError
-from deploy.ops.database import AUDITOR, all_roles
+from deploy.ops.secrets import Secrets, role_passwords
 
 LAYOUT = "1"
 StripeKind = Literal["sandbox", "test", "live"]
@@ -19,42 +18,6 @@ _HELD = {
     "test": "payments of Stripe's test mode",
     "live": "live payments of Stripe",
 }
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """Made once for each data directory; readable by its owner alone."""
-
-    role_passwords: dict[str, str]
-    token_private_key: str
-    token_public_key: str
-    sandbox_secret_key: str
-    sandbox_publishable_key: str
-    webhook_secret: str
-    operator_key: str
-    installation: str
-    metadata_key: str
-
-    @classmethod
-    def new(cls) -> Self:
-        from joserfc.jwk import OKPKey
-
-        key = OKPKey.generate_key("Ed25519")
-        return cls(
-            role_passwords=_passwords(),
-            token_private_key=json.dumps(key.as_dict(private=True)),
-            token_public_key=json.dumps(key.as_dict(private=False)),
-            sandbox_secret_key=f"sk_test_{secrets.token_hex(24)}",
-            sandbox_publishable_key=f"pk_test_{secrets.token_hex(24)}",
-            webhook_secret=f"whsec_{secrets.token_hex(24)}",
-            operator_key=f"cp_{secrets.token_urlsafe(32)}",
-            installation=f"clinicpay-{secrets.token_hex(4)}",
-            metadata_key=secrets.token_hex(24),
-        )
-
-
-def _passwords() -> dict[str, str]:
-    return {role: secrets.token_hex(24) for role in (*all_roles(), AUDITOR)}
 
 
 class DataDir:
@@ -105,7 +68,7 @@ class DataDir:
         file = self.path / "secrets.json"
         before = json.loads(file.read_text()) if file.exists() else {}
         kept = replace(Secrets.new(), **before)
-        kept = replace(kept, role_passwords=_passwords() | kept.role_passwords)
+        kept = replace(kept, role_passwords=role_passwords() | kept.role_passwords)
         if asdict(kept) != before:
             aside = file.with_suffix(".new")
             aside.touch(mode=0o600)

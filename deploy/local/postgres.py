@@ -104,19 +104,20 @@ class EmbeddedPostgres(Server):
                 connection.terminate()
         except AWAY:
             return False
-        return bool(Path(directory) == self._cluster)
+        return bool(Path(directory) == self.cluster)
 
     @property
-    def _cluster(self) -> Path:
+    def cluster(self) -> Path:
+        """The directory of the server's files."""
         return self._home / "cluster"
 
     def _prepare(self) -> Path:
         binaries = _binaries(self._account)
         self._initialise(binaries)
-        version = (self._cluster / "PG_VERSION").read_text().strip()
+        version = (self.cluster / "PG_VERSION").read_text().strip()
         if version != MAJOR:
             raise EmbeddedError(
-                f"the data directory {self._cluster} is of PostgreSQL {version}, this is {MAJOR}: "
+                f"the data directory {self.cluster} is of PostgreSQL {version}, this is {MAJOR}: "
                 "use another --data, or dump with the old version and load"
             )
         self._password = (self._home / "admin-password").read_text()
@@ -124,7 +125,7 @@ class EmbeddedPostgres(Server):
 
     def _initialise(self, binaries: Path) -> None:
         """Make the cluster once, aside and renamed, so that a broken attempt leaves none."""
-        if self._cluster.exists():
+        if self.cluster.exists():
             return
         aside = self._home / "cluster.new"
         shutil.rmtree(aside, ignore_errors=True)
@@ -149,10 +150,10 @@ class EmbeddedPostgres(Server):
             raise EmbeddedError(
                 f"initdb failed: {(done.stderr.strip().splitlines() or ['no reason said'])[-1]}"
             )
-        aside.rename(self._cluster)
+        aside.rename(self.cluster)
 
     async def _launch(self, binaries: Path) -> Child:
-        argv: list[str | Path] = [binaries / "bin" / "postgres", "-D", self._cluster, "-p", str(self.port)]
+        argv: list[str | Path] = [binaries / "bin" / "postgres", "-D", self.cluster, "-p", str(self.port)]
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
         return await Child.start(

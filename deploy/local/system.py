@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deploy.local.datadir import DataDir, Secrets, StripeKind
+from deploy.local.datadir import DataDir, StripeKind
 from deploy.local.errors import EmbeddedError
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
@@ -12,6 +12,7 @@ from deploy.local.process import free_port, port_is_free
 from deploy.local.supervisor import Supervisor
 from deploy.local.units import KafkaUnit, PostgresUnit, PythonUnit, run_once
 from deploy.ops import database
+from deploy.ops.secrets import Secrets
 from services.gateway.settings import DEMO_OPERATOR_KEY
 
 WORKED = ("invoice", "payment", "notification")
@@ -110,6 +111,17 @@ class System:
     @property
     def operator_key(self) -> str:
         return DEMO_OPERATOR_KEY if self.demo else self.secrets.operator_key
+
+    def keep_addresses(self) -> None:
+        """Write down where this run's parts are, for commands that come while it runs."""
+        self.data.keep_addresses(
+            {
+                "portal": self.public_url,
+                "sandbox": self.sandbox_url,
+                "mailbox": self.mailbox_url,
+                "postgres_cluster": str(self.postgres.cluster),
+            }
+        )
 
     def keep_all(self, supervisor: Supervisor) -> None:
         """Hand every process and step to the supervisor. Slow starters come first: they get the CPU first."""

@@ -29,9 +29,7 @@ async def up(port: int, data: Path, demo: bool, screen: Screen, kind: type[Syste
     if not (places.cache_dir() / f"kafka-{jars.KAFKA.rsplit(':', 1)[1]}").exists():
         screen.say("First use: downloading PostgreSQL and Kafka from Maven Central, about 60 MB…")
     asked = _asked_to_stop()
-    system.data.keep_addresses(
-        {"portal": system.public_url, "sandbox": system.sandbox_url, "mailbox": system.mailbox_url}
-    )
+    system.keep_addresses()
     supervisor = Supervisor(screen.say)
     system.keep_all(supervisor)
     try:

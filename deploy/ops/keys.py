@@ -1,7 +1,6 @@
 """`clinicpay keys`: API keys, where the public API is out of reach or no key for it is left."""
 
 import asyncio
-import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,8 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.ops import database
-from deploy.ops.verify.access import postgres_port
+from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
 from services.chassis import audit
 from services.chassis.db.database import AWAY, Connection, Database
@@ -54,10 +52,7 @@ def dsn(data: Path | None) -> str:
         if url := os.environ.get("GATEWAY_DATABASE_URL"):
             return url
         raise CannotCheck("neither --data nor GATEWAY_DATABASE_URL is given")
-    server = f"postgresql://127.0.0.1:{postgres_port(data)}/postgres"
-    role = "gateway_api"
-    password = json.loads((data / "secrets.json").read_text())["role_passwords"][role]
-    return database.role_dsn(server, role, password, database.database_name("gateway"))
+    return DataDirectory(data).dsn("gateway_api", "gateway")
 
 
 def show(rows: list[KeyRow]) -> None:

@@ -1,12 +1,10 @@
 """The services' databases as their worker roles, for commands that do what a worker does."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.ops import database
-from deploy.ops.verify.access import postgres_port
+from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
 
 WORKED = ("invoice", "payment", "notification")
@@ -19,14 +17,8 @@ def worker_dsns(data: Path | None, environment: Mapping[str, str] = os.environ) 
     """
     if data is None:
         return _given(environment)
-    server = f"postgresql://127.0.0.1:{postgres_port(data)}/postgres"
-    passwords = json.loads((data / "secrets.json").read_text())["role_passwords"]
-    return {
-        service: database.role_dsn(
-            server, f"{service}_worker", passwords[f"{service}_worker"], database.database_name(service)
-        )
-        for service in WORKED
-    }
+    directory = DataDirectory(data)
+    return {service: directory.dsn(f"{service}_worker", service) for service in WORKED}
 
 
 def _given(environment: Mapping[str, str]) -> dict[str, str]:

@@ -131,13 +131,7 @@ class Bench:
 
     async def start(self) -> None:
         """Start everything and wait until it is ready."""
-        self.system.data.keep_addresses(
-            {
-                "portal": self.system.public_url,
-                "sandbox": self.system.sandbox_url,
-                "mailbox": self.system.mailbox_url,
-            }
-        )
+        self.system.keep_addresses()
         self._supervisor = Keeper(self.say)
         self.system.keep_all(self._supervisor)
         await self._supervisor.all_ready()

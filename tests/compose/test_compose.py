@@ -108,6 +108,17 @@ async def test_a_client_pays_an_invoice_and_gets_the_receipt(compose: Compose) -
         assert mail["subject"] == f"Receipt for your payment of {unpaid.amount}"
 
 
+def test_production_runs_an_image_without_any_simulator(compose: Compose) -> None:
+    running = compose.containers()
+    held = {service: _docker("exec", running[service], "find", "/app") for service in ("gateway", "sandbox")}
+
+    assert "/app/deploy/ops/verify/run.py" in held["gateway"]
+    assert not [
+        name for name in ("/app/deploy/sandbox", "/app/deploy/local", "/app/tests") if name in held["gateway"]
+    ]
+    assert "/app/deploy/sandbox/app.py" in held["sandbox"]
+
+
 def test_no_process_is_root_or_could_become_it(compose: Compose) -> None:
     running = compose.containers()
     assert {"postgres", "kafka", "gateway", "relay", "sandbox", "mailbox"} <= running.keys()

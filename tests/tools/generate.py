@@ -183,17 +183,19 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
-def main() -> None:
+def main(check: bool) -> int:
+    """Write the files that are not fresh, or only name them; the exit code."""
     stale = [(path, text) for path, text in files() if not path.exists() or path.read_text() != text]
-    if "--check" in sys.argv[1:]:
+    if check:
         for path, _ in stale:
             sys.stderr.write(f"not fresh: {path.relative_to(CONTRACTS.parent)}\n")
-        raise SystemExit(1 if stale else 0)
+        return 1 if stale else 0
     for path, text in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         sys.stdout.write(f"wrote {path.relative_to(CONTRACTS.parent)}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main("--check" in sys.argv[1:]))

@@ -1,7 +1,11 @@
 """What the container files promise, read without an engine."""
 
+import ast
 import json
 import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ from deploy.ops import acls
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
+COMPOSED: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+STAND_INS = ("deploy/local/", "deploy/sandbox/", "tests/")
 STRIPE = (ROOT / "deploy/images/stripe.yml").read_text()
 SECURE = (ROOT / "deploy/images/secure.yml").read_text()
 
@@ -50,7 +56,7 @@ def test_each_container_that_reaches_kafka_has_a_user_of_its_own_there() -> None
     services: dict[str, Any] = yaml.safe_load(SECURE)["services"]
     reach = {
         name
-        for name, service in yaml.safe_load(COMPOSE)["services"].items()
+        for name, service in COMPOSED.items()
         if "KAFKA_BOOTSTRAP_SERVERS" in service.get("environment", {})
     }
     users = {name: services[name]["environment"]["KAFKA_SASL_USERNAME"] for name in reach}
@@ -76,3 +82,99 @@ def test_the_collector_keeps_errors_and_names_only_what_it_configures() -> None:
             assert set(names) <= config[kind].keys()
     policies = config["processors"]["tail_sampling"]["policies"]
     assert {"status_codes": ["ERROR"]} in [policy.get("status_code") for policy in policies]
+
+
+def test_the_production_image_holds_no_simulator() -> None:
+    held = files_of("clinicpay")
+
+    assert {
+        "contracts/topics.py",
+        "services/gateway/app.py",
+        "deploy/cli.py",
+        "deploy/images/healthy",
+    } <= held
+    assert not [file for file in held if file.startswith(STAND_INS)]
+    assert {"deploy/sandbox/__main__.py", "deploy/local/mailbox/__main__.py"} <= files_of("clinicpay-local")
+
+
+def test_nothing_in_an_image_imports_what_it_does_not_hold() -> None:
+    for target in ("clinicpay", "clinicpay-local"):
+        held = files_of(target)
+        missing = {
+            file: [name for name in imported(file) if not module_files(name) & held]
+            for file in (file for file in held if file.endswith(".py"))
+        }
+
+        assert {file: names for file, names in missing.items() if names} == {}, target
+
+
+def test_each_container_runs_what_its_image_holds_and_only_stand_ins_take_the_local_one() -> None:
+    local = {name for name, service in COMPOSED.items() if "clinicpay-local:" in service["image"]}
+    assert local == {"sandbox", "mailbox", "demo"}
+
+    for name, service in COMPOSED.items():
+        if "clinicpay" not in service["image"]:
+            continue
+        held = files_of("clinicpay-local" if name in local else "clinicpay")
+        command: list[str] = service["command"]
+        started = {command[0]} if command[0] != "python" else module_files(command[2])
+        assert started & held, name
+        test = service.get("healthcheck", {"test": ["CMD", "test"]})["test"][1]
+        assert test == "test" or test in held, name
+
+
+def test_a_build_that_names_no_target_is_the_production_image() -> None:
+    assert list(stages())[-1] == ("clinicpay", None)
+
+
+def stages() -> Iterator[tuple[str, str | None]]:
+    """What each stage of the Dockerfile begins from, and its name."""
+    for line in (ROOT / "deploy/images/Dockerfile").read_text().splitlines():
+        if found := re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", line):
+            yield found[1], found[2]
+
+
+@cache
+def files_of(target: str) -> frozenset[str]:
+    """The tracked files that COPY puts into a target, with those of the targets that it begins from."""
+    before = {name: begin for begin, name in stages() if name}[target]
+    held = files_of(before) if not before.startswith("$") else frozenset[str]()
+    text = (ROOT / "deploy/images/Dockerfile").read_text()
+    stage = text.split(f" AS {target}\n")[1].split("\nFROM ")[0]
+    sources = [
+        source.rstrip("/")
+        for words in re.findall(r"^COPY (?!--)(.+)$", stage, re.MULTILINE)
+        for source in words.split()[:-1]
+    ]
+    copied = {
+        file for file in tracked() for source in sources if file == source or file.startswith(f"{source}/")
+    }
+    return held | copied
+
+
+@cache
+def tracked() -> tuple[str, ...]:
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    return tuple(subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())
+
+
+def imported(file: str) -> Iterator[str]:
+    """Our own modules that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (
+            name for name in names if name.split(".")[0] in ("contracts", "services", "deploy", "tests")
+        )
+
+
+def module_files(name: str) -> set[str]:
+    """Where the code of a dotted name is: its own module or package, else the module that has it as a member."""
+    path = name.replace(".", "/")
+    own = {f"{path}.py", f"{path}/__init__.py"}
+    outer = path.rpartition("/")[0]
+    return own if own & set(tracked()) else {f"{outer}.py", f"{outer}/__init__.py"}

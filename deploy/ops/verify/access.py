@@ -1,14 +1,13 @@
 """Where an installation's books are, and how to read them."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.local import places
 from deploy.ops import database
+from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
 from services.chassis.kafka.security import OPEN, KafkaSecurity
 from services.chassis.settings import KafkaSettings, load
@@ -37,17 +36,15 @@ class Access:
     @classmethod
     def of_data(cls, data: Path, environment: Mapping[str, str] = os.environ) -> Self:
         """Of a `clinicpay up` that is running on this data directory. CannotCheck if none is."""
-        data = data.absolute()
-        secrets = _json(data / "secrets.json")
-        addresses = _json(data / "addresses.json")
-        password = secrets["role_passwords"].get(database.AUDITOR)
+        directory = DataDirectory(data.absolute())
+        secrets, addresses = directory.secrets(), directory.addresses()
+        password = directory.password(database.AUDITOR)
         if password is None:
-            raise CannotCheck(f"{data} has no auditor yet: restart `clinicpay up` on it")
-        server = f"postgresql://127.0.0.1:{postgres_port(data)}/postgres"
+            raise CannotCheck(f"{directory.path} has no auditor yet: restart `clinicpay up` on it")
         own_key = environment.get("STRIPE_SECRET_KEY")
         return cls(
-            databases=database.auditor_dsns(server, password),
-            kafka=kafka_servers(data),
+            databases=database.auditor_dsns(directory.postgres_server(), password),
+            kafka=directory.kafka_servers(),
             stripe_secret_key=own_key or secrets["sandbox_secret_key"],
             stripe_api_base=_stripe_base(environment, addresses),
             seal=_seal(_first(environment, secrets, name) for name in SEAL_SETTINGS),
@@ -79,25 +76,6 @@ class Access:
         )
 
 
-def postgres_port(data: Path) -> int:
-    """The port of the PostgreSQL that runs on a data directory. CannotCheck if none does."""
-    home = places.enterable(data.absolute() / "postgres", places.unprivileged(), places.SHARED_DATA)
-    try:
-        return int((home / "cluster" / "postmaster.pid").read_text().splitlines()[3])
-    except (OSError, IndexError):
-        raise CannotCheck(f"no `clinicpay up` is running on {data}") from None
-
-
-def kafka_servers(data: Path) -> str:
-    """The address of the broker that runs on a data directory."""
-    try:
-        lines = (data / "kafka" / "server.properties").read_text().splitlines()
-    except OSError:
-        raise CannotCheck(f"no `clinicpay up` is running on {data}") from None
-    settings = dict(line.split("=", 1) for line in lines if "=" in line)
-    return settings["advertised.listeners"].partition("://")[2]
-
-
 def _first(environment: Mapping[str, str], secrets: Mapping[str, Any], name: str) -> str | None:
     """As `clinicpay up` takes it: from the environment, else its own."""
     return environment.get(name) or secrets.get(name.lower())
@@ -124,14 +102,6 @@ def _security(environment: Mapping[str, str]) -> KafkaSecurity:
     if _given(environment, "KAFKA_BOOTSTRAP_SERVERS") is None:
         return OPEN
     return load(KafkaSettings).kafka_security
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(file.read_text())
-    except OSError:
-        raise CannotCheck(f"{file.parent} is not the data directory of a running `clinicpay up`") from None
-    return found
 
 
 def _given(environment: Mapping[str, str], name: str) -> str | None:
