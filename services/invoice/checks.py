@@ -61,3 +61,9 @@ def amount(minor: int, field: str) -> int:
     if not 0 <= minor <= LARGEST_MINOR:
         raise AmountOutOfRange(f"{field} is below zero or too large", field=field)
     return minor
+
+
+def plain(value: object) -> str:
+    """A decimal as people write it: 13.500 is "13.5", 20.000 is "20"."""
+    digits = f"{value:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits

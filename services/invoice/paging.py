@@ -2,8 +2,10 @@
 
 import base64
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
+
+from litestar.params import FromQuery, QueryParameter
 
 from services.chassis.errors import DomainError
 from services.invoice.schemas import Page
@@ -12,6 +14,9 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
+
+Cursor = FromQuery[str | None]
+Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_LIMIT)]
 
 
 class BadCursor(DomainError):

@@ -11,7 +11,7 @@ from contracts.events import event_id
 from deploy.ops import reemit
 from services.gateway.api.actions import derived_id
 from services.gateway.api.key_store import ApiKey
-from services.invoice.invoices import actions as invoice_actions
+from services.invoice.clinics import domain as clinic_domain
 from services.invoice.invoices import domain as invoice_domain
 from services.invoice.schemas import ClinicOut, Contact
 from services.notification.emails import domain as notification_domain
@@ -60,7 +60,7 @@ def _clinics() -> Ids:
         "version": 3,
     }
     clinic = ClinicOut(id=CLINIC, contact=Contact(), tax_rates=(), **settings)
-    yield "clinic.updated", invoice_actions._clinic_updated(clinic, AT).id
+    yield "clinic.updated", clinic_domain.updated_event(clinic, AT).id
     contact = b'{"phone":"","email":"","address":"","hours":""}'
     row: Any = {"clinic_id": CLINIC, "changed_at": AT, "contact": contact, **settings}
     [event] = reemit.clinic_events(row)

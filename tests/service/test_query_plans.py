@@ -24,7 +24,7 @@ from services.chassis.kafka import inbox, park
 from services.gateway.accounts import session_store
 from services.gateway.accounts import store as accounts
 from services.gateway.api import key_store, key_uses, operation_store
-from services.invoice.clinics import store as store_clinics
+from services.invoice.clients import store as store_clients
 from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices import store
@@ -159,10 +159,10 @@ CASES = [
         "invoice",
         "api",
         "clients",
-        lambda tx: store_clinics.list_clients(tx, CLINIC, after=key(2, 999), limit=21),
+        lambda tx: store_clients.list_clients(tx, CLINIC, after=key(2, 999), limit=21),
         "clients_pkey",
     ),
-    case("invoice", "api", "client", lambda tx: store_clinics.get_client(tx, CLINIC, SOME), "clients_pkey"),
+    case("invoice", "api", "client", lambda tx: store_clients.get_client(tx, CLINIC, SOME), "clients_pkey"),
     case(
         "invoice",
         "api",

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from services.chassis.errors import DomainError
 from services.invoice import paging
+from services.invoice.clients import domain as clients
 from services.invoice.clinics import domain as clinics
 from services.invoice.schemas import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
 
@@ -61,13 +62,13 @@ def test_settings_that_make_no_sense_are_refused_by_name(changes: dict[str, Any]
 
 
 def test_a_client_may_come_without_an_address() -> None:
-    assert clinics.client(ClientIn(name="Ada Nolan")).billing_address == BillingAddress()
+    assert clients.client(ClientIn(name="Ada Nolan")).billing_address == BillingAddress()
 
 
 @pytest.mark.parametrize("address", [BillingAddress(country="Ireland"), BillingAddress(lines=("x",) * 6)])
 def test_an_address_has_five_lines_and_a_country_code(address: BillingAddress) -> None:
-    with pytest.raises(clinics.InvalidAddress):
-        clinics.client(ClientIn(name="Ada Nolan", billing_address=address))
+    with pytest.raises(clients.InvalidAddress):
+        clients.client(ClientIn(name="Ada Nolan", billing_address=address))
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "bm90LWEtdXVpZA"])

@@ -1,36 +1,35 @@
-"""What a clinic's settings and a client's address must look like. Pure.
+"""A clinic's settings and the rules that they must keep. Pure.
 
-Each check answers with the tidied question, so that the same settings written twice change nothing.
+Settings are tidied before they are stored, so that the same settings put twice change nothing.
 """
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 from msgspec.structs import replace
 
+from contracts import clinic as contract
+from contracts.clinic import ClinicUpdated
+from contracts.events import event_id
 from services.chassis import emails, texts
 from services.chassis.errors import DomainError
 from services.invoice import checks
-from services.invoice.schemas import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
+from services.invoice.schemas import ClinicIn, ClinicOut, Contact, TaxRateShape
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 _TAX_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,19}", re.ASCII)
-_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+
 _READABLE = 4.5  # WCAG AA: contrast of an accent with white text on it, or of a link on white paper
 MOST_TAX_RATES = 50
 
 
 class ClinicNotFound(DomainError):
     code = "clinic_not_found"
-    status = 404
-
-
-class ClientNotFound(DomainError):
-    code = "client_not_found"
     status = 404
 
 
@@ -66,11 +65,6 @@ class InvalidTaxRate(DomainError):
     status = 422
 
 
-class InvalidAddress(DomainError):
-    code = "invalid_address"
-    status = 422
-
-
 def clinic(given: ClinicIn) -> ClinicIn:
     """The settings, tidied. Raises the errors of this module and of `checks`."""
     if not _SLUG.fullmatch(given.slug):
@@ -86,22 +80,6 @@ def clinic(given: ClinicIn) -> ClinicIn:
         accent=_accent(given.accent),
         tax_rates=_tax_rates(given.tax_rates),
     )
-
-
-def client(given: ClientIn) -> ClientIn:
-    """The client, tidied; the address always present. Raises `InvalidText`, `InvalidAddress`."""
-    address = given.billing_address or BillingAddress()
-    if len(address.lines) > 5:
-        raise InvalidAddress("an address has at most five lines", field="billing_address.lines")
-    if address.country and not _COUNTRY.fullmatch(address.country):
-        raise InvalidAddress("a country is two capital letters", field="billing_address.country")
-    tidy = BillingAddress(
-        lines=tuple(texts.text(line, "billing_address.lines", most=200) for line in address.lines),
-        postcode=texts.text(address.postcode, "billing_address.postcode", most=20),
-        city=texts.text(address.city, "billing_address.city", most=100),
-        country=address.country,
-    )
-    return ClientIn(name=texts.text(given.name, "name", least=1, most=200), billing_address=tidy)
 
 
 def _time_zone(name: str) -> str:
@@ -164,10 +142,29 @@ def _tax_rate(rate: TaxRateShape) -> TaxRateShape:
     if percent > 100:
         raise InvalidTaxRate("a tax is at most 100 percent", field="tax_rates.percent")
     name = texts.text(rate.name, "tax_rates.name", least=1, most=60)
-    return TaxRateShape(code=rate.code, name=name, percent=plain(percent))
+    return TaxRateShape(code=rate.code, name=name, percent=checks.plain(percent))
 
 
-def plain(value: object) -> str:
-    """A decimal as people write it: 13.500 is "13.5", 20.000 is "20"."""
-    digits = f"{value:f}"
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+def updated_event(clinic: ClinicOut, at: datetime) -> ClinicUpdated:
+    """`clinic.updated` for this version of the clinic."""
+    return ClinicUpdated(
+        id=event_id(at, ClinicUpdated.topic.name, clinic.id, clinic.version),
+        time=at,
+        clinic_id=clinic.id,
+        version=clinic.version,
+        slug=clinic.slug,
+        name=clinic.name,
+        currency=clinic.currency,
+        time_zone=clinic.time_zone,
+        locale=clinic.locale,
+        billing_shown=clinic.billing_shown,
+        online_payment=clinic.online_payment,
+        methods=clinic.methods,
+        contact=contract.Contact(
+            phone=clinic.contact.phone,
+            email=clinic.contact.email,
+            address=clinic.contact.address,
+            hours=clinic.contact.hours,
+        ),
+        accent=clinic.accent,
+    )

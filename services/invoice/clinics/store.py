@@ -1,6 +1,5 @@
-"""Every statement on clinics and clients."""
+"""Every statement on clinics."""
 
-from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -10,16 +9,13 @@ import msgspec
 from services.chassis.db.database import Connection
 from services.invoice.clinics.domain import SlugTaken, UnknownTimeZone
 from services.invoice.schemas import (
-    BillingAddress,
-    ClientIn,
-    ClientOut,
     ClinicIn,
     ClinicOut,
     Contact,
     TaxRateShape,
 )
 
-_CLINIC = """id, slug, name, currency, time_zone, locale, billing_shown, online_payment, methods, contact,
+COLUMNS = """id, slug, name, currency, time_zone, locale, billing_shown, online_payment, methods, contact,
     accent, tax_rates, version"""
 
 
@@ -51,7 +47,7 @@ async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> tuple[
                 (excluded.slug, excluded.name, excluded.currency, excluded.time_zone, excluded.locale,
                     excluded.billing_shown, excluded.online_payment, excluded.methods, excluded.contact,
                     excluded.accent, excluded.tax_rates)
-            RETURNING {_CLINIC}, changed_at
+            RETURNING {COLUMNS}, changed_at
             """,
             clinic_id,
             given.slug,
@@ -70,29 +66,12 @@ async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> tuple[
         raise SlugTaken("another clinic has this slug", field="slug") from None
     except asyncpg.InvalidParameterValueError:
         raise UnknownTimeZone("the database does not know this time zone", field="time_zone") from None
-    return (_clinic(row), row["changed_at"]) if row else None
+    return (clinic_of(row), row["changed_at"]) if row else None
 
 
 async def get_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut | None:
-    row = await tx.fetchrow(f"SELECT {_CLINIC} FROM clinics WHERE id = $1", clinic_id)
-    return _clinic(row) if row else None
-
-
-async def get_clinic_and_clients(
-    tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]
-) -> tuple[ClinicOut, set[UUID]] | None:
-    """The clinic, and those of the ids that are clients of it, in one round trip. None without such a clinic."""
-    row = await tx.fetchrow(
-        f"""
-        SELECT {_CLINIC},
-            ARRAY(SELECT id FROM clients WHERE clinic_id = clinics.id AND id = ANY($2::uuid[])) AS client_ids
-        FROM clinics
-        WHERE id = $1
-        """,
-        clinic_id,
-        list(client_ids),
-    )
-    return (_clinic(row), set(row["client_ids"])) if row else None
+    row = await tx.fetchrow(f"SELECT {COLUMNS} FROM clinics WHERE id = $1", clinic_id)
+    return clinic_of(row) if row else None
 
 
 async def list_clinics(
@@ -101,7 +80,7 @@ async def list_clinics(
     """Clinics in order of their ids, from the one after `after`; only the one with `slug` when given."""
     rows = await tx.fetch(
         f"""
-        SELECT {_CLINIC}
+        SELECT {COLUMNS}
         FROM clinics
         WHERE ($1::text IS NULL OR slug = $1) AND ($2::uuid IS NULL OR id > $2)
         ORDER BY id
@@ -111,87 +90,16 @@ async def list_clinics(
         after,
         limit,
     )
-    return [_clinic(row) for row in rows]
-
-
-async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut | None:
-    """Add a client; None when there is one with this id."""
-    row = await tx.fetchrow(
-        """
-        INSERT INTO clients (clinic_id, id, name, billing_address) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (clinic_id, id) DO NOTHING
-        RETURNING id, name, billing_address
-        """,
-        clinic_id,
-        client_id,
-        given.name,
-        _json(given.billing_address),
-    )
-    return _client(row) if row else None
-
-
-async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
-    """Keep a known client's name and address."""
-    row = await tx.fetchrow(
-        """
-        UPDATE clients SET name = $3, billing_address = $4, changed_at = now()
-        WHERE clinic_id = $1 AND id = $2
-        RETURNING id, name, billing_address
-        """,
-        clinic_id,
-        client_id,
-        given.name,
-        _json(given.billing_address),
-    )
-    assert row is not None, "it is locked"
-    return _client(row)
-
-
-async def get_client(
-    tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False
-) -> ClientOut | None:
-    """A client; with `lock`, others wait with changing it until the transaction ends."""
-    row = await tx.fetchrow(
-        f"""
-        SELECT id, name, billing_address FROM clients
-        WHERE clinic_id = $1 AND id = $2 {"FOR UPDATE" if lock else ""}
-        """,
-        clinic_id,
-        client_id,
-    )
-    return _client(row) if row else None
-
-
-async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, limit: int) -> list[ClientOut]:
-    """The clinic's clients in order of their ids, from the one after `after`."""
-    rows = await tx.fetch(
-        """
-        SELECT id, name, billing_address
-        FROM clients
-        WHERE clinic_id = $1 AND id >= $2 AND id IS DISTINCT FROM $3
-        ORDER BY id
-        LIMIT $4
-        """,
-        clinic_id,
-        after or UUID(int=0),
-        after,
-        limit,
-    )
-    return [_client(row) for row in rows]
+    return [clinic_of(row) for row in rows]
 
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _clinic(row: asyncpg.Record) -> ClinicOut:
+def clinic_of(row: asyncpg.Record) -> ClinicOut:
     fields = {name: row[name] for name in ClinicOut.__struct_fields__}
     fields["methods"] = tuple(fields["methods"])
     fields["contact"] = msgspec.json.decode(fields["contact"], type=Contact)
     fields["tax_rates"] = msgspec.json.decode(fields["tax_rates"], type=tuple[TaxRateShape, ...])
     return ClinicOut(**fields)
-
-
-def _client(row: asyncpg.Record) -> ClientOut:
-    address = msgspec.json.decode(row["billing_address"], type=BillingAddress)
-    return ClientOut(id=row["id"], name=row["name"], billing_address=address)

@@ -1,103 +1,16 @@
-"""What people and other services do to invoices: load, decide, save, state the facts."""
+"""What payments do to invoices: load, decide, save, publish."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-from contracts.clinic import ClinicUpdated, Contact
-from contracts.events import Event, event_id
+from contracts.events import Event
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
-from services.chassis import audit
 from services.chassis.db.database import Connection, Key
-from services.chassis.http.auth import Caller
-from services.chassis.http.patches import patched
 from services.chassis.kafka import park
 from services.chassis.outbox import outbox
-from services.invoice.clinics import domain as clinics
-from services.invoice.clinics import store as store_clinics
 from services.invoice.invoices import domain, store
 from services.invoice.invoices.domain import Invoice
-from services.invoice.schemas import ClientIn, ClientOut, ClinicIn, ClinicOut
-
-
-async def put_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> ClinicOut:
-    """Put the caller's clinic on, or change its settings. Says `clinic.updated` when that changed something."""
-    tidy = clinics.clinic(given)
-    await store_clinics.lock_clinic(tx, caller.clinic)
-    before = await store_clinics.get_clinic(tx, caller.clinic)
-    changed = await store_clinics.put_clinic(tx, caller.clinic, tidy)
-    if changed is None:
-        return await known_clinic(tx, caller.clinic)
-    clinic, changed_at = changed
-    await outbox.add(tx, [(_clinic_updated(clinic, changed_at), None)])
-    await audit.record(tx, caller, "put_clinic", clinic.id, before, clinic)
-    return clinic
-
-
-async def create_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> tuple[ClinicOut, bool]:
-    """Put the caller's clinic on, and whether that was needed. One that is there is left as it is.
-
-    Settings that could not be kept are refused all the same.
-    """
-    given = clinics.clinic(given)
-    await store_clinics.lock_clinic(tx, caller.clinic)
-    known = await store_clinics.get_clinic(tx, caller.clinic)
-    return (known, False) if known else (await put_clinic(tx, caller, given), True)
-
-
-async def change_clinic(tx: Connection, caller: Caller, patch: Mapping[str, Any]) -> ClinicOut:
-    """Change some settings of the caller's clinic. Raises `ClinicNotFound`, `PatchInvalid`, what `put_clinic` raises.
-
-    Two changes at once follow each other: the second is made to what the first has left.
-    """
-    await store_clinics.lock_clinic(tx, caller.clinic)
-    return await put_clinic(tx, caller, patched(await known_clinic(tx, caller.clinic), patch, ClinicIn))
-
-
-async def known_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut:
-    """Raises `ClinicNotFound`."""
-    clinic = await store_clinics.get_clinic(tx, clinic_id)
-    if clinic is None:
-        raise clinics.ClinicNotFound("no clinic has this id")
-    return clinic
-
-
-async def create_client(
-    tx: Connection, caller: Caller, client_id: UUID, given: ClientIn
-) -> tuple[ClientOut, bool]:
-    """Add a client to the caller's clinic, and whether that was needed. One that is there is left as it is.
-
-    Raises `ClinicNotFound`.
-    """
-    await known_clinic(tx, caller.clinic)
-    added = await store_clinics.add_client(tx, caller.clinic, client_id, clinics.client(given))
-    if added is None:
-        return await known_client(tx, caller.clinic, client_id), False
-    await audit.record(tx, caller, "put_client", client_id, None, added)
-    return added, True
-
-
-async def change_client(
-    tx: Connection, caller: Caller, client_id: UUID, patch: Mapping[str, Any]
-) -> ClientOut:
-    """Change a client's name or address. Raises `ClientNotFound`, `PatchInvalid`.
-
-    Two changes at once follow each other: the second is made to what the first has left.
-    """
-    before = await known_client(tx, caller.clinic, client_id, lock=True)
-    given = clinics.client(patched(before, patch, ClientIn))
-    after = await store_clinics.save_client(tx, caller.clinic, client_id, given)
-    await audit.record(tx, caller, "put_client", client_id, before, after)
-    return after
-
-
-async def known_client(tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False) -> ClientOut:
-    """Raises `ClientNotFound`."""
-    client = await store_clinics.get_client(tx, clinic_id, client_id, lock=lock)
-    if client is None:
-        raise clinics.ClientNotFound("the clinic has no client with this id")
-    return client
 
 
 async def book_payments(
@@ -185,27 +98,3 @@ async def _save(tx: Connection, steps: Collection[tuple[Invoice, Invoice, Event 
     if changed:
         await store.save_invoices(tx, [after for _, after, _ in changed])
         await outbox.add(tx, [(domain.fact_about(before, after), cause) for before, after, cause in changed])
-
-
-def _clinic_updated(clinic: ClinicOut, at: datetime) -> ClinicUpdated:
-    return ClinicUpdated(
-        id=event_id(at, ClinicUpdated.topic.name, clinic.id, clinic.version),
-        time=at,
-        clinic_id=clinic.id,
-        version=clinic.version,
-        slug=clinic.slug,
-        name=clinic.name,
-        currency=clinic.currency,
-        time_zone=clinic.time_zone,
-        locale=clinic.locale,
-        billing_shown=clinic.billing_shown,
-        online_payment=clinic.online_payment,
-        methods=clinic.methods,
-        contact=Contact(
-            phone=clinic.contact.phone,
-            email=clinic.contact.email,
-            address=clinic.contact.address,
-            hours=clinic.contact.hours,
-        ),
-        accent=clinic.accent,
-    )

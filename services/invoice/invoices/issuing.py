@@ -15,8 +15,9 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.chassis.outbox import outbox
-from services.invoice.clinics import store as store_clinics
-from services.invoice.clinics.domain import ClientNotFound, ClinicNotFound
+from services.invoice.clients import store as client_store
+from services.invoice.clients.domain import ClientNotFound
+from services.invoice.clinics.domain import ClinicNotFound
 from services.invoice.invoices import domain, views
 from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices.domain import Bill, Invoice
@@ -74,7 +75,7 @@ async def issue_invoices(
 
 async def _known(tx: Connection, clinic_id: UUID, client_ids: set[UUID]) -> tuple[ClinicOut, set[UUID]]:
     """The clinic, and which of the ids are clients of it. Raises `ClinicNotFound`."""
-    known = await store_clinics.get_clinic_and_clients(tx, clinic_id, client_ids)
+    known = await client_store.get_clinic_and_clients(tx, clinic_id, client_ids)
     if known is None:
         raise ClinicNotFound("no clinic has this id")
     return known

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from contracts.currencies import charge_of, takes
-from services.invoice.clinics.domain import plain
+from services.invoice.checks import plain
 from services.invoice.invoices.domain import Bill, Invoice, Line, due_amount
 from services.invoice.schemas import (
     Appointment,

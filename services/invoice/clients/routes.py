@@ -1,0 +1,72 @@
+"""Clients over HTTP. With `check=true` a request is checked and answered, and changes nothing."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from services.chassis.db.database import Connection, trial
+from services.chassis.http.auth import Caller, staff
+from services.invoice import paging
+from services.invoice.clients import actions, store
+from services.invoice.clients.domain import ClientNotFound
+from services.invoice.schemas import (
+    ClientIn,
+    ClientOut,
+    Page,
+)
+
+
+@post("/clients/{client_id:uuid}", guards=[staff])
+async def create_client(
+    client_id: FromPath[UUID],
+    data: JSONBody[ClientIn],
+    caller: NamedDependency[Caller],
+    tx: NamedDependency[Connection],
+    check: FromQuery[bool] = False,
+) -> Response[ClientOut]:
+    """Add a client to the clinic (201). One that is there stays as it is, and is the answer (200)."""
+    async with trial(tx, check):
+        client, is_new = await actions.create_client(tx, caller, client_id, data)
+    return Response(client, status_code=201 if is_new else 200)
+
+
+@patch("/clients/{client_id:uuid}", guards=[staff])
+async def change_client(
+    client_id: FromPath[UUID],
+    data: JSONBody[dict[str, Any]],
+    caller: NamedDependency[Caller],
+    tx: NamedDependency[Connection],
+    check: FromQuery[bool] = False,
+) -> ClientOut:
+    """Change a client's name or billing address: a JSON merge patch."""
+    async with trial(tx, check):
+        return await actions.change_client(tx, caller, client_id, data)
+
+
+@get("/clients/{client_id:uuid}")
+async def get_client(
+    client_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
+) -> ClientOut:
+    """A client of the clinic; clients see only themselves."""
+    if caller.role == "client" and caller.subject != client_id:
+        raise ClientNotFound("the clinic has no client with this id")
+    return await actions.known_client(tx, caller.clinic, client_id)
+
+
+@get("/clients", guards=[staff])
+async def list_clients(
+    caller: NamedDependency[Caller],
+    tx: NamedDependency[Connection],
+    cursor: paging.Cursor = None,
+    limit: paging.Limit = paging.DEFAULT_LIMIT,
+) -> Page[ClientOut]:
+    """The clinic's clients in order of their ids."""
+    after = paging.after_id(cursor)
+    clients = await store.list_clients(tx, caller.clinic, after=after, limit=limit + 1)
+    return paging.page(clients, limit, lambda last: (last.id,))
+
+
+ALL: list[Any] = [create_client, change_client, get_client, list_clients]

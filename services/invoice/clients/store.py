@@ -1,0 +1,105 @@
+"""Every statement on clients."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from services.chassis.db.database import Connection
+from services.invoice.clinics.store import COLUMNS as CLINIC_COLUMNS
+from services.invoice.clinics.store import clinic_of
+from services.invoice.schemas import (
+    BillingAddress,
+    ClientIn,
+    ClientOut,
+    ClinicOut,
+)
+
+
+async def get_clinic_and_clients(
+    tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]
+) -> tuple[ClinicOut, set[UUID]] | None:
+    """The clinic, and those of the ids that are clients of it, in one round trip. None without such a clinic."""
+    row = await tx.fetchrow(
+        f"""
+        SELECT {CLINIC_COLUMNS},
+            ARRAY(SELECT id FROM clients WHERE clinic_id = clinics.id AND id = ANY($2::uuid[])) AS client_ids
+        FROM clinics
+        WHERE id = $1
+        """,
+        clinic_id,
+        list(client_ids),
+    )
+    return (clinic_of(row), set(row["client_ids"])) if row else None
+
+
+async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut | None:
+    """Add a client; None when there is one with this id."""
+    row = await tx.fetchrow(
+        """
+        INSERT INTO clients (clinic_id, id, name, billing_address) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (clinic_id, id) DO NOTHING
+        RETURNING id, name, billing_address
+        """,
+        clinic_id,
+        client_id,
+        given.name,
+        msgspec.json.encode(given.billing_address).decode(),
+    )
+    return _client(row) if row else None
+
+
+async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
+    """Keep a known client's name and address."""
+    row = await tx.fetchrow(
+        """
+        UPDATE clients SET name = $3, billing_address = $4, changed_at = now()
+        WHERE clinic_id = $1 AND id = $2
+        RETURNING id, name, billing_address
+        """,
+        clinic_id,
+        client_id,
+        given.name,
+        msgspec.json.encode(given.billing_address).decode(),
+    )
+    assert row is not None, "it is locked"
+    return _client(row)
+
+
+async def get_client(
+    tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False
+) -> ClientOut | None:
+    """A client; with `lock`, others wait with changing it until the transaction ends."""
+    row = await tx.fetchrow(
+        f"""
+        SELECT id, name, billing_address FROM clients
+        WHERE clinic_id = $1 AND id = $2 {"FOR UPDATE" if lock else ""}
+        """,
+        clinic_id,
+        client_id,
+    )
+    return _client(row) if row else None
+
+
+async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, limit: int) -> list[ClientOut]:
+    """The clinic's clients in order of their ids, from the one after `after`."""
+    rows = await tx.fetch(
+        """
+        SELECT id, name, billing_address
+        FROM clients
+        WHERE clinic_id = $1 AND id >= $2 AND id IS DISTINCT FROM $3
+        ORDER BY id
+        LIMIT $4
+        """,
+        clinic_id,
+        after or UUID(int=0),
+        after,
+        limit,
+    )
+    return [_client(row) for row in rows]
+
+
+def _client(row: asyncpg.Record) -> ClientOut:
+    address = msgspec.json.decode(row["billing_address"], type=BillingAddress)
+    return ClientOut(id=row["id"], name=row["name"], billing_address=address)
