@@ -1,11 +1,8 @@
 """Real PostgreSQL and real Kafka for every test that needs them, started once and thrown away at the end."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 import stamina
 from hypothesis import settings
@@ -16,12 +13,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.ops import database
-from services.chassis.db.database import Database
-from services.chassis.ids import new_id
 from services.chassis.telemetry import spans as tracing
 from services.chassis.telemetry import traces as telemetry
 from tests import kafka_container
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb, fresh_database
 
 stamina.set_testing(False)
 # How long something takes is the benchmark's business: a busy machine must fail no test.
@@ -56,59 +51,27 @@ async def roles(postgres: str) -> dict[str, str]:
     return await database.bootstrap(postgres, database.SERVICES, database.test_passwords())
 
 
-_migrated: set[str] = set()
-
-
-@asynccontextmanager
-async def _fresh(service: str, admin_dsn: str, roles: dict[str, str]) -> AsyncIterator[ServiceDb]:
-    if service not in _migrated:
-        await asyncio.to_thread(database.migrate, service, roles[f"{service}_owner"])
-        _migrated.add(service)
-    name = f"t_{service}_{new_id().hex}"
-    await database.clone(admin_dsn, service, name)
-    dsns = {role: database.with_database(dsn, name) for role, dsn in roles.items()}
-    api_dsn = dsns[f"{service}_api"]
-    admin_pool = await asyncpg.create_pool(database.with_database(admin_dsn, name), min_size=0, max_size=5)
-    db = ServiceDb(
-        name=service,
-        admin_dsn=database.with_database(admin_dsn, name),
-        api_dsn=api_dsn,
-        worker_dsn=dsns.get(f"{service}_worker", api_dsn),
-        relay_dsn=dsns.get(f"{service}_relay", api_dsn),
-        api=Database(api_dsn, size=60),
-        worker=Database(dsns.get(f"{service}_worker", api_dsn)),
-        admin=admin_pool,
-    )
-    try:
-        yield db
-    finally:
-        await db.api.close()
-        await db.worker.close()
-        await admin_pool.close()
-        await database.drop(admin_dsn, name)
-
-
 @pytest.fixture
 async def db_invoice(postgres: str, roles: dict[str, str]) -> AsyncIterator[ServiceDb]:
-    async with _fresh("invoice", postgres, roles) as db:
+    async with fresh_database("invoice", postgres, roles) as db:
         yield db
 
 
 @pytest.fixture
 async def db_payment(postgres: str, roles: dict[str, str]) -> AsyncIterator[ServiceDb]:
-    async with _fresh("payment", postgres, roles) as db:
+    async with fresh_database("payment", postgres, roles) as db:
         yield db
 
 
 @pytest.fixture
 async def db_notification(postgres: str, roles: dict[str, str]) -> AsyncIterator[ServiceDb]:
-    async with _fresh("notification", postgres, roles) as db:
+    async with fresh_database("notification", postgres, roles) as db:
         yield db
 
 
 @pytest.fixture
 async def db_gateway(postgres: str, roles: dict[str, str]) -> AsyncIterator[ServiceDb]:
-    async with _fresh("gateway", postgres, roles) as db:
+    async with fresh_database("gateway", postgres, roles) as db:
         yield db
 
 

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from testcontainers.core.container import DockerContainer
 
 from deploy.local.process import free_port
-from tests.running import until
+from tests.running.system import until
 
 IMAGE = "apache/kafka:4.3.1"
 # As the image's own start does, on writable copies of its defaults: where they are read-only, it cannot add to them.

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.browser.pages_world import Visitor, World, a_browser, a_visitor, a_world
-from tests.world import ServiceDb
+from tests.running.browser import Visitor, World, a_browser, a_visitor, a_world
+from tests.running.databases import ServiceDb
 
 
 @pytest.fixture

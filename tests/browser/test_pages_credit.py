@@ -13,12 +13,16 @@ from services.gateway.api import key_actions as api_keys
 from services.notification import consumers as notification_consumers
 from services.payment import app as payment
 from services.payment.stripe.api import StripeApi
-from tests.browser.pages_world import CHROMIUM, Visitor, World, serious
-from tests.service import payment_world
-from tests.service.notification_world import a_clinic, a_mail_server, put_contact, sending
-from tests.service.payment_world import Desk
-from tests.service.refunds_world import leaves_credit
-from tests.world import ServiceDb, a_caller, calling, deliver, eur, outbox_events
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver, outbox_events
+from tests.builders.values import eur
+from tests.running import payment as payment_world
+from tests.running.apps import calling
+from tests.running.browser import CHROMIUM, Visitor, World, serious
+from tests.running.databases import ServiceDb
+from tests.running.notification import a_clinic, a_mail_server, put_contact, sending
+from tests.running.payment import Desk
+from tests.running.refunds import leaves_credit
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 

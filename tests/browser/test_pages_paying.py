@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.pages_world import CHROMIUM, Visitor, World, serious
+from tests.running.browser import CHROMIUM, Visitor, World, serious
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.pages_world import CHROMIUM, Visitor, World, a_browser, a_visitor, serious
+from tests.running.browser import CHROMIUM, Visitor, World, a_browser, a_visitor, serious
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 

@@ -7,9 +7,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
-from tests.browser.pages_world import CHROMIUM, Visitor, a_browser, a_visitor
 from tests.browser.test_pages_paying import fill_card, to_payment_page
-from tests.running import Running, running, until
+from tests.running.browser import CHROMIUM, Visitor, a_browser, a_visitor
+from tests.running.system import Running, running, until
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 

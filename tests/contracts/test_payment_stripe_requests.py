@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from services.payment import jobs
+from tests.builders.values import eur
 from tests.contracts.test_sandbox_stripe_mock import needs_go, replay, running_stripe_mock
-from tests.service.payment_world import a_desk
-from tests.service.refunds_world import fault, leaves_credit, press, sweep
-from tests.world import ServiceDb, eur
+from tests.running.databases import ServiceDb
+from tests.running.payment import a_desk
+from tests.running.refunds import fault, leaves_credit, press, sweep
 
 
 @needs_go

@@ -17,7 +17,7 @@ from typing import Any
 
 from services.chassis.db.database import Database
 from tests.costs.wire import Wire, wire_to
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(f"{ROOT / name}/" for name in ("services", "contracts"))

@@ -27,8 +27,11 @@ from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.seal import Seal
 from tests.bench.seed import AMOUNT, CURRENCY, LIVE, PEOPLE, Live, fill
 from tests.bench.webhooks import metadata_of
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver
+from tests.builders.payments import a_settlement
 from tests.costs.meter import ROUNDS, Meter, Work
-from tests.world import ServiceDb, a_caller, a_settlement, deliver
+from tests.running.databases import ServiceDb
 
 BATCH = 100
 PRICE = Money(minor=AMOUNT, currency=CURRENCY)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import _fresh
 from tests.costs.meter import Cost, differences, metered
 from tests.costs.operations import OPERATIONS, Operation, seed
+from tests.running.databases import fresh_database
 
 KEPT = Path(__file__).resolve().parents[1] / "costs.json"
 
@@ -17,7 +17,7 @@ KEPT = Path(__file__).resolve().parents[1] / "costs.json"
 async def test_a_hot_operation_costs_what_it_did(
     operation: Operation, postgres: str, roles: dict[str, str]
 ) -> None:
-    async with _fresh(operation.service, postgres, roles) as db:
+    async with fresh_database(operation.service, postgres, roles) as db:
         await seed(db)
         dsn = db.api_dsn if operation.role == "api" else db.worker_dsn
         async with metered(db, dsn) as meter:

@@ -20,7 +20,7 @@ from deploy.ops import database
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.run import verify
 from services.chassis.outbox.sweep import Sweep
-from tests.running import Running, until
+from tests.running.system import Running, until
 from tests.system.test_main_job import (
     an_invoice,
     start,

@@ -21,7 +21,7 @@ from tests.faults.lab import Lab
 from tests.faults.lost_replies import at_rest, paid
 from tests.faults.matrix import Play, scenario
 from tests.faults.watch import GROUPS
-from tests.running import until
+from tests.running.system import until
 
 AREA = "Kafka"
 WORKERS = ("invoice.worker", "payment.worker", "notification.worker")

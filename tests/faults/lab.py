@@ -29,7 +29,7 @@ from tests.faults.disk import Disk, small_disk
 from tests.faults.proxy import Link
 from tests.faults.system import FaultySystem, Keeper
 from tests.faults.watch import Watch
-from tests.running import until
+from tests.running.system import until
 
 CRASHED = ("gateway", "relay")
 """Besides the services' own processes, those that a fault may hit at a numbered point."""

@@ -13,7 +13,7 @@ from tests.faults.drive import Client
 from tests.faults.lab import Lab, order
 from tests.faults.lost_replies import at_rest
 from tests.faults.matrix import Skipped, scenario
-from tests.running import until
+from tests.running.system import until
 
 AREA = "PostgreSQL"
 

@@ -12,7 +12,7 @@ from tests.faults import checks, proxy
 from tests.faults.drive import Bill, Client, api, persist
 from tests.faults.lab import Lab, order
 from tests.faults.matrix import Play, scenario
-from tests.running import until
+from tests.running.system import until
 
 AREA = "Refunds"
 CALL = "Stripe POST refunds"

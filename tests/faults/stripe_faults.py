@@ -15,7 +15,7 @@ from tests.faults.drive import ACCOUNT, Bill, Client
 from tests.faults.lab import Lab
 from tests.faults.lost_replies import at_rest, paid
 from tests.faults.matrix import Play, scenario
-from tests.running import until
+from tests.running.system import until
 
 AREA = "Stripe"
 INTENTS = "/v1/payment_intents"

@@ -21,8 +21,8 @@ from tests.faults import checks
 from tests.faults.drive import PASSWORD, Client, TryAgain, api, persist
 from tests.faults.lab import Lab, order, points_of
 from tests.faults.matrix import Scenario
-from tests.running import until
-from tests.service.whole_world import Held, difference, held
+from tests.running.network import Held, difference, held
+from tests.running.system import until
 
 AREA = "Whole requests"
 WITHIN = 60.0

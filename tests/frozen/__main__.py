@@ -7,15 +7,15 @@ from contextlib import AsyncExitStack
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.ops import database
-from tests.conftest import _fresh
 from tests.frozen.subjects import ALL
+from tests.running.databases import fresh_database
 
 
 async def write(names: Sequence[str]) -> None:
     async with EmbeddedPostgres(durable=False) as server, AsyncExitStack() as stack:
         roles = await database.bootstrap(server.admin_dsn, database.SERVICES, database.test_passwords())
         dbs = {
-            service: await stack.enter_async_context(_fresh(service, server.admin_dsn, roles))
+            service: await stack.enter_async_context(fresh_database(service, server.admin_dsn, roles))
             for service in database.SERVICES
         }
         for name in names:

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from tests.frozen.picture import Dbs
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 _OURS = "n.nspname = 'public' AND NOT c.relispartition AND c.relname <> 'schema_migrations'"
 """Partitions are made as time goes on, each like its table."""

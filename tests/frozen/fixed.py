@@ -10,7 +10,7 @@ from services.payment.payments import starting
 from services.payment.payments.domain import Payable, Payment
 from services.payment.refunds.domain import Refund
 from services.payment.stripe import observations
-from tests.world import eur
+from tests.builders.values import eur
 
 AT = datetime(2026, 11, 3, 9, 41, 7, 123456, tzinfo=UTC)
 LATER = datetime(2026, 11, 3, 9, 43, 7, 654321, tzinfo=UTC)

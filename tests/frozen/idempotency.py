@@ -6,8 +6,8 @@ from typing import Any
 from services.payment.methods import store as methods
 from tests.frozen import stripe_calls
 from tests.frozen.picture import Dbs
-from tests.service.gateway_world import CLIENT, CLINIC, PASSWORD, a_whole_site
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
+from tests.running.gateway import CLIENT, CLINIC, PASSWORD, a_whole_site
 
 _NEW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-(?!00000000)[0-9a-f]{12}")
 """An id that is new each time, ours or of Stripe's SDK: the fixed ones end in a small number."""

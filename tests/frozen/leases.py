@@ -11,8 +11,8 @@ from services.notification import app as notification
 from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment
 from services.payment.settings import Settings as PaymentSettings
+from tests.builders.callers import PUBLIC_KEY
 from tests.frozen.picture import Dbs
-from tests.world import PUBLIC_KEY
 
 _COMMON: dict[str, Any] = {
     "http_port": 1,

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.chassis.db.database import Connection, Database
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 CLAIMS = frozenset({"inbox", "idempotency_keys", "parked"})
 """Of the chassis: claimed before all else, by a key of the event or the request."""

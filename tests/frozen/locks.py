@@ -11,7 +11,7 @@ from services.chassis.outbox.relay import Shard
 from services.invoice.clinics import store as store_clinics
 from tests.frozen.code import parsed
 from tests.frozen.picture import Dbs
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 CLINIC = UUID("0192f3c4-0000-7000-8000-000000000001")
 _HELD = """

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]

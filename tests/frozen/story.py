@@ -14,9 +14,9 @@ from deploy.sandbox.recorder import Recorded
 from services.chassis.kafka.park import Record
 from tests.frozen.picture import Dbs
 from tests.frozen.placeholders import Placeholders
-from tests.frozen.town import Town, a_town
-from tests.service.gateway_world import PASSWORD, put_account
-from tests.service.notification_world import hasten
+from tests.frozen.system import Town, a_town
+from tests.running.gateway import PASSWORD, put_account
+from tests.running.notification import hasten
 
 ACCOUNT = "acct_1FrozenStory"
 CLINIC = {

@@ -14,7 +14,7 @@ from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal
 from tests.frozen import fixed
 from tests.frozen.fixed import ACCOUNT, CLIENT, CLINIC
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -15,11 +15,14 @@ import pytest
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import app, consumers, jobs, locks
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver
+from tests.builders.values import eur
 from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, Sent, changes_of, locked_by, read
-from tests.service.payment_world import Desk, a_desk
-from tests.service.refunds_world import bank_says, leaves_credit, press
-from tests.world import ServiceDb, a_caller, deliver, eur
+from tests.running.databases import ServiceDb
+from tests.running.payment import Desk, a_desk
+from tests.running.refunds import bank_says, leaves_credit, press
 
 Log = tuple[Desk, LockLog]
 

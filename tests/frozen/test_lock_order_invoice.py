@@ -10,10 +10,13 @@ from contracts.events import CloudEvent, Method
 from contracts.payment import PaymentUpdated
 from services.chassis.ids import new_id
 from services.invoice import app, consumers, locks
+from tests.builders.events import deliver_records, record
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
 from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, read
-from tests.service.invoice_world import CLINIC, World, a_payment, a_world, put
-from tests.world import ServiceDb, a_settlement, deliver_records, money, record
+from tests.running.databases import ServiceDb
+from tests.running.invoice import CLINIC, World, a_payment, a_world, put
 
 Log = tuple[World, LockLog]
 

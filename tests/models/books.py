@@ -7,8 +7,8 @@ from uuid import UUID
 
 from contracts.events import StateEvent
 from contracts.payment import PaymentSettled, PaymentSucceeded
-from tests.models.practice import Practice
-from tests.world import waiting_parked
+from tests.builders.events import waiting_parked
+from tests.models.clinic import Practice
 
 FINAL = ("succeeded", "canceled")
 

@@ -27,9 +27,9 @@ from contracts.vocabulary import PaymentKind
 from deploy.sandbox import methods
 from services.chassis.ids import new_id
 from tests.models.books import Books
-from tests.models.practice import REDIRECTS, Practice, Tab
-from tests.models.town import Cut, Town, a_town
-from tests.world import ServiceDb
+from tests.models.clinic import REDIRECTS, Practice, Tab
+from tests.models.services import Cut, Town, a_town
+from tests.running.databases import ServiceDb
 
 T = TypeVar("T")
 EXAMPLES = int(os.environ.get("CLINICPAY_MODEL_EXAMPLES", "40"))

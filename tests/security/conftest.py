@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.conftest import _fresh
-from tests.security.two_clinics import TwoClinics, two_clinics
-from tests.world import ServiceDb, in_own_task
+from tests.running.apps import in_own_task
+from tests.running.databases import ServiceDb, fresh_database
+from tests.running.two_clinics import TwoClinics, two_clinics
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ async def dbs(postgres: str, roles: dict[str, str]) -> AsyncIterator[dict[str, S
     """Every service's fresh database, by the service's name."""
     async with AsyncExitStack() as stack:
         yield {
-            name: await stack.enter_async_context(_fresh(name, postgres, roles))
+            name: await stack.enter_async_context(fresh_database(name, postgres, roles))
             for name in ("invoice", "payment", "notification", "gateway")
         }
 

@@ -9,10 +9,10 @@ import pytest
 
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
+from tests.builders.callers import a_caller
+from tests.running.gateway import OPERATOR_KEY
+from tests.running.two_clinics import TwoClinics
 from tests.security import test_matrix_api, test_matrix_services
-from tests.security.two_clinics import TwoClinics
-from tests.service.gateway_world import OPERATOR_KEY
-from tests.world import a_caller
 
 NEWLINE = "newline"  # stands for: the good value and a newline
 LONE_SURROGATE, TOO_BIG, NOT_FINITE, NOT_A_NUMBER = '"\\ud83d"', "1e400", "Infinity", "NaN"

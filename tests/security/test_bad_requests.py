@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from services.chassis.ids import new_id
+from tests.builders.callers import a_caller
+from tests.running.gateway import OPERATOR_KEY
+from tests.running.two_clinics import TwoClinics
 from tests.security import test_matrix_api, test_matrix_services
 from tests.security.test_bad_bodies import WITH_BODY, Edge, is_refusal
-from tests.security.two_clinics import TwoClinics
-from tests.service.gateway_world import OPERATOR_KEY
-from tests.world import a_caller
 
 NO_IDS = [
     *(

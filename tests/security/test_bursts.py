@@ -12,9 +12,11 @@ from services.chassis.ids import new_id
 from services.payment import jobs
 from services.payment.payments import starting
 from services.payment.stripe import observations
-from tests.security.two_clinics import TwoClinics
-from tests.service.payment_world import Desk, a_desk
-from tests.world import ServiceDb, a_caller, eur
+from tests.builders.callers import a_caller
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
+from tests.running.payment import Desk, a_desk
+from tests.running.two_clinics import TwoClinics
 
 NO_TIME = timedelta(0)
 
@@ -27,7 +29,7 @@ async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
 
 async def declined(desk: Desk, started: Any, times: int) -> None:
     """So many cards are tried at Stripe with the payment's secret, and we hear of it."""
-    heard = desk.hook._count("payment_intent.payment_failed")
+    heard = desk.hook.count("payment_intent.payment_failed")
     for _ in range(times):
         refused = await desk.confirm(started, "pm_card_chargeDeclined")
         assert refused["error"]["code"] == "card_declined", refused

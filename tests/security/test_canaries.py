@@ -22,9 +22,10 @@ from contracts import topics
 from deploy.local.demo.visitor import Visitor
 from deploy.ops.verify.access import Access
 from services.chassis.ids import new_id
-from tests.running import Running, running, until
-from tests.service.gateway_world import PASSWORD
-from tests.world import a_settlement, money
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
+from tests.running.gateway import PASSWORD
+from tests.running.system import Running, running, until
 
 MARK = "canary7f3"
 Ask = tuple[str, str, Any, dict[str, str]]

@@ -16,9 +16,12 @@ from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record
 from services.invoice import consumers
 from services.payment.stripe import observations, webhooks
+from tests.builders.events import deliver_records, outbox_events, record, waiting_parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
 from tests.security.test_matrix_services import OPENAPI
 from tests.service.test_payment_webhooks import NEW, an_event, signed
-from tests.world import ServiceDb, a_settlement, deliver_records, eur, outbox_events, record, waiting_parked
 
 EXAMPLES = OPENAPI.parent / "examples"
 JSON = st.recursive(

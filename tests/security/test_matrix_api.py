@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.running.gateway import OPERATOR_KEY, PASSWORD
+from tests.running.two_clinics import Owner, TwoClinics, in_two_weeks
 from tests.security.test_matrix_services import leaked_by, operations_in, operations_of
-from tests.security.two_clinics import Owner, TwoClinics, in_two_weeks
-from tests.service.gateway_world import OPERATOR_KEY, PASSWORD
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.running.gateway import Site
+from tests.running.two_clinics import Owner, TwoClinics
 from tests.security.test_matrix_services import leaked_by, operations_of
-from tests.security.two_clinics import Owner, TwoClinics
-from tests.service.gateway_world import Site
 
 Scope = Literal["client", "clinic"]
 

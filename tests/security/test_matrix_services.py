@@ -16,9 +16,9 @@ from litestar.routes import HTTPRoute
 
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from tests.security.two_clinics import Owner, TwoClinics, in_two_weeks
-from tests.service.invoice_world import CLINIC
-from tests.world import a_caller, token
+from tests.builders.callers import a_caller, token
+from tests.running.invoice import CLINIC
+from tests.running.two_clinics import Owner, TwoClinics, in_two_weeks
 
 OPENAPI = Path(__file__).resolve().parents[2] / "contracts" / "openapi"
 SERVICES = ("invoice", "payment", "notification")

@@ -12,10 +12,10 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.core import NotSet
 
 from services.chassis.ids import new_id
+from tests.builders.callers import a_caller, token
+from tests.running.gateway import OPERATOR_KEY
+from tests.running.two_clinics import TwoClinics
 from tests.security.test_matrix_services import OPENAPI, RULES, SERVICES
-from tests.security.two_clinics import TwoClinics
-from tests.service.gateway_world import OPERATOR_KEY
-from tests.world import a_caller, token
 
 EXAMPLES = 4
 """For each operation and each kind of data: what fits its schema, and what does not."""

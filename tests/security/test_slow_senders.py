@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.running.databases import ServiceDb
 from tests.security.test_sockets import HOST, a_gateway, post, say
-from tests.world import ServiceDb
 
 ASKED = b"GET /healthz/live HTTP/1.1\r\n" + HOST + b"\r\n"
 LAST = b"GET /healthz/live HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"

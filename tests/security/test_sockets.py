@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from deploy.local.process import free_port
-from tests.running import ROOT, until
-from tests.service.gateway_world import NOBODY, OPERATOR_KEY
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb
+from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
+from tests.running.databases import ServiceDb
+from tests.running.gateway import NOBODY, OPERATOR_KEY
+from tests.running.system import ROOT, until
 
 HOST = b"Host: portal.test\r\n"
 PATH = b"/api/v1/clinics"

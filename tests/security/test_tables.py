@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from tests.security.two_clinics import TwoClinics, tables_with_a_clinic
+from tests.running.two_clinics import TwoClinics, tables_with_a_clinic
 
 SERVICES = ("invoice", "payment", "notification", "gateway")
 OPEN_TO_OPERATORS = {"memberships", "api_keys", "portals", "operations"}

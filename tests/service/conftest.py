@@ -7,10 +7,10 @@ import pytest
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.testing import Inbox, webhook_inbox
 from services.notification.emails.sending import Sender
-from tests.service.notification_world import MailServer, a_mail_server, sending
-from tests.service.payment_world import Desk, a_desk
-from tests.service.sandbox_world import ACCOUNT, V1, client_of
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
+from tests.running.notification import MailServer, a_mail_server, sending
+from tests.running.payment import Desk, a_desk
+from tests.running.sandbox import ACCOUNT, V1, client_of
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import asyncpg
 
 from services.chassis.db.database import Connection
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 Mode = Literal["force_custom_plan", "force_generic_plan"]
 """PostgreSQL plans a prepared statement, as asyncpg's all are, for its parameters, or once for whatever they may be. It

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from services.payment import consumers
-from tests.service.gateway_world import (
+from tests.builders.events import deliver, outbox_events
+from tests.running.databases import ServiceDb
+from tests.running.gateway import (
     CLIENT,
     CLINIC,
     PASSWORD,
@@ -19,8 +21,7 @@ from tests.service.gateway_world import (
     a_whole_site,
     an_invoice,
 )
-from tests.service.whole_world import Network
-from tests.world import ServiceDb, deliver, outbox_events
+from tests.running.network import Network
 
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 

@@ -15,7 +15,9 @@ from services.invoice import app as invoice_app
 from services.notification.contacts import routes as notification_routes
 from services.payment.payments import routes as payment_routes
 from services.payment.refunds import routes as refunds_routes
-from tests.service.gateway_world import (
+from tests.builders.callers import a_caller
+from tests.running.databases import ServiceDb
+from tests.running.gateway import (
     CLIENT,
     CLINIC,
     OPERATOR_KEY,
@@ -30,9 +32,8 @@ from tests.service.gateway_world import (
     an_invoice,
     put_account,
 )
-from tests.service.invoice_world import World, a_world
-from tests.service.invoice_world import an_invoice as a_bill
-from tests.world import ServiceDb, a_caller
+from tests.running.invoice import World, a_world
+from tests.running.invoice import an_invoice as a_bill
 
 
 @pytest.fixture

@@ -19,8 +19,11 @@ from services.chassis.kafka import inbox
 from services.chassis.kafka.consume import Consumer, Handler, consumers_of, consumes
 from services.chassis.kafka.park import Record
 from services.chassis.outbox import outbox
+from tests.builders.events import outbox_events, record, waiting_parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
 from tests.service.waiting import until_waiting
-from tests.world import ServiceDb, a_settlement, eur, outbox_events, record, waiting_parked
 
 
 class Refused(DomainError):

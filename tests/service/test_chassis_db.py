@@ -10,7 +10,7 @@ import pytest
 from services.chassis.db import database as chassis_db
 from services.chassis.db.database import AWAY, SESSION, TRANSIENT, Connection, Database, is_transient
 from services.chassis.ids import new_id
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 
 async def test_a_transaction_that_stands_still_loses_its_locks_to_who_waits_for_them(

@@ -24,7 +24,9 @@ from services.chassis.http.app import service_app
 from services.chassis.http.auth import Caller, client, operator, staff
 from services.chassis.ids import new_id
 from services.chassis.settings import ServiceSettings
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, Client, ServiceDb, a_caller, calling
+from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY, a_caller
+from tests.running.apps import Client, calling
+from tests.running.databases import ServiceDb
 
 
 class Teapot(DomainError):

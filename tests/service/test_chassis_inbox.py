@@ -10,7 +10,7 @@ from contracts.events import event_id
 from services.chassis.ids import new_id
 from services.chassis.kafka import inbox
 from services.chassis.kafka.worker import INBOX_KEEP_DAYS
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 NOW = datetime.now(UTC)
 MONDAY = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) - timedelta(days=NOW.weekday())

@@ -3,7 +3,7 @@
 import asyncio
 
 from services.chassis.jobs.jobs import Jobs
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 
 async def test_of_several_processes_one_runs_a_job(db_payment: ServiceDb) -> None:

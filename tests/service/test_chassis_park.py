@@ -15,7 +15,10 @@ from services.chassis.kafka import park
 from services.chassis.kafka.consume import Consumer, Handler
 from services.chassis.kafka.park import Parked, Record
 from services.chassis.outbox import outbox
-from tests.world import ServiceDb, a_settlement, eur, outbox_events, record
+from tests.builders.events import outbox_events, record
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
 
 SETTLED = PaymentSettled.topic.name
 MEGABYTE = 1_000_000

@@ -5,16 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.service.gateway_world import (
-    CLIENT,
-    PASSWORD,
-    Site,
-    a_client,
-    a_clinic,
-    a_whole_site,
-    an_invoice,
-)
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
+from tests.running.gateway import CLIENT, PASSWORD, Site, a_client, a_clinic, a_whole_site, an_invoice
 
 
 @pytest.fixture

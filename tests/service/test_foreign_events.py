@@ -16,8 +16,9 @@ from services.payment.payments.starting import MOST_INVOICES
 from services.payment.stripe import seal
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal
-from tests.service.payment_world import SEAL, Desk
-from tests.world import eur, money, outbox_events, waiting_parked
+from tests.builders.events import outbox_events, waiting_parked
+from tests.builders.values import eur, money
+from tests.running.payment import SEAL, Desk
 
 ELM = Seal("elm", (b"a-key-of-another-installation-00",))
 
@@ -40,7 +41,7 @@ def in_form(metadata: dict[str, str]) -> dict[str, str]:
 
 async def somebody_charges(desk: Desk, metadata: dict[str, str], minor: int = 12_500) -> Any:
     """An intent that the account's owner, or another program of theirs, makes and pays."""
-    already = desk.hook._count("payment_intent.succeeded")
+    already = desk.hook.count("payment_intent.succeeded")
     form = {
         "amount": str(minor),
         "currency": "eur",
@@ -245,7 +246,7 @@ async def test_a_charge_of_ours_whose_row_is_lost_is_parked(desk: Desk) -> None:
 
 
 async def confirmed(desk: Desk, intent: Any) -> None:
-    already = desk.hook._count("payment_intent.succeeded")
+    already = desk.hook.count("payment_intent.succeeded")
     await sandbox_post(
         desk.sandbox, f"/v1/payment_intents/{intent['id']}/confirm", {"payment_method": "pm_card_visa"}
     )

@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.service.gateway_world import (
+from tests.builders.contacts import NO_ADDRESSES
+from tests.running.databases import ServiceDb
+from tests.running.gateway import (
     ACCOUNT,
     CLIENT,
     CLINIC,
@@ -21,7 +23,6 @@ from tests.service.gateway_world import (
     an_invoice,
     put_account,
 )
-from tests.world import NO_ADDRESSES, ServiceDb
 
 
 @pytest.fixture

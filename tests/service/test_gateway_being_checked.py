@@ -6,8 +6,11 @@ from uuid import UUID
 from contracts.payment import PaymentSettled
 from deploy.ops import parked
 from services.invoice import consumers
-from tests.service.gateway_world import CLIENT, a_client, a_clinic, a_whole_site, an_invoice
-from tests.world import ServiceDb, a_settlement, deliver, money
+from tests.builders.events import deliver
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
+from tests.running.databases import ServiceDb
+from tests.running.gateway import CLIENT, a_client, a_clinic, a_whole_site, an_invoice
 
 PAGES = ("", "/billing", "/invoices/{id}", "/invoices/{id}/details")
 PAYMENT = {"amount": {"minor": 11_350, "currency": "EUR"}, "method": {"kind": "card"}}

@@ -11,8 +11,9 @@ from services.chassis import audit
 from services.gateway.api import key_actions as api_keys
 from services.gateway.api.key_actions import keep_settings_keys
 from services.gateway.settings import DEMO_OPERATOR_KEY
-from tests.service.gateway_world import OPERATOR_KEY, PASSWORD, Site, a_portal, a_site, gateway_settings
-from tests.world import ServiceDb, a_caller
+from tests.builders.callers import a_caller
+from tests.running.databases import ServiceDb
+from tests.running.gateway import OPERATOR_KEY, PASSWORD, Site, a_portal, a_site, gateway_settings
 
 OLD, NEW = "an-old-operator-key", "a-new-operator-key"
 

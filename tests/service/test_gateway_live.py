@@ -18,7 +18,9 @@ from services.chassis.ids import new_id
 from services.gateway.live import streams
 from services.gateway.live.hub import MOST_PER_SESSION, Hub, Listener, TooManyStreams
 from services.gateway.live.streams import Page, stream
-from tests.service.gateway_world import (
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
+from tests.running.gateway import (
     NOBODY,
     a_client,
     a_clinic,
@@ -28,7 +30,6 @@ from tests.service.gateway_world import (
     a_whole_site,
     an_invoice,
 )
-from tests.world import ServiceDb, eur
 
 CLINIC, CLIENT, INVOICE = new_id(), new_id(), new_id()
 CALLER = Caller(subject=CLIENT, role="client", clinic_id=CLINIC)

@@ -8,8 +8,8 @@ import pytest
 
 from services.gateway.accounts.sessions import SessionStore
 from services.gateway.jobs import sweep
-from tests.service.gateway_world import PASSWORD, Site, a_login, a_portal, a_site
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
+from tests.running.gateway import PASSWORD, Site, a_login, a_portal, a_site
 
 
 @pytest.fixture

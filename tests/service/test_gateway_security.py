@@ -10,8 +10,8 @@ import pytest
 
 from services.gateway.accounts import store
 from services.gateway.accounts.domain import Membership
-from tests.service.gateway_world import PASSWORD, Site, a_login, a_portal, a_site
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
+from tests.running.gateway import PASSWORD, Site, a_login, a_portal, a_site
 
 PAGE = {"Accept": "text/html"}
 

@@ -17,8 +17,10 @@ from services.gateway.upstream.calls import Calls, Service, UpstreamError
 from services.gateway.upstream.services import Upstreams
 from services.invoice import app as invoice_app
 from services.invoice.settings import Settings as InvoiceSettings
-from tests.service.gateway_world import NOBODY, a_site, a_whole_site, reach
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb, a_caller, in_own_task
+from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY, a_caller
+from tests.running.apps import in_own_task
+from tests.running.databases import ServiceDb
+from tests.running.gateway import NOBODY, a_site, a_whole_site, reach
 
 SETTINGS = ClinicIn(slug="oak", name="Oak", currency="EUR", time_zone="Europe/Dublin")
 

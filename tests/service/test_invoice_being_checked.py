@@ -14,18 +14,12 @@ from deploy.ops import parked
 from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record
 from services.invoice import consumers
-from tests.service.invoice_world import World, a_payment, a_world
-from tests.world import (
-    ServiceDb,
-    a_settlement,
-    deliver_records,
-    eur,
-    in_own_task,
-    money,
-    outbox_events,
-    record,
-    waiting_parked,
-)
+from tests.builders.events import deliver_records, outbox_events, record, waiting_parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur, money
+from tests.running.apps import in_own_task
+from tests.running.databases import ServiceDb
+from tests.running.invoice import World, a_payment, a_world
 
 SETTLED = PaymentSettled.topic.name
 

@@ -14,8 +14,10 @@ from contracts.invoice import InvoiceCreated
 from services.chassis import audit
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from tests.service.invoice_world import World, a_world, an_invoice
-from tests.world import ServiceDb, a_caller, outbox_events
+from tests.builders.callers import a_caller
+from tests.builders.events import outbox_events
+from tests.running.databases import ServiceDb
+from tests.running.invoice import World, a_world, an_invoice
 
 LAST_YEAR = datetime.now(UTC).year - 1
 

@@ -7,8 +7,10 @@ import asyncpg
 import pytest
 
 from services.chassis.ids import new_id
-from tests.service.invoice_world import World, a_world
-from tests.world import ServiceDb, a_settlement, money
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
+from tests.running.databases import ServiceDb
+from tests.running.invoice import World, a_world
 
 
 @pytest.fixture

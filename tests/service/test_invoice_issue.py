@@ -13,8 +13,11 @@ from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated
 from services.chassis.ids import new_id
 from services.invoice import app
-from tests.service.invoice_world import CLINIC, World, a_world, an_invoice, put, settings
-from tests.world import ServiceDb, a_caller, money, outbox_events, token
+from tests.builders.callers import a_caller, token
+from tests.builders.events import outbox_events
+from tests.builders.values import money
+from tests.running.databases import ServiceDb
+from tests.running.invoice import CLINIC, World, a_world, an_invoice, put, settings
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ import pytest
 from services.chassis.ids import new_id
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices.reads import StatusFilter
-from tests.service.invoice_world import World, a_payment, a_world, add_client, an_invoice
-from tests.world import ServiceDb, a_caller, a_settlement, money
+from tests.builders.callers import a_caller
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
+from tests.running.databases import ServiceDb
+from tests.running.invoice import World, a_payment, a_world, add_client, an_invoice
 
 TODAY = datetime.now(UTC).date()
 

@@ -15,9 +15,12 @@ from contracts.payment import PaymentSettled, PaymentUpdated
 from services.chassis.ids import new_id
 from services.invoice import consumers
 from services.invoice.invoices import actions
-from tests.service.invoice_world import World, a_payment, a_world
-from tests.world import ServiceDb, a_settlement, deliver_records, money, outbox_events, record
-from tests.world import waiting_parked as parked
+from tests.builders.events import deliver_records, outbox_events, record
+from tests.builders.events import waiting_parked as parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
+from tests.running.databases import ServiceDb
+from tests.running.invoice import World, a_payment, a_world
 
 VISA = Method(kind="card", brand="visa", last4="4242")
 

@@ -8,8 +8,12 @@ import pytest
 from services.chassis.ids import new_id
 from services.notification import app, consumers
 from services.notification.settings import Settings
-from tests.service.notification_world import a_clinic, an_invoice, put_contact
-from tests.world import NO_ADDRESSES, PUBLIC_KEY, Client, ServiceDb, a_caller, calling, deliver
+from tests.builders.callers import PUBLIC_KEY, a_caller
+from tests.builders.contacts import NO_ADDRESSES
+from tests.builders.events import deliver
+from tests.running.apps import Client, calling
+from tests.running.databases import ServiceDb
+from tests.running.notification import a_clinic, an_invoice, put_contact
 
 CONTACT = {"email": "client@example.com", "name": "Aoife Byrne"}
 

@@ -13,7 +13,10 @@ from services.notification import consumers
 from services.notification.emails import actions
 from services.notification.emails.domain import Waits
 from services.notification.emails.sending import Sender
-from tests.service.notification_world import (
+from tests.builders.events import deliver, waiting_parked
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
+from tests.running.notification import (
     MailServer,
     a_client,
     a_clinic,
@@ -25,7 +28,6 @@ from tests.service.notification_world import (
     put_contact,
     states,
 )
-from tests.world import ServiceDb, deliver, eur, waiting_parked
 
 
 async def test_a_payment_over_two_invoices_has_one_receipt_however_often_it_is_told(

@@ -14,7 +14,9 @@ from services.notification.emails import sending as jobs
 from services.notification.emails.domain import Sent
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
-from tests.service.notification_world import (
+from tests.builders.events import deliver, outbox_events
+from tests.running.databases import ServiceDb
+from tests.running.notification import (
     TRACE,
     MailServer,
     a_client,
@@ -25,7 +27,6 @@ from tests.service.notification_world import (
     sending,
     states,
 )
-from tests.world import ServiceDb, deliver, outbox_events
 
 
 async def test_a_451_is_tried_again_and_sent_once(

@@ -16,8 +16,10 @@ from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import AmountTooLarge, AmountTooSmall, Payment
 from services.payment.payments.starting import Wish
 from services.payment.stripe.api import Intent, StripeApi
-from tests.service.payment_world import Desk
-from tests.world import a_caller, deliver, eur, money, outbox_events, waiting_parked
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver, outbox_events, waiting_parked
+from tests.builders.values import eur, money
+from tests.running.payment import Desk
 
 
 async def test_a_payment_is_started_confirmed_and_booked_once(desk: Desk) -> None:

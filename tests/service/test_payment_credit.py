@@ -31,8 +31,12 @@ from services.payment.refunds.domain import (
     RefundTooLarge,
     RefundWish,
 )
-from tests.service.payment_world import Desk
-from tests.service.refunds_world import (
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver
+from tests.builders.values import eur, money
+from tests.running.databases import ServiceDb
+from tests.running.payment import Desk
+from tests.running.refunds import (
     CREDIT,
     SENT,
     Untouched,
@@ -44,7 +48,6 @@ from tests.service.refunds_world import (
     staff,
 )
 from tests.service.waiting import until_waiting
-from tests.world import ServiceDb, a_caller, deliver, eur, money
 
 
 async def balances(db: ServiceDb) -> dict[str, int]:
@@ -68,7 +71,7 @@ async def pays_a_void_invoice(desk: Desk) -> None:
     invoice = await desk.owes(CREDIT)
     started = await desk.start((invoice, CREDIT))
     await deliver(desk.worker, consumers, desk.invoice(invoice, CREDIT, 2, InvoiceUpdated, status="void"))
-    already = desk.hook._count("payment_intent.succeeded")
+    already = desk.hook.count("payment_intent.succeeded")
     await desk.confirm(started)
     await desk.hook.until("payment_intent.succeeded", already + 1)
 

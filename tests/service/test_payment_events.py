@@ -15,8 +15,10 @@ from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import consumers, jobs
 from services.payment import stripe_batches as stripe_actions
-from tests.service.payment_world import Desk
-from tests.world import a_caller, deliver, eur, outbox_events, waiting_parked
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver, outbox_events, waiting_parked
+from tests.builders.values import eur
+from tests.running.payment import Desk
 
 
 async def a_confirmed_payment(desk: Desk, method: str = "pm_card_visa", **how: Any) -> tuple[UUID, Any]:

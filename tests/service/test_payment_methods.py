@@ -6,8 +6,9 @@ import httpx2
 
 from services.chassis.ids import new_id
 from services.payment import jobs
-from tests.service.payment_world import Desk
-from tests.world import a_caller, eur, money
+from tests.builders.callers import a_caller
+from tests.builders.values import eur, money
+from tests.running.payment import Desk
 
 
 async def saved_methods(desk: Desk) -> list[dict[str, Any]]:

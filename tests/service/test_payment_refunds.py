@@ -12,8 +12,11 @@ from deploy.ops import reemit
 from services.chassis.ids import new_id
 from services.payment import consumers
 from services.payment.refunds.store import JOINED, REFUND
-from tests.service.payment_world import Desk
-from tests.service.refunds_world import (
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver
+from tests.builders.values import eur, money
+from tests.running.payment import Desk
+from tests.running.refunds import (
     CREDIT,
     PAID,
     SENT,
@@ -25,7 +28,6 @@ from tests.service.refunds_world import (
     refunds_said,
     staff,
 )
-from tests.world import a_caller, deliver, eur, money
 
 
 async def test_one_click_sends_the_credit_back_to_the_card_it_came_from(desk: Desk) -> None:

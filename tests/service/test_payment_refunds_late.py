@@ -10,8 +10,9 @@ import pytest
 
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from tests.service.payment_world import Desk
-from tests.service.refunds_world import (
+from tests.builders.events import waiting_parked
+from tests.running.payment import Desk
+from tests.running.refunds import (
     BACK,
     SENT,
     WAITS,
@@ -25,7 +26,6 @@ from tests.service.refunds_world import (
     refunds_said,
     sweep,
 )
-from tests.world import waiting_parked
 
 
 async def test_a_refund_that_fails_days_later_is_credit_again_and_can_be_sent_again(desk: Desk) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from services.payment.payments import lookups
 from services.payment.receivables import store as payables
-from tests.service.payment_world import Desk
-from tests.world import eur
+from tests.builders.values import eur
+from tests.running.payment import Desk
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 

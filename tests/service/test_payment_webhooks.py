@@ -22,8 +22,8 @@ from services.payment import app
 from services.payment.settings import Settings
 from services.payment.stripe import events as stripe_events
 from services.payment.stripe import observations, webhooks
-from tests import world
-from tests.world import Client, calling, in_own_task
+from tests.builders import callers
+from tests.running.apps import Client, calling, in_own_task
 
 OLD, NEW = "whsec_old", "whsec_new"
 NOBODY = "127.0.0.1:1"
@@ -37,7 +37,7 @@ def settings(kafka: str) -> Settings:
             "http_port": 1,
             "kafka_bootstrap_servers": kafka,
             "database_url": "postgresql://nobody@127.0.0.1:1/away",
-            "internal_token_public_key": world.PUBLIC_KEY,
+            "internal_token_public_key": callers.PUBLIC_KEY,
             "stripe_secret_key": "sk_test_x",
             "installation": "harbour",
             "metadata_key": "-" * 32,

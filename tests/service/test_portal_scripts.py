@@ -8,9 +8,11 @@ import pytest
 from services.gateway.portal.routes import portal_routes
 from services.gateway.web.answers import SCRIPTS
 from services.payment import consumers
-from tests.service.gateway_world import Site, a_client, a_clinic, a_whole_site, an_invoice
+from tests.builders.events import deliver, outbox_events
+from tests.running.apps import in_own_task
+from tests.running.databases import ServiceDb
+from tests.running.gateway import Site, a_client, a_clinic, a_whole_site, an_invoice
 from tests.unit.test_gateway_bodies import _handlers
-from tests.world import ServiceDb, deliver, in_own_task, outbox_events
 
 PROBLEM = "application/problem+json"
 ACCEPTS = [None, "*/*", "application/json", "text/html,application/xhtml+xml,*/*;q=0.8"]

@@ -34,11 +34,12 @@ from services.payment.methods import store as methods
 from services.payment.payments import lookups
 from services.payment.payments import store as payments
 from services.payment.receivables import store as payables
-from tests.conftest import _fresh
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb, fresh_database
 from tests.service import plan_rows
 from tests.service.plan_rows import PER_CLINIC, clinic, key
 from tests.service.plans import Mode, Statement, explained, tell_plans
-from tests.world import ServiceDb, a_settlement, eur
 
 BATCH = 100
 MOST = 5 * BATCH
@@ -58,7 +59,8 @@ HOUR = timedelta(hours=1)
 async def data(postgres: str, roles: dict[str, str]) -> AsyncIterator[dict[str, ServiceDb]]:
     async with AsyncExitStack() as stack:
         opened = [
-            await stack.enter_async_context(_fresh(service, postgres, roles)) for service in database.SERVICES
+            await stack.enter_async_context(fresh_database(service, postgres, roles))
+            for service in database.SERVICES
         ]
         await asyncio.gather(*(_load(db) for db in opened))
         yield {db.name: db for db in opened}

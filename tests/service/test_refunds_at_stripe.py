@@ -7,9 +7,10 @@ import pytest
 
 from contracts.invoice import InvoiceUpdated
 from services.payment import consumers
-from tests.service.payment_world import Desk
-from tests.service.refunds_world import at_stripe, credit_of, press
-from tests.world import deliver, eur
+from tests.builders.events import deliver
+from tests.builders.values import eur
+from tests.running.payment import Desk
+from tests.running.refunds import at_stripe, credit_of, press
 
 
 async def pays_too_much(desk: Desk) -> str:

@@ -15,8 +15,10 @@ from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
 from services.payment import jobs
 from services.payment.refunds.stripe_calls import sweep_refunds
-from tests.service.verify_world import Whole, _name, _send_visitors_away, a_whole
-from tests.world import in_own_task, money, outbox_events
+from tests.builders.events import outbox_events
+from tests.builders.values import money
+from tests.running.apps import in_own_task
+from tests.running.installation import Whole, _name, _send_visitors_away, a_whole
 
 AT_ONCE = timedelta(0)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,7 +108,7 @@ async def test_a_payment_that_is_booked_again_after_a_restore_is_booked_once(
     one, two, desk = await whole.owes(4_000), await whole.owes(5_000), whole.desk
     started = await desk.start((one, money(4_000)), (two, money(5_000)))
     async with a_backup(whole) as restore:
-        already = desk.hook._count("payment_intent.succeeded")
+        already = desk.hook.count("payment_intent.succeeded")
         await desk.confirm(started)
         await desk.hook.until("payment_intent.succeeded", already + 1)
         await first(whole)
@@ -138,7 +140,7 @@ async def test_a_decline_is_told_once_although_it_is_heard_of_again_after_a_rest
     invoice, desk = await whole.owes(4_000), whole.desk
     started = await desk.start((invoice, money(4_000)))
     async with a_backup(whole) as restore:
-        already = desk.hook._count("payment_intent.payment_failed")
+        already = desk.hook.count("payment_intent.payment_failed")
         await desk.confirm(started, "pm_card_chargeDeclined")
         await desk.hook.until("payment_intent.payment_failed", already + 1)
         await desk.hear()
@@ -159,7 +161,7 @@ async def test_a_refund_that_is_booked_again_after_a_restore_is_booked_once(whol
         "SELECT stripe_refund_id FROM refunds WHERE status = 'pending'"
     )
     async with a_backup(whole) as restore:
-        already = desk.hook._count("refund.updated")
+        already = desk.hook.count("refund.updated")
         path = f"/accounts/platform/refunds/{sent}/settle"
         await desk.sandbox.control("POST", path, {"outcome": "succeeded"})
         await desk.hook.until("refund.updated", already + 1)

@@ -8,7 +8,7 @@ import stripe
 
 from deploy.sandbox.embedded import RunningSandbox
 from deploy.sandbox.testing import Inbox
-from tests.service.sandbox_world import ACCOUNT, BACK, ON, V1, an_intent, confirm
+from tests.running.sandbox import ACCOUNT, BACK, ON, V1, an_intent, confirm
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from deploy.sandbox.embedded import RunningSandbox
-from tests.service.sandbox_world import BACK, ON, V1, an_intent, client_of
+from tests.running.sandbox import BACK, ON, V1, an_intent, client_of
 
 
 async def test_a_key_gives_the_same_answer_once_more(v1: V1, sandbox: RunningSandbox) -> None:

@@ -7,7 +7,7 @@ import stripe
 
 from deploy.sandbox.embedded import RunningSandbox
 from deploy.sandbox.testing import Inbox
-from tests.service.sandbox_world import ACCOUNT, ON, V1, an_intent, confirm
+from tests.running.sandbox import ACCOUNT, ON, V1, an_intent, confirm
 
 
 async def paid(v1: V1, card: str = "pm_card_visa") -> Any:

@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 
 from services.payment import consumers
-from tests.service.gateway_world import (
+from tests.builders.events import deliver, outbox_events
+from tests.running.databases import ServiceDb
+from tests.running.gateway import (
     ACCOUNT,
     CLINIC,
     SETTINGS,
@@ -19,7 +21,6 @@ from tests.service.gateway_world import (
     an_invoice,
     put_account,
 )
-from tests.world import ServiceDb, deliver, outbox_events
 
 Open = Callable[..., AbstractAsyncContextManager[Site]]
 

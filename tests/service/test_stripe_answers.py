@@ -13,19 +13,10 @@ import pytest
 from deploy.sandbox.faults import ApiKind
 from deploy.sandbox.refusals import EARLY, LATE
 from services.payment import jobs
-from tests.service.payment_world import Desk
-from tests.service.refunds_world import (
-    BACK,
-    SENT,
-    at_stripe,
-    credit_of,
-    grown_old,
-    leaves_credit,
-    press,
-    sweep,
-)
+from tests.builders.values import eur
+from tests.running.payment import Desk
+from tests.running.refunds import BACK, SENT, at_stripe, credit_of, grown_old, leaves_credit, press, sweep
 from tests.service.test_payment_methods import a_saved_card, saved_methods
-from tests.world import eur
 
 AFTER = ("500_before", "500_after", "timeout_after")
 ANSWERS = (*EARLY, *LATE, *AFTER)
@@ -52,7 +43,7 @@ async def open_reservations(desk: Desk) -> int:
 async def is_paid_once(desk: Desk, invoice: UUID, started: Any) -> None:
     """The page pays with what it was given, and the books have the invoice once."""
     assert started.status_code in (200, 201), started.text
-    already = desk.hook._count("payment_intent.succeeded")
+    already = desk.hook.count("payment_intent.succeeded")
     assert (await desk.confirm(started))["status"] == "succeeded"
     await desk.hook.until("payment_intent.succeeded", already + 1)
     await desk.hear()

@@ -7,10 +7,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.payment import jobs
-from tests.service.payment_world import Desk
-from tests.service.refunds_world import BACK, WAITS, at_stripe, fault, leaves_credit, press, sweep
+from tests.builders.callers import a_caller
+from tests.builders.values import eur
+from tests.running.payment import Desk
+from tests.running.refunds import BACK, WAITS, at_stripe, fault, leaves_credit, press, sweep
 from tests.service.test_payment_methods import a_saved_card, saved_methods
-from tests.world import a_caller, eur
 
 NO_TIME = timedelta(0)
 

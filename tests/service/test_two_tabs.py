@@ -14,9 +14,13 @@ from contracts.stripe import StripeEvent
 from deploy.sandbox import methods
 from services.chassis.ids import new_id
 from services.payment import consumers, jobs
-from tests.service import invoice_world
-from tests.service.payment_world import Desk, a_desk
-from tests.world import ServiceDb, a_caller, a_settlement, deliver, eur, outbox_events, waiting_parked
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver, outbox_events, waiting_parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running import invoice as invoice_world
+from tests.running.databases import ServiceDb
+from tests.running.payment import Desk, a_desk
 
 DEBIT = {
     "payment_method_data[type]": "sepa_debit",

@@ -19,10 +19,13 @@ from services.payment import consumers
 from services.payment import stripe_batches as stripe_actions
 from services.payment.payments import store as payments
 from services.payment.receivables import store as payables
-from tests.service import invoice_world
-from tests.service.payment_world import Desk
+from tests.builders.events import deliver
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running import invoice as invoice_world
+from tests.running.databases import ServiceDb
+from tests.running.payment import Desk
 from tests.service.waiting import until_waiting
-from tests.world import ServiceDb, a_settlement, deliver, eur
 
 Lock = Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Any]]]
 

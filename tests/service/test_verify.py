@@ -9,9 +9,9 @@ import pytest
 from deploy.ops import database
 from deploy.ops.verify.report import CannotCheck
 from deploy.ops.verify.run import verify
+from tests.running.apps import in_own_task
+from tests.running.installation import Whole, a_whole, broken
 from tests.service.verify_breaches import BROKEN, PARKED
-from tests.service.verify_world import Whole, a_whole, broken
-from tests.world import in_own_task
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import httpx2
 
 from deploy.ops.verify.run import verify
-from tests.service.verify_world import a_whole
-from tests.world import in_own_task
+from tests.running.apps import in_own_task
+from tests.running.installation import a_whole
 
 
 async def test_what_was_refunded_or_disputed_at_stripe_itself_is_named(

@@ -15,17 +15,11 @@ from services.chassis.ids import new_id
 from services.chassis.kafka import park
 from services.chassis.kafka.park import Parked, Record
 from services.invoice import consumers
-from tests.service.invoice_world import World, a_world
-from tests.world import (
-    ServiceDb,
-    a_settlement,
-    deliver,
-    deliver_records,
-    eur,
-    money,
-    record,
-    waiting_parked,
-)
+from tests.builders.events import deliver, deliver_records, record, waiting_parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur, money
+from tests.running.databases import ServiceDb
+from tests.running.invoice import World, a_world
 
 
 async def command(db: ServiceDb, *words: str, columns: int = 300) -> tuple[int, str, str]:

@@ -21,8 +21,10 @@ from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
 from services.notification.emails import actions
 from services.notification.emails.domain import Failed, Outcome, Sent
-from tests.service.verify_world import CONSUMERS, Whole, a_whole
-from tests.world import in_own_task, money, outbox_events
+from tests.builders.events import outbox_events
+from tests.builders.values import money
+from tests.running.apps import in_own_task
+from tests.running.installation import CONSUMERS, Whole, a_whole
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -97,7 +99,7 @@ async def test_how_it_was_paid_is_said_again_where_it_was_known_late(whole: Whol
     desk = whole.desk
     invoice = await whole.owes(1_300)
     started = await desk.start((invoice, money(1_300)))
-    already = desk.hook._count("payment_intent.succeeded")
+    already = desk.hook.count("payment_intent.succeeded")
     await desk.confirm(started)
     await desk.hook.until("payment_intent.succeeded", already + 1)
     await desk.hook.until("charge.succeeded", already + 1)

@@ -13,8 +13,8 @@ from deploy.ops.verify.books import Books, opened
 from deploy.ops.verify.pairs import PAIRS
 from deploy.ops.verify.run import INSIDE, OFFENDING, verify
 from tests.bench.verify.population import populate
-from tests.conftest import _fresh
-from tests.world import ServiceDb, in_own_task
+from tests.running.apps import in_own_task
+from tests.running.databases import ServiceDb, fresh_database
 
 INVOICES = 20_000
 MOVEMENTS = next(pair for pair in PAIRS if pair.name == "movements_agree")
@@ -29,7 +29,7 @@ EXCHANGE = """
 async def dbs(postgres: str, roles: dict[str, str]) -> AsyncIterator[dict[str, ServiceDb]]:
     async with AsyncExitStack() as stack:
         made = {
-            service: await stack.enter_async_context(in_own_task(_fresh(service, postgres, roles)))
+            service: await stack.enter_async_context(in_own_task(fresh_database(service, postgres, roles)))
             for service in database.SERVICES
         }
         await populate({service: db.admin_dsn for service, db in made.items()}, INVOICES)

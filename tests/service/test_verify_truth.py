@@ -10,9 +10,11 @@ from contracts.payment import PaymentSucceeded
 from deploy.ops.verify.report import Report
 from deploy.ops.verify.run import verify
 from services.payment import jobs
+from tests.builders.events import waiting_parked
+from tests.builders.values import money
+from tests.running.apps import in_own_task
+from tests.running.installation import Whole, a_whole, broken
 from tests.service.test_foreign_events import in_form, sandbox_post
-from tests.service.verify_world import Whole, a_whole, broken
-from tests.world import in_own_task, money, waiting_parked
 
 
 async def changed(whole: Whole, started: Any, minor: int) -> str:
@@ -23,7 +25,7 @@ async def changed(whole: Whole, started: Any, minor: int) -> str:
 
 
 async def confirmed(whole: Whole, started: Any) -> UUID:
-    already = whole.desk.hook._count("payment_intent.succeeded")
+    already = whole.desk.hook.count("payment_intent.succeeded")
     await whole.desk.confirm(started)
     await whole.desk.hook.until("payment_intent.succeeded", already + 1)
     return UUID(started.json()["payment_id"])
@@ -134,7 +136,7 @@ async def test_verify_counts_what_others_charge_and_refund_as_consumers_do(
 ) -> None:
     async with in_own_task(a_whole(postgres, roles)) as whole:
         desk = whole.desk
-        already = desk.hook._count("payment_intent.succeeded")
+        already = desk.hook.count("payment_intent.succeeded")
         ours, sent = (await desk.intents())[-1]["metadata"], await a_refund_of_ours(whole)
         for metadata in (
             named(),

@@ -13,8 +13,8 @@ import pytest
 import stamina
 
 from services.gateway.api.operations import Pace
-from tests.security.test_matrix_services import operations_in
-from tests.service.gateway_world import (
+from tests.running.databases import ServiceDb
+from tests.running.gateway import (
     CLIENT,
     CLINIC,
     PASSWORD,
@@ -25,8 +25,8 @@ from tests.service.gateway_world import (
     a_whole_site,
     an_invoice,
 )
-from tests.service.whole_world import MODES, Break, Killed, Mode, Network, difference, held
-from tests.world import ServiceDb
+from tests.running.network import MODES, Break, Killed, Mode, Network, difference, held
+from tests.security.test_matrix_services import operations_in
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
 
 
 async def until_waiting(db: ServiceDb, *working: "asyncio.Task[Any]") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Running, running
+from tests.running.system import Running, running
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,11 @@ from services.chassis.kafka import consume
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import Consumer, Handler
 from services.chassis.kafka.progress import UNREADY_SECONDS, NoProgress
-from tests.running import until
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
+from tests.running.system import until
 from tests.unit.test_chassis_any_headers import Bytes
-from tests.world import ServiceDb, a_settlement, eur
 
 WITHIN = 30
 TOPIC = PaymentSettled.topic.name

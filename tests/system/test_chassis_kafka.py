@@ -20,9 +20,12 @@ from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import Consumer, Handler
 from services.chassis.outbox import outbox
 from services.chassis.outbox.relay import AT_ONCE, SendFailed, Shard
-from tests.running import until
+from tests.builders.events import waiting_parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
+from tests.running.system import until
 from tests.service.plans import Mode, Statement, explained, tell_plans
-from tests.world import ServiceDb, a_settlement, eur, waiting_parked
 
 WITHIN = 30
 

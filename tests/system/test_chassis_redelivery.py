@@ -14,7 +14,10 @@ from services.chassis.kafka import consume
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import Consumer, Handler
 from services.chassis.kafka.park import Record
-from tests.world import ServiceDb, a_settlement, eur, waiting_parked
+from tests.builders.events import waiting_parked
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
 
 
 class GivesUp(Consumer):

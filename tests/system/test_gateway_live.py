@@ -18,9 +18,10 @@ from deploy.ops.database import ROOT
 from deploy.ops.topics import ensure
 from services.chassis.ids import new_id
 from services.gateway.live.hub import Hub
-from tests.service.gateway_world import NOBODY, PASSWORD, a_login, a_portal
+from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
+from tests.running.databases import ServiceDb
+from tests.running.gateway import NOBODY, PASSWORD, a_login, a_portal
 from tests.service.test_gateway_live import CLIENT, CLINIC, INVOICE, an_event
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb
 
 WITHIN = 30
 

@@ -30,8 +30,8 @@ from services.chassis.kafka.security import KafkaSecurity
 from services.gateway.live.hub import Hub
 from services.payment import consumers
 from services.payment.stripe.events import EventsUnavailable, StripeEvents
-from tests.running import ROOT, until
-from tests.world import ServiceDb
+from tests.running.databases import ServiceDb
+from tests.running.system import ROOT, until
 
 PASSWORDS = {user: f"the password of {user}" for user in acls.users()}
 

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
 from services.chassis.ids import new_id
-from tests.running import Running, Span, until
+from tests.running.system import Running, Span, until
 from tests.system.portal import Portal
 
 HOLD_CHARGES = {"kind": "reorder", "type": "charge.succeeded", "count": 100}

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.ops import topics
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.run import verify
-from tests.running import ROOT, Running, until
+from tests.running.system import ROOT, Running, until
 from tests.system.test_main_job import _receipts, an_invoice, start, until_paid
 
 

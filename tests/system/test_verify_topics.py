@@ -21,8 +21,11 @@ from services.chassis.ids import new_id
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.park import Record as ParkedRecord
 from services.invoice import consumers as invoice_consumers
-from tests.service.verify_world import Whole, a_whole, broken
-from tests.world import a_settlement, deliver_records, eur, in_own_task, money
+from tests.builders.events import deliver_records
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur, money
+from tests.running.apps import in_own_task
+from tests.running.installation import Whole, a_whole, broken
 
 Record = tuple[str, bytes | None, bytes | None]
 

@@ -19,7 +19,8 @@ from services.chassis.settings import ServiceSettings, load
 from services.chassis.telemetry import logs
 from services.chassis.telemetry import spans as tracing
 from services.chassis.telemetry import traces as telemetry
-from tests.world import a_settlement, eur
+from tests.builders.payments import a_settlement
+from tests.builders.values import eur
 
 GIVEN = {
     "HTTP_PORT": "8000",

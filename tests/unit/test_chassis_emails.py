@@ -5,7 +5,7 @@ import pytest
 from services.chassis import emails
 from services.invoice.clinics import domain as clinics
 from services.invoice.schemas import ClinicIn, Contact
-from tests.world import NO_ADDRESSES
+from tests.builders.contacts import NO_ADDRESSES
 
 
 @pytest.mark.parametrize("value", [*NO_ADDRESSES, ""], ids=lambda each: ascii(each)[:20])

@@ -6,7 +6,7 @@ import pytest
 
 from services.chassis.http import auth
 from services.chassis.http.auth import LIFETIME_SECONDS, NotSignedIn, TokenCheck, TokenMint
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, a_caller
+from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY, a_caller
 
 
 class Clock:

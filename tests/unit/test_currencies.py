@@ -27,10 +27,10 @@ from services.notification.emails.domain import Invoice
 from services.payment.payments import starting
 from services.payment.payments.domain import Payable
 from services.payment.payments.starting import Wish
-from tests.unit.portal_world import a_clinic, an_invoice
+from tests.builders.callers import a_caller
+from tests.builders.portal import a_clinic, an_invoice
 from tests.unit.test_notification_letters import CLINIC, LETTERS, a_letter
 from tests.unit.test_portal_pages import STRIPE, render, text
-from tests.world import a_caller
 
 ALL = sorted(CURRENCIES.values(), key=lambda currency: currency.code)
 LOCALES = (

@@ -11,7 +11,7 @@ from services.chassis.ids import new_id
 from services.payment.payments import domain, starting
 from services.payment.payments.domain import Clinic, Payable
 from services.payment.payments.starting import Wish
-from tests.world import money
+from tests.builders.values import money
 
 CLINIC, CLIENT, INVOICE = uuid4(), uuid4(), UUID(int=1)
 NOW = datetime.now(UTC)

@@ -6,7 +6,7 @@ from typing import Any
 from services.chassis.ids import new_id
 from services.gateway.portal.views.credit import credit
 from services.gateway.shapes import ClientCredit, MethodRef, Refund
-from tests.unit.portal_world import NOON, a_clinic, eur
+from tests.builders.portal import NOON, a_clinic, eur
 
 VISA = MethodRef("card", "visa", "4242")
 

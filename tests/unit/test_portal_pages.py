@@ -9,7 +9,7 @@ from services.gateway.portal import declines
 from services.gateway.portal.views import invoices, methods, payments
 from services.gateway.shapes import Clinic, InvoiceOut, Money, Movement, PaymentFailure, Summary
 from services.gateway.web.templating import STATIC, asset, environment
-from tests.unit.portal_world import NOON, a_clinic, a_payment, a_row, an_invoice, eur, row_facts
+from tests.builders.portal import NOON, a_clinic, a_payment, a_row, an_invoice, eur, row_facts
 
 pages = environment()
 STRIPE: dict[str, Any] = {

@@ -8,7 +8,7 @@ from services.gateway.portal import declines, statuses
 from services.gateway.portal.views import methods
 from services.gateway.shapes import MethodRef, Money, PaymentFailure, SavedMethod
 from services.gateway.web.formats import Formats
-from tests.unit.portal_world import a_clinic, a_payment, a_row
+from tests.builders.portal import a_clinic, a_payment, a_row
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,14 @@ from services.invoice import app as invoice
 from services.invoice import consumers as invoice_consumers
 from services.payment import app as payment
 from services.payment import consumers as payment_consumers
-from tests.service import invoice_world, payment_world
-from tests.service.gateway_world import PASSWORD, a_login, gateway_settings
-from tests.service.payment_world import Hook, a_hook
-from tests.world import Client, ServiceDb, a_caller, calling, deliver, outbox_events
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver, outbox_events
+from tests.running import invoice as invoice_world
+from tests.running import payment as payment_world
+from tests.running.apps import Client, calling
+from tests.running.databases import ServiceDb
+from tests.running.gateway import PASSWORD, a_login, gateway_settings
+from tests.running.payment import Hook, a_hook
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 FLAGS = (

@@ -23,7 +23,10 @@ from services.notification.emails.domain import Contact
 from services.notification.emails.rendering import Letters
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
-from tests.world import ServiceDb, a_caller, deliver, eur
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver
+from tests.builders.values import eur
+from tests.running.databases import ServiceDb
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 E = TypeVar("E", bound=StateEvent)

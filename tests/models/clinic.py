@@ -26,9 +26,12 @@ from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.starting import Wish
 from services.payment.receivables import store as payables
 from services.payment.stripe import observations
-from tests.models.town import Crash, Town
-from tests.service.invoice_world import CLINIC, add_client, an_invoice, put
-from tests.world import ServiceDb, a_caller, a_settlement, deliver
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver
+from tests.builders.payments import a_settlement
+from tests.models.services import Crash, Town
+from tests.running.databases import ServiceDb
+from tests.running.invoice import CLINIC, add_client, an_invoice, put
 
 CURRENCY = "EUR"
 REDIRECTS: dict[str, dict[str, str]] = {

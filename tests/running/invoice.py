@@ -14,7 +14,10 @@ from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.invoice import app, consumers
 from services.invoice.settings import Settings
-from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, calling, deliver
+from tests.builders.callers import PUBLIC_KEY, a_caller
+from tests.builders.events import deliver
+from tests.running.apps import Client, calling
+from tests.running.databases import ServiceDb
 
 CLINIC: dict[str, Any] = {
     "slug": "harbour",

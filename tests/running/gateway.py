@@ -25,7 +25,9 @@ from services.notification import app as notification_app
 from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment_app
 from services.payment.settings import Settings as PaymentSettings
-from tests.world import PRIVATE_KEY, PUBLIC_KEY, ServiceDb, a_caller, in_own_task
+from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY, a_caller
+from tests.running.apps import in_own_task
+from tests.running.databases import ServiceDb
 
 NOBODY = "127.0.0.1:1"
 """Where no broker and no service answers."""

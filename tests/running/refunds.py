@@ -15,8 +15,10 @@ from services.chassis.ids import new_id
 from services.payment import consumers
 from services.payment.refunds import stripe_calls as refunds_stripe
 from services.payment.refunds.elsewhere import AtStripe
-from tests.service.payment_world import Desk
-from tests.world import a_caller, deliver, eur, outbox_events
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver, outbox_events
+from tests.builders.values import eur
+from tests.running.payment import Desk
 
 CREDIT = eur(25)
 PAID = [("client_credit", -2500), ("stripe", 2500)]
@@ -30,7 +32,7 @@ async def leaves_credit(desk: Desk, credit: Money = CREDIT, card: str = "pm_card
     invoice = await desk.owes(credit)
     started = await desk.start((invoice, credit))
     await deliver(desk.worker, consumers, desk.invoice(invoice, credit, 2, InvoiceUpdated, status="void"))
-    already = desk.hook._count("payment_intent.succeeded")
+    already = desk.hook.count("payment_intent.succeeded")
     await desk.confirm(started, card)
     await desk.hook.until("payment_intent.succeeded", already + 1)
     await desk.hear()
@@ -78,7 +80,7 @@ async def at_stripe(desk: Desk) -> list[Any]:
 async def bank_says(desk: Desk, outcome: str) -> None:
     """The bank's answer to the only refund, and all webhooks of it."""
     [refund] = await at_stripe(desk)
-    already = desk.hook._count("refund.updated")
+    already = desk.hook.count("refund.updated")
     path = f"/accounts/platform/refunds/{refund['id']}/settle"
     await desk.sandbox.control("POST", path, {"outcome": outcome})
     await desk.hook.until("refund.updated", already + 1)

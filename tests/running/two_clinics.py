@@ -22,11 +22,16 @@ from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment_app
 from services.payment import consumers as payment_consumers
 from services.payment.stripe.api import StripeApi
-from tests.service import invoice_world, payment_world
-from tests.service.gateway_world import NOBODY, PASSWORD, Site, a_site, reach
-from tests.service.payment_world import Desk, Hook, a_hook
-from tests.service.refunds_world import leaves_credit
-from tests.world import PUBLIC_KEY, Client, ServiceDb, a_caller, deliver, in_own_task, money, outbox_events
+from tests.builders.callers import PUBLIC_KEY, a_caller
+from tests.builders.events import deliver, outbox_events
+from tests.builders.values import money
+from tests.running import invoice as invoice_world
+from tests.running import payment as payment_world
+from tests.running.apps import Client, in_own_task
+from tests.running.databases import ServiceDb
+from tests.running.gateway import NOBODY, PASSWORD, Site, a_site, reach
+from tests.running.payment import Desk, Hook, a_hook
+from tests.running.refunds import leaves_credit
 
 PRICE = 10_000
 

@@ -19,11 +19,15 @@ from services.notification import consumers as notification_consumers
 from services.payment import app as payment_app
 from services.payment import consumers as payment_consumers
 from services.payment.stripe.api import StripeApi
-from tests.conftest import _fresh
-from tests.service import invoice_world, payment_world
-from tests.service.invoice_world import World
-from tests.service.payment_world import Desk, a_hook
-from tests.world import ServiceDb, a_caller, calling, deliver, money, outbox_events
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver, outbox_events
+from tests.builders.values import money
+from tests.running import invoice as invoice_world
+from tests.running import payment as payment_world
+from tests.running.apps import calling
+from tests.running.databases import ServiceDb, fresh_database
+from tests.running.invoice import World
+from tests.running.payment import Desk, a_hook
 
 CONSUMERS: Mapping[str, ModuleType] = {
     "invoice": invoice_consumers,
@@ -110,12 +114,12 @@ class Whole:
         staff, headers = a_caller("staff", self.desk.clinic_id), {"Idempotency-Key": str(new_id())}
         answer = await self.desk.api.call("POST", "/refunds", staff, json=body, headers=headers)
         [made] = answer.json()["refunds"]
-        await self.desk.hook.until("refund.created", self.desk.hook._count("refund.created") or 1)
+        await self.desk.hook.until("refund.created", self.desk.hook.count("refund.created") or 1)
         if outcome:
             sent = await self.dbs["payment"].admin.fetchval(
                 "SELECT stripe_refund_id FROM refunds WHERE id = $1", UUID(made["id"])
             )
-            already = self.desk.hook._count("refund.updated")
+            already = self.desk.hook.count("refund.updated")
             path = f"/accounts/platform/refunds/{sent}/settle"
             await self.desk.sandbox.control("POST", path, {"outcome": outcome})
             await self.desk.hook.until("refund.updated", already + 1)
@@ -136,7 +140,7 @@ async def a_whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
     """Invoices that are paid, part paid, paid together, declined and open."""
     async with AsyncExitStack() as stack:
         dbs = {
-            service: await stack.enter_async_context(_fresh(service, postgres, roles))
+            service: await stack.enter_async_context(fresh_database(service, postgres, roles))
             for service in database.SERVICES
         }
         world = await stack.enter_async_context(invoice_world.a_world(dbs["invoice"]))
@@ -182,7 +186,7 @@ async def _leave_credit(whole: Whole) -> None:
     voided = await whole.owes(2_500)
     started = await whole.desk.start((voided, money(2_500)))
     await whole.voids(voided)
-    already = whole.desk.hook._count("payment_intent.succeeded")
+    already = whole.desk.hook.count("payment_intent.succeeded")
     await whole.desk.confirm(started, "pm_card_pendingRefund")
     await whole.desk.hook.until("payment_intent.succeeded", already + 1)
     await whole.desk.hear()

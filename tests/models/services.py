@@ -14,8 +14,9 @@ import httpx2
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.invoice import app as invoice_app
 from services.payment.stripe.api import StripeApi
-from tests.service import invoice_world
-from tests.world import Client, ServiceDb, calling, in_own_task
+from tests.running import invoice as invoice_world
+from tests.running.apps import Client, calling, in_own_task
+from tests.running.databases import ServiceDb
 
 Cut = Literal["", "before", "after"]
 _FORGET = """

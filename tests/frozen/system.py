@@ -24,11 +24,12 @@ from services.notification import consumers as notification
 from services.notification.emails.sending import Sender
 from services.payment import consumers as payment
 from services.payment.stripe import webhooks
+from tests.builders.events import deliver_records, record
 from tests.frozen.picture import Dbs
-from tests.service.gateway_world import Site, a_whole_site
-from tests.service.notification_world import MailServer, a_mail_server, sending
-from tests.service.payment_world import SEAL
-from tests.world import deliver_records, in_own_task, record
+from tests.running.apps import in_own_task
+from tests.running.gateway import Site, a_whole_site
+from tests.running.notification import MailServer, a_mail_server, sending
+from tests.running.payment import SEAL
 
 CONSUMERS = {"invoice": invoice, "payment": payment, "notification": notification}
 

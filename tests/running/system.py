@@ -22,7 +22,7 @@ from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
 from deploy.local.demo.visitor import Visitor, confirm
 from deploy.local.process import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180
 PAID_SECONDS = 30
 

@@ -26,8 +26,12 @@ from services.payment.settings import Settings
 from services.payment.stripe import observations, webhooks
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal
-from tests import world
-from tests.world import Client, ServiceDb, a_caller, calling, deliver, in_own_task, money
+from tests.builders import callers
+from tests.builders.callers import a_caller
+from tests.builders.events import deliver
+from tests.builders.values import money
+from tests.running.apps import Client, calling, in_own_task
+from tests.running.databases import ServiceDb
 
 T = TypeVar("T")
 SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
@@ -50,9 +54,9 @@ class Hook:
     async def until(self, event_type: str, count: int = 1) -> None:
         """Return once as many events of the type have come."""
         async with self.arrived, asyncio.timeout(10):
-            await self.arrived.wait_for(lambda: self._count(event_type) >= count)
+            await self.arrived.wait_for(lambda: self.count(event_type) >= count)
 
-    def _count(self, event_type: str) -> int:
+    def count(self, event_type: str) -> int:
         return sum(body["type"] == event_type for body in self.bodies)
 
     def events(self) -> list[StripeEvent]:
@@ -197,7 +201,7 @@ class Desk:
         """Start, confirm with a good card, and hear of it."""
         started = await self.start(*shares, **how)
         assert started.status_code in (200, 201), started.text
-        already = self.hook._count("payment_intent.succeeded")
+        already = self.hook.count("payment_intent.succeeded")
         await self.confirm(started)
         await self.hook.until("payment_intent.succeeded", already + 1)
         await self.hear()
@@ -247,7 +251,7 @@ def settings(db: ServiceDb, sandbox: RunningSandbox, kafka: str = "127.0.0.1:1")
             "http_port": 1,
             "kafka_bootstrap_servers": kafka,
             "database_url": db.api_dsn,
-            "internal_token_public_key": world.PUBLIC_KEY,
+            "internal_token_public_key": callers.PUBLIC_KEY,
             "stripe_secret_key": sandbox.secret_key,
             "stripe_webhook_secret": sandbox.webhook_secret,
             "stripe_api_base": sandbox.url,
