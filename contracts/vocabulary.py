@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
-INVOICE_STATUSES: Final[tuple[InvoiceStatus, ...]] = get_args(InvoiceStatus)
 PAYABLE_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("unpaid", "part_paid")
 """The client is to pay: something is due, and no payment is on its way. Only these can be overdue."""
 OPEN_INVOICES: Final[tuple[InvoiceStatus, ...]] = (*PAYABLE_INVOICES, "processing")
-"""Something is due. In every other status nothing is, whatever the amounts are."""
+"""Something is due."""
+CLOSED_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("paid", "refunded", "void")
+"""Nothing is due, whatever the amounts are."""
 
 PublishedPaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
 """The statuses that have an event. A payment before them is a matter between the client and Stripe."""
@@ -40,6 +41,7 @@ MovementKind = Literal["payment", "refund", "dispute", "reversal"]
 
 AcceptedMethod = Literal["card", "redirect"]
 """What a clinic lets its clients pay with: a card, or an online payment system that they are sent to."""
+ACCEPTED_METHODS: Final[tuple[AcceptedMethod, ...]] = get_args(AcceptedMethod)
 PaymentKind = Literal["card", "saved", "redirect"]
 """How a client chose to pay: a new card, a saved one, or an online payment system."""
 ChargedOn = Literal["own", "platform", "none"]
@@ -47,12 +49,12 @@ ChargedOn = Literal["own", "platform", "none"]
 
 
 def is_open(invoice_status: str) -> bool:
-    """Whether something is due on the invoice."""
-    return invoice_status in OPEN_INVOICES
+    """Whether something is due on the invoice. A status of a newer release, unknown here, counts as open."""
+    return invoice_status not in CLOSED_INVOICES
 
 
 def is_payable(invoice_status: str) -> bool:
-    """Whether the client is to pay the invoice, as far as its status says."""
+    """Whether the client is to pay the invoice, as far as its status decides. An unknown status is not payable."""
     return invoice_status in PAYABLE_INVOICES
 
 
@@ -116,7 +118,7 @@ OTHER_DECLINE: Final = Decline("Your bank declined the payment and did not say w
 """For every other code. A lost or stolen card is among them: the words may be read by a thief."""
 DECLINES: Final = {
     "insufficient_funds": Decline("There is not enough money on this card.", _OTHER_CARD),
-    "expired_card": Decline("This card has expired.", "Use another card."),
+    "expired_card": Decline("This card has expired.", _OTHER_CARD),
     "incorrect_cvc": _CODE,
     "invalid_cvc": _CODE,
     "incorrect_number": _NUMBER,

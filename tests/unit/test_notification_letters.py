@@ -164,7 +164,7 @@ def test_a_failure_says_that_nothing_was_taken_why_and_what_next() -> None:
     mail = LETTERS.write(a_letter("payment_failed", invoice, failure_code="expired_card"))
 
     assert mail.subject == "Your payment of €125.00 did not go through"
-    assert both_parts(mail, "No money was taken", "passed its expiry date", "choose another way to pay")
+    assert both_parts(mail, "No money was taken", "This card has expired", "pay another way")
     assert both_parts(mail, "View and pay €125.00", f"/invoices/{invoice.id}")
 
 
@@ -175,7 +175,7 @@ def test_a_failure_over_several_invoices_leads_to_all_of_them() -> None:
 
 def test_an_unknown_decline_code_is_not_shown() -> None:
     mail = LETTERS.write(a_letter("payment_failed", failure_code="do_not_honor"))
-    assert both_parts(mail, "Banks often give no reason")
+    assert both_parts(mail, "Your bank declined the payment and did not say why.")
     assert "do_not_honor" not in mail.text + mail.html
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from services.gateway.portal import declines
 from services.gateway.portal.views import invoices, methods, payments
 from services.gateway.shapes import Clinic, InvoiceOut, Money, Movement, PaymentFailure, Summary
 from services.gateway.web.templating import STATIC, asset, environment
@@ -16,7 +15,7 @@ STRIPE: dict[str, Any] = {
     "stripe_js_url": "https://js.stripe.com/v3/",
     "stripe_publishable_key": "pk_test_1",
     "stripe_account": "acct_1",
-    "declines": {**declines.WORDS, "": declines.OTHERWISE},
+    "declines": payments.decline_texts(),
 }
 
 

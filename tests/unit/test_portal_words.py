@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.gateway.portal import declines, statuses
-from services.gateway.portal.views import methods
+from contracts.vocabulary import DECLINES
+from services.gateway.portal import statuses
+from services.gateway.portal.views import methods, payments
 from services.gateway.shapes import MethodRef, Money, PaymentFailure, SavedMethod
 from services.gateway.web.formats import Formats
 from tests.builders.portal import a_clinic, a_payment, a_row
@@ -97,9 +98,9 @@ def test_a_payment_is_paid_only_when_the_bank_has_said_so() -> None:
 STATES = ("created", "requires_action", "processing", "succeeded", "failed", "canceled")
 
 
-@pytest.mark.parametrize("code", [*declines.WORDS, "", "a_code_of_tomorrow"])
+@pytest.mark.parametrize("code", [*DECLINES, "", "a_code_of_tomorrow"])
 def test_a_decline_never_shows_its_code_and_says_that_nothing_was_taken(code: str) -> None:
-    words = declines.words(code)
+    words = payments.why_not_paid(code)
 
     assert words.endswith("No money was taken.")
     assert "_" not in words

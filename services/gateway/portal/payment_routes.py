@@ -11,7 +11,7 @@ from litestar.response import Redirect, Template
 
 from services.chassis.http.app import json_only
 from services.gateway.accounts.dependencies import Asks, Configured
-from services.gateway.portal import declines, refusals
+from services.gateway.portal import refusals
 from services.gateway.portal.views import invoices, payments
 from services.gateway.portal.visits import Visit, Visiting
 from services.gateway.settings import Settings
@@ -104,7 +104,7 @@ async def stripe_context(visit: Visit, upstreams: Upstreams, settings: Settings)
         "stripe_js_url": str(settings.stripe_js_url),
         "stripe_publishable_key": settings.stripe_publishable_key,
         "stripe_account": account.stripe_account_id,
-        "declines": {**declines.WORDS, "": declines.OTHERWISE},
+        "declines": payments.decline_texts(),
     }
 
 

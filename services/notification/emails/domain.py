@@ -14,6 +14,7 @@ from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
 from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded, Share
+from contracts.vocabulary import is_open
 from services.chassis import emails
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key, new_id
@@ -31,7 +32,6 @@ NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
 ASK_FOR_MONEY: frozenset[Template] = frozenset({"invoice_ready", "payment_failed"})
 """E-mails that lead to the payment page. None is sent of an invoice that is being checked."""
-NOTHING_TO_PAY = frozenset({"paid", "refunded", "void"})
 
 
 class ContactNotFound(DomainError):
@@ -271,9 +271,7 @@ def address(claim: Claim) -> Letter | Waits | Dropped | Failed:
 
 def _nothing_to_pay(claim: Claim) -> bool:
     invoices = [claim.invoices.get(share.invoice_id) for share in claim.delivery.facts.invoices]
-    return bool(invoices) and all(
-        invoice is not None and invoice.status in NOTHING_TO_PAY for invoice in invoices
-    )
+    return bool(invoices) and all(invoice is not None and not is_open(invoice.status) for invoice in invoices)
 
 
 def fact_about(

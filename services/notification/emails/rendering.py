@@ -14,13 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from mjml import mjml2html
 
 from contracts.currencies import charge_of
+from contracts.events import Method
 from contracts.money import Money
 from contracts.payment import receipt_number
+from contracts.vocabulary import decline, is_payable, method_name
 from services.notification.emails import domain, wording
 from services.notification.emails.domain import Clinic, Invoice, Letter
 
 _FOLDER = Path(__file__).parent / "templates"
-_PAYABLE = frozenset({"unpaid", "part_paid"})
 _ASK_CLINIC = "To pay, please contact the clinic: its details are below."
 
 
@@ -130,7 +131,7 @@ def _invoice_action(clinic: Clinic, invoice: Invoice, portal: str) -> Action | N
 def _payable(clinic: Clinic, invoice: Invoice) -> bool:
     """Whether the portal has a Pay button for it: also the amount must be one that can be charged."""
     possible = charge_of(invoice.due.minor, invoice.due.currency) == "possible"
-    return clinic.online_payment and invoice.status in _PAYABLE and possible
+    return clinic.online_payment and is_payable(invoice.status) and possible
 
 
 def _invoice_note(clinic: Clinic, invoice: Invoice) -> str | None:
@@ -138,7 +139,7 @@ def _invoice_note(clinic: Clinic, invoice: Invoice) -> str | None:
         return "A payment for it is on its way, so there is nothing you need to do now."
     if not clinic.billing_shown:
         return "To see this invoice or to pay it, please contact the clinic: its details are below."
-    return None if _payable(clinic, invoice) or invoice.status not in _PAYABLE else _ASK_CLINIC
+    return None if _payable(clinic, invoice) or not is_payable(invoice.status) else _ASK_CLINIC
 
 
 def _number(invoice: Invoice) -> str:
@@ -150,7 +151,7 @@ def _receipt(letter: Letter, portal: str) -> dict[str, Any]:
     clinic, facts = letter.clinic, letter.delivery.facts
     amount = wording.money(facts.amount, clinic.locale)
     paid_on = wording.day_of(facts.at, clinic.locale, clinic.time_zone)
-    paid_with = wording.method(facts.method)
+    paid_with = _method(facts.method)
     link = f"{portal}/payments/{letter.delivery.subject_id}"
     return {
         "subject": f"Receipt for your payment of {amount}",
@@ -164,6 +165,10 @@ def _receipt(letter: Letter, portal: str) -> dict[str, Any]:
         "note": None if clinic.billing_shown else "Please keep this e-mail as your receipt.",
         "question": "Questions about this payment? Contact the clinic.",
     }
+
+
+def _method(paid_with: Method | None) -> str | None:
+    return method_name(paid_with.kind, paid_with.brand, paid_with.last4) if paid_with else None
 
 
 def _receipt_rows(letter: Letter) -> list[Row]:
@@ -187,14 +192,15 @@ def _payment_failed(letter: Letter, portal: str) -> dict[str, Any]:
     clinic, facts = letter.clinic, letter.delivery.facts
     amount = wording.money(facts.amount, clinic.locale)
     retry = clinic.billing_shown and clinic.online_payment
+    why = decline(facts.failure_code)
     return {
         "subject": f"Your payment of {amount} did not go through",
         "preview": "No money was taken. Here is what you can do next.",
         "lead": f"Your payment to {one_line(clinic.name)} did not go through. No money was taken.",
         "amount": amount,
         "about": ", ".join(_invoice_name(letter, share.invoice_id) for share in facts.invoices),
-        "reason": wording.reason(facts.failure_code),
-        "next_step": "You can try again, or choose another way to pay." if retry else _ASK_CLINIC,
+        "reason": why.reason,
+        "next_step": why.advice if retry else _ASK_CLINIC,
         "action": _retry_action(letter, portal) if retry else None,
         "question": "Questions about this payment? Contact the clinic.",
     }
@@ -212,7 +218,7 @@ def _refund(letter: Letter, portal: str) -> dict[str, Any]:
     clinic, facts = letter.clinic, letter.delivery.facts
     amount = wording.money(facts.amount, clinic.locale)
     sent_on = wording.day_of(facts.at, clinic.locale, clinic.time_zone)
-    sent_to = wording.method(facts.method)
+    sent_to = _method(facts.method)
     by_card = facts.method is not None and facts.method.kind == "card"
     place = "your card" if by_card else "where you paid from"
     return {

@@ -8,9 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts import money
-from contracts.vocabulary import ChargedOn, PaymentKind, PaymentStatus
+from contracts.vocabulary import ChargedOn, PaymentKind, PaymentStatus, decline
 from services.payment.accounts.domain import ClinicAccount, charged_on
-from services.payment.payments import words
 from services.payment.payments.domain import Payment, SavedMethod
 from services.payment.payments.starting import Wish
 from services.payment.payments.stripe_calls import Ready
@@ -149,7 +148,7 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
             status=payment.status,
             amount=Money(payment.amount, currency),
             method=MethodOut(kind=method.kind, brand=method.brand, last4=method.last4) if method else None,
-            failure=Failure(code=code, message=words.of_failure(code)) if code else None,
+            failure=Failure(code=code, message=decline(code).reason) if code else None,
             created_at=payment.created_at,
             succeeded_at=payment.succeeded_at,
             invoices=[

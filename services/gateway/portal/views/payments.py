@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from contracts.currencies import takes
 from contracts.payment import receipt_number
+from contracts.vocabulary import DECLINES, OTHER_DECLINE, decline
 from services.chassis.locale.money import to_stripe
-from services.gateway.portal import declines, statuses
+from services.gateway.portal import statuses
 from services.gateway.portal.statuses import Status
 from services.gateway.portal.views import invoices, methods
 from services.gateway.portal.views.invoices import RowView
@@ -105,11 +106,21 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> R
     )
 
 
+def why_not_paid(code: str | None) -> str:
+    """Why a payment failed and what to do next; never the bank's own code. No money was taken in any of these cases."""
+    return f"{decline(code)} No money was taken."
+
+
+def decline_texts() -> dict[str, str]:
+    """The sentences for Stripe's codes, as the pages' script reads them; under "" the one for every other code."""
+    return {code: str(each) for code, each in DECLINES.items()} | {"": str(OTHER_DECLINE)}
+
+
 def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
     if payment.status == "succeeded":
         return "paid", f"Paid: {amount}", "Thank you. Your receipt is below, and on its way to you by e-mail."
     if payment.status == "failed":
-        return "not_paid", "Not paid", declines.words(payment.failure.code if payment.failure else "")
+        return "not_paid", "Not paid", why_not_paid(payment.failure.code if payment.failure else None)
     if payment.status == "canceled":
         return "not_paid", "Not paid", "This payment was cancelled. No money was taken."
     if payment.status == "processing":
