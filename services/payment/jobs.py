@@ -1,12 +1,13 @@
 """What time starts: asking Stripe about payments and methods that no webhook told of. Bounded, one call at a time."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from contracts.events import event_id
 from contracts.stripe import StripeEvent
+from services.chassis import clock
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
 from services.payment import stripe_batches as stripe_actions
@@ -43,7 +44,7 @@ async def sweep_payments(db: Database, stripe: StripeApi, unchecked_for: timedel
 
 
 async def _check(db: Database, stripe: StripeApi, payment: Payment) -> None:
-    now = datetime.now(UTC)
+    now = clock.now()
     lost = payment.intent_id is None and now - payment.created_at > LOST_AFTER
     try:
         intent = await checkout.ensure_intent(db.worker_tx, stripe, payment, look_up=lost)
@@ -114,7 +115,7 @@ async def _refresh(db: Database, stripe: StripeApi, method: SavedMethod) -> None
     exp_month, exp_year = stripe_json.expiry_of(found)
     if known is None:
         return
-    now = datetime.now(UTC)
+    now = clock.now()
     seen = StripeEvent(
         id=event_id(now, "sweeper", method.id),
         time=now,

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from contracts.events import CloudEvent, Event
 from contracts.stripe import StripeEvent
 from contracts.vocabulary import RefundStatus
+from services.chassis import clock
 from services.chassis.db.database import Connection, Key
 from services.chassis.outbox import outbox
 from services.payment.ledger import domain as ledger
@@ -66,7 +67,7 @@ class Decided:
 async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> None:
     """Apply what Stripe tells, in a constant number of statements. Raises a `lifecycle.StripeMismatch`."""
     news = await _read(tx, events)
-    locked, now = await _lock(tx, news), datetime.now(UTC)
+    locked, now = await _lock(tx, news), clock.now()
     decided = _decide_payments(news.payments, locked, now)
     refunded, foreign = refunds_actions.decide_refunds(news.refunds, locked.refunds, decided.payments, now)
     decided = replace(decided, refunded=refunded)
@@ -180,7 +181,7 @@ async def give_up_refund(tx: Connection, key: Key, status: RefundStatus, reason:
     refund = (await refunds.lock_refunds(tx, {key})).get(key)
     if refund is None or refund.status != "created" or refund.stripe_refund_id is not None:
         return
-    change = give_up(refund, status, reason, datetime.now(UTC))
+    change = give_up(refund, status, reason, clock.now())
     decided = Decided({}, {}, [], [(change, None)])
     await lock_credit(tx, decided.entries)
     await save(tx, decided)

@@ -79,7 +79,7 @@ _MONEY = {
         "A movement's event is claimed: it cannot have its effect again",
         """
         SELECT clinic_id, id AS movement_id, invoice_id, amount FROM movements
-        WHERE booked_at > now() - interval '25 days'
+        WHERE booked_at > app_now() - interval '25 days'
             AND NOT EXISTS (SELECT FROM inbox WHERE consumer = 'invoice' AND event_id = movements.id)
         """,
     ),

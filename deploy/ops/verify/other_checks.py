@@ -15,7 +15,7 @@ _NOTIFICATION = {
         "Every e-mail was asked for by an event that is claimed",
         """
         SELECT clinic_id, id AS delivery_id, template, event_id FROM deliveries
-        WHERE created_at > now() - interval '25 days'
+        WHERE created_at > app_now() - interval '25 days'
             AND NOT EXISTS (SELECT FROM inbox WHERE consumer = 'notification' AND event_id = deliveries.event_id)
         """,
     ),

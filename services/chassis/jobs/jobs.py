@@ -57,9 +57,9 @@ class Jobs:
             taken = await tx.fetchval(
                 """
                 INSERT INTO job_leases (name, leased_until)
-                VALUES ($1, now() + make_interval(secs => $2))
+                VALUES ($1, app_now() + make_interval(secs => $2))
                 ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until
-                WHERE job_leases.leased_until <= now()
+                WHERE job_leases.leased_until <= app_now()
                 RETURNING true
                 """,
                 name,

@@ -106,7 +106,7 @@ async def supersede(tx: Connection, older: Collection[int], applied: Iterable[St
     if older and newest:
         await tx.execute(
             """
-            UPDATE parked SET state = 'superseded', resolved_at = now()
+            UPDATE parked SET state = 'superseded', resolved_at = app_now()
             FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS applied (clinic_id, aggregate_id, version)
             WHERE parked.id = ANY($1::bigint[]) AND parked.state = 'waiting'
                 AND parked.clinic_id = applied.clinic_id AND parked.aggregate_id = applied.aggregate_id
@@ -136,14 +136,14 @@ async def lock(tx: Connection, parked_id: int) -> dict[str, Any] | None:
 
 
 async def resolve(tx: Connection, parked_id: int) -> None:
-    await tx.execute("UPDATE parked SET state = 'replayed', resolved_at = now() WHERE id = $1", parked_id)
+    await tx.execute("UPDATE parked SET state = 'replayed', resolved_at = app_now() WHERE id = $1", parked_id)
 
 
 async def discard(tx: Connection, parked_id: int, by: str, reason: str) -> None:
     """Lay a row that waits aside for good."""
     await tx.execute(
         """
-        UPDATE parked SET state = 'discarded', resolved_at = now(), discarded_by = $2, discard_reason = $3
+        UPDATE parked SET state = 'discarded', resolved_at = app_now(), discarded_by = $2, discard_reason = $3
         WHERE id = $1
         """,
         parked_id,

@@ -15,8 +15,8 @@ async def get_session(tx: Connection, id_hash: bytes, idle: timedelta) -> tuple[
     """
     row = await tx.fetchrow(
         """
-        SELECT data::text, idle_at < now() + $2 - interval '1 minute' AS is_to_renew FROM sessions
-        WHERE id_hash = $1 AND now() < idle_at AND now() < ends_at
+        SELECT data::text, idle_at < app_now() + $2 - interval '1 minute' AS is_to_renew FROM sessions
+        WHERE id_hash = $1 AND app_now() < idle_at AND app_now() < ends_at
         """,
         id_hash,
         idle,
@@ -27,7 +27,9 @@ async def get_session(tx: Connection, id_hash: bytes, idle: timedelta) -> tuple[
 async def renew_session(tx: Connection, id_hash: bytes, idle: timedelta) -> None:
     """Put off the end by idleness."""
     await tx.execute(
-        "UPDATE sessions SET idle_at = now() + $2 WHERE id_hash = $1 AND now() < idle_at", id_hash, idle
+        "UPDATE sessions SET idle_at = app_now() + $2 WHERE id_hash = $1 AND app_now() < idle_at",
+        id_hash,
+        idle,
     )
 
 
@@ -37,7 +39,7 @@ async def put_session(
     await tx.execute(
         """
         INSERT INTO sessions (id_hash, data, idle_at, ends_at)
-        VALUES ($1, $2::text::jsonb, now() + $3, now() + $4)
+        VALUES ($1, $2::text::jsonb, app_now() + $3, app_now() + $4)
         ON CONFLICT (id_hash) DO UPDATE SET data = excluded.data, idle_at = excluded.idle_at
         """,
         id_hash,
@@ -51,8 +53,8 @@ async def session_seconds(tx: Connection, id_hash: bytes) -> int | None:
     """How long the session lasts if nobody uses it, in seconds; None when there is none."""
     seconds = await tx.fetchval(
         """
-        SELECT extract(epoch FROM least(idle_at, ends_at) - now())::int FROM sessions
-        WHERE id_hash = $1 AND now() < idle_at AND now() < ends_at
+        SELECT extract(epoch FROM least(idle_at, ends_at) - app_now())::int FROM sessions
+        WHERE id_hash = $1 AND app_now() < idle_at AND app_now() < ends_at
         """,
         id_hash,
     )
@@ -78,11 +80,11 @@ async def count_try(tx: Connection, key: bytes, window: timedelta) -> tuple[int,
     """Count one more try: how many there are in the window, and the seconds until it ends."""
     row = await tx.fetchrow(
         """
-        INSERT INTO attempts AS a (key, tries, ends_at) VALUES ($1, 1, now() + $2)
+        INSERT INTO attempts AS a (key, tries, ends_at) VALUES ($1, 1, app_now() + $2)
         ON CONFLICT (key) DO UPDATE SET
-            tries = CASE WHEN a.ends_at <= now() THEN 1 ELSE a.tries + 1 END,
-            ends_at = CASE WHEN a.ends_at <= now() THEN now() + $2 ELSE a.ends_at END
-        RETURNING tries, ceil(extract(epoch FROM ends_at - now()))::int AS seconds
+            tries = CASE WHEN a.ends_at <= app_now() THEN 1 ELSE a.tries + 1 END,
+            ends_at = CASE WHEN a.ends_at <= app_now() THEN app_now() + $2 ELSE a.ends_at END
+        RETURNING tries, ceil(extract(epoch FROM ends_at - app_now()))::int AS seconds
         """,
         key,
         window,
@@ -102,6 +104,6 @@ async def forget_tries(tx: Connection, key: bytes) -> None:
 
 async def delete_expired(tx: Connection) -> None:
     """Drop what has run out: sessions and windows of limits."""
-    await tx.execute("DELETE FROM sessions WHERE idle_at < now()")
-    await tx.execute("DELETE FROM sessions WHERE ends_at < now()")
-    await tx.execute("DELETE FROM attempts WHERE ends_at < now()")
+    await tx.execute("DELETE FROM sessions WHERE idle_at < app_now()")
+    await tx.execute("DELETE FROM sessions WHERE ends_at < app_now()")
+    await tx.execute("DELETE FROM attempts WHERE ends_at < app_now()")

@@ -8,7 +8,7 @@ signed in.
 
 import hashlib
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from litestar.middleware.session.server_side import ServerSideSessionBackend, Se
 from litestar.stores.base import Store
 from litestar.types import Empty, Message, ScopeSession
 
+from services.chassis import clock
 from services.chassis.db.database import Database
 from services.gateway.accounts import session_store
 
@@ -130,7 +131,7 @@ def session_config(https: bool, exclude: list[str]) -> ServerSideSessionConfig:
 def sign_in(request: Request[Any, Any, Any], login_id: UUID) -> None:
     """Begin a session; whatever session the browser had ends."""
     # The time makes the data another even when the same login signs in again, and so the id.
-    request.set_session({"login_id": str(login_id), "signed_in_at": datetime.now(UTC).isoformat()})
+    request.set_session({"login_id": str(login_id), "signed_in_at": clock.now().isoformat()})
 
 
 def sign_out(request: Request[Any, Any, Any]) -> None:

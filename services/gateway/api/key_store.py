@@ -36,7 +36,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     replaced_by: UUID | None
 
 
-_WORKS = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+_WORKS = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > app_now())"
 _ROW = "id, prefix, name, role, clinic_id, from_settings, created_at, last_used_at, expires_at, replaced_by"
 
 
@@ -44,7 +44,7 @@ async def get_api_key(tx: Connection, key_hash: bytes) -> ApiKey | None:
     row = await tx.fetchrow(
         f"""
         SELECT coalesce(root_id, id) AS id, role, clinic_id,
-            coalesce(last_used_at < now() - interval '1 minute', true) AS use_is_due
+            coalesce(last_used_at < app_now() - interval '1 minute', true) AS use_is_due
         FROM api_keys WHERE key_hash = $1 AND {_WORKS}
         """,
         key_hash,
@@ -56,8 +56,8 @@ async def note_use(tx: Connection, key_hash: bytes) -> None:
     """Keep that the key was used now, unless another process did within the minute."""
     await tx.execute(
         """
-        UPDATE api_keys SET last_used_at = now()
-        WHERE key_hash = $1 AND coalesce(last_used_at < now() - interval '1 minute', true)
+        UPDATE api_keys SET last_used_at = app_now()
+        WHERE key_hash = $1 AND coalesce(last_used_at < app_now() - interval '1 minute', true)
         """,
         key_hash,
     )
@@ -118,7 +118,7 @@ async def replace_key(tx: Connection, key_id: UUID, by: UUID, overlap: timedelta
     """Let a key end after the overlap, or when it would have ended anyway."""
     await tx.execute(
         """
-        UPDATE api_keys SET replaced_by = $2, expires_at = least(now() + $3, expires_at) WHERE id = $1
+        UPDATE api_keys SET replaced_by = $2, expires_at = least(app_now() + $3, expires_at) WHERE id = $1
         """,
         key_id,
         by,
@@ -128,7 +128,7 @@ async def replace_key(tx: Connection, key_id: UUID, by: UUID, overlap: timedelta
 
 async def revoke_keys(tx: Connection, key_ids: Sequence[UUID]) -> None:
     await tx.execute(
-        "UPDATE api_keys SET revoked_at = now() WHERE id = ANY ($1) AND revoked_at IS NULL", key_ids
+        "UPDATE api_keys SET revoked_at = app_now() WHERE id = ANY ($1) AND revoked_at IS NULL", key_ids
     )
 
 
@@ -175,7 +175,7 @@ async def disable_logins_of(tx: Connection, key_id: UUID, disabled: bool) -> Non
     """End or allow signing in with the logins that the demo's key made, or that were made before that was kept."""
     await tx.execute(
         """
-        UPDATE logins SET disabled_at = CASE WHEN $2 THEN now() END
+        UPDATE logins SET disabled_at = CASE WHEN $2 THEN app_now() END
         WHERE (made_by = $1 OR (made_by IS NULL AND email LIKE '%@example.com'))
             AND (disabled_at IS NOT NULL) <> $2
         """,

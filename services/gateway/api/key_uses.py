@@ -80,7 +80,7 @@ async def delete_old_key_uses(tx: Connection) -> None:
     """
     await tx.execute(
         """
-        DELETE FROM key_uses AS used WHERE created_at < now() - interval '30 days'
+        DELETE FROM key_uses AS used WHERE created_at < app_now() - interval '30 days'
             AND NOT EXISTS (SELECT FROM operations WHERE actor = used.api_key_id AND key = used.key)
         """
     )

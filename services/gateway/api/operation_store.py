@@ -12,7 +12,7 @@ from services.chassis.http.auth import Caller
 from services.gateway.api.plans import Plan
 
 _COLUMNS = """id, clinic_id, subject_id, actor, role, key, plan, undoing, tries,
-    extract(epoch FROM now() - created_at)::float AS age"""
+    extract(epoch FROM app_now() - created_at)::float AS age"""
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ async def add_operation(tx: Connection, operation: Operation, hold: float) -> bo
         """
         INSERT INTO operations (id, clinic_id, subject_id, actor, role, key, plan, slug, tries, held_until, next_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-            now() + make_interval(secs => $10), now() + make_interval(secs => $10))
+            app_now() + make_interval(secs => $10), app_now() + make_interval(secs => $10))
         ON CONFLICT (clinic_id, subject_id) DO NOTHING
         RETURNING true
         """,
@@ -67,8 +67,8 @@ async def take_operation(tx: Connection, clinic_id: UUID, subject_id: UUID, hold
     """Take over the subject's operation; None when another holds it, or there is none."""
     row = await tx.fetchrow(
         f"""
-        UPDATE operations SET tries = tries + 1, held_until = now() + make_interval(secs => $3)
-        WHERE clinic_id = $1 AND subject_id = $2 AND held_until <= now()
+        UPDATE operations SET tries = tries + 1, held_until = app_now() + make_interval(secs => $3)
+        WHERE clinic_id = $1 AND subject_id = $2 AND held_until <= app_now()
         RETURNING {_COLUMNS}
         """,
         clinic_id,
@@ -82,9 +82,9 @@ async def take_due_operations(tx: Connection, most: int, hold: float) -> list[Op
     """Take over operations whose time has come and that nobody holds. Needs an operator's transaction."""
     rows = await tx.fetch(
         f"""
-        UPDATE operations SET tries = tries + 1, held_until = now() + make_interval(secs => $2)
+        UPDATE operations SET tries = tries + 1, held_until = app_now() + make_interval(secs => $2)
         WHERE id IN (
-            SELECT id FROM operations WHERE next_at <= now() AND held_until <= now()
+            SELECT id FROM operations WHERE next_at <= app_now() AND held_until <= app_now()
             ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED
         )
         RETURNING {_COLUMNS}
@@ -99,8 +99,8 @@ async def hold_operation(tx: Connection, operation: Operation, hold: float, *, u
     """Hold the operation on, to go on or to undo; False when it is another's by now, or has ended."""
     held = await tx.execute(
         """
-        UPDATE operations SET undoing = $3, held_until = now() + make_interval(secs => $4),
-            next_at = now() + make_interval(secs => $4)
+        UPDATE operations SET undoing = $3, held_until = app_now() + make_interval(secs => $4),
+            next_at = app_now() + make_interval(secs => $4)
         WHERE id = $1 AND tries = $2
         """,
         operation.id,
@@ -115,7 +115,7 @@ async def put_off_operation(tx: Connection, operation: Operation, pause: float) 
     """Let go of the operation: any request may take it now, the sweeper in `pause` seconds."""
     await tx.execute(
         """
-        UPDATE operations SET held_until = now(), next_at = now() + make_interval(secs => $3)
+        UPDATE operations SET held_until = app_now(), next_at = app_now() + make_interval(secs => $3)
         WHERE id = $1 AND tries = $2
         """,
         operation.id,

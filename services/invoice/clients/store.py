@@ -54,7 +54,7 @@ async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: C
     """Keep a known client's name and address."""
     row = await tx.fetchrow(
         """
-        UPDATE clients SET name = $3, billing_address = $4, changed_at = now()
+        UPDATE clients SET name = $3, billing_address = $4, changed_at = app_now()
         WHERE clinic_id = $1 AND id = $2
         RETURNING id, name, billing_address
         """,

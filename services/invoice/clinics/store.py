@@ -40,7 +40,7 @@ async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> tuple[
                 time_zone = excluded.time_zone, locale = excluded.locale,
                 billing_shown = excluded.billing_shown, online_payment = excluded.online_payment,
                 methods = excluded.methods, contact = excluded.contact, accent = excluded.accent,
-                tax_rates = excluded.tax_rates, version = known.version + 1, changed_at = now()
+                tax_rates = excluded.tax_rates, version = known.version + 1, changed_at = app_now()
             WHERE (known.slug, known.name, known.currency, known.time_zone, known.locale, known.billing_shown,
                     known.online_payment, known.methods, known.contact, known.accent, known.tax_rates)
                 IS DISTINCT FROM

@@ -1,11 +1,11 @@
 """What payments do to invoices: load, decide, save, publish."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 from contracts.events import Event
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
+from services.chassis import clock
 from services.chassis.db.database import Connection, Key
 from services.chassis.kafka import park
 from services.chassis.outbox import outbox
@@ -29,7 +29,7 @@ async def book_payments(
     moved = await _book_movements(tx, [event for event in events if isinstance(event, PaymentSettled)])
     await store.note_payments(tx, [event for event in events if isinstance(event, PaymentState)])
     on_the_way = await store.with_open_payments(tx, causes)
-    at = datetime.now(UTC)
+    at = clock.now()
     steps: list[tuple[Invoice, Invoice, Event | None]] = []
     for key, cause in causes.items():
         before = invoices[key]
@@ -82,7 +82,7 @@ async def note_checks(tx: Connection, keys: Collection[Key]) -> None:
     """Mark invoices of which a movement is parked as being checked, and say so; and when that is over."""
     invoices = await store.lock_invoices(tx, keys)
     waiting = await park.with_waiting(tx, PaymentSettled.topic.name, keys)
-    at = datetime.now(UTC)
+    at = clock.now()
     await _save(
         tx,
         [

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from services.chassis import audit, idempotency
+from services.chassis import audit, clock, idempotency
 from services.chassis.db.database import Connection
 from services.chassis.db.statements import execute
 from services.chassis.errors import DomainError
@@ -44,7 +44,7 @@ async def issue_invoice(
     earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return msgspec.json.decode(earlier, type=InvoiceOut)
-    now = datetime.now(UTC)
+    now = clock.now()
     clinic, clients = await _known(tx, caller.clinic, {given.client_id})
     numbered = await _numbered(tx, clinic, [_bill(given, clinic, clients, now)], now)
     [answer] = _shown(numbered, clinic, now)
@@ -63,7 +63,7 @@ async def issue_invoices(
     earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return msgspec.json.decode(earlier, type=InvoicesOut)
-    now = datetime.now(UTC)
+    now = clock.now()
     clinic, clients = await _known(tx, caller.clinic, {each.client_id for each in given})
     numbered = await _numbered(tx, clinic, _bills(given, clinic, clients, now), now)
     invoices = _shown(numbered, clinic, now)

@@ -22,7 +22,7 @@ _ROW = """
 SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
     i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked,
     i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked
-        AND i.due_on < (now() AT TIME ZONE c.time_zone)::date AS overdue,
+        AND i.due_on < (app_now() AT TIME ZONE c.time_zone)::date AS overdue,
     CASE WHEN i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked AND c.online_payment
         THEN c.methods ELSE '{}' END AS methods,
     paid.method_kind, paid.method_brand, paid.method_last4
@@ -95,7 +95,7 @@ async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summa
         SELECT i.currency, count(*) FILTER (WHERE i.being_checked) AS checked,
             count(*) FILTER (WHERE NOT i.being_checked) AS unpaid,
             sum(i.total_amount - i.settled_amount) FILTER (WHERE NOT i.being_checked)::bigint AS due_amount,
-            count(*) FILTER (WHERE NOT i.being_checked AND i.due_on < (now() AT TIME ZONE c.time_zone)::date)
+            count(*) FILTER (WHERE NOT i.being_checked AND i.due_on < (app_now() AT TIME ZONE c.time_zone)::date)
                 AS overdue
         FROM invoices AS i
         JOIN clinics AS c ON c.id = i.clinic_id

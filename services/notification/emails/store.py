@@ -21,14 +21,14 @@ async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: t
         """
         INSERT INTO deliveries
             (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, next_attempt_at)
-        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, now() + $9::interval
+        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, app_now() + $9::interval
         FROM unnest(
             $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::jsonb[], $8::text[]
         ) AS wanted (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent)
         WHERE template <> 'payment_failed' OR NOT EXISTS (
             SELECT FROM deliveries AS earlier
             WHERE earlier.clinic_id = wanted.clinic_id AND earlier.subject_id = wanted.subject_id
-                AND (earlier.template = 'receipt' OR earlier.created_at > now() - $10::interval)
+                AND (earlier.template = 'receipt' OR earlier.created_at > app_now() - $10::interval)
         )
         ON CONFLICT DO NOTHING
         """,
@@ -53,7 +53,7 @@ async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
         UPDATE deliveries SET state = 'dropped', last_error = 'paid_since'
         WHERE (clinic_id, subject_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
             AND template = 'payment_failed' AND state IN ('waiting', 'due')
-            AND (claimed_until IS NULL OR claimed_until <= now())
+            AND (claimed_until IS NULL OR claimed_until <= app_now())
         """,
         clinic_ids,
         payment_ids,
@@ -66,16 +66,16 @@ async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list
         """
         WITH next AS (
             SELECT clinic_id, id FROM deliveries
-            WHERE state IN ('waiting', 'due') AND next_attempt_at <= now()
-                AND (claimed_until IS NULL OR claimed_until <= now())
+            WHERE state IN ('waiting', 'due') AND next_attempt_at <= app_now()
+                AND (claimed_until IS NULL OR claimed_until <= app_now())
             ORDER BY next_attempt_at
             LIMIT $1
             FOR UPDATE SKIP LOCKED
         )
-        UPDATE deliveries AS claimed SET claimed_until = now() + $2::interval
+        UPDATE deliveries AS claimed SET claimed_until = app_now() + $2::interval
         FROM next WHERE claimed.clinic_id = next.clinic_id AND claimed.id = next.id
         RETURNING claimed.clinic_id, claimed.id, client_id, template, event_id, subject_id, facts, traceparent,
-            attempts, now() - created_at AS age, claimed_until, next_attempt_at
+            attempts, app_now() - created_at AS age, claimed_until, next_attempt_at
         """,
         limit,
         lease,
@@ -100,12 +100,12 @@ async def save_outcome(
     """
     moment: datetime | None = await tx.fetchval(
         """
-        UPDATE deliveries SET state = $4, attempts = $5, next_attempt_at = now() + $6::interval,
+        UPDATE deliveries SET state = $4, attempts = $5, next_attempt_at = app_now() + $6::interval,
             message_id = $7, last_error = $8, claimed_until = NULL,
-            sent_at = CASE WHEN $4 = 'sent' THEN now() END
+            sent_at = CASE WHEN $4 = 'sent' THEN app_now() END
         WHERE clinic_id = $1 AND id = $2 AND claimed_until = $3
             AND ($4 <> 'waiting' OR next_attempt_at = $9)
-        RETURNING now()
+        RETURNING app_now()
         """,
         delivery.clinic_id,
         delivery.id,
@@ -170,7 +170,7 @@ async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool
 async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
     await tx.execute(
         """
-        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = now()
+        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = app_now()
         WHERE clinic_id = $1 AND client_id = $2
         """,
         *_columns(clinic_id, contact),
@@ -205,7 +205,7 @@ async def wake_deliveries(tx: Connection, clinic_id: UUID, client_id: UUID) -> N
     """The e-mails that waited for this client's contact are due now."""
     await tx.execute(
         """
-        UPDATE deliveries SET state = 'due', next_attempt_at = now()
+        UPDATE deliveries SET state = 'due', next_attempt_at = app_now()
         WHERE clinic_id = $1 AND client_id = $2 AND state = 'waiting'
         """,
         clinic_id,

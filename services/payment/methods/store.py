@@ -74,7 +74,7 @@ async def forget_customers(tx: Connection, gone: Collection[tuple[str, str]]) ->
             WHERE customers.account = gone.account AND customers.stripe_customer_id = gone.stripe_customer_id
             RETURNING clinic_id, client_id, customers.account
         )
-        UPDATE payment_methods AS m SET removed_at = now() FROM forgotten
+        UPDATE payment_methods AS m SET removed_at = app_now() FROM forgotten
         WHERE (m.clinic_id, m.client_id, m.account)
             = (forgotten.clinic_id, forgotten.client_id, forgotten.account) AND m.removed_at IS NULL
         """,
@@ -161,7 +161,7 @@ async def remove_methods(tx: Connection, named: Collection[tuple[str, str]]) -> 
     """Mark methods, by (account, Stripe id), as no longer usable."""
     await tx.execute(
         """
-        UPDATE payment_methods SET removed_at = now()
+        UPDATE payment_methods SET removed_at = app_now()
         FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_payment_method_id)
         WHERE payment_methods.account = gone.account AND removed_at IS NULL
             AND payment_methods.stripe_payment_method_id = gone.stripe_payment_method_id
@@ -216,11 +216,11 @@ async def take_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
         WITH due AS (
             SELECT clinic_id, id FROM payment_methods
             WHERE kind = 'card' AND last4 IS NULL AND removed_at IS NULL
-                AND checked_at < now() - greatest(interval '1 minute', (now() - created_at) / 10)
+                AND checked_at < app_now() - greatest(interval '1 minute', (app_now() - created_at) / 10)
             ORDER BY checked_at LIMIT $1
             FOR UPDATE SKIP LOCKED
         )
-        UPDATE payment_methods AS m SET checked_at = now() FROM due
+        UPDATE payment_methods AS m SET checked_at = app_now() FROM due
         WHERE (m.clinic_id, m.id) = (due.clinic_id, due.id)
         RETURNING {_METHOD}
         """,

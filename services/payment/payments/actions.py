@@ -1,14 +1,13 @@
 """The verbs of the payment service. Each takes the transaction first, and commits nothing."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
 from contracts.clinic import ClinicUpdated
 from contracts.events import StateEvent
 from contracts.invoice import InvoiceState
-from services.chassis import audit
+from services.chassis import audit, clock
 from services.chassis.db.database import Connection, Key
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
@@ -53,7 +52,7 @@ async def start_payment(
 
     Raises what `starting` refuses, `KeyReused`, `MethodNotFound`, `NoStripeAccount`.
     """
-    now = datetime.now(UTC)
+    now = clock.now()
     starting.check_wish(wish)
     locked = await payables.lock_payables(tx, {(clinic_id, payable_id) for payable_id in wish.shares})
     chosen = await payables.get_account(tx, clinic_id)
@@ -140,5 +139,5 @@ async def give_up_payment(
     kept = ("succeeded", "canceled") if on_its_way else ("succeeded", "canceled", "processing")
     if locked is None or locked.intent_id != intent_id or locked.status in kept:
         return
-    change = lifecycle.cancel(locked, datetime.now(UTC), failure_code)
+    change = lifecycle.cancel(locked, clock.now(), failure_code)
     await stripe_actions.save(tx, Decided({}, {key: change.payment}, [(change, None)]))

@@ -58,7 +58,7 @@ async def count_declines(tx: Connection, client_id: UUID, window: timedelta) -> 
     found: int = await tx.fetchval(
         """
         SELECT coalesce(sum(declines), 0)::int
-        FROM payments WHERE client_id = $1 AND updated_at > now() - $2::interval AND declines > 0
+        FROM payments WHERE client_id = $1 AND updated_at > app_now() - $2::interval AND declines > 0
         """,
         client_id,
         window,
@@ -76,7 +76,7 @@ async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> l
         f"""
         WITH in_turn AS (
             SELECT clinic_id, id FROM payments
-            WHERE {LIVE} AND {_TURN} < now() - timestamptz 'epoch' AND checked_at < now() - $1::interval
+            WHERE {LIVE} AND {_TURN} < app_now() - timestamptz 'epoch' AND checked_at < app_now() - $1::interval
             ORDER BY {_TURN} LIMIT $2
         ), wanted AS (
             SELECT clinic_id, id FROM in_turn
@@ -87,7 +87,7 @@ async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> l
             ORDER BY checked_at LIMIT $2
             FOR UPDATE SKIP LOCKED
         )
-        UPDATE payments SET checked_at = now() FROM due
+        UPDATE payments SET checked_at = app_now() FROM due
         WHERE payments.clinic_id = due.clinic_id AND payments.id = due.id
         RETURNING {PAYMENT}
         """,

@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
 
+from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.payment import stripe_batches as stripe_actions
 from services.payment.accounts.domain import PLATFORM
@@ -99,7 +99,7 @@ async def _ensure_intent(
     if payment.intent_id is not None:
         return await _retrieve_intent(transaction, stripe, payment)
     try:
-        if look_up or not key_is_fresh(payment, datetime.now(UTC)):
+        if look_up or not key_is_fresh(payment, clock.now()):
             return await _find_intent(transaction, stripe, payment, "never_reached_stripe")
         return await _make_intent(transaction, stripe, payment)
     except ENDS_UNMADE as refused:
@@ -251,7 +251,7 @@ async def _has_left_account(transaction: Transaction, payment: Payment) -> bool:
 
 async def observe(transaction: Transaction, payment: Payment, intent: Intent | None) -> None:
     """Apply what Stripe says of a payment's intent, as if a webhook had said it."""
-    seen = observations.looked_up(intent.body, payment.account, datetime.now(UTC)) if intent else None
+    seen = observations.looked_up(intent.body, payment.account, clock.now()) if intent else None
     if seen is not None:
         async with transaction() as tx:
             await stripe_actions.apply_stripe_events(tx, [seen])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,7 @@ from opentelemetry import metrics
 
 from contracts.money import Money
 from contracts.stripe import StripeEvent
-from services.chassis import audit, idempotency
+from services.chassis import audit, clock, idempotency
 from services.chassis.db.database import Connection, Key
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
@@ -114,7 +114,7 @@ async def start_refunds(
     if signer is not None:
         made = [signer.on_refund(refund) for refund in made]
         await refunds.seal_refunds(tx, made)
-    now = datetime.now(UTC)
+    now = clock.now()
     await books.add_entries(tx, [decide.set_aside(refund, now) for refund in made])
     after = [[str(refund.id), refund.amount, refund.currency] for refund in made]
     await audit.record(tx, caller, "refund_credit", wish.client_id, None, after)

@@ -84,7 +84,7 @@ async def add_refunds(
         INSERT INTO refunds (clinic_id, id, client_id, payment_id, status, amount, currency, idempotency_key,
             traceparent, created_at, updated_at, checked_at)
         SELECT p.clinic_id, new.id, p.client_id, p.id, 'created', new.amount, p.currency, 'refund-' || new.id, $5,
-            now(), now(), now()
+            app_now(), app_now(), app_now()
         FROM unnest($2::uuid[], $3::uuid[], $4::bigint[]) AS new (id, payment_id, amount)
         JOIN payments AS p ON (p.clinic_id, p.id) = ($1, new.payment_id)
         """,
@@ -191,7 +191,7 @@ async def keep_refund(tx: Connection, refund: Refund, stripe_refund_id: str) -> 
     await tx.execute(
         """
         UPDATE refunds
-        SET stripe_refund_id = $3, updated_at = now(),
+        SET stripe_refund_id = $3, updated_at = app_now(),
             status = CASE status WHEN 'created' THEN 'pending' ELSE status END
         WHERE clinic_id = $1 AND id = $2 AND stripe_refund_id IS NULL AND status NOT IN ('failed', 'canceled')
         """,
@@ -206,7 +206,7 @@ async def claim_first_call(tx: Connection, refund: Refund) -> bool:
     found: bool = await tx.fetchval(
         """
         WITH claimed AS (
-            UPDATE refunds SET checked_at = greatest(clock_timestamp(), created_at + interval '1 microsecond')
+            UPDATE refunds SET checked_at = greatest(app_now(), created_at + interval '1 microsecond')
             WHERE clinic_id = $1 AND id = $2 AND checked_at = created_at
             RETURNING true
         )
@@ -232,15 +232,16 @@ async def take_unchecked(
             SELECT clinic_id, id FROM refunds
             WHERE (
                 status IN ('created', 'pending', 'requires_action')
-                AND checked_at < now() - greatest($1::interval, (now() - created_at) / 10)
+                AND checked_at < app_now() - greatest($1::interval, (app_now() - created_at) / 10)
             ) OR (
-                status = 'succeeded' AND checked_at < now() - $2::interval AND refunded_at > now() - $3::interval
+                status = 'succeeded' AND checked_at < app_now() - $2::interval
+                AND refunded_at > app_now() - $3::interval
             )
             ORDER BY checked_at LIMIT $4
             FOR UPDATE SKIP LOCKED
         ),
         marked AS (
-            UPDATE refunds SET checked_at = now() FROM due
+            UPDATE refunds SET checked_at = app_now() FROM due
             WHERE refunds.clinic_id = due.clinic_id AND refunds.id = due.id
             RETURNING refunds.*
         )

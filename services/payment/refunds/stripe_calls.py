@@ -5,13 +5,14 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 
 from contracts.stripe import StripeEvent
+from services.chassis import clock
 from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http.auth import Caller
@@ -126,7 +127,7 @@ async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) ->
     if refund.stripe_refund_id is not None:
         return await stripe.retrieve_refund(refund)
     try:
-        found = await _make_or_find(transaction, stripe, refund, datetime.now(UTC) - refund.created_at)
+        found = await _make_or_find(transaction, stripe, refund, clock.now() - refund.created_at)
     except (StripeRefused, AccountRefused, KeyRefused) as refused:
         reason = refused.fields.get("stripe_code") or "refused"
         async with transaction() as tx:
@@ -195,7 +196,7 @@ async def _check(db: Database, stripe: StripeApi, refund: Refund) -> None:
     body = await ensure(db.worker_tx, stripe, refund)
     if body is not None and body.get("status") != refund.status:
         async with db.worker_tx() as tx:
-            seen = looked_up(body, refund.account, stripe.livemode, datetime.now(UTC))
+            seen = looked_up(body, refund.account, stripe.livemode, clock.now())
             await stripe_actions.apply_stripe_events(tx, [seen])
 
 
