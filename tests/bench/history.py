@@ -10,7 +10,7 @@ import httpx2
 from tests.bench import loadgen
 from tests.bench.figures import Spec, declare, measures
 from tests.bench.installation import Bench
-from tests.bench.issue import Practice, practices
+from tests.bench.issue import ClinicKey, make_clinics
 from tests.bench.seed import add_live
 
 OWN = 1_000
@@ -40,7 +40,7 @@ async def history(bench: Bench) -> None:
     among = AMONG_QUICK if bench.quick else AMONG
     if (missing := among - bench.seeded - bench.history) > 0:
         await add_live(bench, missing)
-    [owner] = await practices(bench, 1, login={"password": PASSWORD})
+    [owner] = await make_clinics(bench, 1, login={"password": PASSWORD})
     await add_own(bench, owner)
     cookie = await sign_in(bench, owner)
     file = bench.data / "history"
@@ -72,7 +72,7 @@ async def _ask(bench: Bench, file: Path, seconds: float) -> loadgen.Load:
     return load
 
 
-async def add_own(bench: Bench, owner: Practice) -> None:
+async def add_own(bench: Bench, owner: ClinicKey) -> None:
     """Write the client's invoices of the last years: every third is open, the others are paid."""
     async with bench.admin("invoice") as admin:
         await admin.execute("SET session_replication_role = replica")
@@ -93,7 +93,7 @@ async def add_own(bench: Bench, owner: Practice) -> None:
         await admin.execute("ANALYZE invoices")
 
 
-async def sign_in(bench: Bench, owner: Practice) -> str:
+async def sign_in(bench: Bench, owner: ClinicKey) -> str:
     """The Cookie header of a browser in which the client has signed in."""
     async with httpx2.AsyncClient(base_url=bench.system.public_url, trust_env=False, timeout=30) as browser:
         page = await browser.get("/login", headers={"Accept": "text/html"})

@@ -44,7 +44,7 @@ class NotIssued(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Practice:
+class ClinicKey:
     """A clinic with one client, put on through the API; `key` reaches it."""
 
     clinic_id: str
@@ -53,16 +53,16 @@ class Practice:
     key: str
 
 
-async def practices(
+async def make_clinics(
     bench: Bench, count: int = CLINICS, login: dict[str, str] | None = None
-) -> list[Practice]:
+) -> list[ClinicKey]:
     """New clinics with a client and an API key each. With `login`, `{"password": …}`, the clients can sign in."""
     base_url = f"{bench.system.public_url}/api/v1"
     async with httpx2.AsyncClient(base_url=base_url, trust_env=False, timeout=30) as api:
-        return [await _practice(api, bench.system.operator_key, login) for _ in range(count)]
+        return [await _make_clinic(api, bench.system.operator_key, login) for _ in range(count)]
 
 
-async def _practice(api: httpx2.AsyncClient, operator: str, login: dict[str, str] | None) -> Practice:
+async def _make_clinic(api: httpx2.AsyncClient, operator: str, login: dict[str, str] | None) -> ClinicKey:
     async def made(path: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {operator}", "Idempotency-Key": str(uuid4())}
         answer = (await api.post(path, json=body, headers=headers)).raise_for_status()
@@ -82,10 +82,10 @@ async def _practice(api: httpx2.AsyncClient, operator: str, login: dict[str, str
     person = {"name": "Ann Byrne", "email": f"{slug}@example.com"} | ({"login": login} if login else {})
     client = (await made(f"/clinics/{clinic}/clients", person))["id"]
     key = (await made(f"/clinics/{clinic}/api-keys", {"name": "bench"}))["api_key"]
-    return Practice(clinic, client, slug, key)
+    return ClinicKey(clinic, client, slug, key)
 
 
-def requests(owners: list[Practice], count: int, size: int) -> Iterator[bytes]:
+def requests(owners: list[ClinicKey], count: int, size: int) -> Iterator[bytes]:
     """So many requests for `size` invoices each, clinic after clinic."""
     for number in range(count):
         owner = owners[number % len(owners)]
@@ -100,7 +100,7 @@ def requests(owners: list[Practice], count: int, size: int) -> Iterator[bytes]:
         yield loadgen.request("POST", path, "bench", headers, body)
 
 
-def _invoice(owner: Practice) -> dict[str, Any]:
+def _invoice(owner: ClinicKey) -> dict[str, Any]:
     line = {
         "service": "Physiotherapy, 45 min",
         "practitioner": "Dr Niamh Kelly",
@@ -112,7 +112,7 @@ def _invoice(owner: Practice) -> dict[str, Any]:
     return {"client_id": owner.client_id, "due_on": due_on, "lines": [line]}
 
 
-async def issue(bench: Bench, owners: list[Practice], size: int, seconds: float, figure: str | None) -> None:
+async def issue(bench: Bench, owners: list[ClinicKey], size: int, seconds: float, figure: str | None) -> None:
     """Issue for so long, as fast as answers come; `figure` None to warm up. Raises `NotIssued`."""
     file = bench.data / "issue"
     count = int(MOST_PER_SECOND[size] * seconds)
@@ -135,7 +135,7 @@ async def issue(bench: Bench, owners: list[Practice], size: int, seconds: float,
 
 @measures("issue_per_s", "bulk_issue_per_s")
 async def issuing(bench: Bench) -> None:
-    owners = await practices(bench)
+    owners = await make_clinics(bench)
     for size, figure in ((1, "issue_per_s"), (A_SET, "bulk_issue_per_s")):
         await issue(bench, owners, size, bench.window / 5, None)
         await issue(bench, owners, size, bench.window, figure)

@@ -21,8 +21,8 @@ from tests.running.apps import calling
 from tests.running.browser import CHROMIUM, Visitor, World, serious
 from tests.running.databases import ServiceDb
 from tests.running.notification import a_clinic, a_mail_server, put_contact, sending
-from tests.running.payment import Desk
-from tests.running.refunds import leaves_credit
+from tests.running.payment import PaymentService
+from tests.running.refunds import leave_credit
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
@@ -32,10 +32,10 @@ async def paid_too_much(world: World, card: str) -> None:
     stripe = StripeApi(world.sandbox.secret_key, world.sandbox.url)
     app = payment.api(payment_world.settings(world.db_payment, world.sandbox))
     async with calling(app, "payment") as api:
-        desk = Desk(
+        payments = PaymentService(
             world.db_payment, world.sandbox, world.hook, stripe, api, world.clinic_id, world.client_id
         )
-        await leaves_credit(desk, eur(25), card)
+        await leave_credit(payments, eur(25), card)
     await stripe.close()
     # The invoice was payment's alone: what is said of it is not for the others.
     world.passed_on |= {event.id for event in await outbox_events(world.db_payment)}
@@ -67,7 +67,7 @@ async def test_a_surplus_is_sent_back_by_one_call_and_the_client_is_told(
 
     body = {"client_id": str(world.client_id), "currency": "EUR"}
     [refund] = (await call(world, key, "POST", "/refunds", json=body))["refunds"]
-    await world.stripe_says("refund.created")
+    await world.receive_webhooks("refund.created")
     await page.reload()
     await expect(page.get_by_text("€25.00 is on its way back to your Visa ending 7726.")).to_be_visible()
     await expect(page.get_by_text("Your credit")).to_be_hidden()
@@ -76,7 +76,7 @@ async def test_a_surplus_is_sent_back_by_one_call_and_the_client_is_told(
     sent = await world.db_payment.admin.fetchval("SELECT stripe_refund_id FROM refunds")
     path = f"/accounts/platform/refunds/{sent}/settle"
     await world.sandbox.control("POST", path, {"outcome": "succeeded"})
-    await world.stripe_says("refund.updated")
+    await world.receive_webhooks("refund.updated")
     await page.reload()
     await expect(page.get_by_text("€25.00 was sent back to your Visa ending 7726 on")).to_be_visible()
     after = await call(world, key, "GET", f"/clients/{world.client_id}/credit")

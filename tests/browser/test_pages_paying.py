@@ -37,7 +37,7 @@ async def test_the_eight_steps_end_in_paid_with_a_receipt(world: World, ann: Vis
     await page.get_by_label("Save this card for future payments").check()
     await page.get_by_role("button", name="Pay €125.00").click()
     await page.wait_for_url(re.compile("/payments/"))
-    await world.stripe_says("payment_intent.succeeded")
+    await world.receive_webhooks("payment_intent.succeeded")
 
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
     await expect(page.get_by_text("Visa ending 4242")).to_be_visible()
@@ -55,7 +55,7 @@ async def test_a_saved_card_comes_first_and_pays(world: World, ann: Visitor) -> 
     await page.get_by_label("Save this card for future payments").check()
     await page.get_by_role("button", name="Pay €125.00").click()
     await page.wait_for_url(re.compile("/payments/"))
-    await world.stripe_says("payment_intent.succeeded")
+    await world.receive_webhooks("payment_intent.succeeded")
     second = await world.issue()
 
     await page.goto(f"{world.portal}/invoices/{second['id']}/pay")
@@ -63,7 +63,7 @@ async def test_a_saved_card_comes_first_and_pays(world: World, ann: Visitor) -> 
     await expect(page.get_by_label("Visa ending 4242")).to_be_checked()
     await page.get_by_role("button", name="Pay €125.00").click()
     await page.wait_for_url(re.compile("/payments/"))
-    await world.stripe_says("payment_intent.succeeded", 2)
+    await world.receive_webhooks("payment_intent.succeeded", 2)
 
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
     assert ann.wrong == []
@@ -81,13 +81,13 @@ async def test_a_declined_card_says_why_and_the_next_try_pays(world: World, ann:
     assert await serious(page) == []
     await expect(summary.get_by_role("link", name="Pay with: Online payment system")).to_be_visible()
     await expect(page.get_by_role("button", name="Pay €125.00")).to_have_attribute("aria-disabled", "false")
-    await world.stripe_says("payment_intent.payment_failed")
+    await world.receive_webhooks("payment_intent.payment_failed")
     await expect(summary).to_be_visible()
 
     await fill_card(page)
     await page.get_by_role("button", name="Pay €125.00").click()
     await page.wait_for_url(re.compile("/payments/"))
-    await world.stripe_says("payment_intent.succeeded")
+    await world.receive_webhooks("payment_intent.succeeded")
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
 
 
@@ -103,7 +103,9 @@ async def test_a_bank_that_wants_to_know_more_is_asked_on_the_page(
     await page.get_by_role("button", name="Pay €125.00").click()
     bank = page.frame_locator("dialog iframe")
     await bank.get_by_role("button", name=answer).click()
-    await world.stripe_says("payment_intent." + ("succeeded" if answer == "Complete" else "payment_failed"))
+    await world.receive_webhooks(
+        "payment_intent." + ("succeeded" if answer == "Complete" else "payment_failed")
+    )
 
     await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
 
@@ -140,7 +142,7 @@ async def test_an_open_page_turns_to_paid_when_the_money_comes(world: World, ann
     await fill_card(page)
     await page.get_by_role("button", name="Pay €125.00").click()
     await page.wait_for_url(re.compile("/payments/"))
-    await world.stripe_says("payment_intent.succeeded")
+    await world.receive_webhooks("payment_intent.succeeded")
 
     await expect(other.get_by_role("row").filter(has_text=invoice["number"])).to_contain_text("Paid")
     await expect(other.locator(f"#row-{invoice['id']}")).to_be_focused()
@@ -155,7 +157,7 @@ async def test_paying_in_another_window_ends_the_form_in_this_one(world: World, 
     await fill_card(page)
     await page.get_by_role("button", name="Pay €125.00").click()
     await page.wait_for_url(re.compile("/payments/"))
-    await world.stripe_says("payment_intent.succeeded")
+    await world.receive_webhooks("payment_intent.succeeded")
 
     await waiting.wait_for_url(f"{world.portal}/invoices/{invoice['id']}")
     await expect(waiting.get_by_text("Total paid")).to_be_visible()
@@ -171,7 +173,7 @@ async def test_a_redirect_comes_back_to_the_result(world: World, ann: Visitor) -
     await page.wait_for_url(re.compile(re.escape(world.sandbox.url)))
     await page.get_by_role("button").first.click()
     await page.wait_for_url(re.compile("/payments/"))
-    await world.stripe_says("payment_intent.succeeded")
+    await world.receive_webhooks("payment_intent.succeeded")
 
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
 
@@ -182,7 +184,7 @@ async def test_a_card_is_added_made_default_and_removed(world: World, ann: Visit
     await fill_card(page, "5555555555554444")
     await page.get_by_role("button", name="Save this card").click()
     await page.wait_for_url(re.compile("/methods"))
-    await world.stripe_says("setup_intent.succeeded")
+    await world.receive_webhooks("setup_intent.succeeded")
     await expect(page.get_by_role("strong").filter(has_text="Mastercard ending 4444")).to_be_visible()
     await expect(page.get_by_text("Your card has been saved.")).to_be_visible()
 

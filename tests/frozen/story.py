@@ -14,7 +14,7 @@ from deploy.sandbox.recorder import Recorded
 from services.chassis.kafka.park import Record
 from tests.frozen.picture import Dbs
 from tests.frozen.placeholders import Placeholders
-from tests.frozen.system import Town, a_town
+from tests.frozen.system import WholeSystem, a_whole_system
 from tests.running.gateway import PASSWORD, put_account
 from tests.running.notification import hasten
 
@@ -45,8 +45,8 @@ DEBIT = {
 
 
 async def draw(dbs: Dbs) -> Any:
-    async with a_town(dbs, ACCOUNT) as town:
-        story = Story(town)
+    async with a_whole_system(dbs, ACCOUNT) as system:
+        story = Story(system)
         await story.tell()
     return story.steps
 
@@ -55,7 +55,7 @@ async def draw(dbs: Dbs) -> Any:
 class Story:
     """`steps` is what was seen in each so far."""
 
-    town: Town
+    system: WholeSystem
     steps: dict[str, Any] = field(default_factory=dict)
     clinic: str = ""
     client: str = ""
@@ -74,10 +74,10 @@ class Story:
     async def _put_on(self) -> None:
         clinic = await self._post("/clinics", CLINIC)
         self.clinic = clinic["id"]
-        chosen = await put_account(self.town.site, clinic, ACCOUNT)
+        chosen = await put_account(self.system.site, clinic, ACCOUNT)
         assert chosen.status_code == 200, chosen.text
         self.client = (await self._post(f"/clinics/{self.clinic}/clients", CLIENT))["id"]
-        await self.town.visitor.log_in(EMAIL, PASSWORD)
+        await self.system.visitor.log_in(EMAIL, PASSWORD)
         await self._keep("a clinic and a client are put on")
 
     async def _pay_by_card(self, invoice: Any) -> None:
@@ -90,7 +90,7 @@ class Story:
     async def _pay_by_redirect(self, invoice: Any) -> None:
         start = await self._start(invoice, {"kind": "redirect"})
         intent = await self._confirm(start, PAYPAL)
-        await self.town.browser.post(
+        await self.system.browser.post(
             intent["next_action"]["redirect_to_url"]["url"], data={"outcome": "succeeded"}
         )
         await self._keep("the second invoice is paid by redirect")
@@ -99,12 +99,12 @@ class Story:
         """The invoice is voided in the other tab, between the start and the card."""
         await self._keep("a third invoice is issued")
         start = await self._start(invoice, {"kind": "card"})
-        await self.town.publish(self._void(UUID(invoice["id"])))
+        await self.system.publish(self._void(UUID(invoice["id"])))
         await self._confirm(start, {"payment_method": "pm_card_visa"})
         await self._keep("the third invoice is voided while it is paid: credit is left")
 
     def _void(self, invoice_id: UUID) -> InvoiceUpdated:
-        issued = [decode(each.topic, each.value) for each in self.town.events if each.value]
+        issued = [decode(each.topic, each.value) for each in self.system.events if each.value]
         [created] = [
             each for each in issued if isinstance(each, InvoiceCreated) and each.invoice_id == invoice_id
         ]
@@ -121,9 +121,9 @@ class Story:
         intent = await self._confirm(start, DEBIT)
         await self._keep("a fourth invoice is issued, and a debit is on its way")
         path = f"/accounts/{ACCOUNT}/payment_intents/{intent['id']}/settle"
-        await self.town.sandbox.control("POST", path, {"outcome": "failed"})
+        await self.system.sandbox.control("POST", path, {"outcome": "failed"})
         await self._keep("the bank refuses the debit")
-        await hasten(self.town.dbs["notification"])
+        await hasten(self.system.dbs["notification"])
         await self._keep("the time has passed in which the client might have paid by other means")
 
     async def _issue(self, minor: int) -> Any:
@@ -132,32 +132,32 @@ class Story:
         lines = [{"service": "Physiotherapy", "practitioner": "", "unit_price": price, "tax_code": "reduced"}]
         body = {"client_id": self.client, "issued_on": "2025-01-06", "due_on": "2025-01-20", "lines": lines}
         issued = await self._post(f"/clinics/{self.clinic}/invoices", body)
-        await self.town.settle()
+        await self.system.settle()
         return issued
 
     async def _post(self, path: str, body: Any) -> Any:
-        answer = await self.town.site.api("POST", path, json=body)
+        answer = await self.system.site.api("POST", path, json=body)
         assert answer.status_code == 201, answer.text
         return answer.json()
 
     async def _start(self, invoice: Any, method: dict[str, Any], *, save: bool = False) -> Any:
-        return await self.town.visitor.pay("story", invoice["id"], invoice["total"], method, save=save)
+        return await self.system.visitor.pay("story", invoice["id"], invoice["total"], method, save=save)
 
     async def _confirm(self, start: Any, chosen: dict[str, str]) -> Any:
         """What the page's script does; Stripe's answer, be it a refusal."""
         secret = start["client_secret"]
         form = {
             "client_secret": secret,
-            "key": self.town.sandbox.publishable_key,
+            "key": self.system.sandbox.publishable_key,
             "_stripe_account": ACCOUNT,
             "return_url": BACK,
         }
         path = f"/v1/payment_intents/{secret.split('_secret_')[0]}/confirm"
-        return (await self.town.browser.post(path, data=form | chosen)).json()
+        return (await self.system.browser.post(path, data=form | chosen)).json()
 
     async def _keep(self, name: str) -> None:
-        await self.town.settle()
-        calls, events, mails = self.town.new()
+        await self.system.settle()
+        calls, events, mails = self.system.new()
         seen = {
             "calls at Stripe": [_call(each) for each in calls],
             "events": [_event(each) for each in events],

@@ -35,7 +35,7 @@ CONSUMERS = {"invoice": invoice, "payment": payment, "notification": notificatio
 
 
 @dataclass
-class Town:
+class WholeSystem:
     dbs: Dbs
     site: Site
     visitor: Visitor
@@ -46,18 +46,18 @@ class Town:
     account: str
     events: list[Record] = field(default_factory=list)
     _read: dict[str, int] = field(default_factory=dict)
-    _told: int = 0
-    _seen: tuple[int, int, int] = (0, 0, 0)
+    _webhooks_read: int = 0
+    _counted: tuple[int, int, int] = (0, 0, 0)
 
     async def settle(self) -> None:
         """Hand on everything until there is nothing new, and send the e-mails."""
-        while records := [*await self._stated(), *self._told_by_stripe()]:
+        while records := [*await self._new_outbox_events(), *self._new_webhooks()]:
             await self.hand_on(records)
         while await self.sender.send_due():
-            await self._hand_on_stated()
+            await self._hand_on_new()
 
-    async def _hand_on_stated(self) -> None:
-        await self.hand_on(await self._stated())
+    async def _hand_on_new(self) -> None:
+        await self.hand_on(await self._new_outbox_events())
 
     async def hand_on(self, records: Sequence[Record]) -> None:
         self.events += records
@@ -74,7 +74,7 @@ class Town:
                 "SELECT coalesce(max(seq), 0) FROM outbox"
             )
 
-    async def _stated(self) -> list[Record]:
+    async def _new_outbox_events(self) -> list[Record]:
         """What the services have put into their outboxes since the last time."""
         found = []
         for service in CONSUMERS:
@@ -89,32 +89,32 @@ class Town:
             ]
         return found
 
-    def _told_by_stripe(self) -> list[Record]:
+    def _new_webhooks(self) -> list[Record]:
         """What Stripe has told since the last time, as the webhook edge publishes it."""
         found, _ = self.sandbox.inside.store.page(self.account, "event", {"limit": 1000})
-        bodies = found[::-1][self._told :]
-        self._told = len(found)
+        bodies = found[::-1][self._webhooks_read :]
+        self._webhooks_read = len(found)
         read = (webhooks.read(body, False, SEAL) for body in bodies)
         return [record(event) for event in read if isinstance(event, StripeEvent)]
 
     def new(self) -> tuple[list[Recorded], list[Record], list[EmailMessage]]:
         """Our calls at Stripe, events and e-mails since the last time."""
         calls = [each for each in self.sandbox.requests() if not each.public]
-        before, self._seen = self._seen, (len(calls), len(self.events), len(self.mail.inbox))
+        before, self._counted = self._counted, (len(calls), len(self.events), len(self.mail.inbox))
         return calls[before[0] :], self.events[before[1] :], self.mail.inbox[before[2] :]
 
 
 @asynccontextmanager
-async def a_town(dbs: Dbs, account: str) -> AsyncIterator[Town]:
+async def a_whole_system(dbs: Dbs, account: str) -> AsyncIterator[WholeSystem]:
     """`account` is the clinic's, with bank debits switched on in Stripe's dashboard."""
     with pytest.MonkeyPatch.context() as dashboard:
         dashboard.setattr(methods, "AUTOMATIC", (*methods.AUTOMATIC, "sepa_debit"))
-        async with in_own_task(_town(dbs, account)) as town:
-            yield town
+        async with in_own_task(_a_whole_system(dbs, account)) as system:
+            yield system
 
 
 @asynccontextmanager
-async def _town(dbs: Dbs, account: str) -> AsyncIterator[Town]:
+async def _a_whole_system(dbs: Dbs, account: str) -> AsyncIterator[WholeSystem]:
     in_order = [dbs[name] for name in ("gateway", "invoice", "payment", "notification")]
     async with running_sandbox() as sandbox, a_mail_server() as mail:
         at_stripe = {
@@ -131,6 +131,6 @@ async def _town(dbs: Dbs, account: str) -> AsyncIterator[Town]:
             await sandbox.control("PUT", f"/accounts/{account}", {})
             visitor = Visitor("http://portal.test")
             visitor.http = site.client
-            town = Town(dbs, site, visitor, sandbox, browser, mail, sender, account)
-            await town.begin()
-            yield town
+            system = WholeSystem(dbs, site, visitor, sandbox, browser, mail, sender, account)
+            await system.begin()
+            yield system

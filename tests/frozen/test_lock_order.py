@@ -21,55 +21,55 @@ from tests.builders.values import eur
 from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, Sent, changes_of, locked_by, read
 from tests.running.databases import ServiceDb
-from tests.running.payment import Desk, a_desk
-from tests.running.refunds import bank_says, leaves_credit, press
+from tests.running.payment import PaymentService, a_payment_service
+from tests.running.refunds import leave_credit, request_refund, settle_refund
 
-Log = tuple[Desk, LockLog]
+Log = tuple[PaymentService, LockLog]
 
 
 @pytest.fixture
 async def logged(db_payment: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Log]:
     """A clinic that is paid online, and the log of all that its service does."""
-    async with lock_log.logged(app, db_payment, monkeypatch) as (db, log), a_desk(db) as desk:
-        yield desk, log
+    async with lock_log.logged(app, db_payment, monkeypatch) as (db, log), a_payment_service(db) as payments:
+        yield payments, log
 
 
-async def another_clinic(desk: Desk) -> Desk:
-    other = replace(desk, clinic_id=new_id(), client_id=new_id())
-    await other.clinic_says()
+async def another_clinic(payments: PaymentService) -> PaymentService:
+    other = replace(payments, clinic_id=new_id(), client_id=new_id())
+    await other.update_clinic()
     return other
 
 
-async def news_of_everything(desk: Desk) -> None:
+async def news_of_everything(payments: PaymentService) -> None:
     """At Stripe: a refund on its way, a card that was saved, a payment that leaves credit. None is heard of."""
-    await leaves_credit(desk)
-    await press(desk, amount=100)
-    invoice, void = await desk.owes(eur(30)), await desk.owes(eur(20))
+    await leave_credit(payments)
+    await request_refund(payments, amount=100)
+    invoice, void = await payments.open_invoice(eur(30)), await payments.open_invoice(eur(20))
     for owed, amount, save in ((invoice, eur(30), True), (void, eur(20), False)):
-        started = await desk.start((owed, amount), save=save)
-        await desk.confirm(started)
-    await desk.db.admin.execute("UPDATE payables SET status = 'void' WHERE id = $1", void)
+        started = await payments.start((owed, amount), save=save)
+        await payments.confirm(started)
+    await payments.db.admin.execute("UPDATE payables SET status = 'void' WHERE id = $1", void)
 
 
-async def until_silent(desk: Desk, clinics: int) -> None:
+async def until_silent(payments: PaymentService, clinics: int) -> None:
     for event_type, times in (
         ("payment_intent.succeeded", 3),
         ("refund.created", 1),
         ("charge.succeeded", 3),
     ):
-        await desk.hook.until(event_type, times * clinics)
-    await desk.hook.until("payment_method.attached", clinics)
+        await payments.hook.until(event_type, times * clinics)
+    await payments.hook.until("payment_method.attached", clinics)
 
 
 async def test_a_mixed_batch_locks_in_every_room_before_it_saves(logged: Log) -> None:
-    desk, log = logged
-    other = await another_clinic(desk)
-    for each in (other, desk):
+    payments, log = logged
+    other = await another_clinic(payments)
+    for each in (other, payments):
         await news_of_everything(each)
-    await until_silent(desk, 2)
+    await until_silent(payments, 2)
     log.transactions.clear()
 
-    await desk.hear()
+    await payments.consume()
 
     [batch] = log.transactions
     reading = read(batch, locks.ORDER, locks.GUARDED)
@@ -83,53 +83,54 @@ async def test_a_mixed_batch_locks_in_every_room_before_it_saves(logged: Log) ->
         "payment_methods",
     ]
     assert reading.breaches == []
-    assert await desk.books() == await other.books()
+    assert await payments.books() == await other.books()
 
 
 async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
-    desk, log = logged
-    await everything_done(desk)
+    payments, log = logged
+    await everything_done(payments)
     readings = log.readings(locks.ORDER, locks.GUARDED)
     assert {breach for each in readings for breach in each.breaches} == set()
     assert {lock for each in readings for lock in each.locks} == set(locks.ORDER)
 
 
-async def everything_done(desk: Desk) -> None:
-    await news_of_everything(desk)
-    await until_silent(desk, 1)
-    await desk.hear()
-    await bank_says(desk, "failed")
-    await desk.hear()
-    await desk.start((await desk.owes(eur(9)), eur(9)))
-    await desk.start((await desk.owes(eur(9)), eur(9)), save=True)
-    [card] = (await desk.api.call("GET", "/payment-methods", desk.client)).json()["items"]
-    await desk.api.call("PUT", f"/payment-methods/{card['id']}/default", desk.client)
-    await desk.api.call("POST", "/setup-intents", desk.client)
-    await desk.api.call("DELETE", f"/payment-methods/{card['id']}", desk.client)
-    await customers_go(desk)
-    operator = a_caller("operator", desk.clinic_id)
-    await desk.api.call("PUT", "/account", operator, json={"stripe_account_id": None})
-    await desk.grown_old(timedelta(days=2))
-    await jobs.sweeps(desk.worker, desk.stripe)()
+async def everything_done(payments: PaymentService) -> None:
+    await news_of_everything(payments)
+    await until_silent(payments, 1)
+    await payments.consume()
+    await settle_refund(payments, "failed")
+    await payments.consume()
+    await payments.start((await payments.open_invoice(eur(9)), eur(9)))
+    await payments.start((await payments.open_invoice(eur(9)), eur(9)), save=True)
+    [card] = (await payments.api.call("GET", "/payment-methods", payments.client)).json()["items"]
+    await payments.api.call("PUT", f"/payment-methods/{card['id']}/default", payments.client)
+    await payments.api.call("POST", "/setup-intents", payments.client)
+    await payments.api.call("DELETE", f"/payment-methods/{card['id']}", payments.client)
+    await customers_go(payments)
+    operator = a_caller("operator", payments.clinic_id)
+    await payments.api.call("PUT", "/account", operator, json={"stripe_account_id": None})
+    await payments.age(timedelta(days=2))
+    await jobs.sweeps(payments.worker, payments.stripe)()
 
 
-async def customers_go(desk: Desk) -> None:
+async def customers_go(payments: PaymentService) -> None:
     """A customer with a saved card is deleted at Stripe: heard of once, and once found out."""
     for heard in (True, False):
-        started = await desk.start((await desk.owes(eur(9)), eur(9)), save=True)
-        await desk.confirm(started)
-        await desk.hook.until("payment_method.attached", 2 if heard else 3)
-        await desk.hear()
-        customer = await desk.db.admin.fetchval("SELECT stripe_customer_id FROM customers")
+        started = await payments.start((await payments.open_invoice(eur(9)), eur(9)), save=True)
+        await payments.confirm(started)
+        await payments.hook.until("payment_method.attached", 2 if heard else 3)
+        await payments.consume()
+        customer = await payments.db.admin.fetchval("SELECT stripe_customer_id FROM customers")
         if heard:
-            await desk.stripe._stripe.v1.customers.delete_async(customer)
-            await desk.hook.until("customer.deleted")
-            await desk.hear()
+            await payments.stripe._stripe.v1.customers.delete_async(customer)
+            await payments.hook.until("customer.deleted")
+            await payments.consume()
         else:
-            await desk.sandbox.control("DELETE", f"/accounts/platform/objects/{customer}")
-            await desk.api.call("POST", "/setup-intents", desk.client)
+            await payments.sandbox.control("DELETE", f"/accounts/platform/objects/{customer}")
+            await payments.api.call("POST", "/setup-intents", payments.client)
         assert (
-            await desk.db.admin.fetchval("SELECT count(*) FROM payment_methods WHERE removed_at IS NULL") == 0
+            await payments.db.admin.fetchval("SELECT count(*) FROM payment_methods WHERE removed_at IS NULL")
+            == 0
         )
 
 
@@ -139,23 +140,23 @@ def again(events: list[StripeEvent]) -> list[StripeEvent]:
 
 
 async def test_batches_in_opposite_order_never_wait_in_a_circle(logged: Log) -> None:
-    desk, _ = logged
-    other = await another_clinic(desk)
-    for each in (other, desk):
+    payments, _ = logged
+    other = await another_clinic(payments)
+    for each in (other, payments):
         await news_of_everything(each)
-    await until_silent(desk, 2)
-    events = desk.hook.events()
+    await until_silent(payments, 2)
+    events = payments.hook.events()
 
     for _ in range(4):
         await asyncio.gather(
-            deliver(desk.worker, consumers, *again(events)),
-            deliver(desk.worker, consumers, *again(events)[::-1]),
-            press(desk, amount=10),
-            press(other, amount=10),
+            deliver(payments.worker, consumers, *again(events)),
+            deliver(payments.worker, consumers, *again(events)[::-1]),
+            request_refund(payments, amount=10),
+            request_refund(other, amount=10),
         )
 
     assert (
-        await desk.db.admin.fetchval(
+        await payments.db.admin.fetchval(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         )
         == 0

@@ -8,7 +8,7 @@ from uuid import UUID
 from contracts.events import StateEvent
 from contracts.payment import PaymentSettled, PaymentSucceeded
 from tests.builders.events import waiting_parked
-from tests.models.clinic import Practice
+from tests.models.clinic import ModelClinic
 
 FINAL = ("succeeded", "canceled")
 
@@ -17,7 +17,7 @@ FINAL = ("succeeded", "canceled")
 class Books:
     """What was seen so far, to notice what goes back."""
 
-    practice: Practice
+    clinic: ModelClinic
     ended: dict[UUID, str] = field(default_factory=dict)
     versions: dict[tuple[str, UUID], int] = field(default_factory=dict)
 
@@ -34,11 +34,11 @@ class Books:
         self._booked_is_charged(payments)
 
     async def _payments(self) -> dict[UUID, Any]:
-        rows = await self.practice.town.payment.admin.fetch("SELECT * FROM payments")
+        rows = await self.clinic.parts.payment.admin.fetch("SELECT * FROM payments")
         return {row["id"]: row for row in rows}
 
     async def _allocations(self) -> list[Any]:
-        rows: list[Any] = await self.practice.town.payment.admin.fetch("SELECT * FROM allocations")
+        rows: list[Any] = await self.clinic.parts.payment.admin.fetch("SELECT * FROM allocations")
         return rows
 
     def _nothing_goes_back(self, what: str, rows: dict[UUID, Any]) -> None:
@@ -54,13 +54,13 @@ class Books:
             self.ended[id_] = payment["status"]
 
     async def _entries_balance(self) -> None:
-        off = await self.practice.town.payment.admin.fetch(
+        off = await self.clinic.parts.payment.admin.fetch(
             "SELECT entry_id, currency FROM postings GROUP BY entry_id, currency HAVING sum(amount) <> 0"
         )
         assert not off, f"entries do not balance: {off}"
 
     async def _payables_count_what_was_settled(self, allocations: list[Any]) -> None:
-        rows = await self.practice.town.payment.admin.fetch(
+        rows = await self.clinic.parts.payment.admin.fetch(
             """
             SELECT id, due_amount, settled_amount, (
                 SELECT coalesce(-sum(amount), 0)::bigint FROM postings WHERE payable_id = payables.id
@@ -79,17 +79,17 @@ class Books:
             assert row["settled_amount"] <= row["due_amount"], "more was settled than is due"
 
     async def _projections_only_go_on(self) -> None:
-        town = self.practice.town
+        parts = self.clinic.parts
         for what, db, table in (
-            ("payable", town.payment, "payables"),
-            ("notified invoice", town.notification, "invoices"),
-            ("invoice", town.invoice, "invoices"),
+            ("payable", parts.payment, "payables"),
+            ("notified invoice", parts.notification, "invoices"),
+            ("invoice", parts.invoice, "invoices"),
         ):
             rows = await db.admin.fetch(f"SELECT id, version FROM {table}")
             self._nothing_goes_back(what, {row["id"]: row for row in rows})
 
     async def _invoices_are_their_movements(self) -> None:
-        off = await self.practice.town.invoice.admin.fetch(
+        off = await self.clinic.parts.invoice.admin.fetch(
             """
             SELECT id, status, total_amount, settled_amount FROM invoices
             WHERE settled_amount <> (
@@ -108,18 +108,18 @@ class Books:
         assert max(reserved.values(), default=0) <= 1, "a payable is reserved twice"
         live = {
             intent["metadata"]["payment_id"]
-            for intent in self.practice.intents()
+            for intent in self.clinic.intents()
             if intent["status"] not in FINAL
         }
         ways = Counter(share["payable_id"] for share in allocations if str(share["payment_id"]) in live)
         assert max(ways.values(), default=0) <= 1, "two intents at Stripe could take money for one invoice"
-        made = Counter(intent["metadata"]["payment_id"] for intent in self.practice.intents())
+        made = Counter(intent["metadata"]["payment_id"] for intent in self.clinic.intents())
         assert max(made.values(), default=0) <= 1, "a payment has two intents"
 
     def _booked_is_charged(self, payments: dict[UUID, Any]) -> None:
         """Nothing is booked that Stripe has not taken; no client has paid anything twice."""
         taken = Counter[str]()
-        for charge in self.practice.charges():
+        for charge in self.clinic.charges():
             taken[charge["payment_intent"]] += charge["amount"]
         for payment in payments.values():
             if payment["status"] == "succeeded":
@@ -136,25 +136,23 @@ class Books:
         await self._nothing_is_parked()
 
     async def _every_charge_is_booked_once(self) -> None:
-        booked = await self.practice.town.payment.admin.fetch(
+        booked = await self.clinic.parts.payment.admin.fetch(
             """
             SELECT stripe_object_id, sum(amount)::bigint AS amount, count(*) AS entries
             FROM entries JOIN postings ON postings.entry_id = entries.id
             WHERE account = 'stripe' GROUP BY stripe_object_id
             """
         )
-        charged = sorted(
-            (charge["payment_intent"], charge["amount"], 1) for charge in self.practice.charges()
-        )
+        charged = sorted((charge["payment_intent"], charge["amount"], 1) for charge in self.clinic.charges())
         assert sorted(tuple(row) for row in booked) == charged
-        credit = await self.practice.town.payment.admin.fetchval(
+        credit = await self.clinic.parts.payment.admin.fetchval(
             "SELECT count(*) FROM postings WHERE account = 'client_credit'"
         )
         assert credit == 0, "no invoice was lowered, and yet a client has paid more than was due"
 
     async def _stripe_and_we_agree(self) -> None:
         payments = await self._payments()
-        for intent in self.practice.intents():
+        for intent in self.clinic.intents():
             ours = payments[UUID(intent["metadata"]["payment_id"])]["status"]
             ended = intent["status"] if intent["status"] in FINAL else None
             assert ours == ended or (ended is None and ours not in FINAL), (ours, intent["status"])
@@ -164,7 +162,7 @@ class Books:
         for share in await self._allocations():
             if payments[share["payment_id"]]["status"] == "succeeded":
                 paid[share["payable_id"]] += share["amount"]
-        rows = await self.practice.town.invoice.admin.fetch("SELECT * FROM invoices")
+        rows = await self.clinic.parts.invoice.admin.fetch("SELECT * FROM invoices")
         for row in rows:
             assert row["settled_amount"] == paid[row["id"]]
         on_the_way = {
@@ -176,29 +174,29 @@ class Books:
         assert shown == on_the_way - {row["id"] for row in rows if row["status"] == "paid"}
 
     async def _each_success_has_one_receipt(self) -> None:
-        rows = await self.practice.town.notification.admin.fetch(
+        rows = await self.clinic.parts.notification.admin.fetch(
             "SELECT subject_id, count(*) AS count FROM deliveries WHERE template = 'receipt' GROUP BY subject_id"
         )
         succeeded = [row["id"] for row in (await self._payments()).values() if row["status"] == "succeeded"]
         assert {row["subject_id"]: row["count"] for row in rows} == dict.fromkeys(succeeded, 1)
 
     def _each_version_was_said_once(self) -> None:
-        said = self.practice.said
-        assert len({event.id for event in said}) == len(said), "an event was said twice"
+        published = self.clinic.published
+        assert len({event.id for event in published}) == len(published), "an event was said twice"
         versions: dict[tuple[str, UUID | str], list[int]] = {}
-        for event in said:
+        for event in published:
             if isinstance(event, StateEvent):
                 aggregate = event.topic.name.partition(".")[0]
                 versions.setdefault((aggregate, event.key), []).append(event.version)
         for named, each in versions.items():
             assert sorted(each) == list(range(1, len(each) + 1)), (named, each)
-        successes = [event.payment_id for event in said if isinstance(event, PaymentSucceeded)]
+        successes = [event.payment_id for event in published if isinstance(event, PaymentSucceeded)]
         assert len(set(successes)) == len(successes)
-        assert {m.payment_id for m in said if isinstance(m, PaymentSettled)} == set(successes)
+        assert {m.payment_id for m in published if isinstance(m, PaymentSettled)} == set(successes)
 
     async def _nothing_is_parked(self) -> None:
         """But for what was forged, which keeps nothing else from its effect."""
-        for db in (self.practice.town.payment, self.practice.town.notification):
+        for db in (self.clinic.parts.payment, self.clinic.parts.notification):
             assert await waiting_parked(db) == []
-        forged = await waiting_parked(self.practice.town.invoice)
+        forged = await waiting_parked(self.clinic.parts.invoice)
         assert {reason for _, reason in forged} <= {"invoice_not_found"}, forged

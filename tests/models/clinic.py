@@ -29,7 +29,7 @@ from services.payment.stripe import observations
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
 from tests.builders.payments import a_settlement
-from tests.models.services import Crash, Town
+from tests.models.services import Crash, Services
 from tests.running.databases import ServiceDb
 from tests.running.invoice import CLINIC, add_client, an_invoice, put
 
@@ -55,13 +55,13 @@ class Tab:
 
 
 @dataclass
-class Practice:
+class ModelClinic:
     """`said` is everything that services have put on topics, `refused` what they answered instead of a start."""
 
-    town: Town
+    parts: Services
     clinic_id: UUID = field(default_factory=new_id)
     client_id: UUID = field(default_factory=new_id)
-    said: list[CloudEvent] = field(default_factory=list)
+    published: list[CloudEvent] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     _read: dict[str, int] = field(default_factory=dict)
 
@@ -73,17 +73,17 @@ class Practice:
         """Put the clinic on, with a Stripe account of its own, and let everyone hear of it."""
         staff, operator = a_caller("staff", self.clinic_id), a_caller("operator", self.clinic_id)
         clinic = CLINIC | {"slug": f"c-{self.clinic_id.hex}"}
-        await put(self.town.invoices, f"/clinics/{self.clinic_id}", operator, clinic)
-        await add_client(self.town.invoices, self.client_id, staff)
-        async with self.town.payment.api.tx(self.clinic_id) as tx:
+        await put(self.parts.invoices, f"/clinics/{self.clinic_id}", operator, clinic)
+        await add_client(self.parts.invoices, self.client_id, staff)
+        async with self.parts.payment.api.tx(self.clinic_id) as tx:
             await payables.put_account(tx, self.clinic_id, ClinicAccount(self.account))
-        await self.town.sandbox.control("PUT", f"/accounts/{self.account}", {})
+        await self.parts.sandbox.control("PUT", f"/accounts/{self.account}", {})
         await self.pass_on(await self.listen())
 
     # what people do
 
     async def issue(self, minor: int) -> UUID:
-        answer = await self.town.invoices.call(
+        answer = await self.parts.invoices.call(
             "POST",
             "/invoices",
             a_caller("staff", self.clinic_id),
@@ -97,9 +97,9 @@ class Practice:
         """Press Pay. None when it was refused, or when the process ended meanwhile."""
         amounts = {invoice: Money(minor=minor, currency=CURRENCY) for invoice, minor in shares.items()}
         wish = Wish(client_id=self.client_id, shares=amounts, kind=kind)
-        transaction = partial(self.town.payment.api.tx, self.clinic_id)
+        transaction = partial(self.parts.payment.api.tx, self.clinic_id)
         try:
-            ready = await checkout.start(transaction, self.town.stripe, self.clinic_id, wish)
+            ready = await checkout.start(transaction, self.parts.stripe, self.clinic_id, wish)
         except (DomainError, Crash) as refusal:
             self.refused.append(refusal.code if isinstance(refusal, DomainError) else "crash")
             return None
@@ -110,12 +110,12 @@ class Practice:
         chosen = {"payment_method": method} if tab.kind == "card" else REDIRECTS[method]
         form = {
             "client_secret": tab.client_secret,
-            "key": self.town.sandbox.publishable_key,
+            "key": self.parts.sandbox.publishable_key,
             "_stripe_account": self.account,
             "return_url": "https://pay.example/back",
         }
         path = f"/v1/payment_intents/{tab.intent_id}/confirm"
-        answer: Json = (await self.town.browser.post(path, data=form | chosen)).json()
+        answer: Json = (await self.parts.browser.post(path, data=form | chosen)).json()
         return answer
 
     async def answer_bank(self, tab: Tab, agreed: bool) -> None:
@@ -125,20 +125,20 @@ class Practice:
             action.get("redirect_to_url") or {}
         ).get("url")
         if url:
-            await self.town.browser.post(url, data={"outcome": "succeeded" if agreed else "failed"})
+            await self.parts.browser.post(url, data={"outcome": "succeeded" if agreed else "failed"})
 
     async def settle_debit(self, tab: Tab, paid: bool) -> None:
         """The bank's answer to a debit, days later."""
         if self.intent(tab.intent_id)["status"] == "processing":
             path = f"/accounts/{self.account}/payment_intents/{tab.intent_id}/settle"
-            await self.town.sandbox.control("POST", path, {"outcome": "succeeded" if paid else "failed"})
+            await self.parts.sandbox.control("POST", path, {"outcome": "succeeded" if paid else "failed"})
 
     # what travels
 
     async def listen(self) -> list[CloudEvent]:
         """What the services have said since the last time."""
         new: list[CloudEvent] = []
-        for db in (self.town.invoice, self.town.payment):
+        for db in (self.parts.invoice, self.parts.payment):
             rows = await db.admin.fetch(
                 "SELECT seq, aggregatetype, payload FROM outbox WHERE clinic_id = $1 AND seq > $2 ORDER BY seq",
                 self.clinic_id,
@@ -146,7 +146,7 @@ class Practice:
             )
             self._read[db.name] = rows[-1]["seq"] if rows else self._read.get(db.name, 0)
             new += [decode(row["aggregatetype"], row["payload"]) for row in rows]
-        self.said += new
+        self.published += new
         return new
 
     async def pass_on(self, events: Sequence[CloudEvent]) -> None:
@@ -156,14 +156,14 @@ class Practice:
 
     def _readers(self) -> list[tuple[ServiceDb, Any]]:
         return [
-            (self.town.payment, payment_consumers),
-            (self.town.invoice, invoice_consumers),
-            (self.town.notification, notification_consumers),
+            (self.parts.payment, payment_consumers),
+            (self.parts.invoice, invoice_consumers),
+            (self.parts.notification, notification_consumers),
         ]
 
-    async def hear(self, events: Sequence[StripeEvent], *, at_once: int = 1) -> None:
+    async def consume(self, events: Sequence[StripeEvent], *, at_once: int = 1) -> None:
         """Let payment hear webhooks as one batch, in as many workers at once."""
-        hearing = (deliver(self.town.payment.worker, payment_consumers, *events) for _ in range(at_once))
+        hearing = (deliver(self.parts.payment.worker, payment_consumers, *events) for _ in range(at_once))
         await asyncio.gather(*hearing)
 
     def webhooks(self) -> list[StripeEvent]:
@@ -175,17 +175,17 @@ class Practice:
 
     async def sweep(self) -> None:
         """The sweeper's turn, with nothing too young for it."""
-        await self.town.payment.admin.execute(
+        await self.parts.payment.admin.execute(
             "UPDATE payments SET checked_at = checked_at - interval '30 days'"
         )
         try:
-            await jobs.sweep_payments(self.town.payment.worker, self.town.stripe, timedelta(0))
+            await jobs.sweep_payments(self.parts.payment.worker, self.parts.stripe, timedelta(0))
         except Crash:
             self.refused.append("crash")
 
     async def let_pass(self, by: timedelta) -> None:
         """Let time go by, here and at Stripe: everything is as much older."""
-        await self.town.payment.admin.execute(
+        await self.parts.payment.admin.execute(
             """
             UPDATE payments SET created_at = created_at - $1::interval, checked_at = checked_at - $1::interval,
                 updated_at = updated_at - $1::interval, seen_at = seen_at - $1::interval
@@ -193,7 +193,7 @@ class Practice:
             by,
         )
         seconds = int(by.total_seconds())
-        sql = self.town.sandbox.inside.store._sql
+        sql = self.parts.sandbox.inside.store._sql
         sql.execute(
             "UPDATE objects SET created = created - ?,"
             " body = json_set(body, '$.created', json_extract(body, '$.created') - ?)",
@@ -204,12 +204,14 @@ class Practice:
     async def forge_settlement(self, invoice_id: UUID, minor: int) -> None:
         """A movement of another clinic that names an invoice of this one."""
         forged = a_settlement(new_id(), invoice_id, Money(minor=minor, currency=CURRENCY))
-        await deliver(self.town.invoice.worker, invoice_consumers, forged)
+        await deliver(self.parts.invoice.worker, invoice_consumers, forged)
 
     async def repeat_first_state(self, invoice_id: UUID) -> None:
         """Somebody says of an invoice, as if it were news, what it was when it was issued."""
         first = next(
-            event for event in self.said if isinstance(event, InvoiceState) and event.invoice_id == invoice_id
+            event
+            for event in self.published
+            if isinstance(event, InvoiceState) and event.invoice_id == invoice_id
         )
         stale = InvoiceUpdated.model_validate(first.model_dump() | {"id": new_id()})
         await self.pass_on([stale])
@@ -224,11 +226,11 @@ class Practice:
         return [charge for charge in self._objects("charge") if charge["paid"]]
 
     def intent(self, intent_id: str) -> Json:
-        found = self.town.sandbox.inside.store.get(self.account, intent_id)
+        found = self.parts.sandbox.inside.store.get(self.account, intent_id)
         assert found is not None
         return found
 
     def _objects(self, kind: str) -> list[Json]:
-        found, more = self.town.sandbox.inside.store.page(self.account, kind, {"limit": 1000})
+        found, more = self.parts.sandbox.inside.store.page(self.account, kind, {"limit": 1000})
         assert not more
         return found

@@ -40,7 +40,7 @@ class Crash(Exception):
 
 
 @dataclass
-class Line:
+class StripeLink:
     """The wire to Stripe. `cut` ends who uses it next: before the request leaves, or once Stripe has acted."""
 
     http: Any
@@ -61,7 +61,7 @@ class Line:
 
 
 @dataclass
-class Town:
+class Services:
     """The databases, Stripe, a browser, and the event loop that all of it lives in."""
 
     invoice: ServiceDb
@@ -71,17 +71,17 @@ class Town:
     stripe: StripeApi
     invoices: Client
     browser: httpx2.AsyncClient
-    line: Line = field(init=False)
+    link: StripeLink = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
-        self.line = Line(self.stripe._http)
+        self.link = StripeLink(self.stripe._http)
 
     async def forget(self) -> None:
         """Empty the databases: much faster than new ones."""
         for db in (self.invoice, self.payment, self.notification):
             await db.admin.execute(_FORGET)
-        self.line.cut = ""
+        self.link.cut = ""
         await self.turn_clock(0)
 
     async def turn_clock(self, seconds: int) -> None:
@@ -90,18 +90,22 @@ class Town:
 
 
 @asynccontextmanager
-async def a_town(invoice: ServiceDb, payment: ServiceDb, notification: ServiceDb) -> AsyncIterator[Town]:
-    async with in_own_task(_town(invoice, payment, notification)) as town:
-        yield town
+async def the_services(
+    invoice: ServiceDb, payment: ServiceDb, notification: ServiceDb
+) -> AsyncIterator[Services]:
+    async with in_own_task(_the_services(invoice, payment, notification)) as parts:
+        yield parts
 
 
 @asynccontextmanager
-async def _town(invoice: ServiceDb, payment: ServiceDb, notification: ServiceDb) -> AsyncIterator[Town]:
+async def _the_services(
+    invoice: ServiceDb, payment: ServiceDb, notification: ServiceDb
+) -> AsyncIterator[Services]:
     async with (
         running_sandbox() as sandbox,
         calling(invoice_app.api(invoice_world.settings(invoice)), "invoice") as invoices,
         httpx2.AsyncClient(base_url=sandbox.url, trust_env=False) as browser,
     ):
         stripe = StripeApi(sandbox.secret_key, sandbox.url, timeout=5)
-        yield Town(invoice, payment, notification, sandbox, stripe, invoices, browser)
+        yield Services(invoice, payment, notification, sandbox, stripe, invoices, browser)
         await stripe.close()

@@ -27,8 +27,8 @@ from contracts.vocabulary import PaymentKind
 from deploy.sandbox import methods
 from services.chassis.ids import new_id
 from tests.models.books import Books
-from tests.models.clinic import REDIRECTS, Practice, Tab
-from tests.models.services import Cut, Town, a_town
+from tests.models.clinic import REDIRECTS, ModelClinic, Tab
+from tests.models.services import Cut, Services, the_services
 from tests.running.databases import ServiceDb
 
 T = TypeVar("T")
@@ -55,48 +55,48 @@ def _chosen(there: Sequence[T], which: Sequence[int]) -> list[T]:
 
 
 class Paying(RuleBasedStateMachine):
-    """Every step runs on the one event loop of the town."""
+    """Every step runs on the one event loop of the services."""
 
-    town: ClassVar[Town]
+    parts: ClassVar[Services]
     invoices: Bundle[UUID] = Bundle("invoices")
 
     def __init__(self) -> None:
         super().__init__()
-        self.run(self.town.forget())
-        self.practice = Practice(self.town)
-        self.books = Books(self.practice)
+        self.run(self.parts.forget())
+        self.clinic = ModelClinic(self.parts)
+        self.books = Books(self.clinic)
         self.due: dict[UUID, int] = {}
         self.tabs: list[Tab] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.town.loop.run_until_complete(work)
+        return self.parts.loop.run_until_complete(work)
 
     @initialize()
     def open(self) -> None:
-        self.run(self.practice.open())
+        self.run(self.clinic.open())
 
     @rule(target=invoices, minor=st.integers(200, 20_000), heard=st.booleans())
     def issue(self, minor: int, heard: bool) -> UUID:
-        invoice_id = self.run(self.practice.issue(minor))
+        invoice_id = self.run(self.clinic.issue(minor))
         self.due[invoice_id] = minor
         if heard:
-            self.run(self.practice.pass_on(self.run(self.practice.listen())))
+            self.run(self.clinic.pass_on(self.run(self.clinic.listen())))
         return invoice_id
 
     @rule(invoice=invoices, kind=KINDS, part=st.sampled_from([1, 1, 1, 2]))
     def press_pay(self, invoice: UUID, kind: PaymentKind, part: int) -> None:
-        self._open(self.run(self.practice.start({invoice: self.due[invoice] // part}, kind)))
+        self._open(self.run(self.clinic.start({invoice: self.due[invoice] // part}, kind)))
 
     @rule(chosen=st.lists(invoices, min_size=2, max_size=3, unique=True), kind=KINDS)
     def press_pay_for_several(self, chosen: list[UUID], kind: PaymentKind) -> None:
-        self._open(self.run(self.practice.start({each: self.due[each] for each in chosen}, kind)))
+        self._open(self.run(self.clinic.start({each: self.due[each] for each in chosen}, kind)))
 
     @rule(invoice=invoices, kinds=st.lists(KINDS, min_size=2, max_size=4))
     def press_pay_in_tabs_at_once(self, invoice: UUID, kinds: list[PaymentKind]) -> None:
         async def press() -> list[Tab | None]:
             async with asyncio.TaskGroup() as group:
                 share = {invoice: self.due[invoice]}
-                pressed = [group.create_task(self.practice.start(share, kind)) for kind in kinds]
+                pressed = [group.create_task(self.clinic.start(share, kind)) for kind in kinds]
             return [each.result() for each in pressed]
 
         for tab in self.run(press()):
@@ -104,27 +104,27 @@ class Paying(RuleBasedStateMachine):
 
     def _open(self, tab: Tab | None) -> None:
         if tab is None:
-            note(f"refused: {self.practice.refused[-1]}")
-            event(f"refused: {self.practice.refused[-1]}")
+            note(f"refused: {self.clinic.refused[-1]}")
+            event(f"refused: {self.clinic.refused[-1]}")
         else:
             self.tabs.append(tab)
 
     @rule(at=INDEX, card=st.sampled_from(CARDS), redirect=st.sampled_from(sorted(REDIRECTS)))
     def confirm(self, at: int, card: str, redirect: str) -> None:
         for tab in _chosen(self.tabs, [at]):
-            answer = self.run(self.practice.confirm(tab, card if tab.kind == "card" else redirect))
+            answer = self.run(self.clinic.confirm(tab, card if tab.kind == "card" else redirect))
             note(f"confirmed: {answer.get('status') or answer['error'].get('code')}")
             event(f"confirmed: {answer.get('status') or answer['error'].get('code')}")
 
     @rule(at=INDEX, agreed=st.booleans())
     def answer_bank(self, at: int, agreed: bool) -> None:
         for tab in _chosen(self.tabs, [at]):
-            self.run(self.practice.answer_bank(tab, agreed))
+            self.run(self.clinic.answer_bank(tab, agreed))
 
     @rule(at=INDEX, paid=st.booleans())
     def settle_debit(self, at: int, paid: bool) -> None:
         for tab in _chosen(self.tabs, [at]):
-            self.run(self.practice.settle_debit(tab, paid))
+            self.run(self.clinic.settle_debit(tab, paid))
 
     @rule(
         which=st.lists(INDEX, min_size=1, max_size=MANY),
@@ -133,44 +133,44 @@ class Paying(RuleBasedStateMachine):
     )
     def hear_webhooks(self, which: list[int], at_once: int, twins: bool) -> None:
         """Any of them in any order and number; now and then two Event objects for one change."""
-        events = _chosen(self.practice.webhooks(), which)
+        events = _chosen(self.clinic.webhooks(), which)
         if twins:
             events += [event.model_copy(update={"id": new_id()}) for event in events]
-        self.run(self.practice.hear(events, at_once=at_once))
+        self.run(self.clinic.consume(events, at_once=at_once))
 
     @rule(which=st.lists(INDEX, min_size=1, max_size=MANY))
     def pass_some_on(self, which: list[int]) -> None:
         """Any events in any order and number: also old ones again."""
-        self.run(self.practice.pass_on(_chosen(self.run(self._said()), which)))
+        self.run(self.clinic.pass_on(_chosen(self.run(self._said()), which)))
 
     @rule()
     def pass_all_on(self) -> None:
-        self.run(self.practice.pass_on(self.run(self.practice.listen())))
+        self.run(self.clinic.pass_on(self.run(self.clinic.listen())))
 
     @rule()
     def sweep(self) -> None:
-        self.run(self.practice.sweep())
+        self.run(self.clinic.sweep())
 
     @rule(cut=st.sampled_from(["before", "after"]))
     def crash_at_the_next_call(self, cut: Cut) -> None:
-        self.town.line.cut = cut
+        self.parts.link.cut = cut
 
     @rule(seconds=st.sampled_from([-540, -1, 0, 1, 540]))
     def turn_clock(self, seconds: int) -> None:
-        self.run(self.town.turn_clock(seconds))
+        self.run(self.parts.turn_clock(seconds))
 
     @rule(hours=st.sampled_from([0.2, 1, 22, 25, 72]))
     def let_pass(self, hours: float) -> None:
-        self.run(self.practice.let_pass(timedelta(hours=hours)))
+        self.run(self.clinic.let_pass(timedelta(hours=hours)))
 
     @rule(invoice=invoices, minor=st.integers(1, 30_000))
     def forge_settlement(self, invoice: UUID, minor: int) -> None:
-        self.run(self.practice.forge_settlement(invoice, minor))
+        self.run(self.clinic.forge_settlement(invoice, minor))
 
     @rule(invoice=invoices)
     def repeat_first_state(self, invoice: UUID) -> None:
-        self.run(self.practice.listen())
-        self.run(self.practice.repeat_first_state(invoice))
+        self.run(self.clinic.listen())
+        self.run(self.clinic.repeat_first_state(invoice))
 
     @invariant()
     def holds(self) -> None:
@@ -183,52 +183,52 @@ class Paying(RuleBasedStateMachine):
         self.run(self._what_is_open_can_be_paid())
 
     async def _drain(self) -> None:
-        self.town.line.cut = ""
-        await self.town.turn_clock(0)
-        await self.practice.listen()
+        self.parts.link.cut = ""
+        await self.parts.turn_clock(0)
+        await self.clinic.listen()
         passed: set[UUID] = set()
-        if len(self.practice.said) % 2:
-            await self.practice.hear(self.practice.webhooks())
+        if len(self.clinic.published) % 2:
+            await self.clinic.consume(self.clinic.webhooks())
         for _ in range(3):
-            await self.practice.sweep()
+            await self.clinic.sweep()
             await self._pass_on_the_rest(passed)
 
     async def _pass_on_the_rest(self, passed: set[UUID]) -> None:
         while new := [event for event in await self._said() if event.id not in passed]:
-            await self.practice.pass_on(new)
+            await self.clinic.pass_on(new)
             passed |= {event.id for event in new}
 
     async def _said(self) -> list[CloudEvent]:
-        await self.practice.listen()
-        return self.practice.said
+        await self.clinic.listen()
+        return self.clinic.published
 
     async def _what_is_open_can_be_paid(self) -> None:
         """No invoice is left that nobody can pay: unless its money is on the way."""
-        rows = await self.town.invoice.admin.fetch(
+        rows = await self.parts.invoice.admin.fetch(
             "SELECT * FROM invoices WHERE status IN ('unpaid', 'part_paid')"
         )
         for row in rows:
             open_amount = row["total_amount"] - row["settled_amount"]
-            tab = await self.practice.start({row["id"]: open_amount}, "card")
-            assert tab is not None, f"an open invoice cannot be paid: {self.practice.refused[-1]}"
-            await self.practice.confirm(tab, "pm_card_visa")
-        await self.practice.hear(self.practice.webhooks())
+            tab = await self.clinic.start({row["id"]: open_amount}, "card")
+            assert tab is not None, f"an open invoice cannot be paid: {self.clinic.refused[-1]}"
+            await self.clinic.confirm(tab, "pm_card_visa")
+        await self.clinic.consume(self.clinic.webhooks())
         await self._pass_on_the_rest(set())
         await self.books.close()
 
 
 @pytest.fixture
-async def town(
+async def parts(
     db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[Services]:
     # As if switched on in the Dashboard: a method whose money comes, or does not come, days later.
     monkeypatch.setattr(methods, "AUTOMATIC", ("card", "paypal", "sepa_debit"))
-    async with a_town(db_invoice, db_payment, db_notification) as town:
-        yield town
+    async with the_services(db_invoice, db_payment, db_notification) as parts:
+        yield parts
 
 
-def test_money_is_neither_lost_nor_doubled(town: Town) -> None:
-    Paying.town = town
+def test_money_is_neither_lost_nor_doubled(parts: Services) -> None:
+    Paying.parts = parts
     run_state_machine_as_test(
         Paying,
         settings=settings(

@@ -108,7 +108,7 @@ class World:
         await self.pass_on()
         return answer.json()
 
-    async def stripe_says(self, event_type: str, count: int = 1) -> None:
+    async def receive_webhooks(self, event_type: str, count: int = 1) -> None:
         """Wait for Stripe's webhook, and let everything follow from it."""
         await self.hook.until(event_type, count)
         await deliver(self.db_payment.worker, payment_consumers, *self.hook.events())
@@ -116,14 +116,14 @@ class World:
 
     async def pass_on(self) -> None:
         """What Kafka does: each new event to its readers, until nobody says anything new."""
-        while new := [event for event in await self._said() if event.id not in self.passed_on]:
+        while new := [event for event in await self._outboxes() if event.id not in self.passed_on]:
             for event in new:
                 self.passed_on.add(event.id)
                 await deliver(self.db_payment.worker, payment_consumers, event)
                 await deliver(self.db_invoice.worker, invoice_consumers, event)
                 self.site.state.hub.publish(event.topic.name, event.encode())
 
-    async def _said(self) -> list[Any]:
+    async def _outboxes(self) -> list[Any]:
         return [*await outbox_events(self.db_invoice), *await outbox_events(self.db_payment)]
 
     @property

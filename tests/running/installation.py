@@ -27,7 +27,7 @@ from tests.running import payment as payment_world
 from tests.running.apps import calling
 from tests.running.databases import ServiceDb, fresh_database
 from tests.running.invoice import World
-from tests.running.payment import Desk, a_hook
+from tests.running.payment import PaymentService, a_hook
 
 CONSUMERS: Mapping[str, ModuleType] = {
     "invoice": invoice_consumers,
@@ -37,13 +37,13 @@ CONSUMERS: Mapping[str, ModuleType] = {
 
 
 @dataclass
-class Whole:
+class Installation:
     """All services' databases with one clinic and one client in them."""
 
     dbs: Mapping[str, ServiceDb]
     world: World
-    desk: Desk
-    said: dict[UUID, CloudEvent] = field(default_factory=dict)
+    payments: PaymentService
+    published: dict[UUID, CloudEvent] = field(default_factory=dict)
     """Every event that was sent, by id."""
 
     @property
@@ -53,7 +53,7 @@ class Whole:
             service: database.role_dsn(db.admin_dsn, database.AUDITOR, database.AUDITOR, _name(db.admin_dsn))
             for service, db in self.dbs.items()
         }
-        sandbox = self.desk.sandbox
+        sandbox = self.payments.sandbox
         return Access(
             databases,
             stripe_secret_key=sandbox.secret_key,
@@ -69,22 +69,22 @@ class Whole:
             for service in CONSUMERS:
                 events = await outbox_events(self.dbs[service])
                 await self.dbs[service].admin.execute("DELETE FROM outbox")
-                self.said |= {event.id: event for event in events}
+                self.published |= {event.id: event for event in events}
                 for reader, module in CONSUMERS.items() if events and not lose else ():
                     await deliver(self.dbs[reader].worker, module, *events)
                 moved = moved or bool(events)
 
-    async def owes(self, minor: int) -> UUID:
+    async def open_invoice(self, minor: int) -> UUID:
         issued = await self.world.issue(minor)
         await self.pump()
         return UUID(issued["id"])
 
-    async def pays(self, *shares: tuple[UUID, Money]) -> UUID:
-        payment = await self.desk.pay(*shares)
+    async def pay(self, *shares: tuple[UUID, Money]) -> UUID:
+        payment = await self.payments.pay(*shares)
         await self.pump()
         return payment
 
-    async def voids(self, invoice_id: UUID) -> None:
+    async def void_invoice(self, invoice_id: UUID) -> None:
         """The invoice is void from now on: nothing here does that yet, so by hand, and said as reemit would."""
         row = await self.dbs["invoice"].admin.fetchrow(
             """
@@ -97,46 +97,44 @@ class Whole:
         assert row is not None
         *_, newest = reemit.invoice_events(row)
         void = newest.model_copy(update={"due_before_payments": money(0)})
-        self.said[void.id] = void
+        self.published[void.id] = void
         for reader in ("payment", "notification"):
             await deliver(self.dbs[reader].worker, CONSUMERS[reader], void)
 
-    async def refunds(
-        self, minor: int, outcome: str | None = None, *, payment_id: UUID | None = None
-    ) -> None:
+    async def refund(self, minor: int, outcome: str | None = None, *, payment_id: UUID | None = None) -> None:
         """Staff send some of the client's credit back, of one payment or of any, and the bank answers."""
         body: dict[str, object] = {
-            "client_id": str(self.desk.client_id),
+            "client_id": str(self.payments.client_id),
             "currency": "EUR",
             "amount": minor,
         }
         body |= {"payment_id": str(payment_id)} if payment_id else {}
-        staff, headers = a_caller("staff", self.desk.clinic_id), {"Idempotency-Key": str(new_id())}
-        answer = await self.desk.api.call("POST", "/refunds", staff, json=body, headers=headers)
+        staff, headers = a_caller("staff", self.payments.clinic_id), {"Idempotency-Key": str(new_id())}
+        answer = await self.payments.api.call("POST", "/refunds", staff, json=body, headers=headers)
         [made] = answer.json()["refunds"]
-        await self.desk.hook.until("refund.created", self.desk.hook.count("refund.created") or 1)
+        await self.payments.hook.until("refund.created", self.payments.hook.count("refund.created") or 1)
         if outcome:
             sent = await self.dbs["payment"].admin.fetchval(
                 "SELECT stripe_refund_id FROM refunds WHERE id = $1", UUID(made["id"])
             )
-            already = self.desk.hook.count("refund.updated")
+            already = self.payments.hook.count("refund.updated")
             path = f"/accounts/platform/refunds/{sent}/settle"
-            await self.desk.sandbox.control("POST", path, {"outcome": outcome})
-            await self.desk.hook.until("refund.updated", already + 1)
-        await self.desk.hear()
+            await self.payments.sandbox.control("POST", path, {"outcome": outcome})
+            await self.payments.hook.until("refund.updated", already + 1)
+        await self.payments.consume()
         await self.pump()
 
-    async def declined(self, share: tuple[UUID, Money]) -> None:
+    async def decline(self, share: tuple[UUID, Money]) -> None:
         """An attempt that the bank refuses, and that stays open."""
-        started = await self.desk.start(share)
-        await self.desk.confirm(started, "pm_card_chargeDeclined")
-        await self.desk.hook.until("payment_intent.payment_failed")
-        await self.desk.hear()
+        started = await self.payments.start(share)
+        await self.payments.confirm(started, "pm_card_chargeDeclined")
+        await self.payments.hook.until("payment_intent.payment_failed")
+        await self.payments.consume()
         await self.pump()
 
 
 @asynccontextmanager
-async def a_whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
+async def an_installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[Installation]:
     """Invoices that are paid, part paid, paid together, declined and open."""
     async with AsyncExitStack() as stack:
         dbs = {
@@ -144,61 +142,65 @@ async def a_whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
             for service in database.SERVICES
         }
         world = await stack.enter_async_context(invoice_world.a_world(dbs["invoice"]))
-        desk = await _a_desk(stack, dbs["payment"], world)
-        whole = Whole(dbs, world, desk)
-        await whole.pump()
-        await _fill(whole)
-        yield whole
+        payments = await _a_payment_service(stack, dbs["payment"], world)
+        installation = Installation(dbs, world, payments)
+        await installation.pump()
+        await _fill(installation)
+        yield installation
 
 
-async def _a_desk(stack: AsyncExitStack, db: ServiceDb, world: World) -> Desk:
+async def _a_payment_service(stack: AsyncExitStack, db: ServiceDb, world: World) -> PaymentService:
     hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
     sandbox = await stack.enter_async_context(running_sandbox(url))
     stripe = StripeApi(sandbox.secret_key, sandbox.url, signer=payment_world.SEAL)
     stack.push_async_callback(stripe.close)
     app = payment_app.api(payment_world.settings(db, sandbox))
     api = await stack.enter_async_context(calling(app, "payment"))
-    return Desk(db, sandbox, hook, stripe, api, clinic_id=world.clinic_id, client_id=world.client_id)
+    return PaymentService(
+        db, sandbox, hook, stripe, api, clinic_id=world.clinic_id, client_id=world.client_id
+    )
 
 
-async def _fill(whole: Whole) -> None:
-    paid, part, one, two, refused = [await whole.owes(minor) for minor in (12_500, 8_000, 1_000, 2_000, 500)]
-    await whole.owes(700)
-    await whole.pays((paid, money(12_500)))
-    await whole.pays((part, money(3_000)))
-    await whole.pays((one, money(1_000)), (two, money(2_000)))
-    await whole.declined((refused, money(500)))
-    await _leave_credit(whole)
-    await whole.dbs["gateway"].admin.execute(
+async def _fill(installation: Installation) -> None:
+    paid, part, one, two, refused = [
+        await installation.open_invoice(minor) for minor in (12_500, 8_000, 1_000, 2_000, 500)
+    ]
+    await installation.open_invoice(700)
+    await installation.pay((paid, money(12_500)))
+    await installation.pay((part, money(3_000)))
+    await installation.pay((one, money(1_000)), (two, money(2_000)))
+    await installation.decline((refused, money(500)))
+    await _leave_credit(installation)
+    await installation.dbs["gateway"].admin.execute(
         """
         WITH portal AS (INSERT INTO portals (clinic_id, slug) VALUES ($1, 'harbour')),
         login AS (INSERT INTO logins (id, email, password_hash) VALUES ($2, 'ada@example.com', 'x'))
         INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, 'client', true)
         """,
-        whole.world.clinic_id,
+        installation.world.clinic_id,
         new_id(),
-        whole.world.client_id,
+        installation.world.client_id,
     )
 
 
-async def _leave_credit(whole: Whole) -> None:
+async def _leave_credit(installation: Installation) -> None:
     """What was paid in the other tab for an invoice that is void: some went back, some is on its way, some not."""
-    voided = await whole.owes(2_500)
-    started = await whole.desk.start((voided, money(2_500)))
-    await whole.voids(voided)
-    already = whole.desk.hook.count("payment_intent.succeeded")
-    await whole.desk.confirm(started, "pm_card_pendingRefund")
-    await whole.desk.hook.until("payment_intent.succeeded", already + 1)
-    await whole.desk.hear()
-    await whole.pump()
+    voided = await installation.open_invoice(2_500)
+    started = await installation.payments.start((voided, money(2_500)))
+    await installation.void_invoice(voided)
+    already = installation.payments.hook.count("payment_intent.succeeded")
+    await installation.payments.confirm(started, "pm_card_pendingRefund")
+    await installation.payments.hook.until("payment_intent.succeeded", already + 1)
+    await installation.payments.consume()
+    await installation.pump()
     for minor, outcome in ((1_000, "succeeded"), (700, "failed"), (400, None)):
-        await whole.refunds(minor, outcome)
+        await installation.refund(minor, outcome)
 
 
 @asynccontextmanager
-async def broken(whole: Whole, service: str, sql: str) -> AsyncIterator[Access]:
+async def broken(installation: Installation, service: str, sql: str) -> AsyncIterator[Access]:
     """Access to a copy of the installation in which somebody with every right has run these statements."""
-    dsn = whole.dbs[service].admin_dsn
+    dsn = installation.dbs[service].admin_dsn
     original, server = _name(dsn), database.with_database(dsn, "postgres")
     copy = f"{original}_broken"
     await _send_visitors_away(server, original)
@@ -207,9 +209,9 @@ async def broken(whole: Whole, service: str, sql: str) -> AsyncIterator[Access]:
         connection = await asyncpg.connect(database.with_database(dsn, copy))
         await connection.execute(f"SET session_replication_role = replica; {sql}")
         await connection.close()
-        databases = whole.access.databases
+        databases = installation.access.databases
         mended = {**databases, service: database.with_database(databases[service], copy)}
-        yield replace(whole.access, databases=mended)
+        yield replace(installation.access, databases=mended)
     finally:
         await database.drop(server, copy)
 

@@ -84,7 +84,7 @@ async def a_hook(secret: str) -> AsyncIterator[tuple[Hook, str]]:
 
 
 @dataclass
-class Desk:
+class PaymentService:
     """A clinic, one of its clients, and everything needed to be paid."""
 
     db: ServiceDb
@@ -104,7 +104,7 @@ class Desk:
     def worker(self) -> Database:
         return self.db.worker
 
-    async def clinic_says(self, version: int = 1, **changes: Any) -> None:
+    async def update_clinic(self, version: int = 1, **changes: Any) -> None:
         now = datetime.now(UTC)
         facts = {
             "id": event_id(now, self.clinic_id, version, "clinic"),
@@ -150,7 +150,7 @@ class Desk:
         }
         return event.model_validate(facts | changes)
 
-    async def owes(self, due: Money, **changes: Any) -> UUID:
+    async def open_invoice(self, due: Money, **changes: Any) -> UUID:
         """A payable invoice of the client's."""
         invoice_id = new_id()
         await deliver(self.worker, consumers, self.invoice(invoice_id, due, **changes))
@@ -193,7 +193,7 @@ class Desk:
         body: dict[str, Any] = answer.json()
         return body
 
-    async def hear(self, *events: StripeEvent) -> None:
+    async def consume(self, *events: StripeEvent) -> None:
         """Hand what came, or these events, to the consumer as one batch."""
         await deliver(self.worker, consumers, *(events or self.hook.events()))
 
@@ -204,7 +204,7 @@ class Desk:
         already = self.hook.count("payment_intent.succeeded")
         await self.confirm(started)
         await self.hook.until("payment_intent.succeeded", already + 1)
-        await self.hear()
+        await self.consume()
         return UUID(started.json()["payment_id"])
 
     async def payment(self, payment_id: UUID | str) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class Desk:
         )
         return [(row["account"], row["balance"]) for row in rows]
 
-    async def grown_old(self, by: timedelta) -> None:
+    async def age(self, by: timedelta) -> None:
         """Let time pass for all payments here."""
         await self.db.admin.execute(
             """
@@ -263,18 +263,18 @@ def settings(db: ServiceDb, sandbox: RunningSandbox, kafka: str = "127.0.0.1:1")
 
 
 @asynccontextmanager
-async def a_desk(db: ServiceDb) -> AsyncIterator[Desk]:
+async def a_payment_service(db: ServiceDb) -> AsyncIterator[PaymentService]:
     """A clinic on the platform's own account, which takes cards and redirects."""
-    async with in_own_task(_desk(db)) as desk:
-        yield desk
+    async with in_own_task(_a_payment_service(db)) as payments:
+        yield payments
 
 
 @asynccontextmanager
-async def _desk(db: ServiceDb) -> AsyncIterator[Desk]:
+async def _a_payment_service(db: ServiceDb) -> AsyncIterator[PaymentService]:
     async with a_hook("whsec_sandbox") as (hook, url), running_sandbox(url) as sandbox:
         stripe = StripeApi(sandbox.secret_key, sandbox.url, signer=SEAL)
         async with calling(app.api(settings(db, sandbox)), "payment") as client:
-            desk = Desk(db, sandbox, hook, stripe, client)
-            await desk.clinic_says()
-            yield desk
+            payments = PaymentService(db, sandbox, hook, stripe, client)
+            await payments.update_clinic()
+            yield payments
         await stripe.close()

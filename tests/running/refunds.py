@@ -18,7 +18,7 @@ from services.payment.refunds.elsewhere import AtStripe
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver, outbox_events
 from tests.builders.values import eur
-from tests.running.payment import Desk
+from tests.running.payment import PaymentService
 
 CREDIT = eur(25)
 PAID = [("client_credit", -2500), ("stripe", 2500)]
@@ -27,27 +27,31 @@ BACK = [("client_credit", -2500), ("refund_pending", 0), ("stripe", 2500)]
 WAITS = [("client_credit", 0), ("refund_pending", -2500), ("stripe", 2500)]
 
 
-async def leaves_credit(desk: Desk, credit: Money = CREDIT, card: str = "pm_card_visa") -> UUID:
+async def leave_credit(payments: PaymentService, credit: Money = CREDIT, card: str = "pm_card_visa") -> UUID:
     """A payment of an invoice that was voided in the other tab: all of it is credit."""
-    invoice = await desk.owes(credit)
-    started = await desk.start((invoice, credit))
-    await deliver(desk.worker, consumers, desk.invoice(invoice, credit, 2, InvoiceUpdated, status="void"))
-    already = desk.hook.count("payment_intent.succeeded")
-    await desk.confirm(started, card)
-    await desk.hook.until("payment_intent.succeeded", already + 1)
-    await desk.hear()
+    invoice = await payments.open_invoice(credit)
+    started = await payments.start((invoice, credit))
+    await deliver(
+        payments.worker, consumers, payments.invoice(invoice, credit, 2, InvoiceUpdated, status="void")
+    )
+    already = payments.hook.count("payment_intent.succeeded")
+    await payments.confirm(started, card)
+    await payments.hook.until("payment_intent.succeeded", already + 1)
+    await payments.consume()
     return UUID(started.json()["payment_id"])
 
 
-def staff(desk: Desk) -> Caller:
-    return a_caller("staff", desk.clinic_id)
+def staff(payments: PaymentService) -> Caller:
+    return a_caller("staff", payments.clinic_id)
 
 
-async def press(desk: Desk, key: str | None = None, caller: Caller | None = None, **body: Any) -> Any:
+async def request_refund(
+    payments: PaymentService, key: str | None = None, caller: Caller | None = None, **body: Any
+) -> Any:
     """The one click."""
-    asked = {"client_id": str(desk.client_id), "currency": "EUR", **body}
+    asked = {"client_id": str(payments.client_id), "currency": "EUR", **body}
     headers = {"Idempotency-Key": key or str(new_id())}
-    return await desk.api.call("POST", "/refunds", caller or staff(desk), json=asked, headers=headers)
+    return await payments.api.call("POST", "/refunds", caller or staff(payments), json=asked, headers=headers)
 
 
 class Untouched(Mapping[UUID, AtStripe]):
@@ -63,41 +67,41 @@ class Untouched(Mapping[UUID, AtStripe]):
         return 0
 
 
-async def credit_of(desk: Desk) -> Any:
-    answer = await desk.api.call("GET", f"/clients/{desk.client_id}/credit", staff(desk))
+async def credit_of(payments: PaymentService) -> Any:
+    answer = await payments.api.call("GET", f"/clients/{payments.client_id}/credit", staff(payments))
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def at_stripe(desk: Desk) -> list[Any]:
-    headers = {"Authorization": f"Bearer {desk.sandbox.secret_key}"}
-    async with httpx2.AsyncClient(base_url=desk.sandbox.url, headers=headers, trust_env=False) as stripe:
+async def at_stripe(payments: PaymentService) -> list[Any]:
+    headers = {"Authorization": f"Bearer {payments.sandbox.secret_key}"}
+    async with httpx2.AsyncClient(base_url=payments.sandbox.url, headers=headers, trust_env=False) as stripe:
         answer = await stripe.get("/v1/refunds?limit=100")
     refunds: list[Any] = answer.json()["data"]
     return refunds
 
 
-async def bank_says(desk: Desk, outcome: str) -> None:
+async def settle_refund(payments: PaymentService, outcome: str) -> None:
     """The bank's answer to the only refund, and all webhooks of it."""
-    [refund] = await at_stripe(desk)
-    already = desk.hook.count("refund.updated")
+    [refund] = await at_stripe(payments)
+    already = payments.hook.count("refund.updated")
     path = f"/accounts/platform/refunds/{refund['id']}/settle"
-    await desk.sandbox.control("POST", path, {"outcome": outcome})
-    await desk.hook.until("refund.updated", already + 1)
+    await payments.sandbox.control("POST", path, {"outcome": outcome})
+    await payments.hook.until("refund.updated", already + 1)
 
 
-async def refunds_said(desk: Desk) -> list[PaymentRefunded]:
-    return [event for event in await outbox_events(desk.db) if isinstance(event, PaymentRefunded)]
+async def refund_events(payments: PaymentService) -> list[PaymentRefunded]:
+    return [event for event in await outbox_events(payments.db) if isinstance(event, PaymentRefunded)]
 
 
-async def fault(desk: Desk, kind: str, count: int = 1) -> None:
-    await desk.sandbox.control(
+async def fault(payments: PaymentService, kind: str, count: int = 1) -> None:
+    await payments.sandbox.control(
         "POST", "/faults/api", {"kind": kind, "method": "POST", "path": "/v1/refunds", "count": count}
     )
 
 
-async def grown_old(desk: Desk, by: timedelta) -> None:
-    await desk.db.admin.execute(
+async def age_refunds(payments: PaymentService, by: timedelta) -> None:
+    await payments.db.admin.execute(
         """
         UPDATE refunds SET created_at = created_at - $1::interval, checked_at = checked_at - $1::interval,
             refunded_at = refunded_at - $1::interval
@@ -106,5 +110,5 @@ async def grown_old(desk: Desk, by: timedelta) -> None:
     )
 
 
-async def sweep(desk: Desk) -> None:
-    await refunds_stripe.sweep_refunds(desk.worker, desk.stripe, timedelta(0))
+async def sweep(payments: PaymentService) -> None:
+    await refunds_stripe.sweep_refunds(payments.worker, payments.stripe, timedelta(0))

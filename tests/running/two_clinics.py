@@ -30,8 +30,8 @@ from tests.running import payment as payment_world
 from tests.running.apps import Client, in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.gateway import NOBODY, PASSWORD, Site, a_site, reach
-from tests.running.payment import Desk, Hook, a_hook
-from tests.running.refunds import leaves_credit
+from tests.running.payment import Hook, PaymentService, a_hook
+from tests.running.refunds import leave_credit
 
 PRICE = 10_000
 
@@ -180,7 +180,7 @@ async def _furnished(
         client = await _client(site, clinic, name)
         issued = [await _invoice(site, clinic, client) for _ in range(2)]
         await _tell(dbs, "invoice")
-        desk = Desk(
+        payments = PaymentService(
             dbs["payment"],
             sandbox,
             hook,
@@ -189,8 +189,8 @@ async def _furnished(
             UUID(clinic["id"]),
             UUID(client["id"]),
         )
-        payment_id = await desk.pay((UUID(issued[1]["id"]), money(PRICE)), save=True)
-        await leaves_credit(desk)
+        payment_id = await payments.pay((UUID(issued[1]["id"]), money(PRICE)), save=True)
+        await leave_credit(payments)
         owners.append(await _owner(services, clinic, client, issued, payment_id))
     await stripe.close()
     await _tell(dbs, "payment")

@@ -24,7 +24,7 @@ OPENAPI = Path(__file__).resolve().parents[2] / "contracts" / "openapi"
 SERVICES = ("invoice", "payment", "notification")
 REFUSED = {401, 403, 404}
 EVERYONE = frozenset({"client", "staff", "operator"})
-DESK = frozenset({"staff", "operator"})
+CLINIC_STAFF = frozenset({"staff", "operator"})
 CLIENT = frozenset({"client"})
 OPERATOR = frozenset({"operator"})
 
@@ -74,12 +74,16 @@ RULES: dict[str, dict[str, Rule]] = {
         "GET /clinics": Rule(OPERATOR, "platform"),
         "POST /clinics/{clinic_id}": Rule(OPERATOR, "platform", lambda owner: {**CLINIC, "slug": owner.slug}),
         "PATCH /clinics/{clinic_id}": Rule(OPERATOR, "platform", lambda _: {"name": "Someone Else"}),
-        "POST /clients/{client_id}": Rule(DESK, "clinic", lambda _: {"name": "Someone Else"}, makes=True),
-        "PATCH /clients/{client_id}": Rule(DESK, "clinic", lambda _: {"name": "Someone Else"}),
+        "POST /clients/{client_id}": Rule(
+            CLINIC_STAFF, "clinic", lambda _: {"name": "Someone Else"}, makes=True
+        ),
+        "PATCH /clients/{client_id}": Rule(CLINIC_STAFF, "clinic", lambda _: {"name": "Someone Else"}),
         "GET /clients/{client_id}": Rule(EVERYONE, "client"),
-        "GET /clients": Rule(DESK, "clinic"),
-        "POST /invoices": Rule(DESK, "clinic", _new_invoice),
-        "POST /invoices/bulk": Rule(DESK, "clinic", lambda owner: {"invoices": [_new_invoice(owner)] * 2}),
+        "GET /clients": Rule(CLINIC_STAFF, "clinic"),
+        "POST /invoices": Rule(CLINIC_STAFF, "clinic", _new_invoice),
+        "POST /invoices/bulk": Rule(
+            CLINIC_STAFF, "clinic", lambda owner: {"invoices": [_new_invoice(owner)] * 2}
+        ),
         "GET /invoices": Rule(EVERYONE, "client"),
         "GET /invoices/{invoice_id}": Rule(EVERYONE, "client"),
         "GET /summary": Rule(CLIENT, "client"),
@@ -95,15 +99,15 @@ RULES: dict[str, dict[str, Rule]] = {
         "POST /setup-intents": Rule(CLIENT, "client"),
         "GET /credit": Rule(CLIENT, "client"),
         "GET /clients/{client_id}/credit": Rule(EVERYONE, "client"),
-        "POST /refunds": Rule(DESK, "clinic", _refund),
+        "POST /refunds": Rule(CLINIC_STAFF, "clinic", _refund),
         "DELETE /payment-methods/{method_id}": Rule(CLIENT, "client"),
     },
     "notification": {
-        "POST /contacts/{client_id}": Rule(DESK, "clinic", _contact, makes=True),
-        "PATCH /contacts/{client_id}": Rule(DESK, "clinic", lambda _: {"name": "Someone Else"}),
-        "DELETE /contacts/{client_id}": Rule(DESK, "clinic"),
+        "POST /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic", _contact, makes=True),
+        "PATCH /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic", lambda _: {"name": "Someone Else"}),
+        "DELETE /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic"),
         "GET /contacts/{client_id}": Rule(EVERYONE, "client"),
-        "GET /deliveries": Rule(DESK, "clinic"),
+        "GET /deliveries": Rule(CLINIC_STAFF, "clinic"),
     },
 }
 SIGNED_BY_STRIPE = {"POST /webhooks/stripe"}

@@ -9,7 +9,7 @@ from deploy.sandbox.testing import Inbox, webhook_inbox
 from services.notification.emails.sending import Sender
 from tests.running.databases import ServiceDb
 from tests.running.notification import MailServer, a_mail_server, sending
-from tests.running.payment import Desk, a_desk
+from tests.running.payment import PaymentService, a_payment_service
 from tests.running.sandbox import ACCOUNT, V1, client_of
 
 
@@ -44,6 +44,6 @@ async def sender(db_notification: ServiceDb, mail: MailServer) -> AsyncIterator[
 
 
 @pytest.fixture
-async def desk(db_payment: ServiceDb) -> AsyncIterator[Desk]:
-    async with a_desk(db_payment) as desk:
-        yield desk
+async def payments(db_payment: ServiceDb) -> AsyncIterator[PaymentService]:
+    async with a_payment_service(db_payment) as payments:
+        yield payments

@@ -18,7 +18,7 @@ from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal
 from tests.builders.events import outbox_events, waiting_parked
 from tests.builders.values import eur, money
-from tests.running.payment import SEAL, Desk
+from tests.running.payment import SEAL, PaymentService
 
 ELM = Seal("elm", (b"a-key-of-another-installation-00",))
 
@@ -39,9 +39,9 @@ def in_form(metadata: dict[str, str]) -> dict[str, str]:
     return {f"metadata[{name}]": value for name, value in metadata.items()}
 
 
-async def somebody_charges(desk: Desk, metadata: dict[str, str], minor: int = 12_500) -> Any:
+async def somebody_charges(payments: PaymentService, metadata: dict[str, str], minor: int = 12_500) -> Any:
     """An intent that the account's owner, or another program of theirs, makes and pays."""
-    already = desk.hook.count("payment_intent.succeeded")
+    already = payments.hook.count("payment_intent.succeeded")
     form = {
         "amount": str(minor),
         "currency": "eur",
@@ -49,16 +49,16 @@ async def somebody_charges(desk: Desk, metadata: dict[str, str], minor: int = 12
         "payment_method": "pm_card_visa",
         "payment_method_types[]": "card",
     }
-    made = await sandbox_post(desk.sandbox, "/v1/payment_intents", form | in_form(metadata))
-    await desk.hook.until("payment_intent.succeeded", already + 1)
-    await desk.hook.until("charge.succeeded", already + 1)
+    made = await sandbox_post(payments.sandbox, "/v1/payment_intents", form | in_form(metadata))
+    await payments.hook.until("payment_intent.succeeded", already + 1)
+    await payments.hook.until("charge.succeeded", already + 1)
     return made
 
 
-async def heard(desk: Desk, *events: StripeEvent) -> Counter[str]:
+async def heard(payments: PaymentService, *events: StripeEvent) -> Counter[str]:
     """Hear all that came, or these; how many events were counted as not ours, by reason."""
     with capture_logs() as lines:
-        await desk.hear(*events)
+        await payments.consume(*events)
     counted: Counter[str] = Counter()
     for line in lines:
         if line["event"] == "stripe_events_not_ours":
@@ -66,10 +66,10 @@ async def heard(desk: Desk, *events: StripeEvent) -> Counter[str]:
     return counted
 
 
-async def nothing_happened(desk: Desk) -> None:
-    assert await waiting_parked(desk.db) == []
-    assert await outbox_events(desk.db) == []
-    assert await desk.books() == []
+async def nothing_happened(payments: PaymentService) -> None:
+    assert await waiting_parked(payments.db) == []
+    assert await outbox_events(payments.db) == []
+    assert await payments.books() == []
 
 
 @pytest.mark.parametrize(
@@ -85,226 +85,234 @@ async def nothing_happened(desk: Desk) -> None:
     ],
 )
 async def test_twenty_charges_of_others_are_counted_and_none_is_parked(
-    desk: Desk, metadata: dict[str, str], reason: str
+    payments: PaymentService, metadata: dict[str, str], reason: str
 ) -> None:
     for _ in range(20):
-        await somebody_charges(desk, metadata)
+        await somebody_charges(payments, metadata)
 
-    assert await heard(desk) == {reason: 40}
+    assert await heard(payments) == {reason: 40}
 
-    await nothing_happened(desk)
+    await nothing_happened(payments)
 
 
-async def test_another_installation_on_the_same_account_is_told_by_its_name(desk: Desk) -> None:
-    invoice = await desk.owes(eur(125))
-    started = await desk.start((invoice, eur(125)))
-    async with desk.worker.worker_tx() as tx:
+async def test_another_installation_on_the_same_account_is_told_by_its_name(payments: PaymentService) -> None:
+    invoice = await payments.open_invoice(eur(125))
+    started = await payments.start((invoice, eur(125)))
+    async with payments.worker.worker_tx() as tx:
         ours = await lookups.get_payment(tx, None, UUID(started.json()["payment_id"]))
     assert ours is not None
     theirs = ELM.on_payment(replace(ours, id=uuid4()))
 
-    await somebody_charges(desk, seal.of_payment(theirs))
+    await somebody_charges(payments, seal.of_payment(theirs))
 
-    assert await heard(desk) == {"other_installation": 2}
-    await nothing_happened(desk)
+    assert await heard(payments) == {"other_installation": 2}
+    await nothing_happened(payments)
 
 
-async def its_metadata(desk: Desk) -> tuple[UUID, dict[str, str]]:
+async def its_metadata(payments: PaymentService) -> tuple[UUID, dict[str, str]]:
     """A payment of ours that is open, and what its intent carries."""
-    invoice = await desk.owes(eur(125))
-    started = await desk.start((invoice, eur(125)))
-    [intent] = await desk.intents()
+    invoice = await payments.open_invoice(eur(125))
+    started = await payments.start((invoice, eur(125)))
+    [intent] = await payments.intents()
     return UUID(started.json()["payment_id"]), intent["metadata"]
 
 
-async def test_an_intent_names_installation_client_and_invoices_and_signs_them(desk: Desk) -> None:
-    payment_id, metadata = await its_metadata(desk)
+async def test_an_intent_names_installation_client_and_invoices_and_signs_them(
+    payments: PaymentService,
+) -> None:
+    payment_id, metadata = await its_metadata(payments)
     assert SEAL.origin(metadata) == "ours"
     assert (metadata["installation"], metadata["payment_id"]) == ("harbour", str(payment_id))
-    assert metadata["client_id"] == str(desk.client_id)
+    assert metadata["client_id"] == str(payments.client_id)
     invoice, amount, currency = metadata["invoice_1"].split()
     assert (amount, currency, UUID(invoice).version) == ("12500", "EUR", 7)
 
 
 @pytest.mark.parametrize("charged", [100, 12_500])
 async def test_a_tampered_amount_is_forged_although_its_signature_is_one_of_ours(
-    desk: Desk, charged: int
+    payments: PaymentService, charged: int
 ) -> None:
     """Nor is it booked to the payment whose own intent is not known yet."""
-    payment_id, metadata = await its_metadata(desk)
+    payment_id, metadata = await its_metadata(payments)
     invoice = metadata["invoice_1"].split()[0]
-    await desk.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
+    await payments.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
 
-    await somebody_charges(desk, metadata | {"invoice_1": f"{invoice} 1 EUR"}, charged)
+    await somebody_charges(payments, metadata | {"invoice_1": f"{invoice} 1 EUR"}, charged)
 
-    assert await heard(desk) == {"forged": 2}
-    await nothing_happened(desk)
-    assert (await desk.payment(payment_id))["status"] == "created"
+    assert await heard(payments) == {"forged": 2}
+    await nothing_happened(payments)
+    assert (await payments.payment(payment_id))["status"] == "created"
 
 
-async def test_metadata_copied_to_another_intent_is_counted_and_ours_is_booked(desk: Desk) -> None:
-    payment_id, metadata = await its_metadata(desk)
-    [intent] = await desk.intents()
+async def test_metadata_copied_to_another_intent_is_counted_and_ours_is_booked(
+    payments: PaymentService,
+) -> None:
+    payment_id, metadata = await its_metadata(payments)
+    [intent] = await payments.intents()
 
-    await somebody_charges(desk, metadata)
+    await somebody_charges(payments, metadata)
 
-    assert await heard(desk) == {"copied": 2}
-    await nothing_happened(desk)
-    assert (await desk.payment(payment_id))["status"] == "created"
-    await confirmed(desk, intent)
-    assert await heard(desk) == {}
-    assert await waiting_parked(desk.db) == []
-    assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
+    assert await heard(payments) == {"copied": 2}
+    await nothing_happened(payments)
+    assert (await payments.payment(payment_id))["status"] == "created"
+    await confirmed(payments, intent)
+    assert await heard(payments) == {}
+    assert await waiting_parked(payments.db) == []
+    assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
 
 @pytest.mark.parametrize("account", ["acct_another", "acct_1"])
-async def test_metadata_copied_to_another_account_is_counted(desk: Desk, account: str) -> None:
+async def test_metadata_copied_to_another_account_is_counted(payments: PaymentService, account: str) -> None:
     """Also if that account should have an intent of the very same id."""
-    payment_id, _ = await its_metadata(desk)
-    [intent] = await desk.intents()
-    await confirmed(desk, intent)
-    await desk.hook.until("charge.succeeded")
+    payment_id, _ = await its_metadata(payments)
+    [intent] = await payments.intents()
+    await confirmed(payments, intent)
+    await payments.hook.until("charge.succeeded")
     there = [
         event.model_copy(update={"account": account, "id": uuid4()})
-        for event in desk.hook.events()
+        for event in payments.hook.events()
         if event.event_type in ("charge.succeeded", "payment_intent.succeeded")
     ]
 
-    assert await heard(desk, *there) == {"copied": 2}
+    assert await heard(payments, *there) == {"copied": 2}
 
-    await nothing_happened(desk)
-    assert (await desk.payment(payment_id))["status"] == "created"
+    await nothing_happened(payments)
+    assert (await payments.payment(payment_id))["status"] == "created"
 
 
 @pytest.mark.parametrize("known", ["not yet", "by its metadata"])
 async def test_where_another_intent_may_be_the_one_that_we_made_nothing_is_counted_away(
-    desk: Desk, known: str
+    payments: PaymentService, known: str
 ) -> None:
     """The answer to our call was lost: what was found instead, or came with an event, may be a copy."""
-    _, metadata = await its_metadata(desk)
+    _, metadata = await its_metadata(payments)
     copy = None if known == "not yet" else "pi_a_copy"
-    await desk.db.admin.execute(
+    await payments.db.admin.execute(
         "UPDATE payments SET stripe_payment_intent_id = $1, intent_made = false", copy
     )
 
-    await somebody_charges(desk, metadata)
+    await somebody_charges(payments, metadata)
 
-    assert await heard(desk) == {}
+    assert await heard(payments) == {}
     booked = [("receivable", -12500), ("stripe", 12500)]
-    assert await desk.books() == (booked if copy is None else [])
-    parked = {reason for _, reason in await waiting_parked(desk.db)}
+    assert await payments.books() == (booked if copy is None else [])
+    parked = {reason for _, reason in await waiting_parked(payments.db)}
     assert parked == (set() if copy is None else {"stripe_wrong_intent"})
 
 
-async def test_an_older_intent_of_ours_that_took_money_is_booked(desk: Desk) -> None:
+async def test_an_older_intent_of_ours_that_took_money_is_booked(payments: PaymentService) -> None:
     """Each attempt is a row of its own, which keeps its intent's id when it ends; the invoice has a newer one."""
-    older, _ = await its_metadata(desk)
-    [intent] = await desk.intents()
-    await desk.db.admin.execute("UPDATE payments SET status = 'canceled', failure_code = 'intent_gone'")
-    await desk.db.admin.execute("UPDATE allocations SET state = 'released'")
-    newer = await desk.start((await _invoice_of(desk), eur(125)))
+    older, _ = await its_metadata(payments)
+    [intent] = await payments.intents()
+    await payments.db.admin.execute("UPDATE payments SET status = 'canceled', failure_code = 'intent_gone'")
+    await payments.db.admin.execute("UPDATE allocations SET state = 'released'")
+    newer = await payments.start((await _invoice_of(payments), eur(125)))
     assert newer.json()["payment_id"] != str(older)
-    await confirmed(desk, intent)
+    await confirmed(payments, intent)
 
-    assert await heard(desk) == {}
+    assert await heard(payments) == {}
 
-    assert (await desk.payment(older))["status"] == "succeeded"
-    assert await waiting_parked(desk.db) == []
+    assert (await payments.payment(older))["status"] == "succeeded"
+    assert await waiting_parked(payments.db) == []
 
 
-async def _invoice_of(desk: Desk) -> UUID:
-    found: UUID = await desk.db.admin.fetchval("SELECT id FROM payables")
+async def _invoice_of(payments: PaymentService) -> UUID:
+    found: UUID = await payments.db.admin.fetchval("SELECT id FROM payables")
     return found
 
 
-async def test_our_intent_that_carries_another_payments_metadata_is_booked_to_its_own(desk: Desk) -> None:
+async def test_our_intent_that_carries_another_payments_metadata_is_booked_to_its_own(
+    payments: PaymentService,
+) -> None:
     """Somebody copied one of ours onto another of ours: Stripe's id says whose money it is."""
-    first, metadata = await its_metadata(desk)
-    invoice = await desk.owes(eur(80))
-    started = await desk.start((invoice, eur(80)))
-    [second] = [each for each in await desk.intents() if each["amount"] == 8_000]
-    await sandbox_post(desk.sandbox, f"/v1/payment_intents/{second['id']}", in_form(metadata))
-    await confirmed(desk, second)
+    first, metadata = await its_metadata(payments)
+    invoice = await payments.open_invoice(eur(80))
+    started = await payments.start((invoice, eur(80)))
+    [second] = [each for each in await payments.intents() if each["amount"] == 8_000]
+    await sandbox_post(payments.sandbox, f"/v1/payment_intents/{second['id']}", in_form(metadata))
+    await confirmed(payments, second)
 
-    assert await heard(desk) == {}
+    assert await heard(payments) == {}
 
-    assert (await desk.payment(first))["status"] == "created"
-    assert (await desk.payment(started.json()["payment_id"]))["status"] == "succeeded"
-    assert await waiting_parked(desk.db) == []
-
-
-async def test_a_charge_of_ours_whose_row_is_lost_is_parked(desk: Desk) -> None:
-    await its_metadata(desk)
-    [intent] = await desk.intents()
-    await desk.db.admin.execute("DELETE FROM allocations")
-    await desk.db.admin.execute("DELETE FROM payments")
-    await confirmed(desk, intent)
-
-    assert await heard(desk) == {}
-
-    assert {reason for _, reason in await waiting_parked(desk.db)} == {"stripe_unknown_payment"}
+    assert (await payments.payment(first))["status"] == "created"
+    assert (await payments.payment(started.json()["payment_id"]))["status"] == "succeeded"
+    assert await waiting_parked(payments.db) == []
 
 
-async def confirmed(desk: Desk, intent: Any) -> None:
-    already = desk.hook.count("payment_intent.succeeded")
+async def test_a_charge_of_ours_whose_row_is_lost_is_parked(payments: PaymentService) -> None:
+    await its_metadata(payments)
+    [intent] = await payments.intents()
+    await payments.db.admin.execute("DELETE FROM allocations")
+    await payments.db.admin.execute("DELETE FROM payments")
+    await confirmed(payments, intent)
+
+    assert await heard(payments) == {}
+
+    assert {reason for _, reason in await waiting_parked(payments.db)} == {"stripe_unknown_payment"}
+
+
+async def confirmed(payments: PaymentService, intent: Any) -> None:
+    already = payments.hook.count("payment_intent.succeeded")
     await sandbox_post(
-        desk.sandbox, f"/v1/payment_intents/{intent['id']}/confirm", {"payment_method": "pm_card_visa"}
+        payments.sandbox, f"/v1/payment_intents/{intent['id']}/confirm", {"payment_method": "pm_card_visa"}
     )
-    await desk.hook.until("payment_intent.succeeded", already + 1)
+    await payments.hook.until("payment_intent.succeeded", already + 1)
 
 
 @pytest.mark.parametrize("edited", [{"payment_id": ""}, {"signature": "0" * 64}, {"installation": "elm"}])
 async def test_our_intent_stays_ours_whatever_its_owner_makes_of_its_metadata(
-    desk: Desk, edited: dict[str, str]
+    payments: PaymentService, edited: dict[str, str]
 ) -> None:
     """Stripe's id, which the row has, cannot be edited."""
-    payment_id, _ = await its_metadata(desk)
-    [intent] = await desk.intents()
-    await sandbox_post(desk.sandbox, f"/v1/payment_intents/{intent['id']}", in_form(edited))
-    await confirmed(desk, intent)
+    payment_id, _ = await its_metadata(payments)
+    [intent] = await payments.intents()
+    await sandbox_post(payments.sandbox, f"/v1/payment_intents/{intent['id']}", in_form(edited))
+    await confirmed(payments, intent)
 
-    assert await heard(desk) == {}
+    assert await heard(payments) == {}
 
-    assert (await desk.payment(payment_id))["status"] == "succeeded"
+    assert (await payments.payment(payment_id))["status"] == "succeeded"
 
 
-async def test_a_payment_from_before_the_upgrade_is_booked_as_before(desk: Desk) -> None:
-    payment_id, _ = await its_metadata(desk)
-    [intent] = await desk.intents()
-    await desk.db.admin.execute(
+async def test_a_payment_from_before_the_upgrade_is_booked_as_before(payments: PaymentService) -> None:
+    payment_id, _ = await its_metadata(payments)
+    [intent] = await payments.intents()
+    await payments.db.admin.execute(
         "UPDATE payments SET installation = NULL, signature = NULL, stripe_payment_intent_id = NULL"
     )
     await sandbox_post(
-        desk.sandbox,
+        payments.sandbox,
         f"/v1/payment_intents/{intent['id']}",
         in_form(dict.fromkeys(("installation", "signature"), "")),
     )
-    await confirmed(desk, intent)
+    await confirmed(payments, intent)
 
-    assert await heard(desk) == {}
+    assert await heard(payments) == {}
 
-    assert (await desk.payment(payment_id))["status"] == "succeeded"
-
-
-async def test_an_event_that_an_earlier_edge_published_is_booked(desk: Desk) -> None:
-    payment_id, _ = await its_metadata(desk)
-    [intent] = await desk.intents()
-    await desk.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
-    await confirmed(desk, intent)
-    published = [each.model_copy(update={"origin": None, "attempt": None}) for each in desk.hook.events()]
-
-    assert await heard(desk, *published) == {}
-
-    assert (await desk.payment(payment_id))["status"] == "succeeded"
+    assert (await payments.payment(payment_id))["status"] == "succeeded"
 
 
-async def test_a_request_is_the_very_same_after_the_key_was_replaced(desk: Desk) -> None:
+async def test_an_event_that_an_earlier_edge_published_is_booked(payments: PaymentService) -> None:
+    payment_id, _ = await its_metadata(payments)
+    [intent] = await payments.intents()
+    await payments.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
+    await confirmed(payments, intent)
+    published = [each.model_copy(update={"origin": None, "attempt": None}) for each in payments.hook.events()]
+
+    assert await heard(payments, *published) == {}
+
+    assert (await payments.payment(payment_id))["status"] == "succeeded"
+
+
+async def test_a_request_is_the_very_same_after_the_key_was_replaced(payments: PaymentService) -> None:
     """Else Stripe would refuse it under its idempotency key."""
-    payment_id, metadata = await its_metadata(desk)
-    async with desk.worker.worker_tx() as tx:
+    payment_id, metadata = await its_metadata(payments)
+    async with payments.worker.worker_tx() as tx:
         payment = await lookups.get_payment(tx, None, payment_id)
     assert payment is not None
-    rotated = StripeApi(desk.sandbox.secret_key, desk.sandbox.url, signer=Seal("harbour", (b"n" * 32,)))
+    rotated = StripeApi(
+        payments.sandbox.secret_key, payments.sandbox.url, signer=Seal("harbour", (b"n" * 32,))
+    )
     try:
         again = await rotated.create_intent(payment, None)
     finally:
@@ -312,19 +320,19 @@ async def test_a_request_is_the_very_same_after_the_key_was_replaced(desk: Desk)
     assert (again.id, again.body["metadata"]) == (payment.intent_id, metadata)
 
 
-async def test_the_sweeper_finds_no_intent_that_carries_another_seal(desk: Desk) -> None:
-    payment_id, metadata = await its_metadata(desk)
-    async with desk.worker.worker_tx() as tx:
+async def test_the_sweeper_finds_no_intent_that_carries_another_seal(payments: PaymentService) -> None:
+    payment_id, metadata = await its_metadata(payments)
+    async with payments.worker.worker_tx() as tx:
         payment = await lookups.get_payment(tx, None, payment_id)
     assert payment is not None
     invoice = metadata["invoice_1"].split()[0]
     for edited in ({"signature": "0" * 64}, {"invoice_1": f"{invoice} 1 EUR"}):
         await sandbox_post(
-            desk.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata | edited)
+            payments.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata | edited)
         )
-        assert await desk.stripe.find_intent(payment) is None
-    await sandbox_post(desk.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata))
-    found = await desk.stripe.find_intent(payment)
+        assert await payments.stripe.find_intent(payment) is None
+    await sandbox_post(payments.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata))
+    found = await payments.stripe.find_intent(payment)
     assert found is not None
     assert found.id == payment.intent_id
 
@@ -339,40 +347,42 @@ async def test_the_sweeper_finds_no_intent_that_carries_another_seal(desk: Desk)
     ],
 )
 async def test_refunds_of_others_are_counted_and_not_parked(
-    desk: Desk, metadata: dict[str, str], reason: str
+    payments: PaymentService, metadata: dict[str, str], reason: str
 ) -> None:
-    charged = await somebody_charges(desk, {})
-    await sandbox_post(desk.sandbox, "/v1/refunds", {"payment_intent": charged["id"]} | in_form(metadata))
-    await desk.hook.until("refund.created")
+    charged = await somebody_charges(payments, {})
+    await sandbox_post(payments.sandbox, "/v1/refunds", {"payment_intent": charged["id"]} | in_form(metadata))
+    await payments.hook.until("refund.created")
 
-    counted = await heard(desk)
+    counted = await heard(payments)
 
     assert counted - Counter({"unsigned": 2}) == {reason: 1}
-    await nothing_happened(desk)
+    await nothing_happened(payments)
 
 
-async def test_methods_of_customers_that_are_not_ours_are_counted(desk: Desk) -> None:
-    customer = await sandbox_post(desk.sandbox, "/v1/customers", {})
-    await sandbox_post(desk.sandbox, "/v1/payment_methods/pm_card_visa/attach", {"customer": customer["id"]})
-    await desk.hook.until("payment_method.attached")
+async def test_methods_of_customers_that_are_not_ours_are_counted(payments: PaymentService) -> None:
+    customer = await sandbox_post(payments.sandbox, "/v1/customers", {})
+    await sandbox_post(
+        payments.sandbox, "/v1/payment_methods/pm_card_visa/attach", {"customer": customer["id"]}
+    )
+    await payments.hook.until("payment_method.attached")
 
-    assert await heard(desk) == {"unknown_customer": 1}
+    assert await heard(payments) == {"unknown_customer": 1}
 
-    await nothing_happened(desk)
+    await nothing_happened(payments)
 
 
 async def test_more_invoices_than_metadata_can_name_are_refused_before_anything_is_reserved(
-    desk: Desk,
+    payments: PaymentService,
 ) -> None:
-    shares = [(await desk.owes(money(100)), money(100)) for _ in range(MOST_INVOICES + 1)]
+    shares = [(await payments.open_invoice(money(100)), money(100)) for _ in range(MOST_INVOICES + 1)]
 
-    refused = await desk.start(*shares)
+    refused = await payments.start(*shares)
 
     assert (refused.status_code, refused.json()["code"]) == (422, "too_many_invoices")
     assert refused.json()["most"] == MOST_INVOICES
-    assert await desk.db.admin.fetchval("SELECT count(*) FROM payments") == 0
-    assert await desk.intents() == []
-    started = await desk.start(*shares[:-1])
+    assert await payments.db.admin.fetchval("SELECT count(*) FROM payments") == 0
+    assert await payments.intents() == []
+    started = await payments.start(*shares[:-1])
     assert started.status_code == 201, started.text
-    [intent] = await desk.intents()
+    [intent] = await payments.intents()
     assert SEAL.origin(intent["metadata"]) == "ours"

@@ -35,16 +35,16 @@ from tests.builders.callers import a_caller
 from tests.builders.events import deliver
 from tests.builders.values import eur, money
 from tests.running.databases import ServiceDb
-from tests.running.payment import Desk
+from tests.running.payment import PaymentService
 from tests.running.refunds import (
     CREDIT,
     SENT,
     Untouched,
     at_stripe,
-    bank_says,
     credit_of,
-    leaves_credit,
-    press,
+    leave_credit,
+    request_refund,
+    settle_refund,
     staff,
 )
 from tests.service.waiting import until_waiting
@@ -66,14 +66,16 @@ async def balances(db: ServiceDb) -> dict[str, int]:
     return {row["currency"]: row["amount"] for row in rows}
 
 
-async def pays_a_void_invoice(desk: Desk) -> None:
+async def pays_a_void_invoice(payments: PaymentService) -> None:
     """Stripe has taken the money, which will be credit. Nobody here has heard of it yet."""
-    invoice = await desk.owes(CREDIT)
-    started = await desk.start((invoice, CREDIT))
-    await deliver(desk.worker, consumers, desk.invoice(invoice, CREDIT, 2, InvoiceUpdated, status="void"))
-    already = desk.hook.count("payment_intent.succeeded")
-    await desk.confirm(started)
-    await desk.hook.until("payment_intent.succeeded", already + 1)
+    invoice = await payments.open_invoice(CREDIT)
+    started = await payments.start((invoice, CREDIT))
+    await deliver(
+        payments.worker, consumers, payments.invoice(invoice, CREDIT, 2, InvoiceUpdated, status="void")
+    )
+    already = payments.hook.count("payment_intent.succeeded")
+    await payments.confirm(started)
+    await payments.hook.until("payment_intent.succeeded", already + 1)
 
 
 class Pausing:
@@ -101,111 +103,119 @@ class Pausing:
 
 
 async def test_the_first_surplus_is_not_refunded_twice_by_calls_that_began_before_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    payments: PaymentService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await pays_a_void_invoice(desk)
+    await pays_a_void_invoice(payments)
     listing = Pausing(monkeypatch, refunds, "list_surpluses", before=True)
     deciding = Pausing(monkeypatch, books, "get_credit", before=False)
-    first = asyncio.create_task(press(desk))
+    first = asyncio.create_task(request_refund(payments))
     await listing.reached.wait()
-    booking = asyncio.create_task(desk.hear())
-    await until_waiting(desk.db, booking)
+    booking = asyncio.create_task(payments.consume())
+    await until_waiting(payments.db, booking)
     listing.may_go_on.set()
     await deciding.reached.wait()
-    second = asyncio.create_task(press(desk))
-    await until_waiting(desk.db, second)
+    second = asyncio.create_task(request_refund(payments))
+    await until_waiting(payments.db, second)
     deciding.may_go_on.set()
     answers = [await first, await second]
     await booking
 
-    answers.append(await press(desk))
-    await desk.hook.until("refund.created")
-    await desk.hear()
+    answers.append(await request_refund(payments))
+    await payments.hook.until("refund.created")
+    await payments.consume()
 
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
     assert {answer.json().get("code") for answer in answers} == {None, "nothing_to_refund"}
-    assert [each["amount"] for each in await at_stripe(desk)] == [2500]
-    assert await desk.books() == SENT
-    assert await balances(desk.db) == {}
+    assert [each["amount"] for each in await at_stripe(payments)] == [2500]
+    assert await payments.books() == SENT
+    assert await balances(payments.db) == {}
 
 
-async def test_a_refund_waits_for_nobody_but_refunds_of_the_same_client_and_currency(desk: Desk) -> None:
-    await leaves_credit(desk)
-    await leaves_credit(desk, money(500, "JPY"))
-    before = await balances(desk.db)
+async def test_a_refund_waits_for_nobody_but_refunds_of_the_same_client_and_currency(
+    payments: PaymentService,
+) -> None:
+    await leave_credit(payments)
+    await leave_credit(payments, money(500, "JPY"))
+    before = await balances(payments.db)
 
-    async with desk.db.api.tx(desk.clinic_id) as tx:
-        await books.lock_credit(tx, {(desk.clinic_id, desk.client_id, "EUR")})
-        yen = await press(desk, currency="JPY")
-        euros = asyncio.create_task(press(desk))
-        await until_waiting(desk.db, euros)
+    async with payments.db.api.tx(payments.clinic_id) as tx:
+        await books.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
+        yen = await request_refund(payments, currency="JPY")
+        euros = asyncio.create_task(request_refund(payments))
+        await until_waiting(payments.db, euros)
         assert not euros.done()
 
     assert (yen.status_code, (await euros).status_code) == (201, 201)
-    assert (before, await balances(desk.db)) == ({"EUR": 2500, "JPY": 500}, {})
+    assert (before, await balances(payments.db)) == ({"EUR": 2500, "JPY": 500}, {})
 
 
-async def test_a_refund_and_a_capture_of_one_client_at_once_end_as_if_one_after_the_other(desk: Desk) -> None:
+async def test_a_refund_and_a_capture_of_one_client_at_once_end_as_if_one_after_the_other(
+    payments: PaymentService,
+) -> None:
     """The capture holds the older payment too, which the refund's rows name: neither waits in a circle."""
-    await leaves_credit(desk)
-    await pays_a_void_invoice(desk)
+    await leave_credit(payments)
+    await pays_a_void_invoice(payments)
 
-    answers = await asyncio.gather(*(press(desk, amount=1000) for _ in range(2)), desk.hear())
-    await desk.hear()
+    answers = await asyncio.gather(
+        *(request_refund(payments, amount=1000) for _ in range(2)), payments.consume()
+    )
+    await payments.consume()
 
     assert [answer.status_code for answer in answers if answer] == [201, 201]
-    assert await balances(desk.db) == {"EUR": 3000}
+    assert await balances(payments.db) == {"EUR": 3000}
 
 
-async def test_a_refund_may_name_a_payment_that_a_batch_holds(desk: Desk) -> None:
+async def test_a_refund_may_name_a_payment_that_a_batch_holds(payments: PaymentService) -> None:
     """The batch waits for the client's credit, which the refund has: were the refund to wait, it would be a circle."""
-    await leaves_credit(desk)
-    seen = desk.hook.events()
-    await pays_a_void_invoice(desk)
-    new = [event for event in desk.hook.events() if event not in seen]
+    await leave_credit(payments)
+    seen = payments.hook.events()
+    await pays_a_void_invoice(payments)
+    new = [event for event in payments.hook.events() if event not in seen]
     again = [event.model_copy(update={"id": new_id()}) for event in seen]
 
-    async with desk.db.api.tx(desk.clinic_id) as tx:
-        await books.lock_credit(tx, {(desk.clinic_id, desk.client_id, "EUR")})
-        batch = asyncio.create_task(desk.hear(*again, *new))
-        await until_waiting(desk.db, batch)
-        wish = RefundWish(desk.client_id, "EUR", None, None)
+    async with payments.db.api.tx(payments.clinic_id) as tx:
+        await books.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
+        batch = asyncio.create_task(payments.consume(*again, *new))
+        await until_waiting(payments.db, batch)
+        wish = RefundWish(payments.client_id, "EUR", None, None)
         # Sooner than PostgreSQL would end the circle by failing one of the two.
         await tx.execute("SET LOCAL lock_timeout = '500ms'")
-        await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode, Untouched())
+        await refunds_actions.start_refunds(tx, staff(payments), wish, payments.stripe.livemode, Untouched())
     await batch
 
-    assert await balances(desk.db) == {"EUR": 2500}
+    assert await balances(payments.db) == {"EUR": 2500}
 
 
-async def test_credit_that_comes_back_can_be_refunded_again_once(desk: Desk) -> None:
-    await leaves_credit(desk)
-    await press(desk)
-    await bank_says(desk, "failed")
-    await desk.hook.until("refund.failed")
+async def test_credit_that_comes_back_can_be_refunded_again_once(payments: PaymentService) -> None:
+    await leave_credit(payments)
+    await request_refund(payments)
+    await settle_refund(payments, "failed")
+    await payments.hook.until("refund.failed")
 
-    *answers, _ = await asyncio.gather(*(press(desk) for _ in range(5)), desk.hear())
-    answers.append(await press(desk))
+    *answers, _ = await asyncio.gather(*(request_refund(payments) for _ in range(5)), payments.consume())
+    answers.append(await request_refund(payments))
 
     assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
-    live = [each["amount"] for each in await at_stripe(desk) if each["status"] != "failed"]
-    assert (live, await balances(desk.db)) == ([2500], {})
+    live = [each["amount"] for each in await at_stripe(payments) if each["status"] != "failed"]
+    assert (live, await balances(payments.db)) == ([2500], {})
 
 
-async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(desk: Desk) -> None:
-    await leaves_credit(desk)
-    async with desk.db.api.tx(desk.clinic_id) as tx:
-        wish = RefundWish(desk.client_id, "EUR", None, 2000)
-        [lost] = await refunds_actions.start_refunds(tx, staff(desk), wish, desk.stripe.livemode, Untouched())
+async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(payments: PaymentService) -> None:
+    await leave_credit(payments)
+    async with payments.db.api.tx(payments.clinic_id) as tx:
+        wish = RefundWish(payments.client_id, "EUR", None, 2000)
+        [lost] = await refunds_actions.start_refunds(
+            tx, staff(payments), wish, payments.stripe.livemode, Untouched()
+        )
 
-    async with desk.db.api.tx(desk.clinic_id) as tx:
+    async with payments.db.api.tx(payments.clinic_id) as tx:
         await stripe_actions.give_up_refund(tx, lost.key, "canceled", "never_reached_stripe")
-        other = asyncio.create_task(press(desk))
-        await until_waiting(desk.db, other)
+        other = asyncio.create_task(request_refund(payments))
+        await until_waiting(payments.db, other)
 
     [made] = (await other).json()["refunds"]
     assert made["amount"]["minor"] == 2500
-    assert await balances(desk.db) == {}
+    assert await balances(payments.db) == {}
 
 
 async def _skip_the_lock(tx: Connection, keys: Any) -> None:
@@ -213,22 +223,22 @@ async def _skip_the_lock(tx: Connection, keys: Any) -> None:
 
 
 async def test_without_the_lock_the_database_still_refuses_by_name(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    payments: PaymentService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await leaves_credit(desk)
+    await leave_credit(payments)
     monkeypatch.setattr(books, "lock_credit", _skip_the_lock)
     deciding = Pausing(monkeypatch, refunds, "add_refunds", before=True)
-    late = asyncio.create_task(press(desk))
+    late = asyncio.create_task(request_refund(payments))
     await deciding.reached.wait()
-    in_time = await press(desk)
+    in_time = await request_refund(payments)
     deciding.may_go_on.set()
 
     assert in_time.status_code == 201
     answer = await late
     assert (answer.status_code, answer.json()["code"]) == (409, "credit_overdrawn")
-    assert [each["amount"] for each in await at_stripe(desk)] == [2500]
-    assert len((await credit_of(desk))["refunds"]) == 1
-    assert await balances(desk.db) == {}
+    assert [each["amount"] for each in await at_stripe(payments)] == [2500]
+    assert len((await credit_of(payments))["refunds"]) == 1
+    assert await balances(payments.db) == {}
 
 
 @pytest.mark.parametrize(
@@ -241,46 +251,52 @@ async def test_without_the_lock_the_database_still_refuses_by_name(
     ],
 )
 @pytest.mark.parametrize("role", ["api", "worker"])
-async def test_nothing_but_a_posting_changes_a_balance(desk: Desk, role: str, statement: str) -> None:
-    await leaves_credit(desk)
-    opened = desk.db.api.tx(desk.clinic_id) if role == "api" else desk.worker.worker_tx()
+async def test_nothing_but_a_posting_changes_a_balance(
+    payments: PaymentService, role: str, statement: str
+) -> None:
+    await leave_credit(payments)
+    opened = payments.db.api.tx(payments.clinic_id) if role == "api" else payments.worker.worker_tx()
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with opened as tx:
             await tx.execute(statement)
 
-    assert await balances(desk.db) == {"EUR": 2500}
+    assert await balances(payments.db) == {"EUR": 2500}
 
 
-async def test_a_settlement_that_leaves_no_credit_touches_no_balance(desk: Desk) -> None:
-    await desk.pay((await desk.owes(eur(125)), eur(125)))
-    assert await desk.db.admin.fetchval("SELECT count(*) FROM credit_balances") == 0
+async def test_a_settlement_that_leaves_no_credit_touches_no_balance(payments: PaymentService) -> None:
+    await payments.pay((await payments.open_invoice(eur(125)), eur(125)))
+    assert await payments.db.admin.fetchval("SELECT count(*) FROM credit_balances") == 0
 
 
-async def test_balances_of_before_are_made_from_the_postings(desk: Desk, roles: dict[str, str]) -> None:
+async def test_balances_of_before_are_made_from_the_postings(
+    payments: PaymentService, roles: dict[str, str]
+) -> None:
     """And what was overdrawn before stops no upgrade: it begins at zero, and `verify` names it."""
-    await leaves_credit(desk)
-    clinic, overdrawn = desk.clinic_id, new_id()
-    await desk.db.admin.execute(
+    await leave_credit(payments)
+    clinic, overdrawn = payments.clinic_id, new_id()
+    await payments.db.admin.execute(
         """
         DROP TRIGGER credit_balance ON postings; DROP FUNCTION keep_credit_balance; DROP TABLE credit_balances;
         DELETE FROM schema_migrations WHERE version = '2007'
         """
     )
-    await desk.db.admin.execute(
+    await payments.db.admin.execute(
         """
         INSERT INTO postings SELECT clinic_id, id, 7, 'client_credit', $1::uuid, NULL::uuid, 100, 'EUR' FROM entries
         UNION ALL SELECT clinic_id, id, 8, 'stripe', NULL, NULL, -100, 'EUR' FROM entries
         """,
         overdrawn,
     )
-    owner = database.with_database(roles["payment_owner"], desk.db.admin_dsn.rsplit("/", 1)[1].split("?")[0])
+    owner = database.with_database(
+        roles["payment_owner"], payments.db.admin_dsn.rsplit("/", 1)[1].split("?")[0]
+    )
 
     await asyncio.to_thread(database.migrate, "payment", owner)
 
-    rows = await desk.db.admin.fetch("SELECT clinic_id, client_id, amount FROM credit_balances")
-    assert {tuple(row) for row in rows} == {(clinic, desk.client_id, 2500), (clinic, overdrawn, 0)}
-    forced = await desk.db.admin.fetch(
+    rows = await payments.db.admin.fetch("SELECT clinic_id, client_id, amount FROM credit_balances")
+    assert {tuple(row) for row in rows} == {(clinic, payments.client_id, 2500), (clinic, overdrawn, 0)}
+    forced = await payments.db.admin.fetch(
         "SELECT relname FROM pg_class WHERE relname IN ('postings', 'credit_balances') AND relforcerowsecurity"
     )
     assert len(forced) == 2

@@ -18,22 +18,22 @@ from services.payment.refunds.stripe_calls import sweep_refunds
 from tests.builders.events import outbox_events
 from tests.builders.values import money
 from tests.running.apps import in_own_task
-from tests.running.installation import Whole, _name, _send_visitors_away, a_whole
+from tests.running.installation import Installation, _name, _send_visitors_away, an_installation
 
 AT_ONCE = timedelta(0)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
-    async with in_own_task(a_whole(postgres, roles)) as made:
+async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[Installation]:
+    async with in_own_task(an_installation(postgres, roles)) as made:
         yield made
 
 
 @asynccontextmanager
-async def a_backup(whole: Whole) -> AsyncIterator[Callable[[], Any]]:
+async def a_backup(installation: Installation) -> AsyncIterator[Callable[[], Any]]:
     """A backup of the payment database as it is now, and what puts it in the database's place."""
-    dsn = whole.dbs["payment"].admin_dsn
+    dsn = installation.dbs["payment"].admin_dsn
     original, server = _name(dsn), database.with_database(dsn, "postgres")
     kept = f"{original}_kept"
 
@@ -50,51 +50,61 @@ async def a_backup(whole: Whole) -> AsyncIterator[Callable[[], Any]]:
         await database.drop(server, kept)
 
 
-async def ids_in_the_books(whole: Whole) -> set[Any]:
-    rows = await whole.dbs["payment"].admin.fetch(
+async def ids_in_the_books(installation: Installation) -> set[Any]:
+    rows = await installation.dbs["payment"].admin.fetch(
         "SELECT 'entry', id FROM entries UNION ALL SELECT 'movement', id FROM movements"
     )
     return {tuple(row) for row in rows}
 
 
-async def published(whole: Whole) -> set[tuple[str, UUID]]:
+async def published(installation: Installation) -> set[tuple[str, UUID]]:
     """Topic and id of what payment has published since, which is carried to all who listen."""
-    events: list[CloudEvent] = await outbox_events(whole.dbs["payment"])
-    await whole.pump()
+    events: list[CloudEvent] = await outbox_events(installation.dbs["payment"])
+    await installation.pump()
     return {(event.topic.name, event.id) for event in events}
 
 
-async def letters(whole: Whole, template: str) -> int:
-    count: int = await whole.dbs["notification"].admin.fetchval(
+async def letters(installation: Installation, template: str) -> int:
+    count: int = await installation.dbs["notification"].admin.fetchval(
         "SELECT count(*) FROM deliveries WHERE template = $1", template
     )
     return count
 
 
-async def as_the_runbook_says(whole: Whole) -> None:
+async def as_the_runbook_says(installation: Installation) -> None:
     """After a restore, what the database missed of the invoices is published again."""
-    await reemit(whole.access.databases["invoice"], whole.dbs["invoice"].worker_dsn, "invoice", EVER)
-    await whole.pump()
+    await reemit(
+        installation.access.databases["invoice"], installation.dbs["invoice"].worker_dsn, "invoice", EVER
+    )
+    await installation.pump()
 
 
-async def by_webhook(whole: Whole) -> None:
-    await whole.desk.hear()
+async def by_webhook(installation: Installation) -> None:
+    await installation.payments.consume()
 
 
-async def by_success_alone(whole: Whole) -> None:
+async def by_success_alone(installation: Installation) -> None:
     """Without its charge's event, and not with the batch that it came in."""
-    news = [event for event in whole.desk.hook.events() if event.event_type == "payment_intent.succeeded"]
-    await whole.desk.hear(news[-1])
+    news = [
+        event
+        for event in installation.payments.hook.events()
+        if event.event_type == "payment_intent.succeeded"
+    ]
+    await installation.payments.consume(news[-1])
 
 
-async def by_event_queued_before(whole: Whole) -> None:
+async def by_event_queued_before(installation: Installation) -> None:
     """In the form that the edge of an earlier release gave it."""
-    news = [event for event in whole.desk.hook.events() if event.event_type == "payment_intent.succeeded"]
-    await whole.desk.hear(news[-1].model_copy(update={"attempt": None}))
+    news = [
+        event
+        for event in installation.payments.hook.events()
+        if event.event_type == "payment_intent.succeeded"
+    ]
+    await installation.payments.consume(news[-1].model_copy(update={"attempt": None}))
 
 
-async def by_sweeper(whole: Whole) -> None:
-    await jobs.sweep_payments(whole.desk.worker, whole.desk.stripe, AT_ONCE)
+async def by_sweeper(installation: Installation) -> None:
+    await jobs.sweep_payments(installation.payments.worker, installation.payments.stripe, AT_ONCE)
 
 
 WAYS = [by_webhook, by_success_alone, by_event_queued_before, by_sweeper]
@@ -103,78 +113,86 @@ WAYS = [by_webhook, by_success_alone, by_event_queued_before, by_sweeper]
 @pytest.mark.parametrize("again", WAYS)
 @pytest.mark.parametrize("first", [by_webhook, by_sweeper])
 async def test_a_payment_that_is_booked_again_after_a_restore_is_booked_once(
-    whole: Whole, first: Callable[[Whole], Any], again: Callable[[Whole], Any]
+    installation: Installation, first: Callable[[Installation], Any], again: Callable[[Installation], Any]
 ) -> None:
-    one, two, desk = await whole.owes(4_000), await whole.owes(5_000), whole.desk
-    started = await desk.start((one, money(4_000)), (two, money(5_000)))
-    async with a_backup(whole) as restore:
-        already = desk.hook.count("payment_intent.succeeded")
-        await desk.confirm(started)
-        await desk.hook.until("payment_intent.succeeded", already + 1)
-        await first(whole)
+    one, two, payments = (
+        await installation.open_invoice(4_000),
+        await installation.open_invoice(5_000),
+        installation.payments,
+    )
+    started = await payments.start((one, money(4_000)), (two, money(5_000)))
+    async with a_backup(installation) as restore:
+        already = payments.hook.count("payment_intent.succeeded")
+        await payments.confirm(started)
+        await payments.hook.until("payment_intent.succeeded", already + 1)
+        await first(installation)
         said, booked, receipts = (
-            await published(whole),
-            await ids_in_the_books(whole),
-            await letters(whole, "receipt"),
+            await published(installation),
+            await ids_in_the_books(installation),
+            await letters(installation, "receipt"),
         )
         await restore()
 
-        await again(whole)
+        await again(installation)
 
         assert {topic for topic, _ in said} >= {PaymentSettled.topic.name, PaymentSucceeded.topic.name}
-        assert {each for each in await published(whole) if each[0] != "payment.updated"} == {
+        assert {each for each in await published(installation) if each[0] != "payment.updated"} == {
             each for each in said if each[0] != "payment.updated"
         }
-    assert await ids_in_the_books(whole) == booked
-    assert await letters(whole, "receipt") == receipts
+    assert await ids_in_the_books(installation) == booked
+    assert await letters(installation, "receipt") == receipts
     for invoice, total in ((one, 4_000), (two, 5_000)):
-        shown = await whole.world.get(f"/invoices/{invoice}")
+        shown = await installation.world.get(f"/invoices/{invoice}")
         assert (shown["status"], shown["settled"]["minor"]) == ("paid", total)
-    await desk.hear()
-    await as_the_runbook_says(whole)
-    report = await verify(whole.access, wait=0)
+    await payments.consume()
+    await as_the_runbook_says(installation)
+    report = await verify(installation.access, wait=0)
     assert not report.breaches, str(report)
 
 
-async def test_a_decline_is_told_once_although_it_is_heard_of_again_after_a_restore(whole: Whole) -> None:
-    invoice, desk = await whole.owes(4_000), whole.desk
-    started = await desk.start((invoice, money(4_000)))
-    async with a_backup(whole) as restore:
-        already = desk.hook.count("payment_intent.payment_failed")
-        await desk.confirm(started, "pm_card_chargeDeclined")
-        await desk.hook.until("payment_intent.payment_failed", already + 1)
-        await desk.hear()
-        said, told = await published(whole), await letters(whole, "payment_failed")
+async def test_a_decline_is_told_once_although_it_is_heard_of_again_after_a_restore(
+    installation: Installation,
+) -> None:
+    invoice, payments = await installation.open_invoice(4_000), installation.payments
+    started = await payments.start((invoice, money(4_000)))
+    async with a_backup(installation) as restore:
+        already = payments.hook.count("payment_intent.payment_failed")
+        await payments.confirm(started, "pm_card_chargeDeclined")
+        await payments.hook.until("payment_intent.payment_failed", already + 1)
+        await payments.consume()
+        said, told = await published(installation), await letters(installation, "payment_failed")
         await restore()
 
-        await by_sweeper(whole)
+        await by_sweeper(installation)
 
-        assert await published(whole) == said
+        assert await published(installation) == said
     assert {topic for topic, _ in said} == {PaymentFailed.topic.name}
-    assert await letters(whole, "payment_failed") == told
+    assert await letters(installation, "payment_failed") == told
 
 
-async def test_a_refund_that_is_booked_again_after_a_restore_is_booked_once(whole: Whole) -> None:
+async def test_a_refund_that_is_booked_again_after_a_restore_is_booked_once(
+    installation: Installation,
+) -> None:
     """The one of the whole's refunds that the bank has not answered for."""
-    desk = whole.desk
-    sent = await whole.dbs["payment"].admin.fetchval(
+    payments = installation.payments
+    sent = await installation.dbs["payment"].admin.fetchval(
         "SELECT stripe_refund_id FROM refunds WHERE status = 'pending'"
     )
-    async with a_backup(whole) as restore:
-        already = desk.hook.count("refund.updated")
+    async with a_backup(installation) as restore:
+        already = payments.hook.count("refund.updated")
         path = f"/accounts/platform/refunds/{sent}/settle"
-        await desk.sandbox.control("POST", path, {"outcome": "succeeded"})
-        await desk.hook.until("refund.updated", already + 1)
-        await desk.hear()
-        said, booked = await published(whole), await ids_in_the_books(whole)
-        told = await letters(whole, "refund")
+        await payments.sandbox.control("POST", path, {"outcome": "succeeded"})
+        await payments.hook.until("refund.updated", already + 1)
+        await payments.consume()
+        said, booked = await published(installation), await ids_in_the_books(installation)
+        told = await letters(installation, "refund")
         await restore()
 
-        await sweep_refunds(desk.worker, desk.stripe, AT_ONCE)
+        await sweep_refunds(payments.worker, payments.stripe, AT_ONCE)
 
-        assert await published(whole) == said
+        assert await published(installation) == said
     assert {topic for topic, _ in said} == {PaymentRefunded.topic.name}
-    assert await ids_in_the_books(whole) == booked
-    assert await letters(whole, "refund") == told
-    report = await verify(whole.access, wait=0)
+    assert await ids_in_the_books(installation) == booked
+    assert await letters(installation, "refund") == told
+    report = await verify(installation.access, wait=0)
     assert not report.breaches, str(report)

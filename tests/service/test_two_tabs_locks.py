@@ -17,80 +17,82 @@ from services.chassis.ids import new_id
 from services.invoice.invoices import store as invoice_store
 from services.payment import consumers
 from services.payment import stripe_batches as stripe_actions
-from services.payment.payments import store as payments
+from services.payment.payments import store as payment_store
 from services.payment.receivables import store as payables
 from tests.builders.events import deliver
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur
 from tests.running import invoice as invoice_world
 from tests.running.databases import ServiceDb
-from tests.running.payment import Desk
+from tests.running.payment import PaymentService
 from tests.service.waiting import until_waiting
 
 Lock = Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Any]]]
 
 
-async def two_successes_of_one_invoice(desk: Desk) -> tuple[StripeEvent, StripeEvent]:
+async def two_successes_of_one_invoice(payments: PaymentService) -> tuple[StripeEvent, StripeEvent]:
     """Stripe has taken 100 twice for 125: what should never come to be, and must be booked rightly if it does."""
-    invoice = await desk.owes(eur(125))
-    given_up = await desk.start((invoice, eur(100)))
-    await desk.db.admin.execute("UPDATE allocations SET state = 'released'")
-    await desk.db.admin.execute("UPDATE payments SET status = 'canceled'")
-    for tab in (given_up, await desk.start((invoice, eur(100)))):
-        await desk.confirm(tab)
-    await desk.hook.until("payment_intent.succeeded", 2)
-    first, second = (e for e in desk.hook.events() if e.event_type == "payment_intent.succeeded")
+    invoice = await payments.open_invoice(eur(125))
+    given_up = await payments.start((invoice, eur(100)))
+    await payments.db.admin.execute("UPDATE allocations SET state = 'released'")
+    await payments.db.admin.execute("UPDATE payments SET status = 'canceled'")
+    for tab in (given_up, await payments.start((invoice, eur(100)))):
+        await payments.confirm(tab)
+    await payments.hook.until("payment_intent.succeeded", 2)
+    first, second = (e for e in payments.hook.events() if e.event_type == "payment_intent.succeeded")
     return first, second
 
 
-async def test_two_successes_at_once_settle_no_more_than_is_open(desk: Desk) -> None:
-    first, second = await two_successes_of_one_invoice(desk)
+async def test_two_successes_at_once_settle_no_more_than_is_open(payments: PaymentService) -> None:
+    first, second = await two_successes_of_one_invoice(payments)
 
-    async with desk.worker.worker_tx() as tx:
+    async with payments.worker.worker_tx() as tx:
         await stripe_actions.apply_stripe_events(tx, [first])
-        other = asyncio.create_task(desk.hear(second))
-        await until_waiting(desk.db, other)
+        other = asyncio.create_task(payments.consume(second))
+        await until_waiting(payments.db, other)
     await other
 
-    assert await desk.books() == [("client_credit", -7500), ("receivable", -12500), ("stripe", 20000)]
-    assert await desk.db.admin.fetchval("SELECT settled_amount FROM payables") == 12500
+    assert await payments.books() == [("client_credit", -7500), ("receivable", -12500), ("stripe", 20000)]
+    assert await payments.db.admin.fetchval("SELECT settled_amount FROM payables") == 12500
 
 
-async def test_two_workers_with_one_success_say_it_once_without_being_refused(desk: Desk) -> None:
+async def test_two_workers_with_one_success_say_it_once_without_being_refused(
+    payments: PaymentService,
+) -> None:
     """The second waits for the first and then sees what it did: nobody depends on the ledger's unique key."""
-    await desk.confirm(await desk.start((await desk.owes(eur(125)), eur(125))))
-    await desk.hook.until("payment_intent.succeeded")
-    (success,) = (e for e in desk.hook.events() if e.event_type == "payment_intent.succeeded")
+    await payments.confirm(await payments.start((await payments.open_invoice(eur(125)), eur(125))))
+    await payments.hook.until("payment_intent.succeeded")
+    (success,) = (e for e in payments.hook.events() if e.event_type == "payment_intent.succeeded")
 
     async def hear_again() -> None:
-        async with desk.worker.worker_tx() as tx:
+        async with payments.worker.worker_tx() as tx:
             await stripe_actions.apply_stripe_events(tx, [success])
 
-    async with desk.worker.worker_tx() as tx:
+    async with payments.worker.worker_tx() as tx:
         await stripe_actions.apply_stripe_events(tx, [success])
         other = asyncio.create_task(hear_again())
-        await until_waiting(desk.db, other)
+        await until_waiting(payments.db, other)
     await other
 
-    assert await desk.books() == [("receivable", -12500), ("stripe", 12500)]
+    assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
 
 @pytest.fixture
-async def twins(desk: Desk) -> tuple[Key, Key]:
+async def twins(payments: PaymentService) -> tuple[Key, Key]:
     """Two clinics that call something by the same id: a payable, and a payment of it."""
-    invoice = await desk.owes(eur(125))
-    await desk.start((invoice, eur(125)))
-    stranger, payment_id = new_id(), await desk.db.admin.fetchval("SELECT id FROM payments")
+    invoice = await payments.open_invoice(eur(125))
+    await payments.start((invoice, eur(125)))
+    stranger, payment_id = new_id(), await payments.db.admin.fetchval("SELECT id FROM payments")
     for table, changes in (
         ("payables", {}),
         ("payments", {"idempotency_key": "x", "stripe_payment_intent_id": "x"}),
     ):
-        await desk.db.admin.execute(
+        await payments.db.admin.execute(
             f"INSERT INTO {table} SELECT (jsonb_populate_record({table}, $1)).* FROM {table}",
             json.dumps({"clinic_id": str(stranger)} | changes),
         )
-    await desk.db.admin.execute("UPDATE payments SET id = $1 WHERE clinic_id = $2", payment_id, stranger)
-    return (desk.clinic_id, invoice), (stranger, invoice)
+    await payments.db.admin.execute("UPDATE payments SET id = $1 WHERE clinic_id = $2", payment_id, stranger)
+    return (payments.clinic_id, invoice), (stranger, invoice)
 
 
 async def locks_only(db: ServiceDb, table: str, lock: Lock, own: Key, other: Key) -> None:
@@ -104,22 +106,24 @@ async def locks_only(db: ServiceDb, table: str, lock: Lock, own: Key, other: Key
 
 
 async def test_a_lock_of_a_payable_or_a_payment_is_of_its_clinic_alone(
-    desk: Desk, twins: tuple[Key, Key]
+    payments: PaymentService, twins: tuple[Key, Key]
 ) -> None:
     own, other = twins
-    payment_id = await desk.db.admin.fetchval("SELECT id FROM payments LIMIT 1")
-    await locks_only(desk.db, "payables", payables.lock_payables, own, other)
+    payment_id = await payments.db.admin.fetchval("SELECT id FROM payments LIMIT 1")
+    await locks_only(payments.db, "payables", payables.lock_payables, own, other)
     await locks_only(
-        desk.db, "payments", payments.lock_payments, (own[0], payment_id), (other[0], payment_id)
+        payments.db, "payments", payment_store.lock_payments, (own[0], payment_id), (other[0], payment_id)
     )
 
 
-async def test_a_success_settles_its_own_clinics_payable_alone(desk: Desk, twins: tuple[Key, Key]) -> None:
+async def test_a_success_settles_its_own_clinics_payable_alone(
+    payments: PaymentService, twins: tuple[Key, Key]
+) -> None:
     own, other = twins
-    async with desk.worker.worker_tx() as tx:
+    async with payments.worker.worker_tx() as tx:
         (payable,) = (await payables.lock_payables(tx, {own})).values()
         await payables.save_payables(tx, [replace(payable, settled_amount=1)])
-    rows = await desk.db.admin.fetch("SELECT clinic_id, settled_amount FROM payables")
+    rows = await payments.db.admin.fetch("SELECT clinic_id, settled_amount FROM payables")
     settled = {row["clinic_id"]: row["settled_amount"] for row in rows}
     assert settled == {own[0]: 1, other[0]: 0}
 
@@ -141,15 +145,15 @@ async def test_a_movement_changes_its_own_clinics_invoice_alone(db_invoice: Serv
     assert {row["clinic_id"]: row["status"] for row in rows} == {world.clinic_id: "paid", stranger: "unpaid"}
 
 
-async def test_a_payment_cannot_be_of_another_clinics_payable(desk: Desk) -> None:
-    await desk.start((await desk.owes(eur(125)), eur(125)))
+async def test_a_payment_cannot_be_of_another_clinics_payable(payments: PaymentService) -> None:
+    await payments.start((await payments.open_invoice(eur(125)), eur(125)))
     stranger = new_id()
     for table, refused in (
         ("allocations", "payable_id"),
         ("movements", "payable_id"),
         ("entries", "payment_id"),
     ):
-        constraints = await desk.db.admin.fetch(
+        constraints = await payments.db.admin.fetch(
             "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conrelid = $1::text::regclass"
             " AND contype = 'f'",
             table,
@@ -158,7 +162,7 @@ async def test_a_payment_cannot_be_of_another_clinics_payable(desk: Desk) -> Non
         assert keys, table
         assert all(key.startswith("FOREIGN KEY (clinic_id, ") for key in keys), keys
     with pytest.raises(asyncpg.ForeignKeyViolationError, match="payable"):
-        await desk.db.admin.execute(
+        await payments.db.admin.execute(
             """
             WITH copy AS (
                 INSERT INTO payments SELECT (jsonb_populate_record(payments, $1)).* FROM payments RETURNING *
@@ -170,20 +174,22 @@ async def test_a_payment_cannot_be_of_another_clinics_payable(desk: Desk) -> Non
         )
 
 
-async def test_an_effect_of_a_stripe_object_is_booked_once_for_ever(desk: Desk) -> None:
-    await desk.pay((await desk.owes(eur(125)), eur(125)))
+async def test_an_effect_of_a_stripe_object_is_booked_once_for_ever(payments: PaymentService) -> None:
+    await payments.pay((await payments.open_invoice(eur(125)), eur(125)))
     for table in ("entries", "movements"):
         with pytest.raises(asyncpg.UniqueViolationError):
-            await desk.db.admin.execute(
+            await payments.db.admin.execute(
                 f"INSERT INTO {table} SELECT (jsonb_populate_record({table}, $1)).* FROM {table}",
                 json.dumps({"id": str(new_id())} if table == "entries" else {}),
             )
 
 
-async def test_an_older_state_of_an_invoice_changes_nothing(desk: Desk) -> None:
-    invoice = await desk.owes(eur(125), version=1)
-    await deliver(desk.worker, consumers, desk.invoice(invoice, eur(100), 3, InvoiceUpdated))
-    await deliver(desk.worker, consumers, desk.invoice(invoice, eur(150), 2, InvoiceUpdated, status="void"))
+async def test_an_older_state_of_an_invoice_changes_nothing(payments: PaymentService) -> None:
+    invoice = await payments.open_invoice(eur(125), version=1)
+    await deliver(payments.worker, consumers, payments.invoice(invoice, eur(100), 3, InvoiceUpdated))
+    await deliver(
+        payments.worker, consumers, payments.invoice(invoice, eur(150), 2, InvoiceUpdated, status="void")
+    )
 
-    kept = await desk.db.admin.fetchrow("SELECT version, due_amount, status FROM payables")
+    kept = await payments.db.admin.fetchrow("SELECT version, due_amount, status FROM payables")
     assert tuple(kept or ()) == (3, 10000, "unpaid")

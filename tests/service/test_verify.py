@@ -10,18 +10,18 @@ from deploy.ops import database
 from deploy.ops.verify.report import CannotCheck
 from deploy.ops.verify.run import verify
 from tests.running.apps import in_own_task
-from tests.running.installation import Whole, a_whole, broken
+from tests.running.installation import Installation, an_installation, broken
 from tests.service.verify_breaches import BROKEN, PARKED
 
 
 @pytest.fixture(scope="module")
-async def whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
-    async with in_own_task(a_whole(postgres, roles)) as made:
+async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[Installation]:
+    async with in_own_task(an_installation(postgres, roles)) as made:
         yield made
 
 
-async def test_a_sound_installation_has_no_breach(whole: Whole) -> None:
-    report = await verify(whole.access, wait=0)
+async def test_a_sound_installation_has_no_breach(installation: Installation) -> None:
+    report = await verify(installation.access, wait=0)
 
     assert not report.breaches, str(report)
     assert not report.waiting
@@ -31,8 +31,10 @@ async def test_a_sound_installation_has_no_breach(whole: Whole) -> None:
 @pytest.mark.parametrize(
     ("check", "service", "sql", "words"), BROKEN, ids=[f"{b[0]}-{i}" for i, b in enumerate(BROKEN)]
 )
-async def test_each_breach_is_seen(whole: Whole, check: str, service: str, sql: str, words: str) -> None:
-    async with broken(whole, service, sql) as access:
+async def test_each_breach_is_seen(
+    installation: Installation, check: str, service: str, sql: str, words: str
+) -> None:
+    async with broken(installation, service, sql) as access:
         report = await verify(access, wait=0)
 
     rows = [breach.words for breach in report.breaches if breach.check == check]
@@ -40,8 +42,8 @@ async def test_each_breach_is_seen(whole: Whole, check: str, service: str, sql: 
     assert any(words in row for row in rows), rows
 
 
-async def test_what_was_refused_by_a_rule_is_listed_and_is_no_breach(whole: Whole) -> None:
-    async with broken(whole, "payment", PARKED.format("stripe_wrong_charge")) as access:
+async def test_what_was_refused_by_a_rule_is_listed_and_is_no_breach(installation: Installation) -> None:
+    async with broken(installation, "payment", PARKED.format("stripe_wrong_charge")) as access:
         report = await verify(access, wait=0)
 
     assert not report.breaches, str(report)
@@ -51,8 +53,10 @@ async def test_what_was_refused_by_a_rule_is_listed_and_is_no_breach(whole: Whol
 
 
 @pytest.mark.parametrize("service", database.SERVICES)
-async def test_the_auditor_reads_every_table_and_writes_none(whole: Whole, service: str) -> None:
-    auditor = await asyncpg.connect(whole.access.databases[service])
+async def test_the_auditor_reads_every_table_and_writes_none(
+    installation: Installation, service: str
+) -> None:
+    auditor = await asyncpg.connect(installation.access.databases[service])
     try:
         tables = await auditor.fetch(
             """
@@ -100,20 +104,20 @@ async def test_a_table_of_tomorrow_is_readable_after_its_migration(
         await database.drop(postgres, "t_tomorrow")
 
 
-async def test_every_check_has_been_seen_to_fail(whole: Whole) -> None:
-    report = await verify(whole.access, wait=0)
+async def test_every_check_has_been_seen_to_fail(installation: Installation) -> None:
+    report = await verify(installation.access, wait=0)
 
     seen = {check for check, *_ in BROKEN} | {"charges_are_undisputed"}  # test_verify_at_stripe.py
     assert {result.check for result in report.results} - seen == set()
 
 
-async def test_without_a_database_it_says_that_it_cannot_check(whole: Whole) -> None:
-    databases = {**whole.access.databases, "payment": "postgresql://auditor@127.0.0.1:1/nowhere"}
+async def test_without_a_database_it_says_that_it_cannot_check(installation: Installation) -> None:
+    databases = {**installation.access.databases, "payment": "postgresql://auditor@127.0.0.1:1/nowhere"}
 
     with pytest.raises(CannotCheck, match="payment"):
-        await verify(replace(whole.access, databases=databases), wait=0)
+        await verify(replace(installation.access, databases=databases), wait=0)
 
 
-async def test_without_stripe_it_says_that_it_cannot_check(whole: Whole) -> None:
+async def test_without_stripe_it_says_that_it_cannot_check(installation: Installation) -> None:
     with pytest.raises(CannotCheck, match="Stripe"):
-        await verify(replace(whole.access, stripe_api_base="http://127.0.0.1:1"), wait=0)
+        await verify(replace(installation.access, stripe_api_base="http://127.0.0.1:1"), wait=0)

@@ -4,14 +4,14 @@ import httpx2
 
 from deploy.ops.verify.run import verify
 from tests.running.apps import in_own_task
-from tests.running.installation import a_whole
+from tests.running.installation import an_installation
 
 
 async def test_what_was_refunded_or_disputed_at_stripe_itself_is_named(
     postgres: str, roles: dict[str, str]
 ) -> None:
-    async with in_own_task(a_whole(postgres, roles)) as whole:
-        sandbox = whole.desk.sandbox
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        sandbox = installation.payments.sandbox
         headers = {"Authorization": f"Bearer {sandbox.secret_key}"}
         async with httpx2.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as dashboard:
             charges = (await dashboard.get("/v1/charges?limit=100")).json()["data"]
@@ -19,7 +19,7 @@ async def test_what_was_refunded_or_disputed_at_stripe_itself_is_named(
             await dashboard.post("/v1/refunds", data={"charge": refunded["id"], "amount": "123"})
         await sandbox.control("POST", f"/accounts/platform/charges/{disputed['id']}/dispute", {})
 
-        report = await verify(whole.access, wait=0)
+        report = await verify(installation.access, wait=0)
 
     rows = {breach.check: breach.row for breach in report.breaches}
     assert len(report.breaches) == 2, str(report)

@@ -24,34 +24,38 @@ from services.notification.emails.domain import Failed, Outcome, Sent
 from tests.builders.events import outbox_events
 from tests.builders.values import money
 from tests.running.apps import in_own_task
-from tests.running.installation import CONSUMERS, Whole, a_whole
+from tests.running.installation import CONSUMERS, Installation, an_installation
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
-    async with in_own_task(a_whole(postgres, roles)) as made:
+async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[Installation]:
+    async with in_own_task(an_installation(postgres, roles)) as made:
         yield made
 
 
-async def say_again(whole: Whole, since: datetime = EVER) -> list[CloudEvent]:
+async def say_again(installation: Installation, since: datetime = EVER) -> list[CloudEvent]:
     """What the outboxes hold after it."""
     for service in CONSUMERS:
-        await reemit(whole.access.databases[service], whole.dbs[service].worker_dsn, service, since)
-    return [event for service in CONSUMERS for event in await outbox_events(whole.dbs[service])]
+        await reemit(
+            installation.access.databases[service], installation.dbs[service].worker_dsn, service, since
+        )
+    return [event for service in CONSUMERS for event in await outbox_events(installation.dbs[service])]
 
 
-async def letters(whole: Whole) -> list[Any]:
-    rows = await whole.dbs["notification"].admin.fetch("SELECT * FROM deliveries ORDER BY clinic_id, id")
+async def letters(installation: Installation) -> list[Any]:
+    rows = await installation.dbs["notification"].admin.fetch(
+        "SELECT * FROM deliveries ORDER BY clinic_id, id"
+    )
     return [dict(row) for row in rows]
 
 
-async def test_what_is_said_again_is_word_for_word_what_was_said(whole: Whole) -> None:
-    await _mail(whole)
-    await whole.pump()
+async def test_what_is_said_again_is_word_for_word_what_was_said(installation: Installation) -> None:
+    await _mail(installation)
+    await installation.pump()
 
-    again = await say_again(whole)
+    again = await say_again(installation)
 
     assert {type(event) for event in again} == {
         *(ClinicUpdated, InvoiceCreated, InvoiceUpdated, InvoicePaid, NotificationSent, NotificationFailed),
@@ -60,74 +64,74 @@ async def test_what_is_said_again_is_word_for_word_what_was_said(whole: Whole) -
     for event in again:
         if isinstance(event, InvoiceState) and event.status == "void":
             continue  # nothing voids yet: the world does so by hand, and says it otherwise
-        said = whole.said[event.id]
+        said = installation.published[event.id]
         assert event == said.model_copy(update={"traceparent": None})
-    movements = {event.id for event in whole.said.values() if isinstance(event, PaymentSettled)}
+    movements = {event.id for event in installation.published.values() if isinstance(event, PaymentSettled)}
     assert movements <= {event.id for event in again}
 
 
-async def test_saying_again_what_everybody_knows_changes_nothing(whole: Whole) -> None:
-    before = await letters(whole)
-    await say_again(whole)
+async def test_saying_again_what_everybody_knows_changes_nothing(installation: Installation) -> None:
+    before = await letters(installation)
+    await say_again(installation)
 
-    await whole.pump()
+    await installation.pump()
 
-    assert await letters(whole) == before
-    report = await verify(whole.access, wait=0)
+    assert await letters(installation) == before
+    report = await verify(installation.access, wait=0)
     assert not report.breaches, str(report)
 
 
-async def test_what_was_lost_before_anybody_read_it_is_made_good(whole: Whole) -> None:
+async def test_what_was_lost_before_anybody_read_it_is_made_good(installation: Installation) -> None:
     """An announcement, a payment and its movement are lost; then each has its effect, once."""
-    issued = await whole.world.issue(900)
-    await whole.pump(lose=True)
-    paid = await whole.owes(1_100)
-    await whole.desk.pay((paid, money(1_100)))
-    await whole.pump(lose=True)
-    broken = (await verify(whole.access, wait=0)).broken
+    issued = await installation.world.issue(900)
+    await installation.pump(lose=True)
+    paid = await installation.open_invoice(1_100)
+    await installation.payments.pay((paid, money(1_100)))
+    await installation.pump(lose=True)
+    broken = (await verify(installation.access, wait=0)).broken
     assert {"payables_are_invoices", "movements_agree", "one_receipt_per_payment"} <= broken, issued
 
-    await say_again(whole)
-    await whole.pump()
+    await say_again(installation)
+    await installation.pump()
 
-    report = await verify(whole.access, wait=0)
+    report = await verify(installation.access, wait=0)
     assert not report.breaches, str(report)
 
 
-async def test_how_it_was_paid_is_said_again_where_it_was_known_late(whole: Whole) -> None:
+async def test_how_it_was_paid_is_said_again_where_it_was_known_late(installation: Installation) -> None:
     """Only that is lost: nothing else says it, and every movement is there."""
-    desk = whole.desk
-    invoice = await whole.owes(1_300)
-    started = await desk.start((invoice, money(1_300)))
-    already = desk.hook.count("payment_intent.succeeded")
-    await desk.confirm(started)
-    await desk.hook.until("payment_intent.succeeded", already + 1)
-    await desk.hook.until("charge.succeeded", already + 1)
+    payments = installation.payments
+    invoice = await installation.open_invoice(1_300)
+    started = await payments.start((invoice, money(1_300)))
+    already = payments.hook.count("payment_intent.succeeded")
+    await payments.confirm(started)
+    await payments.hook.until("payment_intent.succeeded", already + 1)
+    await payments.hook.until("charge.succeeded", already + 1)
     intent = started.json()["client_secret"].partition("_secret_")[0]
-    told = [event for event in desk.hook.events() if event.payment_intent == intent]
+    told = [event for event in payments.hook.events() if event.payment_intent == intent]
     for event_type in ("payment_intent.succeeded", "charge.succeeded"):
-        await desk.hear(*(event for event in told if event.event_type == event_type))
-        await whole.pump(lose=event_type == "charge.succeeded")
-    assert (await verify(whole.access, wait=0)).broken == {"movements_agree"}
-    (lost,) = [event for event in whole.said.values() if isinstance(event, PaymentUpdated)]
+        await payments.consume(*(event for event in told if event.event_type == event_type))
+        await installation.pump(lose=event_type == "charge.succeeded")
+    assert (await verify(installation.access, wait=0)).broken == {"movements_agree"}
+    (lost,) = [event for event in installation.published.values() if isinstance(event, PaymentUpdated)]
 
-    again = await say_again(whole)
-    await whole.pump()
+    again = await say_again(installation)
+    await installation.pump()
 
     updates = [event for event in again if isinstance(event, PaymentUpdated)]
     assert updates == [lost.model_copy(update={"traceparent": None})]
-    assert (await whole.world.get(f"/invoices/{invoice}"))["paid_with"]["last4"] == "4242"
-    report = await verify(whole.access, wait=0)
+    assert (await installation.world.get(f"/invoices/{invoice}"))["paid_with"]["last4"] == "4242"
+    report = await verify(installation.access, wait=0)
     assert not report.breaches, str(report)
 
 
-async def test_only_what_changed_since_a_moment(whole: Whole) -> None:
-    assert await say_again(whole, datetime.now(UTC) + timedelta(hours=1)) == []
+async def test_only_what_changed_since_a_moment(installation: Installation) -> None:
+    assert await say_again(installation, datetime.now(UTC) + timedelta(hours=1)) == []
 
 
-async def _mail(whole: Whole) -> None:
+async def _mail(installation: Installation) -> None:
     """Two e-mails come to their end: one is sent, one fails for good."""
-    db = whole.dbs["notification"]
+    db = installation.dbs["notification"]
     async with db.worker.worker_tx() as tx:
         claims = await actions.claim_letters(tx, 2, timedelta(minutes=1))
     outcomes: tuple[Outcome, ...] = (Sent("<1@example.com>"), Failed("550"))

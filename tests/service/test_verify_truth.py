@@ -13,21 +13,21 @@ from services.payment import jobs
 from tests.builders.events import waiting_parked
 from tests.builders.values import money
 from tests.running.apps import in_own_task
-from tests.running.installation import Whole, a_whole, broken
+from tests.running.installation import Installation, an_installation, broken
 from tests.service.test_foreign_events import in_form, sandbox_post
 
 
-async def changed(whole: Whole, started: Any, minor: int) -> str:
+async def changed(installation: Installation, started: Any, minor: int) -> str:
     """Somebody changes the amount of an intent of ours at Stripe, before the client confirms it; its id."""
     intent: str = started.json()["client_secret"].split("_secret_")[0]
-    await sandbox_post(whole.desk.sandbox, f"/v1/payment_intents/{intent}", {"amount": str(minor)})
+    await sandbox_post(installation.payments.sandbox, f"/v1/payment_intents/{intent}", {"amount": str(minor)})
     return intent
 
 
-async def confirmed(whole: Whole, started: Any) -> UUID:
-    already = whole.desk.hook.count("payment_intent.succeeded")
-    await whole.desk.confirm(started)
-    await whole.desk.hook.until("payment_intent.succeeded", already + 1)
+async def confirmed(installation: Installation, started: Any) -> UUID:
+    already = installation.payments.hook.count("payment_intent.succeeded")
+    await installation.payments.confirm(started)
+    await installation.payments.hook.until("payment_intent.succeeded", already + 1)
     return UUID(started.json()["payment_id"])
 
 
@@ -39,29 +39,29 @@ async def confirmed(whole: Whole, started: Any) -> UUID:
 async def test_the_amount_that_stripe_took_is_booked(
     postgres: str, roles: dict[str, str], taken: int, first: int, second: int, surplus: int, heard: str
 ) -> None:
-    async with in_own_task(a_whole(postgres, roles)) as whole:
-        one, two = await whole.owes(1_000), await whole.owes(2_000)
-        started = await whole.desk.start((one, money(1_000)), (two, money(2_000)))
-        await changed(whole, started, taken)
-        payment_id = await confirmed(whole, started)
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        one, two = await installation.open_invoice(1_000), await installation.open_invoice(2_000)
+        started = await installation.payments.start((one, money(1_000)), (two, money(2_000)))
+        await changed(installation, started, taken)
+        payment_id = await confirmed(installation, started)
         if heard == "by webhook":
-            await whole.desk.hear()
+            await installation.payments.consume()
         else:
-            await whole.dbs["payment"].admin.execute(
+            await installation.dbs["payment"].admin.execute(
                 "UPDATE payments SET checked_at = now() - interval '1 day'"
             )
-            await jobs.sweep_payments(whole.desk.worker, whole.desk.stripe)
-        await whole.pump()
+            await jobs.sweep_payments(installation.payments.worker, installation.payments.stripe)
+        await installation.pump()
 
-        page = await whole.desk.payment(payment_id)
-        invoices = [await whole.world.get(f"/invoices/{each}") for each in (one, two)]
+        page = await installation.payments.payment(payment_id)
+        invoices = [await installation.world.get(f"/invoices/{each}") for each in (one, two)]
         receipt = [
             event
-            for event in whole.said.values()
+            for event in installation.published.values()
             if isinstance(event, PaymentSucceeded) and event.payment_id == payment_id
         ]
-        parked = await waiting_parked(whole.dbs["payment"])
-        report = await verify(whole.access, wait=0)
+        parked = await waiting_parked(installation.dbs["payment"])
+        report = await verify(installation.access, wait=0)
 
     assert (page["status"], page["amount"]["minor"]) == ("succeeded", taken)
     assert (page["surplus"] or {"minor": 0})["minor"] == surplus
@@ -75,17 +75,17 @@ async def test_the_amount_that_stripe_took_is_booked(
 async def test_the_rest_of_a_payment_that_took_less_is_paid_by_another(
     postgres: str, roles: dict[str, str]
 ) -> None:
-    async with in_own_task(a_whole(postgres, roles)) as whole:
-        invoice = await whole.owes(5_000)
-        started = await whole.desk.start((invoice, money(5_000)))
-        await changed(whole, started, 2_000)
-        await confirmed(whole, started)
-        await whole.desk.hear()
-        await whole.pump()
-        part = await whole.world.get(f"/invoices/{invoice}")
-        await whole.pays((invoice, money(3_000)))
-        paid = await whole.world.get(f"/invoices/{invoice}")
-        report = await verify(whole.access, wait=0)
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        invoice = await installation.open_invoice(5_000)
+        started = await installation.payments.start((invoice, money(5_000)))
+        await changed(installation, started, 2_000)
+        await confirmed(installation, started)
+        await installation.payments.consume()
+        await installation.pump()
+        part = await installation.world.get(f"/invoices/{invoice}")
+        await installation.pay((invoice, money(3_000)))
+        paid = await installation.world.get(f"/invoices/{invoice}")
+        report = await verify(installation.access, wait=0)
 
     assert (part["status"], part["settled"]["minor"]) == ("part_paid", 2_000)
     assert (paid["status"], paid["settled"]["minor"]) == ("paid", 5_000)
@@ -95,15 +95,15 @@ async def test_the_rest_of_a_payment_that_took_less_is_paid_by_another(
 async def test_what_was_taken_above_what_was_owed_can_be_refunded(
     postgres: str, roles: dict[str, str]
 ) -> None:
-    async with in_own_task(a_whole(postgres, roles)) as whole:
-        invoice = await whole.owes(5_000)
-        started = await whole.desk.start((invoice, money(5_000)))
-        await changed(whole, started, 9_000)
-        payment_id = await confirmed(whole, started)
-        await whole.desk.hear()
-        await whole.pump()
-        await whole.refunds(4_000, payment_id=payment_id)
-        report = await verify(whole.access, wait=0)
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        invoice = await installation.open_invoice(5_000)
+        started = await installation.payments.start((invoice, money(5_000)))
+        await changed(installation, started, 9_000)
+        payment_id = await confirmed(installation, started)
+        await installation.payments.consume()
+        await installation.pump()
+        await installation.refund(4_000, payment_id=payment_id)
+        report = await verify(installation.access, wait=0)
 
     assert not report.breaches, str(report)
 
@@ -112,7 +112,7 @@ def named(**changes: str) -> dict[str, str]:
     return {"clinic_id": str(uuid4()), "payment_id": str(uuid4()), "client_id": str(uuid4())} | changes
 
 
-async def somebody(whole: Whole, path: str, metadata: dict[str, str], **form: str) -> Any:
+async def somebody(installation: Installation, path: str, metadata: dict[str, str], **form: str) -> Any:
     """A charge or a refund that another program of the account makes."""
     charged = {
         "amount": "4200",
@@ -122,7 +122,7 @@ async def somebody(whole: Whole, path: str, metadata: dict[str, str], **form: st
         "payment_method_types[]": "card",
     }
     fields = charged if path == "payment_intents" else {}
-    return await sandbox_post(whole.desk.sandbox, f"/v1/{path}", fields | form | in_form(metadata))
+    return await sandbox_post(installation.payments.sandbox, f"/v1/{path}", fields | form | in_form(metadata))
 
 
 def left_out(report: Report) -> dict[str, int]:
@@ -134,26 +134,26 @@ def left_out(report: Report) -> dict[str, int]:
 async def test_verify_counts_what_others_charge_and_refund_as_consumers_do(
     postgres: str, roles: dict[str, str]
 ) -> None:
-    async with in_own_task(a_whole(postgres, roles)) as whole:
-        desk = whole.desk
-        already = desk.hook.count("payment_intent.succeeded")
-        ours, sent = (await desk.intents())[-1]["metadata"], await a_refund_of_ours(whole)
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        payments = installation.payments
+        already = payments.hook.count("payment_intent.succeeded")
+        ours, sent = (await payments.intents())[-1]["metadata"], await a_refund_of_ours(installation)
         for metadata in (
             named(),
             named(installation="elm", signature="0" * 64),
             named(installation="harbour", signature="0" * 64),
             ours,
         ):
-            await somebody(whole, "payment_intents", metadata)
-        theirs = await somebody(whole, "payment_intents", {})
+            await somebody(installation, "payment_intents", metadata)
+        theirs = await somebody(installation, "payment_intents", {})
         await somebody(
-            whole, "refunds", named(refund_id=str(uuid4())), payment_intent=theirs["id"], amount="100"
+            installation, "refunds", named(refund_id=str(uuid4())), payment_intent=theirs["id"], amount="100"
         )
-        await somebody(whole, "refunds", sent, payment_intent=theirs["id"], amount="100")
-        await desk.hook.until("payment_intent.succeeded", already + 5)
-        await desk.hear()
-        parked = await waiting_parked(whole.dbs["payment"])
-        report = await verify(whole.access, wait=0)
+        await somebody(installation, "refunds", sent, payment_intent=theirs["id"], amount="100")
+        await payments.hook.until("payment_intent.succeeded", already + 5)
+        await payments.consume()
+        parked = await waiting_parked(installation.dbs["payment"])
+        report = await verify(installation.access, wait=0)
 
     assert parked == []
     assert not report.breaches, str(report)
@@ -165,9 +165,9 @@ async def test_verify_counts_what_others_charge_and_refund_as_consumers_do(
     }
 
 
-async def a_refund_of_ours(whole: Whole) -> dict[str, str]:
+async def a_refund_of_ours(installation: Installation) -> dict[str, str]:
     """The metadata of one of our refunds at Stripe."""
-    sandbox = whole.desk.sandbox
+    sandbox = installation.payments.sandbox
     headers = {"Authorization": f"Bearer {sandbox.secret_key}"}
     async with httpx2.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as dashboard:
         listed = (await dashboard.get("/v1/refunds?limit=100")).json()["data"]
@@ -180,13 +180,13 @@ async def test_verify_still_names_a_charge_of_ours_that_is_not_booked(
     postgres: str, roles: dict[str, str], edited: dict[str, str]
 ) -> None:
     """Its webhook never came; by Stripe's own id it is ours, whatever its metadata says."""
-    async with in_own_task(a_whole(postgres, roles)) as whole:
-        invoice = await whole.owes(5_000)
-        started = await whole.desk.start((invoice, money(5_000)))
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        invoice = await installation.open_invoice(5_000)
+        started = await installation.payments.start((invoice, money(5_000)))
         intent = started.json()["client_secret"].split("_secret_")[0]
-        await sandbox_post(whole.desk.sandbox, f"/v1/payment_intents/{intent}", in_form(edited))
-        payment_id = await confirmed(whole, started)
-        report = await verify(whole.access, wait=0)
+        await sandbox_post(installation.payments.sandbox, f"/v1/payment_intents/{intent}", in_form(edited))
+        payment_id = await confirmed(installation, started)
+        report = await verify(installation.access, wait=0)
 
     [breach] = report.breaches
     assert (breach.check, breach.row["wrong"]) == ("charges_are_booked", "not booked")
@@ -194,12 +194,12 @@ async def test_verify_still_names_a_charge_of_ours_that_is_not_booked(
 
 
 async def test_verify_names_a_charge_of_ours_whose_row_is_lost(postgres: str, roles: dict[str, str]) -> None:
-    async with in_own_task(a_whole(postgres, roles)) as whole:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
         lost = "DELETE FROM allocations WHERE state = 'open'; DELETE FROM payments WHERE status = 'created'"
-        invoice = await whole.owes(5_000)
-        started = await whole.desk.start((invoice, money(5_000)))
-        payment_id = await confirmed(whole, started)
-        async with broken(whole, "payment", lost) as access:
+        invoice = await installation.open_invoice(5_000)
+        started = await installation.payments.start((invoice, money(5_000)))
+        payment_id = await confirmed(installation, started)
+        async with broken(installation, "payment", lost) as access:
             report = await verify(access, wait=0)
 
     rows = [breach.row for breach in report.breaches if breach.check == "charges_are_booked"]

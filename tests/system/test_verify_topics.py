@@ -25,14 +25,14 @@ from tests.builders.events import deliver_records
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur, money
 from tests.running.apps import in_own_task
-from tests.running.installation import Whole, a_whole, broken
+from tests.running.installation import Installation, an_installation, broken
 
 Record = tuple[str, bytes | None, bytes | None]
 
 
 @pytest.fixture(scope="module")
-async def whole(postgres: str, roles: dict[str, str]) -> AsyncIterator[Whole]:
-    async with in_own_task(a_whole(postgres, roles)) as made:
+async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[Installation]:
+    async with in_own_task(an_installation(postgres, roles)) as made:
         yield made
 
 
@@ -67,11 +67,11 @@ async def send(servers: str, records: Sequence[Record]) -> None:
     await producer.stop()
 
 
-def said(whole: Whole, *but: type) -> list[Record]:
+def said(installation: Installation, *but: type) -> list[Record]:
     """All that the services said, as their topics hold it, each twice: a relay may have to."""
     return [
         (event.topic.name, str(event.key).encode(), event.encode())
-        for event in whole.said.values()
+        for event in installation.published.values()
         if not isinstance(event, but)
         for _ in range(2)
     ]
@@ -82,9 +82,11 @@ async def on_topics(access: Access) -> list[Breach]:
     return [breach for result in report.results if result.where == "topics" for breach in result.breaches]
 
 
-async def test_topics_that_hold_what_was_said_are_sound(whole: Whole, kafka_of_its_own: str) -> None:
-    await send(kafka_of_its_own, said(whole))
-    access = replace(whole.access, kafka=kafka_of_its_own)
+async def test_topics_that_hold_what_was_said_are_sound(
+    installation: Installation, kafka_of_its_own: str
+) -> None:
+    await send(kafka_of_its_own, said(installation))
+    access = replace(installation.access, kafka=kafka_of_its_own)
 
     report = await verify(access, topics=True, wait=0)
 
@@ -94,28 +96,28 @@ async def test_topics_that_hold_what_was_said_are_sound(whole: Whole, kafka_of_i
     assert ("invoice", "payment.settled") in behind
 
 
-async def test_what_no_topic_holds_is_named(whole: Whole, kafka_of_its_own: str) -> None:
-    await send(kafka_of_its_own, said(whole, PaymentSettled, InvoicePaid))
+async def test_what_no_topic_holds_is_named(installation: Installation, kafka_of_its_own: str) -> None:
+    await send(kafka_of_its_own, said(installation, PaymentSettled, InvoicePaid))
 
-    found = await on_topics(replace(whole.access, kafka=kafka_of_its_own))
+    found = await on_topics(replace(installation.access, kafka=kafka_of_its_own))
 
     assert {breach.check for breach in found} == {"state_is_on_its_topic"}
     assert {breach.row["topic"] for breach in found} == {"payment.settled", "invoice.paid"}
 
 
-async def test_what_should_not_be_there_is_named(whole: Whole, kafka_of_its_own: str) -> None:
+async def test_what_should_not_be_there_is_named(installation: Installation, kafka_of_its_own: str) -> None:
     """A record that is no event, a movement and a version that nobody booked, a version said twice."""
-    known = next(event for event in whole.said.values() if isinstance(event, InvoiceUpdated))
+    known = next(event for event in installation.published.values() if isinstance(event, InvoiceUpdated))
     now = datetime.now(UTC)
     other_id = known.model_copy(update={"id": new_id()})
     newer = known.model_copy(update={"id": new_id(), "version": 99, "time": now})
     stray = known.model_copy(update={"id": new_id(), "invoice_id": new_id()})
-    money_from_nowhere = a_settlement(whole.world.clinic_id, known.invoice_id, eur(1))
+    money_from_nowhere = a_settlement(installation.world.clinic_id, known.invoice_id, eur(1))
     events = [other_id, newer, stray, money_from_nowhere]
     records = [(event.topic.name, str(event.key).encode(), event.encode()) for event in events]
-    await send(kafka_of_its_own, [*said(whole), *records, ("invoice.created", b"x", b"no event")])
+    await send(kafka_of_its_own, [*said(installation), *records, ("invoice.created", b"x", b"no event")])
 
-    found = await on_topics(replace(whole.access, kafka=kafka_of_its_own))
+    found = await on_topics(replace(installation.access, kafka=kafka_of_its_own))
 
     rows = {breach.check: 0 for breach in found}
     for breach in found:
@@ -137,23 +139,27 @@ GARBAGE: list[tuple[bytes | None, bytes | None]] = [
 
 
 async def test_after_garbage_was_parked_and_discarded_the_topics_are_sound(
-    whole: Whole, kafka_of_its_own: str
+    installation: Installation, kafka_of_its_own: str
 ) -> None:
     """A movement under another key than its own never was an event of ours, for consumers and for `verify`."""
-    real = next(event for event in whole.said.values() if isinstance(event, PaymentSettled))
-    forged = a_settlement(whole.world.clinic_id, real.invoice_id, eur(1))
+    real = next(event for event in installation.published.values() if isinstance(event, PaymentSettled))
+    forged = a_settlement(installation.world.clinic_id, real.invoice_id, eur(1))
     garbage = [*GARBAGE, (str(new_id()).encode(), forged.encode()), (None, forged.encode())]
-    await send(kafka_of_its_own, [*said(whole), *(("payment.settled", *each) for each in garbage)])
-    access = replace(whole.access, kafka=kafka_of_its_own)
+    await send(kafka_of_its_own, [*said(installation), *(("payment.settled", *each) for each in garbage)])
+    access = replace(installation.access, kafka=kafka_of_its_own)
     found = await on_topics(access)
     assert {breach.check for breach in found} == {"records_are_events"}
     assert len(found) == len(garbage)
 
     await deliver_records(
-        whole.dbs["invoice"].worker, invoice_consumers, await records_of(kafka_of_its_own, "payment.settled")
+        installation.dbs["invoice"].worker,
+        invoice_consumers,
+        await records_of(kafka_of_its_own, "payment.settled"),
     )
-    rows = await whole.dbs["invoice"].admin.fetch("SELECT id, reason FROM parked WHERE state = 'waiting'")
-    [consumer] = consumers_of(invoice_consumers, whole.dbs["invoice"].worker)
+    rows = await installation.dbs["invoice"].admin.fetch(
+        "SELECT id, reason FROM parked WHERE state = 'waiting'"
+    )
+    [consumer] = consumers_of(invoice_consumers, installation.dbs["invoice"].worker)
     for row in rows:
         assert await consumer.discard(row["id"], "ada", "garbage")
 
@@ -162,11 +168,15 @@ async def test_after_garbage_was_parked_and_discarded_the_topics_are_sound(
     assert report.broken == {"consumers_are_done"} and not report.waiting, str(report)
 
 
-async def test_garbage_on_topics_that_nobody_reads_is_counted(whole: Whole, kafka_of_its_own: str) -> None:
+async def test_garbage_on_topics_that_nobody_reads_is_counted(
+    installation: Installation, kafka_of_its_own: str
+) -> None:
     unread = ("notification.sent", "notification.failed")
-    await send(kafka_of_its_own, [*said(whole), *((topic, *each) for topic in unread for each in GARBAGE)])
+    await send(
+        kafka_of_its_own, [*said(installation), *((topic, *each) for topic in unread for each in GARBAGE)]
+    )
 
-    report = await verify(replace(whole.access, kafka=kafka_of_its_own), topics=True, wait=0)
+    report = await verify(replace(installation.access, kafka=kafka_of_its_own), topics=True, wait=0)
 
     assert report.broken == {"consumers_are_done"}, str(report)
     [result] = [each for each in report.results if each.check == "records_are_events"]
@@ -190,30 +200,32 @@ async def records_of(servers: str, topic: str) -> list[ParkedRecord]:
     return found
 
 
-async def test_another_amount_than_was_booked_is_named(whole: Whole, kafka_of_its_own: str) -> None:
-    movement = next(event for event in whole.said.values() if isinstance(event, PaymentSettled))
+async def test_another_amount_than_was_booked_is_named(
+    installation: Installation, kafka_of_its_own: str
+) -> None:
+    movement = next(event for event in installation.published.values() if isinstance(event, PaymentSettled))
     wrong = movement.model_copy(update={"amount": money(1)})
     record = (wrong.topic.name, str(wrong.key).encode(), wrong.encode())
-    await send(kafka_of_its_own, [record, *said(whole)])
+    await send(kafka_of_its_own, [record, *said(installation)])
 
-    found = await on_topics(replace(whole.access, kafka=kafka_of_its_own))
+    found = await on_topics(replace(installation.access, kafka=kafka_of_its_own))
 
     assert [breach.check for breach in found] == ["state_is_on_its_topic"]
 
 
 async def test_a_version_without_its_event_and_an_event_without_effect_are_named(
-    whole: Whole, kafka_of_its_own: str
+    installation: Installation, kafka_of_its_own: str
 ) -> None:
-    await send(kafka_of_its_own, said(whole))
+    await send(kafka_of_its_own, said(installation))
 
-    async with broken(whole, "invoice", "UPDATE invoices SET version = version + 1") as access:
+    async with broken(installation, "invoice", "UPDATE invoices SET version = version + 1") as access:
         unsaid = await on_topics(replace(access, kafka=kafka_of_its_own))
-    async with broken(whole, "notification", "DELETE FROM inbox") as access:
+    async with broken(installation, "notification", "DELETE FROM inbox") as access:
         unheard = await on_topics(replace(access, kafka=kafka_of_its_own))
 
     assert {breach.check for breach in unsaid} == {"state_is_on_its_topic"}
     assert {(breach.check, breach.row["group"]) for breach in unheard} == {
         ("events_had_their_effect", "notification")
     }
-    created = sum(isinstance(event, InvoiceCreated) for event in whole.said.values())
+    created = sum(isinstance(event, InvoiceCreated) for event in installation.published.values())
     assert sum(breach.row["topic"] == "invoice.created" for breach in unheard) == created
