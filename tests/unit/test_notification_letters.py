@@ -16,7 +16,6 @@ from contracts.money import Money
 from contracts.payment import Share
 from services.chassis.ids import new_id
 from services.notification.emails import mime as messages
-from services.notification.emails import wording
 from services.notification.emails.domain import Clinic, Contact, Delivery, Facts, Invoice, Letter, Template
 from services.notification.emails.rendering import Letters, Mail
 
@@ -275,26 +274,3 @@ def test_every_text_arrives_as_it_was_written(lines: list[str]) -> None:
     assert html.splitlines() == f"<p>{written}</p>".splitlines()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998 and raw.isascii()
     assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"")
-
-
-@pytest.mark.parametrize(
-    ("minor", "currency", "locale", "written"),
-    [
-        (12500, "EUR", "en-IE", "€125.00"),
-        (12500, "EUR", "de-DE", "125,00\xa0€"),
-        (1234567, "USD", "en-US", "$12,345.67"),
-        (1500, "JPY", "en-US", "¥1,500"),
-        (1500, "KWD", "en-US", "KWD\xa01.500"),
-        (1500, "RSD", "en-US", "RSD\xa015.00"),
-        (-250, "EUR", "en-IE", "−€2.50"),
-    ],
-)
-def test_money_is_written_as_the_locale_does(minor: int, currency: str, locale: str, written: str) -> None:
-    assert wording.money(Money(minor=minor, currency=currency), locale) == written
-
-
-@pytest.mark.parametrize(
-    ("accent", "ink"), [("#0b6e6e", "#ffffff"), ("#ffd400", "#111418"), ("#000000", "#ffffff")]
-)
-def test_the_button_can_be_read_on_every_accent(accent: str, ink: str) -> None:
-    assert wording.ink_on(accent) == ink

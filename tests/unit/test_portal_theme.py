@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.chassis.locale.colours import READABLE, Colour, contrast, from_hex, mix, text_on
 from services.gateway.web import theme
 from services.gateway.web.templating import STATIC
-from services.gateway.web.theme import CONTRAST, DARK_SURFACES, LIGHT_SURFACES, contrast
+from services.gateway.web.theme import DARK_SURFACES, LIGHT_SURFACES
 
 colours = st.tuples(*[st.integers(0, 255)] * 3)
 
@@ -17,14 +18,14 @@ colours = st.tuples(*[st.integers(0, 255)] * 3)
 @given(colours)
 @pytest.mark.parametrize("surfaces", [LIGHT_SURFACES, DARK_SURFACES])
 def test_any_accent_reads_on_every_surface_and_under_its_text(
-    surfaces: tuple[str, str], accent: theme.Colour
+    surfaces: tuple[str, str], accent: Colour
 ) -> None:
     colour = theme.readable(accent, surfaces)
 
-    assert all(contrast(colour, theme._colour(surface)) >= CONTRAST for surface in surfaces)
-    assert contrast(colour, theme.text_on(colour)) >= CONTRAST
-    tint = theme.mix(colour, theme._colour(surfaces[-1]), theme.TINT)
-    assert contrast(colour, tint) >= CONTRAST
+    assert all(contrast(colour, from_hex(surface)) >= READABLE for surface in surfaces)
+    assert contrast(colour, text_on(colour)) >= READABLE
+    tint = mix(colour, from_hex(surfaces[-1]), theme.TINT)
+    assert contrast(colour, tint) >= READABLE
 
 
 def test_an_accent_that_reads_is_kept_as_it_is() -> None:
@@ -51,4 +52,4 @@ def test_the_stylesheets_own_colours_read_too(word: str) -> None:
 
     for value, soft, surfaces in zip(values, softs, (LIGHT_SURFACES, DARK_SURFACES), strict=True):
         for surface in (*surfaces, soft):
-            assert contrast(theme._colour(value), theme._colour(surface)) >= CONTRAST, (word, value, surface)
+            assert contrast(from_hex(value), from_hex(surface)) >= READABLE, (word, value, surface)

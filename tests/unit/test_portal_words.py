@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from contracts.vocabulary import DECLINES
+from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.views import methods, payments
 from services.gateway.shapes import MethodRef, Money, PaymentFailure, SavedMethod
-from services.gateway.web.formats import Formats
 from tests.builders.portal import a_clinic, a_payment, a_row
 
 

@@ -17,6 +17,7 @@ from contracts.clinic import ClinicUpdated
 from contracts.events import event_id
 from services.chassis import emails, texts
 from services.chassis.errors import DomainError
+from services.chassis.locale import colours
 from services.invoice import checks
 from services.invoice.schemas import ClinicIn, ClinicOut, Contact, TaxRateShape
 
@@ -24,7 +25,6 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 _TAX_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,19}", re.ASCII)
 
-_READABLE = 4.5  # WCAG AA: contrast of an accent with white text on it, or of a link on white paper
 MOST_TAX_RATES = 50
 
 
@@ -114,18 +114,9 @@ def _accent(colour: str) -> str:
     colour = colour.lower()
     if not _COLOUR.fullmatch(colour):
         raise UnreadableAccent("a colour is written like #0b6e6e", field="accent")
-    if 1.05 / (_luminance(colour) + 0.05) < _READABLE:
+    if colours.contrast(colours.from_hex(colour), colours.WHITE) < colours.READABLE:
         raise UnreadableAccent("too pale: contrast with white is below 4.5 to 1", field="accent")
     return colour
-
-
-def _luminance(colour: str) -> float:
-    """WCAG's relative luminance, 0 (black) to 1 (white)."""
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _tax_rates(rates: Iterable[TaxRateShape]) -> tuple[TaxRateShape, ...]:

@@ -18,7 +18,9 @@ from contracts.events import Method
 from contracts.money import Money
 from contracts.payment import receipt_number
 from contracts.vocabulary import decline, is_payable, method_name
-from services.notification.emails import domain, wording
+from services.chassis.locale.colours import from_hex, text_on, to_hex
+from services.chassis.locale.formats import Formats
+from services.notification.emails import domain
 from services.notification.emails.domain import Clinic, Invoice, Letter
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -70,7 +72,7 @@ class Letters:
             "clinic": _tidy(clinic),
             "name": one_line(letter.contact.name),
             "accent": clinic.accent,
-            "ink": wording.ink_on(clinic.accent),
+            "ink": to_hex(text_on(from_hex(clinic.accent))),
             "phone_link": "tel:" + re.sub(r"[^0-9+]", "", clinic.phone),
             "email_link": f"mailto:{one_line(clinic.email)}",
         }
@@ -106,13 +108,13 @@ def _render(template: Template, context: dict[str, Any]) -> str:
 def _invoice_ready(letter: Letter, portal: str) -> dict[str, Any]:
     clinic = letter.clinic
     invoice = letter.invoices[letter.delivery.subject_id]
-    amount = wording.money(invoice.due, clinic.locale)
+    amount = Formats.of(clinic).money(invoice.due)
     return {
         "subject": f"Invoice {_number(invoice)} is ready",
-        "preview": f"{amount}, due by {wording.day(invoice.due_on, clinic.locale)}",
+        "preview": f"{amount}, due by {Formats.of(clinic).day(invoice.due_on)}",
         "lead": f"Invoice {_number(invoice)} from {one_line(clinic.name)} is ready for you.",
         "amount": amount,
-        "due_words": f"Due by {wording.day(invoice.due_on, clinic.locale)}",
+        "due_words": f"Due by {Formats.of(clinic).day(invoice.due_on)}",
         "action": _invoice_action(clinic, invoice, portal),
         "note": _invoice_note(clinic, invoice),
         "question": "Questions about this invoice? Contact the clinic.",
@@ -124,7 +126,7 @@ def _invoice_action(clinic: Clinic, invoice: Invoice, portal: str) -> Action | N
         return None
     link = f"{portal}/invoices/{invoice.id}"
     if _payable(clinic, invoice):
-        return Action(f"View and pay {wording.money(invoice.due, clinic.locale)}", link)
+        return Action(f"View and pay {Formats.of(clinic).money(invoice.due)}", link)
     return Action("View invoice", link)
 
 
@@ -149,8 +151,8 @@ def _number(invoice: Invoice) -> str:
 
 def _receipt(letter: Letter, portal: str) -> dict[str, Any]:
     clinic, facts = letter.clinic, letter.delivery.facts
-    amount = wording.money(facts.amount, clinic.locale)
-    paid_on = wording.day_of(facts.at, clinic.locale, clinic.time_zone)
+    amount = Formats.of(clinic).money(facts.amount)
+    paid_on = Formats.of(clinic).day_of(facts.at)
     paid_with = _method(facts.method)
     link = f"{portal}/payments/{letter.delivery.subject_id}"
     return {
@@ -175,7 +177,7 @@ def _receipt_rows(letter: Letter) -> list[Row]:
     facts = letter.delivery.facts
 
     def row(label: str, amount: Money) -> Row:
-        return Row(label, wording.money(amount, letter.clinic.locale))
+        return Row(label, Formats.of(letter.clinic).money(amount))
 
     rows = [row(_invoice_name(letter, share.invoice_id), share.amount) for share in facts.invoices]
     if facts.surplus is not None and facts.surplus.minor > 0:
@@ -190,7 +192,7 @@ def _invoice_name(letter: Letter, invoice_id: Any) -> str:
 
 def _payment_failed(letter: Letter, portal: str) -> dict[str, Any]:
     clinic, facts = letter.clinic, letter.delivery.facts
-    amount = wording.money(facts.amount, clinic.locale)
+    amount = Formats.of(clinic).money(facts.amount)
     retry = clinic.billing_shown and clinic.online_payment
     why = decline(facts.failure_code)
     return {
@@ -216,8 +218,8 @@ def _retry_action(letter: Letter, portal: str) -> Action | None:
 
 def _refund(letter: Letter, portal: str) -> dict[str, Any]:
     clinic, facts = letter.clinic, letter.delivery.facts
-    amount = wording.money(facts.amount, clinic.locale)
-    sent_on = wording.day_of(facts.at, clinic.locale, clinic.time_zone)
+    amount = Formats.of(clinic).money(facts.amount)
+    sent_on = Formats.of(clinic).day_of(facts.at)
     sent_to = _method(facts.method)
     by_card = facts.method is not None and facts.method.kind == "card"
     place = "your card" if by_card else "where you paid from"

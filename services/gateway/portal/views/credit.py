@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from services.chassis.locale.formats import Formats
 from services.gateway.portal.views import methods
 from services.gateway.shapes import ClientCredit, Clinic, Refund
-from services.gateway.web.formats import Formats
 
 MOST_SHOWN = 3
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from contracts.currencies import CURRENCIES
+from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.statuses import Status
 from services.gateway.portal.views import methods
 from services.gateway.shapes import Clinic, InvoiceLine, InvoiceOut, InvoiceRow, Money, Movement, Summary
-from services.gateway.web.formats import Formats
 
 _SAID = {
     "Unpaid": "is unpaid",

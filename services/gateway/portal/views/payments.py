@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from contracts.currencies import takes
 from contracts.payment import receipt_number
 from contracts.vocabulary import DECLINES, OTHER_DECLINE, decline
+from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
 from services.gateway.portal import statuses
 from services.gateway.portal.statuses import Status
@@ -13,7 +14,6 @@ from services.gateway.portal.views import invoices, methods
 from services.gateway.portal.views.invoices import RowView
 from services.gateway.portal.views.methods import SavedView
 from services.gateway.shapes import Clinic, InvoiceOut, Money, PaymentOut, SavedMethod
-from services.gateway.web.formats import Formats
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Money, days and times as the clinic's own country writes them."""
+"""Money, days and times as one country writes them."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
@@ -11,23 +12,42 @@ from babel.dates import format_date, format_time, get_timezone_location
 from babel.numbers import format_decimal
 
 from services.chassis.locale.money import written
-from services.gateway.shapes import Clinic, Money
 
 FALLBACK_LOCALE = "en_IE"
 
 
+class Regional(Protocol):
+    """Anything with a locale such as `en-IE` and a time zone such as `Europe/Dublin`."""
+
+    @property
+    def locale(self) -> str: ...
+
+    @property
+    def time_zone(self) -> str: ...
+
+
+class Amount(Protocol):
+    """Integer minor units of a currency."""
+
+    @property
+    def minor(self) -> int: ...
+
+    @property
+    def currency(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Formats:
-    """Writes for one clinic: money in its locale, moments in its time zone."""
+    """Money and days in one locale, moments in one time zone. An unknown locale is English, an unknown zone UTC."""
 
     locale: Locale
     zone: ZoneInfo
 
     @classmethod
-    def of(cls, clinic: Clinic) -> "Formats":
-        return cls(_locale(clinic.locale), _zone(clinic.time_zone))
+    def of(cls, regional: Regional) -> "Formats":
+        return cls(_locale(regional.locale), _zone(regional.time_zone))
 
-    def money(self, amount: Money) -> str:
+    def money(self, amount: Amount) -> str:
         """€125.00, ¥125, KWD 1.250: the currency's own number of decimals."""
         return written(amount.minor, amount.currency, self.locale)
 
@@ -44,19 +64,19 @@ class Formats:
         return format_date(day, format="medium", locale=self.locale)
 
     def day_of(self, moment: datetime) -> str:
-        """The clinic's day on which the moment fell."""
+        """The day on which the moment fell."""
         return self.day(self.local(moment).date())
 
     def short_day_of(self, moment: datetime) -> str:
         return self.short_day(self.local(moment).date())
 
     def moment(self, moment: datetime) -> str:
-        """Tuesday 24 November 2026, 14:30: on the clinic's clock."""
+        """Tuesday 24 November 2026, 14:30."""
         local = self.local(moment)
         return f"{format_date(local, format='full', locale=self.locale)}, {self.clock(moment)}"
 
     def clock(self, moment: datetime) -> str:
-        """14:30 on the clinic's clock, in 12 or 24 hours as the locale has it."""
+        """14:30, in 12 or 24 hours as the locale has it."""
         return format_time(self.local(moment), format="short", locale=self.locale).replace("\u202f", "\u00a0")
 
     def zone_name(self) -> str:
@@ -64,7 +84,7 @@ class Formats:
         return get_timezone_location(self.zone, locale=self.locale)
 
     def local(self, moment: datetime) -> datetime:
-        """The moment on the clinic's clock; a moment without a zone is UTC."""
+        """The moment on the zone's clock; a moment without a zone is UTC."""
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(self.zone)
 
 
