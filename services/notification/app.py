@@ -9,26 +9,28 @@ from services.chassis.db.database import Database
 from services.chassis.http.app import service_app
 from services.chassis.kafka.worker import worker_app
 from services.notification import consumers
-from services.notification.contacts import routes
-from services.notification.emails.rendering import Letters
+from services.notification.contacts import routes as contacts
+from services.notification.emails import routes as emails
+from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
 from services.notification.settings import Settings
 
 NAME = "notification"
+ROUTES = [*contacts.ALL, *emails.ALL]
 
 
 def api(settings: Settings) -> Litestar:
     """Contacts and deliveries over HTTP, as the role `notification_api`."""
     db = Database(settings.database_url)
-    return service_app(name=NAME, settings=settings, db=db, route_handlers=routes.HANDLERS)
+    return service_app(name=NAME, settings=settings, db=db, route_handlers=ROUTES)
 
 
 def worker(settings: Settings) -> Litestar:
     """Consumers and the sender, as the role `notification_worker`."""
     db = Database(settings.database_url)
-    lanes = [Smtp(settings.smtp_url) for _ in range(settings.smtp_connections)]
-    sender = Sender(db, Letters(settings.portal_url), lanes, settings.mail_from)
+    connections = [Smtp(settings.smtp_url) for _ in range(settings.smtp_connections)]
+    sender = Sender(db, Renderer(settings.portal_url), connections, settings.mail_from)
 
     @asynccontextmanager
     async def sending(_: Litestar) -> AsyncIterator[None]:

@@ -144,8 +144,8 @@ def _stripe() -> Ids:
 def _e_mails() -> Ids:
     delivery: Any = _delivery()
     sent, failed = notification_domain.Sent("<1@clinicpay>"), notification_domain.Failed("550")
-    yield "notification.sent", notification_domain.fact_about(delivery, sent, AT).id
-    yield "notification.failed", notification_domain.fact_about(delivery, failed, AT).id
+    yield "notification.sent", notification_domain.end_event(delivery, sent, AT).id
+    yield "notification.failed", notification_domain.end_event(delivery, failed, AT).id
     for state in ("sent", "failed"):
         row: Any = {
             "state": state,
@@ -169,7 +169,7 @@ def _delivery() -> notification_domain.Delivery:
         template="receipt",
         event_id=fixed.an_id(20),
         subject_id=fixed.PAYMENT,
-        facts=notification_domain.Facts(amount=fixed.DUE, at=AT, invoices=()),
+        data=notification_domain.EmailData(amount=fixed.DUE, at=AT, invoices=()),
         traceparent=None,
         attempts=0,
         age=LATER - AT,

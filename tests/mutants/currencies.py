@@ -87,7 +87,7 @@ CURRENCIES = (
     one(
         "no e-mail asks for what cannot be charged",
         f"{UNIT}test_notification_letters.py::test_an_amount_that_cannot_be_charged_is_not_asked_for_online",
-        "services/notification/emails/rendering.py",
+        "services/notification/emails/messages/parts.py",
         " and is_payable(invoice.status) and possible",
         " and is_payable(invoice.status)",
     ),

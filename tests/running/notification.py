@@ -18,9 +18,9 @@ from contracts.money import Money
 from contracts.payment import PaymentRefunded, PaymentSucceeded
 from services.chassis.ids import new_id
 from services.notification import consumers
-from services.notification.emails import actions
-from services.notification.emails.domain import Contact
-from services.notification.emails.rendering import Letters
+from services.notification.contacts import actions
+from services.notification.contacts.domain import Contact
+from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
 from tests.builders.callers import a_caller
@@ -102,7 +102,7 @@ async def sending(db: ServiceDb, port: int, lanes: int = 1) -> AsyncIterator[Sen
 
 
 def a_sender(db: ServiceDb, *lanes: Smtp) -> Sender:
-    return Sender(db.worker, Letters("https://pay.example"), lanes, "billing@clinicpay.example")
+    return Sender(db.worker, Renderer("https://pay.example"), lanes, "billing@clinicpay.example")
 
 
 def a_clinic(clinic_id: UUID | None = None, **more: Any) -> ClinicUpdated:

@@ -12,7 +12,7 @@ from services.chassis.audit import Breach
 from services.chassis.http.auth import client
 from services.chassis.ids import new_id
 from services.invoice import app as invoice_app
-from services.notification.contacts import routes as notification_routes
+from services.notification import app as notification_app
 from services.payment.payments import routes as payment_routes
 from services.payment.refunds import routes as refunds_routes
 from tests.builders.callers import a_caller
@@ -56,7 +56,7 @@ def test_each_route_by_which_staff_act_is_walked_here() -> None:
     A refund needs credit: `test_payment_refunds.py::test_each_press_leaves_one_line_in_the_audit_log`.
     """
     payment = [*payment_routes.ALL, *refunds_routes.ALL]
-    handlers = [*invoice_app.ROUTES, *payment, *notification_routes.HANDLERS]
+    handlers = [*invoice_app.ROUTES, *payment, *notification_app.ROUTES]
     theirs = {
         f"{method} {path}"
         for handler in handlers

@@ -13,6 +13,7 @@ from services.notification import consumers
 from services.notification.emails import actions
 from services.notification.emails.domain import Waits
 from services.notification.emails.sending import Sender
+from services.notification.projections import actions as projections
 from tests.builders.events import deliver, waiting_parked
 from tests.builders.values import eur
 from tests.running.databases import ServiceDb
@@ -92,10 +93,10 @@ async def test_a_contact_that_is_put_while_its_email_is_looked_at_is_not_forgott
     await sender.send_due()
     await hasten(db_notification)
     async with db_notification.worker.worker_tx() as tx:
-        (claim,) = await actions.claim_letters(tx, 1, timedelta(minutes=1))
+        (claim,) = await actions.claim_emails(tx, 1, timedelta(minutes=1))
     await put_contact(db_notification, clinic.clinic_id, client_id)
     async with db_notification.worker.worker_tx() as tx:
-        await actions.record(tx, claim.delivery, Waits("no_contact"))
+        await actions.record_outcome(tx, claim.delivery, Waits("no_contact"))
 
     assert await states(db_notification) == [("invoice_ready", "due", 0, "no_contact")]
 
@@ -198,8 +199,9 @@ async def test_a_batch_costs_the_same_statements_however_large(db_notification: 
         pool = await db_notification.worker._opened()
         async with pool.acquire() as connection, connection.transaction():
             with connection.query_logger(counted.append):
-                await actions.keep_invoices(connection, invoices)
-                await actions.tell_payments(connection, payments)
+                await projections.upsert_invoices(connection, invoices)
+                await actions.queue_emails(connection, invoices)
+                await actions.queue_emails(connection, payments)
         return len(counted)
 
     await statements(1)  # asyncpg asks for the types once

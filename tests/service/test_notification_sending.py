@@ -135,8 +135,8 @@ async def test_claims_that_overlap_share_the_work_and_wait_for_nobody(db_notific
     await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(3)))
     worker, lease = db_notification.worker, timedelta(minutes=1)
     async with worker.worker_tx() as one, worker.worker_tx() as other, asyncio.timeout(5):
-        first = await actions.claim_letters(one, 2, lease)
-        second = await actions.claim_letters(other, 2, lease)
+        first = await actions.claim_emails(one, 2, lease)
+        second = await actions.claim_emails(other, 2, lease)
 
     assert (len(first), len(second)) == (2, 1)
     assert len({claim.delivery.id for claim in first + second}) == 3
@@ -146,12 +146,12 @@ async def test_who_lost_the_lease_records_nothing(db_notification: ServiceDb) ->
     clinic, client_id = await a_client(db_notification)
     await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
     async with db_notification.worker.worker_tx() as tx:
-        (slow,) = await actions.claim_letters(tx, 1, timedelta(0))
+        (slow,) = await actions.claim_emails(tx, 1, timedelta(0))
     async with db_notification.worker.worker_tx() as tx:
-        (quick,) = await actions.claim_letters(tx, 1, timedelta(minutes=1))
+        (quick,) = await actions.claim_emails(tx, 1, timedelta(minutes=1))
     for claim in (slow, quick):
         async with db_notification.worker.worker_tx() as tx:
-            await actions.record(tx, claim.delivery, Sent("<a@b.example>"))
+            await actions.record_outcome(tx, claim.delivery, Sent("<a@b.example>"))
 
     assert len(await outbox_events(db_notification)) == 1
 

@@ -28,7 +28,7 @@ from services.invoice.clients import store as store_clients
 from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices import store
-from services.notification.emails import store as letters
+from services.notification.emails import store as deliveries
 from services.payment.ledger import store as books
 from services.payment.methods import store as methods
 from services.payment.payments import lookups
@@ -270,7 +270,7 @@ CASES = [
         "notification",
         "worker",
         "letters",
-        lambda tx: letters.claim_deliveries(tx, 50, HOUR),
+        lambda tx: deliveries.claim_deliveries(tx, 50, HOUR),
         "deliveries_next",
         "deliveries_pkey",
     ),
@@ -278,28 +278,28 @@ CASES = [
         "notification",
         "worker",
         "contacts",
-        lambda tx: letters.get_contacts(tx, [(CLINIC, SOME)]),
+        lambda tx: deliveries.get_recipients(tx, [(CLINIC, SOME)]),
         "contacts_pkey",
     ),
     case(
         "notification",
         "worker",
         "failures",
-        lambda tx: letters.drop_failures(tx, PAYMENTS),
+        lambda tx: deliveries.drop_failures(tx, PAYMENTS),
         "deliveries_failures",
     ),
-    case("notification", "api", "waiting ones", lambda tx: letters.wake_deliveries(tx, CLINIC, SOME)),
+    case("notification", "api", "waiting ones", lambda tx: deliveries.release_waiting(tx, CLINIC, SOME)),
     case(
         "notification",
         "api",
         "letters of a client",
-        lambda tx: letters.list_deliveries(tx, CLINIC, BUSY, None, 21),
+        lambda tx: deliveries.list_deliveries(tx, CLINIC, BUSY, None, 21),
     ),
     case(
         "notification",
         "api",
         "letters of a clinic",
-        lambda tx: letters.list_deliveries(tx, CLINIC, None, None, 21),
+        lambda tx: deliveries.list_deliveries(tx, CLINIC, None, None, 21),
         "deliveries_pkey",
     ),
     case("gateway", "api", "session", lambda tx: session_store.get_session(tx, HASH, HOUR), "sessions_pkey"),

@@ -133,8 +133,8 @@ async def _mail(installation: Installation) -> None:
     """Two e-mails come to their end: one is sent, one fails for good."""
     db = installation.dbs["notification"]
     async with db.worker.worker_tx() as tx:
-        claims = await actions.claim_letters(tx, 2, timedelta(minutes=1))
+        claims = await actions.claim_emails(tx, 2, timedelta(minutes=1))
     outcomes: tuple[Outcome, ...] = (Sent("<1@example.com>"), Failed("550"))
     for claim, outcome in zip(claims, outcomes, strict=True):
         async with db.worker.worker_tx() as tx:
-            await actions.record(tx, claim.delivery, outcome)
+            await actions.record_outcome(tx, claim.delivery, outcome)

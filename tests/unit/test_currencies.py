@@ -23,13 +23,13 @@ from services.gateway.portal.views import invoices, payments
 from services.gateway.portal.visits import Visit
 from services.gateway.shapes import Clinic, InvoiceOut, Money, SavedMethod
 from services.gateway.upstream.calls import UpstreamError
-from services.notification.emails.domain import Invoice
+from services.notification.projections.domain import Invoice
 from services.payment.payments import starting
 from services.payment.payments.domain import Payable
 from services.payment.payments.starting import Wish
 from tests.builders.callers import a_caller
 from tests.builders.portal import a_clinic, an_invoice
-from tests.unit.test_notification_letters import CLINIC, LETTERS, a_letter
+from tests.unit.test_notification_letters import CLINIC, RENDERER, an_email
 from tests.unit.test_portal_pages import STRIPE, render, text
 
 ALL = sorted(CURRENCIES.values(), key=lambda currency: currency.code)
@@ -191,7 +191,7 @@ def test_its_pages_and_its_e_mail_can_be_written(currency: Currency) -> None:
     owed = Invoice(
         new_id(), "2026-1", "unpaid", ContractMoney(minor=minor, currency=currency.code), date(2026, 12, 7)
     )
-    assert amount in LETTERS.write(a_letter("invoice_ready", owed, clinic=CLINIC)).text
+    assert amount in RENDERER.render(an_email("invoice_ready", owed, clinic=CLINIC)).text
 
 
 @pytest.mark.parametrize(

@@ -7,53 +7,53 @@ from random import Random
 import pytest
 
 from services.notification.emails import domain
-from services.notification.emails.domain import Claim, Dropped, Failed, Letter, Refusal, Retry, Waits
-from tests.unit.test_notification_letters import CLINIC, CONTACT, a_letter, an_invoice
+from services.notification.emails.domain import Claim, Dropped, Email, Failed, Refusal, Retry, Waits
+from tests.unit.test_notification_letters import CLINIC, RECIPIENT, an_email, an_invoice
 
 
-def claim_of(letter: Letter) -> Claim:
-    return Claim(letter.delivery, letter.clinic, letter.contact, letter.invoices)
+def claim_of(email: Email) -> Claim:
+    return Claim(email.kind, email.delivery, email.clinic, email.recipient, email.invoices)
 
 
 def test_an_email_waits_for_what_it_lacks() -> None:
-    claim = claim_of(a_letter("invoice_ready"))
-    assert isinstance(domain.address(claim), Letter)
-    assert domain.address(replace(claim, clinic=None)) == Waits("no_clinic")
-    assert domain.address(replace(claim, contact=None)) == Waits("no_contact")
-    assert domain.address(replace(claim, invoices={})) == Waits("no_invoice")
+    claim = claim_of(an_email("invoice_ready"))
+    assert isinstance(domain.decide(claim), Email)
+    assert domain.decide(replace(claim, clinic=None)) == Waits("no_clinic")
+    assert domain.decide(replace(claim, recipient=None)) == Waits("no_contact")
+    assert domain.decide(replace(claim, invoices={})) == Waits("no_invoice")
 
 
 def test_a_receipt_goes_without_numbers_rather_than_not_at_all() -> None:
-    claim = replace(claim_of(a_letter("receipt")), invoices={})
-    assert domain.address(claim) == Waits("no_invoice")
+    claim = replace(claim_of(an_email("receipt")), invoices={})
+    assert domain.decide(claim) == Waits("no_invoice")
     later = replace(claim, delivery=replace(claim.delivery, age=domain.NUMBERS_WAIT))
-    assert isinstance(domain.address(later), Letter)
+    assert isinstance(domain.decide(later), Email)
 
 
 @pytest.mark.parametrize("status", ["paid", "refunded", "void"])
 def test_nobody_is_asked_to_pay_what_is_settled(status: str) -> None:
     invoice = an_invoice(status=status)
-    assert domain.address(claim_of(a_letter("invoice_ready", invoice))) == Dropped("nothing_to_pay")
-    assert domain.address(claim_of(a_letter("payment_failed", invoice))) == Dropped("nothing_to_pay")
-    assert isinstance(domain.address(claim_of(a_letter("receipt", invoice))), Letter)
+    assert domain.decide(claim_of(an_email("invoice_ready", invoice))) == Dropped("nothing_to_pay")
+    assert domain.decide(claim_of(an_email("payment_failed", invoice))) == Dropped("nothing_to_pay")
+    assert isinstance(domain.decide(claim_of(an_email("receipt", invoice))), Email)
 
 
 def test_nobody_is_asked_to_pay_what_is_being_checked() -> None:
     checked, other = replace(an_invoice(), being_checked=True), an_invoice("2026-000124")
-    assert domain.address(claim_of(a_letter("payment_failed", checked, other))) == Waits("being_checked")
-    assert domain.address(claim_of(a_letter("invoice_ready", checked))) == Waits("being_checked")
-    assert isinstance(domain.address(claim_of(a_letter("receipt", checked))), Letter)
-    assert isinstance(domain.address(claim_of(a_letter("refund", checked))), Letter)
+    assert domain.decide(claim_of(an_email("payment_failed", checked, other))) == Waits("being_checked")
+    assert domain.decide(claim_of(an_email("invoice_ready", checked))) == Waits("being_checked")
+    assert isinstance(domain.decide(claim_of(an_email("receipt", checked))), Email)
+    assert isinstance(domain.decide(claim_of(an_email("refund", checked))), Email)
 
 
 def test_a_failure_is_told_while_one_of_its_invoices_is_open() -> None:
-    letter = a_letter("payment_failed", an_invoice(status="paid"), an_invoice())
-    assert isinstance(domain.address(claim_of(letter)), Letter)
+    email = an_email("payment_failed", an_invoice(status="paid"), an_invoice())
+    assert isinstance(domain.decide(claim_of(email)), Email)
 
 
 def test_retries_space_out_with_jitter_and_end() -> None:
     def retry(attempts: int, random: Random) -> timedelta:
-        outcome = domain.after(Refusal("451", permanent=False), attempts, random)
+        outcome = domain.after_refusal(Refusal("451", permanent=False), attempts, random)
         assert isinstance(outcome, Retry)
         return outcome.after
 
@@ -61,20 +61,22 @@ def test_retries_space_out_with_jitter_and_end() -> None:
         full = min(timedelta(seconds=2 ** min(attempts, 30)), domain.LONGEST_RETRY)
         assert full * 0.75 <= retry(attempts, Random(attempts)) <= full * 1.25
     assert len({retry(5, Random(seed)) for seed in range(9)}) == 9
-    assert domain.after(Refusal("451", permanent=False), domain.MAX_ATTEMPTS, Random()) == Failed("451")
+    assert domain.after_refusal(Refusal("451", permanent=False), domain.MAX_ATTEMPTS, Random()) == Failed(
+        "451"
+    )
 
 
 def test_a_permanent_refusal_is_the_end() -> None:
-    assert domain.after(Refusal("550", permanent=True), 1, Random()) == Failed("550")
+    assert domain.after_refusal(Refusal("550", permanent=True), 1, Random()) == Failed("550")
 
 
 def test_waiting_is_looked_at_less_and_less_often() -> None:
-    assert domain.next_look(timedelta(0)) == timedelta(seconds=2)
-    assert domain.next_look(timedelta(minutes=5)) == timedelta(minutes=5)
-    assert domain.next_look(timedelta(days=9)) == timedelta(hours=1)
+    assert domain.next_check(timedelta(0)) == timedelta(seconds=2)
+    assert domain.next_check(timedelta(minutes=5)) == timedelta(minutes=5)
+    assert domain.next_check(timedelta(days=9)) == timedelta(hours=1)
 
 
-def test_a_contact_belongs_to_the_letter() -> None:
-    letter = domain.address(claim_of(a_letter("receipt")))
-    assert isinstance(letter, Letter)
-    assert (letter.contact, letter.clinic) == (CONTACT, CLINIC)
+def test_an_email_has_its_recipient_and_its_clinic() -> None:
+    email = domain.decide(claim_of(an_email("receipt")))
+    assert isinstance(email, Email)
+    assert (email.recipient, email.clinic) == (RECIPIENT, CLINIC)

@@ -9,10 +9,9 @@ from fast_mail_parser import parse_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notification.emails import domain
-from services.notification.emails import mime as messages
+from services.notification.emails import domain, mime
 from services.notification.emails.domain import Claim, Failed
-from tests.unit.test_notification_letters import CLINIC, CONTACT, LETTERS, a_letter, an_invoice
+from tests.unit.test_notification_letters import CLINIC, RECIPIENT, RENDERER, an_email, an_invoice
 
 HEADERS = [
     "Subject",
@@ -92,20 +91,20 @@ def check(raw: bytes, *missing: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda each: ascii(each)[:30])
 def test_whatever_a_clinic_is_called_its_emails_have_our_headers_alone(name: str) -> None:
-    letter = a_letter("receipt", clinic=replace(CLINIC, name=name))
-    check(messages.compose(letter, LETTERS.write(letter), "billing@clinicpay.example"))
+    email = an_email("receipt", clinic=replace(CLINIC, name=name))
+    check(mime.compose(email, RENDERER.render(email), "billing@clinicpay.example"))
 
 
 @pytest.mark.parametrize("typed", NAMES, ids=lambda each: ascii(each)[:30])
 def test_whatever_stands_where_somebody_typed_the_headers_are_ours(typed: str) -> None:
     """A clinic's name and address, a client's name, an invoice's number."""
-    letter = a_letter(
+    email = an_email(
         "invoice_ready",
         an_invoice(typed),
         clinic=replace(CLINIC, name=typed, email=typed, phone=typed, address=typed, hours=typed),
-        contact=replace(CONTACT, name=typed),
+        recipient=replace(RECIPIENT, name=typed),
     )
-    check(messages.compose(letter, LETTERS.write(letter), "billing@clinicpay.example"), "Reply-To")
+    check(mime.compose(email, RENDERER.render(email), "billing@clinicpay.example"), "Reply-To")
 
 
 _PIECES = [
@@ -133,8 +132,8 @@ _PIECES = [
 
 @given(st.lists(st.sampled_from(_PIECES) | st.text(max_size=20), max_size=40).map("".join))
 def test_no_name_at_all_makes_another_header(name: str) -> None:
-    letter = a_letter("invoice_ready", an_invoice(name), clinic=replace(CLINIC, name=name))
-    check(messages.compose(letter, LETTERS.write(letter), "billing@clinicpay.example"))
+    email = an_email("invoice_ready", an_invoice(name), clinic=replace(CLINIC, name=name))
+    check(mime.compose(email, RENDERER.render(email), "billing@clinicpay.example"))
 
 
 def test_a_name_is_shown_as_it_was_typed_where_mail_can() -> None:
@@ -144,8 +143,8 @@ def test_a_name_is_shown_as_it_was_typed_where_mail_can() -> None:
         ("Praxis für Gesundheit, Köln", "Praxis für Gesundheit Köln"),
         ("=?utf-8?q?x?=", "-?utf-8?q?x?="),
     ):
-        letter = a_letter("receipt", clinic=replace(CLINIC, name=name))
-        sender = parse_email(messages.compose(letter, LETTERS.write(letter), "b@x.example")).from_
+        email = an_email("receipt", clinic=replace(CLINIC, name=name))
+        sender = parse_email(mime.compose(email, RENDERER.render(email), "b@x.example")).from_
         assert sender and sender.display_name == shown
 
 
@@ -153,10 +152,10 @@ def test_a_name_is_shown_as_it_was_typed_where_mail_can() -> None:
     "kept", ["<billing@x>", "a@@b.de", "=?utf-8?q?x=0D=0ABcc=3A_v?=@b.example", "a@b.de, c@d.de"]
 )
 def test_an_address_that_was_kept_before_it_was_checked_stops_no_other_email(kept: str) -> None:
-    """A clinic's is left out of its letters; a client's ends the letters to that client."""
-    letter = a_letter("receipt", clinic=replace(CLINIC, email=kept))
-    check(messages.compose(letter, LETTERS.write(letter), "billing@clinicpay.example"), "Reply-To")
+    """A clinic's is left out of its emails; a client's ends the emails to that client."""
+    email = an_email("receipt", clinic=replace(CLINIC, email=kept))
+    check(mime.compose(email, RENDERER.render(email), "billing@clinicpay.example"), "Reply-To")
 
-    fresh = replace(letter.delivery, age=timedelta(0))
-    claim = Claim(fresh, CLINIC, replace(CONTACT, email=kept), letter.invoices)
-    assert domain.address(claim) == Failed("email_not_valid")
+    fresh = replace(email.delivery, age=timedelta(0))
+    claim = Claim(email.kind, fresh, CLINIC, replace(RECIPIENT, email=kept), email.invoices)
+    assert domain.decide(claim) == Failed("email_not_valid")

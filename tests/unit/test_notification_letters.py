@@ -15,11 +15,13 @@ from contracts.events import Method
 from contracts.money import Money
 from contracts.payment import Share
 from services.chassis.ids import new_id
-from services.notification.emails import mime as messages
-from services.notification.emails.domain import Clinic, Contact, Delivery, Facts, Invoice, Letter, Template
-from services.notification.emails.rendering import Letters, Mail
+from services.notification.emails import mime
+from services.notification.emails.domain import Delivery, Email, EmailData, Recipient
+from services.notification.emails.kinds import BY_TEMPLATE
+from services.notification.emails.rendering import Content, Renderer
+from services.notification.projections.domain import Clinic, Invoice
 
-LETTERS = Letters("https://pay.example/")
+RENDERER = Renderer("https://pay.example/")
 CLINIC = Clinic(
     id=new_id(),
     slug="harbour",
@@ -34,8 +36,8 @@ CLINIC = Clinic(
     address="12 Quay Street\nDublin 1",
     hours="Mon–Fri 8:00–18:00",
 )
-CONTACT = Contact(new_id(), "client@example.com", "Aoife Byrne", "en")
-TEMPLATES: tuple[Template, ...] = ("invoice_ready", "receipt", "payment_failed", "refund")
+RECIPIENT = Recipient("client@example.com", "Aoife Byrne")
+TEMPLATES = tuple(BY_TEMPLATE)
 
 
 def eur(minor: int) -> Money:
@@ -46,19 +48,19 @@ def an_invoice(number: str = "2026-000123", due: int = 12500, status: str = "unp
     return Invoice(new_id(), number, status, eur(due), date(2026, 12, 7))
 
 
-def a_letter(
-    template: Template,
+def an_email(
+    template: str,
     *invoices: Invoice,
     clinic: Clinic = CLINIC,
-    contact: Contact = CONTACT,
+    recipient: Recipient = RECIPIENT,
     amount: Money | None = None,
     method: Method | None = None,
     surplus: Money | None = None,
     failure_code: str | None = None,
     subject_id: UUID | None = None,
-) -> Letter:
+) -> Email:
     invoices = invoices or (an_invoice(),)
-    facts = Facts(
+    data = EmailData(
         amount=amount or eur(sum(invoice.due.minor for invoice in invoices)),
         at=datetime(2026, 11, 23, 23, 30, tzinfo=UTC),
         invoices=tuple(Share(invoice_id=invoice.id, amount=invoice.due) for invoice in invoices),
@@ -70,26 +72,28 @@ def a_letter(
     delivery = Delivery(
         clinic_id=clinic.id,
         id=new_id(),
-        client_id=contact.client_id,
+        client_id=new_id(),
         template=template,
         event_id=new_id(),
         subject_id=subject_id or invoices[0].id,
-        facts=facts,
+        data=data,
         traceparent=None,
         attempts=0,
         age=timedelta(0),
         claimed_until=now,
         next_attempt_at=now,
     )
-    return Letter(delivery, clinic, contact, {invoice.id: invoice for invoice in invoices})
+    return Email(
+        BY_TEMPLATE[template], delivery, clinic, recipient, {invoice.id: invoice for invoice in invoices}
+    )
 
 
-def both_parts(mail: Mail, *facts: str) -> bool:
-    return all(fact in mail.text and fact in mail.html for fact in facts)
+def both_parts(content: Content, *facts: str) -> bool:
+    return all(fact in content.text and fact in content.html for fact in facts)
 
 
-def sent(letter: Letter) -> EmailMessage:
-    raw = messages.compose(letter, LETTERS.write(letter), "billing@clinicpay.example")
+def sent(email: Email) -> EmailMessage:
+    raw = mime.compose(email, RENDERER.render(email), "billing@clinicpay.example")
     parsed = message_from_bytes(raw, policy=policy.SMTP)
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -97,7 +101,7 @@ def sent(letter: Letter) -> EmailMessage:
 
 def test_a_new_invoice_says_what_is_due_when_and_where_to_pay() -> None:
     invoice = an_invoice()
-    mail = LETTERS.write(a_letter("invoice_ready", invoice))
+    mail = RENDERER.render(an_email("invoice_ready", invoice))
 
     assert mail.subject == "Invoice 2026-000123 is ready"
     link = f"https://pay.example/c/harbour/invoices/{invoice.id}"
@@ -108,16 +112,16 @@ def test_a_new_invoice_says_what_is_due_when_and_where_to_pay() -> None:
 
 
 def test_an_invoice_shows_what_is_due_now_not_what_was() -> None:
-    letter = a_letter("invoice_ready", an_invoice(due=4000, status="part_paid"), amount=eur(12500))
-    mail = LETTERS.write(letter)
+    email = an_email("invoice_ready", an_invoice(due=4000, status="part_paid"), amount=eur(12500))
+    mail = RENDERER.render(email)
     assert both_parts(mail, "View and pay €40.00")
     assert "€125" not in mail.text
 
 
 def test_one_receipt_lists_all_its_invoices_the_method_and_the_credit() -> None:
     payment_id = new_id()
-    mail = LETTERS.write(
-        a_letter(
+    mail = RENDERER.render(
+        an_email(
             "receipt",
             an_invoice(),
             an_invoice("2026-000124", 4550),
@@ -134,7 +138,7 @@ def test_one_receipt_lists_all_its_invoices_the_method_and_the_credit() -> None:
 
 def test_a_refund_says_how_much_went_back_to_where_and_when_it_shows() -> None:
     card = Method(kind="card", brand="visa", last4="4242")
-    mail = LETTERS.write(a_letter("refund", amount=eur(2500), method=card))
+    mail = RENDERER.render(an_email("refund", amount=eur(2500), method=card))
 
     assert mail.subject == "We sent €25.00 back to your card"
     assert both_parts(
@@ -144,7 +148,7 @@ def test_a_refund_says_how_much_went_back_to_where_and_when_it_shows() -> None:
 
 
 def test_a_refund_of_what_was_not_paid_by_card_names_no_card() -> None:
-    mail = LETTERS.write(a_letter("refund", amount=eur(2500), method=Method(kind="paypal")))
+    mail = RENDERER.render(an_email("refund", amount=eur(2500), method=Method(kind="paypal")))
 
     assert mail.subject == "We sent €25.00 back to where you paid from"
     assert both_parts(mail, "to PayPal")
@@ -152,15 +156,15 @@ def test_a_refund_of_what_was_not_paid_by_card_names_no_card() -> None:
 
 
 def test_days_are_the_clinics() -> None:
-    dublin = LETTERS.write(a_letter("receipt"))
-    tokyo = LETTERS.write(a_letter("receipt", clinic=replace(CLINIC, time_zone="Asia/Tokyo")))
+    dublin = RENDERER.render(an_email("receipt"))
+    tokyo = RENDERER.render(an_email("receipt", clinic=replace(CLINIC, time_zone="Asia/Tokyo")))
     assert both_parts(dublin, "Paid on 23 November 2026")
     assert both_parts(tokyo, "Paid on 24 November 2026")
 
 
 def test_a_failure_says_that_nothing_was_taken_why_and_what_next() -> None:
     invoice = an_invoice()
-    mail = LETTERS.write(a_letter("payment_failed", invoice, failure_code="expired_card"))
+    mail = RENDERER.render(an_email("payment_failed", invoice, failure_code="expired_card"))
 
     assert mail.subject == "Your payment of €125.00 did not go through"
     assert both_parts(mail, "No money was taken", "This card has expired", "pay another way")
@@ -168,26 +172,26 @@ def test_a_failure_says_that_nothing_was_taken_why_and_what_next() -> None:
 
 
 def test_a_failure_over_several_invoices_leads_to_all_of_them() -> None:
-    mail = LETTERS.write(a_letter("payment_failed", an_invoice(), an_invoice("2026-000124")))
+    mail = RENDERER.render(an_email("payment_failed", an_invoice(), an_invoice("2026-000124")))
     assert both_parts(mail, "View your invoices", "https://pay.example/c/harbour/billing", "2026-000124")
 
 
 def test_an_unknown_decline_code_is_not_shown() -> None:
-    mail = LETTERS.write(a_letter("payment_failed", failure_code="do_not_honor"))
+    mail = RENDERER.render(an_email("payment_failed", failure_code="do_not_honor"))
     assert both_parts(mail, "Your bank declined the payment and did not say why.")
     assert "do_not_honor" not in mail.text + mail.html
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_where_billing_is_hidden_no_link_leads_to_it(template: Template) -> None:
-    mail = LETTERS.write(a_letter(template, clinic=replace(CLINIC, billing_shown=False)))
+def test_where_billing_is_hidden_no_link_leads_to_it(template: str) -> None:
+    mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, billing_shown=False)))
     assert "https://pay.example" not in mail.text + mail.html
     assert both_parts(mail, "+353 1 555 0123")
 
 
 def test_where_online_payment_is_off_nothing_asks_to_pay_online() -> None:
     for template in ("invoice_ready", "payment_failed"):
-        mail = LETTERS.write(a_letter(template, clinic=replace(CLINIC, online_payment=False)))
+        mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, online_payment=False)))
         assert "View and pay" not in mail.text + mail.html
         assert both_parts(mail, "To pay, please contact the clinic")
 
@@ -195,69 +199,67 @@ def test_where_online_payment_is_off_nothing_asks_to_pay_online() -> None:
 @pytest.mark.parametrize("due", [49, 10**12])
 def test_an_amount_that_cannot_be_charged_is_not_asked_for_online(due: int) -> None:
     for template in ("invoice_ready", "payment_failed"):
-        mail = LETTERS.write(a_letter(template, an_invoice(due=due)))
+        mail = RENDERER.render(an_email(template, an_invoice(due=due)))
         assert "View and pay" not in mail.text + mail.html
         assert both_parts(mail, "View invoice")
     assert both_parts(
-        LETTERS.write(a_letter("invoice_ready", an_invoice(due=due))), "please contact the clinic"
+        RENDERER.render(an_email("invoice_ready", an_invoice(due=due))), "please contact the clinic"
     )
 
 
 def test_an_invoice_that_is_being_paid_does_not_ask_to_be_paid_again() -> None:
-    mail = LETTERS.write(a_letter("invoice_ready", an_invoice(status="processing")))
+    mail = RENDERER.render(an_email("invoice_ready", an_invoice(status="processing")))
     assert "View and pay" not in mail.text + mail.html
     assert both_parts(mail, "on its way", "View invoice")
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_names_cannot_carry_markup(template: Template) -> None:
+def test_names_cannot_carry_markup(template: str) -> None:
     evil = '<img src=x onerror=alert(1)>"&{{ 7*7 }}'
     clinic = replace(CLINIC, name=evil, phone=evil, email=evil, address=evil, hours=evil)
-    mail = LETTERS.write(a_letter(template, clinic=clinic, contact=replace(CONTACT, name=evil)))
+    mail = RENDERER.render(an_email(template, clinic=clinic, recipient=replace(RECIPIENT, name=evil)))
     assert "<img" not in mail.html
     assert "49" not in re.sub(r"[0-9a-f-]{36}", "", mail.text)
     assert "&lt;img src=x" in mail.html and "<img src=x" in mail.text
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_nothing_is_fetched_when_an_email_is_opened(template: Template) -> None:
-    html = LETTERS.write(a_letter(template)).html
+def test_nothing_is_fetched_when_an_email_is_opened(template: str) -> None:
+    html = RENDERER.render(an_email(template)).html
     fetched = re.findall(r"<img|<link|<script|<iframe|@import|@font-face|url\(", html)
     assert fetched == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_no_template_word_is_medical(template: Template) -> None:
-    mail = LETTERS.write(a_letter(template))
+def test_no_template_word_is_medical(template: str) -> None:
+    mail = RENDERER.render(an_email(template))
     words = r"\b(appointment|treatment|therap|session|service|practitioner|doctor|dr|patient|diagnos|visit|medical)"
     shown = re.sub(r"<style.*?</style>|<[^>]+>", " ", mail.html, flags=re.DOTALL)
     assert re.findall(words, f"{mail.subject} {mail.text} {shown}", re.IGNORECASE) == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_subjects_name_neither_client_nor_clinic(template: Template) -> None:
-    subject = LETTERS.write(a_letter(template)).subject
+def test_subjects_name_neither_client_nor_clinic(template: str) -> None:
+    subject = RENDERER.render(an_email(template)).subject
     assert "Aoife" not in subject and "Harbour" not in subject
 
 
 def test_headers_are_whole() -> None:
-    letter = a_letter("receipt", clinic=replace(CLINIC, name="Praxis für Gesundheit, Köln"))
-    message = sent(letter)
+    email = an_email("receipt", clinic=replace(CLINIC, name="Praxis für Gesundheit, Köln"))
+    message = sent(email)
     (sender,) = message["From"].addresses
     assert (sender.display_name, sender.addr_spec) == (
         "Praxis für Gesundheit Köln",
         "billing@clinicpay.example",
     )
     assert message["Reply-To"] == "hello@harbour.example"
-    assert message["Message-ID"] == f"<{letter.delivery.id}@clinicpay.example>"
+    assert message["Message-ID"] == f"<{email.delivery.id}@clinicpay.example>"
     assert message["Auto-Submitted"] == "auto-generated"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
 
 
 def test_lines_are_short_enough_for_every_mail_server() -> None:
-    raw = messages.compose(
-        a_letter("receipt"), LETTERS.write(a_letter("receipt")), "billing@clinicpay.example"
-    )
+    raw = mime.compose(an_email("receipt"), RENDERER.render(an_email("receipt")), "billing@clinicpay.example")
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
 
@@ -266,7 +268,7 @@ def test_lines_are_short_enough_for_every_mail_server() -> None:
 @example(["--=_clinicpay--", ".", "From here", "x" * 2000, "trailing ", "=20", "a=\nb"])
 def test_every_text_arrives_as_it_was_written(lines: list[str]) -> None:
     written = "\n".join(lines)
-    raw = messages.compose(a_letter("receipt"), Mail("Subject", written, f"<p>{written}</p>"), "b@x.example")
+    raw = mime.compose(an_email("receipt"), Content("Subject", written, f"<p>{written}</p>"), "b@x.example")
     message = message_from_bytes(raw, policy=policy.default)
     text, html = (part.get_content() for part in message.iter_parts())
 

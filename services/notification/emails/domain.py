@@ -1,46 +1,37 @@
-"""Pure decisions about e-mails: which to write, whether to send one now, and what a refusal means. No I/O."""
+"""Decisions about e-mails: whether to send one now, and what a refusal leads to. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.events import Event, Method, StateEvent, event_id
-from contracts.invoice import InvoiceCreated
+from contracts.events import Event, Method, event_id
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
-from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded, Share
+from contracts.payment import Share
 from contracts.vocabulary import is_open
 from services.chassis import emails
-from services.chassis.errors import DomainError
 from services.chassis.ids import Key, new_id
+from services.notification.projections.domain import Clinic, Invoice, newest
 
-E = TypeVar("E", bound=StateEvent)
-Template = Literal["invoice_ready", "receipt", "payment_failed", "refund"]
+E = TypeVar("E", bound=Event)
 
 MAX_ATTEMPTS = 18
 """With the back-off below: about a day and a half of trying."""
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(hours=6)
-FIRST_LOOK = timedelta(seconds=2)
-LONGEST_LOOK = timedelta(hours=1)
+FIRST_CHECK = timedelta(seconds=2)
+LONGEST_CHECK = timedelta(hours=1)
 NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
-ASK_FOR_MONEY: frozenset[Template] = frozenset({"invoice_ready", "payment_failed"})
-"""E-mails that lead to the payment page. None is sent of an invoice that is being checked."""
 
 
-class ContactNotFound(DomainError):
-    code = "contact_not_found"
-    status = 404
-
-
-class Facts(BaseModel):
-    """What an e-mail is about, as the event told it: ids, amounts and codes, nothing personal."""
+class EmailData(BaseModel):
+    """The event's data that an e-mail shows: ids, amounts and codes, nothing personal."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -53,56 +44,28 @@ class Facts(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Clinic:
-    """The sender. `locale` and `time_zone` decide how money and days are written."""
+class Recipient:
+    """The client, as far as an e-mail needs it."""
 
-    id: UUID
-    slug: str
-    name: str
-    locale: str
-    time_zone: str
-    accent: str
-    billing_shown: bool
-    online_payment: bool
-    phone: str
-    email: str
-    address: str
-    hours: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    client_id: UUID
     email: str
     name: str
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class Invoice:
-    id: UUID
-    number: str
-    status: str
-    due: Money
-    due_on: date
-    being_checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """An e-mail to write. `cause` is the event that asks for it; `subject_id` its payment, invoice or refund."""
+    """An e-mail to queue. `cause` is the event that leads to it; `subject_id` its payment, invoice or refund."""
 
     id: UUID
-    template: Template
+    template: str
     client_id: UUID
     subject_id: UUID
-    facts: Facts
+    data: EmailData
     cause: Event
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A claimed e-mail. `claimed_until` is also the fence: who lost the lease cannot record a result.
+    """A claimed e-mail. `claimed_until` is also the fence: after a lost lease no result is recorded.
 
     `age` is by the database's clock.
     """
@@ -110,10 +73,10 @@ class Delivery:
     clinic_id: UUID
     id: UUID
     client_id: UUID
-    template: Template
+    template: str
     event_id: UUID
     subject_id: UUID
-    facts: Facts
+    data: EmailData
     traceparent: str | None
     attempts: int
     age: timedelta
@@ -122,22 +85,50 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailKind(Generic[E]):
+    """A kind of e-mail: the event that leads to it, when it is sent, and its content.
+
+    `subject_id` reads the id of the invoice, payment or refund from the event; `content` fills the templates named
+    `template`, given the portal's address.
+    """
+
+    template: str
+    event: type[E]
+    subject_id: Callable[[E], UUID]
+    data: Callable[[E], EmailData]
+    content: "Callable[[Email, str], dict[str, Any]]"
+    delay: timedelta = timedelta(0)
+    asks_for_money: bool = False
+    """It leads to the payment page: dropped once nothing is to be paid, and held while an invoice is being checked."""
+    needs_invoices: bool = False
+    """It waits for its invoices however long that takes."""
+    newest_only: bool = False
+    """Several events of one subject in a batch lead to one e-mail."""
+    ends_failures: bool = False
+    """It drops the e-mails about earlier failures of its payment that were not sent yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A claimed e-mail with all that is known for writing it."""
+    """A claimed e-mail with its kind and the rows that its content needs, as far as they are known."""
+
+    kind: "EmailKind[Any]"
 
     delivery: Delivery
     clinic: Clinic | None
-    contact: Contact | None
+    recipient: Recipient | None
     invoices: Mapping[UUID, Invoice]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """All that a template needs, and that is known to be there."""
+class Email:
+    """A claimed e-mail with everything that its content needs."""
+
+    kind: "EmailKind[Any]"
 
     delivery: Delivery
     clinic: Clinic
-    contact: Contact
+    recipient: Recipient
     invoices: Mapping[UUID, Invoice]
 
 
@@ -150,14 +141,14 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The e-mail would tell nothing true or useful any more."""
+    """The e-mail is not needed any more."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What came back instead of an acceptance. `code` is the SMTP code or the class of the error."""
+    """The mail server did not accept the e-mail. `code` is the SMTP code or the class of the error."""
 
     code: str
     permanent: bool
@@ -182,102 +173,43 @@ class Failed:
 Outcome = Sent | Retry | Failed | Waits | Dropped
 
 
-def newest(events: Iterable[E]) -> list[E]:
-    """The newest version of each aggregate, in order of (clinic, id) so that rows are locked in one order."""
-    latest: dict[tuple[UUID, str], E] = {}
-    for event in events:
-        key = (event.clinic_id, str(event.key))
-        if key not in latest or event.version > latest[key].version:
-            latest[key] = event
-    return [latest[key] for key in sorted(latest)]
-
-
-def announce(created: Iterable[InvoiceCreated]) -> list[NewDelivery]:
-    """Word to each client of an invoice."""
-    return [_delivery("invoice_ready", event, event.invoice_id, _invoice_facts(event)) for event in created]
-
-
-def receipts(succeeded: Iterable[PaymentSucceeded]) -> list[NewDelivery]:
-    """One receipt a payment, which lists its invoices."""
-    return [_delivery("receipt", event, event.payment_id, _payment_facts(event)) for event in succeeded]
-
-
-def bad_news(failed: Iterable[PaymentFailed]) -> list[NewDelivery]:
-    """Word of each payment that did not go through, once however many of its attempts came together."""
+def new_deliveries(kind: EmailKind[Any], events: Iterable[Any]) -> list[NewDelivery]:
+    """The e-mails of this kind to which the events lead."""
     return [
-        _delivery("payment_failed", event, event.payment_id, _payment_facts(event))
-        for event in newest(failed)
-    ]
-
-
-def refund_letters(refunded: Iterable[PaymentRefunded]) -> list[NewDelivery]:
-    """Word of money that was sent back, once a refund."""
-    return [
-        _delivery(
-            "refund",
-            event,
-            event.refund_id,
-            Facts(amount=event.amount, at=event.time, invoices=(), method=event.method),
+        NewDelivery(
+            new_id(), kind.template, event.client_id, kind.subject_id(event), kind.data(event), cause=event
         )
-        for event in refunded
+        for event in (newest(events) if kind.newest_only else events)
     ]
 
 
-def _delivery(
-    template: Template,
-    cause: InvoiceCreated | PaymentSucceeded | PaymentFailed | PaymentRefunded,
-    subject_id: UUID,
-    facts: Facts,
-) -> NewDelivery:
-    return NewDelivery(new_id(), template, cause.client_id, subject_id, facts, cause)
-
-
-def _invoice_facts(event: InvoiceCreated) -> Facts:
-    due = event.due
-    share = Share(invoice_id=event.invoice_id, amount=due)
-    return Facts(amount=due, at=event.time, invoices=(share,))
-
-
-def _payment_facts(event: PaymentSucceeded | PaymentFailed) -> Facts:
-    return Facts(
-        amount=event.amount,
-        at=event.time,
-        invoices=event.invoices,
-        method=event.method,
-        surplus=event.surplus,
-        failure_code=event.failure_code,
-    )
-
-
-def address(claim: Claim) -> Letter | Waits | Dropped | Failed:
-    """The letter to write now; or what it waits for, why nobody needs it any more, or why it cannot be sent."""
+def decide(claim: Claim) -> Email | Waits | Dropped | Failed:
+    """Whether to send the e-mail now, let it wait, drop it, or give it up."""
     if claim.clinic is None:
         return Waits("no_clinic")
-    if claim.contact is None:
+    if claim.recipient is None:
         return Waits("no_contact")
-    missing = any(share.invoice_id not in claim.invoices for share in claim.delivery.facts.invoices)
-    if missing and (claim.delivery.template == "invoice_ready" or claim.delivery.age < NUMBERS_WAIT):
+    missing = any(share.invoice_id not in claim.invoices for share in claim.delivery.data.invoices)
+    if missing and (claim.kind.needs_invoices or claim.delivery.age < NUMBERS_WAIT):
         return Waits("no_invoice")
-    if claim.delivery.template != "receipt" and _nothing_to_pay(claim):
+    if claim.kind.asks_for_money and _nothing_to_pay(claim):
         return Dropped("nothing_to_pay")
-    if claim.delivery.template in ASK_FOR_MONEY and any(
-        each.being_checked for each in claim.invoices.values()
-    ):
+    if claim.kind.asks_for_money and any(each.being_checked for each in claim.invoices.values()):
         return Waits("being_checked")
-    if emails.usable(claim.contact.email) is None:
-        return Failed(emails.EmailNotValid.code)  # kept before addresses were checked
-    return Letter(claim.delivery, claim.clinic, claim.contact, claim.invoices)
+    if emails.usable(claim.recipient.email) is None:
+        return Failed(emails.EmailNotValid.code)  # it was stored before addresses were checked
+    return Email(claim.kind, claim.delivery, claim.clinic, claim.recipient, claim.invoices)
 
 
 def _nothing_to_pay(claim: Claim) -> bool:
-    invoices = [claim.invoices.get(share.invoice_id) for share in claim.delivery.facts.invoices]
+    invoices = [claim.invoices.get(share.invoice_id) for share in claim.delivery.data.invoices]
     return bool(invoices) and all(invoice is not None and not is_open(invoice.status) for invoice in invoices)
 
 
-def fact_about(
+def end_event(
     delivery: Delivery, outcome: Sent | Failed, at: datetime
 ) -> NotificationSent | NotificationFailed:
-    """What others may know of an e-mail's end. Made again from the same row, it is the same event."""
+    """`notification.sent` or `notification.failed`. The same row gives the same event again."""
     topic = NotificationFailed.topic if isinstance(outcome, Failed) else NotificationSent.topic
     common: dict[str, Any] = {
         "id": event_id(at, topic.name, delivery.id),
@@ -293,23 +225,23 @@ def fact_about(
     return NotificationSent(**common)
 
 
-def after(refusal: Refusal, attempts: int, random: Random) -> Retry | Failed:
-    """What a refusal of the `attempts`-th attempt leads to: another try later, or the end."""
+def after_refusal(refusal: Refusal, attempts: int, random: Random) -> Retry | Failed:
+    """Another try later, or the end, once the `attempts`-th attempt was refused."""
     if refusal.permanent or attempts >= MAX_ATTEMPTS:
         return Failed(refusal.code)
     pause = min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
     return Retry(refusal.code, pause * random.uniform(0.75, 1.25))
 
 
-def next_look(age: timedelta) -> timedelta:
-    """When to look again for what a waiting e-mail lacks: its wait so far, once more.
+def next_check(age: timedelta) -> timedelta:
+    """How long until a waiting e-mail is checked again: as long as it has waited so far.
 
-    Putting a contact does not wait for this; it is for what came by another way, or at the same moment.
+    Adding a contact releases its e-mails at once. This check finds rows that came otherwise, or at the same moment.
     """
-    return min(max(age, FIRST_LOOK), LONGEST_LOOK)
+    return min(max(age, FIRST_CHECK), LONGEST_CHECK)
 
 
 def invoice_keys(deliveries: Iterable[Delivery]) -> set[Key]:
     return {
-        (delivery.clinic_id, share.invoice_id) for delivery in deliveries for share in delivery.facts.invoices
+        (delivery.clinic_id, share.invoice_id) for delivery in deliveries for share in delivery.data.invoices
     }

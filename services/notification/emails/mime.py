@@ -15,8 +15,9 @@ from functools import lru_cache
 from uuid import UUID
 
 from services.chassis import emails
-from services.notification.emails.domain import Letter
-from services.notification.emails.rendering import Mail, one_line
+from services.notification.emails.domain import Email
+from services.notification.emails.messages.parts import one_line
+from services.notification.emails.rendering import Content
 
 _LONGEST_NAME = 60
 _BOUNDARY = b"=_clinicpay"
@@ -27,26 +28,26 @@ _CONSTANT = (
 
 
 def message_id(delivery_id: UUID, mail_from: str) -> str:
-    """Made from the delivery's id alone, so that a repeated e-mail has the same one and can be told as such."""
+    """Made from the delivery's id alone, so that a repeated e-mail has the same one and can be recognised."""
     return f"<{delivery_id}@{mail_from.rpartition('@')[2]}>"
 
 
-def compose(letter: Letter, mail: Mail, mail_from: str) -> bytes:
+def compose(email: Email, content: Content, mail_from: str) -> bytes:
     """The whole message, with CRLF line ends. Replies go to the clinic, when it has an address that can take them.
 
     The library folds and encodes headers and is asked once for each; it took 2.7 ms to put a whole message together.
     """
-    reply_to = emails.usable(letter.clinic.email)
+    reply_to = emails.usable(email.clinic.email)
     headers = [
-        _header("Subject", typed(mail.subject)),
-        _mailbox("From", display_name(letter.clinic.name), mail_from),
-        _mailbox("To", "", letter.contact.email),
+        _header("Subject", header_text(content.subject)),
+        _mailbox("From", display_name(email.clinic.name), mail_from),
+        _mailbox("To", "", email.recipient.email),
         _mailbox("Reply-To", "", reply_to) if reply_to else "",
         f"Date: {format_datetime(datetime.now(UTC))}\r\n",
-        f"Message-ID: {message_id(letter.delivery.id, mail_from)}\r\n",
+        f"Message-ID: {message_id(email.delivery.id, mail_from)}\r\n",
         _CONSTANT,
     ]
-    text, html = _part("plain", mail.text), _part("html", mail.html)
+    text, html = _part("plain", content.text), _part("html", content.html)
     return b"".join(["".join(headers).encode("ascii"), text, html, b"--", _BOUNDARY, b"--\r\n"])
 
 
@@ -56,8 +57,8 @@ def _header(name: str, value: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _mailbox(name: str, shown: str, email: str) -> str:
-    return _folded(name, Address(shown, addr_spec=email))
+def _mailbox(name: str, shown: str, address: str) -> str:
+    return _folded(name, Address(shown, addr_spec=address))
 
 
 def _folded(name: str, value: str | Address) -> str:
@@ -73,8 +74,8 @@ def _part(subtype: str, content: str) -> bytes:
     return head % (_BOUNDARY, subtype.encode()) + encoded + b"\r\n"
 
 
-def typed(text: str) -> str:
-    """What somebody typed, for a header: on one line, and without the beginning of an encoded-word.
+def header_text(text: str) -> str:
+    """A typed text for a header: on one line, and without the beginning of an encoded-word.
 
     No space keeps the two characters apart: folding may lose it.
     """
@@ -87,4 +88,4 @@ def display_name(name: str) -> str:
     Without the characters that have a meaning in an address list: Python's folding drops the quotes around a long
     name, and a comma in it would then begin another address.
     """
-    return typed(re.sub(r'[",;:<>()\[\]@\\]', " ", name))[:_LONGEST_NAME].strip()
+    return header_text(re.sub(r'[",;:<>()\[\]@\\]', " ", name))[:_LONGEST_NAME].strip()

@@ -1,4 +1,4 @@
-"""The mail server: one kept connection, and what its answers mean."""
+"""The mail server: one connection that is kept between e-mails, and the meaning of its answers."""
 
 import asyncio
 from urllib.parse import unquote, urlsplit
@@ -16,8 +16,8 @@ _KEPT_SECONDS = 20.0
 """Well under what servers allow an idle connection, so that a receipt never meets one that is already closed."""
 
 
-SERVER_AWAY = frozenset({"unreachable", "timeout"})
-"""Codes that speak of the server, not of one e-mail."""
+UNREACHABLE = frozenset({"unreachable", "timeout"})
+"""Codes about the server, not about one e-mail."""
 
 
 class Smtp:

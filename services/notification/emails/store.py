@@ -1,4 +1,4 @@
-"""Every SQL statement of e-mails and contacts. Projections have theirs in `projections.py`."""
+"""Every SQL statement on e-mails."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -6,16 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from services.chassis.db.database import Connection, Key
-from services.notification.emails.domain import Contact, Delivery, Facts, NewDelivery
+from services.notification.emails.domain import Delivery, EmailData, NewDelivery, Recipient
 
 _QUIET_AFTER_FAILURE = timedelta(hours=1)
-"""Several declines of one payment are one e-mail: whoever tries again at once sees the answer on the page."""
+"""Several declines of one payment are one e-mail: a client who tries again at once sees the answer on the page."""
 
 
 async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: timedelta) -> None:
-    """Claim one e-mail per (recipient, event, template), to be sent after `delay`; what was claimed before stays.
+    """Queue one e-mail per (recipient, event, template), to be sent after `delay`; one that is queued already stays.
 
-    A failure is not told when the payment has its receipt, or had such an e-mail within the hour.
+    A failure is left out when the payment has its receipt, or had such an e-mail within the hour.
     """
     await tx.execute(
         """
@@ -38,7 +38,7 @@ async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: t
         [each.template for each in wanted],
         [each.cause.id for each in wanted],
         [each.subject_id for each in wanted],
-        [each.facts.model_dump_json() for each in wanted],
+        [each.data.model_dump_json() for each in wanted],
         [each.cause.traceparent for each in wanted],
         delay,
         _QUIET_AFTER_FAILURE,
@@ -46,7 +46,7 @@ async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: t
 
 
 async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
-    """Payments succeeded after all: what was going to tell of their failure is not sent."""
+    """Drop the unsent e-mails about failures of payments that succeeded after all."""
     clinic_ids, payment_ids = zip(*sorted(payments), strict=True)
     await tx.execute(
         """
@@ -61,7 +61,7 @@ async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
 
 
 async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list[Delivery]:
-    """Take up to `limit` e-mails whose time has come and that nobody else holds, for `lease`, oldest first."""
+    """Claim for `lease` up to `limit` e-mails that are due and that no other sender holds, oldest first."""
     rows = await tx.fetch(
         """
         WITH next AS (
@@ -74,13 +74,13 @@ async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list
         )
         UPDATE deliveries AS claimed SET claimed_until = app_now() + $2::interval
         FROM next WHERE claimed.clinic_id = next.clinic_id AND claimed.id = next.id
-        RETURNING claimed.clinic_id, claimed.id, client_id, template, event_id, subject_id, facts, traceparent,
+        RETURNING claimed.clinic_id, claimed.id, client_id, template, event_id, subject_id, facts AS data, traceparent,
             attempts, app_now() - created_at AS age, claimed_until, next_attempt_at
         """,
         limit,
         lease,
     )
-    claimed = [Delivery(**{**row, "facts": Facts.model_validate_json(row["facts"])}) for row in rows]
+    claimed = [Delivery(**{**row, "data": EmailData.model_validate_json(row["data"])}) for row in rows]
     return sorted(claimed, key=lambda delivery: delivery.next_attempt_at)
 
 
@@ -94,7 +94,7 @@ async def save_outcome(
     message_id: str | None = None,
     last_error: str | None = None,
 ) -> datetime | None:
-    """Record what became of a claimed e-mail; the database's time of it, or None when the lease was lost.
+    """Record the outcome of a claimed e-mail. Return the database's time of it, or None when the lease was lost.
 
     `waiting` is not recorded over a wake-up that came since the claim: the lease then ends by itself.
     """
@@ -121,7 +121,7 @@ async def save_outcome(
 
 
 async def release_deliveries(tx: Connection, deliveries: Collection[Delivery]) -> None:
-    """Give claimed e-mails back untried, for anyone to take."""
+    """Release claimed e-mails that were not tried."""
     await tx.execute(
         """
         UPDATE deliveries AS held SET claimed_until = NULL
@@ -155,54 +155,8 @@ async def list_deliveries(
     return [dict(row) for row in rows]
 
 
-async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool:
-    """Add a contact; False when the client has one."""
-    added = await tx.fetchval(
-        """
-        INSERT INTO contacts (clinic_id, client_id, email, name, language) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (clinic_id, client_id) DO NOTHING RETURNING true
-        """,
-        *_columns(clinic_id, contact),
-    )
-    return bool(added)
-
-
-async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
-    await tx.execute(
-        """
-        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = app_now()
-        WHERE clinic_id = $1 AND client_id = $2
-        """,
-        *_columns(clinic_id, contact),
-    )
-
-
-async def lock_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
-    """Keep others from changing the contact, if there is one, until the transaction ends."""
-    await tx.execute(
-        "SELECT FROM contacts WHERE clinic_id = $1 AND client_id = $2 FOR UPDATE", clinic_id, client_id
-    )
-
-
-async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
-    """Delete a contact; what it was, None when there was none."""
-    row = await tx.fetchrow(
-        """
-        DELETE FROM contacts WHERE clinic_id = $1 AND client_id = $2
-        RETURNING client_id, email, name, language
-        """,
-        clinic_id,
-        client_id,
-    )
-    return Contact(**row) if row else None
-
-
-def _columns(clinic_id: UUID, contact: Contact) -> tuple[UUID, UUID, str, str, str]:
-    return clinic_id, contact.client_id, contact.email, contact.name, contact.language
-
-
-async def wake_deliveries(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
-    """The e-mails that waited for this client's contact are due now."""
+async def release_waiting(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    """Make the e-mails that waited for this client's contact due now."""
     await tx.execute(
         """
         UPDATE deliveries SET state = 'due', next_attempt_at = app_now()
@@ -213,19 +167,14 @@ async def wake_deliveries(tx: Connection, clinic_id: UUID, client_id: UUID) -> N
     )
 
 
-async def get_contacts(tx: Connection, keys: Collection[Key]) -> dict[Key, Contact]:
-    """Contacts by (clinic, client); those not known are left out."""
+async def get_recipients(tx: Connection, keys: Collection[Key]) -> dict[Key, Recipient]:
+    """Clients with a contact, by (clinic, client)."""
     rows = await tx.fetch(
         """
-        SELECT clinic_id, client_id, email, name, language FROM contacts
+        SELECT clinic_id, client_id, email, name FROM contacts
         WHERE (clinic_id, client_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         """,
         [clinic_id for clinic_id, _ in keys],
         [client_id for _, client_id in keys],
     )
-    return {
-        (row["clinic_id"], row["client_id"]): Contact(
-            row["client_id"], row["email"], row["name"], row["language"]
-        )
-        for row in rows
-    }
+    return {(row["clinic_id"], row["client_id"]): Recipient(row["email"], row["name"]) for row in rows}

@@ -1,4 +1,4 @@
-"""Every SQL statement of what this service keeps of clinics and invoices: each row the newest version heard of."""
+"""Every SQL statement on the copies of clinics and invoices: each row is the newest version received."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -7,11 +7,11 @@ from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceState
 from contracts.money import Money
 from services.chassis.db.database import Connection, Key
-from services.notification.emails.domain import Clinic, Invoice
+from services.notification.projections.domain import Clinic, Invoice
 
 
-async def save_clinics(tx: Connection, clinics: Sequence[ClinicUpdated]) -> None:
-    """Keep what is newer than what is held. Each clinic at most once."""
+async def upsert_clinics(tx: Connection, clinics: Sequence[ClinicUpdated]) -> None:
+    """Save clinics whose stored version is older. `clinics` holds each one at most once."""
     await tx.execute(
         """
         INSERT INTO clinics AS held (clinic_id, slug, name, locale, time_zone, accent, billing_shown,
@@ -40,8 +40,8 @@ async def save_clinics(tx: Connection, clinics: Sequence[ClinicUpdated]) -> None
     )
 
 
-async def save_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> None:
-    """Keep what is newer than what is held. Each invoice at most once."""
+async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> None:
+    """Save invoices whose stored version is older. `invoices` holds each one at most once."""
     due = [invoice.due for invoice in invoices]
     await tx.execute(
         """
@@ -68,7 +68,7 @@ async def save_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> Non
 
 
 async def get_clinics(tx: Connection, ids: Collection[UUID]) -> dict[UUID, Clinic]:
-    """Clinics by id; those not heard of are left out."""
+    """Clinics by id; unknown ones are left out."""
     rows = await tx.fetch(
         """
         SELECT clinic_id AS id, slug, name, locale, time_zone, accent, billing_shown, online_payment,
@@ -81,7 +81,7 @@ async def get_clinics(tx: Connection, ids: Collection[UUID]) -> dict[UUID, Clini
 
 
 async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:
-    """Invoices by (clinic, id); those not heard of are left out."""
+    """Invoices by (clinic, id); unknown ones are left out."""
     rows = await tx.fetch(
         """
         SELECT clinic_id, id, number, status, due_amount, currency, due_on, being_checked FROM invoices

@@ -1,0 +1,50 @@
+"""Changes to clients' contacts, each in the caller's transaction."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from services.chassis import audit, emails
+from services.chassis.db.database import Connection
+from services.chassis.http.auth import Caller
+from services.notification.contacts import domain, store
+from services.notification.contacts.domain import Contact
+from services.notification.emails import store as deliveries
+
+
+async def create_contact(tx: Connection, caller: Caller, contact: Contact) -> tuple[Contact, bool]:
+    """Add a client's contact and release the e-mails that waited for it; True when it was added.
+
+    An existing contact stays as it is. Raises `EmailNotValid`.
+    """
+    contact = replace(contact, email=emails.address(contact.email))
+    if not await store.add_contact(tx, caller.clinic, contact):
+        return await get_contact(tx, caller.clinic, contact.client_id), False
+    await deliveries.release_waiting(tx, caller.clinic, contact.client_id)
+    await audit.record(tx, caller, "put_contact", contact.client_id, None, contact)
+    return contact, True
+
+
+async def save_contact(tx: Connection, caller: Caller, contact: Contact, before: Contact) -> Contact:
+    """Replace the contact that `get_contact` read and locked as `before`. Raises `EmailNotValid`."""
+    contact = replace(contact, email=emails.address(contact.email))
+    await store.save_contact(tx, caller.clinic, contact)
+    await audit.record(tx, caller, "put_contact", contact.client_id, before, contact)
+    return contact
+
+
+async def delete_contact(tx: Connection, caller: Caller, client_id: UUID) -> None:
+    """Delete a client's contact. Raises `ContactNotFound`."""
+    before = await store.delete_contact(tx, caller.clinic, client_id)
+    if before is None:
+        raise domain.ContactNotFound("No contact is kept for this client.")
+    await audit.record(tx, caller, "delete_contact", client_id, before, None)
+
+
+async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False) -> Contact:
+    """A client's contact; with `lock`, others wait with changing it. Raises `ContactNotFound`."""
+    if lock:
+        await store.lock_contact(tx, clinic_id, client_id)
+    contact = await store.get_contact(tx, clinic_id, client_id)
+    if contact is None:
+        raise domain.ContactNotFound("No contact is kept for this client.")
+    return contact

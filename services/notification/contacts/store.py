@@ -1,0 +1,61 @@
+"""Every SQL statement on contacts."""
+
+from uuid import UUID
+
+from services.chassis.db.database import Connection
+from services.notification.contacts.domain import Contact
+
+
+async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool:
+    """Add a contact; False when the client has one."""
+    added = await tx.fetchval(
+        """
+        INSERT INTO contacts (clinic_id, client_id, email, name, language) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (clinic_id, client_id) DO NOTHING RETURNING true
+        """,
+        *_columns(clinic_id, contact),
+    )
+    return bool(added)
+
+
+async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
+    await tx.execute(
+        """
+        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = app_now()
+        WHERE clinic_id = $1 AND client_id = $2
+        """,
+        *_columns(clinic_id, contact),
+    )
+
+
+async def lock_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    """Keep others from changing the contact, if there is one, until the transaction ends."""
+    await tx.execute(
+        "SELECT FROM contacts WHERE clinic_id = $1 AND client_id = $2 FOR UPDATE", clinic_id, client_id
+    )
+
+
+async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
+    row = await tx.fetchrow(
+        "SELECT client_id, email, name, language FROM contacts WHERE clinic_id = $1 AND client_id = $2",
+        clinic_id,
+        client_id,
+    )
+    return Contact(**row) if row else None
+
+
+async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
+    """Delete a contact; what it was, None when there was none."""
+    row = await tx.fetchrow(
+        """
+        DELETE FROM contacts WHERE clinic_id = $1 AND client_id = $2
+        RETURNING client_id, email, name, language
+        """,
+        clinic_id,
+        client_id,
+    )
+    return Contact(**row) if row else None
+
+
+def _columns(clinic_id: UUID, contact: Contact) -> tuple[UUID, UUID, str, str, str]:
+    return clinic_id, contact.client_id, contact.email, contact.name, contact.language

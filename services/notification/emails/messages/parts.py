@@ -1,0 +1,78 @@
+"""Pieces that several e-mails share. Pure.
+
+No e-mail names a service, a practitioner or an appointment: it is read on lock screens and in shared mailboxes. It says
+who asks for how much; the portal shows for which services.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from contracts.currencies import charge_of
+from contracts.events import Method
+from contracts.payment import PaymentFailed, PaymentSucceeded
+from contracts.vocabulary import is_payable, method_name
+from services.chassis.locale.formats import Formats
+from services.notification.emails.domain import Email, EmailData
+from services.notification.projections.domain import Clinic, Invoice
+
+ASK_CLINIC = "To pay, please contact the clinic: its details are below."
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The one button, and where it leads."""
+
+    label: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    label: str
+    amount: str
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and control characters, which could start another header or line."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def invoice_action(clinic: Clinic, invoice: Invoice, portal: str) -> Action | None:
+    if not clinic.billing_shown:
+        return None
+    link = f"{portal}/invoices/{invoice.id}"
+    if is_payable_online(clinic, invoice):
+        return Action(f"View and pay {Formats.of(clinic).money(invoice.due)}", link)
+    return Action("View invoice", link)
+
+
+def is_payable_online(clinic: Clinic, invoice: Invoice) -> bool:
+    """Whether the portal has a Pay button for it: also the amount must be one that can be charged."""
+    possible = charge_of(invoice.due.minor, invoice.due.currency) == "possible"
+    return clinic.online_payment and is_payable(invoice.status) and possible
+
+
+def invoice_number(invoice: Invoice) -> str:
+    """The invoice's number on one line: the clinic chose its prefix."""
+    return one_line(invoice.number)
+
+
+def invoice_name(email: Email, invoice_id: UUID) -> str:
+    invoice = email.invoices.get(invoice_id)
+    return f"Invoice {invoice_number(invoice)}" if invoice else "Invoice"
+
+
+def method_of(paid_with: Method | None) -> str | None:
+    """`Visa ending 4242`; None when the method is not known."""
+    return method_name(paid_with.kind, paid_with.brand, paid_with.last4) if paid_with else None
+
+
+def payment_data(event: PaymentSucceeded | PaymentFailed) -> EmailData:
+    return EmailData(
+        amount=event.amount,
+        at=event.time,
+        invoices=event.invoices,
+        method=event.method,
+        surplus=event.surplus,
+        failure_code=event.failure_code,
+    )

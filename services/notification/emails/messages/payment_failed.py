@@ -1,0 +1,58 @@
+"""The e-mail about a payment that did not go through."""
+
+from datetime import timedelta
+from operator import attrgetter
+from typing import Any
+
+from contracts.payment import PaymentFailed
+from contracts.vocabulary import decline
+from services.chassis.locale.formats import Formats
+from services.notification.emails.domain import Email, EmailKind
+from services.notification.emails.messages.parts import (
+    ASK_CLINIC,
+    Action,
+    invoice_action,
+    invoice_name,
+    one_line,
+    payment_data,
+)
+
+
+def content(email: Email, portal: str) -> dict[str, Any]:
+    clinic, data = email.clinic, email.delivery.data
+    formats = Formats.of(clinic)
+    amount = formats.money(data.amount)
+    retry = clinic.billing_shown and clinic.online_payment
+    why = decline(data.failure_code)
+    return {
+        "subject": f"Your payment of {amount} did not go through",
+        "preview": "No money was taken. Here is what you can do next.",
+        "lead": f"Your payment to {one_line(clinic.name)} did not go through. No money was taken.",
+        "amount": amount,
+        "about": ", ".join(invoice_name(email, share.invoice_id) for share in data.invoices),
+        "reason": why.reason,
+        "next_step": why.advice if retry else ASK_CLINIC,
+        "action": _retry_action(email, portal) if retry else None,
+        "question": "Questions about this payment? Contact the clinic.",
+    }
+
+
+def _retry_action(email: Email, portal: str) -> Action | None:
+    shares = email.delivery.data.invoices
+    invoice = email.invoices.get(shares[0].invoice_id) if len(shares) == 1 else None
+    if invoice is None:
+        return Action("View your invoices", f"{portal}/billing")
+    return invoice_action(email.clinic, invoice, portal)
+
+
+KIND = EmailKind(
+    "payment_failed",
+    PaymentFailed,
+    attrgetter("payment_id"),
+    payment_data,
+    content,
+    delay=timedelta(seconds=20),
+    asks_for_money=True,
+    newest_only=True,
+)
+"""Delayed: a client who is still on the page sees the decline and tries again. The e-mail is for one who left."""

@@ -1,0 +1,56 @@
+"""The receipt for a payment, which lists its invoices."""
+
+from operator import attrgetter
+from typing import Any
+
+from contracts.money import Money
+from contracts.payment import PaymentSucceeded, receipt_number
+from services.chassis.locale.formats import Formats
+from services.notification.emails.domain import Email, EmailKind
+from services.notification.emails.messages.parts import (
+    Action,
+    Row,
+    invoice_name,
+    method_of,
+    one_line,
+    payment_data,
+)
+
+
+def content(email: Email, portal: str) -> dict[str, Any]:
+    clinic, data = email.clinic, email.delivery.data
+    formats = Formats.of(clinic)
+    amount = formats.money(data.amount)
+    paid_on = formats.day_of(data.at)
+    paid_with = method_of(data.method)
+    link = f"{portal}/payments/{email.delivery.subject_id}"
+    return {
+        "subject": f"Receipt for your payment of {amount}",
+        "preview": f"Paid on {paid_on}",
+        "lead": f"Thank you. {one_line(clinic.name)} has received your payment.",
+        "amount": amount,
+        "paid_words": f"Paid on {paid_on}" + (f" with {paid_with}" if paid_with else ""),
+        "number": f"Receipt {receipt_number(email.delivery.subject_id)}",
+        "rows": _rows(email),
+        "action": Action("View receipt", link) if clinic.billing_shown else None,
+        "note": None if clinic.billing_shown else "Please keep this e-mail as your receipt.",
+        "question": "Questions about this payment? Contact the clinic.",
+    }
+
+
+def _rows(email: Email) -> list[Row]:
+    data = email.delivery.data
+    formats = Formats.of(email.clinic)
+
+    def row(label: str, amount: Money) -> Row:
+        return Row(label, formats.money(amount))
+
+    rows = [row(invoice_name(email, share.invoice_id), share.amount) for share in data.invoices]
+    if data.surplus is not None and data.surplus.minor > 0:
+        rows.append(row("Kept as your credit with the clinic", data.surplus))
+    return rows
+
+
+KIND = EmailKind(
+    "receipt", PaymentSucceeded, attrgetter("payment_id"), payment_data, content, ends_failures=True
+)

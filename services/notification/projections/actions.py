@@ -1,0 +1,18 @@
+"""Keep the copies of clinics and invoices up to date."""
+
+from collections.abc import Sequence
+
+from contracts.clinic import ClinicUpdated
+from contracts.invoice import InvoiceState
+from services.chassis.db.database import Connection
+from services.notification.projections import domain, store
+
+
+async def upsert_clinics(tx: Connection, updates: Sequence[ClinicUpdated]) -> None:
+    """Save each clinic's newest version, unless a newer one is stored."""
+    await store.upsert_clinics(tx, domain.newest(updates))
+
+
+async def upsert_invoices(tx: Connection, states: Sequence[InvoiceState]) -> None:
+    """Save each invoice's newest version, unless a newer one is stored."""
+    await store.upsert_invoices(tx, domain.newest(states))

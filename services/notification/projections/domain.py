@@ -1,0 +1,50 @@
+"""Clinics and invoices as e-mails need them: copies, kept up to date by events. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+from uuid import UUID
+
+from contracts.events import StateEvent
+from contracts.money import Money
+
+E = TypeVar("E", bound=StateEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """The sender. `locale` and `time_zone` decide how money and days are written."""
+
+    id: UUID
+    slug: str
+    name: str
+    locale: str
+    time_zone: str
+    accent: str
+    billing_shown: bool
+    online_payment: bool
+    phone: str
+    email: str
+    address: str
+    hours: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    id: UUID
+    number: str
+    status: str
+    due: Money
+    due_on: date
+    being_checked: bool = False
+
+
+def newest(events: Iterable[E]) -> list[E]:
+    """The newest version of each aggregate, in order of (clinic, id) so that rows are locked in one order."""
+    latest: dict[tuple[UUID, str], E] = {}
+    for event in events:
+        key = (event.clinic_id, str(event.key))
+        if key not in latest or event.version > latest[key].version:
+            latest[key] = event
+    return [latest[key] for key in sorted(latest)]
