@@ -4,9 +4,9 @@ import re
 from decimal import Decimal
 
 from contracts.currencies import CURRENCIES
+from contracts.http.common import Money
 from contracts.money import LARGEST_MINOR
 from services.chassis.errors import DomainError
-from services.invoice.schemas import Money
 
 _DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from litestar.params import FromQuery, QueryParameter
 
+from contracts.http.common import Page
 from services.chassis.errors import DomainError
-from services.invoice.schemas import Page
 
 T = TypeVar("T")
 

@@ -3,20 +3,11 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
+from contracts.http.clinics import ClinicContact, ClinicOut
+from contracts.http.common import Money, PaidWith
+from contracts.http.invoices import Appointment, InvoiceOut, InvoiceRow, InvoiceTax, LineOut
+from contracts.http.payments import PaymentOut, ShareOut
 from services.chassis.ids import new_id
-from services.gateway.shapes import (
-    Appointment,
-    Clinic,
-    ClinicContact,
-    InvoiceAmount,
-    InvoiceLine,
-    InvoiceOut,
-    InvoiceRow,
-    InvoiceTax,
-    MethodRef,
-    Money,
-    PaymentOut,
-)
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -25,7 +16,7 @@ def eur(minor: int) -> Money:
     return Money(minor, "EUR")
 
 
-def a_clinic(**changes: Any) -> Clinic:
+def a_clinic(**changes: Any) -> ClinicOut:
     facts: dict[str, Any] = {
         "id": new_id(),
         "slug": "harbour",
@@ -36,15 +27,20 @@ def a_clinic(**changes: Any) -> Clinic:
         "billing_shown": True,
         "online_payment": True,
         "methods": ["card", "redirect"],
-        "contact": ClinicContact("+353 1 555 0123", "billing@harbour.example", "12 Quay Street", "9 to 5"),
+        "contact": ClinicContact(
+            phone="+353 1 555 0123", email="billing@harbour.example", address="12 Quay Street", hours="9 to 5"
+        ),
         "accent": "#0b6e6e",
+        "tax_rates": (),
+        "version": 1,
     }
-    return Clinic(**facts | changes)
+    return ClinicOut(**facts | changes)
 
 
 def row_facts(total: int = 12_500, settled: int = 0, **changes: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "id": new_id(),
+        "client_id": new_id(),
         "number": "2026-0001",
         "status": "unpaid",
         "issued_on": date(2026, 11, 20),
@@ -55,6 +51,7 @@ def row_facts(total: int = 12_500, settled: int = 0, **changes: Any) -> dict[str
         "due": eur(total - settled),
         "overdue": False,
         "methods": ["card", "redirect"],
+        "paid_with": None,
         "service_summary": "Physiotherapy",
         "version": 1,
     }
@@ -66,11 +63,11 @@ def a_row(**changes: Any) -> InvoiceRow:
 
 
 def an_invoice(**changes: Any) -> InvoiceOut:
-    line = InvoiceLine(
+    line = LineOut(
         position=1,
         service="Initial assessment",
         practitioner="Aoife Brennan",
-        appointment=Appointment(NOON, "Room 2"),
+        appointment=Appointment(starts_at=NOON, place="Room 2"),
         quantity="1",
         unit_price=eur(11_013),
         net=eur(11_013),
@@ -80,11 +77,12 @@ def an_invoice(**changes: Any) -> InvoiceOut:
         gross=eur(12_500),
     )
     more: dict[str, Any] = {
-        "client_id": new_id(),
         "subtotal": eur(11_013),
-        "taxes": [InvoiceTax("RED", "VAT", "13.5", eur(11_013), eur(1_487))],
+        "taxes": [InvoiceTax(code="RED", name="VAT", percent="13.5", base=eur(11_013), tax=eur(1_487))],
         "lines": [line],
         "movements": [],
+        "processing": False,
+        "note": "",
     }
     return InvoiceOut(**row_facts() | more | changes)
 
@@ -94,8 +92,12 @@ def a_payment(status: Any, **changes: Any) -> PaymentOut:
         "id": new_id(),
         "status": status,
         "amount": eur(12_500),
-        "invoices": [InvoiceAmount(new_id(), eur(12_500))],
+        "invoices": [ShareOut(invoice_id=new_id(), amount=eur(12_500))],
         "created_at": NOON,
-        "method": MethodRef("card", "visa", "4242"),
+        "succeeded_at": None,
+        "method": PaidWith(kind="card", brand="visa", last4="4242"),
+        "failure": None,
+        "surplus": None,
+        "version": 1,
     }
     return PaymentOut(**facts | changes)

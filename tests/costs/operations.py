@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from contracts.events import CloudEvent, Method, event_id
+from contracts.http.invoices import InvoiceIn
 from contracts.invoice import InvoiceCreated
 from contracts.money import Money
 from contracts.payment import PaymentSucceeded, Share
@@ -17,7 +18,6 @@ from deploy.sandbox.webhooks import signature
 from services.invoice import consumers as invoice_consumers
 from services.invoice.invoices import issuing
 from services.invoice.invoices import reads as store_reads
-from services.invoice.schemas import InvoiceIn
 from services.notification import consumers as notification_consumers
 from services.payment import consumers as payment_consumers
 from services.payment.payments import actions

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events import event_id
+from contracts.http.clinics import ClinicContact, ClinicOut
 from deploy.ops import reemit
 from services.gateway.api.actions import derived_id
 from services.gateway.api.key_store import ApiKey
 from services.invoice.clinics import domain as clinic_domain
 from services.invoice.invoices import domain as invoice_domain
-from services.invoice.schemas import ClinicOut, Contact
 from services.notification.emails import domain as notification_domain
 from services.payment.payments import facts, lifecycle
 from services.payment.payments.domain import Payment
@@ -59,7 +59,7 @@ def _clinics() -> Ids:
         "accent": "#0b6e6e",
         "version": 3,
     }
-    clinic = ClinicOut(id=CLINIC, contact=Contact(), tax_rates=(), **settings)
+    clinic = ClinicOut(id=CLINIC, contact=ClinicContact(), tax_rates=(), **settings)
     yield "clinic.updated", clinic_domain.updated_event(clinic, AT).id
     contact = b'{"phone":"","email":"","address":"","hours":""}'
     row: Any = {"clinic_id": CLINIC, "changed_at": AT, "contact": contact, **settings}

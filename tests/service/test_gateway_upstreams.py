@@ -10,9 +10,11 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from contracts.http.clinics import ClinicIn
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceIn
+from contracts.http.payments import PayByCard, PaymentIn, ShareIn
 from services.chassis.http.auth import TokenMint
-from services.gateway.shapes import ClinicIn, InvoiceIn, Money, PayByCard, PaymentIn
-from services.gateway.shapes.payment import InvoiceAmount
 from services.gateway.upstream.calls import Calls, Service, UpstreamError
 from services.gateway.upstream.services import Upstreams
 from services.invoice import app as invoice_app
@@ -99,7 +101,9 @@ async def test_what_may_not_be_repeated_is_tried_once(network: Network) -> None:
 
 async def test_a_repeated_payment_or_invoice_keeps_its_key(network: Network) -> None:
     upstreams, caller = upstreams_over(network), a_caller("client", a_caller("client").subject)
-    body = PaymentIn([InvoiceAmount(caller.subject, Money(100, "EUR"))], PayByCard())
+    body = PaymentIn(
+        invoices=[ShareIn(invoice_id=caller.subject, amount=Money(100, "EUR"))], method=PayByCard()
+    )
     network.refused = 2
 
     with pytest.raises(UpstreamError):
@@ -150,7 +154,7 @@ async def test_an_answer_that_cannot_be_read_is_bad_gateway() -> None:
 
 def test_the_gateway_asks_as_the_public_asks() -> None:
     """What is left out of a question stays out, so that the service's own default holds."""
-    body = InvoiceIn(client_id=a_caller("client").subject, due_on=date(2026, 1, 1), lines=[])
+    body = InvoiceIn(client_id=a_caller("client").subject, due_on=date(2026, 1, 1), lines=())
 
     assert set(msgspec.to_builtins(body)) == {"client_id", "due_on", "lines"}
 

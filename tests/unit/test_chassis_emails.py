@@ -2,9 +2,9 @@
 
 import pytest
 
+from contracts.http.clinics import ClinicContact, ClinicIn
 from services.chassis import emails
 from services.invoice.clinics import domain as clinics
-from services.invoice.schemas import ClinicIn, Contact
 from tests.builders.contacts import NO_ADDRESSES
 
 
@@ -37,5 +37,7 @@ def test_a_clinic_needs_no_address_and_a_wrong_one_is_refused() -> None:
     for wrong in NO_ADDRESSES:
         with pytest.raises(emails.EmailNotValid):
             clinics.clinic(
-                ClinicIn(slug="h", name="H", currency="EUR", time_zone="UTC", contact=Contact(email=wrong))
+                ClinicIn(
+                    slug="h", name="H", currency="EUR", time_zone="UTC", contact=ClinicContact(email=wrong)
+                )
             )

@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from iso4217 import Currency as Iso
 
 from contracts.currencies import CURRENCIES, Currency, charge_of, takes
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceOut
+from contracts.http.methods import SavedMethodOut
 from contracts.money import Money as ContractMoney
 from deploy.sandbox import currencies as stripes
 from services.chassis.errors import DomainError
@@ -21,7 +25,6 @@ from services.chassis.locale.money import from_stripe, to_stripe, written
 from services.gateway.portal import refusals
 from services.gateway.portal.views import invoices, payments
 from services.gateway.portal.visits import Visit
-from services.gateway.shapes import Clinic, InvoiceOut, Money, SavedMethod
 from services.gateway.upstream.calls import UpstreamError
 from services.notification.projections.domain import Invoice
 from services.payment.payments import starting
@@ -171,7 +174,7 @@ def an_invoice_in(code: str, minor: int, **changes: Any) -> InvoiceOut:
     return an_invoice(**facts | changes)
 
 
-def page_of(invoice: InvoiceOut, clinic: Clinic) -> str:
+def page_of(invoice: InvoiceOut, clinic: ClinicOut) -> str:
     return text(
         render(
             "details.html", clinic, invoice=invoices.invoice(invoice, clinic), client=None, pay_label="Pay"
@@ -226,7 +229,12 @@ def test_rounding_is_shown_only_where_there_is_some() -> None:
 
 def test_only_ways_that_can_take_the_amount_are_offered() -> None:
     clinic = a_clinic()
-    kept = [SavedMethod(id=new_id(), kind="card", brand=brand, last4="4242") for brand in ("visa", "amex")]
+    kept = [
+        SavedMethodOut(
+            id=new_id(), kind="card", brand=brand, last4="4242", exp_month=None, exp_year=None, default=False
+        )
+        for brand in ("visa", "amex")
+    ]
 
     def offered(code: str, minor: int) -> tuple[int, bool]:
         view = payments.pay(an_invoice_in(code, minor), kept, clinic)

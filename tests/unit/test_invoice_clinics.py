@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from contracts.http.clients import BillingAddress, ClientIn
+from contracts.http.clinics import ClinicContact, ClinicIn, TaxRate
 from services.chassis.errors import DomainError
 from services.invoice import paging
 from services.invoice.clients import domain as clients
 from services.invoice.clinics import domain as clinics
-from services.invoice.schemas import BillingAddress, ClientIn, ClinicIn, Contact, TaxRateShape
 
 GIVEN = ClinicIn(slug="harbour", name="Harbour Clinic", currency="EUR", time_zone="Europe/Dublin")
-RATE = TaxRateShape(code="STD", name="VAT", percent="23")
+RATE = TaxRate(code="STD", name="VAT", percent="23")
 
 
 def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
@@ -48,7 +49,7 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
         ({"locale": ""}, "unknown_locale"),
         ({"accent": "#ffee00"}, "unreadable_accent"),
         ({"accent": "red"}, "unreadable_accent"),
-        ({"contact": Contact(phone="1\r\n2")}, "invalid_text"),
+        ({"contact": ClinicContact(phone="1\r\n2")}, "invalid_text"),
         ({"tax_rates": (RATE, RATE)}, "invalid_tax_rate"),
         ({"tax_rates": (replace(RATE, percent="100.001"),)}, "invalid_tax_rate"),
         ({"tax_rates": (replace(RATE, percent="-1"),)}, "invalid_decimal"),

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_
 
 from contracts.events import event_id
+from contracts.http.clinics import ClinicContact, ClinicOut, TaxRate
+from contracts.http.common import Money
+from contracts.http.invoices import AppointmentIn, InvoiceIn, LineIn
 from contracts.invoice import InvoicePaid, InvoiceUpdated
 from contracts.money import LARGEST_MINOR
 from contracts.money import Money as EventMoney
@@ -21,7 +24,6 @@ from services.chassis.errors import DomainError
 from services.invoice import checks
 from services.invoice.invoices import domain
 from services.invoice.invoices.domain import Invoice, book, creation, fact_about, issue
-from services.invoice.schemas import AppointmentIn, ClinicOut, Contact, InvoiceIn, LineIn, Money, TaxRateShape
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 CLINIC = ClinicOut(
@@ -34,9 +36,9 @@ CLINIC = ClinicOut(
     billing_shown=True,
     online_payment=True,
     methods=("card",),
-    contact=Contact(),
+    contact=ClinicContact(),
     accent="#0b6e6e",
-    tax_rates=(TaxRateShape(code="STD", name="VAT", percent="23"),),
+    tax_rates=(TaxRate(code="STD", name="VAT", percent="23"),),
     version=1,
 )
 LINE = LineIn(

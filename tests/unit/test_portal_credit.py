@@ -1,17 +1,19 @@
 """Credit and refunds in the portal's words."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from contracts.http.common import Money, PaidWith
+from contracts.http.credit import CreditOut, RefundOut
 from services.chassis.ids import new_id
 from services.gateway.portal.views.credit import credit
-from services.gateway.shapes import ClientCredit, MethodRef, Refund
 from tests.builders.portal import NOON, a_clinic, eur
 
-VISA = MethodRef("card", "visa", "4242")
+VISA = PaidWith(kind="card", brand="visa", last4="4242")
 
 
-def a_refund(status: Any, **changes: Any) -> Refund:
+def a_refund(status: Any, **changes: Any) -> RefundOut:
     facts: dict[str, Any] = {
         "id": new_id(),
         "client_id": new_id(),
@@ -21,13 +23,18 @@ def a_refund(status: Any, **changes: Any) -> Refund:
         "created_at": NOON,
         "updated_at": NOON,
         "method": VISA,
+        "failure_reason": None,
         "refunded_at": NOON - timedelta(days=1) if status == "succeeded" else None,
     }
-    return Refund(**facts | changes)
+    return RefundOut(**facts | changes)
 
 
-def words(*refunds: Refund, **found: Any) -> list[str]:
-    shown = credit(ClientCredit(refunds=list(refunds), **found), a_clinic())
+def a_credit(refunds: Sequence[RefundOut] = (), balances: Sequence[Money] = ()) -> CreditOut:
+    return CreditOut(balances=list(balances), refundable=[], payments=[], refunds=list(refunds))
+
+
+def words(*refunds: RefundOut, balances: Sequence[Money] = ()) -> list[str]:
+    shown = credit(a_credit(refunds, balances), a_clinic())
     return [refund.words for refund in shown.refunds] if shown else []
 
 
@@ -49,16 +56,18 @@ def test_what_came_back_is_told_while_it_is_credit() -> None:
 
 
 def test_another_way_to_pay_is_named_as_it_is_called() -> None:
-    assert words(a_refund("pending", method=MethodRef("paypal"))) == ["€25.00 is on its way back to PayPal."]
+    assert words(a_refund("pending", method=PaidWith(kind="paypal"))) == [
+        "€25.00 is on its way back to PayPal."
+    ]
     assert words(a_refund("pending", method=None)) == ["€25.00 is on its way back to where you paid from."]
 
 
 def test_without_credit_and_refunds_there_is_nothing_to_show() -> None:
-    assert credit(ClientCredit(), a_clinic()) is None
+    assert credit(a_credit(), a_clinic()) is None
 
 
 def test_credit_is_named_in_each_currency() -> None:
-    shown = credit(ClientCredit(balances=[eur(2_500)]), a_clinic())
+    shown = credit(a_credit(balances=[eur(2_500)]), a_clinic())
 
     assert shown is not None
     assert (shown.amount, shown.refunds) == ("€25.00", [])

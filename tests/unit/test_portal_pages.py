@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceOut, MovementOut, Summary
+from contracts.http.payments import PaymentFailure
 from services.gateway.portal.views import invoices, methods, payments
-from services.gateway.shapes import Clinic, InvoiceOut, Money, Movement, PaymentFailure, Summary
 from services.gateway.web.templating import STATIC, asset, environment
 from tests.builders.portal import NOON, a_clinic, a_payment, a_row, an_invoice, eur, row_facts
 
@@ -19,18 +22,18 @@ STRIPE: dict[str, Any] = {
 }
 
 
-def render(template: str, clinic: Clinic | None = None, **context: Any) -> str:
+def render(template: str, clinic: ClinicOut | None = None, **context: Any) -> str:
     frame = {"clinic": clinic or a_clinic(), "section": "payments", "csrf_token": "t", "several": False}
     return pages.get_template(template).render(**frame | context)
 
 
-def details(invoice: InvoiceOut, clinic: Clinic | None = None) -> str:
+def details(invoice: InvoiceOut, clinic: ClinicOut | None = None) -> str:
     clinic = clinic or a_clinic()
     shown = invoices.invoice(invoice, clinic)
     return render("details.html", clinic, invoice=shown, client=None, pay_label="Pay with Card")
 
 
-def pay_page(clinic: Clinic) -> str:
+def pay_page(clinic: ClinicOut) -> str:
     return render("pay.html", clinic, pay=payments.pay(an_invoice(), [], clinic), **STRIPE)
 
 
@@ -89,6 +92,7 @@ def test_the_dashboard_says_what_is_being_checked(unpaid: int, checked: int) -> 
         overdue_count=0,
         checked_count=checked,
         next=a_row() if unpaid else None,
+        last_paid=None,
     )
     page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
 
@@ -110,14 +114,23 @@ def test_what_a_part_payment_leaves_is_the_total_amount_due() -> None:
 
 def test_a_paid_invoice_leads_to_its_receipt() -> None:
     payment = a_payment("succeeded")
-    moved = Movement(id=payment.id, kind="payment", amount=eur(12_500), booked_at=NOON, payment_id=payment.id)
+    moved = MovementOut(
+        id=payment.id, kind="payment", amount=eur(12_500), method=None, booked_at=NOON, payment_id=payment.id
+    )
     page = details(an_invoice(status="paid", settled=eur(12_500), due=eur(0), movements=[moved]))
 
     assert f'href="/c/harbour/payments/{payment.id}"' in page
 
 
 def test_sums_in_two_currencies_are_not_added_up() -> None:
-    found = Summary(due=[eur(12_500), Money(5_000, "USD")], unpaid_count=2, overdue_count=0, next=a_row())
+    found = Summary(
+        due=[eur(12_500), Money(5_000, "USD")],
+        unpaid_count=2,
+        overdue_count=0,
+        checked_count=0,
+        next=a_row(),
+        last_paid=None,
+    )
     page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
 
     assert "€125.00 US$50.00 2 unpaid invoices" in page
@@ -125,7 +138,7 @@ def test_sums_in_two_currencies_are_not_added_up() -> None:
 
 def test_owing_nothing_is_a_good_place_with_the_last_payment() -> None:
     last = a_row(status="paid", settled=12_500)
-    found = Summary(due=[], unpaid_count=0, overdue_count=0, last_paid=last)
+    found = Summary(due=[], unpaid_count=0, overdue_count=0, checked_count=0, next=None, last_paid=last)
     page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
 
     assert "Nothing to pay" in page
@@ -145,7 +158,7 @@ def test_owing_nothing_is_a_good_place_with_the_last_payment() -> None:
 def test_a_result_says_what_came_of_it_and_what_to_do(
     status: str, failure: str | None, says: str, button: str
 ) -> None:
-    payment = a_payment(status, failure=PaymentFailure(failure) if failure else None)
+    payment = a_payment(status, failure=PaymentFailure(code=failure, message="") if failure else None)
     page = text(render("result.html", result=payments.result(payment, [], a_clinic()), client=None))
 
     assert says in page

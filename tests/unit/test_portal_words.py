@@ -4,11 +4,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from contracts.http.common import Money, PaidWith
+from contracts.http.methods import SavedMethodOut
+from contracts.http.payments import PaymentFailure
 from contracts.vocabulary import DECLINES
 from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.views import methods, payments
-from services.gateway.shapes import MethodRef, Money, PaymentFailure, SavedMethod
 from tests.builders.portal import a_clinic, a_payment, a_row
 
 
@@ -104,13 +106,13 @@ def test_a_decline_never_shows_its_code_and_says_that_nothing_was_taken(code: st
 
     assert words.endswith("No money was taken.")
     assert "_" not in words
-    assert a_payment("failed", failure=PaymentFailure(code)).failure is not None
+    assert a_payment("failed", failure=PaymentFailure(code=code, message="")).failure is not None
 
 
 def test_ways_to_pay_in_words() -> None:
-    assert methods.used(MethodRef("card", "amex", "0005")) == "American Express ending 0005"
-    assert methods.used(MethodRef("cash")) == "Cash"
-    assert methods.used(MethodRef("some_new_bank")) == "Some new bank"
+    assert methods.used(PaidWith(kind="card", brand="amex", last4="0005")) == "American Express ending 0005"
+    assert methods.used(PaidWith(kind="cash")) == "Cash"
+    assert methods.used(PaidWith(kind="some_new_bank")) == "Some new bank"
     assert methods.used(None) == ""
     assert methods.accepted(["card", "redirect"]) == "Card or online payment"
     assert methods.accepted([]) == ""
@@ -118,7 +120,7 @@ def test_ways_to_pay_in_words() -> None:
 
 def test_the_default_card_comes_first_with_its_expiry() -> None:
     other, default = (
-        SavedMethod(
+        SavedMethodOut(
             id=a_row().id, kind="card", brand="visa", last4=last4, exp_month=4, exp_year=2029, default=chosen
         )
         for last4, chosen in (("1111", False), ("4242", True))

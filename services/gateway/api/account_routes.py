@@ -6,17 +6,17 @@ from litestar import get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from contracts.http.accounts import AccountIn, AccountOut
 from services.gateway.accounts.dependencies import Asks
 from services.gateway.api.key_store import ApiKey
 from services.gateway.api.keys import as_operator
-from services.gateway.shapes import Account, AccountIn
 from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
 
 
 @get("/clinics/{clinic_id:uuid}/stripe-account", summary="Get a clinic's Stripe account")
-async def get_account(clinic_id: FromPath[UUID], key: Key, upstreams: Asks) -> Account:
+async def get_account(clinic_id: FromPath[UUID], key: Key, upstreams: Asks) -> AccountOut:
     """Operators only. `charged_on` is where the clients' money goes: `none` means that no payment starts."""
     caller = as_operator(key, clinic_id)
     await upstreams.clinic(caller)
@@ -26,7 +26,7 @@ async def get_account(clinic_id: FromPath[UUID], key: Key, upstreams: Asks) -> A
 @put("/clinics/{clinic_id:uuid}/stripe-account", summary="Choose a clinic's Stripe account")
 async def put_account(
     body: RawBody, clinic_id: FromPath[UUID], data: JSONBody[AccountIn], key: Key, upstreams: Asks
-) -> Account:
+) -> AccountOut:
     """Operators only. Payments under way keep the account that they began on.
 
     `{"stripe_account_id": "acct_…"}` for the clinic's own, `{"platform_account": true}` for the platform's,

@@ -6,6 +6,11 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from contracts.http.accounts import AccountOut
+from contracts.http.clients import ClientIn, ClientOut
+from contracts.http.clinics import ClinicIn, ClinicOut
+from contracts.http.contacts import ContactIn
+from contracts.http.credit import CreditOut
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
@@ -24,13 +29,13 @@ from services.gateway.api.schemas import (
     NewClient,
     NewStaff,
 )
-from services.gateway.shapes import Account, Client, ClientCredit, ClientIn, Clinic, ClinicIn, ContactIn
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 
 _NAMES = UUID("6f0e0a53-6a0b-5c9e-8f0e-2d8f6f1c7b11")
 _OF_CONTACT = ("email", "name", "language")
 _OF_CLIENT = ("name", "billing_address")
+NO_CREDIT = CreditOut(balances=[], refundable=[], payments=[], refunds=[])
 
 T = TypeVar("T")
 
@@ -87,7 +92,8 @@ async def create_client(
     """Add a client, its contact and its login. A client that is there stays as it is."""
     if await operations.was_carried_out(caller, client_id, use):
         return
-    contact, client = ContactIn(new.email, new.name, new.language), ClientIn(new.name, new.billing_address)
+    contact = ContactIn(email=new.email, name=new.name, language=new.language)
+    client = ClientIn(name=new.name, billing_address=new.billing_address)
     _, is_new = await upstreams.create_client(caller, client_id, client, check=True)
     _, contact_is_new = await upstreams.create_contact(caller, client_id, contact, check=True)
     login = None
@@ -118,10 +124,10 @@ async def get_client(upstreams: Upstreams, caller: Caller, client_id: UUID) -> C
     return _client_answer(client, contact.email, contact.language)
 
 
-async def get_credit(upstreams: Upstreams, caller: Caller, client_id: UUID) -> ClientCredit:
+async def get_credit(upstreams: Upstreams, caller: Caller, client_id: UUID) -> CreditOut:
     """A client's credit; empty for one who is known here and never paid online."""
     await upstreams.client(caller, client_id)
-    return await _if_there(upstreams.client_credit(caller, client_id)) or ClientCredit()
+    return await _if_there(upstreams.client_credit(caller, client_id)) or NO_CREDIT
 
 
 async def create_staff(
@@ -157,7 +163,7 @@ async def _if_there(asked: Awaitable[T]) -> T | None:
         return None
 
 
-def _clinic_answer(clinic: Clinic, account: Account) -> ClinicAnswer:
+def _clinic_answer(clinic: ClinicOut, account: AccountOut) -> ClinicAnswer:
     return ClinicAnswer(
         **msgspec.structs.asdict(clinic),
         stripe_account_id=account.stripe_account_id,
@@ -165,5 +171,5 @@ def _clinic_answer(clinic: Clinic, account: Account) -> ClinicAnswer:
     )
 
 
-def _client_answer(client: Client, email: str | None, language: str | None) -> ClientAnswer:
+def _client_answer(client: ClientOut, email: str | None, language: str | None) -> ClientAnswer:
     return ClientAnswer(**msgspec.structs.asdict(client), email=email, language=language)

@@ -6,6 +6,8 @@ from litestar import get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from contracts.http.clients import ClientOut
+from contracts.http.common import Page
 from services.gateway.accounts.dependencies import Asks, Carrying, Hashes
 from services.gateway.api import actions
 from services.gateway.api.actions import derived_id
@@ -13,7 +15,6 @@ from services.gateway.api.key_store import ApiKey
 from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import at_clinic
 from services.gateway.api.schemas import ClientAnswer, ClientPatch, Cursor, IdempotencyKey, Limit, NewClient
-from services.gateway.shapes import Client, Page
 from services.gateway.web.bodies import patch_of, strictly
 
 Key = NamedDependency[ApiKey]
@@ -63,7 +64,7 @@ async def change_client(
 @get("/clinics/{clinic_id:uuid}/clients", summary="List clients")
 async def list_clients(
     clinic_id: FromPath[UUID], key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20
-) -> Page[Client]:
+) -> Page[ClientOut]:
     """A clinic's clients."""
     return await upstreams.clients(at_clinic(key, clinic_id), cursor, limit)
 

@@ -8,6 +8,8 @@ from litestar import get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Page
 from services.gateway.accounts.dependencies import Asks, Carrying
 from services.gateway.api import actions
 from services.gateway.api.actions import derived_id
@@ -21,8 +23,8 @@ from services.gateway.api.schemas import (
     Cursor,
     IdempotencyKey,
     Limit,
+    NewClinic,
 )
-from services.gateway.shapes import Clinic, ClinicIn, Page
 from services.gateway.web.bodies import patch_of, strictly
 
 Key = NamedDependency[ApiKey]
@@ -31,7 +33,7 @@ Key = NamedDependency[ApiKey]
 @post("/clinics", summary="Put a clinic on")
 async def create_clinic(
     body: RawBody,
-    data: JSONBody[ClinicIn],
+    data: JSONBody[NewClinic],
     key: Key,
     idempotency_key: IdempotencyKey,
     operations: Carrying,
@@ -40,7 +42,7 @@ async def create_clinic(
     """Operators only. Its Stripe account is chosen by a request of its own. 409 `slug_taken`."""
     caller = as_operator(key, derived_id(key, "clinic", idempotency_key))
     use = KeyUse(key, f"clinic:{idempotency_key}", body)
-    await actions.create_clinic(operations, upstreams, caller, strictly(body, ClinicIn), use)
+    await actions.create_clinic(operations, upstreams, caller, strictly(body, NewClinic), use)
     return await actions.get_clinic(upstreams, caller)
 
 
@@ -79,10 +81,12 @@ async def change_clinic(
 
 
 @get("/clinics", summary="List clinics")
-async def list_clinics(key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20) -> Page[Clinic]:
+async def list_clinics(
+    key: Key, upstreams: Asks, cursor: Cursor = None, limit: Limit = 20
+) -> Page[ClinicOut]:
     """Every clinic for an operator; for a clinic's key, its own."""
     if key.clinic_id is not None:
-        return Page([await upstreams.clinic(at_clinic(key, key.clinic_id))])
+        return Page(items=[await upstreams.clinic(at_clinic(key, key.clinic_id))])
     return await upstreams.clinics(as_operator(key), cursor, limit)
 
 

@@ -6,12 +6,12 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from contracts.http.credit import CreditOut, RefundIn, RefundsOut
 from services.gateway.accounts.dependencies import Asks
 from services.gateway.api import actions
 from services.gateway.api.key_store import ApiKey
 from services.gateway.api.keys import at_clinic
 from services.gateway.api.schemas import IdempotencyKey
-from services.gateway.shapes import ClientCredit, RefundIn, Refunds
 from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
@@ -20,7 +20,7 @@ Key = NamedDependency[ApiKey]
 @get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}/credit", summary="Get a client's credit")
 async def get_client_credit(
     clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: Key, upstreams: Asks
-) -> ClientCredit:
+) -> CreditOut:
     """What came in above what was open, how much of it can be refunded, and the newest fifty refunds."""
     return await actions.get_credit(upstreams, at_clinic(key, clinic_id), client_id)
 
@@ -33,7 +33,7 @@ async def create_refund(
     key: Key,
     idempotency_key: IdempotencyKey,
     upstreams: Asks,
-) -> Refunds:
+) -> RefundsOut:
     """Sends credit back to the payments that left it, and no other money.
 
     409 `nothing_to_refund`, `refund_too_large` and `refunded_at_stripe` (field `refundable`), `charge_disputed`.

@@ -9,6 +9,7 @@ from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
+from contracts.http.common import Request
 from services.chassis import audit
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
@@ -19,14 +20,13 @@ from services.gateway.api.key_store import ApiKey, KeyRow
 from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import as_operator
 from services.gateway.api.schemas import IdempotencyKey, MadeApiKey, NewApiKey
-from services.gateway.shapes import Question
 from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
 _MOST_HOURS = int(api_keys.LONGEST_OVERLAP.total_seconds() // 3600)
 
 
-class Roll(Question):
+class Roll(Request, frozen=True, kw_only=True):
     """`overlap_hours`: how long the old key works on. 0: not at all."""
 
     overlap_hours: Annotated[int, msgspec.Meta(ge=0, le=_MOST_HOURS)] = 24

@@ -13,10 +13,12 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.http.clients import ClientIn
+from contracts.http.clinics import ClinicIn
+from contracts.http.contacts import ContactIn
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.gateway.accounts import actions
-from services.gateway.shapes import ClientIn, ClinicIn, ContactIn
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 

@@ -6,6 +6,8 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
+from contracts.http.common import Page
+from contracts.http.invoices import InvoiceItem, InvoiceOut, InvoicesOut
 from contracts.vocabulary import InvoiceStatus
 from services.chassis.http.app import json_only
 from services.gateway.accounts.dependencies import Asks, Db, Hashes
@@ -18,8 +20,17 @@ from services.gateway.api.key_routes import key_routes
 from services.gateway.api.key_store import ApiKey
 from services.gateway.api.key_uses import KeyUse
 from services.gateway.api.keys import api_key, as_operator, at_clinic
-from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit, MadeApiKey, NewApiKey, NewStaff, Staff
-from services.gateway.shapes import InvoiceIn, InvoiceOut, InvoiceRow, InvoicesIn, InvoicesOut, Page
+from services.gateway.api.schemas import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    MadeApiKey,
+    NewApiKey,
+    NewInvoice,
+    NewInvoices,
+    NewStaff,
+    Staff,
+)
 from services.gateway.web.bodies import strictly
 
 Key = NamedDependency[ApiKey]
@@ -69,21 +80,21 @@ async def create_api_key(
 async def create_invoice(
     body: RawBody,
     clinic_id: FromPath[UUID],
-    data: JSONBody[InvoiceIn],
+    data: JSONBody[NewInvoice],
     key: Key,
     idempotency_key: IdempotencyKey,
     upstreams: Asks,
 ) -> InvoiceOut:
     """Numbered, and sent to the client by e-mail. 422 `idempotency_key_reused` for a key with another body."""
     caller = at_clinic(key, clinic_id)
-    return await upstreams.issue_invoice(caller, strictly(body, InvoiceIn), idempotency_key)
+    return await upstreams.issue_invoice(caller, strictly(body, NewInvoice), idempotency_key)
 
 
 @post("/clinics/{clinic_id:uuid}/invoices/bulk", summary="Issue a set of invoices")
 async def create_invoices(
     body: RawBody,
     clinic_id: FromPath[UUID],
-    data: JSONBody[InvoicesIn],
+    data: JSONBody[NewInvoices],
     key: Key,
     idempotency_key: IdempotencyKey,
     upstreams: Asks,
@@ -92,7 +103,7 @@ async def create_invoices(
     cannot be issued: its `position` in the request from 0, `code`, `detail`, and often `field`.
     """
     caller = at_clinic(key, clinic_id)
-    return await upstreams.issue_invoices(caller, strictly(body, InvoicesIn), idempotency_key)
+    return await upstreams.issue_invoices(caller, strictly(body, NewInvoices), idempotency_key)
 
 
 @get("/clinics/{clinic_id:uuid}/invoices", summary="List invoices")
@@ -104,7 +115,7 @@ async def list_invoices(
     client_id: FromQuery[UUID | None] = None,
     cursor: Cursor = None,
     limit: Limit = 20,
-) -> Page[InvoiceRow]:
+) -> Page[InvoiceItem]:
     """Newest first."""
     caller = at_clinic(key, clinic_id)
     await upstreams.clinic(caller)

@@ -8,10 +8,12 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
+from contracts.http.clients import ClientOut
+from contracts.http.credit import CreditOut
+from contracts.http.invoices import InvoiceOut
 from services.gateway.accounts.dependencies import Asks
 from services.gateway.portal.views import credit, invoices
 from services.gateway.portal.visits import Visit, Visiting
-from services.gateway.shapes import Client, ClientCredit, InvoiceOut
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 
@@ -76,14 +78,14 @@ async def details(invoice_id: FromPath[UUID], billing: Visiting, upstreams: Asks
 
 async def _invoice_and_client(
     invoice_id: UUID, visit: Visit, upstreams: Upstreams
-) -> tuple[InvoiceOut, Client]:
+) -> tuple[InvoiceOut, ClientOut]:
     """The invoice and whom it is for, who stands on the printed page."""
     return await asyncio.gather(
         upstreams.invoice(visit.caller, invoice_id), upstreams.client(visit.caller, visit.caller.subject)
     )
 
 
-async def _credit(visit: Visit, upstreams: Upstreams) -> ClientCredit | None:
+async def _credit(visit: Visit, upstreams: Upstreams) -> CreditOut | None:
     """The client's credit; None when payment does not answer soon: bills are shown without it."""
     try:
         async with asyncio.timeout(CREDIT_SECONDS):

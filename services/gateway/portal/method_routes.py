@@ -7,12 +7,12 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
+from contracts.http.methods import SetupStart
 from services.gateway.accounts import limits
 from services.gateway.accounts.dependencies import Asks, Configured, Db
 from services.gateway.portal.payment_routes import stripe_context
 from services.gateway.portal.views import methods
 from services.gateway.portal.visits import Visiting
-from services.gateway.shapes import SetupStart
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.web.answers import SCRIPTS
 

@@ -9,21 +9,14 @@ from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response import Redirect, Template
 
+from contracts.http.common import Money
+from contracts.http.payments import PayByCard, PayByRedirect, PayBySaved, PaymentIn, PaymentStart, ShareIn
 from services.chassis.http.app import json_only
 from services.gateway.accounts.dependencies import Asks, Configured
 from services.gateway.portal import refusals
 from services.gateway.portal.views import invoices, payments
 from services.gateway.portal.visits import Visit, Visiting
 from services.gateway.settings import Settings
-from services.gateway.shapes import (
-    InvoiceAmount,
-    Money,
-    PayByCard,
-    PayByRedirect,
-    PayBySaved,
-    PaymentIn,
-    PaymentStart,
-)
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 from services.gateway.web.answers import SCRIPTS
@@ -66,7 +59,9 @@ async def start_payment(
 ) -> PaymentStart | Response[dict[str, Any]]:
     """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
     said = strictly(body, PayInvoice)
-    wanted = PaymentIn([InvoiceAmount(invoice_id, said.amount)], said.method, said.save)
+    wanted = PaymentIn(
+        invoices=[ShareIn(invoice_id=invoice_id, amount=said.amount)], method=said.method, save=said.save
+    )
     try:
         await _refuse_while_checked(invoice_id, billing, upstreams)
         return await upstreams.start_payment(billing.caller, wanted)

@@ -6,10 +6,10 @@ import msgspec
 from litestar import Response
 from litestar.status_codes import HTTP_409_CONFLICT, HTTP_429_TOO_MANY_REQUESTS
 
+from contracts.http.common import Money
 from services.chassis.http.problems import problem
 from services.chassis.locale.formats import Formats
 from services.gateway.portal.visits import Visit
-from services.gateway.shapes import Money
 from services.gateway.upstream.calls import UpstreamError
 
 

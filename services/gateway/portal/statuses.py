@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from services.gateway.shapes import InvoiceOut, InvoiceRow, PaymentOut
+from contracts.http.invoices import InvoiceItem, InvoiceOut
+from contracts.http.payments import PaymentOut
 
 Shape = Literal["ring", "half", "arrow", "check", "back", "cross", "clock", "info"]
 Tone = Literal["plain", "wait", "good", "quiet", "late"]
@@ -39,7 +40,7 @@ _INVOICE = {
 _PAYMENT = {"succeeded": PAID, "failed": NOT_PAID, "canceled": NOT_PAID}
 
 
-def of_invoice(invoice: InvoiceRow) -> Status:
+def of_invoice(invoice: InvoiceItem) -> Status:
     """The invoice's state; that it is being checked is said first, and money on its way before lateness."""
     if invoice.being_checked:
         return BEING_CHECKED
@@ -50,7 +51,7 @@ def of_invoice(invoice: InvoiceRow) -> Status:
     return _INVOICE[invoice.status]
 
 
-def on_its_way(invoice: InvoiceRow) -> bool:
+def on_its_way(invoice: InvoiceItem) -> bool:
     """Whether a payment has been made that the bank has not yet confirmed."""
     return invoice.status == "processing" or (isinstance(invoice, InvoiceOut) and invoice.processing)
 

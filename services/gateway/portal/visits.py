@@ -9,10 +9,10 @@ from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.response import Template
 
+from contracts.http.clinics import ClinicOut
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import problem
 from services.gateway.accounts.dependencies import Asks, Configured, Place, Visitor, Who
-from services.gateway.shapes import Clinic
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 from services.gateway.web.answers import wants_page
@@ -24,7 +24,7 @@ AnyRequest = Request[Any, Any, Any]
 class Visit:
     """Who visits, at which clinic. `several` says that the login opens other clinics too."""
 
-    clinic: Clinic
+    clinic: ClinicOut
     caller: Caller
     several: bool
 

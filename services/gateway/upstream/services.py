@@ -8,33 +8,16 @@ from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
+from contracts.http.accounts import AccountIn, AccountOut
+from contracts.http.clients import ClientIn, ClientOut
+from contracts.http.clinics import ClinicIn, ClinicOut
+from contracts.http.common import Money, Page
+from contracts.http.contacts import ContactIn, ContactOut
+from contracts.http.credit import CreditOut, RefundIn, RefundsOut
+from contracts.http.invoices import InvoiceIn, InvoiceItem, InvoiceOut, InvoicesIn, InvoicesOut, Summary
+from contracts.http.methods import SavedMethodOut, SetupStart
+from contracts.http.payments import PaymentIn, PaymentOut, PaymentStart
 from services.chassis.http.auth import Caller
-from services.gateway.shapes import (
-    Account,
-    AccountIn,
-    Client,
-    ClientCredit,
-    ClientIn,
-    Clinic,
-    ClinicIn,
-    Contact,
-    ContactIn,
-    InvoiceIn,
-    InvoiceOut,
-    InvoiceRow,
-    InvoicesIn,
-    InvoicesOut,
-    Money,
-    Page,
-    PaymentIn,
-    PaymentOut,
-    PaymentStart,
-    RefundIn,
-    Refunds,
-    SavedMethod,
-    SetupStart,
-    Summary,
-)
 from services.gateway.upstream.calls import STRIPE_TIMEOUT, Calls, UpstreamError
 from services.gateway.upstream.transport import Reply
 
@@ -75,30 +58,30 @@ class Upstreams:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._clinics: Recent[Clinic] = Recent()
-        self._accounts: Recent[Account] = Recent()
+        self._clinics: Recent[ClinicOut] = Recent()
+        self._accounts: Recent[AccountOut] = Recent()
 
     # Clinics and clients
 
-    async def clinic(self, caller: Caller, *, fresh: bool = False) -> Clinic:
+    async def clinic(self, caller: Caller, *, fresh: bool = False) -> ClinicOut:
         """The settings of the caller's clinic: as they are now, or at most three seconds old."""
         known = None if fresh else self._clinics.get(caller.clinic)
         if known is None:
-            known = await self._calls.get(caller, "invoice", f"/clinics/{caller.clinic}", Clinic)
+            known = await self._calls.get(caller, "invoice", f"/clinics/{caller.clinic}", ClinicOut)
             self._clinics.put(known.id, known)
         return known
 
-    async def clinics(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[Clinic]:
+    async def clinics(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[ClinicOut]:
         """Every clinic; operators only."""
         params = {"cursor": cursor, "limit": limit}
-        return await self._calls.get(caller, "invoice", "/clinics", Page[Clinic], params)
+        return await self._calls.get(caller, "invoice", "/clinics", Page[ClinicOut], params)
 
     async def create_clinic(
         self, caller: Caller, clinic_id: UUID, body: ClinicIn, *, check: bool = False
-    ) -> tuple[Clinic, bool]:
+    ) -> tuple[ClinicOut, bool]:
         """Put a clinic on, and whether it is new; one that is there stays as it is."""
         clinic, is_new = await self._calls.create(
-            caller, "invoice", f"/clinics/{clinic_id}", Clinic, body, _checking(check)
+            caller, "invoice", f"/clinics/{clinic_id}", ClinicOut, body, _checking(check)
         )
         if not check:
             self._clinics.put(clinic.id, clinic)
@@ -106,10 +89,10 @@ class Upstreams:
 
     async def change_clinic(
         self, caller: Caller, method: Literal["PUT", "PATCH"], body: Mapping[str, Any], *, check: bool = False
-    ) -> Clinic:
+    ) -> ClinicOut:
         """Put the settings of the caller's clinic whole, or change some of them."""
         clinic = await self._calls.write(
-            caller, "invoice", method, f"/clinics/{caller.clinic}", Clinic, body, params=_checking(check)
+            caller, "invoice", method, f"/clinics/{caller.clinic}", ClinicOut, body, params=_checking(check)
         )
         if not check:
             self._clinics.put(clinic.id, clinic)
@@ -117,46 +100,52 @@ class Upstreams:
 
     async def create_client(
         self, caller: Caller, client_id: UUID, body: ClientIn, *, check: bool = False
-    ) -> tuple[Client, bool]:
+    ) -> tuple[ClientOut, bool]:
         """Add a client, and whether it is new; one that is there stays as it is."""
         return await self._calls.create(
-            caller, "invoice", f"/clients/{client_id}", Client, body, _checking(check)
+            caller, "invoice", f"/clients/{client_id}", ClientOut, body, _checking(check)
         )
 
     async def change_client(
         self, caller: Caller, client_id: UUID, body: Mapping[str, Any], *, check: bool = False
-    ) -> Client:
+    ) -> ClientOut:
         return await self._calls.write(
-            caller, "invoice", "PATCH", f"/clients/{client_id}", Client, body, params=_checking(check)
+            caller, "invoice", "PATCH", f"/clients/{client_id}", ClientOut, body, params=_checking(check)
         )
 
-    async def client(self, caller: Caller, client_id: UUID) -> Client:
-        return await self._calls.get(caller, "invoice", f"/clients/{client_id}", Client)
+    async def client(self, caller: Caller, client_id: UUID) -> ClientOut:
+        return await self._calls.get(caller, "invoice", f"/clients/{client_id}", ClientOut)
 
-    async def clients(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[Client]:
+    async def clients(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[ClientOut]:
         params = {"cursor": cursor, "limit": limit}
-        return await self._calls.get(caller, "invoice", "/clients", Page[Client], params)
+        return await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], params)
 
     async def create_contact(
         self, caller: Caller, client_id: UUID, body: ContactIn, *, check: bool = False
-    ) -> tuple[Contact, bool]:
+    ) -> tuple[ContactOut, bool]:
         """Keep how to reach a client, and whether that is new; a contact that is there stays as it is."""
         return await self._calls.create(
-            caller, "notification", f"/contacts/{client_id}", Contact, body, _checking(check)
+            caller, "notification", f"/contacts/{client_id}", ContactOut, body, _checking(check)
         )
 
     async def change_contact(
         self, caller: Caller, client_id: UUID, body: Mapping[str, Any], *, check: bool = False
-    ) -> Contact:
+    ) -> ContactOut:
         return await self._calls.write(
-            caller, "notification", "PATCH", f"/contacts/{client_id}", Contact, body, params=_checking(check)
+            caller,
+            "notification",
+            "PATCH",
+            f"/contacts/{client_id}",
+            ContactOut,
+            body,
+            params=_checking(check),
         )
 
     async def delete_contact(self, caller: Caller, client_id: UUID) -> None:
         await self._calls.send(caller, "notification", "DELETE", f"/contacts/{client_id}")
 
-    async def contact(self, caller: Caller, client_id: UUID) -> Contact:
-        return await self._calls.get(caller, "notification", f"/contacts/{client_id}", Contact)
+    async def contact(self, caller: Caller, client_id: UUID) -> ContactOut:
+        return await self._calls.get(caller, "notification", f"/contacts/{client_id}", ContactOut)
 
     # Invoices
 
@@ -180,10 +169,10 @@ class Upstreams:
         cursor: str | None = None,
         limit: int = 20,
         client_id: UUID | None = None,
-    ) -> Page[InvoiceRow]:
+    ) -> Page[InvoiceItem]:
         """Invoices, newest first; a client sees its own alone."""
         params = {"status": status, "cursor": cursor, "limit": limit, "client_id": client_id}
-        return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceRow], params)
+        return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceItem], params)
 
     async def summary(self, caller: Caller) -> Summary:
         return await self._calls.get(caller, "invoice", "/summary", Summary)
@@ -208,8 +197,8 @@ class Upstreams:
         params = {"invoice_id": invoice_id}
         return await self._calls.get(caller, "payment", "/payments", Page[PaymentOut], params)
 
-    async def saved_methods(self, caller: Caller) -> list[SavedMethod]:
-        page = await self._calls.get(caller, "payment", "/payment-methods", Page[SavedMethod])
+    async def saved_methods(self, caller: Caller) -> list[SavedMethodOut]:
+        page = await self._calls.get(caller, "payment", "/payment-methods", Page[SavedMethodOut])
         return page.items
 
     async def remove_method(self, caller: Caller, method_id: UUID) -> None:
@@ -229,29 +218,29 @@ class Upstreams:
     async def credit(self, caller: Caller) -> list[Money]:
         return await self._calls.get(caller, "payment", "/credit", list[Money])
 
-    async def client_credit(self, caller: Caller, client_id: UUID) -> ClientCredit:
+    async def client_credit(self, caller: Caller, client_id: UUID) -> CreditOut:
         """Of a client, who may be the caller. 404 `client_not_found` for one who never paid here."""
-        return await self._calls.get(caller, "payment", f"/clients/{client_id}/credit", ClientCredit)
+        return await self._calls.get(caller, "payment", f"/clients/{client_id}/credit", CreditOut)
 
-    async def refund(self, caller: Caller, body: RefundIn, key: str) -> Refunds:
+    async def refund(self, caller: Caller, body: RefundIn, key: str) -> RefundsOut:
         """Send a client's credit back; the same key answers the same refunds, as they are by then."""
         return await self._calls.write(
-            caller, "payment", "POST", "/refunds", Refunds, body, key=key, timeout=STRIPE_TIMEOUT
+            caller, "payment", "POST", "/refunds", RefundsOut, body, key=key, timeout=STRIPE_TIMEOUT
         )
 
-    async def account(self, caller: Caller) -> Account:
+    async def account(self, caller: Caller) -> AccountOut:
         """Which Stripe account the caller's clinic has."""
-        account = await self._calls.get(caller, "payment", "/account", Account)
+        account = await self._calls.get(caller, "payment", "/account", AccountOut)
         self._accounts.put(caller.clinic, account)
         return account
 
-    async def recent_account(self, caller: Caller) -> Account:
+    async def recent_account(self, caller: Caller) -> AccountOut:
         """The same, at most three seconds old."""
         return self._accounts.get(caller.clinic) or await self.account(caller)
 
-    async def put_account(self, caller: Caller, body: AccountIn) -> Account:
+    async def put_account(self, caller: Caller, body: AccountIn) -> AccountOut:
         """Choose the clinic's Stripe account. 409 `stripe_account_in_use`."""
-        chosen = await self._calls.write(caller, "payment", "PUT", "/account", Account, body)
+        chosen = await self._calls.write(caller, "payment", "PUT", "/account", AccountOut, body)
         self._accounts.put(caller.clinic, chosen)
         return chosen
 

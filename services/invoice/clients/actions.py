@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from contracts.http.clients import ClientIn, ClientOut
 from services.chassis import audit
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.chassis.http.patches import patched
 from services.invoice.clients import domain, store
 from services.invoice.clinics import actions as clinics
-from services.invoice.schemas import ClientIn, ClientOut
 
 
 async def create_client(

@@ -2,9 +2,9 @@
 
 import re
 
+from contracts.http.clients import BillingAddress, ClientIn
 from services.chassis import texts
 from services.chassis.errors import DomainError
-from services.invoice.schemas import BillingAddress, ClientIn
 
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 

@@ -7,16 +7,13 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from contracts.http.clients import ClientIn, ClientOut
+from contracts.http.common import Page
 from services.chassis.db.database import Connection, trial
 from services.chassis.http.auth import Caller, staff
 from services.invoice import paging
 from services.invoice.clients import actions, store
 from services.invoice.clients.domain import ClientNotFound
-from services.invoice.schemas import (
-    ClientIn,
-    ClientOut,
-    Page,
-)
 
 
 @post("/clients/{client_id:uuid}", guards=[staff])

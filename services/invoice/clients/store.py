@@ -6,15 +6,11 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from contracts.http.clients import BillingAddress, ClientIn, ClientOut
+from contracts.http.clinics import ClinicOut
 from services.chassis.db.database import Connection
 from services.invoice.clinics.store import COLUMNS as CLINIC_COLUMNS
 from services.invoice.clinics.store import clinic_of
-from services.invoice.schemas import (
-    BillingAddress,
-    ClientIn,
-    ClientOut,
-    ClinicOut,
-)
 
 
 async def get_clinic_and_clients(

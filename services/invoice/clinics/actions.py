@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from contracts.http.clinics import ClinicIn, ClinicOut
 from services.chassis import audit
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.chassis.http.patches import patched
 from services.chassis.outbox import outbox
 from services.invoice.clinics import domain, store
-from services.invoice.schemas import ClinicIn, ClinicOut
 
 
 async def put_clinic(tx: Connection, caller: Caller, given: ClinicIn) -> ClinicOut:

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from contracts import clinic as contract
 from contracts.clinic import ClinicUpdated
 from contracts.events import event_id
+from contracts.http.clinics import ClinicContact, ClinicIn, ClinicOut, TaxRate
 from services.chassis import emails, texts
 from services.chassis.errors import DomainError
 from services.chassis.locale import colours
 from services.invoice import checks
-from services.invoice.schemas import ClinicIn, ClinicOut, Contact, TaxRateShape
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
@@ -101,8 +101,8 @@ def _locale(name: str) -> str:
     return name
 
 
-def _contact(given: Contact) -> Contact:
-    return Contact(
+def _contact(given: ClinicContact) -> ClinicContact:
+    return ClinicContact(
         phone=texts.text(given.phone, "contact.phone", most=50),
         email=emails.address(given.email, "contact.email") if given.email.strip() else "",
         address=texts.text(given.address, "contact.address", most=500, multiline=True),
@@ -119,21 +119,21 @@ def _accent(colour: str) -> str:
     return colour
 
 
-def _tax_rates(rates: Iterable[TaxRateShape]) -> tuple[TaxRateShape, ...]:
+def _tax_rates(rates: Iterable[TaxRate]) -> tuple[TaxRate, ...]:
     tidy = tuple(_tax_rate(rate) for rate in rates)
     if len(tidy) > MOST_TAX_RATES or len({rate.code for rate in tidy}) < len(tidy):
         raise InvalidTaxRate("at most 50 tax rates, each with a code of its own", field="tax_rates")
     return tidy
 
 
-def _tax_rate(rate: TaxRateShape) -> TaxRateShape:
+def _tax_rate(rate: TaxRate) -> TaxRate:
     if not _TAX_CODE.fullmatch(rate.code):
         raise InvalidTaxRate("a tax code is 1 to 20 letters, digits, - and _", field="tax_rates.code")
     percent = checks.decimal(rate.percent, "tax_rates.percent")
     if percent > 100:
         raise InvalidTaxRate("a tax is at most 100 percent", field="tax_rates.percent")
     name = texts.text(rate.name, "tax_rates.name", least=1, most=60)
-    return TaxRateShape(code=rate.code, name=name, percent=checks.plain(percent))
+    return TaxRate(code=rate.code, name=name, percent=checks.plain(percent))
 
 
 def updated_event(clinic: ClinicOut, at: datetime) -> ClinicUpdated:

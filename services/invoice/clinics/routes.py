@@ -8,15 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec.structs import replace
 
+from contracts.http.clinics import ClinicIn, ClinicOut
+from contracts.http.common import Page
 from services.chassis.db.database import Connection, Database, trial
 from services.chassis.http.auth import Caller, operator
 from services.invoice import paging
 from services.invoice.clinics import actions, store
-from services.invoice.schemas import (
-    ClinicIn,
-    ClinicOut,
-    Page,
-)
 
 
 @put("/clinics/{clinic_id:uuid}", guards=[operator])

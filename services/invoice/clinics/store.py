@@ -6,14 +6,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from contracts.http.clinics import ClinicContact, ClinicIn, ClinicOut, TaxRate
 from services.chassis.db.database import Connection
 from services.invoice.clinics.domain import SlugTaken, UnknownTimeZone
-from services.invoice.schemas import (
-    ClinicIn,
-    ClinicOut,
-    Contact,
-    TaxRateShape,
-)
 
 COLUMNS = """id, slug, name, currency, time_zone, locale, billing_shown, online_payment, methods, contact,
     accent, tax_rates, version"""
@@ -100,6 +95,6 @@ def _json(value: object) -> str:
 def clinic_of(row: asyncpg.Record) -> ClinicOut:
     fields = {name: row[name] for name in ClinicOut.__struct_fields__}
     fields["methods"] = tuple(fields["methods"])
-    fields["contact"] = msgspec.json.decode(fields["contact"], type=Contact)
-    fields["tax_rates"] = msgspec.json.decode(fields["tax_rates"], type=tuple[TaxRateShape, ...])
+    fields["contact"] = msgspec.json.decode(fields["contact"], type=ClinicContact)
+    fields["tax_rates"] = msgspec.json.decode(fields["tax_rates"], type=tuple[TaxRate, ...])
     return ClinicOut(**fields)

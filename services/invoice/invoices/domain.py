@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from contracts.currencies import step_of
 from contracts.events import event_id
+from contracts.http.clinics import ClinicOut
+from contracts.http.invoices import AppointmentIn, InvoiceIn, LineIn
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.money import LARGEST_MINOR, Money
 from contracts.payment import PaymentSettled
@@ -19,7 +21,6 @@ from services.chassis.errors import DomainError
 from services.invoice import checks
 from services.invoice.checks import AmountOutOfRange, WrongCurrency
 from services.invoice.invoices.totals import TaxRate, Totals, add_up
-from services.invoice.schemas import AppointmentIn, ClinicOut, InvoiceIn, LineIn
 
 Fact = TypeVar("Fact", bound=InvoiceState)
 
@@ -148,7 +149,7 @@ def issue(given: InvoiceIn, clinic: ClinicOut, now: datetime) -> Bill:
         currency=currency,
         issued_on=issued_on,
         due_on=_due_date(given.due_on, issued_on),
-        note=texts.text(given.note, "note", most=2000, multiline=True),
+        note=texts.text(given.note or "", "note", most=2000, multiline=True),
         lines=tuple(
             replace(line, net_amount=net, tax_amount=tax)
             for line, net, tax in zip(lines, totals.line_nets, totals.line_taxes, strict=True)

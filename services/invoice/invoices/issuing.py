@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.http.clinics import ClinicOut
+from contracts.http.invoices import InvoiceIn, InvoiceOut, InvoicesOut
 from services.chassis import audit, clock, idempotency
 from services.chassis.db.database import Connection
 from services.chassis.db.statements import execute
@@ -21,7 +23,6 @@ from services.invoice.clinics.domain import ClinicNotFound
 from services.invoice.invoices import domain, views
 from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices.domain import Bill, Invoice
-from services.invoice.schemas import ClinicOut, InvoiceIn, InvoiceOut, InvoicesOut
 
 Issued = list[tuple[Invoice, Bill]]
 

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import asyncpg
 
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceOut, InvoiceRow, Summary
 from services.chassis.db.database import Connection
 from services.invoice.invoices import views
-from services.invoice.schemas import InvoiceOut, InvoiceRow, Money, Summary
 
 StatusFilter = Literal["all", "unpaid", "part_paid", "processing", "paid", "refunded", "void"]
 """`unpaid` is the group of all that is open: unpaid, part_paid and processing. The others are themselves."""

@@ -8,6 +8,8 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, RawBody
 
+from contracts.http.common import Page
+from contracts.http.invoices import InvoiceIn, InvoiceOut, InvoiceRow, InvoicesIn, InvoicesOut, Summary
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller, client, staff
 from services.invoice import paging
@@ -15,15 +17,6 @@ from services.invoice.invoices import issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices.domain import InvoiceNotFound
 from services.invoice.invoices.reads import StatusFilter
-from services.invoice.schemas import (
-    InvoiceIn,
-    InvoiceOut,
-    InvoiceRow,
-    InvoicesIn,
-    InvoicesOut,
-    Page,
-    Summary,
-)
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 

@@ -5,19 +5,11 @@ from datetime import date
 from typing import Any, Protocol
 
 from contracts.currencies import charge_of, takes
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Money, PaidWith
+from contracts.http.invoices import Appointment, InvoiceOut, InvoiceRow, InvoiceTax, LineOut, MovementOut
 from services.invoice.checks import plain
 from services.invoice.invoices.domain import Bill, Invoice, Line, due_amount
-from services.invoice.schemas import (
-    Appointment,
-    ClinicOut,
-    InvoiceOut,
-    InvoiceRow,
-    LineOut,
-    Money,
-    MovementOut,
-    PaidWith,
-    Tax,
-)
 
 
 class Row(Protocol):
@@ -125,13 +117,13 @@ def whole(row: Row, lines: Sequence[Row], movements: Sequence[Row]) -> InvoiceOu
     )
 
 
-def _taxes(lines: Sequence[Row], currency: str) -> list[Tax]:
+def _taxes(lines: Sequence[Row], currency: str) -> list[InvoiceTax]:
     """The tax groups: the lines' shares sum to each group's tax, so adding them up gives it back."""
     groups: dict[str, list[Row]] = {}
     for line in lines:
         groups.setdefault(line["tax_code"], []).append(line)
     return [
-        Tax(
+        InvoiceTax(
             code=code,
             name=group[0]["tax_name"],
             percent=plain(group[0]["tax_percent"]),

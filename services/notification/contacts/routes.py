@@ -1,48 +1,18 @@
 """Contacts over HTTP. With `check=true` a request is checked and answered, and changes nothing."""
 
-from typing import Annotated, Any, Self
+from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from contracts.http.contacts import ContactIn, ContactOut
 from services.chassis.db.database import Connection, trial
 from services.chassis.http.auth import Caller, staff
 from services.chassis.http.patches import patched
 from services.notification.contacts import actions, domain
-from services.notification.contacts.domain import Contact
-
-# `$` alone would let a newline stand at the end.
-_Line = Annotated[
-    str,
-    msgspec.Meta(
-        min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$(?!\n)"
-    ),
-]
-
-
-class ContactIn(msgspec.Struct, forbid_unknown_fields=True):
-    """`language` is kept for the day that e-mails have more than English."""
-
-    email: str
-    name: _Line
-    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$(?!\n)")] = "en"
-
-    def of(self, client_id: UUID) -> Contact:
-        return Contact(client_id, self.email, self.name, self.language)
-
-
-class ContactOut(msgspec.Struct):
-    client_id: UUID
-    email: str
-    name: str
-    language: str
-
-    @classmethod
-    def of(cls, contact: Contact) -> Self:
-        return cls(contact.client_id, contact.email, contact.name, contact.language)
+from services.notification.contacts.schemas import contact_of, contact_out
 
 
 @post("/contacts/{client_id:uuid}", guards=[staff])
@@ -58,8 +28,8 @@ async def create_contact(
     422 `email_not_valid`.
     """
     async with trial(tx, check):
-        contact, is_new = await actions.create_contact(tx, caller, data.of(client_id))
-    return Response(ContactOut.of(contact), status_code=201 if is_new else 200)
+        contact, is_new = await actions.create_contact(tx, caller, contact_of(data, client_id))
+    return Response(contact_out(contact), status_code=201 if is_new else 200)
 
 
 @patch("/contacts/{client_id:uuid}", guards=[staff])
@@ -73,8 +43,8 @@ async def change_contact(
     """Change a client's contact: a JSON merge patch. 422 `email_not_valid`, 404 `contact_not_found`."""
     async with trial(tx, check):
         before = await actions.get_contact(tx, caller.clinic, client_id, lock=True)
-        given = patched(ContactOut.of(before), data, ContactIn)
-        return ContactOut.of(await actions.save_contact(tx, caller, given.of(client_id), before))
+        given = patched(contact_out(before), data, ContactIn)
+        return contact_out(await actions.save_contact(tx, caller, contact_of(given, client_id), before))
 
 
 @delete("/contacts/{client_id:uuid}", guards=[staff])
@@ -92,7 +62,7 @@ async def get_contact(
     """A client's contact; clients see their own alone. 404 `contact_not_found`."""
     if caller.role == "client" and caller.subject != client_id:
         raise domain.ContactNotFound("No contact is kept for this client.")
-    return ContactOut.of(await actions.get_contact(tx, caller.clinic, client_id))
+    return contact_out(await actions.get_contact(tx, caller.clinic, client_id))
 
 
 ALL: list[Any] = [create_contact, change_contact, delete_contact, get_contact]

@@ -8,6 +8,10 @@ from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
+from contracts.http.accounts import AccountIn, AccountOut
+from contracts.http.common import Money, Page
+from contracts.http.methods import SavedMethodOut, SetupStart
+from contracts.http.payments import PaymentIn, PaymentOut, PaymentStart
 from contracts.money import Money as ContractMoney
 from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
@@ -16,20 +20,9 @@ from services.payment.accounts.domain import PLATFORM
 from services.payment.ledger import store as books
 from services.payment.methods import store as methods
 from services.payment.methods import stripe_calls as customers
-from services.payment.payments import actions, lookups
+from services.payment.payments import actions, lookups, schemas
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import MethodNotFound, PaymentNotFound
-from services.payment.payments.schemas import (
-    AccountIn,
-    AccountOut,
-    Money,
-    Page,
-    PaymentIn,
-    PaymentOut,
-    PaymentStart,
-    SavedMethodOut,
-    SetupStart,
-)
 from services.payment.receivables import store as payables
 from services.payment.stripe.api import StripeApi
 
@@ -51,15 +44,15 @@ async def put_account(
     data: JSONBody[AccountIn], caller: Who, tx: Tx, stripe: NamedDependency[StripeApi]
 ) -> AccountOut:
     """Choose the clinic's own Stripe account, the platform's, or none. Payments under way keep theirs."""
-    chosen = data.chosen()
+    chosen = schemas.clinic_account(data)
     await actions.put_account(tx, caller, chosen)
-    return AccountOut.of(chosen, stripe.livemode)
+    return schemas.account_out(chosen, stripe.livemode)
 
 
 @get("/account")
 async def get_account(caller: Who, tx: Tx, stripe: NamedDependency[StripeApi]) -> AccountOut:
     """Which Stripe account the clinic's clients are charged on."""
-    return AccountOut.of(await payables.get_account(tx, caller.clinic), stripe.livemode)
+    return schemas.account_out(await payables.get_account(tx, caller.clinic), stripe.livemode)
 
 
 @post("/payments", guards=[client])
@@ -75,13 +68,13 @@ async def start_payment(
 
     429 `too_many_declines` after a burst of declined cards.
     """
-    wish = data.wish(caller.subject, idempotency_key)
+    wish = schemas.wish_of(data, caller.subject, idempotency_key)
     if wish is None:
         raise InvoiceNamedTwice("Name each invoice once.")
     async with db.tx(caller.clinic) as tx:
         await actions.check_declines(tx, caller.subject, declines_per_hour)
     ready = await checkout.start(partial(db.tx, caller.clinic), stripe, caller.clinic, wish)
-    return Response(PaymentStart.of(ready), status_code=201 if ready.is_new else 200)
+    return Response(schemas.payment_start(ready), status_code=201 if ready.is_new else 200)
 
 
 @get("/payments/{payment_id:uuid}")
@@ -90,7 +83,7 @@ async def get_payment(payment_id: FromPath[UUID], caller: Who, tx: Tx) -> Paymen
     payment = await lookups.get_payment(tx, _own(caller), payment_id)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    return PaymentOut.of(payment)
+    return schemas.payment_out(payment)
 
 
 @get("/payments")
@@ -105,7 +98,7 @@ async def list_payments(
     found = await lookups.list_payments(tx, _own(caller), invoice_id, cursor, limit + 1)
     shown = found[:limit]
     following = str(shown[-1].id) if len(found) > limit else None
-    return Page(items=[PaymentOut.of(payment) for payment in shown], next=following)
+    return Page(items=[schemas.payment_out(payment) for payment in shown], next=following)
 
 
 @get("/payment-methods", guards=[client])
@@ -113,7 +106,7 @@ async def list_methods(caller: Who, tx: Tx) -> Page[SavedMethodOut]:
     """The client's saved payment methods, the default first."""
     account = (await payables.get_account(tx, caller.clinic)).own or PLATFORM
     saved = await methods.list_methods(tx, caller.subject, account)
-    return Page(items=[SavedMethodOut.of(method, default) for method, default in saved])
+    return Page(items=[schemas.saved_method_out(method, default) for method, default in saved])
 
 
 @delete("/payment-methods/{method_id:uuid}", guards=[client])
@@ -131,7 +124,7 @@ async def set_default_method(method_id: FromPath[UUID], caller: Who, tx: Tx) -> 
     if method is None:
         raise MethodNotFound("There is no such saved payment method.")
     await methods.set_default(tx, method)
-    return SavedMethodOut.of(method, default=True)
+    return schemas.saved_method_out(method, default=True)
 
 
 @post("/setup-intents", guards=[client])

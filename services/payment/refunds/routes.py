@@ -8,11 +8,12 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, RawBody
 
+from contracts.http.credit import CreditOut, RefundIn, RefundsOut
 from services.chassis.db.database import Connection, Database
 from services.chassis.http.auth import Caller, staff
 from services.payment.refunds import actions as refunds_actions
+from services.payment.refunds import schemas
 from services.payment.refunds import stripe_calls as refunds_stripe
-from services.payment.refunds.schemas import CreditOut, RefundIn, RefundsOut
 from services.payment.stripe.api import StripeApi
 
 Who = NamedDependency[Caller]
@@ -29,7 +30,7 @@ async def get_client_credit(client_id: FromPath[UUID], caller: Who, tx: Tx, stri
 
     404 `client_not_found` for one who never paid here, when staff ask.
     """
-    return CreditOut.of(await refunds_actions.read_credit(tx, caller, client_id, stripe.livemode))
+    return schemas.credit_out(await refunds_actions.read_credit(tx, caller, client_id, stripe.livemode))
 
 
 @post("/refunds", guards=[staff])
@@ -48,10 +49,10 @@ async def refund_credit(
     """
     transaction = partial(db.tx, caller.clinic)
     made = await refunds_stripe.start(
-        transaction, stripe, caller, data.wish(), key=idempotency_key, body=body
+        transaction, stripe, caller, schemas.refund_wish(data), key=idempotency_key, body=body
     )
     sent = await refunds_stripe.send(transaction, stripe, caller.clinic, made)
-    return Response(RefundsOut.of(sent), status_code=201)
+    return Response(schemas.refunds_out(sent), status_code=201)
 
 
 ALL = [get_client_credit, refund_credit]

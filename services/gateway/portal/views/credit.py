@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from contracts.http.clinics import ClinicOut
+from contracts.http.credit import CreditOut, RefundOut
 from services.chassis.locale.formats import Formats
 from services.gateway.portal.views import methods
-from services.gateway.shapes import ClientCredit, Clinic, Refund
 
 MOST_SHOWN = 3
 
@@ -24,7 +25,7 @@ class CreditView:
     refunds: list[RefundView]
 
 
-def credit(found: ClientCredit, clinic: Clinic) -> CreditView | None:
+def credit(found: CreditOut, clinic: ClinicOut) -> CreditView | None:
     """None when there is nothing to tell. What came back and has gone out since is not told."""
     write = Formats.of(clinic)
     held = {balance.currency for balance in found.balances}
@@ -37,11 +38,11 @@ def credit(found: ClientCredit, clinic: Clinic) -> CreditView | None:
     )
 
 
-def _came_back(refund: Refund) -> bool:
+def _came_back(refund: RefundOut) -> bool:
     return refund.status in ("failed", "canceled")
 
 
-def _refund(refund: Refund, write: Formats) -> RefundView:
+def _refund(refund: RefundOut, write: Formats) -> RefundView:
     amount, used = write.money(refund.amount), methods.used(refund.method)
     place = f"your {used}" if refund.method and refund.method.last4 else used or "where you paid from"
     if _came_back(refund):

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from contracts.currencies import CURRENCIES
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceItem, InvoiceOut, LineOut, MovementOut, Summary
 from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.statuses import Status
 from services.gateway.portal.views import methods
-from services.gateway.shapes import Clinic, InvoiceLine, InvoiceOut, InvoiceRow, Money, Movement, Summary
 
 _SAID = {
     "Unpaid": "is unpaid",
@@ -118,7 +120,7 @@ class SummaryView:
     last_paid: RowView | None
 
 
-def row(invoice: InvoiceRow, clinic: Clinic) -> RowView:
+def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
     write = Formats.of(clinic)
     status = statuses.of_invoice(invoice)
     partly = 0 < invoice.due.minor < invoice.total.minor and not invoice.being_checked
@@ -144,17 +146,17 @@ def row(invoice: InvoiceRow, clinic: Clinic) -> RowView:
     )
 
 
-def payable(invoice: InvoiceRow, clinic: Clinic) -> bool:
+def payable(invoice: InvoiceItem, clinic: ClinicOut) -> bool:
     """Whether the Pay button is shown: something is due, and the clinic takes it online."""
     return _open(invoice) and bool(ways(invoice, clinic))
 
 
-def ways(invoice: InvoiceRow, clinic: Clinic) -> list[str]:
+def ways(invoice: InvoiceItem, clinic: ClinicOut) -> list[str]:
     """The kinds by which this invoice can be paid online now; none when the clinic has switched it off."""
     return list(invoice.methods) if clinic.online_payment else []
 
 
-def not_online(invoice: InvoiceRow, clinic: Clinic) -> str:
+def not_online(invoice: InvoiceItem, clinic: ClinicOut) -> str:
     """Why an open invoice cannot be paid in the portal, in words for its client; empty when it can."""
     if not _open(invoice) or ways(invoice, clinic):
         return ""
@@ -163,14 +165,14 @@ def not_online(invoice: InvoiceRow, clinic: Clinic) -> str:
     return words.format(clinic=clinic.name, **_limits(invoice, clinic))
 
 
-def _limits(invoice: InvoiceRow, clinic: Clinic) -> dict[str, str]:
+def _limits(invoice: InvoiceItem, clinic: ClinicOut) -> dict[str, str]:
     known = CURRENCIES.get(invoice.currency)
     limits = {"least": known.minimum, "most": known.card_maximum, "step": known.step} if known else {}
     write = Formats.of(clinic)
     return {name: write.money(Money(minor, invoice.currency)) for name, minor in limits.items()}
 
 
-def invoice(found: InvoiceOut, clinic: Clinic) -> InvoiceView:
+def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
     write = Formats.of(clinic)
     shown = row(found, clinic)
     headline, amount = _headline(found)
@@ -187,7 +189,7 @@ def invoice(found: InvoiceOut, clinic: Clinic) -> InvoiceView:
     )
 
 
-def summary(found: Summary, clinic: Clinic) -> SummaryView:
+def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
     write = Formats.of(clinic)
     return SummaryView(
         owed=[write.money(amount) for amount in found.due if amount.minor > 0],
@@ -199,13 +201,13 @@ def summary(found: Summary, clinic: Clinic) -> SummaryView:
     )
 
 
-def _open(invoice: InvoiceRow) -> bool:
+def _open(invoice: InvoiceItem) -> bool:
     """Whether something is due that no payment is on its way for, and nobody is checking."""
     owed = invoice.status in ("unpaid", "part_paid") and invoice.due.minor > 0
     return owed and not invoice.being_checked and not statuses.on_its_way(invoice)
 
 
-def _method(invoice: InvoiceRow, clinic: Clinic) -> str:
+def _method(invoice: InvoiceItem, clinic: ClinicOut) -> str:
     if invoice.paid_with:
         return methods.used(invoice.paid_with)
     if invoice.status not in ("unpaid", "part_paid") or invoice.being_checked:
@@ -260,7 +262,7 @@ def _sums(invoice: InvoiceOut, write: Formats) -> list[Sum]:
     return sums
 
 
-def _line(line: InvoiceLine, write: Formats) -> LineView:
+def _line(line: LineOut, write: Formats) -> LineView:
     seen = line.appointment
     return LineView(
         service=line.service,
@@ -275,7 +277,7 @@ def _line(line: InvoiceLine, write: Formats) -> LineView:
     )
 
 
-def _movement(movement: Movement, clinic: Clinic, write: Formats) -> MovementView:
+def _movement(movement: MovementOut, clinic: ClinicOut, write: Formats) -> MovementView:
     receipt = movement.kind == "payment" and movement.payment_id
     return MovementView(
         day=write.short_day_of(movement.booked_at),

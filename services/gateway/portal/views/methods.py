@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contracts.http.common import PaidWith
+from contracts.http.methods import SavedMethodOut
 from contracts.vocabulary import ACCEPTED_METHODS, METHOD_NAMES, method_name
-from services.gateway.shapes import MethodRef, SavedMethod
 
 
-def used(method: MethodRef | SavedMethod | None) -> str:
+def used(method: PaidWith | SavedMethodOut | None) -> str:
     """What money came by: "Visa ending 4242", "Cash"; empty when not known."""
     return method_name(method.kind, method.brand, method.last4) if method else ""
 
@@ -28,16 +29,16 @@ class SavedView:
     default: bool
 
     @classmethod
-    def of(cls, method: SavedMethod) -> "SavedView":
+    def of(cls, method: SavedMethodOut) -> "SavedView":
         return cls(str(method.id), used(method), _expiry(method), method.default)
 
 
-def saved(methods: Sequence[SavedMethod]) -> list[SavedView]:
+def saved(methods: Sequence[SavedMethodOut]) -> list[SavedView]:
     """The client's methods, the default one first."""
     return [SavedView.of(method) for method in sorted(methods, key=lambda method: not method.default)]
 
 
-def _expiry(method: SavedMethod) -> str:
+def _expiry(method: SavedMethodOut) -> str:
     if method.exp_month is None or method.exp_year is None:
         return ""
     return f"Expires {method.exp_month:02d}/{method.exp_year % 100:02d}"

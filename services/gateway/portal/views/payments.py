@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.currencies import takes
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceOut
+from contracts.http.methods import SavedMethodOut
+from contracts.http.payments import PaymentOut
 from contracts.payment import receipt_number
 from contracts.vocabulary import DECLINES, OTHER_DECLINE, decline
 from services.chassis.locale.formats import Formats
@@ -13,7 +18,6 @@ from services.gateway.portal.statuses import Status
 from services.gateway.portal.views import invoices, methods
 from services.gateway.portal.views.invoices import RowView
 from services.gateway.portal.views.methods import SavedView
-from services.gateway.shapes import Clinic, InvoiceOut, Money, PaymentOut, SavedMethod
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class ResultView:
     state: str
 
 
-def pay(found: InvoiceOut, kept: Sequence[SavedMethod], clinic: Clinic) -> PayView:
+def pay(found: InvoiceOut, kept: Sequence[SavedMethodOut], clinic: ClinicOut) -> PayView:
     shown = invoices.row(found, clinic)
     ways = invoices.ways(found, clinic)
     stripe_amount = to_stripe(found.due.minor, found.due.currency)
@@ -78,12 +82,12 @@ def pay(found: InvoiceOut, kept: Sequence[SavedMethod], clinic: Clinic) -> PayVi
     )
 
 
-def _usable(kept: Sequence[SavedMethod], due: Money) -> list[SavedMethod]:
+def _usable(kept: Sequence[SavedMethodOut], due: Money) -> list[SavedMethodOut]:
     """Saved cards whose network takes this much, and this currency."""
     return [method for method in kept if takes("card", due.minor, due.currency, method.brand)]
 
 
-def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> ResultView:
+def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> ResultView:
     write = Formats.of(clinic)
     outcome, title, message = _outcome(payment, write.money(payment.amount))
     status = statuses.of_payment(payment)
@@ -139,7 +143,7 @@ def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
     )
 
 
-def _paid(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: Clinic) -> list[PaidInvoice]:
+def _paid(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> list[PaidInvoice]:
     write = Formats.of(clinic)
     numbers = {invoice.id: invoice.number for invoice in paid}
     return [

@@ -1,0 +1,43 @@
+"""What bodies of several services share: the base classes, money, pages, and how something was paid."""
+
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+LARGEST_AMOUNT = 10**15
+"""The largest amount in a body, in minor units."""
+
+# `$` alone would let a newline stand at the end.
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body that a service reads: an unknown field is an error."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A body that a service answers with."""
+
+
+class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount in minor units: 12500 EUR is €125.00."""
+
+    minor: Annotated[int, msgspec.Meta(ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT)]
+    currency: Currency
+
+
+class Page(Answer, Generic[T], frozen=True, kw_only=True):
+    """One page of a list; `next` is the cursor of the following one, null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class PaidWith(Answer, frozen=True, kw_only=True):
+    """How something was paid: Stripe's method type or `cash`, and a card's brand and last four digits."""
+
+    kind: str
+    brand: str | None = None
+    last4: str | None = None

@@ -1,0 +1,24 @@
+"""Saved payment methods: bodies of the payment service."""
+
+from uuid import UUID
+
+from contracts.http.common import Answer
+
+
+class SavedMethodOut(Answer, frozen=True, kw_only=True):
+    """A payment method that a client saved. `default`: the one that is offered first."""
+
+    id: UUID
+    kind: str
+    brand: str | None
+    last4: str | None
+    exp_month: int | None
+    exp_year: int | None
+    default: bool
+
+
+class SetupStart(Answer, frozen=True, kw_only=True):
+    """What a page needs to save a card."""
+
+    client_secret: str
+    stripe_account: str | None

@@ -1,0 +1,78 @@
+"""Payments: bodies of the payment service."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+from contracts.http.common import Answer, Money, PaidWith, Request
+from contracts.vocabulary import PaymentStatus
+
+
+class ShareIn(Request, frozen=True, kw_only=True):
+    """The amount that the client agreed to pay on one invoice."""
+
+    invoice_id: UUID
+    amount: Money
+
+
+class PayByCard(Request, frozen=True, kw_only=True, tag="card", tag_field="kind"):
+    """A card that the page's form takes."""
+
+
+class PayBySaved(Request, frozen=True, kw_only=True, tag="saved", tag_field="kind"):
+    """One of the client's saved payment methods."""
+
+    payment_method_id: UUID
+
+
+class PayByRedirect(Request, frozen=True, kw_only=True, tag="redirect", tag_field="kind"):
+    """An online payment system that the client is sent to."""
+
+
+class PaymentIn(Request, frozen=True, kw_only=True):
+    """A payment to start, over one or more invoices."""
+
+    invoices: Annotated[list[ShareIn], Meta(min_length=1, max_length=50)]
+    method: PayByCard | PayBySaved | PayByRedirect
+    save: bool = False
+
+
+class PaymentStart(Answer, frozen=True, kw_only=True):
+    """What a page needs to confirm a payment. `saved_method` is Stripe's id of the method to confirm with."""
+
+    payment_id: UUID
+    status: PaymentStatus
+    client_secret: str | None
+    stripe_account: str | None
+    saved_method: str | None
+
+
+class PaymentFailure(Answer, frozen=True, kw_only=True):
+    """Why the last attempt failed: Stripe's code, and a sentence for the client."""
+
+    code: str
+    message: str
+
+
+class ShareOut(Answer, frozen=True, kw_only=True):
+    """A payment's part for one invoice: the settled amount once the payment succeeded, before that the agreed one."""
+
+    invoice_id: UUID
+    amount: Money
+
+
+class PaymentOut(Answer, frozen=True, kw_only=True):
+    """A payment. `version` counts its state events, so that a page knows which of two pictures is newer."""
+
+    id: UUID
+    status: PaymentStatus
+    amount: Money
+    method: PaidWith | None
+    failure: PaymentFailure | None
+    created_at: datetime
+    succeeded_at: datetime | None
+    invoices: list[ShareOut]
+    surplus: Money | None
+    version: int
