@@ -51,7 +51,7 @@ class RunningSandbox:
         return [request for request in self.inside.recorder.requests if request.path.startswith(path)]
 
 
-class _Server(uvicorn.Server):
+class EmbeddedServer(uvicorn.Server):
     """Leaves the signals to the process that it lives in."""
 
     @contextmanager
@@ -59,7 +59,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listener(port: int) -> socket.socket:
+def listen_on(port: int) -> socket.socket:
     """Named as TCP: only then does asyncio switch off Nagle's delay (40 ms) on what it accepts."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -72,14 +72,14 @@ async def running_sandbox(
     webhook_url: str = "", *, state: Path | None = None, webhook_secret: str = WEBHOOK_SECRET, port: int = 0
 ) -> AsyncIterator[RunningSandbox]:
     """Serve until the block ends; `state` None keeps everything in memory."""
-    with _listener(port) as listener:
+    with listen_on(port) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = Settings(
             public_url=url, webhook_url=webhook_url, webhook_secret=webhook_secret, state=state
         )
         serve, sandbox = application(settings)
         config = uvicorn.Config(serve, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        server = _Server(config)
+        server = EmbeddedServer(config)
         task = asyncio.create_task(server.serve([listener]))
         try:
             while not (server.started or task.done()):

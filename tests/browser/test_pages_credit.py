@@ -14,23 +14,24 @@ from services.notification import consumers as notification_consumers
 from services.payment import app as payment
 from services.payment.stripe.api import StripeApi
 from tests.builders.callers import a_caller
+from tests.builders.clinics import a_clinic
 from tests.builders.events import deliver, outbox_events
 from tests.builders.values import eur
-from tests.running import payment as payment_world
 from tests.running.apps import calling
-from tests.running.browser import CHROMIUM, Visitor, World, serious
+from tests.running.browser import CHROMIUM, Portal, Visitor, serious
 from tests.running.databases import ServiceDb
-from tests.running.notification import a_clinic, a_mail_server, put_contact, sending
+from tests.running.notification import a_mail_server, put_contact, sending
 from tests.running.payment import PaymentService
 from tests.running.refunds import leave_credit
+from tests.running.settings import payment_settings
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
 
-async def paid_too_much(world: World, card: str) -> None:
+async def paid_too_much(world: Portal, card: str) -> None:
     """€25.00 of the client's that no invoice wants."""
     stripe = StripeApi(world.sandbox.secret_key, world.sandbox.url)
-    app = payment.api(payment_world.settings(world.db_payment, world.sandbox))
+    app = payment.api(payment_settings(world.db_payment.api_dsn, world.sandbox))
     async with calling(app, "payment") as api:
         payments = PaymentService(
             world.db_payment, world.sandbox, world.hook, stripe, api, world.clinic_id, world.client_id
@@ -41,13 +42,13 @@ async def paid_too_much(world: World, card: str) -> None:
     world.passed_on |= {event.id for event in await outbox_events(world.db_payment)}
 
 
-async def clinics_key(world: World, db: ServiceDb) -> str:
+async def clinics_key(world: Portal, db: ServiceDb) -> str:
     caller = a_caller("operator", world.clinic_id)
     async with db.api.tx(world.clinic_id, operator=True) as tx:
         return (await api_keys.make(tx, caller, "the clinic's books")).secret
 
 
-async def call(world: World, key: str, method: str, path: str, **more: Any) -> Any:
+async def call(world: Portal, key: str, method: str, path: str, **more: Any) -> Any:
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": str(new_id())}
     async with httpx2.AsyncClient(base_url=f"{world.url}/api/v1/clinics/{world.clinic_id}") as http:
         answer = await http.request(method, path, headers=headers, **more)
@@ -56,7 +57,7 @@ async def call(world: World, key: str, method: str, path: str, **more: Any) -> A
 
 
 async def test_a_surplus_is_sent_back_by_one_call_and_the_client_is_told(
-    world: World, ann: Visitor, db_gateway: ServiceDb, db_notification: ServiceDb
+    world: Portal, ann: Visitor, db_gateway: ServiceDb, db_notification: ServiceDb
 ) -> None:
     await paid_too_much(world, "pm_card_pendingRefund")
     key, page = await clinics_key(world, db_gateway), ann.page
@@ -88,7 +89,7 @@ async def test_a_surplus_is_sent_back_by_one_call_and_the_client_is_told(
     assert ann.wrong == []
 
 
-async def mailed(world: World, db: ServiceDb) -> list[str]:
+async def mailed(world: Portal, db: ServiceDb) -> list[str]:
     """What the client gets of what payment has said of refunds, however often it is said."""
     said = [event for event in await outbox_events(world.db_payment) if isinstance(event, PaymentRefunded)]
     assert {event.client_id for event in said} == {world.client_id}

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.running.browser import CHROMIUM, Visitor, World, serious
+from tests.running.browser import CHROMIUM, Portal, Visitor, serious
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
@@ -27,7 +27,7 @@ async def fill_card(page: Page, number: str = "4242424242424242", place: str = "
     await frame.get_by_label(re.compile("CVC|Security code")).fill("123")
 
 
-async def test_the_eight_steps_end_in_paid_with_a_receipt(world: World, ann: Visitor) -> None:
+async def test_the_eight_steps_end_in_paid_with_a_receipt(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.reload()
     await expect(page.get_by_text("€125.00").first).to_be_visible()
@@ -48,7 +48,7 @@ async def test_the_eight_steps_end_in_paid_with_a_receipt(world: World, ann: Vis
     assert ann.wrong == []
 
 
-async def test_a_saved_card_comes_first_and_pays(world: World, ann: Visitor) -> None:
+async def test_a_saved_card_comes_first_and_pays(world: Portal, ann: Visitor) -> None:
     first, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{first['id']}/pay")
     await fill_card(page)
@@ -69,7 +69,7 @@ async def test_a_saved_card_comes_first_and_pays(world: World, ann: Visitor) -> 
     assert ann.wrong == []
 
 
-async def test_a_declined_card_says_why_and_the_next_try_pays(world: World, ann: Visitor) -> None:
+async def test_a_declined_card_says_why_and_the_next_try_pays(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
     await fill_card(page, "4000000000009995")
@@ -95,7 +95,7 @@ async def test_a_declined_card_says_why_and_the_next_try_pays(world: World, ann:
     ("answer", "heading"), [("Complete", "Paid"), ("Fail", "The payment did not go through")]
 )
 async def test_a_bank_that_wants_to_know_more_is_asked_on_the_page(
-    world: World, ann: Visitor, answer: str, heading: str
+    world: Portal, ann: Visitor, answer: str, heading: str
 ) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
@@ -110,7 +110,7 @@ async def test_a_bank_that_wants_to_know_more_is_asked_on_the_page(
     await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
 
 
-async def test_an_incomplete_card_is_refused_before_anything_is_started(world: World, ann: Visitor) -> None:
+async def test_an_incomplete_card_is_refused_before_anything_is_started(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
     await page.wait_for_selector("#card-form iframe")
@@ -120,7 +120,7 @@ async def test_an_incomplete_card_is_refused_before_anything_is_started(world: W
     assert world.sandbox.requests("/v1/payment_intents") == []
 
 
-async def test_an_amount_that_changed_is_said_and_not_taken(world: World, ann: Visitor) -> None:
+async def test_an_amount_that_changed_is_said_and_not_taken(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
     await fill_card(page)
@@ -133,7 +133,7 @@ async def test_an_amount_that_changed_is_said_and_not_taken(world: World, ann: V
     await expect(summary.get_by_role("link", name="See the new amount")).to_be_visible()
 
 
-async def test_an_open_page_turns_to_paid_when_the_money_comes(world: World, ann: Visitor) -> None:
+async def test_an_open_page_turns_to_paid_when_the_money_comes(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     other = await page.context.new_page()
     await other.goto(f"{world.portal}/billing")
@@ -149,7 +149,7 @@ async def test_an_open_page_turns_to_paid_when_the_money_comes(world: World, ann
     await expect(other.locator("#announce")).to_have_text(f"Invoice {invoice['number']} is paid")
 
 
-async def test_paying_in_another_window_ends_the_form_in_this_one(world: World, ann: Visitor) -> None:
+async def test_paying_in_another_window_ends_the_form_in_this_one(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     waiting = await page.context.new_page()
     await waiting.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
@@ -163,7 +163,7 @@ async def test_paying_in_another_window_ends_the_form_in_this_one(world: World, 
     await expect(waiting.get_by_text("Total paid")).to_be_visible()
 
 
-async def test_a_redirect_comes_back_to_the_result(world: World, ann: Visitor) -> None:
+async def test_a_redirect_comes_back_to_the_result(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
     await page.get_by_label("Online payment system").check()
@@ -178,7 +178,7 @@ async def test_a_redirect_comes_back_to_the_result(world: World, ann: Visitor) -
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
 
 
-async def test_a_card_is_added_made_default_and_removed(world: World, ann: Visitor) -> None:
+async def test_a_card_is_added_made_default_and_removed(world: Portal, ann: Visitor) -> None:
     page = ann.page
     await page.goto(f"{world.portal}/methods/add")
     await fill_card(page, "5555555555554444")

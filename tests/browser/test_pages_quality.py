@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.running.browser import CHROMIUM, Visitor, World, a_browser, a_visitor, serious
+from tests.running.browser import CHROMIUM, Portal, Visitor, a_browser, a_visitor, serious
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
@@ -46,7 +46,7 @@ async def small_targets(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(320, False), (390, True), (1280, False)])
-async def test_every_page_reads_well(world: World, ann: Visitor, width: int, dark: bool) -> None:
+async def test_every_page_reads_well(world: Portal, ann: Visitor, width: int, dark: bool) -> None:
     invoice, page = await world.issue(), ann.page
     await world.issue(due_in_days=-20)
     await page.set_viewport_size({"width": width, "height": 844})
@@ -64,7 +64,7 @@ async def test_every_page_reads_well(world: World, ann: Visitor, width: int, dar
     assert [said for said in ann.wrong if "404" not in said] == []
 
 
-async def test_the_login_reads_well_and_keeps_what_was_typed(world: World) -> None:
+async def test_the_login_reads_well_and_keeps_what_was_typed(world: Portal) -> None:
     async with a_browser() as browser, a_visitor(browser, width=390) as visitor:
         page = visitor.page
         await page.goto(f"{world.url}/login")
@@ -81,7 +81,7 @@ async def test_the_login_reads_well_and_keeps_what_was_typed(world: World) -> No
         assert await page.title() == "Error: Log in – ClinicPay"
 
 
-async def test_the_way_to_paying_needs_no_mouse(world: World, ann: Visitor) -> None:
+async def test_the_way_to_paying_needs_no_mouse(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(world.portal)
     await page.keyboard.press("Tab")
@@ -110,7 +110,7 @@ async def tab_to(page: Page, name: str) -> None:
 
 
 async def test_a_clinic_without_online_payment_shows_the_invoice_and_how_to_reach_it(
-    world: World, ann: Visitor
+    world: Portal, ann: Visitor
 ) -> None:
     await world.put_clinic(online_payment=False)
     invoice, page = await world.issue(), ann.page
@@ -123,7 +123,7 @@ async def test_a_clinic_without_online_payment_shows_the_invoice_and_how_to_reac
     await expect(page.get_by_role("heading", name="takes payments directly")).to_be_visible()
 
 
-async def test_a_clinic_without_billing_says_so_and_how_to_reach_it(world: World, ann: Visitor) -> None:
+async def test_a_clinic_without_billing_says_so_and_how_to_reach_it(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await world.put_clinic(billing_shown=False)
 
@@ -138,7 +138,7 @@ async def test_a_clinic_without_billing_says_so_and_how_to_reach_it(world: World
     assert await serious(page) == []
 
 
-async def test_older_invoices_are_on_the_next_page(world: World, ann: Visitor) -> None:
+async def test_older_invoices_are_on_the_next_page(world: Portal, ann: Visitor) -> None:
     for minor in range(10_000, 10_022):
         await world.issue(minor)
     page = ann.page
@@ -152,7 +152,7 @@ async def test_older_invoices_are_on_the_next_page(world: World, ann: Visitor) -
     await expect(page.locator("tbody tr")).to_have_count(20)
 
 
-async def test_pages_work_without_script(world: World) -> None:
+async def test_pages_work_without_script(world: Portal) -> None:
     invoice = await world.issue()
     async with a_browser() as browser:
         context = await browser.new_context(java_script_enabled=False)

@@ -1,14 +1,25 @@
 """Events on their way: encode them, deliver them to the real consumers, read the outbox and the parked events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any, TypeVar
 
 from contracts.catalogue import decode
-from contracts.events import CloudEvent
+from contracts.events import CloudEvent, StateEvent
 from services.chassis.db.database import Database
+from services.chassis.ids import new_id
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.park import Record
+from services.invoice import consumers as invoice
+from services.notification import consumers as notification
+from services.payment import consumers as payment
 from tests.running.databases import ServiceDb
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+E = TypeVar("E", bound=StateEvent)
+CONSUMERS: Mapping[str, ModuleType] = {"invoice": invoice, "payment": payment, "notification": notification}
+"""The consumers of each service that has some."""
 
 
 def record(event: CloudEvent, offset: int = 0, partition: int = 0) -> Record:
@@ -28,6 +39,18 @@ async def deliver_records(worker: Database, consumers: ModuleType, records: Sequ
         wanted = [each for each in records if each.topic in consumer.topics]
         if wanted:
             await consumer.consume(wanted)
+
+
+async def deliver_to_all(dbs: Mapping[str, ServiceDb], *events: CloudEvent, but: str = "") -> None:
+    """Deliver events to every service that has a database here, as Kafka would; not to the service named by `but`."""
+    for service, consumers in CONSUMERS.items():
+        if service in dbs and service != but:
+            await deliver(dbs[service].worker, consumers, *events)
+
+
+def next_state(event: type[E], state: StateEvent, version: int, **changes: Any) -> E:
+    """A later version of an aggregate, as another event."""
+    return event.model_validate({**state.model_dump(), "id": new_id(), "version": version, **changes})
 
 
 async def waiting_parked(db: ServiceDb) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from tests.frozen.picture import Dbs
 from tests.frozen.placeholders import Placeholders
 from tests.frozen.system import WholeSystem, a_whole_system
 from tests.running.gateway import PASSWORD, put_account
-from tests.running.notification import hasten
+from tests.running.notification import make_due
 
 ACCOUNT = "acct_1FrozenStory"
 CLINIC = {
@@ -123,7 +123,7 @@ class Story:
         path = f"/accounts/{ACCOUNT}/payment_intents/{intent['id']}/settle"
         await self.system.sandbox.control("POST", path, {"outcome": "failed"})
         await self._keep("the bank refuses the debit")
-        await hasten(self.system.dbs["notification"])
+        await make_due(self.system.dbs["notification"])
         await self._keep("the time has passed in which the client might have paid by other means")
 
     async def _issue(self, minor: int) -> Any:

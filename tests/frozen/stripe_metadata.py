@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 from tests.frozen import fixed, stripe_calls
 from tests.frozen.picture import Dbs
-from tests.running.payment import SEAL
+from tests.running.settings import SEAL
 
 
 class _Watched(dict[str, Any]):

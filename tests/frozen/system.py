@@ -1,7 +1,7 @@
 """All services in this process, each on its database, with the sandbox as Stripe and a real mail server.
 
-Kafka and the way of Stripe's webhooks are missing: what the services put into their outboxes, and what Stripe has to
-tell, is handed to the real consumers until nobody has anything to say.
+Kafka and the delivery of Stripe's webhooks are missing: the events in the outboxes and Stripe's webhooks are delivered
+to the real consumers until there are no new ones.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -19,19 +19,14 @@ from deploy.sandbox import methods
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.recorder import Recorded
 from services.chassis.kafka.park import Record
-from services.invoice import consumers as invoice
-from services.notification import consumers as notification
 from services.notification.emails.sending import Sender
-from services.payment import consumers as payment
 from services.payment.stripe import webhooks
-from tests.builders.events import deliver_records, record
+from tests.builders.events import CONSUMERS, deliver_records, record
 from tests.frozen.picture import Dbs
 from tests.running.apps import in_own_task
 from tests.running.gateway import Site, a_whole_site
 from tests.running.notification import MailServer, a_mail_server, sending
-from tests.running.payment import SEAL
-
-CONSUMERS = {"invoice": invoice, "payment": payment, "notification": notification}
+from tests.running.settings import SEAL
 
 
 @dataclass
@@ -75,7 +70,7 @@ class WholeSystem:
             )
 
     async def _new_outbox_events(self) -> list[Record]:
-        """What the services have put into their outboxes since the last time."""
+        """The events in the outboxes since the last time."""
         found = []
         for service in CONSUMERS:
             rows = await self.dbs[service].admin.fetch(
@@ -90,7 +85,7 @@ class WholeSystem:
         return found
 
     def _new_webhooks(self) -> list[Record]:
-        """What Stripe has told since the last time, as the webhook edge publishes it."""
+        """Stripe's webhooks since the last time, as the edge publishes them."""
         found, _ = self.sandbox.inside.store.page(self.account, "event", {"limit": 1000})
         bodies = found[::-1][self._webhooks_read :]
         self._webhooks_read = len(found)

@@ -7,37 +7,37 @@ from uuid import UUID
 import pytest
 
 from contracts.events import CloudEvent, Method
-from contracts.payment import PaymentUpdated
+from contracts.payment import PaymentFailed, PaymentProcessing, PaymentUpdated
 from services.chassis.ids import new_id
 from services.invoice import app, consumers, locks
 from tests.builders.events import deliver_records, record
-from tests.builders.payments import a_settlement
-from tests.builders.values import money
+from tests.builders.payments import a_payment, a_settlement
+from tests.builders.values import eur, money
 from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, read
 from tests.running.databases import ServiceDb
-from tests.running.invoice import CLINIC, World, a_payment, a_world, put
+from tests.running.invoice import CLINIC, InvoiceService, an_invoice_service, put
 
-Log = tuple[World, LockLog]
+Log = tuple[InvoiceService, LockLog]
 
 
 @pytest.fixture
 async def logged(db_invoice: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Log]:
     """A clinic with a client, and the log of all that its service does."""
-    async with lock_log.logged(app, db_invoice, monkeypatch) as (db, log), a_world(db) as world:
+    async with lock_log.logged(app, db_invoice, monkeypatch) as (db, log), an_invoice_service(db) as world:
         yield world, log
 
 
-async def invoices(world: World, count: int = 4) -> list[UUID]:
+async def invoices(world: InvoiceService, count: int = 4) -> list[UUID]:
     return [UUID((await world.issue(10_000))["id"]) for _ in range(count)]
 
 
-def news(world: World, invoice_id: UUID) -> list[CloudEvent]:
+def news(world: InvoiceService, invoice_id: UUID) -> list[CloudEvent]:
     """All that payment can say of an invoice: a bank debit under way, one that failed, money, how it was paid."""
     settled = a_settlement(world.clinic_id, invoice_id, money(2_500))
     return [
-        a_payment("processing", 1, world.clinic_id, invoice_id, payment_id=new_id()),
-        a_payment("failed", 2, world.clinic_id, invoice_id, payment_id=new_id()),
+        a_payment(PaymentProcessing, world.clinic_id, (invoice_id, eur(125)), version=1, payment_id=new_id()),
+        a_payment(PaymentFailed, world.clinic_id, (invoice_id, eur(125)), version=2, payment_id=new_id()),
         settled,
         PaymentUpdated(
             id=new_id(),
@@ -82,7 +82,7 @@ async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
     assert {lock for each in readings for lock in each.locks} == set(locks.ORDER)
 
 
-async def park_a_movement(world: World, invoice_id: UUID) -> None:
+async def park_a_movement(world: InvoiceService, invoice_id: UUID) -> None:
     """In another currency than the invoice's, which nobody can apply."""
     odd = record(a_settlement(world.clinic_id, invoice_id, money(1, "USD")), 0)
     await deliver_records(world.db.worker, consumers, [odd])

@@ -28,10 +28,11 @@ from services.payment.receivables import store as payables
 from services.payment.stripe import observations
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
+from tests.builders.invoices import invoice_body
 from tests.builders.payments import a_settlement
 from tests.models.services import Crash, Services
 from tests.running.databases import ServiceDb
-from tests.running.invoice import CLINIC, add_client, an_invoice, put
+from tests.running.invoice import CLINIC, add_client, put
 
 CURRENCY = "EUR"
 REDIRECTS: dict[str, dict[str, str]] = {
@@ -87,7 +88,7 @@ class ModelClinic:
             "POST",
             "/invoices",
             a_caller("staff", self.clinic_id),
-            json=an_invoice(self.client_id, minor, currency=CURRENCY),
+            json=invoice_body(self.client_id, minor, currency=CURRENCY),
             headers={"Idempotency-Key": str(new_id())},
         )
         assert answer.status_code == 201, answer.text

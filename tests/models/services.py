@@ -1,6 +1,6 @@
 """Everything that takes part in a payment, in one process: three services on their databases, the sandbox as Stripe.
 
-Kafka and the way of Stripe's webhooks are missing. Whoever tests hands on everything, in whatever order and number.
+Kafka and the delivery of Stripe's webhooks are missing: a test delivers everything, in any order and number.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ import httpx2
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.invoice import app as invoice_app
 from services.payment.stripe.api import StripeApi
-from tests.running import invoice as invoice_world
 from tests.running.apps import Client, calling, in_own_task
 from tests.running.databases import ServiceDb
+from tests.running.settings import invoice_settings
 
 Cut = Literal["", "before", "after"]
 _FORGET = """
@@ -103,7 +103,7 @@ async def _the_services(
 ) -> AsyncIterator[Services]:
     async with (
         running_sandbox() as sandbox,
-        calling(invoice_app.api(invoice_world.settings(invoice)), "invoice") as invoices,
+        calling(invoice_app.api(invoice_settings(invoice.api_dsn)), "invoice") as invoices,
         httpx2.AsyncClient(base_url=sandbox.url, trust_env=False) as browser,
     ):
         stripe = StripeApi(sandbox.secret_key, sandbox.url, timeout=5)

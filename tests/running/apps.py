@@ -1,13 +1,16 @@
 """Services run in this process and event loop, and clients that call them."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx2
+import uvicorn
 from litestar import Litestar
 
+from deploy.sandbox.embedded import EmbeddedServer, listen_on
 from services.chassis.http.auth import Caller
 from tests.builders.callers import token
 
@@ -70,3 +73,22 @@ async def in_own_task(context: AbstractAsyncContextManager[T]) -> AsyncIterator[
     finally:
         done.set()
         await task
+
+
+@asynccontextmanager
+async def serving(app: Litestar, listener: socket.socket | None = None) -> AsyncIterator[str]:
+    """Serve the app in this event loop, on a port of its own; answers the URL."""
+    with listener or listen_on(0) as listening:
+        server = EmbeddedServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        task = asyncio.create_task(server.serve([listening]))
+        try:
+            while not (server.started or task.done()):
+                await asyncio.sleep(0.002)
+            yield url_of(listening)
+        finally:
+            server.should_exit = True
+            await task
+
+
+def url_of(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,40 +1,36 @@
 """A portal in this process for a browser: real gateway, invoice and payment, and the sandbox as Stripe.
 
-Kafka alone is missing: `World.pass_on` hands each service's outbox to the others' real consumers and to open pages.
+Kafka alone is missing: `Portal.pass_on` hands each service's outbox to the others' real consumers and to open pages.
 """
 
-import asyncio
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uvicorn
 from axe_playwright_python.base import AXE_FILE_PATH
 from litestar import Litestar
 from playwright.async_api import Browser, Page, async_playwright
 
-from deploy.sandbox.embedded import RunningSandbox, _listener, _Server, running_sandbox
+from deploy.sandbox.embedded import RunningSandbox, listen_on, running_sandbox
 from services.chassis.ids import new_id
 from services.gateway import app as gateway
 from services.gateway.accounts import actions
 from services.invoice import app as invoice
-from services.invoice import consumers as invoice_consumers
 from services.payment import app as payment
-from services.payment import consumers as payment_consumers
 from tests.builders.callers import a_caller
-from tests.builders.events import deliver, outbox_events
+from tests.builders.clinics import CONTACT, clinic_body
+from tests.builders.events import deliver_to_all, outbox_events
+from tests.builders.invoices import due_in, invoice_body, line_body
 from tests.running import invoice as invoice_world
-from tests.running import payment as payment_world
-from tests.running.apps import Client, calling
+from tests.running.apps import Client, calling, serving, url_of
 from tests.running.databases import ServiceDb
-from tests.running.gateway import PASSWORD, a_login, gateway_settings
+from tests.running.gateway import PASSWORD, a_login
 from tests.running.payment import Hook, a_hook
+from tests.running.settings import gateway_settings, invoice_settings, payment_settings
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 FLAGS = (
@@ -42,25 +38,11 @@ FLAGS = (
     " --disable-sync --no-first-run"
 )
 EMAIL = "ann@example.com"
-CLINIC: dict[str, Any] = {
-    "slug": "harbour",
-    "name": "Harbour Physiotherapy",
-    "currency": "EUR",
-    "time_zone": "Europe/Dublin",
-    "locale": "en-IE",
-    "accent": "#0b6e6e",
-    "contact": {
-        "phone": "+353 1 555 0123",
-        "email": "billing@harbour.example",
-        "address": "12 Quay Street, Dublin 2",
-        "hours": "Monday to Friday, 8:30 to 18:00",
-    },
-    "tax_rates": [{"code": "RED", "name": "VAT", "percent": "13.5"}],
-}
+CLINIC = clinic_body(name="Harbour Physiotherapy", locale="en-IE", accent="#0b6e6e", contact=CONTACT)
 
 
 @dataclass
-class World:
+class Portal:
     """A clinic with one client who can log in, and the ways to change what the client sees."""
 
     url: str
@@ -87,20 +69,16 @@ class World:
 
     async def issue(self, minor: int = 11_013, *, due_in_days: int = 14) -> Any:
         """An invoice for a physiotherapy session, tax included: 11013 is €125.00 with 13.5 %."""
-        today = datetime.now(UTC).date()
-        line = {
-            "service": "Initial physiotherapy assessment",
-            "practitioner": "Aoife Brennan",
-            "appointment": {"starts_at": "2026-11-18T14:30:00Z", "place": "Treatment room 2"},
-            "unit_price": {"minor": minor, "currency": "EUR"},
-            "tax_code": "RED",
-        }
-        body = {
-            "client_id": str(self.client_id),
-            "issued_on": (today + timedelta(days=min(0, due_in_days))).isoformat(),
-            "due_on": (today + timedelta(days=due_in_days)).isoformat(),
-            "lines": [line],
-        }
+        line = line_body(
+            minor,
+            service="Initial physiotherapy assessment",
+            practitioner="Aoife Brennan",
+            appointment={"starts_at": "2026-11-18T14:30:00Z", "place": "Treatment room 2"},
+            tax_code="reduced",
+        )
+        body = invoice_body(
+            self.client_id, issued_on=due_in(min(0, due_in_days)), due_on=due_in(due_in_days), lines=[line]
+        )
         headers = {"Idempotency-Key": str(new_id())}
         staff = a_caller("staff", self.clinic_id)
         answer = await self.invoices.call("POST", "/invoices", staff, json=body, headers=headers)
@@ -109,18 +87,17 @@ class World:
         return answer.json()
 
     async def receive_webhooks(self, event_type: str, count: int = 1) -> None:
-        """Wait for Stripe's webhook, and let everything follow from it."""
+        """Wait for Stripe's webhook, consume it, and deliver the events that follow."""
         await self.hook.until(event_type, count)
-        await deliver(self.db_payment.worker, payment_consumers, *self.hook.events())
+        await deliver_to_all({"payment": self.db_payment}, *self.hook.events())
         await self.pass_on()
 
     async def pass_on(self) -> None:
-        """What Kafka does: each new event to its readers, until nobody says anything new."""
+        """Deliver each new event to its consumers and to open pages, until there are no new ones."""
         while new := [event for event in await self._outboxes() if event.id not in self.passed_on]:
             for event in new:
                 self.passed_on.add(event.id)
-                await deliver(self.db_payment.worker, payment_consumers, event)
-                await deliver(self.db_invoice.worker, invoice_consumers, event)
+                await deliver_to_all({"payment": self.db_payment, "invoice": self.db_invoice}, event)
                 self.site.state.hub.publish(event.topic.name, event.encode())
 
     async def _outboxes(self) -> list[Any]:
@@ -132,18 +109,18 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(
+async def a_portal_for_browsers(
     db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, **changes: Any
-) -> AsyncIterator[World]:
+) -> AsyncIterator[Portal]:
     async with (
         a_hook("whsec_sandbox") as (hook, hook_url),
         running_sandbox(hook_url) as sandbox,
-        calling(invoice.api(invoice_world.settings(db_invoice)), "invoice") as operator,
-        _serving(invoice.api(invoice_world.settings(db_invoice))) as invoice_url,
-        _serving(payment.api(payment_world.settings(db_payment, sandbox))) as payment_url,
+        calling(invoice.api(invoice_settings(db_invoice.api_dsn)), "invoice") as operator,
+        serving(invoice.api(invoice_settings(db_invoice.api_dsn))) as invoice_url,
+        serving(payment.api(payment_settings(db_payment.api_dsn, sandbox))) as payment_url,
         _a_site(db_gateway, sandbox, invoice_url, payment_url) as (url, site),
     ):
-        world = World(url, site, operator, db_invoice, db_payment, sandbox, hook)
+        world = Portal(url, site, operator, db_invoice, db_payment, sandbox, hook)
         async with db_gateway.api.tx(world.clinic_id, operator=True) as tx:
             await actions.put_portal(tx, a_caller("operator", world.clinic_id), CLINIC["slug"])
         await a_login(db_gateway.api, world.clinic_id, EMAIL, client_id=world.client_id)
@@ -156,8 +133,8 @@ async def a_world(
 async def _a_site(
     db: ServiceDb, sandbox: RunningSandbox, invoice_url: str, payment_url: str
 ) -> AsyncIterator[tuple[str, Litestar]]:
-    with _listener(0) as listener:
-        url = _url(listener)
+    with listen_on(0) as listener:
+        url = url_of(listener)
         settings = gateway_settings(
             db.api_dsn,
             public_url=url,
@@ -168,28 +145,9 @@ async def _a_site(
             demo=True,
         )
         site = gateway.api(settings)
-        async with _serving(site, listener):
+        async with serving(site, listener):
             yield url, site
             site.state.hub.close()
-
-
-@asynccontextmanager
-async def _serving(app: Litestar, listener: socket.socket | None = None) -> AsyncIterator[str]:
-    """The app on a port of its own, in this event loop."""
-    with listener or _listener(0) as listening:
-        server = _Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-        task = asyncio.create_task(server.serve([listening]))
-        try:
-            while not (server.started or task.done()):
-                await asyncio.sleep(0.002)
-            yield _url(listening)
-        finally:
-            server.should_exit = True
-            await task
-
-
-def _url(listener: socket.socket) -> str:
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @asynccontextmanager
@@ -217,7 +175,7 @@ class Visitor:
         if message.type == "error" and "402 (Payment Required)" not in message.text:
             self.wrong.append(message.text)
 
-    async def log_in(self, world: World) -> None:
+    async def log_in(self, world: Portal) -> None:
         await self.page.goto(f"{world.portal}")
         await self.page.get_by_label("E-mail").fill(EMAIL)
         await self.page.get_by_label("Password").fill(PASSWORD)

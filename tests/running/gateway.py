@@ -17,54 +17,27 @@ from services.gateway.accounts import actions
 from services.gateway.accounts.domain import Role
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.api.key_actions import keep_settings_keys
-from services.gateway.settings import Settings
 from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
-from services.invoice.settings import Settings as InvoiceSettings
 from services.notification import app as notification_app
-from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment_app
-from services.payment.settings import Settings as PaymentSettings
-from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY, a_caller
+from tests.builders.callers import a_caller
+from tests.builders.clinics import clinic_body
+from tests.running import settings
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
+from tests.running.settings import OPERATOR_KEY
 
-NOBODY = "127.0.0.1:1"
-"""Where no broker and no service answers."""
-OPERATOR_KEY = "a-test-operator-key"
+CLINIC = clinic_body(slug="oak", name="Oak Street Physiotherapy")
+
 PASSWORD = "correct horse battery"
 
-CLINIC = {
-    "slug": "oak",
-    "name": "Oak Street Physiotherapy",
-    "currency": "EUR",
-    "time_zone": "Europe/Dublin",
-    "tax_rates": [{"code": "reduced", "name": "VAT", "percent": "13.5"}],
-}
 SETTINGS = {**CLINIC, "billing_shown": True, "online_payment": True, "methods": ["card", "redirect"]}
 """The same, whole, as PUT takes it."""
 ACCOUNT = "acct_1OakStreet"
 CLIENT = {"name": "Ann Byrne", "email": "ann@example.com", "login": {"password": PASSWORD}}
 
 Transports = Mapping[Service, httpx2.AsyncBaseTransport]
-
-
-def gateway_settings(database_url: str, **changed: Any) -> Settings:
-    given: dict[str, Any] = {
-        "http_port": 1,
-        "database_url": database_url,
-        "kafka_bootstrap_servers": NOBODY,
-        "internal_token_public_key": PUBLIC_KEY,
-        "internal_token_private_key": PRIVATE_KEY,
-        "invoice_url": "http://invoice.test",
-        "payment_url": f"http://{NOBODY}",
-        "notification_url": "http://notification.test",
-        "public_url": "http://portal.test",
-        "stripe_publishable_key": "pk_test_1",
-        "stripe_js_url": "http://stripe.test/v3/",
-        "bootstrap_operator_key": OPERATOR_KEY,
-    }
-    return Settings(**{**given, **changed})
 
 
 @dataclass
@@ -112,14 +85,14 @@ def reach(asgi: Any) -> httpx2.ASGITransport:
 
 @asynccontextmanager
 async def a_site(db: ServiceDb, transports: Transports | None = None, **changed: Any) -> AsyncIterator[Site]:
-    settings = gateway_settings(db.api_dsn, **changed)
-    made = app.api(settings, transports)
-    base_url = str(settings.public_url).rstrip("/")
+    given = settings.gateway_settings(db.api_dsn, **changed)
+    made = app.api(given, transports)
+    base_url = str(given.public_url).rstrip("/")
     async with (
         in_own_task(made.lifespan()),
         httpx2.AsyncClient(transport=reach(made), base_url=base_url) as client,
     ):
-        await keep_settings_keys(db.api, settings.operator_keys, settings.demo)
+        await keep_settings_keys(db.api, given.operator_keys, given.demo)
         yield Site(made, client, db.api, made.state.passwords)
 
 
@@ -170,35 +143,11 @@ async def a_whole_site(
     answer.
     """
     live = str(changed.get("stripe_publishable_key", "")).startswith("pk_live_")
-    common: dict[str, Any] = {
-        "http_port": 1,
-        "kafka_bootstrap_servers": NOBODY,
-        "internal_token_public_key": PUBLIC_KEY,
-    }
-    stripe = {
-        "stripe_secret_key": "sk_live_1" if live else "sk_test_1",
-        "stripe_webhook_secret": "whsec_1",
-        "stripe_api_base": f"http://{NOBODY}",
-        "installation": "harbour",
-        "metadata_key": "-" * 32,
-    }
-    invoice = invoice_app.api(InvoiceSettings(database_url=invoice_db.api_dsn, **common))
-    payment = payment_app.api(
-        PaymentSettings(
-            database_url=payment_db.api_dsn,
-            **common,
-            **{**stripe, **(payment_settings or {})},
-        )
-    )
-    notification = notification_app.api(
-        NotificationSettings(
-            database_url=notification_db.api_dsn,
-            smtp_url="smtp://127.0.0.1:1",
-            mail_from="billing@example.com",
-            portal_url="http://portal.test",
-            **common,
-        )
-    )
+    changes = {"stripe_secret_key": "sk_live_1"} if live else {}
+    at_stripe = changes | dict(payment_settings or {})
+    invoice = invoice_app.api(settings.invoice_settings(invoice_db.api_dsn))
+    payment = payment_app.api(settings.payment_settings(payment_db.api_dsn, **at_stripe))
+    notification = notification_app.api(settings.notification_settings(notification_db.api_dsn))
     transports: dict[Service, httpx2.AsyncBaseTransport] = {
         "invoice": reach(invoice),
         "payment": reach(payment),
@@ -215,7 +164,7 @@ async def a_whole_site(
         yield site
 
 
-async def a_clinic(site: Site, **changed: Any) -> Any:
+async def create_clinic(site: Site, **changed: Any) -> Any:
     answer = await site.api("POST", "/clinics", json={**CLINIC, **changed})
     assert answer.status_code == 201, answer.text
     return answer.json()
@@ -227,18 +176,7 @@ async def put_account(site: Site, clinic: Any, account: str | None = ACCOUNT) ->
     )
 
 
-async def a_client(site: Site, clinic: Any, **changed: Any) -> Any:
+async def create_client(site: Site, clinic: Any, **changed: Any) -> Any:
     answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", json={**CLIENT, **changed})
     assert answer.status_code == 201, answer.text
     return answer.json()
-
-
-def an_invoice(client: Any, **changed: Any) -> dict[str, Any]:
-    line = {
-        "service": "Physiotherapy, 45 min",
-        "practitioner": "Dr Niamh Kelly",
-        "appointment": {"starts_at": "2026-11-02T10:00:00Z", "place": "Room 2"},
-        "unit_price": {"minor": 10000, "currency": "EUR"},
-        "tax_code": "reduced",
-    }
-    return {"client_id": client["id"], "due_on": "2027-01-31", "lines": [line], **changed}

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 from uuid import UUID
 
 import asyncpg
@@ -14,26 +13,16 @@ from deploy.ops import database, reemit
 from deploy.ops.verify.access import Access
 from deploy.sandbox.embedded import running_sandbox
 from services.chassis.ids import new_id
-from services.invoice import consumers as invoice_consumers
-from services.notification import consumers as notification_consumers
 from services.payment import app as payment_app
-from services.payment import consumers as payment_consumers
 from services.payment.stripe.api import StripeApi
 from tests.builders.callers import a_caller
-from tests.builders.events import deliver, outbox_events
+from tests.builders.events import CONSUMERS, deliver, deliver_to_all, outbox_events
 from tests.builders.values import money
-from tests.running import invoice as invoice_world
-from tests.running import payment as payment_world
 from tests.running.apps import calling
 from tests.running.databases import ServiceDb, fresh_database
-from tests.running.invoice import World
+from tests.running.invoice import InvoiceService, an_invoice_service
 from tests.running.payment import PaymentService, a_hook
-
-CONSUMERS: Mapping[str, ModuleType] = {
-    "invoice": invoice_consumers,
-    "payment": payment_consumers,
-    "notification": notification_consumers,
-}
+from tests.running.settings import SEAL, payment_settings
 
 
 @dataclass
@@ -41,7 +30,7 @@ class Installation:
     """All services' databases with one clinic and one client in them."""
 
     dbs: Mapping[str, ServiceDb]
-    world: World
+    world: InvoiceService
     payments: PaymentService
     published: dict[UUID, CloudEvent] = field(default_factory=dict)
     """Every event that was sent, by id."""
@@ -58,11 +47,11 @@ class Installation:
             databases,
             stripe_secret_key=sandbox.secret_key,
             stripe_api_base=sandbox.url,
-            seal=payment_world.SEAL,
+            seal=SEAL,
         )
 
     async def pump(self, *, lose: bool = False) -> None:
-        """Carry what waits in the outboxes to all who listen, until nothing is left; or lose it on the way."""
+        """Deliver the events in the outboxes to all consumers, until none are left; or lose them on the way."""
         moved = True
         while moved:
             moved = False
@@ -70,8 +59,8 @@ class Installation:
                 events = await outbox_events(self.dbs[service])
                 await self.dbs[service].admin.execute("DELETE FROM outbox")
                 self.published |= {event.id: event for event in events}
-                for reader, module in CONSUMERS.items() if events and not lose else ():
-                    await deliver(self.dbs[reader].worker, module, *events)
+                if not lose:
+                    await deliver_to_all(self.dbs, *events)
                 moved = moved or bool(events)
 
     async def open_invoice(self, minor: int) -> UUID:
@@ -85,7 +74,7 @@ class Installation:
         return payment
 
     async def void_invoice(self, invoice_id: UUID) -> None:
-        """The invoice is void from now on: nothing here does that yet, so by hand, and said as reemit would."""
+        """Void the invoice by hand, since no action does that yet; publish it as reemit would."""
         row = await self.dbs["invoice"].admin.fetchrow(
             """
             UPDATE invoices SET status = 'void', version = version + 1, changed_at = clock_timestamp() WHERE id = $1
@@ -102,7 +91,7 @@ class Installation:
             await deliver(self.dbs[reader].worker, CONSUMERS[reader], void)
 
     async def refund(self, minor: int, outcome: str | None = None, *, payment_id: UUID | None = None) -> None:
-        """Staff send some of the client's credit back, of one payment or of any, and the bank answers."""
+        """Refund some of the client's credit, of one payment or of any; `outcome` is the bank's answer."""
         body: dict[str, object] = {
             "client_id": str(self.payments.client_id),
             "currency": "EUR",
@@ -141,7 +130,7 @@ async def an_installation(postgres: str, roles: dict[str, str]) -> AsyncIterator
             service: await stack.enter_async_context(fresh_database(service, postgres, roles))
             for service in database.SERVICES
         }
-        world = await stack.enter_async_context(invoice_world.a_world(dbs["invoice"]))
+        world = await stack.enter_async_context(an_invoice_service(dbs["invoice"]))
         payments = await _a_payment_service(stack, dbs["payment"], world)
         installation = Installation(dbs, world, payments)
         await installation.pump()
@@ -149,12 +138,12 @@ async def an_installation(postgres: str, roles: dict[str, str]) -> AsyncIterator
         yield installation
 
 
-async def _a_payment_service(stack: AsyncExitStack, db: ServiceDb, world: World) -> PaymentService:
+async def _a_payment_service(stack: AsyncExitStack, db: ServiceDb, world: InvoiceService) -> PaymentService:
     hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
     sandbox = await stack.enter_async_context(running_sandbox(url))
-    stripe = StripeApi(sandbox.secret_key, sandbox.url, signer=payment_world.SEAL)
+    stripe = StripeApi(sandbox.secret_key, sandbox.url, signer=SEAL)
     stack.push_async_callback(stripe.close)
-    app = payment_app.api(payment_world.settings(db, sandbox))
+    app = payment_app.api(payment_settings(db.api_dsn, sandbox))
     api = await stack.enter_async_context(calling(app, "payment"))
     return PaymentService(
         db, sandbox, hook, stripe, api, clinic_id=world.clinic_id, client_id=world.client_id
@@ -184,7 +173,7 @@ async def _fill(installation: Installation) -> None:
 
 
 async def _leave_credit(installation: Installation) -> None:
-    """What was paid in the other tab for an invoice that is void: some went back, some is on its way, some not."""
+    """Pay a void invoice from the other tab: of its credit, some is refunded, some is pending, some is left."""
     voided = await installation.open_invoice(2_500)
     started = await installation.payments.start((voided, money(2_500)))
     await installation.void_invoice(voided)
@@ -203,7 +192,7 @@ async def broken(installation: Installation, service: str, sql: str) -> AsyncIte
     dsn = installation.dbs[service].admin_dsn
     original, server = _name(dsn), database.with_database(dsn, "postgres")
     copy = f"{original}_broken"
-    await _send_visitors_away(server, original)
+    await close_connections(server, original)
     await database.clone(server, service, copy, original)
     try:
         connection = await asyncpg.connect(database.with_database(dsn, copy))
@@ -216,8 +205,8 @@ async def broken(installation: Installation, service: str, sql: str) -> AsyncIte
         await database.drop(server, copy)
 
 
-async def _send_visitors_away(server: str, name: str) -> None:
-    """A database that is copied has no visitors; pools come back by themselves."""
+async def close_connections(server: str, name: str) -> None:
+    """A database is copied while nobody is connected; pools connect again by themselves."""
     admin = await asyncpg.connect(server)
     await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
     await admin.close()

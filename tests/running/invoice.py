@@ -1,38 +1,27 @@
-"""The invoice service with a clinic and a client in it, for tests that call it as people do."""
+"""The invoice service in this process, with one clinic and one client."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from contracts.events import event_id
-from contracts.money import Money
-from contracts.payment import PaymentCanceled, PaymentFailed, PaymentProcessing, PaymentState, Share
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.invoice import app, consumers
-from services.invoice.settings import Settings
-from tests.builders.callers import PUBLIC_KEY, a_caller
+from tests.builders.callers import a_caller
+from tests.builders.clinics import clinic_body
 from tests.builders.events import deliver
+from tests.builders.invoices import invoice_body
 from tests.running.apps import Client, calling
 from tests.running.databases import ServiceDb
+from tests.running.settings import invoice_settings
 
-CLINIC: dict[str, Any] = {
-    "slug": "harbour",
-    "name": "Harbour Clinic",
-    "currency": "EUR",
-    "time_zone": "UTC",
-    "tax_rates": [
-        {"code": "STD", "name": "VAT", "percent": "23"},
-        {"code": "NONE", "name": "Exempt", "percent": "0"},
-    ],
-}
+CLINIC = clinic_body(time_zone="UTC")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class InvoiceService:
     """A clinic with one client. `http` calls the service, `db` is its database."""
 
     http: Client
@@ -48,7 +37,7 @@ class World:
 
     async def issue(self, minor: int = 12_500, *, caller: Caller | None = None, **changes: Any) -> Any:
         """A new invoice over this sum, as the service shows it."""
-        answer = await self.post_invoice(an_invoice(self.client_id, minor, **changes), caller=caller)
+        answer = await self.post_invoice(invoice_body(self.client_id, minor, **changes), caller=caller)
         assert answer.status_code == 201, answer.text
         return answer.json()
 
@@ -76,34 +65,11 @@ class World:
         return clinic_id, client_id
 
 
-def an_invoice(
-    client_id: UUID, minor: int = 12_500, *, currency: str = "EUR", **changes: Any
-) -> dict[str, Any]:
-    """The body of a request for an invoice with one line that bears no tax."""
-    line = {
-        "service": "Physiotherapy",
-        "practitioner": "A. Byrne",
-        "unit_price": {"minor": minor, "currency": currency},
-        "tax_code": "NONE",
-    }
-    due_on = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
-    return {"client_id": str(client_id), "due_on": due_on, "currency": currency, "lines": [line]} | changes
-
-
-def settings(db: ServiceDb) -> Settings:
-    return Settings(
-        http_port=1,
-        kafka_bootstrap_servers="127.0.0.1:1",
-        database_url=db.api_dsn,
-        internal_token_public_key=PUBLIC_KEY,
-    )
-
-
 @asynccontextmanager
-async def a_world(db: ServiceDb) -> AsyncIterator[World]:
-    async with calling(app.api(settings(db)), "invoice") as http:
+async def an_invoice_service(db: ServiceDb) -> AsyncIterator[InvoiceService]:
+    async with calling(app.api(invoice_settings(db.api_dsn)), "invoice") as http:
         clinic_id, client_id = new_id(), new_id()
-        world = World(
+        world = InvoiceService(
             http, db, clinic_id, client_id, a_caller("staff", clinic_id), a_caller("operator", clinic_id)
         )
         await put(http, f"/clinics/{clinic_id}", world.operator, CLINIC)
@@ -120,29 +86,3 @@ async def put(http: Client, path: str, caller: Caller, body: dict[str, Any]) -> 
 async def add_client(http: Client, client_id: UUID, caller: Caller, name: str = "Ada Nolan") -> None:
     answer = await http.call("POST", f"/clients/{client_id}", caller, json={"name": name})
     assert answer.status_code == 201, answer.text
-
-
-def a_payment(
-    status: str, version: int, clinic_id: UUID, *invoice_ids: UUID, payment_id: UUID, minor: int = 12_500
-) -> PaymentState:
-    """A state event of a payment over these invoices."""
-    kinds: dict[str, type[PaymentState]] = {
-        "processing": PaymentProcessing,
-        "failed": PaymentFailed,
-        "canceled": PaymentCanceled,
-    }
-    now = datetime.now(UTC)
-    amount = Money(minor=minor, currency="EUR")
-    return kinds[status].model_validate(
-        {
-            "id": event_id(now, status, payment_id, version),
-            "time": now,
-            "clinic_id": clinic_id,
-            "version": version,
-            "payment_id": payment_id,
-            "client_id": new_id(),
-            "status": status,
-            "amount": amount,
-            "invoices": tuple(Share(invoice_id=invoice_id, amount=amount) for invoice_id in invoice_ids),
-        }
-    )

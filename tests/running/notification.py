@@ -1,21 +1,15 @@
-"""What notification's tests are written in: a mail server, a sender, and builders of what other services tell."""
+"""Notification's parts in this process: a mail server, a sender, contacts, and its deliveries."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, TypeVar
 from uuid import UUID
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from contracts.clinic import ClinicUpdated
-from contracts.events import Method, StateEvent
-from contracts.invoice import InvoiceCreated
-from contracts.money import Money
-from contracts.payment import PaymentRefunded, PaymentSucceeded
 from services.chassis.ids import new_id
 from services.notification import consumers
 from services.notification.contacts import actions
@@ -24,12 +18,9 @@ from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
 from tests.builders.callers import a_caller
+from tests.builders.clinics import a_clinic
 from tests.builders.events import deliver
-from tests.builders.values import eur
 from tests.running.databases import ServiceDb
-
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-E = TypeVar("E", bound=StateEvent)
 
 
 class MailServer:
@@ -105,90 +96,6 @@ def a_sender(db: ServiceDb, *lanes: Smtp) -> Sender:
     return Sender(db.worker, Renderer("https://pay.example"), lanes, "billing@clinicpay.example")
 
 
-def a_clinic(clinic_id: UUID | None = None, **more: Any) -> ClinicUpdated:
-    body: dict[str, Any] = {
-        "id": new_id(),
-        "time": datetime.now(UTC),
-        "clinic_id": clinic_id or new_id(),
-        "version": 1,
-        "slug": "harbour",
-        "name": "Harbour Clinic",
-        "currency": "EUR",
-        "time_zone": "Europe/Dublin",
-        "locale": "en-IE",
-        "billing_shown": True,
-        "online_payment": True,
-        "methods": ("card",),
-        "contact": {
-            "phone": "+353 1 555",
-            "email": "hello@harbour.example",
-            "address": "Quay",
-            "hours": "8–18",
-        },
-        "accent": "#0b6e6e",
-    }
-    return ClinicUpdated.model_validate(body | more)
-
-
-def an_invoice(
-    clinic: ClinicUpdated, client_id: UUID, total: Money | None = None, number: str = "2026-000001"
-) -> InvoiceCreated:
-    total = total or eur(125)
-    return InvoiceCreated(
-        id=new_id(),
-        time=datetime.now(UTC),
-        traceparent=f"00-{TRACE}-00f067aa0ba902b7-01",
-        clinic_id=clinic.clinic_id,
-        version=1,
-        invoice_id=new_id(),
-        client_id=client_id,
-        number=number,
-        status="unpaid",
-        total=total,
-        due_before_payments=total,
-        settled=Money(minor=0, currency=total.currency),
-        issued_on=date(2026, 11, 23),
-        due_on=date(2026, 12, 7),
-    )
-
-
-def next_state(cls: type[E], state: StateEvent, version: int, **changed: Any) -> E:
-    """The aggregate later on, told by another event."""
-    return cls.model_validate({**state.model_dump(), "id": new_id(), "version": version, **changed})
-
-
-def a_payment(cls: type[E], *invoices: InvoiceCreated, **more: Any) -> E:
-    first = invoices[0]
-    shares = tuple({"invoice_id": each.invoice_id, "amount": each.total} for each in invoices)
-    body: dict[str, Any] = {
-        "id": new_id(),
-        "time": datetime.now(UTC),
-        "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
-        "clinic_id": first.clinic_id,
-        "version": 1,
-        "payment_id": new_id(),
-        "client_id": first.client_id,
-        "status": "succeeded" if cls is PaymentSucceeded else "failed",
-        "amount": Money(minor=sum(each.total.minor for each in invoices), currency="EUR"),
-        "invoices": shares,
-        "method": {"kind": "card", "brand": "visa", "last4": "4242"},
-    }
-    return cls.model_validate(body | more)
-
-
-def a_refund(clinic: ClinicUpdated, client_id: UUID, amount: Money) -> PaymentRefunded:
-    return PaymentRefunded(
-        id=new_id(),
-        time=datetime.now(UTC),
-        clinic_id=clinic.clinic_id,
-        refund_id=new_id(),
-        payment_id=new_id(),
-        client_id=client_id,
-        amount=amount,
-        method=Method(kind="card", brand="visa", last4="4242"),
-    )
-
-
 async def put_contact(
     db: ServiceDb, clinic_id: UUID, client_id: UUID, email: str = "client@example.com"
 ) -> None:
@@ -197,19 +104,19 @@ async def put_contact(
         await actions.create_contact(tx, a_caller("staff", clinic_id), contact)
 
 
-async def a_client(db: ServiceDb) -> tuple[ClinicUpdated, UUID]:
-    """A clinic that is known, and a client of it who can be reached."""
+async def a_reachable_client(db: ServiceDb) -> tuple[ClinicUpdated, UUID]:
+    """A clinic that notification knows, and a client of it with an address."""
     clinic, client_id = a_clinic(), new_id()
     await deliver(db.worker, consumers, clinic)
     await put_contact(db, clinic.clinic_id, client_id)
     return clinic, client_id
 
 
-async def hasten(db: ServiceDb) -> None:
-    """Let the time pass that e-mails wait, and that leases last."""
+async def make_due(db: ServiceDb) -> None:
+    """Make all deliveries due, and end their leases."""
     await db.admin.execute("UPDATE deliveries SET next_attempt_at = now(), claimed_until = NULL")
 
 
-async def states(db: ServiceDb) -> list[tuple[str, str, int, str | None]]:
+async def delivery_states(db: ServiceDb) -> list[tuple[str, str, int, str | None]]:
     rows = await db.admin.fetch("SELECT template, state, attempts, last_error FROM deliveries ORDER BY id")
     return [(row["template"], row["state"], row["attempts"], row["last_error"]) for row in rows]

@@ -1,51 +1,46 @@
-"""A clinic that is paid online: the payment service's real app and wrapper, and the sandbox as Stripe."""
+"""The payment service in this process: its real app and consumers, and the sandbox as Stripe."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx2
-import uvicorn
 from litestar import Litestar, Request, post
 
-from contracts.clinic import ClinicUpdated, Contact
-from contracts.events import event_id
 from contracts.invoice import InvoiceCreated, InvoiceState
 from contracts.money import Money
 from contracts.stripe import StripeEvent
-from deploy.sandbox.embedded import RunningSandbox, _listener, _Server, running_sandbox
+from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.payment import app, consumers
-from services.payment.settings import Settings
 from services.payment.stripe import observations, webhooks
 from services.payment.stripe.api import StripeApi
-from services.payment.stripe.seal import Seal
-from tests.builders import callers
 from tests.builders.callers import a_caller
+from tests.builders.clinics import a_clinic
 from tests.builders.events import deliver
-from tests.builders.values import money
-from tests.running.apps import Client, calling, in_own_task
+from tests.builders.invoices import invoice_state
+from tests.running.apps import Client, calling, in_own_task, serving
 from tests.running.databases import ServiceDb
+from tests.running.settings import SEAL, payment_settings
 
 T = TypeVar("T")
-SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
 
 
 @dataclass
 class Hook:
-    """Where the sandbox sends its webhooks: a real server that verifies and keeps them."""
+    """A real server that receives the sandbox's webhooks, verifies and keeps them."""
 
     secret: str
     bodies: list[dict[str, Any]] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def take(self, body: bytes, signature: str | None) -> None:
+    async def receive(self, body: bytes, signature: str | None) -> None:
         webhooks.verify(body, signature, [self.secret])
         async with self.arrived:
             self.bodies.append(webhooks.parse(body))
@@ -60,7 +55,7 @@ class Hook:
         return sum(body["type"] == event_type for body in self.bodies)
 
     def events(self) -> list[StripeEvent]:
-        """All that came and is acted on, as the edge would publish it."""
+        """All webhooks that came and that we act on, as the events that the edge publishes."""
         acted_on = (body for body in self.bodies if body["type"] in observations.ACTED_ON)
         return [observations.read_event(body, SEAL) for body in acted_on]
 
@@ -71,21 +66,15 @@ async def a_hook(secret: str) -> AsyncIterator[tuple[Hook, str]]:
 
     @post("/", status_code=200)
     async def take(request: Request[Any, Any, Any]) -> None:
-        await hook.take(await request.body(), request.headers.get("stripe-signature"))
+        await hook.receive(await request.body(), request.headers.get("stripe-signature"))
 
-    with _listener(0) as listener:
-        server = _Server(uvicorn.Config(Litestar([take]), log_config=None, timeout_graceful_shutdown=1))
-        task = asyncio.create_task(server.serve([listener]))
-        try:
-            yield hook, f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            server.should_exit = True
-            await task
+    async with serving(Litestar([take])) as url:
+        yield hook, f"{url}/"
 
 
 @dataclass
 class PaymentService:
-    """A clinic, one of its clients, and everything needed to be paid."""
+    """The payment service for one clinic and one client, with the sandbox as Stripe."""
 
     db: ServiceDb
     sandbox: RunningSandbox
@@ -105,24 +94,7 @@ class PaymentService:
         return self.db.worker
 
     async def update_clinic(self, version: int = 1, **changes: Any) -> None:
-        now = datetime.now(UTC)
-        facts = {
-            "id": event_id(now, self.clinic_id, version, "clinic"),
-            "time": now,
-            "clinic_id": self.clinic_id,
-            "version": version,
-            "slug": "oak",
-            "name": "Oak Clinic",
-            "currency": "EUR",
-            "time_zone": "Europe/Dublin",
-            "locale": "en-IE",
-            "billing_shown": True,
-            "online_payment": True,
-            "methods": ("card", "redirect"),
-            "contact": Contact(phone="", email="", address="", hours=""),
-            "accent": "#0b6e6e",
-        }
-        await deliver(self.worker, consumers, ClinicUpdated.model_validate(facts | changes))
+        await deliver(self.worker, consumers, a_clinic(self.clinic_id, version=version, **changes))
 
     def invoice(
         self,
@@ -132,26 +104,12 @@ class PaymentService:
         event: type[InvoiceState] = InvoiceCreated,
         **changes: Any,
     ) -> InvoiceState:
-        now = datetime.now(UTC)
-        facts = {
-            "id": event_id(now, event.topic.name, invoice_id, version),
-            "time": now,
-            "clinic_id": self.clinic_id,
-            "version": version,
-            "invoice_id": invoice_id,
-            "client_id": self.client_id,
-            "number": "2026-0001",
-            "status": "unpaid",
-            "total": due,
-            "due_before_payments": due,
-            "settled": money(0, due.currency),
-            "issued_on": date(2026, 11, 1),
-            "due_on": date(2026, 12, 1),
-        }
-        return event.model_validate(facts | changes)
+        """The state of an invoice of the client's, by the event that reports it."""
+        facts = {"invoice_id": invoice_id, "version": version} | changes
+        return invoice_state(event, self.clinic_id, self.client_id, due, **facts)
 
     async def open_invoice(self, due: Money, **changes: Any) -> UUID:
-        """A payable invoice of the client's."""
+        """Deliver a new invoice of the client's; answers its id."""
         invoice_id = new_id()
         await deliver(self.worker, consumers, self.invoice(invoice_id, due, **changes))
         return invoice_id
@@ -164,7 +122,7 @@ class PaymentService:
         caller: Caller | None = None,
         key: str | None = None,
     ) -> Any:
-        """POST /payments; an httpx-like response."""
+        """POST /payments: the response."""
         body = {
             "invoices": [
                 {"invoice_id": str(invoice_id), "amount": amount.model_dump()}
@@ -177,7 +135,7 @@ class PaymentService:
         return await self.api.call("POST", "/payments", caller or self.client, json=body, headers=headers)
 
     async def confirm(self, started: Any, method: str = "pm_card_visa", **more: str) -> dict[str, Any]:
-        """What the page's script does at Stripe: confirm with the client secret."""
+        """Confirm with the client secret at Stripe, as the page's script does."""
         secret = started.json()["client_secret"]
         intent_id = secret.split("_secret_")[0]
         form = {
@@ -194,11 +152,11 @@ class PaymentService:
         return body
 
     async def consume(self, *events: StripeEvent) -> None:
-        """Hand what came, or these events, to the consumer as one batch."""
+        """Deliver these events, or all webhooks that came, to the consumer as one batch."""
         await deliver(self.worker, consumers, *(events or self.hook.events()))
 
     async def pay(self, *shares: tuple[UUID, Money], **how: Any) -> UUID:
-        """Start, confirm with a good card, and hear of it."""
+        """Start a payment, confirm it with a good card, and consume the webhooks."""
         started = await self.start(*shares, **how)
         assert started.status_code in (200, 201), started.text
         already = self.hook.count("payment_intent.succeeded")
@@ -235,7 +193,7 @@ class PaymentService:
         return [(row["account"], row["balance"]) for row in rows]
 
     async def age(self, by: timedelta) -> None:
-        """Let time pass for all payments here."""
+        """Make all payments older."""
         await self.db.admin.execute(
             """
             UPDATE payments SET created_at = created_at - $1::interval, checked_at = checked_at - $1::interval,
@@ -243,23 +201,6 @@ class PaymentService:
             """,
             by,
         )
-
-
-def settings(db: ServiceDb, sandbox: RunningSandbox, kafka: str = "127.0.0.1:1") -> Settings:
-    return Settings.model_validate(
-        {
-            "http_port": 1,
-            "kafka_bootstrap_servers": kafka,
-            "database_url": db.api_dsn,
-            "internal_token_public_key": callers.PUBLIC_KEY,
-            "stripe_secret_key": sandbox.secret_key,
-            "stripe_webhook_secret": sandbox.webhook_secret,
-            "stripe_api_base": sandbox.url,
-            "stripe_timeout_seconds": 2,
-            "installation": SEAL.installation,
-            "metadata_key": SEAL.keys[0].decode(),
-        }
-    )
 
 
 @asynccontextmanager
@@ -273,7 +214,7 @@ async def a_payment_service(db: ServiceDb) -> AsyncIterator[PaymentService]:
 async def _a_payment_service(db: ServiceDb) -> AsyncIterator[PaymentService]:
     async with a_hook("whsec_sandbox") as (hook, url), running_sandbox(url) as sandbox:
         stripe = StripeApi(sandbox.secret_key, sandbox.url, signer=SEAL)
-        async with calling(app.api(settings(db, sandbox)), "payment") as client:
+        async with calling(app.api(payment_settings(db.api_dsn, sandbox)), "payment") as client:
             payments = PaymentService(db, sandbox, hook, stripe, client)
             await payments.update_clinic()
             yield payments

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,23 +14,20 @@ from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
-from services.invoice import consumers as invoice_consumers
 from services.notification import app as notification_app
-from services.notification import consumers as notification_consumers
-from services.notification.settings import Settings as NotificationSettings
 from services.payment import app as payment_app
-from services.payment import consumers as payment_consumers
 from services.payment.stripe.api import StripeApi
-from tests.builders.callers import PUBLIC_KEY, a_caller
-from tests.builders.events import deliver, outbox_events
+from tests.builders.callers import a_caller
+from tests.builders.clinics import clinic_body
+from tests.builders.events import deliver_to_all, outbox_events
+from tests.builders.invoices import invoice_body, line_body
 from tests.builders.values import money
-from tests.running import invoice as invoice_world
-from tests.running import payment as payment_world
 from tests.running.apps import Client, in_own_task
 from tests.running.databases import ServiceDb
-from tests.running.gateway import NOBODY, PASSWORD, Site, a_site, reach
+from tests.running.gateway import PASSWORD, Site, a_site, reach
 from tests.running.payment import Hook, PaymentService, a_hook
 from tests.running.refunds import leave_credit
+from tests.running.settings import invoice_settings, notification_settings, payment_settings
 
 PRICE = 10_000
 
@@ -110,10 +106,6 @@ class TwoClinics:
             yield visit
 
 
-def in_two_weeks() -> str:
-    return (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
-
-
 async def tables_with_a_clinic(db: ServiceDb) -> list[str]:
     """Tables and partitions' parents that have a clinic_id, by name."""
     rows = await db.admin.fetch(
@@ -134,9 +126,9 @@ async def two_clinics(dbs: Mapping[str, ServiceDb], **gateway: Any) -> AsyncIter
         hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
         sandbox = await stack.enter_async_context(running_sandbox(url))
         apps: dict[Service, Litestar] = {
-            "invoice": invoice_app.api(invoice_world.settings(dbs["invoice"])),
-            "payment": payment_app.api(payment_world.settings(dbs["payment"], sandbox)),
-            "notification": notification_app.api(_notification_settings(dbs["notification"])),
+            "invoice": invoice_app.api(invoice_settings(dbs["invoice"].api_dsn)),
+            "payment": payment_app.api(payment_settings(dbs["payment"].api_dsn, sandbox)),
+            "notification": notification_app.api(notification_settings(dbs["notification"].api_dsn)),
         }
         for made in apps.values():
             await stack.enter_async_context(in_own_task(made.lifespan()))
@@ -153,18 +145,6 @@ async def two_clinics(dbs: Mapping[str, ServiceDb], **gateway: Any) -> AsyncIter
         )
 
 
-def _notification_settings(db: ServiceDb) -> NotificationSettings:
-    return NotificationSettings(
-        http_port=1,
-        kafka_bootstrap_servers=NOBODY,
-        internal_token_public_key=PUBLIC_KEY,
-        database_url=db.api_dsn,
-        smtp_url="smtp://127.0.0.1:1",
-        mail_from="billing@example.com",
-        portal_url="http://portal.test",
-    )
-
-
 async def _furnished(
     site: Site,
     services: Mapping[str, Client],
@@ -179,7 +159,7 @@ async def _furnished(
     for name, clinic in (("ann", alder), ("bob", alder), ("cat", birch)):
         client = await _client(site, clinic, name)
         issued = [await _invoice(site, clinic, client) for _ in range(2)]
-        await _tell(dbs, "invoice")
+        await deliver_to_all(dbs, *await outbox_events(dbs["invoice"]), but="invoice")
         payments = PaymentService(
             dbs["payment"],
             sandbox,
@@ -193,7 +173,7 @@ async def _furnished(
         await leave_credit(payments)
         owners.append(await _owner(services, clinic, client, issued, payment_id))
     await stripe.close()
-    await _tell(dbs, "payment")
+    await deliver_to_all(dbs, *await outbox_events(dbs["payment"]), but="payment")
     keys = {clinic["slug"]: await _staff_and_key(site, clinic) for clinic in (alder, birch)}
     ann, bob, cat = owners
     return TwoClinics(site, services, apps, dbs, ann, bob, cat, keys)
@@ -217,28 +197,8 @@ async def _owner(
     )
 
 
-async def _tell(dbs: Mapping[str, ServiceDb], writer: str) -> None:
-    """Hand a service's events to its readers, as Kafka would."""
-    events = await outbox_events(dbs[writer])
-    readers = {
-        "payment": payment_consumers,
-        "invoice": invoice_consumers,
-        "notification": notification_consumers,
-    }
-    for name, consumers in readers.items():
-        if name != writer:
-            await deliver(dbs[name].worker, consumers, *events)
-
-
 async def _clinic(site: Site, slug: str) -> Any:
-    body = {
-        "slug": slug,
-        "name": f"Clinic {slug}",
-        "currency": "EUR",
-        "time_zone": "Europe/Dublin",
-        "tax_rates": [{"code": "NONE", "name": "Exempt", "percent": "0"}],
-    }
-    return await _made(site, "/clinics", body)
+    return await _made(site, "/clinics", clinic_body(slug=slug, name=f"Clinic {slug}"))
 
 
 async def _client(site: Site, clinic: Any, name: str) -> Any:
@@ -252,14 +212,8 @@ async def _client(site: Site, clinic: Any, name: str) -> Any:
 
 
 async def _invoice(site: Site, clinic: Any, client: Any) -> Any:
-    line = {
-        "service": f"Treatment of {client['name']}",
-        "practitioner": "A. Byrne",
-        "unit_price": {"minor": PRICE, "currency": "EUR"},
-        "tax_code": "NONE",
-    }
-    body = {"client_id": client["id"], "due_on": in_two_weeks(), "lines": [line]}
-    return await _made(site, f"/clinics/{clinic['id']}/invoices", body)
+    lines = [line_body(PRICE, service=f"Treatment of {client['name']}")]
+    return await _made(site, f"/clinics/{clinic['id']}/invoices", invoice_body(client["id"], lines=lines))
 
 
 async def _staff_and_key(site: Site, clinic: Any) -> str:

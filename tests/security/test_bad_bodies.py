@@ -10,7 +10,7 @@ import pytest
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from tests.builders.callers import a_caller
-from tests.running.gateway import OPERATOR_KEY
+from tests.running.settings import OPERATOR_KEY
 from tests.running.two_clinics import TwoClinics
 from tests.security import test_matrix_api, test_matrix_services
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.chassis.ids import new_id
 from tests.builders.callers import a_caller
-from tests.running.gateway import OPERATOR_KEY
+from tests.running.settings import OPERATOR_KEY
 from tests.running.two_clinics import TwoClinics
 from tests.security import test_matrix_api, test_matrix_services
 from tests.security.test_bad_bodies import WITH_BODY, Edge, is_refusal

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.running.gateway import OPERATOR_KEY, PASSWORD
-from tests.running.two_clinics import Owner, TwoClinics, in_two_weeks
+from tests.builders.invoices import due_in
+from tests.running.gateway import PASSWORD
+from tests.running.settings import OPERATOR_KEY
+from tests.running.two_clinics import Owner, TwoClinics
 from tests.security.test_matrix_services import leaked_by, operations_in, operations_of
 
 
@@ -50,7 +52,7 @@ def _staff(_: Owner) -> dict[str, Any]:
 def _invoice(owner: Owner) -> dict[str, Any]:
     price = {"minor": 100, "currency": "EUR"}
     line = {"service": "S", "practitioner": "P", "unit_price": price, "tax_code": "NONE"}
-    return {"client_id": str(owner.client_id), "due_on": in_two_weeks(), "lines": [line]}
+    return {"client_id": str(owner.client_id), "due_on": due_in(), "lines": [line]}
 
 
 def _refund(owner: Owner) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from litestar.routes import HTTPRoute
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from tests.builders.callers import a_caller, token
+from tests.builders.invoices import due_in
 from tests.running.invoice import CLINIC
-from tests.running.two_clinics import Owner, TwoClinics, in_two_weeks
+from tests.running.two_clinics import Owner, TwoClinics
 
 OPENAPI = Path(__file__).resolve().parents[2] / "contracts" / "openapi"
 SERVICES = ("invoice", "payment", "notification")
@@ -47,7 +48,7 @@ class Rule:
 def _new_invoice(owner: Owner) -> dict[str, Any]:
     price = {"minor": 100, "currency": "EUR"}
     line = {"service": "S", "practitioner": "P", "unit_price": price, "tax_code": "NONE"}
-    return {"client_id": str(owner.client_id), "due_on": in_two_weeks(), "lines": [line]}
+    return {"client_id": str(owner.client_id), "due_on": due_in(), "lines": [line]}
 
 
 def _payment(owner: Owner) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from schemathesis.core import NotSet
 
 from services.chassis.ids import new_id
 from tests.builders.callers import a_caller, token
-from tests.running.gateway import OPERATOR_KEY
+from tests.running.settings import OPERATOR_KEY
 from tests.running.two_clinics import TwoClinics
 from tests.security.test_matrix_services import OPENAPI, RULES, SERVICES
 

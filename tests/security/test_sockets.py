@@ -11,7 +11,7 @@ import pytest
 from deploy.local.process import free_port
 from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
 from tests.running.databases import ServiceDb
-from tests.running.gateway import NOBODY, OPERATOR_KEY
+from tests.running.settings import NOBODY, OPERATOR_KEY
 from tests.running.system import ROOT, until
 
 HOST = b"Host: portal.test\r\n"

@@ -9,6 +9,7 @@ import pytest
 
 from services.payment import consumers
 from tests.builders.events import deliver, outbox_events
+from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
 from tests.running.gateway import (
     CLIENT,
@@ -16,10 +17,9 @@ from tests.running.gateway import (
     PASSWORD,
     SETTINGS,
     Site,
-    a_client,
-    a_clinic,
     a_whole_site,
-    an_invoice,
+    create_client,
+    create_clinic,
 )
 from tests.running.network import Network
 
@@ -46,7 +46,7 @@ async def site(
 
 
 async def test_a_patch_of_settings_leaves_the_others_as_they_are(site: Site) -> None:
-    oak = await a_clinic(site, online_payment=False, contact={"phone": "1", "hours": "9 to 5"})
+    oak = await create_clinic(site, online_payment=False, contact={"phone": "1", "hours": "9 to 5"})
     at = f"/clinics/{oak['id']}"
 
     changed = await site.api(
@@ -73,7 +73,7 @@ async def test_a_patch_of_settings_leaves_the_others_as_they_are(site: Site) -> 
     ],
 )
 async def test_a_patch_that_is_wrong_changes_nothing(site: Site, patch: Any) -> None:
-    oak = await a_clinic(site)
+    oak = await create_clinic(site)
 
     refused = await site.api("PATCH", f"/clinics/{oak['id']}", json=patch)
 
@@ -83,7 +83,7 @@ async def test_a_patch_that_is_wrong_changes_nothing(site: Site, patch: Any) -> 
 
 @pytest.mark.parametrize("left_out", ["currency", "methods", "online_payment", "billing_shown", "tax_rates"])
 async def test_put_refuses_settings_without_those_about_money(site: Site, left_out: str) -> None:
-    oak = await a_clinic(site)
+    oak = await create_clinic(site)
     whole = {name: value for name, value in SETTINGS.items() if name != left_out}
 
     refused = await site.api("PUT", f"/clinics/{oak['id']}", json=whole)
@@ -94,8 +94,8 @@ async def test_put_refuses_settings_without_those_about_money(site: Site, left_o
 
 
 async def test_a_client_is_changed_in_part_and_two_changes_at_once_both_stay(site: Site) -> None:
-    oak = await a_clinic(site)
-    ann = await a_client(site, oak, billing_address={"city": "Galway", "country": "IE"})
+    oak = await create_clinic(site)
+    ann = await create_client(site, oak, billing_address={"city": "Galway", "country": "IE"})
     at = f"/clinics/{oak['id']}/clients/{ann['id']}"
 
     changes: list[Any] = [
@@ -114,7 +114,7 @@ async def test_a_client_is_changed_in_part_and_two_changes_at_once_both_stay(sit
 
 
 async def test_two_settings_changed_at_once_both_stay(site: Site) -> None:
-    oak = await a_clinic(site)
+    oak = await create_clinic(site)
     changes: list[Any] = [{"name": "Oak"}, {"accent": "#000080"}, {"slug": "oak-2"}, {"billing_shown": False}]
 
     answers = await asyncio.gather(
@@ -150,7 +150,7 @@ async def test_a_create_of_long_ago_sent_again_changes_nothing(site: Site, db_ga
 async def test_of_two_requests_at_once_with_one_key_and_other_bodies_one_is_refused(
     site: Site, kind: str
 ) -> None:
-    at = "" if kind == "clinics" else f"/clinics/{(await a_clinic(site))['id']}"
+    at = "" if kind == "clinics" else f"/clinics/{(await create_clinic(site))['id']}"
     bodies: dict[str, list[Any]] = {
         "clinics": [{**CLINIC, "slug": slug} for slug in ("elm", "ash")],
         "clients": [{**CLIENT, "name": name} for name in ("Ann", "Bea")],
@@ -188,7 +188,7 @@ async def test_a_slug_that_another_takes_in_between_leaves_nothing(
         if call == "POST invoice/clinics/…":
             await db_invoice.admin.execute("UPDATE clinics SET slug = 'elm'")
 
-    await a_clinic(site)
+    await create_clinic(site)
     network.before = take
 
     refused = await site.api("POST", "/clinics", json={**CLINIC, "slug": "elm"})
@@ -203,9 +203,9 @@ async def test_a_slug_that_another_takes_in_between_leaves_nothing(
 async def test_the_portals_payment_reads_money_as_the_api_does(
     site: Site, db_invoice: ServiceDb, db_payment: ServiceDb, minor: Any
 ) -> None:
-    oak = await a_clinic(site)
-    client = await a_client(site, oak)
-    issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=an_invoice(client))
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
+    issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=taxed_invoice_body(client))
     await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
     await site.log_in("ann@example.com")
 
@@ -225,7 +225,7 @@ SPLITTING = ["\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\r\n", "\u202e", "\u20
 def in_each_text(client: Any, clinic: Any, text: str) -> list[tuple[str, str, dict[str, Any]]]:
     """A request for each text on one line that the public API takes."""
     at = f"/clinics/{clinic['id']}"
-    [line] = an_invoice(client)["lines"]
+    [line] = taxed_invoice_body(client)["lines"]
     lines = [
         {**line, "service": text},
         {**line, "practitioner": text},
@@ -241,7 +241,7 @@ def in_each_text(client: Any, clinic: Any, text: str) -> list[tuple[str, str, di
         ("PATCH", f"{at}/clients/{client['id']}", {"billing_address": {"lines": [text]}}),
         ("PATCH", f"{at}/clients/{client['id']}", {"billing_address": {"postcode": text}}),
         ("PATCH", f"{at}/clients/{client['id']}", {"billing_address": {"city": text}}),
-        *(("POST", f"{at}/invoices", an_invoice(client, lines=[each])) for each in lines),
+        *(("POST", f"{at}/invoices", taxed_invoice_body(client, lines=[each])) for each in lines),
         ("POST", f"{at}/api-keys", {"name": text}),
         ("POST", "/api-keys", {"name": text}),
     ]
@@ -251,8 +251,8 @@ def in_each_text(client: Any, clinic: Any, text: str) -> list[tuple[str, str, di
 async def test_no_text_on_one_line_splits_it_or_turns_it_round(
     site: Site, db_invoice: ServiceDb, db_gateway: ServiceDb, char: str
 ) -> None:
-    oak = await a_clinic(site)
-    client = await a_client(site, oak)
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
     before = (oak["name"], await db_gateway.admin.fetchval("SELECT count(*) FROM api_keys"))
 
     for method, path, body in in_each_text(client, oak, f"a{char}b"):
@@ -272,8 +272,8 @@ async def test_no_text_on_one_line_splits_it_or_turns_it_round(
 
 async def test_a_member_that_is_there_twice_changes_nothing(site: Site, db_invoice: ServiceDb) -> None:
     """The framework reads a body first, and may refuse it for what else is wrong."""
-    oak = await a_clinic(site)
-    client = await a_client(site, oak)
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
 
     for method, path, body in in_each_text(client, oak, "a"):
         sent = json.dumps(body).encode()

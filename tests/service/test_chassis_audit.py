@@ -16,29 +16,29 @@ from services.notification import app as notification_app
 from services.payment.payments import routes as payment_routes
 from services.payment.refunds import routes as refunds_routes
 from tests.builders.callers import a_caller
+from tests.builders.invoices import invoice_body as a_bill
+from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
 from tests.running.gateway import (
     CLIENT,
     CLINIC,
-    OPERATOR_KEY,
     PASSWORD,
     Site,
-    a_client,
-    a_clinic,
     a_login,
     a_portal,
     a_site,
     a_whole_site,
-    an_invoice,
+    create_client,
+    create_clinic,
     put_account,
 )
-from tests.running.invoice import World, a_world
-from tests.running.invoice import an_invoice as a_bill
+from tests.running.invoice import InvoiceService, an_invoice_service
+from tests.running.settings import OPERATOR_KEY
 
 
 @pytest.fixture
-async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
-    async with a_world(db_invoice) as made:
+async def world(db_invoice: ServiceDb) -> AsyncIterator[InvoiceService]:
+    async with an_invoice_service(db_invoice) as made:
         yield made
 
 
@@ -109,15 +109,15 @@ async def test_each_deed_of_the_public_api_leaves_one_entry_where_it_was_done(
     db_payment: ServiceDb,
     db_notification: ServiceDb,
 ) -> None:
-    clinic = await a_clinic(site)
+    clinic = await create_clinic(site)
     await put_account(site, clinic)
-    client = await a_client(site, clinic)
+    client = await create_client(site, clinic)
     at = f"/clinics/{clinic['id']}"
-    issued = await site.api("POST", f"{at}/invoices", json=an_invoice(client))
+    issued = await site.api("POST", f"{at}/invoices", json=taxed_invoice_body(client))
     staff = await site.api("POST", f"{at}/staff", json={"email": "s@example.com", "password": PASSWORD})
     key = await site.api("POST", f"{at}/api-keys", json={"name": "practice"})
     assert (issued.status_code, staff.status_code, key.status_code) == (201, 201, 201)
-    both = await site.api("POST", f"{at}/invoices/bulk", json={"invoices": [an_invoice(client)] * 2})
+    both = await site.api("POST", f"{at}/invoices/bulk", json={"invoices": [taxed_invoice_body(client)] * 2})
     assert both.status_code == 201
 
     assert await entries(db_invoice) == [
@@ -150,7 +150,7 @@ async def test_a_repeat_leaves_no_second_entry(
         made = await site.api("POST", "/clinics", json=CLINIC, headers={"Idempotency-Key": "clinic"})
         at = f"/clinics/{made.json()['id']}"
         client = await site.api("POST", f"{at}/clients", json=CLIENT, headers={"Idempotency-Key": "client"})
-        body = an_invoice(client.json())
+        body = taxed_invoice_body(client.json())
         issued = await site.api("POST", f"{at}/invoices", json=body, headers={"Idempotency-Key": "bill"})
         staff = {"email": "s@example.com", "password": PASSWORD}
         let_in = await site.api("POST", f"{at}/staff", json=staff, headers={"Idempotency-Key": "staff"})
@@ -163,7 +163,7 @@ async def test_a_repeat_leaves_no_second_entry(
     assert [await entries(db) for db in databases] == before
 
 
-async def test_a_change_leaves_an_entry_that_goes_on_from_the_one_before(world: World) -> None:
+async def test_a_change_leaves_an_entry_that_goes_on_from_the_one_before(world: InvoiceService) -> None:
     for name in ("Ada Byrne", "Ada Byrne", "Ada Kelly"):
         path = f"/clients/{world.client_id}"
         answer = await world.http.call("PATCH", path, world.staff, json={"name": name})
@@ -179,14 +179,14 @@ async def test_a_change_leaves_an_entry_that_goes_on_from_the_one_before(world: 
 async def test_the_log_holds_nothing_personal(
     site: Site, db_gateway: ServiceDb, db_invoice: ServiceDb
 ) -> None:
-    clinic = await a_clinic(site)
-    await a_client(site, clinic, name="Canary Name", email="canary@example.com")
+    clinic = await create_clinic(site)
+    await create_client(site, clinic, name="Canary Name", email="canary@example.com")
     for db in (db_gateway, db_invoice):
         text = await db.admin.fetchval("SELECT string_agg(audit::text, ' ') FROM audit")
         assert "anary" not in text and PASSWORD not in text and OPERATOR_KEY not in text
 
 
-async def test_a_refused_deed_leaves_nothing(world: World) -> None:
+async def test_a_refused_deed_leaves_nothing(world: InvoiceService) -> None:
     before = await entries(world.db)
     wrong = await world.post_invoice({"client_id": str(new_id()), "due_on": "2099-01-01", "lines": []})
     assert wrong.status_code >= 400
@@ -213,7 +213,7 @@ async def test_the_first_operators_key_stands_in_the_installations_own_chain(db_
     assert [tuple(row) for row in rows] == [(audit.INSTALLATION, "create_api_key")]
 
 
-async def test_deeds_at_the_same_time_make_one_chain(world: World) -> None:
+async def test_deeds_at_the_same_time_make_one_chain(world: InvoiceService) -> None:
     staff = [a_caller("staff", world.clinic_id) for _ in range(20)]
     bodies = [{"name": f"Client {number}"} for number in range(len(staff))]
     answers = await asyncio.gather(
@@ -228,7 +228,7 @@ async def test_deeds_at_the_same_time_make_one_chain(world: World) -> None:
     assert await breaches(world.db) == []
 
 
-async def test_the_same_deed_twice_at_once_is_one_entry(world: World) -> None:
+async def test_the_same_deed_twice_at_once_is_one_entry(world: InvoiceService) -> None:
     client_id = new_id()
     body = {"name": "Ada Twin"}
     await asyncio.gather(
@@ -241,7 +241,7 @@ async def test_the_same_deed_twice_at_once_is_one_entry(world: World) -> None:
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit SET role = 'staff'", "DELETE FROM audit", "TRUNCATE audit"]
 )
-async def test_even_a_superuser_is_refused(world: World, statement: str) -> None:
+async def test_even_a_superuser_is_refused(world: InvoiceService, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
         await world.db.admin.execute(statement)
 
@@ -257,13 +257,13 @@ async def test_even_a_superuser_is_refused(world: World, statement: str) -> None
         " SELECT id, 9, now(), id, 'staff', 'x', id, sha256('') FROM clinics",
     ],
 )
-async def test_the_applications_role_can_only_add(world: World, statement: str) -> None:
+async def test_the_applications_role_can_only_add(world: InvoiceService, statement: str) -> None:
     async with world.db.api.tx(world.clinic_id) as tx:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await tx.execute(statement)
 
 
-async def test_nobody_writes_into_another_clinics_chain(world: World) -> None:
+async def test_nobody_writes_into_another_clinics_chain(world: InvoiceService) -> None:
     other, _ = await world.add_clinic("other")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with world.db.api.tx(other) as tx:
@@ -290,7 +290,9 @@ async def test_nobody_writes_into_another_clinics_chain(world: World) -> None:
         ),
     ],
 )
-async def test_what_a_superuser_changes_is_found(world: World, statement: str, seq: int, reason: str) -> None:
+async def test_what_a_superuser_changes_is_found(
+    world: InvoiceService, statement: str, seq: int, reason: str
+) -> None:
     for _ in range(2):
         await world.issue()
     assert await breaches(world.db) == []
@@ -299,7 +301,7 @@ async def test_what_a_superuser_changes_is_found(world: World, statement: str, s
 
 
 async def test_a_chain_written_anew_is_found_by_an_anchor_kept_elsewhere(
-    world: World, db_invoice: ServiceDb
+    world: InvoiceService, db_invoice: ServiceDb
 ) -> None:
     await world.issue()
     async with db_invoice.admin.acquire() as connection:

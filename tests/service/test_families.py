@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
-from tests.running.gateway import CLIENT, PASSWORD, Site, a_client, a_clinic, a_whole_site, an_invoice
+from tests.running.gateway import CLIENT, PASSWORD, Site, a_whole_site, create_client, create_clinic
 
 
 @pytest.fixture
@@ -31,11 +32,11 @@ async def choose(site: Site, client: Any) -> Any:
 
 
 async def test_a_login_opens_each_of_its_clients_and_remembers_the_choice(site: Site) -> None:
-    oak = await a_clinic(site)
-    ann, bea = await a_client(site, oak), await a_client(site, oak, name="Bea Byrne")
+    oak = await create_clinic(site)
+    ann, bea = await create_client(site, oak), await create_client(site, oak, name="Bea Byrne")
     invoices = {}
     for client in (ann, bea):
-        issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=an_invoice(client))
+        issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=taxed_invoice_body(client))
         invoices[client["name"]] = issued.json()
     await site.log_in("ann@example.com")
 
@@ -56,9 +57,9 @@ async def test_a_login_opens_each_of_its_clients_and_remembers_the_choice(site: 
 
 
 async def test_a_place_that_is_not_the_logins_cannot_be_chosen(site: Site) -> None:
-    oak = await a_clinic(site)
-    await a_client(site, oak)
-    other = await a_client(site, oak, email="cat@example.com", name="Cat")
+    oak = await create_clinic(site)
+    await create_client(site, oak)
+    other = await create_client(site, oak, email="cat@example.com", name="Cat")
     await site.log_in("ann@example.com")
 
     refused = await choose(site, other)
@@ -70,7 +71,7 @@ async def test_a_place_that_is_not_the_logins_cannot_be_chosen(site: Site) -> No
 async def test_a_password_that_a_clinic_chose_opens_no_other_clinics_clients(
     site: Site, db_gateway: ServiceDb
 ) -> None:
-    oak, elm = await a_clinic(site), await a_clinic(site, slug="elm", name="Elm Dental")
+    oak, elm = await create_clinic(site), await create_clinic(site, slug="elm", name="Elm Dental")
     keys = {}
     for clinic in (oak, elm):
         made = await site.api("POST", f"/clinics/{clinic['id']}/api-keys", json={"name": "software"})

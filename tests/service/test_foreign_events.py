@@ -18,7 +18,8 @@ from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal
 from tests.builders.events import outbox_events, waiting_parked
 from tests.builders.values import eur, money
-from tests.running.payment import SEAL, PaymentService
+from tests.running.payment import PaymentService
+from tests.running.settings import SEAL
 
 ELM = Seal("elm", (b"a-key-of-another-installation-00",))
 

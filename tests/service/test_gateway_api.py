@@ -8,21 +8,21 @@ from uuid import uuid4
 import pytest
 
 from tests.builders.contacts import NO_ADDRESSES
+from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
 from tests.running.gateway import (
     ACCOUNT,
     CLIENT,
     CLINIC,
-    OPERATOR_KEY,
     PASSWORD,
     SETTINGS,
     Site,
-    a_client,
-    a_clinic,
     a_whole_site,
-    an_invoice,
+    create_client,
+    create_clinic,
     put_account,
 )
+from tests.running.settings import OPERATOR_KEY
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ async def a_clinic_key(site: Site, clinic: Any) -> str:
 
 
 async def test_from_nothing_to_an_invoice_that_the_client_sees(site: Site) -> None:
-    clinic = await a_clinic(site)
-    client = await a_client(site, clinic)
-    issued = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=an_invoice(client))
+    clinic = await create_clinic(site)
+    client = await create_client(site, clinic)
+    issued = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=taxed_invoice_body(client))
 
     assert issued.status_code == 201, issued.text
     assert issued.json()["total"] == {"minor": 11350, "currency": "EUR"}
@@ -67,7 +67,7 @@ async def test_a_retry_names_the_same_things_and_answers_the_same(site: Site) ->
     path = f"/clinics/{first.json()['id']}"
     client = await site.api("POST", f"{path}/clients", json=CLIENT, headers=headers)
     assert client.json() == (await site.api("POST", f"{path}/clients", json=CLIENT, headers=headers)).json()
-    body = an_invoice(client.json())
+    body = taxed_invoice_body(client.json())
     invoice = await site.api("POST", f"{path}/invoices", json=body, headers=headers)
     assert invoice.json() == (await site.api("POST", f"{path}/invoices", json=body, headers=headers)).json()
 
@@ -90,7 +90,7 @@ async def test_a_request_sent_again_undoes_nothing_that_was_changed_since(site: 
 
 
 async def test_an_api_key_is_made_once_for_an_idempotency_key(site: Site, db_gateway: ServiceDb) -> None:
-    clinic = await a_clinic(site)
+    clinic = await create_clinic(site)
     path, headers = f"/clinics/{clinic['id']}/api-keys", {"Idempotency-Key": "key-1"}
     made = await site.api("POST", path, json={"name": "practice software"}, headers=headers)
 
@@ -108,14 +108,16 @@ async def test_a_clinic_that_is_not_there_has_no_invoices_to_list(site: Site) ->
 
 
 async def test_a_key_with_another_body_is_refused(site: Site) -> None:
-    clinic = await a_clinic(site)
+    clinic = await create_clinic(site)
     headers, path = {"Idempotency-Key": "one"}, f"/clinics/{clinic['id']}"
     client = (await site.api("POST", f"{path}/clients", json=CLIENT, headers=headers)).json()
-    await site.api("POST", f"{path}/invoices", json=an_invoice(client), headers=headers)
+    await site.api("POST", f"{path}/invoices", json=taxed_invoice_body(client), headers=headers)
 
     other = [
         await site.api("POST", f"{path}/clients", json={**CLIENT, "name": "Bea"}, headers=headers),
-        await site.api("POST", f"{path}/invoices", json=an_invoice(client, note="x"), headers=headers),
+        await site.api(
+            "POST", f"{path}/invoices", json=taxed_invoice_body(client, note="x"), headers=headers
+        ),
     ]
 
     assert [answer.status_code for answer in other] == [422, 422]
@@ -139,11 +141,11 @@ async def test_without_a_known_key_nothing_is_said(site: Site) -> None:
 
 
 async def test_a_clinics_key_reaches_its_own_clinic_alone(site: Site) -> None:
-    oak = await a_clinic(site)
-    elm = await a_clinic(site, slug="elm", name="Elm Dental")
+    oak = await create_clinic(site)
+    elm = await create_clinic(site, slug="elm", name="Elm Dental")
     key = await a_clinic_key(site, oak)
-    theirs = await a_client(site, elm, email="bea@example.com")
-    invoice = await site.api("POST", f"/clinics/{elm['id']}/invoices", json=an_invoice(theirs))
+    theirs = await create_client(site, elm, email="bea@example.com")
+    invoice = await site.api("POST", f"/clinics/{elm['id']}/invoices", json=taxed_invoice_body(theirs))
     assert invoice.status_code == 201, invoice.text
 
     own = await site.api("GET", "/clinics", key)
@@ -151,7 +153,7 @@ async def test_a_clinics_key_reaches_its_own_clinic_alone(site: Site) -> None:
     mine = await site.api("POST", f"/clinics/{oak['id']}/clients", key, json=CLIENT)
     assert mine.status_code == 201, mine.text
     assert (
-        await site.api("POST", f"/clinics/{oak['id']}/invoices", key, json=an_invoice(mine.json()))
+        await site.api("POST", f"/clinics/{oak['id']}/invoices", key, json=taxed_invoice_body(mine.json()))
     ).status_code == 201
 
     elms = f"/clinics/{elm['id']}"
@@ -162,10 +164,10 @@ async def test_a_clinics_key_reaches_its_own_clinic_alone(site: Site) -> None:
         ("GET", f"{elms}/invoices", None),
         ("GET", f"{elms}/invoices/{invoice.json()['id']}", None),
         ("POST", f"{elms}/clients", CLIENT),
-        ("POST", f"{elms}/invoices", an_invoice(theirs)),
+        ("POST", f"{elms}/invoices", taxed_invoice_body(theirs)),
         ("GET", f"/clinics/{oak['id']}/clients/{theirs['id']}", None),
         ("GET", f"/clinics/{oak['id']}/invoices/{invoice.json()['id']}", None),
-        ("POST", f"/clinics/{oak['id']}/invoices", an_invoice(theirs)),
+        ("POST", f"/clinics/{oak['id']}/invoices", taxed_invoice_body(theirs)),
     ]
     for method, path, body in hidden:
         answer = await site.api(method, path, key, **({"json": body} if body else {}))
@@ -184,7 +186,7 @@ async def test_a_clinics_key_reaches_its_own_clinic_alone(site: Site) -> None:
 
 
 async def test_a_revoked_key_is_not_known(site: Site, db_gateway: ServiceDb) -> None:
-    key = await a_clinic_key(site, await a_clinic(site))
+    key = await a_clinic_key(site, await create_clinic(site))
     await db_gateway.admin.execute("UPDATE api_keys SET revoked_at = now() WHERE role = 'clinic'")
 
     assert (await site.api("GET", "/clinics", key)).status_code == 401
@@ -193,7 +195,7 @@ async def test_a_revoked_key_is_not_known(site: Site, db_gateway: ServiceDb) -> 
 
 
 async def test_settings_change_and_slugs_are_one_clinics_alone(site: Site) -> None:
-    oak = await a_clinic(site)
+    oak = await create_clinic(site)
     taken = await site.api("POST", "/clinics", json={**CLINIC, "name": "Another Oak"})
     assert (taken.status_code, taken.json()["code"]) == (409, "slug_taken")
 
@@ -202,7 +204,7 @@ async def test_settings_change_and_slugs_are_one_clinics_alone(site: Site) -> No
     )
     assert changed.status_code == 200, changed.text
     assert changed.json()["online_payment"] is False and changed.json()["version"] == 2
-    await a_client(site, oak)
+    await create_client(site, oak)
     await site.log_in("ann@example.com")
     assert (await site.get("/clinics")).headers["location"] == "/c/oak-street"
     unknown = await site.api("PUT", f"/clinics/{uuid4()}", json=SETTINGS)
@@ -210,7 +212,7 @@ async def test_settings_change_and_slugs_are_one_clinics_alone(site: Site) -> No
 
 
 async def test_staff_sign_in_and_may_be_a_client_too(site: Site) -> None:
-    oak = await a_clinic(site)
+    oak = await create_clinic(site)
     staff = {"email": "staff@example.com", "password": PASSWORD}
     made = await site.api("POST", f"/clinics/{oak['id']}/staff", json=staff)
     assert made.status_code == 201, made.text
@@ -225,8 +227,8 @@ async def test_staff_sign_in_and_may_be_a_client_too(site: Site) -> None:
 
 
 async def test_what_is_no_address_is_refused_wherever_one_is_set_and_nothing_is_kept(site: Site) -> None:
-    oak = await a_clinic(site)
-    ann = await a_client(site, oak, login=None)
+    oak = await create_clinic(site)
+    ann = await create_client(site, oak, login=None)
     at = f"/clinics/{oak['id']}"
     for wrong in (each for each in NO_ADDRESSES if "\x00" not in each):
         for method, path, body, field in (
@@ -258,8 +260,8 @@ NOT_MONEY: list[Any] = [
 
 
 async def test_money_is_integer_minor_units_and_nothing_else(site: Site) -> None:
-    clinic = await a_clinic(site)
-    body = an_invoice(await a_client(site, clinic))
+    clinic = await create_clinic(site)
+    body = taxed_invoice_body(await create_client(site, clinic))
     for broken in NOT_MONEY:
         body["lines"][0]["unit_price"] = broken
         answer = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=body)
@@ -267,14 +269,16 @@ async def test_money_is_integer_minor_units_and_nothing_else(site: Site) -> None
 
 
 async def test_a_set_of_invoices_is_issued_once_or_refused_by_position(site: Site) -> None:
-    clinic = await a_clinic(site)
-    client = await a_client(site, clinic)
+    clinic = await create_clinic(site)
+    client = await create_client(site, clinic)
     path = f"/clinics/{clinic['id']}/invoices"
-    body = {"invoices": [an_invoice(client), an_invoice(client, note="x")]}
+    body = {"invoices": [taxed_invoice_body(client), taxed_invoice_body(client, note="x")]}
     headers = {"Idempotency-Key": "k1"}
 
     refused = await site.api(
-        "POST", f"{path}/bulk", json={"invoices": [an_invoice(client), an_invoice({"id": str(uuid4())})]}
+        "POST",
+        f"{path}/bulk",
+        json={"invoices": [taxed_invoice_body(client), taxed_invoice_body({"id": str(uuid4())})]},
     )
     first = await site.api("POST", f"{path}/bulk", json=body, headers=headers)
     again = await site.api("POST", f"{path}/bulk", json=body, headers=headers)
@@ -286,9 +290,9 @@ async def test_a_set_of_invoices_is_issued_once_or_refused_by_position(site: Sit
     assert [row["number"][5:] for row in first.json()["invoices"]] == ["000001", "000002"]
     assert {row["id"] for row in listed.json()["items"]} == {row["id"] for row in first.json()["invoices"]}
     for broken in NOT_MONEY:
-        one = an_invoice(client)
+        one = taxed_invoice_body(client)
         one["lines"][0]["unit_price"] = broken
-        answer = await site.api("POST", f"{path}/bulk", json={"invoices": [an_invoice(client), one]})
+        answer = await site.api("POST", f"{path}/bulk", json={"invoices": [taxed_invoice_body(client), one]})
         assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), broken
 
 
@@ -311,7 +315,7 @@ NOT_CLIENTS = [
 
 
 async def test_bad_bodies_are_400_with_a_code(site: Site) -> None:
-    clinic = await a_clinic(site)
+    clinic = await create_clinic(site)
     for body in NOT_CLIENTS:
         answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", content=body)
         assert answer.status_code == 400, (body[:80], answer.text)
@@ -320,7 +324,7 @@ async def test_bad_bodies_are_400_with_a_code(site: Site) -> None:
 
 
 async def test_a_body_over_the_cap_is_413(site: Site) -> None:
-    clinic = await a_clinic(site)
+    clinic = await create_clinic(site)
     answer = await site.api("POST", f"/clinics/{clinic['id']}/clients", content=b" " * (1024 * 1024 + 1))
 
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")

@@ -7,10 +7,11 @@ from contracts.payment import PaymentSettled
 from deploy.ops import parked
 from services.invoice import consumers
 from tests.builders.events import deliver
+from tests.builders.invoices import taxed_invoice_body
 from tests.builders.payments import a_settlement
 from tests.builders.values import money
 from tests.running.databases import ServiceDb
-from tests.running.gateway import CLIENT, a_client, a_clinic, a_whole_site, an_invoice
+from tests.running.gateway import CLIENT, a_whole_site, create_client, create_clinic
 
 PAGES = ("", "/billing", "/invoices/{id}", "/invoices/{id}/details")
 PAYMENT = {"amount": {"minor": 11_350, "currency": "EUR"}, "method": {"kind": "card"}}
@@ -20,9 +21,11 @@ async def test_it_is_said_everywhere_offers_no_pay_and_is_normal_again_after_a_d
     db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
 ) -> None:
     async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
-        clinic = await a_clinic(site)
-        client = await a_client(site, clinic)
-        issued = (await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=an_invoice(client))).json()
+        clinic = await create_clinic(site)
+        client = await create_client(site, clinic)
+        issued = (
+            await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=taxed_invoice_body(client))
+        ).json()
         at_clinic = f"/clinics/{clinic['id']}/invoices"
         wrong = a_settlement(UUID(clinic["id"]), UUID(issued["id"]), money(1, "USD"))
         assert isinstance(wrong, PaymentSettled)

@@ -13,7 +13,8 @@ from services.gateway.api.key_actions import keep_settings_keys
 from services.gateway.settings import DEMO_OPERATOR_KEY
 from tests.builders.callers import a_caller
 from tests.running.databases import ServiceDb
-from tests.running.gateway import OPERATOR_KEY, PASSWORD, Site, a_portal, a_site, gateway_settings
+from tests.running.gateway import PASSWORD, Site, a_portal, a_site
+from tests.running.settings import OPERATOR_KEY, gateway_settings
 
 OLD, NEW = "an-old-operator-key", "a-new-operator-key"
 

@@ -18,18 +18,11 @@ from services.chassis.ids import new_id
 from services.gateway.live import streams
 from services.gateway.live.hub import MOST_PER_SESSION, Hub, Listener, TooManyStreams
 from services.gateway.live.streams import Page, stream
+from tests.builders.invoices import taxed_invoice_body
 from tests.builders.values import eur
 from tests.running.databases import ServiceDb
-from tests.running.gateway import (
-    NOBODY,
-    a_client,
-    a_clinic,
-    a_login,
-    a_portal,
-    a_site,
-    a_whole_site,
-    an_invoice,
-)
+from tests.running.gateway import a_login, a_portal, a_site, a_whole_site, create_client, create_clinic
+from tests.running.settings import NOBODY
 
 CLINIC, CLIENT, INVOICE = new_id(), new_id(), new_id()
 CALLER = Caller(subject=CLIENT, role="client", clinic_id=CLINIC)
@@ -206,10 +199,10 @@ async def test_first_comes_the_current_state_and_again_when_news_may_be_lost(
     db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
 ) -> None:
     async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
-        clinic = await a_clinic(site)
-        client = await a_client(site, clinic)
+        clinic = await create_clinic(site)
+        client = await create_client(site, clinic)
         path = f"/clinics/{clinic['id']}/invoices"
-        invoice = (await site.api("POST", path, json=an_invoice(client))).json()
+        invoice = (await site.api("POST", path, json=taxed_invoice_body(client))).json()
         caller = Caller(subject=UUID(client["id"]), role="client", clinic_id=UUID(clinic["id"]))
         upstreams = site.app.state.upstreams
         said = {"id": invoice["id"], "status": "unpaid", "version": 1, "number": invoice["number"]}

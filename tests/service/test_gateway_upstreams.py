@@ -22,7 +22,8 @@ from services.invoice.settings import Settings as InvoiceSettings
 from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY, a_caller
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
-from tests.running.gateway import NOBODY, a_site, a_whole_site, reach
+from tests.running.gateway import a_site, a_whole_site, reach
+from tests.running.settings import NOBODY
 
 SETTINGS = ClinicIn(slug="oak", name="Oak", currency="EUR", time_zone="Europe/Dublin")
 

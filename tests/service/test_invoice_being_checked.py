@@ -9,24 +9,24 @@ import pytest
 
 from contracts.invoice import InvoicePaid, InvoiceState
 from contracts.money import Money
-from contracts.payment import PaymentSettled
+from contracts.payment import PaymentFailed, PaymentSettled
 from deploy.ops import parked
 from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record
 from services.invoice import consumers
 from tests.builders.events import deliver_records, outbox_events, record, waiting_parked
-from tests.builders.payments import a_settlement
+from tests.builders.payments import a_payment, a_settlement
 from tests.builders.values import eur, money
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
-from tests.running.invoice import World, a_payment, a_world
+from tests.running.invoice import InvoiceService, an_invoice_service
 
 SETTLED = PaymentSettled.topic.name
 
 
 @pytest.fixture
-async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
-    async with in_own_task(a_world(db_invoice)) as made:
+async def world(db_invoice: ServiceDb) -> AsyncIterator[InvoiceService]:
+    async with in_own_task(an_invoice_service(db_invoice)) as made:
         yield made
 
 
@@ -36,19 +36,19 @@ def a_newer_schema(movement: PaymentSettled) -> Record:
     return Record(SETTLED, 0, 1, str(movement.key).encode(), json.dumps(body).encode())
 
 
-async def an_invoice(world: World) -> UUID:
+async def an_invoice(world: InvoiceService) -> UUID:
     return UUID((await world.issue(12_500))["id"])
 
 
-async def hand(world: World, *records: Record) -> None:
+async def hand(world: InvoiceService, *records: Record) -> None:
     await deliver_records(world.db.worker, consumers, records)
 
 
-async def shown(world: World, invoice_id: UUID) -> Any:
+async def shown(world: InvoiceService, invoice_id: UUID) -> Any:
     return await world.get(f"/invoices/{invoice_id}", world.client)
 
 
-async def said(world: World, invoice_id: UUID) -> list[InvoiceState]:
+async def said(world: InvoiceService, invoice_id: UUID) -> list[InvoiceState]:
     """The invoice's events, in order of its versions, each of which has one."""
     events = [e for e in await outbox_events(world.db) if isinstance(e, InvoiceState) and e.key == invoice_id]
     assert [event.version for event in events] == list(range(1, len(events) + 1))
@@ -57,7 +57,7 @@ async def said(world: World, invoice_id: UUID) -> list[InvoiceState]:
 
 @pytest.mark.parametrize("garbage", [b"\xff", b"{", b"null", None, b'{"specversion":"1.0"}'])
 async def test_garbage_under_an_open_invoices_key_then_a_real_payment(
-    world: World, garbage: bytes | None
+    world: InvoiceService, garbage: bytes | None
 ) -> None:
     invoice_id = await an_invoice(world)
 
@@ -72,7 +72,7 @@ async def test_garbage_under_an_open_invoices_key_then_a_real_payment(
 
 
 @pytest.mark.parametrize("what", ["refused", "a newer schema"])
-async def test_the_invoice_of_a_parked_movement_is_being_checked(world: World, what: str) -> None:
+async def test_the_invoice_of_a_parked_movement_is_being_checked(world: InvoiceService, what: str) -> None:
     invoice_id, other_id = await an_invoice(world), await an_invoice(world)
     movement = a_settlement(world.clinic_id, invoice_id, money(5_000, "USD" if what == "refused" else "EUR"))
 
@@ -89,7 +89,7 @@ async def test_the_invoice_of_a_parked_movement_is_being_checked(world: World, w
     assert [event.being_checked for event in await said(world, invoice_id)] == [False, True]
 
 
-async def test_a_later_payment_of_it_is_booked_all_the_same(world: World) -> None:
+async def test_a_later_payment_of_it_is_booked_all_the_same(world: InvoiceService) -> None:
     invoice_id = await an_invoice(world)
     wrong = a_settlement(world.clinic_id, invoice_id, money(5_000, "USD"))
 
@@ -101,7 +101,9 @@ async def test_a_later_payment_of_it_is_booked_all_the_same(world: World) -> Non
     assert await waiting_parked(world.db) == [(SETTLED, "wrong_currency")]
 
 
-async def test_nothing_due_and_nothing_overdue_while_the_only_invoice_is_checked(world: World) -> None:
+async def test_nothing_due_and_nothing_overdue_while_the_only_invoice_is_checked(
+    world: InvoiceService,
+) -> None:
     invoice_id = UUID((await world.issue(12_500, issued_on="2026-01-01", due_on="2026-01-02"))["id"])
 
     await hand(world, record(a_settlement(world.clinic_id, invoice_id, money(1, "USD"))))
@@ -111,11 +113,11 @@ async def test_nothing_due_and_nothing_overdue_while_the_only_invoice_is_checked
     assert not (await shown(world, invoice_id))["overdue"]
 
 
-async def test_what_names_another_clinics_invoice_or_no_movement_marks_nothing(world: World) -> None:
+async def test_what_names_another_clinics_invoice_or_no_movement_marks_nothing(world: InvoiceService) -> None:
     stranger, _ = await world.add_clinic("elsewhere")
     invoice_id = await an_invoice(world)
     forged = a_settlement(stranger, invoice_id, eur(125))
-    failed = a_payment("failed", 1, world.clinic_id, new_id(), payment_id=invoice_id)
+    failed = a_payment(PaymentFailed, world.clinic_id, (new_id(), eur(125)), version=1, payment_id=invoice_id)
 
     await hand(world, record(forged), a_newer_schema(forged), record(failed, 2))
 
@@ -126,7 +128,7 @@ async def test_what_names_another_clinics_invoice_or_no_movement_marks_nothing(w
 
 @pytest.mark.parametrize("what", ["key", "no key", "subject", "data", "clinic", "no id"])
 async def test_a_record_that_names_several_invoices_or_none_is_parked_and_marks_none(
-    world: World, what: str
+    world: InvoiceService, what: str
 ) -> None:
     """No producer of ours writes one: it says nothing of any invoice, and switches off no Pay."""
     invoice_id, other_id = await an_invoice(world), await an_invoice(world)
@@ -156,7 +158,7 @@ async def test_a_record_that_names_several_invoices_or_none_is_parked_and_marks_
         assert len(await said(world, each)) == 1
 
 
-async def test_a_mark_of_an_earlier_version_ends_with_its_record(world: World) -> None:
+async def test_a_mark_of_an_earlier_version_ends_with_its_record(world: InvoiceService) -> None:
     """A row keeps the invoice that it marked, whatever today's rules would say of its record."""
     invoice_id = await an_invoice(world)
     await hand(world, a_newer_schema(a_settlement(world.clinic_id, invoice_id, eur(125))))
@@ -167,7 +169,9 @@ async def test_a_mark_of_an_earlier_version_ends_with_its_record(world: World) -
     assert not (await shown(world, invoice_id))["being_checked"]
 
 
-async def test_it_is_over_when_the_last_of_its_movements_is_applied_or_discarded(world: World) -> None:
+async def test_it_is_over_when_the_last_of_its_movements_is_applied_or_discarded(
+    world: InvoiceService,
+) -> None:
     invoice_id = await an_invoice(world)
     movements = [a_settlement(world.clinic_id, invoice_id, money(minor, "USD")) for minor in (10_000, 2_500)]
     await hand(world, *(record(each, n) for n, each in enumerate(movements)))

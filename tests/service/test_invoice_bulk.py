@@ -16,32 +16,35 @@ from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from tests.builders.callers import a_caller
 from tests.builders.events import outbox_events
+from tests.builders.invoices import invoice_body
 from tests.running.databases import ServiceDb
-from tests.running.invoice import World, a_world, an_invoice
+from tests.running.invoice import InvoiceService, an_invoice_service
 
 LAST_YEAR = datetime.now(UTC).year - 1
 
 
 @pytest.fixture
-async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
-    async with a_world(db_invoice) as made:
+async def world(db_invoice: ServiceDb) -> AsyncIterator[InvoiceService]:
+    async with an_invoice_service(db_invoice) as made:
         yield made
 
 
-async def post(world: World, *bodies: Any, key: str | None = None, caller: Caller | None = None) -> Any:
+async def post(
+    world: InvoiceService, *bodies: Any, key: str | None = None, caller: Caller | None = None
+) -> Any:
     headers = {"Idempotency-Key": key or str(new_id())}
     body = {"invoices": bodies}
     return await world.http.call("POST", "/invoices/bulk", caller or world.staff, json=body, headers=headers)
 
 
-async def counted(world: World) -> dict[str, int]:
+async def counted(world: InvoiceService) -> dict[str, int]:
     tables = ("invoices", "invoice_lines", "invoice_counters", "outbox", "audit", "idempotency_keys")
     return {table: await world.db.admin.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
 
 
-async def test_a_set_is_issued_in_its_order_with_an_event_and_an_entry_each(world: World) -> None:
+async def test_a_set_is_issued_in_its_order_with_an_event_and_an_entry_each(world: InvoiceService) -> None:
     before = await counted(world)
-    bodies = [an_invoice(world.client_id, 100 + at) for at in range(100)]
+    bodies = [invoice_body(world.client_id, 100 + at) for at in range(100)]
     answer = await post(world, *bodies)
     invoices = answer.json()["invoices"]
 
@@ -69,9 +72,9 @@ async def test_a_set_is_issued_in_its_order_with_an_event_and_an_entry_each(worl
         assert await audit.verify_chain(connection) == []
 
 
-async def test_one_entry_is_that_of_the_same_invoice_issued_alone(world: World) -> None:
+async def test_one_entry_is_that_of_the_same_invoice_issued_alone(world: InvoiceService) -> None:
     """What the log keeps of an invoice does not depend on the way it came."""
-    [issued] = (await post(world, an_invoice(world.client_id))).json()["invoices"]
+    [issued] = (await post(world, invoice_body(world.client_id))).json()["invoices"]
     kept = await world.db.admin.fetchval("SELECT after_hash FROM audit ORDER BY seq DESC LIMIT 1")
 
     assert kept == audit._hash(await world.get(f"/invoices/{issued['id']}"))
@@ -99,7 +102,7 @@ asked = st.fixed_dictionaries(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bodies=st.lists(asked, min_size=1, max_size=8))
-async def test_a_set_is_the_same_as_its_invoices_one_by_one(world: World, bodies: list[Any]) -> None:
+async def test_a_set_is_the_same_as_its_invoices_one_by_one(world: InvoiceService, bodies: list[Any]) -> None:
     bodies = [body | {"client_id": str(world.client_id)} for body in bodies]
     in_bulk = [
         await world.get(f"/invoices/{row['id']}") for row in (await post(world, *bodies)).json()["invoices"]
@@ -114,24 +117,24 @@ def _but_names(invoice: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in invoice.items() if name not in ("id", "number")}
 
 
-async def test_the_rows_are_those_of_the_list(world: World) -> None:
-    issued = (await post(world, *(an_invoice(world.client_id) for _ in range(3)))).json()["invoices"]
+async def test_the_rows_are_those_of_the_list(world: InvoiceService) -> None:
+    issued = (await post(world, *(invoice_body(world.client_id) for _ in range(3)))).json()["invoices"]
 
     listed = (await world.get("/invoices"))["items"]
     assert sorted(listed, key=lambda row: row["number"]) == issued
 
 
-async def test_one_that_cannot_be_issued_stops_all_and_each_is_named(world: World) -> None:
+async def test_one_that_cannot_be_issued_stops_all_and_each_is_named(world: InvoiceService) -> None:
     before = await counted(world)
-    good = an_invoice(world.client_id)
+    good = invoice_body(world.client_id)
     bad_line = good["lines"][0] | {"tax_code": "GONE"}
     answer = await post(
         world,
         good,
-        an_invoice(world.client_id, lines=[good["lines"][0], bad_line]),
+        invoice_body(world.client_id, lines=[good["lines"][0], bad_line]),
         good,
-        an_invoice(new_id()),
-        an_invoice(world.client_id, 0),
+        invoice_body(new_id()),
+        invoice_body(world.client_id, 0),
         key="k1",
     )
     problem = answer.json()
@@ -157,20 +160,20 @@ async def test_one_that_cannot_be_issued_stops_all_and_each_is_named(world: Worl
         {"invoices": None},
         {"invoices": {}},
         {"invoices": [None]},
-        {"invoices": [an_invoice(UUID(int=1))] * 101},
-        {"invoices": [an_invoice(UUID(int=1)) | {"status": "paid"}]},
-        {"invoices": [an_invoice(UUID(int=1))], "clinic_id": str(UUID(int=1))},
+        {"invoices": [invoice_body(UUID(int=1))] * 101},
+        {"invoices": [invoice_body(UUID(int=1)) | {"status": "paid"}]},
+        {"invoices": [invoice_body(UUID(int=1))], "clinic_id": str(UUID(int=1))},
     ],
 )
-async def test_a_bad_body_is_refused(world: World, body: Any) -> None:
+async def test_a_bad_body_is_refused(world: InvoiceService, body: Any) -> None:
     headers = {"Idempotency-Key": "k1"}
     answer = await world.http.call("POST", "/invoices/bulk", world.staff, json=body, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid")
 
 
-async def test_a_repeat_has_the_first_answer_and_makes_nothing(world: World) -> None:
-    bodies = [an_invoice(world.client_id, 100 + at) for at in range(5)]
+async def test_a_repeat_has_the_first_answer_and_makes_nothing(world: InvoiceService) -> None:
+    bodies = [invoice_body(world.client_id, 100 + at) for at in range(5)]
     answers = await asyncio.gather(*(post(world, *bodies, key="k1") for _ in range(6)))
     other = await post(world, *bodies[:4], key="k1")
 
@@ -179,11 +182,13 @@ async def test_a_repeat_has_the_first_answer_and_makes_nothing(world: World) -> 
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-async def test_sets_and_single_ones_at_once_leave_no_gap_and_never_wait_for_each_other(world: World) -> None:
+async def test_sets_and_single_ones_at_once_leave_no_gap_and_never_wait_for_each_other(
+    world: InvoiceService,
+) -> None:
     """Sets over two years in opposite orders, sets that fail after others took numbers, and single ones."""
-    good = an_invoice(world.client_id)
+    good = invoice_body(world.client_id)
     old = good | {"issued_on": f"{LAST_YEAR}-06-30"}
-    sets = [[good, old, old, good], [old, good, good], [good, an_invoice(new_id())], [old] * 7]
+    sets = [[good, old, old, good], [old, good, good], [good, invoice_body(new_id())], [old] * 7]
     answers = await asyncio.gather(
         *(post(world, *bodies) for _ in range(6) for bodies in sets),
         *(world.post_invoice(body) for body in [good, old] * 6),
@@ -201,12 +206,12 @@ async def test_sets_and_single_ones_at_once_leave_no_gap_and_never_wait_for_each
     assert (len(numbers[str(LAST_YEAR)]), len(numbers[str(LAST_YEAR + 1)])) == (6 * 10 + 6, 6 * 4 + 6)
 
 
-async def test_only_the_clinics_desk_issues_sets_and_for_its_own_clients(world: World) -> None:
+async def test_only_the_clinics_desk_issues_sets_and_for_its_own_clients(world: InvoiceService) -> None:
     clinic_id, client_id = await world.add_clinic("other")
     before = await counted(world)
-    theirs = await post(world, an_invoice(client_id))
-    at_theirs = await post(world, an_invoice(world.client_id), caller=a_caller("staff", clinic_id))
-    by_client = await post(world, an_invoice(world.client_id), caller=world.client)
+    theirs = await post(world, invoice_body(client_id))
+    at_theirs = await post(world, invoice_body(world.client_id), caller=a_caller("staff", clinic_id))
+    by_client = await post(world, invoice_body(world.client_id), caller=world.client)
 
     assert [answer.json()["errors"][0]["code"] for answer in (theirs, at_theirs)] == ["client_not_found"] * 2
     assert by_client.status_code == 403

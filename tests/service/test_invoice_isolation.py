@@ -10,12 +10,12 @@ from services.chassis.ids import new_id
 from tests.builders.payments import a_settlement
 from tests.builders.values import money
 from tests.running.databases import ServiceDb
-from tests.running.invoice import World, a_world
+from tests.running.invoice import InvoiceService, an_invoice_service
 
 
 @pytest.fixture
-async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
-    async with a_world(db_invoice) as made:
+async def world(db_invoice: ServiceDb) -> AsyncIterator[InvoiceService]:
+    async with an_invoice_service(db_invoice) as made:
         yield made
 
 
@@ -30,7 +30,7 @@ TABLES = [
 ]
 
 
-async def test_every_table_hides_every_row_until_a_clinic_is_set(world: World) -> None:
+async def test_every_table_hides_every_row_until_a_clinic_is_set(world: InvoiceService) -> None:
     invoice = await world.issue()
     await world.deliver(a_settlement(world.clinic_id, UUID(invoice["id"]), money(12_500)))
     counts = {}
@@ -42,7 +42,7 @@ async def test_every_table_hides_every_row_until_a_clinic_is_set(world: World) -
         assert await world.db.admin.fetchval(f"SELECT count(*) FROM {table}") > 0
 
 
-async def test_every_table_of_the_service_forces_row_level_security(world: World) -> None:
+async def test_every_table_of_the_service_forces_row_level_security(world: InvoiceService) -> None:
     rows = await world.db.admin.fetch(
         """
         SELECT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
@@ -53,7 +53,7 @@ async def test_every_table_of_the_service_forces_row_level_security(world: World
     assert rows == []
 
 
-async def test_a_clinic_cannot_write_into_another(world: World) -> None:
+async def test_a_clinic_cannot_write_into_another(world: InvoiceService) -> None:
     other, _ = await world.add_clinic("other")
     async with world.db.api.tx(other) as tx:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -64,7 +64,7 @@ async def test_a_clinic_cannot_write_into_another(world: World) -> None:
             )
 
 
-async def test_a_clinics_own_people_cannot_change_its_settings(world: World) -> None:
+async def test_a_clinics_own_people_cannot_change_its_settings(world: InvoiceService) -> None:
     async with world.db.api.tx(world.clinic_id) as tx:
         changed = await tx.execute("UPDATE clinics SET online_payment = false")
     assert changed == "UPDATE 0"
@@ -83,13 +83,13 @@ async def test_a_clinics_own_people_cannot_change_its_settings(world: World) -> 
         "DELETE FROM movements",
     ],
 )
-async def test_the_worker_may_do_only_what_consumers_need(world: World, statement: str) -> None:
+async def test_the_worker_may_do_only_what_consumers_need(world: InvoiceService, statement: str) -> None:
     async with world.db.worker.worker_tx() as tx:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await tx.execute(statement)
 
 
-async def test_the_database_itself_refuses_sums_that_do_not_add_up(world: World) -> None:
+async def test_the_database_itself_refuses_sums_that_do_not_add_up(world: InvoiceService) -> None:
     await world.issue()
     for change in (
         "total_amount = total_amount + 1",
@@ -101,7 +101,7 @@ async def test_the_database_itself_refuses_sums_that_do_not_add_up(world: World)
             await world.db.admin.execute(f"UPDATE invoices SET {change}")
 
 
-async def test_the_database_itself_refuses_a_time_zone_that_it_does_not_know(world: World) -> None:
+async def test_the_database_itself_refuses_a_time_zone_that_it_does_not_know(world: InvoiceService) -> None:
     """Or every list of that clinic's invoices would fail."""
     with pytest.raises(asyncpg.InvalidParameterValueError):
         await world.db.admin.execute("UPDATE clinics SET time_zone = 'Europe/Atlantis'")

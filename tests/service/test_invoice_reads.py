@@ -8,29 +8,31 @@ from uuid import UUID
 
 import pytest
 
+from contracts.payment import PaymentProcessing
 from services.chassis.ids import new_id
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices.reads import StatusFilter
 from tests.builders.callers import a_caller
-from tests.builders.payments import a_settlement
-from tests.builders.values import money
+from tests.builders.invoices import invoice_body
+from tests.builders.payments import a_payment, a_settlement
+from tests.builders.values import eur, money
 from tests.running.databases import ServiceDb
-from tests.running.invoice import World, a_payment, a_world, add_client, an_invoice
+from tests.running.invoice import InvoiceService, add_client, an_invoice_service
 
 TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
-async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
-    async with a_world(db_invoice) as made:
+async def world(db_invoice: ServiceDb) -> AsyncIterator[InvoiceService]:
+    async with an_invoice_service(db_invoice) as made:
         yield made
 
 
-async def pay(world: World, invoice: Any, minor: int = 12_500) -> None:
+async def pay(world: InvoiceService, invoice: Any, minor: int = 12_500) -> None:
     await world.deliver(a_settlement(world.clinic_id, UUID(invoice["id"]), money(minor)))
 
 
-async def pages(world: World, path: str) -> list[Any]:
+async def pages(world: InvoiceService, path: str) -> list[Any]:
     """All items of a list, page by page."""
     items: list[Any] = []
     cursor = ""
@@ -42,7 +44,7 @@ async def pages(world: World, path: str) -> list[Any]:
         cursor = f"&cursor={page['next']}"
 
 
-async def test_history_is_newest_first_and_complete_over_its_pages(world: World) -> None:
+async def test_history_is_newest_first_and_complete_over_its_pages(world: InvoiceService) -> None:
     """Many on one day, so that the day alone would not say where a page begins."""
     days = [TODAY - timedelta(days=at % 3) for at in range(13)]
     issued = [await world.issue(issued_on=day.isoformat()) for day in days]
@@ -54,7 +56,7 @@ async def test_history_is_newest_first_and_complete_over_its_pages(world: World)
         ]
 
 
-async def test_a_page_is_stable_while_invoices_are_added(world: World) -> None:
+async def test_a_page_is_stable_while_invoices_are_added(world: InvoiceService) -> None:
     before = [await world.issue() for _ in range(4)]
     first = await world.get("/invoices?limit=2")
     await world.issue()
@@ -64,12 +66,18 @@ async def test_a_page_is_stable_while_invoices_are_added(world: World) -> None:
     assert second["next"] is None
 
 
-async def test_history_filters_by_status(world: World) -> None:
+async def test_history_filters_by_status(world: InvoiceService) -> None:
     unpaid, part, on_its_way, paid = [await world.issue() for _ in range(4)]
     await pay(world, part, 100)
     await pay(world, paid)
     await world.deliver(
-        a_payment("processing", 1, world.clinic_id, UUID(on_its_way["id"]), payment_id=new_id())
+        a_payment(
+            PaymentProcessing,
+            world.clinic_id,
+            (UUID(on_its_way["id"]), eur(125)),
+            version=1,
+            payment_id=new_id(),
+        )
     )
 
     async def shown(status: str) -> set[str]:
@@ -83,7 +91,7 @@ async def test_history_filters_by_status(world: World) -> None:
     assert answer.status_code == 400
 
 
-async def test_a_row_shows_how_it_was_paid_last(world: World) -> None:
+async def test_a_row_shows_how_it_was_paid_last(world: InvoiceService) -> None:
     invoice = await world.issue()
     first = a_settlement(world.clinic_id, UUID(invoice["id"]), money(100))
     bank = {"kind": "sepa_debit", "brand": None, "last4": "3000"}
@@ -97,15 +105,15 @@ async def test_a_row_shows_how_it_was_paid_last(world: World) -> None:
 
 
 @pytest.mark.parametrize("query", ["cursor=x", "cursor=", "limit=0", "limit=101", "limit=x", "client_id=1"])
-async def test_a_bad_question_is_refused(world: World, query: str) -> None:
+async def test_a_bad_question_is_refused(world: InvoiceService, query: str) -> None:
     assert (await world.http.call("GET", f"/invoices?{query}", world.staff)).status_code == 400
 
 
-async def test_a_client_sees_only_their_own(world: World) -> None:
+async def test_a_client_sees_only_their_own(world: InvoiceService) -> None:
     other_id = new_id()
     await add_client(world.http, other_id, world.staff, "Bo Daly")
     mine = await world.issue()
-    theirs = (await world.post_invoice(an_invoice(other_id))).json()
+    theirs = (await world.post_invoice(invoice_body(other_id))).json()
 
     for path in ("/invoices", f"/invoices?client_id={other_id}"):
         assert [each["id"] for each in (await world.get(path, world.client))["items"]] == [mine["id"]]
@@ -115,7 +123,7 @@ async def test_a_client_sees_only_their_own(world: World) -> None:
     assert (await world.get(f"/clients/{world.client_id}", world.client))["name"] == "Ada Nolan"
 
 
-async def test_another_clinics_staff_find_nothing(world: World) -> None:
+async def test_another_clinics_staff_find_nothing(world: InvoiceService) -> None:
     invoice = await world.issue()
     clinic_id, client_id = await world.add_clinic("other")
     stranger = a_caller("staff", clinic_id)
@@ -125,16 +133,16 @@ async def test_another_clinics_staff_find_nothing(world: World) -> None:
     assert (await world.get("/invoices", stranger))["items"] == []
     assert (await world.get(f"/invoices?client_id={world.client_id}", stranger))["items"] == []
     assert [each["id"] for each in (await world.get("/clients", stranger))["items"]] == [str(client_id)]
-    crossed = await world.post_invoice(an_invoice(world.client_id), caller=stranger)
+    crossed = await world.post_invoice(invoice_body(world.client_id), caller=stranger)
     assert (crossed.status_code, crossed.json()["code"]) == (404, "client_not_found")
 
 
-async def test_nobody_without_a_token_is_answered(world: World) -> None:
+async def test_nobody_without_a_token_is_answered(world: InvoiceService) -> None:
     for path in ("/invoices", "/clinics", "/summary", f"/clients/{world.client_id}"):
         assert (await world.http.call("GET", path)).status_code == 401
 
 
-async def test_operators_see_all_clinics_page_by_page(world: World) -> None:
+async def test_operators_see_all_clinics_page_by_page(world: InvoiceService) -> None:
     ids = [str(world.clinic_id), *[str((await world.add_clinic(f"c{at}"))[0]) for at in range(3)]]
     seen, cursor = [], ""
     while True:
@@ -149,7 +157,7 @@ async def test_operators_see_all_clinics_page_by_page(world: World) -> None:
     assert (await world.get(f"/clinics/{ids[1]}", a_caller("operator")))["slug"] == "c0"
 
 
-async def test_the_summary_says_what_is_owed_and_what_to_pay_first(world: World) -> None:
+async def test_the_summary_says_what_is_owed_and_what_to_pay_first(world: InvoiceService) -> None:
     later = await world.issue(10_000, due_on=(TODAY + timedelta(days=9)).isoformat())
     week_ago = (TODAY - timedelta(days=7)).isoformat()
     first = await world.issue(2_000, issued_on=week_ago, due_on=(TODAY - timedelta(days=2)).isoformat())
@@ -158,7 +166,13 @@ async def test_the_summary_says_what_is_owed_and_what_to_pay_first(world: World)
     await pay(world, paid)
     await pay(world, later, 1_000)
     await world.deliver(
-        a_payment("processing", 1, world.clinic_id, UUID(on_its_way["id"]), payment_id=new_id())
+        a_payment(
+            PaymentProcessing,
+            world.clinic_id,
+            (UUID(on_its_way["id"]), eur(125)),
+            version=1,
+            payment_id=new_id(),
+        )
     )
 
     summary = await world.get("/summary", world.client)
@@ -169,7 +183,7 @@ async def test_the_summary_says_what_is_owed_and_what_to_pay_first(world: World)
     assert yen["total"] == {"minor": 500, "currency": "JPY"}
 
 
-async def test_a_client_without_invoices_owes_nothing(world: World) -> None:
+async def test_a_client_without_invoices_owes_nothing(world: InvoiceService) -> None:
     assert await world.get("/summary", world.client) == {
         "due": [], "unpaid_count": 0, "overdue_count": 0, "checked_count": 0, "next": None, "last_paid": None
     }  # fmt: skip
@@ -185,7 +199,7 @@ async def test_a_client_without_invoices_owes_nothing(world: World) -> None:
     ],
 )
 async def test_history_is_read_in_index_order(
-    world: World, status: StatusFilter, of_client: bool, index: str
+    world: InvoiceService, status: StatusFilter, of_client: bool, index: str
 ) -> None:
     """Over thousands of invoices: one index scan that stops at the limit, nothing sorted."""
     await many_invoices(world)
@@ -206,7 +220,7 @@ async def test_history_is_read_in_index_order(
     assert not [node for node in nodes if node["Node Type"] == "Sort" and node["Actual Rows"] > 1]
 
 
-async def many_invoices(world: World) -> None:
+async def many_invoices(world: InvoiceService) -> None:
     """6000 invoices of 20 clients, a tenth of them open, written as the statements of a restore would."""
     await world.db.admin.execute(
         """

@@ -11,43 +11,49 @@ import pytest
 
 from contracts.events import Method, event_id
 from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
-from contracts.payment import PaymentSettled, PaymentUpdated
+from contracts.payment import (
+    PaymentCanceled,
+    PaymentFailed,
+    PaymentProcessing,
+    PaymentSettled,
+    PaymentUpdated,
+)
 from services.chassis.ids import new_id
 from services.invoice import consumers
 from services.invoice.invoices import actions
 from tests.builders.events import deliver_records, outbox_events, record
 from tests.builders.events import waiting_parked as parked
-from tests.builders.payments import a_settlement
-from tests.builders.values import money
+from tests.builders.payments import a_payment, a_settlement
+from tests.builders.values import eur, money
 from tests.running.databases import ServiceDb
-from tests.running.invoice import World, a_payment, a_world
+from tests.running.invoice import InvoiceService, an_invoice_service
 
 VISA = Method(kind="card", brand="visa", last4="4242")
 
 
 @pytest.fixture
-async def world(db_invoice: ServiceDb) -> AsyncIterator[World]:
-    async with a_world(db_invoice) as made:
+async def world(db_invoice: ServiceDb) -> AsyncIterator[InvoiceService]:
+    async with an_invoice_service(db_invoice) as made:
         yield made
 
 
-def settled(world: World, invoice: Any, minor: int, **more: Any) -> PaymentSettled:
+def settled(world: InvoiceService, invoice: Any, minor: int, **more: Any) -> PaymentSettled:
     amount = money(minor, more.pop("currency", "EUR"))
     return a_settlement(world.clinic_id, UUID(invoice["id"]), amount, **more)
 
 
-async def now(world: World, invoice: Any) -> Any:
+async def now(world: InvoiceService, invoice: Any) -> Any:
     return await world.get(f"/invoices/{invoice['id']}")
 
 
-async def facts(world: World, invoice: Any) -> Sequence[tuple[str, int, str]]:
+async def facts(world: InvoiceService, invoice: Any) -> Sequence[tuple[str, int, str]]:
     """(topic, version, status) of what was said about the invoice after it was issued."""
     said = [event for event in await outbox_events(world.db) if isinstance(event, InvoiceState)]
     mine = [event for event in said if str(event.invoice_id) == invoice["id"]]
     return [(event.topic.name, event.version, event.status) for event in mine][1:]
 
 
-async def test_a_settlement_pays_the_invoice(world: World) -> None:
+async def test_a_settlement_pays_the_invoice(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
     movement = settled(world, invoice, 12_500)
 
@@ -63,7 +69,7 @@ async def test_a_settlement_pays_the_invoice(world: World) -> None:
     assert await facts(world, invoice) == [(InvoicePaid.topic.name, 2, "paid")]
 
 
-async def test_a_redelivered_settlement_books_once(world: World) -> None:
+async def test_a_redelivered_settlement_books_once(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
     movement = settled(world, invoice, 5_000)
 
@@ -74,7 +80,7 @@ async def test_a_redelivered_settlement_books_once(world: World) -> None:
     assert len(await facts(world, invoice)) == 1
 
 
-async def test_a_settlement_books_once_even_when_the_inbox_has_forgotten_it(world: World) -> None:
+async def test_a_settlement_books_once_even_when_the_inbox_has_forgotten_it(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
     movement = settled(world, invoice, 5_000)
     await world.deliver(movement)
@@ -86,7 +92,7 @@ async def test_a_settlement_books_once_even_when_the_inbox_has_forgotten_it(worl
     assert len(await facts(world, invoice)) == 1
 
 
-async def test_part_payments_and_then_the_rest(world: World) -> None:
+async def test_part_payments_and_then_the_rest(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
 
     await world.deliver(settled(world, invoice, 5_000))
@@ -105,7 +111,7 @@ async def test_part_payments_and_then_the_rest(world: World) -> None:
     ]
 
 
-async def test_movements_of_one_batch_make_one_version_and_one_event(world: World) -> None:
+async def test_movements_of_one_batch_make_one_version_and_one_event(world: InvoiceService) -> None:
     one, other = await world.issue(12_500), await world.issue(800)
 
     await world.deliver(settled(world, one, 5_000), settled(world, other, 800), settled(world, one, 7_500))
@@ -114,7 +120,7 @@ async def test_movements_of_one_batch_make_one_version_and_one_event(world: Worl
     assert (await now(world, one))["version"] == 2
 
 
-async def test_a_reversal_opens_the_invoice_again(world: World) -> None:
+async def test_a_reversal_opens_the_invoice_again(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
     await world.deliver(settled(world, invoice, 12_500))
 
@@ -125,7 +131,7 @@ async def test_a_reversal_opens_the_invoice_again(world: World) -> None:
     assert (await facts(world, invoice))[-1] == (InvoiceUpdated.topic.name, 3, "unpaid")
 
 
-async def test_movements_count_whatever_their_order(world: World) -> None:
+async def test_movements_count_whatever_their_order(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
 
     await world.deliver(settled(world, invoice, -500, kind="reversal"))
@@ -134,7 +140,7 @@ async def test_movements_count_whatever_their_order(world: World) -> None:
     assert (await now(world, invoice))["status"] == "paid"
 
 
-async def test_a_settlement_for_another_clinics_invoice_is_parked(world: World) -> None:
+async def test_a_settlement_for_another_clinics_invoice_is_parked(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
     other_clinic, _ = await world.add_clinic("other")
     foreign = a_settlement(other_clinic, UUID(invoice["id"]), money(12_500))
@@ -147,7 +153,7 @@ async def test_a_settlement_for_another_clinics_invoice_is_parked(world: World) 
     assert (await now(world, good))["status"] == "paid"
 
 
-async def test_settlements_that_make_no_sense_are_parked_by_name(world: World) -> None:
+async def test_settlements_that_make_no_sense_are_parked_by_name(world: InvoiceService) -> None:
     invoice, good = await world.issue(12_500), await world.issue(900)
     unknown = a_settlement(world.clinic_id, new_id(), money(100))
 
@@ -158,13 +164,19 @@ async def test_settlements_that_make_no_sense_are_parked_by_name(world: World) -
     assert (await now(world, good))["status"] == "paid"
 
 
-async def test_an_invoice_is_on_its_way_until_the_payment_ends(world: World) -> None:
+async def test_an_invoice_is_on_its_way_until_the_payment_ends(world: InvoiceService) -> None:
     invoice, payment_id = await world.issue(12_500), new_id()
     invoice_id = UUID(invoice["id"])
 
-    await world.deliver(a_payment("processing", 2, world.clinic_id, invoice_id, payment_id=payment_id))
+    await world.deliver(
+        a_payment(
+            PaymentProcessing, world.clinic_id, (invoice_id, eur(125)), version=2, payment_id=payment_id
+        )
+    )
     during = await now(world, invoice)
-    await world.deliver(a_payment("failed", 3, world.clinic_id, invoice_id, payment_id=payment_id))
+    await world.deliver(
+        a_payment(PaymentFailed, world.clinic_id, (invoice_id, eur(125)), version=3, payment_id=payment_id)
+    )
     after = await now(world, invoice)
 
     assert (during["status"], during["processing"], during["methods"]) == ("processing", True, [])
@@ -172,9 +184,11 @@ async def test_an_invoice_is_on_its_way_until_the_payment_ends(world: World) -> 
     assert [status for _, _, status in await facts(world, invoice)] == ["processing", "unpaid"]
 
 
-async def test_settling_ends_on_its_way(world: World) -> None:
+async def test_settling_ends_on_its_way(world: InvoiceService) -> None:
     invoice, payment_id = await world.issue(12_500), new_id()
-    processing = a_payment("processing", 2, world.clinic_id, UUID(invoice["id"]), payment_id=payment_id)
+    processing = a_payment(
+        PaymentProcessing, world.clinic_id, (UUID(invoice["id"]), eur(125)), version=2, payment_id=payment_id
+    )
 
     await world.deliver(processing)
     await world.deliver(settled(world, invoice, 5_000, payment_id=payment_id))
@@ -183,16 +197,24 @@ async def test_settling_ends_on_its_way(world: World) -> None:
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-async def test_a_late_processing_does_not_undo_what_came_after_it(world: World, batches: int) -> None:
+async def test_a_late_processing_does_not_undo_what_came_after_it(
+    world: InvoiceService, batches: int
+) -> None:
     canceled, paid = await world.issue(12_500), await world.issue(12_500)
     gone, done = new_id(), new_id()
     first = (
-        a_payment("canceled", 3, world.clinic_id, UUID(canceled["id"]), payment_id=gone),
+        a_payment(
+            PaymentCanceled, world.clinic_id, (UUID(canceled["id"]), eur(125)), version=3, payment_id=gone
+        ),
         settled(world, paid, 5_000, payment_id=done),
     )
     late = (
-        a_payment("processing", 2, world.clinic_id, UUID(canceled["id"]), payment_id=gone),
-        a_payment("processing", 2, world.clinic_id, UUID(paid["id"]), payment_id=done),
+        a_payment(
+            PaymentProcessing, world.clinic_id, (UUID(canceled["id"]), eur(125)), version=2, payment_id=gone
+        ),
+        a_payment(
+            PaymentProcessing, world.clinic_id, (UUID(paid["id"]), eur(125)), version=2, payment_id=done
+        ),
     )
     for batch in [first + late] if batches == 1 else [first, late]:
         await world.deliver(*batch)
@@ -201,28 +223,42 @@ async def test_a_late_processing_does_not_undo_what_came_after_it(world: World, 
     assert (await now(world, paid))["status"] == "part_paid"
 
 
-async def test_one_of_two_payments_that_ends_leaves_the_other_on_its_way(world: World) -> None:
+async def test_one_of_two_payments_that_ends_leaves_the_other_on_its_way(world: InvoiceService) -> None:
     invoice, one, other = await world.issue(12_500), new_id(), new_id()
     for payment_id in (one, other):
         await world.deliver(
-            a_payment("processing", 1, world.clinic_id, UUID(invoice["id"]), payment_id=payment_id)
+            a_payment(
+                PaymentProcessing,
+                world.clinic_id,
+                (UUID(invoice["id"]), eur(125)),
+                version=1,
+                payment_id=payment_id,
+            )
         )
 
-    await world.deliver(a_payment("canceled", 2, world.clinic_id, UUID(invoice["id"]), payment_id=one))
+    await world.deliver(
+        a_payment(
+            PaymentCanceled, world.clinic_id, (UUID(invoice["id"]), eur(125)), version=2, payment_id=one
+        )
+    )
 
     assert (await now(world, invoice))["status"] == "processing"
     assert len(await facts(world, invoice)) == 1
 
 
-async def test_a_decline_that_changes_nothing_says_nothing(world: World) -> None:
+async def test_a_decline_that_changes_nothing_says_nothing(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
 
-    await world.deliver(a_payment("failed", 2, world.clinic_id, UUID(invoice["id"]), payment_id=new_id()))
+    await world.deliver(
+        a_payment(
+            PaymentFailed, world.clinic_id, (UUID(invoice["id"]), eur(125)), version=2, payment_id=new_id()
+        )
+    )
 
     assert await facts(world, invoice) == []
 
 
-def an_update(world: World, *settled: PaymentSettled, card: Method = VISA) -> PaymentUpdated:
+def an_update(world: InvoiceService, *settled: PaymentSettled, card: Method = VISA) -> PaymentUpdated:
     """What payment says when it hears how these movements' payment was made."""
     movement, now = settled[0], datetime.now(UTC)
     return PaymentUpdated(
@@ -239,7 +275,7 @@ def an_update(world: World, *settled: PaymentSettled, card: Method = VISA) -> Pa
 @pytest.mark.parametrize("order", ["settled first", "updated first", "one batch", "updated alone first"])
 @pytest.mark.parametrize("told", [None, Method(kind="card"), Method(kind="card", brand="amex", last4="0005")])
 async def test_how_it_was_paid_is_shown_whatever_comes_first(
-    world: World, order: str, told: Method | None
+    world: InvoiceService, order: str, told: Method | None
 ) -> None:
     one, two, other = [await world.issue(12_500) for _ in range(3)]
     payment_id = new_id()
@@ -269,10 +305,12 @@ async def test_how_it_was_paid_is_shown_whatever_comes_first(
     assert await parked(world.db) == []
 
 
-async def test_an_update_that_comes_early_leaves_its_invoice_as_it_is(world: World) -> None:
+async def test_an_update_that_comes_early_leaves_its_invoice_as_it_is(world: InvoiceService) -> None:
     fresh, on_its_way = await world.issue(12_500), await world.issue(12_500)
     coming, late = settled(world, fresh, 12_500), settled(world, on_its_way, 12_500)
-    processing = a_payment("processing", 1, world.clinic_id, late.invoice_id, payment_id=late.payment_id)
+    processing = a_payment(
+        PaymentProcessing, world.clinic_id, (late.invoice_id, eur(125)), version=1, payment_id=late.payment_id
+    )
     await world.deliver(processing)
 
     await world.deliver(an_update(world, coming), an_update(world, late))
@@ -283,7 +321,9 @@ async def test_an_update_that_comes_early_leaves_its_invoice_as_it_is(world: Wor
     assert {(await now(world, each))["status"] for each in (fresh, on_its_way)} == {"paid"}
 
 
-async def test_an_update_shows_on_no_other_clinics_and_no_other_kind_of_movement(world: World) -> None:
+async def test_an_update_shows_on_no_other_clinics_and_no_other_kind_of_movement(
+    world: InvoiceService,
+) -> None:
     invoice = await world.issue(12_500)
     paid = settled(world, invoice, 12_500)
     back = settled(world, invoice, -500, payment_id=paid.payment_id, kind="reversal")
@@ -301,7 +341,7 @@ async def test_an_update_shows_on_no_other_clinics_and_no_other_kind_of_movement
     assert [tuple(row) for row in shown] == [("payment", "amex"), ("reversal", "visa")]
 
 
-async def test_an_update_and_its_movement_at_the_same_moment_meet(world: World) -> None:
+async def test_an_update_and_its_movement_at_the_same_moment_meet(world: InvoiceService) -> None:
     invoices = [await world.issue(12_500) for _ in range(12)]
     movements = [settled(world, invoice, 12_500).model_copy(update={"method": None}) for invoice in invoices]
 
@@ -312,7 +352,7 @@ async def test_an_update_and_its_movement_at_the_same_moment_meet(world: World) 
     assert {((await now(world, each))["paid_with"] or {}).get("last4") for each in invoices} == {"4242"}
 
 
-async def test_parallel_workers_book_every_movement_once(world: World) -> None:
+async def test_parallel_workers_book_every_movement_once(world: InvoiceService) -> None:
     """Batches of different movements of the same invoices, and then each of them once more."""
     invoices = [await world.issue(10_000) for _ in range(4)]
     batches = [[settled(world, invoice, 1_000) for invoice in invoices] for _ in range(5)]
@@ -324,11 +364,17 @@ async def test_parallel_workers_book_every_movement_once(world: World) -> None:
     assert await parked(world.db) == []
 
 
-async def test_a_batch_takes_as_many_statements_for_fifty_events_as_for_one(world: World) -> None:
+async def test_a_batch_takes_as_many_statements_for_fifty_events_as_for_one(world: InvoiceService) -> None:
     invoices = [await world.issue(10_000) for _ in range(25)]
 
     def both(invoice: Any) -> list[Any]:
-        processing = a_payment("processing", 1, world.clinic_id, UUID(invoice["id"]), payment_id=new_id())
+        processing = a_payment(
+            PaymentProcessing,
+            world.clinic_id,
+            (UUID(invoice["id"]), eur(125)),
+            version=1,
+            payment_id=new_id(),
+        )
         return [settled(world, invoice, 1_000), processing]
 
     connection: Any = await asyncpg.connect(world.db.worker_dsn)
@@ -358,7 +404,7 @@ async def statements(connection: Any, events: Sequence[Any]) -> int:
     return len(seen)
 
 
-async def test_records_of_another_topic_or_key_are_parked(world: World) -> None:
+async def test_records_of_another_topic_or_key_are_parked(world: InvoiceService) -> None:
     invoice = await world.issue(12_500)
     good = record(settled(world, invoice, 12_500))
     wrong_key = type(good)(good.topic, good.partition, 7, str(new_id()).encode(), good.value)
@@ -372,7 +418,7 @@ async def test_records_of_another_topic_or_key_are_parked(world: World) -> None:
 @pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize("objects", [("pi_1", "pi_1"), (None, "pi_1"), ("pi_1", None)])
 async def test_one_movement_under_two_ids_is_booked_once(
-    world: World, objects: tuple[str | None, str | None], apart: bool
+    world: InvoiceService, objects: tuple[str | None, str | None], apart: bool
 ) -> None:
     """An earlier release made another id of it, and named no object of Stripe's."""
     invoice, payment_id = await world.issue(12_500), new_id()
@@ -392,7 +438,9 @@ async def test_one_movement_under_two_ids_is_booked_once(
 @pytest.mark.parametrize(
     "changes", [{"stripe_object_id": "pi_2"}, {"kind": "reversal"}, {"payment_id": new_id()}]
 )
-async def test_movements_that_differ_in_object_or_kind_are_two(world: World, changes: dict[str, Any]) -> None:
+async def test_movements_that_differ_in_object_or_kind_are_two(
+    world: InvoiceService, changes: dict[str, Any]
+) -> None:
     invoice, payment_id = await world.issue(12_500), new_id()
     one = settled(world, invoice, 5_000, payment_id=payment_id).model_copy(
         update={"stripe_object_id": "pi_1"}

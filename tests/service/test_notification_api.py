@@ -9,11 +9,13 @@ from services.chassis.ids import new_id
 from services.notification import app, consumers
 from services.notification.settings import Settings
 from tests.builders.callers import PUBLIC_KEY, a_caller
+from tests.builders.clinics import a_clinic
 from tests.builders.contacts import NO_ADDRESSES
 from tests.builders.events import deliver
+from tests.builders.invoices import an_invoice
 from tests.running.apps import Client, calling
 from tests.running.databases import ServiceDb
-from tests.running.notification import a_clinic, an_invoice, put_contact
+from tests.running.notification import put_contact
 
 CONTACT = {"email": "client@example.com", "name": "Aoife Byrne"}
 
@@ -116,7 +118,7 @@ async def test_a_clinic_sees_neither_contacts_nor_deliveries_of_another(
 ) -> None:
     clinic, client_id = a_clinic(), new_id()
     await put_contact(db_notification, clinic.clinic_id, client_id)
-    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic, client_id))
+    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic.clinic_id, client_id))
     own, other = a_caller("staff", clinic.clinic_id), a_caller("staff", new_id())
 
     assert len((await api.call("GET", "/deliveries", own)).json()["items"]) == 1
@@ -127,7 +129,7 @@ async def test_a_clinic_sees_neither_contacts_nor_deliveries_of_another(
 async def test_deliveries_are_listed_newest_first_in_pages(api: Client, db_notification: ServiceDb) -> None:
     clinic, client_id = a_clinic(), new_id()
     for _ in range(3):
-        await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+        await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
     staff = a_caller("staff", clinic.clinic_id)
     path = f"/deliveries?client_id={client_id}&limit=2"
 

@@ -14,37 +14,33 @@ from services.notification.emails import actions
 from services.notification.emails.domain import Waits
 from services.notification.emails.sending import Sender
 from services.notification.projections import actions as projections
-from tests.builders.events import deliver, waiting_parked
+from tests.builders.clinics import a_clinic
+from tests.builders.events import deliver, next_state, waiting_parked
+from tests.builders.invoices import an_invoice
+from tests.builders.payments import a_payment_of
+from tests.builders.refunds import a_refund
 from tests.builders.values import eur
 from tests.running.databases import ServiceDb
-from tests.running.notification import (
-    MailServer,
-    a_client,
-    a_clinic,
-    a_payment,
-    a_refund,
-    an_invoice,
-    hasten,
-    next_state,
-    put_contact,
-    states,
-)
+from tests.running.notification import MailServer, a_reachable_client, delivery_states, make_due, put_contact
 
 
 async def test_a_payment_over_two_invoices_has_one_receipt_however_often_it_is_told(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    first, second = an_invoice(clinic, client_id), an_invoice(clinic, client_id, eur(50), "2026-000002")
+    clinic, client_id = await a_reachable_client(db_notification)
+    first, second = (
+        an_invoice(clinic.clinic_id, client_id),
+        an_invoice(clinic.clinic_id, client_id, eur(50), number="2026-000002"),
+    )
     paid = [next_state(InvoicePaid, each, 2, status="paid", settled=each.total) for each in (first, second)]
-    payment = a_payment(PaymentSucceeded, first, second)
+    payment = a_payment_of(PaymentSucceeded, first, second)
     again = next_state(PaymentSucceeded, payment, 2)
 
     await deliver(db_notification.worker, consumers, first, second, payment, payment, *paid)
     await deliver(db_notification.worker, consumers, payment)
     await sender.send_due()
     await deliver(db_notification.worker, consumers, again)
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
 
     assert mail.subjects() == ["Receipt for your payment of €175.00"]
@@ -57,8 +53,8 @@ async def test_a_payment_over_two_invoices_has_one_receipt_however_often_it_is_t
 async def test_a_refund_is_told_once_however_often_it_is_said(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    refunds = [a_refund(clinic, client_id, amount) for amount in (eur(25), eur(7))]
+    clinic, client_id = await a_reachable_client(db_notification)
+    refunds = [a_refund(clinic.clinic_id, client_id, amount) for amount in (eur(25), eur(7))]
     again = refunds[0].model_copy(update={"id": new_id()})
 
     await deliver(db_notification.worker, consumers, *refunds, refunds[0], again)
@@ -73,46 +69,46 @@ async def test_an_email_waits_for_the_contact_and_goes_when_it_is_put(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
     clinic, client_id = a_clinic(), new_id()
-    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic, client_id))
+    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic.clinic_id, client_id))
     await sender.send_due()
     assert mail.inbox == []
-    assert await states(db_notification) == [("invoice_ready", "waiting", 0, "no_contact")]
+    assert await delivery_states(db_notification) == [("invoice_ready", "waiting", 0, "no_contact")]
 
     await put_contact(db_notification, clinic.clinic_id, client_id)
     await sender.send_due()
 
     assert mail.subjects() == ["Invoice 2026-000001 is ready"]
-    assert await states(db_notification) == [("invoice_ready", "sent", 1, None)]
+    assert await delivery_states(db_notification) == [("invoice_ready", "sent", 1, None)]
 
 
 async def test_a_contact_that_is_put_while_its_email_is_looked_at_is_not_forgotten(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
     clinic, client_id = a_clinic(), new_id()
-    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic, client_id))
+    await deliver(db_notification.worker, consumers, clinic, an_invoice(clinic.clinic_id, client_id))
     await sender.send_due()
-    await hasten(db_notification)
+    await make_due(db_notification)
     async with db_notification.worker.worker_tx() as tx:
         (claim,) = await actions.claim_emails(tx, 1, timedelta(minutes=1))
     await put_contact(db_notification, clinic.clinic_id, client_id)
     async with db_notification.worker.worker_tx() as tx:
         await actions.record_outcome(tx, claim.delivery, Waits("no_contact"))
 
-    assert await states(db_notification) == [("invoice_ready", "due", 0, "no_contact")]
+    assert await delivery_states(db_notification) == [("invoice_ready", "due", 0, "no_contact")]
 
 
 async def test_a_failure_is_told_once_it_has_not_been_mended(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    invoice = an_invoice(clinic, client_id)
-    failed = a_payment(PaymentFailed, invoice, failure_code="card_declined")
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoice = an_invoice(clinic.clinic_id, client_id)
+    failed = a_payment_of(PaymentFailed, invoice, failure_code="card_declined")
     await deliver(db_notification.worker, consumers, invoice, failed, next_state(PaymentFailed, failed, 2))
     await deliver(db_notification.worker, consumers, next_state(PaymentFailed, failed, 3))
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready"], "the client may be on the page still"
 
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Your payment of €125.00 did not go through"]
 
@@ -120,18 +116,18 @@ async def test_a_failure_is_told_once_it_has_not_been_mended(
 async def test_a_failure_is_not_told_while_its_invoice_is_being_checked(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    invoice = an_invoice(clinic, client_id)
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoice = an_invoice(clinic.clinic_id, client_id)
     await deliver(db_notification.worker, consumers, invoice)
     await sender.send_due()
     checked = next_state(InvoiceUpdated, invoice, 2, being_checked=True)
-    await deliver(db_notification.worker, consumers, checked, a_payment(PaymentFailed, invoice))
-    await hasten(db_notification)
+    await deliver(db_notification.worker, consumers, checked, a_payment_of(PaymentFailed, invoice))
+    await make_due(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready"]
 
     await deliver(db_notification.worker, consumers, next_state(InvoiceUpdated, invoice, 3))
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Your payment of €125.00 did not go through"]
 
@@ -140,15 +136,15 @@ async def test_a_failure_is_not_told_while_its_invoice_is_being_checked(
 async def test_a_failure_that_was_mended_is_not_told_whatever_the_order(
     db_notification: ServiceDb, sender: Sender, mail: MailServer, late: bool
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    invoice = an_invoice(clinic, client_id)
-    failed = a_payment(PaymentFailed, invoice)
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoice = an_invoice(clinic.clinic_id, client_id)
+    failed = a_payment_of(PaymentFailed, invoice)
     succeeded = next_state(PaymentSucceeded, failed, 2, status="succeeded")
     await deliver(db_notification.worker, consumers, invoice)
     for event in (succeeded, failed) if late else (failed, succeeded):
         await deliver(db_notification.worker, consumers, event)
         await db_notification.admin.execute("UPDATE deliveries SET created_at = now() - interval '1 day'")
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Receipt for your payment of €125.00"]
 
@@ -156,8 +152,8 @@ async def test_a_failure_that_was_mended_is_not_told_whatever_the_order(
 async def test_an_older_version_overwrites_neither_invoice_nor_clinic(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    invoice = an_invoice(clinic, client_id)
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoice = an_invoice(clinic.clinic_id, client_id)
     newer = next_state(InvoiceUpdated, invoice, 3, settled=eur(100), status="part_paid")
     renamed = next_state(ClinicUpdated, clinic, 3, name="Harbour Clinic West")
     older = next_state(InvoiceUpdated, invoice, 2)
@@ -180,21 +176,21 @@ async def test_an_older_version_overwrites_neither_invoice_nor_clinic(
 async def test_an_invoice_paid_before_its_email_left_is_not_announced(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    invoice = an_invoice(clinic, client_id)
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoice = an_invoice(clinic.clinic_id, client_id)
     paid = next_state(InvoicePaid, invoice, 2, status="paid", settled=invoice.total)
     await deliver(db_notification.worker, consumers, invoice, paid)
     await sender.send_due()
     assert mail.inbox == []
-    assert await states(db_notification) == [("invoice_ready", "dropped", 0, "nothing_to_pay")]
+    assert await delivery_states(db_notification) == [("invoice_ready", "dropped", 0, "nothing_to_pay")]
 
 
 async def test_a_batch_costs_the_same_statements_however_large(db_notification: ServiceDb) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
 
     async def statements(size: int) -> int:
-        invoices = [an_invoice(clinic, client_id) for _ in range(size)]
-        payments = [a_payment(PaymentSucceeded, each) for each in invoices]
+        invoices = [an_invoice(clinic.clinic_id, client_id) for _ in range(size)]
+        payments = [a_payment_of(PaymentSucceeded, each) for each in invoices]
         counted: list[Any] = []
         pool = await db_notification.worker._opened()
         async with pool.acquire() as connection, connection.transaction():

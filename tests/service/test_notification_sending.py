@@ -14,34 +14,33 @@ from services.notification.emails import sending as jobs
 from services.notification.emails.domain import Sent
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
-from tests.builders.events import deliver, outbox_events
+from tests.builders.events import TRACE, deliver, outbox_events
+from tests.builders.invoices import an_invoice
 from tests.running.databases import ServiceDb
 from tests.running.notification import (
-    TRACE,
     MailServer,
-    a_client,
+    a_reachable_client,
     a_sender,
-    an_invoice,
-    hasten,
+    delivery_states,
+    make_due,
     put_contact,
     sending,
-    states,
 )
 
 
 async def test_a_451_is_tried_again_and_sent_once(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     mail.answers = ["451 4.3.0 try later"]
-    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
 
     await sender.send_due()
-    assert await states(db_notification) == [("invoice_ready", "due", 1, "451")]
+    assert await delivery_states(db_notification) == [("invoice_ready", "due", 1, "451")]
     assert await sender.send_due() == 0, "not before its time"
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
-    await hasten(db_notification)
+    await make_due(db_notification)
     assert await sender.send_due() == 0
 
     assert len(mail.inbox) == 1
@@ -54,26 +53,28 @@ async def test_a_451_is_tried_again_and_sent_once(
 async def test_a_550_is_the_end_and_is_told(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     mail.recipient_answer = "550 5.1.1 client@example.com is nobody here"
-    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
 
     await sender.send_due()
-    await hasten(db_notification)
+    await make_due(db_notification)
     assert await sender.send_due() == 0
 
     (fact,) = await outbox_events(db_notification)
     assert isinstance(fact, NotificationFailed)
     assert fact.reason == "550"
-    assert await states(db_notification) == [("invoice_ready", "failed", 1, "550")]
+    assert await delivery_states(db_notification) == [("invoice_ready", "failed", 1, "550")]
 
 
 async def test_one_refusal_does_not_stop_the_others_on_the_same_connection(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     mail.answers = ["554 5.7.1 no"]
-    await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(3)))
+    await deliver(
+        db_notification.worker, consumers, *(an_invoice(clinic.clinic_id, client_id) for _ in range(3))
+    )
 
     await sender.send_due()
 
@@ -83,8 +84,8 @@ async def test_one_refusal_does_not_stop_the_others_on_the_same_connection(
 async def test_a_crash_between_the_servers_250_and_the_commit_repeats_the_same_message_id(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
     async with db_notification.admin.acquire() as blocker, blocker.transaction():
         await blocker.execute("LOCK TABLE outbox IN EXCLUSIVE MODE")
         dying = asyncio.create_task(sender.send_due())
@@ -92,10 +93,10 @@ async def test_a_crash_between_the_servers_250_and_the_commit_repeats_the_same_m
         await waits_for_lock(db_notification)
         dying.cancel()
         await asyncio.gather(dying, return_exceptions=True)
-    assert await states(db_notification) == [("invoice_ready", "due", 0, None)]
+    assert await delivery_states(db_notification) == [("invoice_ready", "due", 0, None)]
     assert await sender.send_due() == 0, "still leased"
 
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
 
     assert len(mail.inbox) == 2
@@ -112,8 +113,8 @@ async def waits_for_lock(db: ServiceDb) -> None:
 async def test_a_database_that_blinks_after_the_servers_250_does_not_send_twice(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
     async with db_notification.admin.acquire() as blocker, blocker.transaction():
         await blocker.execute("LOCK TABLE outbox IN EXCLUSIVE MODE")
         recording = asyncio.create_task(sender.send_due())
@@ -123,7 +124,7 @@ async def test_a_database_that_blinks_after_the_servers_250_does_not_send_twice(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
         )
     await recording
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
 
     assert len(mail.inbox) == 1
@@ -131,8 +132,10 @@ async def test_a_database_that_blinks_after_the_servers_250_does_not_send_twice(
 
 
 async def test_claims_that_overlap_share_the_work_and_wait_for_nobody(db_notification: ServiceDb) -> None:
-    clinic, client_id = await a_client(db_notification)
-    await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(3)))
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(
+        db_notification.worker, consumers, *(an_invoice(clinic.clinic_id, client_id) for _ in range(3))
+    )
     worker, lease = db_notification.worker, timedelta(minutes=1)
     async with worker.worker_tx() as one, worker.worker_tx() as other, asyncio.timeout(5):
         first = await actions.claim_emails(one, 2, lease)
@@ -143,8 +146,8 @@ async def test_claims_that_overlap_share_the_work_and_wait_for_nobody(db_notific
 
 
 async def test_who_lost_the_lease_records_nothing(db_notification: ServiceDb) -> None:
-    clinic, client_id = await a_client(db_notification)
-    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
     async with db_notification.worker.worker_tx() as tx:
         (slow,) = await actions.claim_emails(tx, 1, timedelta(0))
     async with db_notification.worker.worker_tx() as tx:
@@ -159,10 +162,10 @@ async def test_who_lost_the_lease_records_nothing(db_notification: ServiceDb) ->
 async def test_no_connection_is_held_while_the_mail_server_is_spoken_to(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     held: list[int] = []
     mail.on_data = lambda: held.append(db_notification.worker.held)
-    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
     await sender.send_due()
     assert held == [0]
 
@@ -170,13 +173,15 @@ async def test_no_connection_is_held_while_the_mail_server_is_spoken_to(
 async def test_while_the_mail_server_is_away_one_email_is_tried_and_the_rest_kept(
     db_notification: ServiceDb,
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(3)))
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(
+        db_notification.worker, consumers, *(an_invoice(clinic.clinic_id, client_id) for _ in range(3))
+    )
     away = a_sender(db_notification, Smtp("smtp://127.0.0.1:1"))
 
     assert await away.send_due() == 1
 
-    assert sorted(await states(db_notification)) == [
+    assert sorted(await delivery_states(db_notification)) == [
         ("invoice_ready", "due", 0, None),
         ("invoice_ready", "due", 0, None),
         ("invoice_ready", "due", 1, "unreachable"),
@@ -192,11 +197,11 @@ async def test_while_the_mail_server_is_away_one_email_is_tried_and_the_rest_kep
 async def test_a_server_that_hangs_up_is_called_again(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     mail.answers = ["421 4.3.2 shutting down"]
-    await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
     await sender.send_due()
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
     assert (len(mail.inbox), mail.connections) == (1, 2)
 
@@ -204,25 +209,25 @@ async def test_a_server_that_hangs_up_is_called_again(
 async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be_mended(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
-    other, their_client = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
+    other, their_client = await a_reachable_client(db_notification)
     locale = "UPDATE clinics SET locale = $2 WHERE clinic_id = $1"
     await db_notification.admin.execute(locale, clinic.clinic_id, "xx-QQ")
     await deliver(
         db_notification.worker,
         consumers,
-        an_invoice(clinic, client_id),
-        an_invoice(other, their_client, number="2026-000002"),
+        an_invoice(clinic.clinic_id, client_id),
+        an_invoice(other.clinic_id, their_client, number="2026-000002"),
     )
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000002 is ready"]
-    assert [(state, attempts) for _, state, attempts, _ in await states(db_notification)] == [
+    assert [(state, attempts) for _, state, attempts, _ in await delivery_states(db_notification)] == [
         ("due", 1),
         ("sent", 1),
     ]
 
     await db_notification.admin.execute(locale, clinic.clinic_id, clinic.locale)
-    await hasten(db_notification)
+    await make_due(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Invoice 2026-000002 is ready"]
 
@@ -231,14 +236,14 @@ async def test_a_running_sender_sends_when_it_is_woken_not_when_it_looks_next(
     db_notification: ServiceDb, sender: Sender, mail: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "POLL_SECONDS", 600.0)
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     async with sender.running():
         for _ in range(3):
-            await deliver(db_notification.worker, consumers, an_invoice(clinic, client_id))
+            await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
             sender.wake()
             async with asyncio.timeout(20):
                 await mail.seen.get()
-    assert await states(db_notification) == 3 * [("invoice_ready", "sent", 1, None)]
+    assert await delivery_states(db_notification) == 3 * [("invoice_ready", "sent", 1, None)]
 
 
 @pytest.mark.parametrize(
@@ -247,24 +252,28 @@ async def test_a_running_sender_sends_when_it_is_woken_not_when_it_looks_next(
 async def test_many_go_over_several_connections_as_far_as_the_server_allows(
     db_notification: ServiceDb, mail: MailServer, count: int, most: int, connections: int
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     mail.most = most
-    await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(count)))
+    await deliver(
+        db_notification.worker, consumers, *(an_invoice(clinic.clinic_id, client_id) for _ in range(count))
+    )
     async with sending(db_notification, mail.port, lanes=4) as sender:
         assert await sender.send_due() == count
         assert min(mail.connections, mail.most) == connections
 
     assert len({message["Message-ID"] for message in mail.inbox}) == len(mail.inbox) == count
     assert len(await outbox_events(db_notification)) == count
-    assert await states(db_notification) == count * [("invoice_ready", "sent", 1, None)]
+    assert await delivery_states(db_notification) == count * [("invoice_ready", "sent", 1, None)]
 
 
 async def test_a_database_that_fails_one_record_costs_no_other_its_own(
     db_notification: ServiceDb, mail: MailServer
 ) -> None:
     """Every e-mail that the server took is recorded, but the one whose record failed: that one comes again."""
-    clinic, client_id = await a_client(db_notification)
-    await deliver(db_notification.worker, consumers, *(an_invoice(clinic, client_id) for _ in range(20)))
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(
+        db_notification.worker, consumers, *(an_invoice(clinic.clinic_id, client_id) for _ in range(20))
+    )
     await db_notification.admin.execute(
         """
         CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -278,10 +287,10 @@ async def test_a_database_that_fails_one_record_costs_no_other_its_own(
     async with sending(db_notification, mail.port, lanes=4) as sender:
         with pytest.raises(asyncpg.RaiseError):
             await sender.send_due()
-        sent = [state for _, state, _, _ in await states(db_notification)].count("sent")
+        sent = [state for _, state, _, _ in await delivery_states(db_notification)].count("sent")
         assert sent == len(mail.inbox) - 1
         await db_notification.admin.execute("DROP TRIGGER fail_once ON deliveries")
-        await hasten(db_notification)
+        await make_due(db_notification)
         while await sender.send_due():
             pass
 
@@ -292,7 +301,7 @@ async def test_a_database_that_fails_one_record_costs_no_other_its_own(
 async def test_an_address_that_was_kept_unchecked_fails_its_own_letters_once_and_stops_no_other(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:
-    clinic, client_id = await a_client(db_notification)
+    clinic, client_id = await a_reachable_client(db_notification)
     kept_before = new_id()
     await put_contact(db_notification, clinic.clinic_id, kept_before)
     await db_notification.admin.execute(
@@ -300,14 +309,17 @@ async def test_an_address_that_was_kept_unchecked_fails_its_own_letters_once_and
     )
     await db_notification.admin.execute("UPDATE clinics SET email = 'a@@b.de'")
     await deliver(
-        db_notification.worker, consumers, an_invoice(clinic, kept_before), an_invoice(clinic, client_id)
+        db_notification.worker,
+        consumers,
+        an_invoice(clinic.clinic_id, kept_before),
+        an_invoice(clinic.clinic_id, client_id),
     )
 
     await sender.send_due()
-    await hasten(db_notification)
+    await make_due(db_notification)
     assert await sender.send_due() == 0
 
-    assert await states(db_notification) == [
+    assert await delivery_states(db_notification) == [
         ("invoice_ready", "failed", 1, "email_not_valid"),
         ("invoice_ready", "sent", 1, None),
     ]

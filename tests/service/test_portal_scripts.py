@@ -9,9 +9,10 @@ from services.gateway.portal.routes import portal_routes
 from services.gateway.web.answers import SCRIPTS
 from services.payment import consumers
 from tests.builders.events import deliver, outbox_events
+from tests.builders.invoices import taxed_invoice_body
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
-from tests.running.gateway import Site, a_client, a_clinic, a_whole_site, an_invoice
+from tests.running.gateway import Site, a_whole_site, create_client, create_clinic
 from tests.unit.test_gateway_bodies import _handlers
 
 PROBLEM = "application/problem+json"
@@ -31,9 +32,9 @@ async def site(
 @pytest.fixture
 async def invoice(site: Site, db_invoice: ServiceDb, db_payment: ServiceDb) -> str:
     """An open invoice of the client who is signed in: the path of its payments."""
-    oak = await a_clinic(site)
-    client = await a_client(site, oak)
-    issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=an_invoice(client))
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
+    issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=taxed_invoice_body(client))
     await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
     await site.log_in("ann@example.com")
     return f"/c/oak/invoices/{issued.json()['id']}"

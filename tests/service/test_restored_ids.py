@@ -18,7 +18,7 @@ from services.payment.refunds.stripe_calls import sweep_refunds
 from tests.builders.events import outbox_events
 from tests.builders.values import money
 from tests.running.apps import in_own_task
-from tests.running.installation import Installation, _name, _send_visitors_away, an_installation
+from tests.running.installation import Installation, _name, an_installation, close_connections
 
 AT_ONCE = timedelta(0)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,11 +38,11 @@ async def a_backup(installation: Installation) -> AsyncIterator[Callable[[], Any
     kept = f"{original}_kept"
 
     async def restore() -> None:
-        await _send_visitors_away(server, original)
+        await close_connections(server, original)
         await database.drop(server, original)
         await database.clone(server, "payment", original, kept)
 
-    await _send_visitors_away(server, original)
+    await close_connections(server, original)
     await database.clone(server, "payment", kept, original)
     try:
         yield restore

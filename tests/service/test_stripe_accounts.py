@@ -9,16 +9,16 @@ import pytest
 
 from services.payment import consumers
 from tests.builders.events import deliver, outbox_events
+from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
 from tests.running.gateway import (
     ACCOUNT,
     CLINIC,
     SETTINGS,
     Site,
-    a_client,
-    a_clinic,
     a_whole_site,
-    an_invoice,
+    create_client,
+    create_clinic,
     put_account,
 )
 
@@ -43,7 +43,7 @@ async def choose(site: Site, clinic: Any, body: Any) -> Any:
 
 
 async def test_the_choice_is_kept_and_shown(site: Site) -> None:
-    clinic = await a_clinic(site)
+    clinic = await create_clinic(site)
     path = f"/clinics/{clinic['id']}"
 
     own = await choose(site, clinic, {"stripe_account_id": ACCOUNT})
@@ -62,7 +62,7 @@ async def test_the_choice_is_kept_and_shown(site: Site) -> None:
 async def test_an_account_that_another_clinic_has_is_refused_and_nothing_changes(
     site: Site, db_payment: ServiceDb
 ) -> None:
-    oak, elm = await a_clinic(site), await a_clinic(site, slug="elm")
+    oak, elm = await create_clinic(site), await create_clinic(site, slug="elm")
     await put_account(site, oak)
     await put_account(site, elm, "acct_1Elm")
 
@@ -95,7 +95,7 @@ async def test_an_account_of_no_clinic_is_not_kept(site: Site, db_payment: Servi
 async def test_a_body_that_does_not_say_one_thing_is_refused(
     site: Site, db_payment: ServiceDb, body: Any
 ) -> None:
-    refused = await choose(site, await a_clinic(site), body)
+    refused = await choose(site, await create_clinic(site), body)
 
     assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid"), refused.text
     assert await db_payment.admin.fetchval("SELECT count(*) FROM accounts") == 0
@@ -103,7 +103,7 @@ async def test_a_body_that_does_not_say_one_thing_is_refused(
 
 async def test_settings_take_no_account(site: Site, db_payment: ServiceDb) -> None:
     named = {**CLINIC, "slug": "elm", "stripe_account_id": ACCOUNT}
-    clinic = await a_clinic(site)
+    clinic = await create_clinic(site)
 
     at = f"/clinics/{clinic['id']}"
     for method, path, body in (
@@ -119,9 +119,9 @@ async def test_settings_take_no_account(site: Site, db_payment: ServiceDb) -> No
 
 async def test_live_money_needs_a_choice(opened: Open, db_invoice: ServiceDb, db_payment: ServiceDb) -> None:
     async with opened(stripe_publishable_key="pk_live_1") as site:
-        clinic = await a_clinic(site)
-        client = await a_client(site, clinic)
-        issued = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=an_invoice(client))
+        clinic = await create_clinic(site)
+        client = await create_client(site, clinic)
+        issued = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=taxed_invoice_body(client))
         await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
         page = f"/c/oak/invoices/{issued.json()['id']}"
         await site.log_in("ann@example.com")

@@ -18,8 +18,8 @@ from tests.builders.callers import a_caller
 from tests.builders.events import deliver, outbox_events, waiting_parked
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur
-from tests.running import invoice as invoice_world
 from tests.running.databases import ServiceDb
+from tests.running.invoice import an_invoice_service
 from tests.running.payment import PaymentService, a_payment_service
 
 DEBIT = {
@@ -193,7 +193,7 @@ async def test_a_late_failure_never_undoes_a_success(payments: PaymentService, e
 async def test_a_movement_of_another_clinic_keeps_none_of_the_invoices_own_from_being_booked(
     db_invoice: ServiceDb,
 ) -> None:
-    async with invoice_world.a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         stranger, _ = await world.add_clinic("elsewhere")
         invoice = await world.issue()
         invoice_id = UUID(invoice["id"])

@@ -22,8 +22,8 @@ from services.payment.receivables import store as payables
 from tests.builders.events import deliver
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur
-from tests.running import invoice as invoice_world
 from tests.running.databases import ServiceDb
+from tests.running.invoice import an_invoice_service
 from tests.running.payment import PaymentService
 from tests.service.waiting import until_waiting
 
@@ -129,7 +129,7 @@ async def test_a_success_settles_its_own_clinics_payable_alone(
 
 
 async def test_a_movement_changes_its_own_clinics_invoice_alone(db_invoice: ServiceDb) -> None:
-    async with invoice_world.a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         invoice_id = UUID((await world.issue())["id"])
         stranger, client_id = await world.add_clinic("elsewhere")
         await db_invoice.admin.execute(

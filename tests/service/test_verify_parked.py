@@ -19,7 +19,7 @@ from tests.builders.events import deliver, deliver_records, record, waiting_park
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur, money
 from tests.running.databases import ServiceDb
-from tests.running.invoice import World, a_world
+from tests.running.invoice import InvoiceService, an_invoice_service
 
 
 async def command(db: ServiceDb, *words: str, columns: int = 300) -> tuple[int, str, str]:
@@ -29,7 +29,7 @@ async def command(db: ServiceDb, *words: str, columns: int = 300) -> tuple[int, 
     return done.exit_code, done.stdout, done.stderr
 
 
-async def a_parked_movement(world: World) -> PaymentSettled:
+async def a_parked_movement(world: InvoiceService) -> PaymentSettled:
     """A movement in another currency than its invoice's."""
     invoice = await world.issue(12_500)
     wrong = a_settlement(world.clinic_id, invoice["id"], money(1_000, "USD"))
@@ -44,7 +44,7 @@ async def mend(db: ServiceDb) -> None:
 
 
 async def test_what_is_parked_is_listed_and_shown_whole(db_invoice: ServiceDb) -> None:
-    async with a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         movement = await a_parked_movement(world)
 
         code, listed, _ = await command(db_invoice, "list")
@@ -58,7 +58,7 @@ async def test_what_is_parked_is_listed_and_shown_whole(db_invoice: ServiceDb) -
 
 async def test_the_list_can_be_read_on_a_narrow_screen(db_invoice: ServiceDb) -> None:
     """What another command takes is never cut or wrapped, and no text of a producer moves the cursor."""
-    async with a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         await a_parked_movement(world)
         await db_invoice.admin.execute(
             'UPDATE parked SET "offset" = 9007199254740993, detail = $1',
@@ -83,7 +83,7 @@ async def test_the_list_can_be_read_on_a_narrow_screen(db_invoice: ServiceDb) ->
 
 
 async def test_a_replay_applies_once_the_cause_is_mended(db_invoice: ServiceDb) -> None:
-    async with a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         movement = await a_parked_movement(world)
         refused, _, why = await command(db_invoice, "replay", "invoice", "1")
         await mend(db_invoice)
@@ -100,7 +100,7 @@ async def test_a_replay_applies_once_the_cause_is_mended(db_invoice: ServiceDb) 
 
 async def test_what_an_earlier_version_held_back_is_applied_in_one_go(db_invoice: ServiceDb) -> None:
     """As many as there are, but what was refused for a reason of its own; what is refused by now is named."""
-    async with a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         movement = await a_parked_movement(world)
         behind = [a_settlement(world.clinic_id, movement.invoice_id, eur(n)) for n in (10, 20)]
         foreign = a_settlement(world.clinic_id, new_id(), eur(30))
@@ -123,7 +123,7 @@ async def test_what_an_earlier_version_held_back_is_applied_in_one_go(db_invoice
 
 
 async def test_what_is_discarded_stays_with_who_and_why_and_is_never_applied(db_invoice: ServiceDb) -> None:
-    async with a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         movement = await a_parked_movement(world)
         await mend(db_invoice)
 
@@ -152,7 +152,7 @@ async def test_what_is_discarded_stays_with_who_and_why_and_is_never_applied(db_
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x07bell"])
 async def test_a_discard_needs_a_reason_that_can_be_read(db_invoice: ServiceDb, reason: str) -> None:
-    async with a_world(db_invoice) as world:
+    async with an_invoice_service(db_invoice) as world:
         await a_parked_movement(world)
 
         code, _, why = await command(db_invoice, "discard", "invoice", "1", "--reason", reason)

@@ -21,10 +21,10 @@ from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
 from services.notification.emails import actions
 from services.notification.emails.domain import Failed, Outcome, Sent
-from tests.builders.events import outbox_events
+from tests.builders.events import CONSUMERS, outbox_events
 from tests.builders.values import money
 from tests.running.apps import in_own_task
-from tests.running.installation import CONSUMERS, Installation, an_installation
+from tests.running.installation import Installation, an_installation
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,6 +13,7 @@ import pytest
 import stamina
 
 from services.gateway.api.operations import Pace
+from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
 from tests.running.gateway import (
     CLIENT,
@@ -20,10 +21,9 @@ from tests.running.gateway import (
     PASSWORD,
     SETTINGS,
     Site,
-    a_client,
-    a_clinic,
     a_whole_site,
-    an_invoice,
+    create_client,
+    create_clinic,
 )
 from tests.running.network import MODES, Break, Killed, Mode, Network, difference, held
 from tests.security.test_matrix_services import operations_in
@@ -84,17 +84,17 @@ async def _new_clinic(world: World, clinic: Any, label: str) -> tuple[str, str, 
 
 
 async def _whole_settings(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
-    other = await a_clinic(world.site, slug=f"old-{label}")
+    other = await create_clinic(world.site, slug=f"old-{label}")
     return "PUT", f"/clinics/{other['id']}", {**SETTINGS, "slug": label, "online_payment": False}
 
 
 async def _some_settings(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
-    other = await a_clinic(world.site, slug=f"old-{label}")
+    other = await create_clinic(world.site, slug=f"old-{label}")
     return "PATCH", f"/clinics/{other['id']}", {"slug": label, "name": label}
 
 
 async def _account(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
-    other = await a_clinic(world.site, slug=f"old-{label}")
+    other = await create_clinic(world.site, slug=f"old-{label}")
     account = f"acct_{label}"
     return "PUT", f"/clinics/{other['id']}/stripe-account", {"stripe_account_id": account}
 
@@ -105,7 +105,7 @@ async def _new_client(world: World, clinic: Any, label: str) -> tuple[str, str, 
 
 
 async def _some_of_a_client(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
-    client = await a_client(world.site, clinic, name=f"Old {label}", email=f"old-{label}@example.com")
+    client = await create_client(world.site, clinic, name=f"Old {label}", email=f"old-{label}@example.com")
     patch = {"name": label, "email": f"{label}@example.com", "billing_address": {"city": label}}
     return "PATCH", f"/clinics/{clinic['id']}/clients/{client['id']}", patch
 
@@ -136,22 +136,22 @@ def _old_key(owner: str, method: str, end: str, body: Any = None) -> Prepare:
 
 
 async def _invoice(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
-    client = await a_client(world.site, clinic, name=label, email=f"{label}@example.com")
-    return "POST", f"/clinics/{clinic['id']}/invoices", an_invoice(client, note=label)
+    client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    return "POST", f"/clinics/{clinic['id']}/invoices", taxed_invoice_body(client, note=label)
 
 
 async def _invoices(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
-    client = await a_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
     return (
         "POST",
         f"/clinics/{clinic['id']}/invoices/bulk",
-        {"invoices": [an_invoice(client, note=label)] * 2},
+        {"invoices": [taxed_invoice_body(client, note=label)] * 2},
     )
 
 
 async def _refund(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
     """Refused, for want of credit. What a refund writes is payment's alone: `test_payment_refunds.py`."""
-    client = await a_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
     return "POST", f"/clinics/{clinic['id']}/refunds", {"client_id": client["id"], "currency": "EUR"}
 
 
@@ -192,7 +192,7 @@ async def _sent(world: World, write: str, clinic: Any, label: str) -> Request:
 
 @pytest.mark.parametrize("write", WRITES)
 async def test_a_write_that_is_broken_at_any_call_leaves_all_or_nothing(world: World, write: str) -> None:
-    clinic = await a_clinic(world.site)
+    clinic = await create_clinic(world.site)
     send = await _sent(world, write, clinic, "run")
     before = await held(world.dbs, "run")
     world.network.calls.clear()

@@ -20,7 +20,8 @@ from services.chassis.ids import new_id
 from services.gateway.live.hub import Hub
 from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
 from tests.running.databases import ServiceDb
-from tests.running.gateway import NOBODY, PASSWORD, a_login, a_portal
+from tests.running.gateway import PASSWORD, a_login, a_portal
+from tests.running.settings import NOBODY
 from tests.service.test_gateway_live import CLIENT, CLINIC, INVOICE, an_event
 
 WITHIN = 30

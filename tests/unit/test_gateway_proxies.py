@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from services.gateway.web.proxies import client_of
-from tests.running.gateway import gateway_settings
+from tests.running.settings import gateway_settings
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"), ip_network("127.0.0.1")]
 

@@ -7,7 +7,7 @@ from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.live.hub import LONGEST_QUEUE, Hub, Listener, News
 from services.gateway.web.ready import _said, _whole
 from services.gateway.web.security import content_security_policy
-from tests.running.gateway import gateway_settings
+from tests.running.settings import gateway_settings
 
 
 @pytest.mark.parametrize("target", ["/", "/c/oak", "/c/oak/billing?status=unpaid&cursor=a%2Fb", "/c/oak#x"])
