@@ -221,7 +221,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
 }
 
 GROUPS: Iterable[Group] = (
-    Group("lint", _checks(("ruff", "check", "."), ("ruff", "format", "--check", "."))),
+    Group("lint", _checks(("ruff", "check", "."), ("ruff", "format", "--check", "."), ("vulture",))),
     Group("types", _checks(("mypy",))),
     Group("imports", _checks(("lint-imports",))),
     Group("supply", supplied),

