@@ -47,7 +47,7 @@ async def record(
     `before` and `after` are what the subject was and is, as anything that msgspec encodes; only their hashes are
     kept. None: there was, or is, nothing. When both are the same thing, nothing was done and nothing is written.
     """
-    done = (subject_id, _hash(before), _hash(after))
+    done = (subject_id, state_hash(before), state_hash(after))
     if done[1] is None or done[1] != done[2]:
         await execute(tx, _entering(caller, action, [done]))
 
@@ -57,7 +57,7 @@ def recording_new(caller: Caller, action: str, made: Iterable[tuple[UUID, object
 
     To be written with what was made, by the transaction's last statement.
     """
-    return _entering(caller, action, [(subject_id, None, _hash(after)) for subject_id, after in made])
+    return _entering(caller, action, [(subject_id, None, state_hash(after)) for subject_id, after in made])
 
 
 def _entering(
@@ -164,7 +164,7 @@ def _chained(previous: bytes, entry: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(previous + "|".join(map(str, words)).encode()).digest()
 
 
-def _hash(state: object) -> bytes | None:
+def state_hash(state: object) -> bytes | None:
     """SHA-256 of the state as JSON with sorted keys."""
     return None if state is None else hashlib.sha256(msgspec.json.encode(state, order="sorted")).digest()
 

@@ -194,7 +194,7 @@ class ModelClinic:
             by,
         )
         seconds = int(by.total_seconds())
-        sql = self.parts.sandbox.inside.store._sql
+        sql = self.parts.sandbox.inside.store.sql
         sql.execute(
             "UPDATE objects SET created = created - ?,"
             " body = json_set(body, '$.created', json_extract(body, '$.created') - ?)",

@@ -92,7 +92,7 @@ async def released(db: Database) -> None:
 async def pool_closed(db: Database) -> None:
     async with db.worker_tx() as tx:
         await tx.fetch("SELECT 1")
-    pool = await db._opened()
+    pool = await db.opened()
     await pool.close()
     async with db.worker_tx():
         pass
@@ -100,7 +100,7 @@ async def pool_closed(db: Database) -> None:
 
 async def pool_closing(db: Database) -> None:
     async with db.worker_tx() as tx:
-        pool = await db._opened()
+        pool = await db.opened()
         closing = asyncio.create_task(pool.close())
         await asyncio.sleep(0)
         try:

@@ -176,7 +176,7 @@ CASES = [
         "invoice",
         "api",
         "used idempotency key",
-        lambda tx: idempotency._earlier_answer(tx, CLINIC, "key-35007", b""),
+        lambda tx: idempotency.earlier_answer(tx, CLINIC, "key-35007", b""),
         "idempotency_keys_pkey",
     ),
     case(

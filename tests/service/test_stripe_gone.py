@@ -168,7 +168,7 @@ async def test_a_card_that_is_gone_is_forgotten_and_the_client_told(payments: Pa
 async def test_a_deleted_customer_is_heard_of(payments: PaymentService) -> None:
     await a_saved_card(payments)
     customer = await payments.db.admin.fetchval("SELECT stripe_customer_id FROM customers")
-    await payments.stripe._stripe.v1.customers.delete_async(customer)
+    await payments.stripe.sdk.v1.customers.delete_async(customer)
     await payments.hook.until("customer.deleted")
 
     await payments.consume()

@@ -161,10 +161,10 @@ async def test_relays_that_differ_in_the_number_of_shards_do_not_both_send(
         connection = await asyncpg.connect(db_invoice.relay_dsn)
         second = Shard("invoice", db_invoice.relay_dsn, 1, 2, sender)
         try:
-            assert not await second._locks(connection)
+            assert not await second.try_lock(connection)
             first.cancel()
             await _until_shards(db_invoice, [])
-            assert await second._locks(connection)
+            assert await second.try_lock(connection)
             assert await _shards(db_invoice) == [2]
         finally:
             await connection.close()

@@ -67,7 +67,7 @@ def test_the_slow_reader_reads_what_the_fast_one_does(monkeypatch: pytest.Monkey
     from services.chassis.kafka import any_headers
 
     raw = a_batch(*PLAIN, (b"x" * 300, b"y" * 70_000, [("h" * 200, b"z")]))
-    slow = list(any_headers._AnyHeaders(memoryview(raw)))
+    slow = list(any_headers.AnyHeaders(memoryview(raw)))
 
     assert [(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in slow] == read(
         MemoryRecords(raw)

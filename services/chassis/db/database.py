@@ -132,7 +132,7 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        pool = await self._opened()
+        pool = await self.opened()
         connection = await pool.acquire(timeout=10)
         self.held += 1
         try:
@@ -145,7 +145,7 @@ class Database:
             self.held -= 1
             await pool.release(connection)
 
-    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+    async def opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(

@@ -172,7 +172,7 @@ class Consumer:
             except Exception as refusal:
                 if is_transient(refusal):
                     raise
-                log.warning("batch_refused", group=self.group, events=len(arrived), reason=_reason(refusal))
+                log.warning("batch_refused", group=self.group, events=len(arrived), reason=reason_of(refusal))
                 await self._in_one_transaction(arrived, undecodable, self._apply_singly)
 
     async def _in_one_transaction(
@@ -214,7 +214,7 @@ class Consumer:
         return applied, refused
 
     def _refused(self, arrived: Arrived, refusal: Exception) -> Parked:
-        reason = _reason(refusal)
+        reason = reason_of(refusal)
         detail = refusal.detail if isinstance(refusal, DomainError) else type(refusal).__name__
         log.error(
             "event_parked",
@@ -261,5 +261,5 @@ def _decode_all(records: Iterable[Record]) -> tuple[list[Arrived], list[Parked]]
     return arrived, undecodable
 
 
-def _reason(refusal: Exception) -> str:
+def reason_of(refusal: Exception) -> str:
     return refusal.code if isinstance(refusal, DomainError) else "unexpected_error"

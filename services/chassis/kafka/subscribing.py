@@ -104,7 +104,7 @@ async def running(broker: KafkaBroker) -> AsyncIterator[None]:
     subscribers: Sequence[Any] = broker.subscribers
     for each in subscribers:
         fetch_when_all_is_taken(each.consumer)
-    tasks = [asyncio.create_task(_watch(broker))]
+    tasks = [asyncio.create_task(watch(broker))]
     tasks += [asyncio.create_task(each.acknowledgements.keep_committing(each)) for each in subscribers]
     try:
         yield
@@ -177,7 +177,7 @@ def _record(raw: Any) -> Record:
     return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers))
 
 
-async def _watch(broker: KafkaBroker) -> None:
+async def watch(broker: KafkaBroker) -> None:
     """aiokafka#1154: a consumer may stand still for good after a broker's restart. A new process starts well."""
     subscribers: Sequence[Any] = broker.subscribers
     while True:

@@ -41,7 +41,7 @@ class Shard(Attended):
     async def _attend(self, connection: Any) -> None:
         """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
         self.reached = True
-        while not await self._locks(connection):
+        while not await self.try_lock(connection):
             await asyncio.sleep(RETRY_PAUSE)
         pause = SHORTEST_PAUSE
         while True:
@@ -50,7 +50,7 @@ class Shard(Attended):
             if sent < AT_ONCE:
                 await asyncio.sleep(GATHER_PAUSE if sent in GATHERED else pause)
 
-    async def _locks(self, connection: Any) -> bool:
+    async def try_lock(self, connection: Any) -> bool:
         """Take the shard, unless another process has it, or cuts this outbox into another number of shards.
 
         With the shard goes a lock on their number, which all who send share: two numbers would send a key twice.

@@ -60,18 +60,18 @@ class StripeApi:
     ) -> None:
         self.signer = signer
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
-        self._http = stripe.HTTPXClient(timeout=timeout)
-        self._stripe = StripeClient(
+        self.http = stripe.HTTPXClient(timeout=timeout)
+        self.sdk = StripeClient(
             secret_key,
             stripe_version=API_VERSION,
             base_addresses={"api": api_base.rstrip("/")},
-            http_client=self._http,
+            http_client=self.http,
             max_network_retries=2,
         )
         self._refused: set[str] = set()
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self.http.close_async()  # type: ignore[no-untyped-call]
 
     async def create_customer(self, customer: Customer) -> str:
         """The id of the client's customer. Opaque ids only: no name, no address."""
@@ -79,7 +79,7 @@ class StripeApi:
             "metadata": {"clinic_id": str(customer.clinic_id), "client_id": str(customer.client_id)},
         }
         async with self._calling("customers.create", customer.account):
-            made = await self._stripe.v1.customers.create_async(
+            made = await self.sdk.v1.customers.create_async(
                 params,  # type: ignore[arg-type]
                 call_options(customer.account, customer.idempotency_key),
             )
@@ -88,7 +88,7 @@ class StripeApi:
     async def create_intent(self, payment: Payment, customer: str | None) -> Intent:
         """Make the payment's PaymentIntent, or get the one that an earlier call with its key made."""
         async with self._calling("payment_intents.create", payment.account):
-            made = await self._stripe.v1.payment_intents.create_async(
+            made = await self.sdk.v1.payment_intents.create_async(
                 intent_params(payment, customer),  # type: ignore[arg-type]
                 call_options(payment.account, payment.idempotency_key),
             )
@@ -97,7 +97,7 @@ class StripeApi:
     async def retrieve_intent(self, account: str, intent_id: str) -> Intent:
         """The intent as it is now, with how its newest charge was paid."""
         async with self._calling("payment_intents.retrieve", account):
-            found = await self._stripe.v1.payment_intents.retrieve_async(
+            found = await self.sdk.v1.payment_intents.retrieve_async(
                 intent_id, {"expand": ["latest_charge"]}, call_options(account)
             )
         return _intent(found)
@@ -113,7 +113,7 @@ class StripeApi:
             "limit": 100,
         }
         async with self._calling("payment_intents.list", payment.account):
-            page = await self._stripe.v1.payment_intents.list_async(
+            page = await self.sdk.v1.payment_intents.list_async(
                 params,  # type: ignore[arg-type]
                 call_options(payment.account),
             )
@@ -127,7 +127,7 @@ class StripeApi:
         """Cancel the intent; answers once Stripe has. Raises `StripeMoved` when it is too late for that."""
         assert payment.intent_id is not None
         async with self._calling("payment_intents.cancel", payment.account):
-            canceled = await self._stripe.v1.payment_intents.cancel_async(
+            canceled = await self.sdk.v1.payment_intents.cancel_async(
                 payment.intent_id,
                 {"cancellation_reason": "abandoned"},
                 # No key of ours: a cancel is the same however often it is done, and a stored key would
@@ -145,7 +145,7 @@ class StripeApi:
             "metadata": {"clinic_id": str(customer.clinic_id), "client_id": str(customer.client_id)},
         }
         async with self._calling("setup_intents.create", customer.account):
-            made = await self._stripe.v1.setup_intents.create_async(
+            made = await self.sdk.v1.setup_intents.create_async(
                 params,  # type: ignore[arg-type]
                 call_options(customer.account, key),
             )
@@ -156,7 +156,7 @@ class StripeApi:
         try:
             async with self._calling("payment_methods.detach", method.account):
                 # No key of ours, as for a cancel: it may be done again, and a stored error would be repeated.
-                await self._stripe.v1.payment_methods.detach_async(
+                await self.sdk.v1.payment_methods.detach_async(
                     method.stripe_id, None, call_options(method.account)
                 )
         except (StripeRefused, AccountRefused):
@@ -165,7 +165,7 @@ class StripeApi:
     async def retrieve_method(self, method: SavedMethod) -> dict[str, Any]:
         """The payment method as Stripe's own JSON object."""
         async with self._calling("payment_methods.retrieve", method.account):
-            found = await self._stripe.v1.payment_methods.retrieve_async(
+            found = await self.sdk.v1.payment_methods.retrieve_async(
                 method.stripe_id, None, call_options(method.account)
             )
         return found.to_dict()
@@ -179,7 +179,7 @@ class StripeApi:
         if first:
             options["max_network_retries"] = 0
         async with self._calling("refunds.create", refund.account):
-            made = await self._stripe.v1.refunds.create_async(
+            made = await self.sdk.v1.refunds.create_async(
                 refund_params(refund),  # type: ignore[arg-type]
                 options,
             )
@@ -189,7 +189,7 @@ class StripeApi:
         """The refund as Stripe's own JSON object."""
         assert refund.stripe_refund_id is not None
         async with self._calling("refunds.retrieve", refund.account):
-            found = await self._stripe.v1.refunds.retrieve_async(
+            found = await self.sdk.v1.refunds.retrieve_async(
                 refund.stripe_refund_id, None, call_options(refund.account)
             )
         return found.to_dict()
@@ -204,7 +204,7 @@ class StripeApi:
     async def list_refunds(self, account: str, intent_id: str) -> list[dict[str, Any]]:
         """All refunds of an intent, ours or not, as Stripe's own JSON objects."""
         async with self._calling("refunds.list", account):
-            page = await self._stripe.v1.refunds.list_async(
+            page = await self.sdk.v1.refunds.list_async(
                 {"payment_intent": intent_id, "limit": 100}, call_options(account)
             )
             return [found.to_dict() async for found in page.auto_paging_iter()]
