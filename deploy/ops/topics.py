@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.topics import ALL, Topic
-from services.chassis.kafka.security import OPEN, KafkaSecurity
+from services.chassis.settings import OPEN, KafkaSecurity
 
 _ALREADY_EXISTS = 36
 _MS_PER_DAY = 86_400_000

@@ -11,13 +11,13 @@ from services.payment import stripe_batches as stripe_actions
 from services.payment.payments import actions
 
 
-@consumes(ClinicUpdated, group="payment", unhurried=True)
+@consumes(ClinicUpdated, group="payment", delay_tolerant=True)
 async def on_clinic_updated(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
     """Keep whether the clinic takes payments online, and how."""
     await actions.take_clinics(tx, events)
 
 
-@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment", unhurried=True)
+@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment", delay_tolerant=True)
 async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> None:
     """Keep what is due before payments; what was paid is counted here."""
     await actions.take_invoices(tx, events)

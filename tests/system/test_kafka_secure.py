@@ -26,7 +26,7 @@ from deploy.ops import acls, topics
 from deploy.ops.verify.settle import Progress
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import consumers_of
-from services.chassis.kafka.security import KafkaSecurity
+from services.chassis.settings import KafkaSecurity
 from services.gateway.live.hub import Hub
 from services.payment import consumers
 from services.payment.stripe.events import EventsUnavailable, StripeEvents

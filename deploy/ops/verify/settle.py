@@ -17,7 +17,7 @@ from deploy.ops.verify.books import connected
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from services.chassis.db.database import Database
 from services.chassis.kafka.consume import consumers_of
-from services.chassis.kafka.security import KafkaSecurity
+from services.chassis.settings import KafkaSecurity
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.payment import consumers as payment

@@ -13,10 +13,10 @@ from contracts import topics
 from contracts.events import CloudEvent, Undecodable
 from deploy.ops.verify.event_index import Pile
 from deploy.ops.verify.report import CannotCheck
-from services.chassis.kafka.any_headers import read_any_headers
+from services.chassis.kafka.adapter.any_headers import read_any_headers
 from services.chassis.kafka.consume import decode_record
 from services.chassis.kafka.park import Record
-from services.chassis.kafka.security import KafkaSecurity
+from services.chassis.settings import KafkaSecurity
 
 AT_ONCE = 5000
 Unreadable = tuple[str, int, int, str]

@@ -23,8 +23,9 @@ from contracts.events import Undecodable
 from contracts.invoice import InvoiceState
 from contracts.payment import PaymentState, PaymentUpdated
 from services.chassis.errors import DomainError
-from services.chassis.kafka.any_headers import read_any_headers
-from services.chassis.kafka.security import LONGEST_WAIT_MS, OPEN, KafkaSecurity
+from services.chassis.kafka.adapter.any_headers import read_any_headers
+from services.chassis.kafka.adapter.fetching import LONGEST_WAIT_MS
+from services.chassis.settings import OPEN, KafkaSecurity
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.stripe import StripeEvent
 from services.chassis.errors import Unavailable
-from services.chassis.kafka.security import OPEN, KafkaSecurity
+from services.chassis.settings import OPEN, KafkaSecurity
 
 log = structlog.get_logger()
 
