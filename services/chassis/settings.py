@@ -1,4 +1,4 @@
-"""Settings come from the environment, are checked at the start, and all that is wrong is said at once."""
+"""Settings come from the environment and are checked at the start; one error lists all that is wrong."""
 
 import os
 import ssl

@@ -59,7 +59,7 @@ MONEY = (
     one(
         "verify asks whose a charge is",
         f"{TRUTH}verify_counts_what_others_charge_and_refund_as_consumers_do",
-        "deploy/ops/verify/whose.py",
+        "deploy/ops/verify/ownership.py",
         "            else:\n                self.others[about] += 1\n",
         "            else:\n                yield body, None\n",
     ),

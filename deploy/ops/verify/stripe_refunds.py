@@ -5,9 +5,9 @@ from typing import Any
 
 from stripe import StripeClient
 
-from deploy.ops.verify.books import Books
+from deploy.ops.verify.databases import Databases
+from deploy.ops.verify.ownership import Ownership
 from deploy.ops.verify.report import Breach
-from deploy.ops.verify.whose import Sorter
 from services.chassis.locale.money import to_stripe
 
 SAYS = {
@@ -42,9 +42,9 @@ class Returned:
 NOTHING = Returned(0, 0)
 
 
-async def returned(books: Books, account: str) -> dict[str, Returned]:
+async def returned(databases: Databases, account: str) -> dict[str, Returned]:
     """By PaymentIntent."""
-    rows = await books["payment"].fetch(_RETURNED, account)
+    rows = await databases["payment"].fetch(_RETURNED, account)
     return {row["intent"]: Returned(_as_stripe(row, "sent"), _as_stripe(row, "made")) for row in rows}
 
 
@@ -52,14 +52,16 @@ def _as_stripe(row: Any, name: str) -> int:
     return to_stripe(row[name], row["currency"]) or 0
 
 
-async def compare_account(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
+async def compare_account(
+    client: StripeClient, databases: Databases, account: str, sorter: Ownership
+) -> list[Breach]:
     """Both ways. What somebody refunded at Stripe itself is no refund of ours, and is left out."""
     options: Any = {"stripe_account": account} if account else {}
     page = await client.v1.refunds.list_async({"limit": 100}, options)
     theirs: dict[Any, list[Any]] = {}
     for body, key in await sorter.refunds(each.to_dict() async for each in page.auto_paging_iter()):
         theirs.setdefault(key, []).append(body)
-    ours = {row["key"]: row for row in await books["payment"].fetch(_REFUNDS, account)}
+    ours = {row["key"]: row for row in await databases["payment"].fetch(_REFUNDS, account)}
     return [*_strange(account, theirs, ours), *_missing(account, theirs, ours)]
 
 

@@ -120,7 +120,7 @@ class Consumer:
         return all(handler.delay_tolerant for handler in self.handlers)
 
     async def consume(self, records: Sequence[Record]) -> None:
-        """Apply a batch, or park what refuses. Raises, with nothing applied, while the database is away."""
+        """Apply a batch, or park what refuses. Raises, with nothing applied, while the database is unreachable."""
         async for attempt in stamina.retry_context(
             on=is_transient, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.05, wait_max=5.0
         ):
@@ -192,7 +192,7 @@ class Consumer:
             await park.supersede(tx, older, [event for event in applied if isinstance(event, StateEvent)])
 
     async def _call_parked_hook(self, tx: Connection, parked: Iterable[tuple[Record, Key | None]]) -> None:
-        """Tell the service which aggregates these movements, just parked or resolved, are about."""
+        """Call the service's hook with the aggregates of these movements, which were just parked or resolved."""
         keys = {aggregate for record, aggregate in parked if aggregate and record.is_movement}
         if self.parked_hook is not None and keys:
             await self.parked_hook(tx, sorted(keys))
@@ -231,7 +231,7 @@ class Consumer:
         return Parked(arrived.record, arrived.event, reason, detail)
 
     async def _apply_new(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
-        """Claim events and hand those that nobody had to their handlers."""
+        """Claim events, and call the handlers with the newly claimed ones."""
         fresh = await inbox.claim(tx, self.group, [each.event.id for each in arrived])
         events = [each.event for each in {a.event.id: a for a in reversed(arrived)}.values()][::-1]
         events = [event for event in events if event.id in fresh]

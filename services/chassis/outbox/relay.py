@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from litestar import Litestar
 
 from services.chassis.jobs.background import background_app
-from services.chassis.outbox.sources import Attended, Settings, attend, check_reached
+from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
 
 log = structlog.get_logger()
@@ -28,17 +28,17 @@ LONGEST_PAUSE = 0.08
 """An idle outbox is asked twelve times a second, a backlog is sent without a pause."""
 GATHERED = range(6, 200)
 GATHER_PAUSE = 0.02
-"""After as many events their successors are let gather: fewer, larger batches for all that come behind."""
+"""After so many events the next ones are gathered: fewer, larger batches for all consumers."""
 
 
-class Shard(Attended):
+class Shard(OutboxWorker):
     """One shard of one service's outbox. `reached` while connected, and not only while its lock is held."""
 
     def __init__(self, name: str, dsn: str, shard: int, shards: int, producer: AIOKafkaProducer) -> None:
         super().__init__(name, dsn, RETRY_PAUSE, shard=shard)
         self._shard, self._shards, self._producer = shard, shards, producer
 
-    async def _attend(self, connection: Any) -> None:
+    async def _work(self, connection: Any) -> None:
         """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
         self.reached = True
         while not await self.try_lock(connection):
@@ -131,7 +131,7 @@ async def _send_all(settings: Settings, shards: list[Shard]) -> None:
         for name, dsn in settings.outboxes.items()
         for shard in range(settings.outbox_shards)
     ]
-    await attend(shards)
+    await run_all(shards)
 
 
 async def _producer(settings: Settings) -> AIOKafkaProducer:

@@ -1,4 +1,4 @@
-"""Whose charges and refunds at Stripe are: decided by the functions that payment's consumers decide with."""
+"""Which charges and refunds at Stripe are ours: decided by the functions that payment's consumers use."""
 
 from collections import Counter
 from collections.abc import AsyncIterable, Iterator, Sequence
@@ -19,8 +19,8 @@ AT_ONCE = 1000
 Json = dict[str, Any]
 
 
-class Sorter:
-    """Takes apart what an account has. `others` counts by reason what is not ours, as consumers count events."""
+class Ownership:
+    """Sorts an account's objects into ours and others'. `others` counts the latter by reason, as consumers do."""
 
     def __init__(self, payment: Any, seal: Seal, account: str) -> None:
         """`payment` is a connection to the payment service's database."""
@@ -74,7 +74,7 @@ class Sorter:
         return reason is None
 
     def _seen(self, body: Json, event_type: str) -> StripeEvent:
-        """The event that would tell of an object."""
+        """The event that Stripe would send about an object."""
         event = {
             "id": f"verify-{body['id']}",
             "type": event_type,
