@@ -89,7 +89,7 @@ class WholeSystem:
         found, _ = self.sandbox.inside.store.page(self.account, "event", {"limit": 1000})
         bodies = found[::-1][self._webhooks_read :]
         self._webhooks_read = len(found)
-        read = (webhooks.read(body, False, SEAL) for body in bodies)
+        read = (webhooks.read(body, False, payment.ACTED_ON, SEAL) for body in bodies)
         return [record(event) for event in read if isinstance(event, StripeEvent)]
 
     def new(self) -> tuple[list[Recorded], list[Record], list[EmailMessage]]:

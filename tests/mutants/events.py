@@ -173,7 +173,7 @@ VERSIONS = (
     one(
         "charges after earlier attempts",
         f"{SERVICE}test_payment_events.py::test_a_declined_card_is_not_what_a_payment_was_made_with",
-        "services/payment/stripe_batches.py",
+        "services/payment/payments/changes.py",
         'return {"charge.succeeded": 1, "payment_intent.succeeded": 2}',
         'return {"payment_intent.payment_failed": 2, "charge.succeeded": 1, "payment_intent.succeeded": 2}',
     ),

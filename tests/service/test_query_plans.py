@@ -29,7 +29,7 @@ from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices import store
 from services.notification.emails import store as deliveries
-from services.payment.ledger import store as books
+from services.payment.credit import store as credit_store
 from services.payment.methods import store as methods
 from services.payment.payments import lookups
 from services.payment.payments import store as payments
@@ -257,7 +257,7 @@ CASES = [
         lambda tx: lookups.list_payments(tx, None, None, key(4, 37_500), 21),
     ),
     case("payment", "api", "declines", lambda tx: lookups.count_declines(tx, SOME, HOUR), "payments_client"),
-    case("payment", "api", "credit", lambda tx: books.get_credit(tx, SOME), "credit_balances_pkey"),
+    case("payment", "api", "credit", lambda tx: credit_store.get_credit(tx, SOME), "credit_balances_pkey"),
     case(
         "payment",
         "api",

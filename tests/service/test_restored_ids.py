@@ -13,8 +13,8 @@ from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSettled, Pa
 from deploy.ops import database
 from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
-from services.payment import jobs
-from services.payment.refunds.stripe_calls import sweep_refunds
+from services.payment.payments import sweep
+from services.payment.refunds.sweep import sweep_refunds
 from tests.builders.events import outbox_events
 from tests.builders.values import money
 from tests.running.apps import in_own_task
@@ -104,7 +104,7 @@ async def by_event_queued_before(installation: Installation) -> None:
 
 
 async def by_sweeper(installation: Installation) -> None:
-    await jobs.sweep_payments(installation.payments.worker, installation.payments.stripe, AT_ONCE)
+    await sweep.sweep_payments(installation.payments.worker, installation.payments.stripe, AT_ONCE)
 
 
 WAYS = [by_webhook, by_success_alone, by_event_queued_before, by_sweeper]

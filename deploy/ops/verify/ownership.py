@@ -6,13 +6,15 @@ from typing import Any
 
 from contracts.stripe import StripeEvent
 from services.chassis.ids import Key
+from services.payment.payments import origins as payments_origins
 from services.payment.payments import store as payments
-from services.payment.payments.lifecycle import UnknownPayment
+from services.payment.payments.origins import Known, UnknownPayment
+from services.payment.refunds import origins as refunds_origins
 from services.payment.refunds import store as refunds
-from services.payment.refunds.domain import UnknownRefund
+from services.payment.refunds.origins import UnknownRefund
 from services.payment.stripe import origins
 from services.payment.stripe.observations import read_event
-from services.payment.stripe.origins import Known, Reason
+from services.payment.stripe.origins import Reason
 from services.payment.stripe.seal import Seal
 
 AT_ONCE = 1000
@@ -32,12 +34,14 @@ class Ownership:
         ours: list[tuple[Json, Known | None]] = []
         async for some in _in_parts(bodies):
             events = [self._seen(body, "charge.succeeded") for body in some]
-            known = origins.Register(await payments.find_payments(self._payment, *origins.names_in(events)))
+            known = payments_origins.Register(
+                await payments.find_payments(self._payment, *payments_origins.names_in(events))
+            )
             ours += self._ours(known, some, events)
         return ours
 
     def _ours(
-        self, known: origins.Register, bodies: Sequence[Json], events: Sequence[StripeEvent]
+        self, known: payments_origins.Register, bodies: Sequence[Json], events: Sequence[StripeEvent]
     ) -> Iterator[tuple[Json, Known | None]]:
         for body, seen in zip(bodies, events, strict=True):
             try:
@@ -64,9 +68,9 @@ class Ownership:
                     ours.append((body, (seen.clinic, seen.refund_id)))
         return ours
 
-    def _is_refund_of_ours(self, seen: StripeEvent, named: origins.KnownRefund | None) -> bool:
+    def _is_refund_of_ours(self, seen: StripeEvent, named: refunds_origins.KnownRefund | None) -> bool:
         try:
-            reason = origins.refund_refused(seen, named)
+            reason = refunds_origins.refund_refused(seen, named)
         except UnknownRefund:
             return True
         if reason is not None:

@@ -19,9 +19,9 @@ from deploy.ops.verify.ownership import Ownership
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.ops.verify.stripe_refunds import NOTHING, Returned, returned
 from services.chassis.locale.money import to_stripe
+from services.payment.payments.origins import Known
 from services.payment.stripe.api import API_VERSION
-from services.payment.stripe.json import object_of, text_of, uuid_of
-from services.payment.stripe.origins import Known
+from services.payment.stripe.fields import object_of, text_of, uuid_of
 
 SAYS = {
     "charges_are_booked": "Every charge of ours at Stripe is booked once: its amount, currency, account and mode",

@@ -15,11 +15,18 @@ from contracts.money import Money
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from contracts.stripe import StripeEvent
 from contracts.vocabulary import PaymentStatus
-from services.chassis.errors import DomainError
 from services.payment.ledger import domain as ledger
 from services.payment.payments import declines, identities
-from services.payment.payments.domain import Allocation, Payable, Payment
+from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import FACTS, fact_about, update_about
+from services.payment.receivables.domain import Payable
+from services.payment.stripe.mismatches import (
+    WrongAccount,
+    WrongCharge,
+    WrongClinic,
+    WrongIntent,
+    WrongMode,
+)
 
 STATUS_OF: Mapping[str, PaymentStatus] = {
     "payment_intent.succeeded": "succeeded",
@@ -30,39 +37,6 @@ STATUS_OF: Mapping[str, PaymentStatus] = {
 }
 _RANK: Mapping[PaymentStatus, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
 _TELLS_OF_SUCCESS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
-
-
-class StripeMismatch(DomainError):
-    """A signed event that names our payment and does not fit it. Parked, for a person to look at."""
-
-    code = "stripe_mismatch"
-    status = 409
-
-
-class UnknownPayment(StripeMismatch):
-    code = "stripe_unknown_payment"
-
-
-class WrongAccount(StripeMismatch):
-    code = "stripe_wrong_account"
-
-
-class WrongMode(StripeMismatch):
-    code = "stripe_wrong_mode"
-
-
-class WrongIntent(StripeMismatch):
-    code = "stripe_wrong_intent"
-
-
-class WrongClinic(StripeMismatch):
-    code = "stripe_wrong_clinic"
-
-
-class WrongCharge(StripeMismatch):
-    """Another currency or customer than the payment's, or a success that names no amount."""
-
-    code = "stripe_wrong_charge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +192,11 @@ def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEve
 def _allocate(
     taken: int, shares: tuple[Allocation, ...], payables: Mapping[UUID, Payable]
 ) -> dict[UUID, int]:
-    """What each payable gets, oldest first: no more than was agreed and is open, until nothing is left."""
-    settled: dict[UUID, int] = {}
-    for share in shares:
-        most = min(share.amount, payables[share.payable_id].open_amount)
-        settled[share.payable_id] = min(most, taken - sum(settled.values()))
-    return settled
+    """The part of each receivable, oldest first: no more than was agreed and is open."""
+    limits = (
+        (share.payable_id, min(share.amount, payables[share.payable_id].open_amount)) for share in shares
+    )
+    return ledger.allocate(taken, limits)
 
 
 def _settle(payable: Payable, part: int) -> Payable:

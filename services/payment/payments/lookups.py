@@ -5,7 +5,8 @@ from uuid import UUID
 
 from services.chassis.db.database import Connection
 from services.payment.payments.domain import Payment
-from services.payment.payments.rows import LIVE, OVERDRAWN, PAYMENT, payment_of
+from services.payment.payments.rows import LIVE, PAYMENT, payment_of
+from services.payment.receivables.store import OVERDRAWN
 
 _TURN = "(checked_at - timestamptz 'epoch') + (checked_at - created_at) / 9"
 """When a tenth of a payment's age has passed since it was last asked about, as `payments_due` has it."""

@@ -49,8 +49,6 @@ _SAME = (
 )
 """Columns that are called as the fields of `Payment`."""
 LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
-OVERDRAWN = "a.amount > CASE p.status WHEN 'void' THEN 0 ELSE p.due_amount - p.settled_amount END"
-"""An allocation `a` is over more than is open of its payable `p`: the sum was lowered, or the invoice is void."""
 
 
 def payment_of(row: asyncpg.Record) -> Payment:

@@ -9,9 +9,9 @@ import asyncpg
 from contracts.events import Method
 from contracts.money import Money
 from services.chassis.db.database import Connection, Key
-from services.payment.keys import columns
+from services.chassis.ids import columns
 from services.payment.refunds.domain import Refund, Surplus
-from services.payment.stripe.origins import KnownRefund
+from services.payment.refunds.origins import KnownRefund
 
 REFUND = """
     r.clinic_id, r.id, r.client_id, r.payment_id, p.account, p.livemode, p.stripe_payment_intent_id AS intent_id,
