@@ -22,7 +22,7 @@ from services.chassis.outbox import outbox
 from services.invoice.invoices import domain as invoice_domain
 from services.invoice.invoices.domain import Invoice
 from services.payment.payments import facts
-from services.payment.payments.rows import PAYMENT, payment_of
+from services.payment.payments.reads import PAYMENT, payment_of
 from services.payment.refunds import domain as refunds
 from services.payment.refunds.store import JOINED, REFUND, refund_of
 

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import SERVICE, one
 
 PAYMENTS = "services/payment/payments/store.py"
-LOOKUPS = "services/payment/payments/lookups.py"
+LOOKUPS = "services/payment/payments/reads.py"
 LIFECYCLE = "services/payment/payments/lifecycle.py"
 CHECKOUT = "services/payment/payments/stripe_calls.py"
 STRIPE_API = "services/payment/stripe/api.py"

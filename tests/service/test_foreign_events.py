@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from contracts.stripe import StripeEvent
 from deploy.sandbox.embedded import RunningSandbox
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.payments.starting import MOST_INVOICES
 from services.payment.payments.stripe_params import metadata_of, new_intent, seal_payment
 from services.payment.stripe.api import StripeApi

@@ -31,7 +31,7 @@ from services.invoice.invoices import store
 from services.notification.emails import store as deliveries
 from services.payment.credit import store as credit_store
 from services.payment.methods import store as methods
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.payments import store as payments
 from services.payment.receivables import store as payables
 from tests.builders.payments import a_settlement

@@ -11,7 +11,8 @@ from services.payment.accounts import store
 from services.payment.accounts.domain import ClinicAccount
 from services.payment.methods import store as methods
 from services.payment.methods.domain import MethodNotFound, SavedMethod
-from services.payment.payments import lookups, starting
+from services.payment.payments import reads as lookups
+from services.payment.payments import starting
 from services.payment.payments import store as payments
 from services.payment.payments.domain import KeyReused, Payment
 from services.payment.payments.starting import Started, Wish

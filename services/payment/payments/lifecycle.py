@@ -16,7 +16,7 @@ from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from contracts.stripe import StripeEvent
 from contracts.vocabulary import PaymentStatus
 from services.payment.ledger import domain as ledger
-from services.payment.payments import declines, identities
+from services.payment.payments import identities
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import FACTS, fact_about, update_about
 from services.payment.receivables.domain import Payable
@@ -128,7 +128,7 @@ def _move(payment: Payment, status: PaymentStatus, seen: StripeEvent, now: datet
         "allocations": _released(payment.allocations) if ends else payment.allocations,
         # On its way it can be changed no more, and says which invoices wait for money.
         "amount": (seen.amount if status == "processing" else None) or payment.agreed,
-        **declines.counted(payment, status, seen),
+        **_counted_declines(payment, status, seen),
     }
     if status not in FACTS:
         return Change(replace(payment, **change))
@@ -237,3 +237,15 @@ def _stated(payment: Payment, now: datetime, *attempt: str | None, **change: Any
     """The payment changed, with the version and the id of the state event about it."""
     changed = replace(payment, version=payment.version + 1, updated_at=now, **change)
     return replace(changed, fact_id=identities.of_fact(changed, FACTS[changed.status].topic.name, *attempt))
+
+
+def _counted_declines(payment: Payment, status: PaymentStatus, seen: StripeEvent) -> dict[str, Any]:
+    """The fields of the payment that count its declines, after the news that its status is `status`.
+
+    A debit that fails after days is no decline. A decline leaves a failed charge at Stripe, by which the same one is
+    known when it comes again: in a second event of Stripe's, or from the sweeper.
+    """
+    again = seen.charge is not None and seen.charge == payment.declined_charge
+    if status != "failed" or payment.status == "processing" or again:
+        return {}
+    return {"declines": payment.declines + 1, "declined_charge": seen.charge}

@@ -23,7 +23,8 @@ from services.payment.credit import store as books
 from services.payment.methods import store as methods
 from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
-from services.payment.payments import actions, lookups, schemas
+from services.payment.payments import actions, schemas
+from services.payment.payments import reads as lookups
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import PaymentNotFound
 from services.payment.stripe.api import StripeApi

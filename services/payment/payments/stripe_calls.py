@@ -17,7 +17,8 @@ from services.payment.accounts import store
 from services.payment.accounts.domain import PLATFORM
 from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
-from services.payment.payments import actions, changes, lookups
+from services.payment.payments import actions, changes
+from services.payment.payments import reads as lookups
 from services.payment.payments import store as payments
 from services.payment.payments.domain import Payment, PaymentInProgress
 from services.payment.payments.starting import Wish

@@ -6,7 +6,8 @@ import structlog
 
 from services.chassis import clock
 from services.chassis.db.database import Database
-from services.payment.payments import lookups, starting
+from services.payment.payments import reads as lookups
+from services.payment.payments import starting
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import Payment
 from services.payment.payments.lifecycle import STATUS_OF

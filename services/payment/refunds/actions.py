@@ -14,7 +14,7 @@ from services.chassis.ids import new_id
 from services.chassis.telemetry.traces import current_traceparent
 from services.payment.credit import store
 from services.payment.ledger import store as books
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.payments.domain import PaymentNotFound
 from services.payment.refunds import domain as decide
 from services.payment.refunds import store as refunds

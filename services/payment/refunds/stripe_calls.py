@@ -16,7 +16,7 @@ from services.chassis.db.database import Connection
 from services.chassis.errors import Unavailable
 from services.chassis.http.auth import Caller
 from services.chassis.locale.money import from_stripe
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.payments.domain import Payment
 from services.payment.refunds import actions as refunds_actions
 from services.payment.refunds import changes
