@@ -9,7 +9,7 @@ from services.payment.ledger.domain import CreditKey
 
 
 async def lock_credit(tx: Connection, keys: Collection[CreditKey]) -> None:
-    """Keep others from changing these credit balances until the transaction ends. Those without a row get one."""
+    """Keep others from changing these credit balances until the transaction ends. A balance without a row gets one."""
     columns = list(zip(*sorted(keys), strict=True))
     await tx.execute(
         """
@@ -32,7 +32,7 @@ async def lock_credit(tx: Connection, keys: Collection[CreditKey]) -> None:
 
 
 async def get_credit(tx: Connection, client_id: UUID) -> list[Money]:
-    """What the clinic owes the client, in each currency that is not zero."""
+    """The credit of the client, in each currency that is not zero."""
     rows = await tx.fetch(
         """
         SELECT currency, amount FROM credit_balances WHERE client_id = $1 AND amount > 0 ORDER BY currency

@@ -7,7 +7,7 @@ from services.payment.ledger.domain import Booking
 
 
 async def book(tx: Connection, booking: Booking) -> None:
-    """Add entries, movements and events. What is empty is left out: the role of the API may not book.
+    """Add entries, movements and events. Empty parts are left out: the role of the API may not book.
 
     Lock the credit balances that the entries change before. Raises `CreditOverdrawn`.
     """

@@ -1,4 +1,4 @@
-"""What observations of Stripe's change: read and lock in one step each, then save.
+"""The changes that observations of Stripe's make: read and lock in one step each, then save.
 
 A batch of the consumers takes each step in all rooms before the next step, see `consumers`.
 """
@@ -30,7 +30,7 @@ class Observed:
 
 
 async def read_observed(tx: Connection, seen: Sequence[StripeEvent]) -> Observed:
-    """The methods that our customers have saved, and those that were taken away. Locks nothing."""
+    """The methods that our customers have saved, and the methods that were removed. Locks nothing."""
     customers = {(event.account or "", event.customer) for event in seen if event.customer}
     clients = await methods.find_clients(tx, customers) if customers else {}
     kept: dict[StripeKey, SavedMethod] = {}

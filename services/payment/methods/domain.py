@@ -25,7 +25,7 @@ class Customer:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What Stripe keeps with the customer and with a SetupIntent of it."""
+        """The metadata at Stripe of the customer, and of a SetupIntent of it."""
         return {"clinic_id": str(self.clinic_id), "client_id": str(self.client_id)}
 
 

@@ -1,4 +1,4 @@
-"""What observations of Stripe's change: read and lock in one step each, decide without I/O, then save.
+"""The changes that observations of Stripe's make: read and lock in one step each, decide without I/O, then save.
 
 A batch of the consumers takes each step in all rooms before the next step, see `consumers`.
 """

@@ -1,4 +1,4 @@
-"""How payments are read: one of them, a list of them, and those that it is time to ask Stripe about."""
+"""How payments are read: one of them, a list of them, and the payments that it is time to ask Stripe about."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -120,8 +120,8 @@ async def count_declines(tx: Connection, client_id: UUID, window: timedelta) -> 
 async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
     """Live payments that it is time to ask Stripe about: marked as asked now.
 
-    Those that Stripe was last asked about, or that began, longer ago; the older a payment, the less often: at most
-    after a tenth of its age. And at once those that reserve more than is open by now.
+    A payment is due when Stripe was last asked about it, or when it began, longer ago than `older_than`. The older a
+    payment, the less often: at most after a tenth of its age. One that reserves more than is open is due at once.
     """
     rows = await tx.fetch(
         f"""

@@ -157,9 +157,7 @@ class StripeApi:
     async def retrieve_method(self, account: str, method_id: str) -> dict[str, Any]:
         """The payment method as Stripe's own JSON object."""
         async with self._calling("payment_methods.retrieve", account):
-            found = await self.sdk.v1.payment_methods.retrieve_async(
-                method_id, None, call_options(account)
-            )
+            found = await self.sdk.v1.payment_methods.retrieve_async(method_id, None, call_options(account))
         return found.to_dict()
 
     async def create_refund(self, wanted: NewRefund, *, first: bool = False) -> dict[str, Any]:
