@@ -1,4 +1,4 @@
-"""The committed run, `docs/bench.json`: what later runs are compared with, and what the README's table shows."""
+"""The committed run, `docs/bench.json`: later runs are compared with it, and the documents show its figures."""
 
 import json
 import os
@@ -11,6 +11,14 @@ from tests.bench.figures import SPECS, Result
 from tests.bench.report import short, significant
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "bench.json"
+HEADLINES = {
+    "settle_per_s": "Invoices paid in a second, from Stripe's webhooks to queued receipts",
+    "settle_ms_p50": "Median time from a webhook to its paid invoice, at 50 webhooks a second",
+    "webhook_per_s": "Webhooks that one process acknowledges in a second",
+    "start_s": "Time until all processes are ready, on existing data",
+    "idle_gib": "Memory of all processes without traffic, PostgreSQL and Kafka included",
+}
+"""The README's figures, with a word on what each is."""
 WORST_FALL = 0.20
 """What a ratio may fall from run to run on a machine that others use too."""
 
@@ -74,15 +82,37 @@ def warnings(results: Iterable[Result], baseline: Baseline | None) -> list[str]:
 
 
 def markdown(baseline: Baseline | None) -> str:
-    """The README's table; nothing before there is a run."""
+    """The table of docs/performance.md, of all figures; nothing before there is a run."""
     if baseline is None:
         return ""
     rows = [
-        f"| `{name}` | {short(held['value'])} {held['unit']}{' (quick)' if held['quick'] else ''} | "
+        f"| `{name}` | {SPECS[name].what} | {_measured(held)} | "
         f"{held['target'] or '–'}{'' if held['met'] else ' **missed**'} | {short(held['limit'])} | "
         f"{short(held['ratio'])} |"
         for name, held in baseline["figures"].items()
     ]
-    head = ["| figure | measured | target | limit of the same run | ratio |", "|---|---|---|---|---|"]
-    when = f"Measured by `./clinicpay bench` on {baseline['cpus']} cores, {baseline['measured_on']}."
-    return "\n".join([when, "", *head, *rows])
+    head = [
+        "| figure | meaning | measured | target | limit of the same run | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([_when(baseline), "", *head, *rows])
+
+
+def headlines(baseline: Baseline | None) -> str:
+    """The README's table, of the figures that people ask for first."""
+    if baseline is None:
+        return ""
+    rows = [
+        f"| {meaning} | {_measured(held)} |"
+        for name, meaning in HEADLINES.items()
+        if (held := baseline["figures"].get(name))
+    ]
+    return "\n".join([_when(baseline), "", "| figure | measured |", "|---|---|", *rows])
+
+
+def _measured(held: Mapping[str, Any]) -> str:
+    return f"{short(held['value'])} {held['unit']}{' (quick)' if held['quick'] else ''}"
+
+
+def _when(baseline: Baseline) -> str:
+    return f"Measured by `./clinicpay bench` on {baseline['cpus']} cores, {baseline['measured_on']}."

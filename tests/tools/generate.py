@@ -3,7 +3,8 @@
 contracts/schemas/*.json    JSON Schema 2020-12 of each event as it stands in a record
 contracts/asyncapi.yaml     AsyncAPI 3: topics, who sends and who receives
 contracts/openapi/*.json    OpenAPI 3.1 of each service, and of the gateway's public API
-README.md                   the table of measured figures, from docs/bench.json
+README.md                   five of the measured figures, from docs/bench.json
+docs/performance.md         all of them
 """
 
 import json
@@ -18,7 +19,7 @@ from litestar import Litestar
 from contracts.catalogue import EVENTS
 from contracts.events import CloudEvent, Event
 from contracts.topics import ALL, Topic
-from tests.bench import baseline
+from tests.bench import baseline, run
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 VERSION = "0.1.0"
@@ -162,16 +163,22 @@ def files() -> Iterator[tuple[Path, str]]:
     yield CONTRACTS / "asyncapi.yaml", header + yaml.safe_dump(asyncapi(), sort_keys=False, width=110)
     for name, app in apps().items():
         yield CONTRACTS / "openapi" / f"{name}.json", _json(app.openapi_schema.to_schema())
-    readme = CONTRACTS.parent / "README.md"
-    yield readme, with_figures(readme.read_text(), baseline.markdown(baseline.load()))
+    run.load_figures()
+    measured = baseline.load()
+    for name, table in (
+        ("README.md", baseline.headlines(measured)),
+        ("docs/performance.md", baseline.markdown(measured)),
+    ):
+        document = CONTRACTS.parent / name
+        yield document, with_figures(document.read_text(), table)
 
 
-def with_figures(readme: str, table: str) -> str:
-    """The text with what stands between the two marks replaced."""
-    before, begin, rest = readme.partition(FIGURES_BEGIN)
+def with_figures(text: str, table: str) -> str:
+    """The text with the lines between its two marks replaced by the table."""
+    before, begin, rest = text.partition(FIGURES_BEGIN)
     _, end, after = rest.partition(FIGURES_END)
     if not (begin and end):
-        raise ValueError("README.md has no place for the measured figures")
+        raise ValueError("the document has no place for the measured figures")
     return before + begin + (f"\n{table}\n" if table else "\n") + end + after
 
 

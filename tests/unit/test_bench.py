@@ -86,7 +86,7 @@ def test_a_ratio_that_fell_by_more_than_a_fifth_is_warned_of(tmp_path: Path) -> 
     assert ["things_per_s is 21% worse" in slower[0], "thing_ms is 21% worse" in slower[1]] == [True, True]
 
 
-def test_the_readme_shows_the_kept_run(tmp_path: Path) -> None:
+def test_the_documents_show_the_kept_run(tmp_path: Path) -> None:
     run.load_figures()
     spec = figures.SPECS["settle_per_s"]
     baseline.save([Result(spec, 1_234.5, 1_500, quick=False)], tmp_path / "bench.json")
@@ -94,7 +94,12 @@ def test_the_readme_shows_the_kept_run(tmp_path: Path) -> None:
 
     text = with_figures("a\n<!-- figures -->\nold\n<!-- /figures -->\nb\n", table)
 
-    assert "| `settle_per_s` | 1,234 invoices/s | ≥ 1,000, ratio ≥ 0.75 | 1,500 | 0.823 |" in text
+    assert (
+        f"| `settle_per_s` | {spec.what} | 1,234 invoices/s | ≥ 1,000, ratio ≥ 0.75 | 1,500 | 0.823 |" in text
+    )
+    assert "queued receipts | 1,234 invoices/s |" in baseline.headlines(
+        baseline.load(tmp_path / "bench.json")
+    )
     assert "old" not in text
     assert text.startswith("a\n<!-- figures -->\n")
     assert text.endswith("\n<!-- /figures -->\nb\n")
