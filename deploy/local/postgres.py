@@ -44,13 +44,7 @@ SETTINGS = {
 }
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # A server that dies in the middle of an answer makes asyncpg raise InternalClientError, which is neither of the others.
-UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class EmbeddedPostgres(Server):
@@ -108,7 +102,7 @@ class EmbeddedPostgres(Server):
                 directory = await connection.fetchval("SHOW data_directory")
             finally:
                 connection.terminate()
-        except UNREACHABLE:
+        except AWAY:
             return False
         return bool(Path(directory) == self.cluster)
 
