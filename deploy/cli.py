@@ -16,7 +16,7 @@ from deploy.ops.keys_commands import app as keys
 from deploy.ops.parked_commands import give_up, parked
 
 if TYPE_CHECKING:
-    from services.chassis.kafka.security import KafkaSecurity
+    from services.chassis.settings import KafkaSecurity
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKOUT = ("deploy.local.commands", "tests.tools.commands")

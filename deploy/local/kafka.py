@@ -26,7 +26,7 @@ from deploy.local.kafka_users import ADMIN, OPEN_SETTINGS, secured
 from deploy.local.process import Child, free_port, port_is_free
 from deploy.local.server import Server
 from deploy.ops import scram
-from services.chassis.kafka.security import OPEN, KafkaSecurity, Protocol
+from services.chassis.settings import OPEN, KafkaSecurity, Protocol
 
 START_TIMEOUT = 90.0
 ATTEMPTS = 5

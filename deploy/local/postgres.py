@@ -44,7 +44,13 @@ SETTINGS = {
 }
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # A server that dies in the middle of an answer makes asyncpg raise InternalClientError, which is neither of the others.
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class EmbeddedPostgres(Server):
@@ -102,7 +108,7 @@ class EmbeddedPostgres(Server):
                 directory = await connection.fetchval("SHOW data_directory")
             finally:
                 connection.terminate()
-        except AWAY:
+        except UNREACHABLE:
             return False
         return bool(Path(directory) == self.cluster)
 

@@ -16,7 +16,7 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, Descri
 
 from contracts.topics import ALL, Topic
 from deploy.ops.scram import put_users
-from services.chassis.kafka.security import KafkaSecurity
+from services.chassis.settings import KafkaSecurity
 
 RELAY = "relay"
 AUDITOR = "auditor"

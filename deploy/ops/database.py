@@ -25,7 +25,7 @@ SERVICES = ("invoice", "payment", "notification", "gateway")
 GROUPS = ("app_api", "app_worker", "app_relay", "app_auditor")
 AUDITOR = "auditor"
 """One login for all databases, which reads every table and writes none; made when it has a password."""
-_BOOTSTRAP_LOCK = 7_204_911_386_205_517
+BOOTSTRAP_LOCK = 7_204_911_386_205_517
 _LOGIN = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
 
 
@@ -82,7 +82,7 @@ async def bootstrap(
     passwords = passwords or environment_passwords(services)
     admin = await asyncpg.connect(admin_dsn)
     try:
-        await admin.execute("SELECT pg_advisory_lock($1)", _BOOTSTRAP_LOCK)
+        await admin.execute("SELECT pg_advisory_lock($1)", BOOTSTRAP_LOCK)
         await _make_roles(admin, services, passwords)
         for service in services:
             await _make_database(admin, service, database_name(service), "template1")

@@ -14,14 +14,14 @@ from rich.table import Table
 from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
 from services.chassis import audit
-from services.chassis.db.database import AWAY, Connection, Database
+from services.chassis.db.database import UNREACHABLE, Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.gateway.api.key_store import KeyRow
 
 T = TypeVar("T")
 
-_SAID: tuple[type[Exception], ...] = (CannotCheck, DomainError, *AWAY)
+_REPORTED: tuple[type[Exception], ...] = (CannotCheck, DomainError, *UNREACHABLE)
 
 COMMAND_LINE = UUID(int=1)
 """Who did it, in the audit log."""
@@ -41,7 +41,7 @@ def run(data: Path | None, clinic: UUID | None, work: Callable[[Connection, Call
 
     try:
         return asyncio.run(in_transaction())
-    except _SAID as refusal:
+    except _REPORTED as refusal:
         typer.echo(f"clinicpay: {refusal}", err=True)
         raise typer.Exit(1) from None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.topics import ALL, Topic
-from services.chassis.kafka.security import OPEN, KafkaSecurity
+from services.chassis.settings import OPEN, KafkaSecurity
 
 _ALREADY_EXISTS = 36
 _MS_PER_DAY = 86_400_000
@@ -32,7 +32,7 @@ async def ensure(
         missing = sorted(wanted.keys() - set(await admin.list_topics()))
         replicas = min(3, len((await admin.describe_cluster())["brokers"]))
         if missing:
-            answer = await admin.create_topics([_new(wanted[name], replicas) for name in missing])
+            answer = await admin.create_topics([new_topic(wanted[name], replicas) for name in missing])
             _check(answer.topic_errors)
         await _settled(admin, wanted)
     finally:
@@ -40,7 +40,7 @@ async def ensure(
     return missing
 
 
-def _new(topic: Topic, replicas: int) -> NewTopic:
+def new_topic(topic: Topic, replicas: int) -> NewTopic:
     settings = {
         "retention.ms": str(topic.retention_days * _MS_PER_DAY),
         "min.insync.replicas": str(max(1, replicas - 1)),

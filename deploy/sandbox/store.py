@@ -36,40 +36,40 @@ COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 class Store:
     def __init__(self, path: Path | None) -> None:
         """`path` None keeps everything in memory."""
-        self._sql = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=256)
-        self._sql.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + SCHEMA)
+        self.sql = sqlite3.connect(path or ":memory:", isolation_level=None, cached_statements=256)
+        self.sql.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + SCHEMA)
 
     def close(self) -> None:
-        self._sql.close()
+        self.sql.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        self._sql.execute("BEGIN IMMEDIATE")
+        self.sql.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._sql.execute("ROLLBACK")
+            self.sql.execute("ROLLBACK")
             raise
-        self._sql.execute("COMMIT")
+        self.sql.execute("COMMIT")
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo on an error, unless the error says that its effects stay (a declined card)."""
-        self._sql.execute("SAVEPOINT handler")
+        self.sql.execute("SAVEPOINT handler")
         try:
             yield
         except BaseException as error:
             if not getattr(error, "keeps_effects", False):
-                self._sql.execute("ROLLBACK TO handler")
+                self.sql.execute("ROLLBACK TO handler")
             raise
         finally:
-            self._sql.execute("RELEASE handler")
+            self.sql.execute("RELEASE handler")
 
     # objects
 
     def put(self, account: str, body: Json, hidden: Json | None = None) -> None:
         """Write an object; `hidden` (what Stripe knows and does not tell) stays as it was when None."""
-        self._sql.execute(
+        self.sql.execute(
             "INSERT INTO objects (account, id, kind, created, customer, payment_intent, type, body, hidden)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, '{}'))"
             " ON CONFLICT (account, id) DO UPDATE SET body = excluded.body, customer = excluded.customer,"
@@ -89,19 +89,19 @@ class Store:
         )
 
     def get(self, account: str, id: str) -> Json | None:
-        row = self._sql.execute(
+        row = self.sql.execute(
             "SELECT body FROM objects WHERE account = ? AND id = ?", (account, id)
         ).fetchone()
         return None if row is None else _json(row[0])
 
     def hidden(self, account: str, id: str) -> Json:
-        row = self._sql.execute(
+        row = self.sql.execute(
             "SELECT hidden FROM objects WHERE account = ? AND id = ?", (account, id)
         ).fetchone()
         return {} if row is None else _json(row[0])
 
     def delete(self, account: str, id: str) -> None:
-        self._sql.execute("DELETE FROM objects WHERE account = ? AND id = ?", (account, id))
+        self.sql.execute("DELETE FROM objects WHERE account = ? AND id = ?", (account, id))
 
     def page(self, account: str, kind: str, query: Json) -> tuple[list[Json], bool]:
         """One page, newest first, and whether there is more; filters and cursors as in Stripe's lists."""
@@ -114,7 +114,7 @@ class Store:
             )
             values += [account, cursor]
         order, limit = "ASC" if backwards else "DESC", query.get("limit", 10)
-        rows = self._sql.execute(
+        rows = self.sql.execute(
             f"SELECT body FROM objects WHERE {' AND '.join(['account = ?', 'kind = ?', *where])}"
             f" ORDER BY created {order}, seq {order} LIMIT ?",
             (account, kind, *values, limit + 1),
@@ -123,13 +123,13 @@ class Store:
         return (found[::-1] if backwards else found), len(rows) > limit
 
     def counts(self) -> dict[str, int]:
-        return dict(self._sql.execute("SELECT kind, count(*) FROM objects GROUP BY kind"))
+        return dict(self.sql.execute("SELECT kind, count(*) FROM objects GROUP BY kind"))
 
     # idempotency keys
 
     def kept(self, account: str, key: str) -> tuple[int, str, bytes, int, bytes] | None:
         """(created, request id, fingerprint, status, body) of the answer that was kept under the key."""
-        row: tuple[int, str, bytes, int, bytes] | None = self._sql.execute(
+        row: tuple[int, str, bytes, int, bytes] | None = self.sql.execute(
             "SELECT created, request, fingerprint, status, body FROM keys WHERE account = ? AND key = ?",
             (account, key),
         ).fetchone()
@@ -138,7 +138,7 @@ class Store:
     def keep(
         self, account: str, key: str, at: int, request: str, fingerprint: bytes, status: int, body: bytes
     ) -> None:
-        self._sql.execute(
+        self.sql.execute(
             "INSERT OR REPLACE INTO keys (account, key, created, request, fingerprint, status, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (account, key, at, request, fingerprint, status, body),
@@ -147,41 +147,41 @@ class Store:
     # webhook deliveries
 
     def add_delivery(self, account: str, event: str) -> None:
-        self._sql.execute(
+        self.sql.execute(
             "INSERT OR REPLACE INTO deliveries (event, account, state) VALUES (?, ?, 'waiting')",
             (event, account),
         )
 
     def mark_delivery(self, event: str, state: str) -> None:
-        self._sql.execute(
+        self.sql.execute(
             "UPDATE deliveries SET state = ?, attempts = attempts + 1 WHERE event = ?", (state, event)
         )
 
     def delivery(self, event: str) -> Json | None:
-        row = self._sql.execute(
+        row = self.sql.execute(
             "SELECT account, state, attempts FROM deliveries WHERE event = ?", (event,)
         ).fetchone()
         return None if row is None else dict(zip(("account", "state", "attempts"), row, strict=True))
 
     def waiting_deliveries(self) -> list[str]:
-        rows = self._sql.execute(
+        rows = self.sql.execute(
             "SELECT d.event FROM deliveries d JOIN objects o ON o.account = d.account AND o.id = d.event"
             " WHERE d.state = 'waiting' ORDER BY o.seq"
         )
         return [row[0] for row in rows]
 
     def delivery_counts(self) -> dict[str, int]:
-        return dict(self._sql.execute("SELECT state, count(*) FROM deliveries GROUP BY state"))
+        return dict(self.sql.execute("SELECT state, count(*) FROM deliveries GROUP BY state"))
 
     # challenges: 3-D Secure and redirects that wait for the payer
 
     def add_challenge(self, token: str, account: str, intent: str, kind: str, return_url: str | None) -> None:
-        self._sql.execute(
+        self.sql.execute(
             "INSERT INTO challenges VALUES (?, ?, ?, ?, ?)", (token, account, intent, kind, return_url)
         )
 
     def challenge(self, token: str) -> Json | None:
-        row = self._sql.execute(
+        row = self.sql.execute(
             "SELECT token, account, intent, kind, return_url FROM challenges WHERE token = ?", (token,)
         ).fetchone()
         return (
@@ -193,11 +193,11 @@ class Store:
     # settings
 
     def setting(self, name: str, default: str) -> str:
-        row = self._sql.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        row = self.sql.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return default if row is None else str(row[0])
 
     def set(self, name: str, value: str) -> None:
-        self._sql.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+        self.sql.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
 
 def _conditions(query: Mapping[str, object]) -> tuple[list[str], list[object]]:

@@ -1,4 +1,4 @@
-"""The audit log: what staff and operators did, in the transaction of the deed, as a chain of hashes for each clinic.
+"""The audit log: what staff and operators did, written with the change itself, as a chain of hashes for each clinic.
 
 An entry holds ids and hashes, nothing personal. The database numbers, dates and chains it (`chain_audit` in
 `0003_pre_audit.sql`); here the chain is counted again, without trusting what stands in the database.
@@ -42,22 +42,22 @@ class Breach:
 async def record(
     tx: Connection, caller: Caller, action: str, subject_id: UUID, before: object, after: object
 ) -> None:
-    """Say that the caller did this to the subject. Call it last: it makes the clinic's other deeds wait for the commit.
+    """Record that the caller did this to the subject. Call it last: other entries of the clinic wait for the commit.
 
     `before` and `after` are what the subject was and is, as anything that msgspec encodes; only their hashes are
     kept. None: there was, or is, nothing. When both are the same thing, nothing was done and nothing is written.
     """
-    done = (subject_id, _hash(before), _hash(after))
+    done = (subject_id, state_hash(before), state_hash(after))
     if done[1] is None or done[1] != done[2]:
         await execute(tx, _entering(caller, action, [done]))
 
 
 def recording_new(caller: Caller, action: str, made: Iterable[tuple[UUID, object]]) -> Statement:
-    """What says that the caller made these things, given as (id, what it is): an entry for each, as `record` writes.
+    """The statement that records that the caller made these things, given as (id, state): an entry for each.
 
-    To be written with what was made, by the transaction's last statement.
+    Run it last in the transaction that makes them.
     """
-    return _entering(caller, action, [(subject_id, None, _hash(after)) for subject_id, after in made])
+    return _entering(caller, action, [(subject_id, None, state_hash(after)) for subject_id, after in made])
 
 
 def _entering(
@@ -91,7 +91,7 @@ async def verify_chain(
 
     The connection must see every clinic's rows, outside a transaction or inside one that reads one snapshot.
     `anchors` are ends that were read before with `heads` and kept where the database's administrator cannot write:
-    only they show that a whole chain was written anew.
+    only they show that a whole chain was rewritten.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         ends = await heads(connection)
@@ -164,7 +164,7 @@ def _chained(previous: bytes, entry: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(previous + "|".join(map(str, words)).encode()).digest()
 
 
-def _hash(state: object) -> bytes | None:
+def state_hash(state: object) -> bytes | None:
     """SHA-256 of the state as JSON with sorted keys."""
     return None if state is None else hashlib.sha256(msgspec.json.encode(state, order="sorted")).digest()
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 class DomainError(Exception):
     """A request or event that a rule refuses; asking again changes nothing.
 
-    `code` is stable and public, `status` its HTTP status. `detail` is plain words for whoever asked, and `fields`
+    `code` is stable and public, `status` its HTTP status. `detail` is plain words for the caller, and `fields`
     are further members of the problem+json answer: neither holds personal or medical data.
     """
 
@@ -20,7 +20,7 @@ class DomainError(Exception):
 
 
 class Unavailable(DomainError):
-    """Something that the answer needs is away for now. `retry_after` seconds is a good time to ask again."""
+    """A part that the answer needs is unreachable for now. The caller may ask again after `retry_after` seconds."""
 
     code = "unavailable"
     status = 503

@@ -41,7 +41,7 @@ async def claim(tx: Connection, clinic_id: UUID, key: str | None, body: bytes) -
         key,
         fingerprint,
     )
-    return None if claimed else await _earlier_answer(tx, clinic_id, key, fingerprint)
+    return None if claimed else await earlier_answer(tx, clinic_id, key, fingerprint)
 
 
 async def keep(tx: Connection, clinic_id: UUID, key: str, answer: bytes) -> None:
@@ -56,7 +56,7 @@ def keeping(clinic_id: UUID, key: str, answer: bytes) -> Statement:
     )
 
 
-async def _earlier_answer(tx: Connection, clinic_id: UUID, key: str, fingerprint: bytes) -> bytes:
+async def earlier_answer(tx: Connection, clinic_id: UUID, key: str, fingerprint: bytes) -> bytes:
     row = await tx.fetchrow(
         "SELECT fingerprint, answer FROM idempotency_keys WHERE clinic_id = $1 AND key = $2", clinic_id, key
     )

@@ -1,5 +1,6 @@
 """Ids of new things."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -21,3 +22,9 @@ def made_at(id_: UUID) -> datetime:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def columns(keys: Collection[Key]) -> tuple[list[UUID], list[UUID]]:
+    """(clinic, id) pairs as two arrays for `unnest`, in the order that rows are locked in."""
+    ordered = sorted(set(keys))
+    return [clinic_id for clinic_id, _ in ordered], [row_id for _, row_id in ordered]

@@ -1,19 +1,61 @@
-"""Settings come from the environment, are checked at the start, and all that is wrong is said at once."""
+"""Settings come from the environment and are checked at the start; one error lists all that is wrong."""
 
 import os
+import ssl
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from services.chassis.kafka.security import KafkaSecurity, Mechanism, Protocol
-
 SettingsT = TypeVar("SettingsT", bound="ProcessSettings")
 Loaded = TypeVar("Loaded", bound=BaseSettings)
+
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSecurity:
+    """Who a process is to Kafka, for every client library. By default none: a broker on a network of its own."""
+
+    protocol: Protocol = "PLAINTEXT"
+    mechanism: Mechanism = "SCRAM-SHA-512"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    cafile: str | None = None
+    """Authorities that may have signed the broker's certificate; None: those that this machine trusts."""
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for a client of aiokafka."""
+        options: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.tls:
+            options["ssl_context"] = self.ssl_context()
+        if self.sasl:
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return options
+
+    @property
+    def tls(self) -> bool:
+        return self.protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def sasl(self) -> bool:
+        return self.protocol.startswith("SASL_")
+
+    def ssl_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.cafile)
+
+
+OPEN = KafkaSecurity()
 
 
 class _Files(PydanticBaseSettingsSource):

@@ -23,10 +23,10 @@ def text(value: str, field: str, *, most: int, least: int = 0, multiline: bool =
         raise InvalidText(f"{field} needs {least} to {most} characters", field=field)
     allowed = _MULTILINE if multiline else frozenset()
     # What Python calls printable has neither; only other texts are looked at character by character.
-    if not value.isprintable() and any(_unprintable(char) for char in value if char not in allowed):
+    if not value.isprintable() and any(is_unprintable(char) for char in value if char not in allowed):
         raise InvalidText(f"{field} holds control characters or line separators", field=field)
     return value
 
 
-def _unprintable(char: str) -> bool:
+def is_unprintable(char: str) -> bool:
     return unicodedata.category(char) in _REFUSED or char in _REORDERING

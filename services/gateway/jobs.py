@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from services.chassis.db.database import AWAY, Database
+from services.chassis.db.database import UNREACHABLE, Database
 from services.gateway.accounts import session_store
 from services.gateway.api import key_actions as api_keys
 from services.gateway.api import key_uses
@@ -42,7 +42,7 @@ class Chores:
 
     async def _prepare(self) -> None:
         while not self._prepared.is_set():
-            with suppress(*AWAY):
+            with suppress(*UNREACHABLE):
                 await api_keys.keep_settings_keys(self._db, self._settings.operator_keys, self._settings.demo)
                 self._prepared.set()
                 return
@@ -51,13 +51,13 @@ class Chores:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            with suppress(*AWAY):
+            with suppress(*UNREACHABLE):
                 await sweep(self._db)
 
     async def _sweep_operations(self) -> None:
         while True:
             await asyncio.sleep(OPERATIONS_SECONDS)
-            with suppress(*AWAY):
+            with suppress(*UNREACHABLE):
                 await self._operations.sweep()
 
 

@@ -11,13 +11,13 @@ from services.notification.emails import actions as emails
 from services.notification.projections import actions as projections
 
 
-@consumes(ClinicUpdated, group="notification", unhurried=True)
+@consumes(ClinicUpdated, group="notification", delay_tolerant=True)
 async def on_clinic_updated(tx: Connection, updates: Sequence[ClinicUpdated]) -> None:
     """Update the copies of clinics."""
     await projections.upsert_clinics(tx, updates)
 
 
-@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="notification", unhurried=True)
+@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="notification", delay_tolerant=True)
 async def on_invoice_changed(
     tx: Connection, states: Sequence[InvoiceCreated | InvoiceUpdated | InvoicePaid]
 ) -> None:
@@ -26,13 +26,13 @@ async def on_invoice_changed(
     await emails.queue_emails(tx, states)
 
 
-@consumes(PaymentSucceeded, PaymentFailed, group="notification", unhurried=True)
+@consumes(PaymentSucceeded, PaymentFailed, group="notification", delay_tolerant=True)
 async def on_payment_ended(tx: Connection, ended: Sequence[PaymentSucceeded | PaymentFailed]) -> None:
     """Queue receipts, and e-mails about failures."""
     await emails.queue_emails(tx, ended)
 
 
-@consumes(PaymentRefunded, group="notification", unhurried=True)
+@consumes(PaymentRefunded, group="notification", delay_tolerant=True)
 async def on_payment_refunded(tx: Connection, refunded: Sequence[PaymentRefunded]) -> None:
     """Queue e-mails about refunds."""
     await emails.queue_emails(tx, refunded)

@@ -24,7 +24,7 @@ def api(settings: Settings) -> Litestar:
     db = Database(settings.database_url)
     stripe = _stripe(settings)
     events = StripeEvents(settings.kafka_bootstrap_servers, settings.kafka_security)
-    edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events, settings.seal)
+    edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events, consumers.ACTED_ON, settings.seal)
     made = service_app(
         name="payment",
         settings=settings,

@@ -1,29 +1,135 @@
-"""What the payment service listens to. Two groups: a parked Stripe event never holds up what can be paid."""
+"""What the payment service consumes. Two groups: a parked Stripe event never holds up what can be paid.
 
-from collections.abc import Sequence
+A new event type of Stripe's that shall do something gets a line in `STRIPE_EVENTS`; a new topic gets a function below.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.stripe import StripeEvent
+from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
-from services.payment import stripe_batches as stripe_actions
-from services.payment.payments import actions
+from services.payment.credit.actions import lock_changed_credit
+from services.payment.ledger import actions as ledger
+from services.payment.methods import changes as methods
+from services.payment.payments import changes as payments
+from services.payment.receivables import actions as receivables
+from services.payment.refunds import changes as refunds
+from services.payment.stripe import origins
 
 
-@consumes(ClinicUpdated, group="payment", unhurried=True)
+class Room(Enum):
+    """The room whose `changes` an event is given to."""
+
+    PAYMENTS = "payments"
+    REFUNDS = "refunds"
+    METHODS = "methods"
+
+
+@dataclass(frozen=True, slots=True)
+class Unhandled:
+    """Nothing is done: the webhook edge acknowledges the event, and does not publish it."""
+
+    reason: str
+
+
+_ALREADY_KNOWN = Unhandled("It repeats what we asked for, or what another event brings.")
+_NOT_OURS_TO_ACT_ON = Unhandled("A person acts on it in Stripe's dashboard.")
+
+STRIPE_EVENTS: Mapping[str, Room | Unhandled] = {
+    "charge.succeeded": Room.PAYMENTS,
+    "payment_intent.succeeded": Room.PAYMENTS,
+    "payment_intent.payment_failed": Room.PAYMENTS,
+    "payment_intent.canceled": Room.PAYMENTS,
+    "payment_intent.processing": Room.PAYMENTS,
+    "payment_intent.requires_action": Room.PAYMENTS,
+    "refund.created": Room.REFUNDS,
+    "refund.failed": Room.REFUNDS,
+    "refund.updated": Room.REFUNDS,
+    "customer.deleted": Room.METHODS,
+    "payment_method.attached": Room.METHODS,
+    "payment_method.updated": Room.METHODS,
+    "payment_method.automatically_updated": Room.METHODS,
+    "payment_method.detached": Room.METHODS,
+    "setup_intent.succeeded": Room.METHODS,
+    "payment_intent.created": _ALREADY_KNOWN,
+    "payment_intent.amount_capturable_updated": Unhandled("Our intents are captured at once."),
+    "payment_intent.partially_funded": Unhandled(
+        "No bank transfer is offered, and only such a one comes in parts."
+    ),
+    "charge.pending": Unhandled("payment_intent.processing brings it."),
+    "charge.failed": Unhandled("payment_intent.payment_failed brings it, with the reason."),
+    "charge.captured": Unhandled("Our intents are captured at once."),
+    "charge.expired": Unhandled("Our intents are captured at once."),
+    "charge.updated": _ALREADY_KNOWN,
+    "charge.refunded": Unhandled("refund.created and refund.updated bring each refund by itself."),
+    "charge.refund.updated": Unhandled("refund.updated brings the same."),
+    "charge.dispute.created": _NOT_OURS_TO_ACT_ON,
+    "charge.dispute.updated": _NOT_OURS_TO_ACT_ON,
+    "charge.dispute.closed": _NOT_OURS_TO_ACT_ON,
+    "charge.dispute.funds_withdrawn": _NOT_OURS_TO_ACT_ON,
+    "charge.dispute.funds_reinstated": _NOT_OURS_TO_ACT_ON,
+    "customer.created": _ALREADY_KNOWN,
+    "customer.updated": Unhandled("We keep nothing of a customer but its id."),
+    "setup_intent.created": _ALREADY_KNOWN,
+    "setup_intent.canceled": Unhandled("Nothing was kept of it."),
+    "setup_intent.requires_action": Unhandled("The page asks the client itself."),
+    "setup_intent.setup_failed": Unhandled("The page shows it, and nothing was kept of it."),
+    "account.updated": _NOT_OURS_TO_ACT_ON,
+    "account.application.deauthorized": Unhandled("The next call for the account is refused, which counts."),
+}
+"""What is done with each of Stripe's event types. A type that is not listed is handled as `Unhandled` is."""
+
+ACTED_ON = frozenset(name for name, room in STRIPE_EVENTS.items() if isinstance(room, Room))
+"""Stripe's event types that do something here. All others are acknowledged and not published."""
+
+
+@consumes(ClinicUpdated, group="payment", delay_tolerant=True)
 async def on_clinic_updated(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
     """Keep whether the clinic takes payments online, and how."""
-    await actions.take_clinics(tx, events)
+    await receivables.upsert_clinics(tx, events)
 
 
-@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment", unhurried=True)
+@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment", delay_tolerant=True)
 async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> None:
-    """Keep what is due before payments; what was paid is counted here."""
-    await actions.take_invoices(tx, events)
+    """Keep what is due before payments. The money that was paid is counted here."""
+    await receivables.upsert_invoices(tx, events)
 
 
 @consumes(StripeEvent, group="payment-stripe")
 async def on_stripe_event(tx: Connection, events: Sequence[StripeEvent]) -> None:
     """Move payments, book money, keep saved methods."""
-    await stripe_actions.apply_stripe_events(tx, events)
+    await apply_stripe_events(tx, events)
+
+
+async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> None:
+    """Apply a batch in a constant number of statements: lock in every room, in `locks.ORDER`, decide, then save.
+
+    Raises a `StripeMismatch`.
+    """
+    about_refunds = _of(Room.REFUNDS, events)
+    about_payments = await payments.read_observed(tx, _of(Room.PAYMENTS, events))
+    about_methods = await methods.read_observed(tx, _of(Room.METHODS, events))
+    locked_payments = await payments.lock_observed(tx, about_payments)
+    locked_refunds = await refunds.lock_observed(tx, about_refunds)
+    now = clock.now()
+    paid = payments.decide(about_payments, locked_payments, now)
+    refunded = refunds.decide(about_refunds, locked_refunds, paid.payments, now)
+    booking = paid.booking + refunded.booking
+    await lock_changed_credit(tx, booking.entries)
+    await methods.lock_observed(tx, about_methods)
+    await payments.save_rows(tx, paid)
+    await refunds.save_rows(tx, refunded)
+    await ledger.book(tx, booking)
+    await methods.save_rows(tx, about_methods)
+    # Last: a batch that refuses runs again event by event.
+    origins.count([*about_payments.foreign, *refunded.foreign, *about_methods.foreign])
+    refunds.report_made_elsewhere(refunded.foreign)
+
+
+def _of(room: Room, events: Sequence[StripeEvent]) -> list[StripeEvent]:
+    return [event for event in events if STRIPE_EVENTS.get(event.event_type) is room]

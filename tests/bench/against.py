@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.bench.run import PLACE, ROOT, say, until_told
+from tests.bench.run import PLACE, ROOT, say, until_signalled
 
 PAIRS = 10
 INVOICES = 3_000
@@ -155,7 +155,7 @@ def _checked_out(ref: str) -> Iterator[Path]:
 def main(ref: str) -> int:
     """Exit code: 1 when a settlement takes more CPU than 5 %, and that is no chance."""
     try:
-        verdicts = asyncio.run(until_told(compare(ref)))
+        verdicts = asyncio.run(until_signalled(compare(ref)))
     except asyncio.CancelledError:
         say("clinicpay: stopped")
         return 1

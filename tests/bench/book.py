@@ -47,7 +47,7 @@ declare(
 def rate(commits: Sequence[tuple[float, int]]) -> float:
     """Rows a second from commits of (seconds, rows), in order: the first one's rows were done before its time.
 
-    Of one commit nothing can be said: ValueError.
+    One commit alone allows no estimate: ValueError.
     """
     if len(commits) < 2:
         raise ValueError("everything was done in one transaction: too little to measure")
@@ -109,12 +109,12 @@ async def _outboxes_empty(bench: Bench) -> None:
 
 @measures("replay_per_s")
 async def replay(bench: Bench) -> None:
-    """A success that is told again under another id is claimed, and its receipt found written: all work but the last.
+    """A success published again under another id is claimed, and its receipt found written: all work but the last.
 
-    What is in the topic was said by the running system; it is put there again as often as it takes, while nobody reads.
+    The running system published these events; they are published again as often as needed, while no consumer runs.
     """
     count = 30_000 if bench.quick else 1_000_000
-    known = await _told(bench, 1_000)
+    known = await _read_successes(bench, 1_000)
     for part in ("notification.worker", "gateway"):
         await bench.put_down(part)
     first = new_id()
@@ -130,7 +130,7 @@ async def replay(bench: Bench) -> None:
     bench.found("replay_per_s", rate(_pairs(commits)), detail={"events": count, "commits": len(commits)})
 
 
-async def _told(bench: Bench, most: int) -> list[PaymentSucceeded]:
+async def _read_successes(bench: Bench, most: int) -> list[PaymentSucceeded]:
     """Successes that the topic holds. NotSettled when nothing has been settled yet."""
     topic = PaymentSucceeded.topic.name
     consumer = AIOKafkaConsumer(
@@ -155,8 +155,8 @@ async def _tell(bench: Bench, known: Sequence[PaymentSucceeded], count: int) -> 
     )
     await producer.start()
     try:
-        told = _again(known, count)
-        while batch := [event for _, event in zip(range(AT_ONCE), told, strict=False)]:
+        again = _again(known, count)
+        while batch := [event for _, event in zip(range(AT_ONCE), again, strict=False)]:
             sent = [
                 await producer.send(event.topic.name, event.encode(), key=str(event.key).encode())
                 for event in batch

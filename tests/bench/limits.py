@@ -74,10 +74,10 @@ async def limits(bench: Bench) -> None:
 async def _measured(kind: str, place: str, seconds: float) -> dict[str, float]:
     command = [sys.executable, "-m", "tests.bench.limits", kind, place, str(seconds)]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
-    said, _ = await process.communicate()
+    output, _ = await process.communicate()
     if process.returncode != 0:
         raise RuntimeError(f"the limit {kind} could not be measured")
-    return dict(json.loads(said))
+    return dict(json.loads(output))
 
 
 async def _make_tables(admin_dsn: str) -> None:

@@ -64,10 +64,10 @@ async def a_sink() -> AsyncIterator[str]:
         server.close()
 
 
-async def restart(bench: Bench, told: dict[str, str]) -> None:
+async def restart(bench: Bench, environment: dict[str, str]) -> None:
     """Start the worker again with these variables."""
     await bench.put_down(WORKER)
-    bench.system.more[WORKER] = told
+    bench.system.more[WORKER] = environment
     await bench.put_up(WORKER)
 
 

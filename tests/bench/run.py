@@ -38,7 +38,7 @@ MODULES = (
 
 
 @dataclass(frozen=True)
-class Wish:
+class Options:
     """What to measure.
 
     only        figures by name; none: all
@@ -80,12 +80,12 @@ def load_figures() -> None:
     figures.MEASUREMENTS.sort(key=lambda each: MODULES.index(each.work.__module__.rpartition(".")[2]))
 
 
-async def run(wish: Wish) -> Outcome:
+async def run(options: Options) -> Outcome:
     """Measure, reporting each figure as it is found. ValueError for an unknown figure, EmbeddedError and others."""
     load_figures()
-    chosen = figures.chosen(wish.only)
-    deadline = time.monotonic() + QUICK_SECONDS if wish.quick else float("inf")
-    bench = Bench(wish.data or _new_place(), wish.count, wish.quick, say, report.print_line)
+    chosen = figures.chosen(options.only)
+    deadline = time.monotonic() + QUICK_SECONDS if options.quick else float("inf")
+    bench = Bench(options.data or _new_place(), options.count, options.quick, say, report.print_line)
     missing: list[str] = []
     try:
         await bench.start()
@@ -94,7 +94,7 @@ async def run(wish: Wish) -> Outcome:
             missing += await _measure(bench, each, deadline)
     finally:
         await bench.stop()
-        _leave(bench, wish.keep)
+        _leave(bench, options.keep)
     return Outcome(list(bench.results.values()), missing)
 
 
@@ -139,17 +139,17 @@ def _leave(bench: Bench, keep: bool) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-async def until_told(work: Coroutine[Any, Any, T]) -> T:
+async def until_signalled(work: Coroutine[Any, Any, T]) -> T:
     """On SIGTERM too, what was started is stopped and what was written is taken away."""
     task = asyncio.ensure_future(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 
 
-def main(wish: Wish) -> int:
-    """Exit code: 0 when all was measured. Targets that are missed and ratios that fell are said, and fail nothing."""
+def main(options: Options) -> int:
+    """Exit code: 0 when all was measured. Missed targets and ratios that fell are printed, and fail nothing."""
     try:
-        outcome = asyncio.run(until_told(run(wish)))
+        outcome = asyncio.run(until_signalled(run(options)))
     except asyncio.CancelledError:
         say("clinicpay: stopped")
         return 1
@@ -159,7 +159,7 @@ def main(wish: Wish) -> int:
     report.print_table(outcome.results)
     for warning in baseline.warnings(outcome.results, baseline.load()):
         say(f"warning: {warning}")
-    if wish.save:
+    if options.save:
         baseline.save(outcome.results)
         say(
             f"kept in {baseline.FILE.relative_to(ROOT)}; `python -m tests.tools.generate` brings it into README.md"

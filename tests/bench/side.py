@@ -1,4 +1,4 @@
-"""One side of a comparison: a running installation that settles invoices when it is told to.
+"""One side of a comparison: a running installation that settles invoices on request.
 
 It runs under the code that its PYTHONPATH names, also an older one, so it uses nothing newer than `settle`. A line on
 standard input is a number of invoices; a line on standard output is the CPU that each of them took, in milliseconds.

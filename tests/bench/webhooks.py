@@ -10,8 +10,9 @@ import msgspec
 
 from deploy.sandbox.embedded import running_sandbox
 from deploy.sandbox.webhooks import signature
+from services.payment.payments import stripe_params
 from services.payment.payments.domain import Allocation, Payment
-from services.payment.stripe.seal import Seal, of_payment
+from services.payment.stripe.seal import Seal
 from tests.bench import loadgen
 from tests.bench.seed import AMOUNT, CURRENCY, Live
 
@@ -65,7 +66,7 @@ def metadata_of(live: Live, seal: Seal) -> dict[str, str]:
         allocations=(Allocation(live.invoice_id, AMOUNT),),
         traceparent=_TRACE.format(n=live.n),
     )
-    return of_payment(seal.on_payment(payment))
+    return stripe_params.metadata_of(stripe_params.seal_payment(payment, seal))
 
 
 async def template(seal: Seal) -> Template:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.payment import jobs
+from services.payment.payments import sweep as payments_sweep
 from tests.builders.values import eur
 from tests.contracts.test_sandbox_stripe_mock import needs_go, replay, running_stripe_mock
 from tests.running.databases import ServiceDb
@@ -21,7 +21,7 @@ async def test_stripe_mock_takes_what_the_payment_service_sends(db_payment: Serv
         await payments.start((again, eur(20)), method={"kind": "redirect"})
         await payments.api.call("POST", "/setup-intents", payments.client)
         await payments.age(timedelta(hours=1))
-        await jobs.sweep_payments(payments.worker, payments.stripe)
+        await payments_sweep.sweep_payments(payments.worker, payments.stripe)
         await payments.api.call("DELETE", f"/payment-methods/{saved}", payments.client)
         await leave_credit(payments)
         # Its answer is an error that Stripe keeps: the refund is looked for, and then asked about.

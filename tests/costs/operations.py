@@ -218,7 +218,15 @@ def _acknowledge(_: Meter) -> Work:
     async def work(number: int) -> None:
         topic, secret = Topic(), "whsec_costs"
         signed = signature(secret, bodies[number], int(datetime.now(UTC).timestamp()))
-        await webhooks.take(bodies[number], signed, [secret], False, cast(StripeEvents, topic), SEAL)
+        await webhooks.receive_webhook(
+            bodies[number],
+            signed,
+            [secret],
+            False,
+            cast(StripeEvents, topic),
+            payment_consumers.ACTED_ON,
+            SEAL,
+        )
         assert len(topic.sent) == 1
 
     return work

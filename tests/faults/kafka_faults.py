@@ -121,7 +121,7 @@ async def forget(lab: Lab, group: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=lab.system.kafka.bootstrap_servers)
     await admin.start()
     try:
-        answer: Any = await admin._send_request(DeleteGroupsRequest([group]))
+        answer: Any = await admin._send_request(DeleteGroupsRequest([group]))  # noqa: SLF001  aiokafka has no public call
     finally:
         await admin.close()
     ((_, error),) = answer.results

@@ -48,19 +48,19 @@ class Link:
     cut: bool = False
     """A partition: nothing passes, nobody is told; new connections hang."""
     loss: Loss | None = None
-    _server: asyncio.Server | None = None
+    server: asyncio.Server | None = None
     _pairs: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
     async def open(cls, name: str, target: Callable[[], int]) -> "Link":
         link = cls(name, target)
-        link._server = await asyncio.start_server(link._serve, "127.0.0.1", 0)
-        link.port = int(link._server.sockets[0].getsockname()[1])
+        link.server = await asyncio.start_server(link.serve, "127.0.0.1", 0)
+        link.port = int(link.server.sockets[0].getsockname()[1])
         return link
 
     async def close(self) -> None:
-        assert self._server
-        self._server.close()
+        assert self.server
+        self.server.close()
         self.reset()
 
     def lose(self, matches: Callable[[bytes], bool], count: int = 1) -> Loss:
@@ -78,7 +78,7 @@ class Link:
         if frozen:
             self.reset()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
         self._pairs.add(task)

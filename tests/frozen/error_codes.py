@@ -76,4 +76,4 @@ def _parked() -> list[str]:
     """Reasons of parked events that are no refusal's code."""
     written = (call.args[2] for file in parsed("services") for call in calls(file, "Parked"))
     literal = {str(reason.value) for reason in written if isinstance(reason, ast.Constant)}
-    return sorted(literal | {consume._reason(ValueError())})
+    return sorted(literal | {consume.reason_of(ValueError())})

@@ -18,7 +18,7 @@ from services.notification.emails import domain as notification_domain
 from services.payment.payments import facts, lifecycle
 from services.payment.payments.domain import Payment
 from services.payment.refunds import domain as refunds
-from services.payment.refunds import stripe_calls as refunds_stripe
+from services.payment.refunds import sweep
 from services.payment.stripe import observations
 from tests.frozen import fixed
 from tests.frozen.fixed import ACCOUNT, AT, CLINIC, LATER
@@ -137,7 +137,7 @@ def _stripe() -> Ids:
     looked_up = observations.looked_up(intent, ACCOUNT, AT)
     assert looked_up
     yield "stripe.event of an intent that was looked up", looked_up.id
-    refund = refunds_stripe.looked_up(fixed.a_stripe_refund("succeeded"), ACCOUNT, False, AT)
+    refund = sweep.looked_up(fixed.a_stripe_refund("succeeded"), ACCOUNT, False, AT)
     yield "stripe.event of a refund that was looked up", refund.id
 
 

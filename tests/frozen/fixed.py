@@ -7,7 +7,8 @@ from uuid import UUID
 from contracts.stripe import StripeEvent
 from services.invoice.invoices.domain import Invoice
 from services.payment.payments import starting
-from services.payment.payments.domain import Payable, Payment
+from services.payment.payments.domain import Payment
+from services.payment.receivables.domain import Payable
 from services.payment.refunds.domain import Refund
 from services.payment.stripe import observations
 from tests.builders.values import eur

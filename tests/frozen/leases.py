@@ -50,7 +50,7 @@ def _names(make: Any) -> list[str]:
     worker = make()
     new = [jobs for jobs in _all_jobs() if id(jobs) not in before]
     assert worker and new, "a worker without jobs"
-    return sorted(job.args[0] for jobs in new for job in jobs._scheduler.get_jobs())
+    return sorted(job.args[0] for jobs in new for job in jobs.scheduler.get_jobs())
 
 
 def _all_jobs() -> Iterator[Jobs]:

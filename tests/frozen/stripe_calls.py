@@ -8,8 +8,10 @@ from deploy.sandbox.embedded import running_sandbox
 from deploy.sandbox.recorder import Recorded
 from services.chassis.errors import DomainError
 from services.payment.methods import store as methods
+from services.payment.methods.domain import Customer
 from services.payment.methods.stripe_calls import start_setup
-from services.payment.payments.domain import Customer, SavedMethod
+from services.payment.payments.stripe_params import new_intent, seal_payment
+from services.payment.refunds.stripe_params import new_refund, seal_refund
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal
 from tests.frozen import fixed
@@ -51,33 +53,31 @@ async def _receive(db: ServiceDb) -> dict[str, Recorded]:
 
 def _calls(stripe: StripeApi, db: ServiceDb) -> dict[str, Callable[[], Awaitable[object]]]:
     payment = replace(fixed.a_payment(), traceparent=TRACE)
-    with_intent = replace(payment, intent_id=fixed.INTENT)
-    refund = replace(fixed.a_refund(), traceparent=TRACE)
-    method = SavedMethod(
-        CLINIC, fixed.an_id(30), CLIENT, ACCOUNT, "pm_fixed", "card", None, None, None, None, fixed.AT
+    by_redirect = replace(
+        payment, id=fixed.an_id(31), idempotency_key="payment-other", kind="redirect", save=True
     )
+    sealed = replace(payment, id=fixed.an_id(32), idempotency_key="payment-sealed")
+    refund = replace(fixed.a_refund(), traceparent=TRACE)
 
     async def make_customer() -> None:
-        await stripe.create_customer(await claimed(db))
+        customer = await claimed(db)
+        await stripe.create_customer(ACCOUNT, customer.metadata, customer.idempotency_key)
 
     async def make_setup() -> None:
         await start_setup(db.worker.worker_tx, stripe, CLINIC, CLIENT)
 
     return {
         "customer": make_customer,
-        "payment": lambda: stripe.create_intent(payment, None),
-        "payment by redirect, saved": lambda: stripe.create_intent(
-            replace(payment, id=fixed.an_id(31), idempotency_key="payment-other", kind="redirect", save=True),
-            None,
-        ),
-        "cancel": lambda: stripe.cancel_intent(with_intent),
+        "payment": lambda: stripe.create_intent(new_intent(payment), None),
+        "payment by redirect, saved": lambda: stripe.create_intent(new_intent(by_redirect), None),
+        "cancel": lambda: stripe.cancel_intent(payment.account, fixed.INTENT),
         "card without a payment": make_setup,
-        "removed method": lambda: stripe.detach_method(method),
-        "refund": lambda: stripe.create_refund(refund),
-        "sealed payment": lambda: stripe.create_intent(
-            SEAL.on_payment(replace(payment, id=fixed.an_id(32), idempotency_key="payment-sealed")), None
+        "removed method": lambda: stripe.detach_method(ACCOUNT, "pm_fixed"),
+        "refund": lambda: stripe.create_refund(new_refund(refund)),
+        "sealed payment": lambda: stripe.create_intent(new_intent(seal_payment(sealed, SEAL)), None),
+        "sealed refund": lambda: stripe.create_refund(
+            new_refund(seal_refund(replace(refund, id=fixed.an_id(33)), SEAL))
         ),
-        "sealed refund": lambda: stripe.create_refund(SEAL.on_refund(replace(refund, id=fixed.an_id(33)))),
     }
 
 

@@ -20,6 +20,7 @@ from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.recorder import Recorded
 from services.chassis.kafka.park import Record
 from services.notification.emails.sending import Sender
+from services.payment.consumers import ACTED_ON
 from services.payment.stripe import webhooks
 from tests.builders.events import CONSUMERS, deliver_records, record
 from tests.frozen.picture import Dbs
@@ -89,7 +90,7 @@ class WholeSystem:
         found, _ = self.sandbox.inside.store.page(self.account, "event", {"limit": 1000})
         bodies = found[::-1][self._webhooks_read :]
         self._webhooks_read = len(found)
-        read = (webhooks.read(body, False, SEAL) for body in bodies)
+        read = (webhooks.read(body, False, ACTED_ON, SEAL) for body in bodies)
         return [record(event) for event in read if isinstance(event, StripeEvent)]
 
     def new(self) -> tuple[list[Recorded], list[Record], list[EmailMessage]]:

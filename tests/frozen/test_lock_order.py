@@ -122,7 +122,7 @@ async def customers_go(payments: PaymentService) -> None:
         await payments.consume()
         customer = await payments.db.admin.fetchval("SELECT stripe_customer_id FROM customers")
         if heard:
-            await payments.stripe._stripe.v1.customers.delete_async(customer)
+            await payments.stripe.sdk.v1.customers.delete_async(customer)
             await payments.hook.until("customer.deleted")
             await payments.consume()
         else:

@@ -8,7 +8,7 @@ from contracts import topics
 from contracts.catalogue import EVENTS
 from contracts.events import CloudEvent
 from contracts.topics import Topic
-from deploy.ops.topics import _new
+from deploy.ops.topics import new_topic
 from tests.frozen.picture import Dbs
 from tests.tools import generate
 
@@ -18,7 +18,7 @@ async def draw(_: Dbs) -> Any:
 
 
 def _topic(topic: Topic) -> dict[str, Any]:
-    made = _new(topic, replicas=3)
+    made = new_topic(topic, replicas=3)
     example = _example(topic)
     body = json.loads(example.encode())
     return {

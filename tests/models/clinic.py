@@ -20,11 +20,11 @@ from services.chassis.ids import new_id
 from services.invoice import consumers as invoice_consumers
 from services.notification import consumers as notification_consumers
 from services.payment import consumers as payment_consumers
-from services.payment import jobs
+from services.payment.accounts import store
 from services.payment.accounts.domain import ClinicAccount
 from services.payment.payments import stripe_calls as checkout
+from services.payment.payments import sweep
 from services.payment.payments.starting import Wish
-from services.payment.receivables import store as payables
 from services.payment.stripe import observations
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
@@ -77,7 +77,7 @@ class ModelClinic:
         await put(self.parts.invoices, f"/clinics/{self.clinic_id}", operator, clinic)
         await add_client(self.parts.invoices, self.client_id, staff)
         async with self.parts.payment.api.tx(self.clinic_id) as tx:
-            await payables.put_account(tx, self.clinic_id, ClinicAccount(self.account))
+            await store.put_account(tx, self.clinic_id, ClinicAccount(self.account))
         await self.parts.sandbox.control("PUT", f"/accounts/{self.account}", {})
         await self.pass_on(await self.listen())
 
@@ -170,7 +170,9 @@ class ModelClinic:
     def webhooks(self) -> list[StripeEvent]:
         """What Stripe has to tell of the account, oldest first, as the edge publishes it."""
         bodies = reversed(self._objects("event"))
-        return [observations.read_event(body) for body in bodies if body["type"] in observations.ACTED_ON]
+        return [
+            observations.read_event(body) for body in bodies if body["type"] in payment_consumers.ACTED_ON
+        ]
 
     # what goes wrong
 
@@ -180,7 +182,7 @@ class ModelClinic:
             "UPDATE payments SET checked_at = checked_at - interval '30 days'"
         )
         try:
-            await jobs.sweep_payments(self.parts.payment.worker, self.parts.stripe, timedelta(0))
+            await sweep.sweep_payments(self.parts.payment.worker, self.parts.stripe, timedelta(0))
         except Crash:
             self.refused.append("crash")
 
@@ -194,7 +196,7 @@ class ModelClinic:
             by,
         )
         seconds = int(by.total_seconds())
-        sql = self.parts.sandbox.inside.store._sql
+        sql = self.parts.sandbox.inside.store.sql
         sql.execute(
             "UPDATE objects SET created = created - ?,"
             " body = json_set(body, '$.created', json_extract(body, '$.created') - ?)",

@@ -75,7 +75,7 @@ class Services:
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def __post_init__(self) -> None:
-        self.link = StripeLink(self.stripe._http)
+        self.link = StripeLink(self.stripe.http)
 
     async def forget(self) -> None:
         """Empty the databases: much faster than new ones."""

@@ -4,7 +4,7 @@ from tests.mutants.mutant import SERVICE, Edit, Mutant, one
 
 CONSUME = "services/chassis/kafka/consume.py"
 PARK = "services/chassis/kafka/park.py"
-KAFKA = "services/chassis/kafka/subscribing.py"
+KAFKA = "services/chassis/kafka/adapter/subscriber.py"
 PAYABLES = "services/payment/receivables/store.py"
 LIFECYCLE = "services/payment/payments/lifecycle.py"
 INVOICES = "services/invoice/invoices/store.py"
@@ -66,7 +66,7 @@ INBOX_AND_PARKING = (
         "a parked movement marks its invoice",
         f"{SERVICE}test_invoice_being_checked.py::test_the_invoice_of_a_parked_movement_is_being_checked",
         CONSUME,
-        "                await self._note(tx, [(each.record, each.aggregate) for each in parked])\n",
+        "                await self._call_parked_hook(tx, [(each.record, each.aggregate) for each in parked])\n",
         "",
     ),
     one(
@@ -173,7 +173,7 @@ VERSIONS = (
     one(
         "charges after earlier attempts",
         f"{SERVICE}test_payment_events.py::test_a_declined_card_is_not_what_a_payment_was_made_with",
-        "services/payment/stripe_batches.py",
+        "services/payment/payments/changes.py",
         'return {"charge.succeeded": 1, "payment_intent.succeeded": 2}',
         'return {"payment_intent.payment_failed": 2, "charge.succeeded": 1, "payment_intent.succeeded": 2}',
     ),

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import SERVICE, one
 
 PAYMENTS = "services/payment/payments/store.py"
-LOOKUPS = "services/payment/payments/lookups.py"
+LOOKUPS = "services/payment/payments/reads.py"
 LIFECYCLE = "services/payment/payments/lifecycle.py"
 CHECKOUT = "services/payment/payments/stripe_calls.py"
 STRIPE_API = "services/payment/stripe/api.py"
@@ -18,8 +18,8 @@ MONEY = (
         "no more is settled than is open",
         f"{HEARING}what_came_above_what_is_open_becomes_credit",
         LIFECYCLE,
-        "        most = min(share.amount, payables[share.payable_id].open_amount)\n",
-        "        most = share.amount\n",
+        "min(share.amount, payables[share.payable_id].open_amount)",
+        "share.amount",
     ),
     one(
         "the amount that Stripe names",
@@ -45,21 +45,21 @@ MONEY = (
     one(
         "a copied seal is nobody's",
         f"{FOREIGN}metadata_copied_to_another_intent_is_counted_and_ours_is_booked",
-        "services/payment/stripe/origins.py",
+        "services/payment/payments/origins.py",
         '    return "copied" if is_known and',
         '    return "copied" if False and',
     ),
     one(
         "an intent that may be ours is not counted away",
         f"{FOREIGN}where_another_intent_may_be_the_one_that_we_made_nothing_is_counted_away",
-        "services/payment/stripe/origins.py",
+        "services/payment/payments/origins.py",
         "    is_known = named.made and ",
         "    is_known = ",
     ),
     one(
         "verify asks whose a charge is",
         f"{TRUTH}verify_counts_what_others_charge_and_refund_as_consumers_do",
-        "deploy/ops/verify/whose.py",
+        "deploy/ops/verify/ownership.py",
         "            else:\n                self.others[about] += 1\n",
         "            else:\n                yield body, None\n",
     ),
@@ -94,20 +94,20 @@ MONEY = (
         "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)\n",
         "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)\n"
         "            if started.payment is not None:\n"
-        "                await stripe.create_intent(started.payment, None)\n",
+        "                await stripe.create_intent(new_intent(started.payment), None)\n",
     ),
     one(
         "the committed key is sent",
         f"{PAYING}a_crash_around_the_call_is_healed_by_asking_again",
         STRIPE_API,
-        "call_options(payment.account, payment.idempotency_key)",
-        "call_options(payment.account, None)",
+        "call_options(wanted.account, wanted.idempotency_key)",
+        "call_options(wanted.account, None)",
     ),
     one(
         "the outbox of what was booked",
         f"{PAYING}a_payment_is_started_confirmed_and_booked_once",
-        "services/payment/stripe_batches.py",
-        "        await outbox.add(tx, facts)\n",
+        "services/payment/ledger/actions.py",
+        "        await outbox.add(tx, booking.events)\n",
         "        pass\n",
     ),
 )

@@ -12,7 +12,7 @@ REFUNDING = (
     one(
         "row lock of credit",
         f"{PRESSING}twenty_presses_at_once_make_one_refund",
-        "services/payment/ledger/store.py",
+        "services/payment/credit/store.py",
         "        FOR UPDATE\n",
         "",
     ),

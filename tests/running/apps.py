@@ -21,7 +21,7 @@ class Client:
     """Calls a service's real app in this process and event loop as its callers, with real tokens."""
 
     def __init__(self, client: httpx2.AsyncClient, audience: str) -> None:
-        self._client, self._audience = client, audience
+        self.http, self._audience = client, audience
 
     async def call(
         self,
@@ -35,7 +35,7 @@ class Client:
         sent = dict(headers or {})
         if caller is not None:
             sent["Authorization"] = f"Bearer {token(self._audience, caller)}"
-        return await self._client.request(method, path, headers=sent, **more)
+        return await self.http.request(method, path, headers=sent, **more)
 
 
 @asynccontextmanager

@@ -60,7 +60,7 @@ class Portal:
         """The clinic's settings, whole; pages see them at once."""
         operator = a_caller("operator", self.clinic_id)
         await invoice_world.put(self.invoices, f"/clinics/{self.clinic_id}", operator, CLINIC | changes)
-        self.site.state.upstreams._clinics.clear()
+        self.site.state.upstreams.recent_clinics.clear()
         await self.pass_on()
 
     async def put_client(self) -> None:

@@ -39,7 +39,9 @@ class Installation:
     def access(self) -> Access:
         """As the auditor reads it."""
         databases = {
-            service: database.role_dsn(db.admin_dsn, database.AUDITOR, database.AUDITOR, _name(db.admin_dsn))
+            service: database.role_dsn(
+                db.admin_dsn, database.AUDITOR, database.AUDITOR, name_in(db.admin_dsn)
+            )
             for service, db in self.dbs.items()
         }
         sandbox = self.payments.sandbox
@@ -190,7 +192,7 @@ async def _leave_credit(installation: Installation) -> None:
 async def broken(installation: Installation, service: str, sql: str) -> AsyncIterator[Access]:
     """Access to a copy of the installation in which somebody with every right has run these statements."""
     dsn = installation.dbs[service].admin_dsn
-    original, server = _name(dsn), database.with_database(dsn, "postgres")
+    original, server = name_in(dsn), database.with_database(dsn, "postgres")
     copy = f"{original}_broken"
     await close_connections(server, original)
     await database.clone(server, service, copy, original)
@@ -212,5 +214,5 @@ async def close_connections(server: str, name: str) -> None:
     await admin.close()
 
 
-def _name(dsn: str) -> str:
+def name_in(dsn: str) -> str:
     return dsn.rpartition("/")[2].partition("?")[0]

@@ -56,7 +56,7 @@ class Hook:
 
     def events(self) -> list[StripeEvent]:
         """All webhooks that came and that we act on, as the events that the edge publishes."""
-        acted_on = (body for body in self.bodies if body["type"] in observations.ACTED_ON)
+        acted_on = (body for body in self.bodies if body["type"] in consumers.ACTED_ON)
         return [observations.read_event(body, SEAL) for body in acted_on]
 
 

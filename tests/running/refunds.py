@@ -13,7 +13,7 @@ from contracts.payment import PaymentRefunded
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.payment import consumers
-from services.payment.refunds import stripe_calls as refunds_stripe
+from services.payment.refunds import sweep as refunds_sweep
 from services.payment.refunds.elsewhere import AtStripe
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver, outbox_events
@@ -111,4 +111,4 @@ async def age_refunds(payments: PaymentService, by: timedelta) -> None:
 
 
 async def sweep(payments: PaymentService) -> None:
-    await refunds_stripe.sweep_refunds(payments.worker, payments.stripe, timedelta(0))
+    await refunds_sweep.sweep_refunds(payments.worker, payments.stripe, timedelta(0))

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from services.chassis.ids import new_id
-from services.payment import jobs
-from services.payment.payments import starting
+from services.payment.payments import starting, sweep
 from services.payment.stripe import observations
 from tests.builders.callers import a_caller
 from tests.builders.values import eur
@@ -68,7 +67,7 @@ async def test_a_payment_that_was_declined_too_often_is_ended_at_stripe(payments
     started = await payments.start((invoice, eur(125)))
     await declined(payments, started, starting.MOST_DECLINES)
 
-    await jobs.sweep_payments(payments.worker, payments.stripe, NO_TIME)
+    await sweep.sweep_payments(payments.worker, payments.stripe, NO_TIME)
 
     assert [intent["status"] for intent in await payments.intents()] == ["canceled"]
     assert (await payments.confirm(started))["error"]["code"] == "payment_intent_unexpected_state"
@@ -94,7 +93,7 @@ async def test_the_same_decline_counts_once_by_webhook_and_by_sweeper(payments: 
     invoice = await payments.open_invoice(eur(125))
     started = await payments.start((invoice, eur(125)))
     await payments.confirm(started, "pm_card_chargeDeclined")
-    await jobs.sweep_payments(payments.worker, payments.stripe, NO_TIME)
+    await sweep.sweep_payments(payments.worker, payments.stripe, NO_TIME)
     await payments.hook.until("payment_intent.payment_failed")
     await payments.consume()
     again = [event.model_copy(update={"id": new_id()}) for event in payments.hook.events()]

@@ -15,7 +15,8 @@ from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record
 from services.invoice import consumers
-from services.payment.stripe import observations, webhooks
+from services.payment.consumers import ACTED_ON
+from services.payment.stripe import webhooks
 from tests.builders.events import deliver_records, outbox_events, record, waiting_parked
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur
@@ -65,7 +66,7 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
 
 
 def stripe_events() -> st.SearchStrategy[bytes]:
-    kinds = [an_event(kind) for kind in sorted(observations.ACTED_ON)]
+    kinds = [an_event(kind) for kind in sorted(ACTED_ON)]
     whole = st.sampled_from(kinds).flatmap(mutated).map(lambda each: json.dumps(each).encode())
     return st.binary(max_size=300) | JSON.map(lambda each: json.dumps(each).encode()) | whole
 
@@ -82,7 +83,7 @@ class Taken:
 @quick
 async def test_what_is_signed_and_strange_is_ignored_or_an_event_that_readers_read(body: bytes) -> None:
     try:
-        await webhooks.take(body, signed(body), [NEW], False, Taken())  # type: ignore[arg-type]
+        await webhooks.receive_webhook(body, signed(body), [NEW], False, Taken(), ACTED_ON)  # type: ignore[arg-type]
     except DomainError as refusal:
         assert refusal.status == 400
         assert refusal.code in ("stripe_event_unreadable", "stripe_signature_invalid")  # it signs text alone
@@ -92,7 +93,7 @@ async def test_what_is_signed_and_strange_is_ignored_or_an_event_that_readers_re
 @quick
 async def test_what_is_not_signed_is_a_400(body: bytes, signature: str | None) -> None:
     with pytest.raises(webhooks.SignatureInvalid):
-        await webhooks.take(body, signature, [NEW], False, Taken())  # type: ignore[arg-type]
+        await webhooks.receive_webhook(body, signature, [NEW], False, Taken(), ACTED_ON)  # type: ignore[arg-type]
 
 
 EVERY_EXAMPLE = [

@@ -74,7 +74,7 @@ async def send(two: TwoClinics, name: str, case: Any) -> Any:
     if case.method == "POST":
         headers.setdefault("Idempotency-Key", str(new_id()).encode())
     body: dict[str, Any] = {} if isinstance(case.body, NotSet) else {"content": _bytes(case.body)}
-    client = two.site.client if name == "gateway" else two.services[name]._client
+    client = two.site.client if name == "gateway" else two.services[name].http
     return await client.request(
         case.method, quote(case.formatted_path, safe="/%"), params=case.query, headers=headers, **body
     )

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from services.chassis.db import database as chassis_db
-from services.chassis.db.database import AWAY, SESSION, TRANSIENT, Connection, Database, is_transient
+from services.chassis.db.database import SESSION, TRANSIENT, UNREACHABLE, Connection, Database, is_transient
 from services.chassis.ids import new_id
 from tests.running.databases import ServiceDb
 
@@ -20,7 +20,7 @@ async def test_a_transaction_that_stands_still_loses_its_locks_to_who_waits_for_
     frozen, claim = Database(db_invoice.worker_dsn), new_id()
     insert = "INSERT INTO inbox (consumer, event_id) VALUES ('frozen', $1)"
 
-    with pytest.raises(AWAY) as error:
+    with pytest.raises(UNREACHABLE) as error:
         async with frozen.worker_tx() as tx:
             await tx.execute(insert, claim)
             async with asyncio.timeout(10), db_invoice.worker.worker_tx() as other:
@@ -92,7 +92,7 @@ async def released(db: Database) -> None:
 async def pool_closed(db: Database) -> None:
     async with db.worker_tx() as tx:
         await tx.fetch("SELECT 1")
-    pool = await db._opened()
+    pool = await db.opened()
     await pool.close()
     async with db.worker_tx():
         pass
@@ -100,7 +100,7 @@ async def pool_closed(db: Database) -> None:
 
 async def pool_closing(db: Database) -> None:
     async with db.worker_tx() as tx:
-        pool = await db._opened()
+        pool = await db.opened()
         closing = asyncio.create_task(pool.close())
         await asyncio.sleep(0)
         try:

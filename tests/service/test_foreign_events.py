@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from contracts.stripe import StripeEvent
 from deploy.sandbox.embedded import RunningSandbox
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.payments.starting import MOST_INVOICES
-from services.payment.stripe import seal
+from services.payment.payments.stripe_params import metadata_of, new_intent, seal_payment
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal
 from tests.builders.events import outbox_events, waiting_parked
@@ -102,9 +102,9 @@ async def test_another_installation_on_the_same_account_is_told_by_its_name(paym
     async with payments.worker.worker_tx() as tx:
         ours = await lookups.get_payment(tx, None, UUID(started.json()["payment_id"]))
     assert ours is not None
-    theirs = ELM.on_payment(replace(ours, id=uuid4()))
+    theirs = seal_payment(replace(ours, id=uuid4()), ELM)
 
-    await somebody_charges(payments, seal.of_payment(theirs))
+    await somebody_charges(payments, metadata_of(theirs))
 
     assert await heard(payments) == {"other_installation": 2}
     await nothing_happened(payments)
@@ -315,7 +315,7 @@ async def test_a_request_is_the_very_same_after_the_key_was_replaced(payments: P
         payments.sandbox.secret_key, payments.sandbox.url, signer=Seal("harbour", (b"n" * 32,))
     )
     try:
-        again = await rotated.create_intent(payment, None)
+        again = await rotated.create_intent(new_intent(payment), None)
     finally:
         await rotated.close()
     assert (again.id, again.body["metadata"]) == (payment.intent_id, metadata)
@@ -331,9 +331,9 @@ async def test_the_sweeper_finds_no_intent_that_carries_another_seal(payments: P
         await sandbox_post(
             payments.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata | edited)
         )
-        assert await payments.stripe.find_intent(payment) is None
+        assert await payments.stripe.find_intent(new_intent(payment)) is None
     await sandbox_post(payments.sandbox, f"/v1/payment_intents/{payment.intent_id}", in_form(metadata))
-    found = await payments.stripe.find_intent(payment)
+    found = await payments.stripe.find_intent(new_intent(payment))
     assert found is not None
     assert found.id == payment.intent_id
 

@@ -153,7 +153,7 @@ async def test_a_page_hears_of_its_client_alone_and_of_nothing_older() -> None:
         ("invoice", {"id": str(INVOICE), "status": "paid", "version": 3, "number": "2026-0001"}),
         ("payment", {"id": str(payment), "status": "succeeded", "version": 3}),
     ]
-    assert hub._listeners() == []
+    assert hub.listeners() == []
 
 
 async def test_news_that_come_while_the_page_waits_are_told_at_once() -> None:

@@ -91,8 +91,8 @@ async def test_a_connection_that_was_closed_between_calls_is_not_used_again() ->
 
 
 def _is_connected(wire: HttpWire) -> bool:
-    assert wire._session is not None and isinstance(wire._session.connector, aiohttp.TCPConnector)
-    return any(kept.is_connected() for all_ in wire._session.connector._conns.values() for kept, _ in all_)
+    assert wire.session is not None and isinstance(wire.session.connector, aiohttp.TCPConnector)
+    return any(kept.is_connected() for all_ in wire.session.connector._conns.values() for kept, _ in all_)  # noqa: SLF001  aiohttp shows its pool nowhere else
 
 
 async def test_a_cut_or_late_answer_is_away() -> None:

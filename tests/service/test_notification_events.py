@@ -192,7 +192,7 @@ async def test_a_batch_costs_the_same_statements_however_large(db_notification: 
         invoices = [an_invoice(clinic.clinic_id, client_id) for _ in range(size)]
         payments = [a_payment_of(PaymentSucceeded, each) for each in invoices]
         counted: list[Any] = []
-        pool = await db_notification.worker._opened()
+        pool = await db_notification.worker.opened()
         async with pool.acquire() as connection, connection.transaction():
             with connection.query_logger(counted.append):
                 await projections.upsert_invoices(connection, invoices)

@@ -11,11 +11,13 @@ import pytest
 from contracts.currencies import CURRENCIES
 from contracts.invoice import InvoiceUpdated
 from services.chassis.ids import new_id
-from services.payment import consumers, jobs
+from services.payment import consumers
 from services.payment.payments import stripe_calls as checkout
-from services.payment.payments.domain import AmountTooLarge, AmountTooSmall, Payment
+from services.payment.payments import sweep
 from services.payment.payments.starting import Wish
 from services.payment.stripe.api import Intent, StripeApi
+from services.payment.stripe.limits import AmountTooLarge, AmountTooSmall
+from services.payment.stripe.params import NewIntent
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver, outbox_events, waiting_parked
 from tests.builders.values import eur, money
@@ -275,16 +277,16 @@ class Watched(StripeApi):
         self.held: list[int] = []
         self.committed: list[Any] = []
 
-    async def create_intent(self, payment: Payment, customer: str | None) -> Intent:
+    async def create_intent(self, wanted: NewIntent, customer: str | None) -> Intent:
         self.held.append(self.payments.db.api.held)
         self.committed.append(
             await self.payments.db.admin.fetchval(
-                "SELECT idempotency_key FROM payments WHERE id = $1", payment.id
+                "SELECT idempotency_key FROM payments WHERE id = $1", UUID(wanted.metadata["payment_id"])
             )
         )
         if self.cut == "before":
             raise ConnectionResetError
-        intent = await super().create_intent(payment, customer)
+        intent = await super().create_intent(wanted, customer)
         if self.cut == "after":
             raise ConnectionResetError
         return intent
@@ -348,7 +350,7 @@ async def test_a_crash_around_the_call_is_healed_by_the_sweeper(payments: Paymen
         )
     await stripe.close()
 
-    await jobs.sweep_payments(payments.worker, payments.stripe, timedelta(0))
+    await sweep.sweep_payments(payments.worker, payments.stripe, timedelta(0))
 
     (intent,) = await payments.intents()
     kept = await payments.db.admin.fetchval("SELECT stripe_payment_intent_id FROM payments")

@@ -18,12 +18,13 @@ from deploy.ops import database
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.payment import consumers
-from services.payment import stripe_batches as stripe_actions
+from services.payment.credit import store
 from services.payment.ledger import domain as ledger
 from services.payment.ledger import store as books
 from services.payment.refunds import actions as refunds_actions
+from services.payment.refunds import changes as refunds_changes
 from services.payment.refunds import store as refunds
-from services.payment.refunds import stripe_calls as refunds_stripe
+from services.payment.refunds import sweep
 from services.payment.refunds.domain import (
     ClientNotFound,
     NothingToRefund,
@@ -139,7 +140,7 @@ async def test_a_refund_waits_for_nobody_but_refunds_of_the_same_client_and_curr
     before = await balances(payments.db)
 
     async with payments.db.api.tx(payments.clinic_id) as tx:
-        await books.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
+        await store.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
         yen = await request_refund(payments, currency="JPY")
         euros = asyncio.create_task(request_refund(payments))
         await until_waiting(payments.db, euros)
@@ -174,7 +175,7 @@ async def test_a_refund_may_name_a_payment_that_a_batch_holds(payments: PaymentS
     again = [event.model_copy(update={"id": new_id()}) for event in seen]
 
     async with payments.db.api.tx(payments.clinic_id) as tx:
-        await books.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
+        await store.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
         batch = asyncio.create_task(payments.consume(*again, *new))
         await until_waiting(payments.db, batch)
         wish = RefundWish(payments.client_id, "EUR", None, None)
@@ -209,7 +210,7 @@ async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(payment
         )
 
     async with payments.db.api.tx(payments.clinic_id) as tx:
-        await stripe_actions.give_up_refund(tx, lost.key, "canceled", "never_reached_stripe")
+        await refunds_changes.give_up_refund(tx, lost.key, "canceled", "never_reached_stripe")
         other = asyncio.create_task(request_refund(payments))
         await until_waiting(payments.db, other)
 
@@ -226,7 +227,7 @@ async def test_without_the_lock_the_database_still_refuses_by_name(
     payments: PaymentService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await leave_credit(payments)
-    monkeypatch.setattr(books, "lock_credit", _skip_the_lock)
+    monkeypatch.setattr(store, "lock_credit", _skip_the_lock)
     deciding = Pausing(monkeypatch, refunds, "add_refunds", before=True)
     late = asyncio.create_task(request_refund(payments))
     await deciding.reached.wait()
@@ -331,7 +332,7 @@ class Till:
             self.clinic_id, new_id(), payment_id, f"pi_{payment_id}", "capture", now, postings
         )
         async with self.db.worker.worker_tx() as tx:
-            await books.lock_credit(tx, ledger.credit_keys([entry]))
+            await store.lock_credit(tx, ledger.credit_keys([entry]))
             await books.add_entries(tx, [entry])
 
     async def refund(self, amount: int, _: int) -> None:
@@ -343,7 +344,7 @@ class Till:
     async def give_up(self, _: int, which: int) -> None:
         async with self.db.api.tx(self.clinic_id) as tx:
             for refund in (await refunds.list_refunds(tx, self.clinic_id, self.client_id, 50))[which:][:1]:
-                await stripe_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
+                await refunds_changes.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
 
     async def succeed(self, _: int, which: int) -> None:
         await self._hear("succeeded", which)
@@ -363,8 +364,8 @@ class Till:
                 }
                 body |= {"amount": refund.amount, "currency": "eur", "payment_intent": refund.intent_id}
                 with suppress(RefundGivenUp):
-                    seen = refunds_stripe.looked_up(body, "", False, datetime.now(UTC))
-                    await stripe_actions.apply_stripe_events(tx, [seen])
+                    seen = sweep.looked_up(body, "", False, datetime.now(UTC))
+                    await consumers.apply_stripe_events(tx, [seen])
 
 
 VERBS = ("capture", "refund", "give_up", "succeed", "fail")

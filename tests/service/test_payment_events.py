@@ -13,8 +13,8 @@ from contracts.invoice import InvoiceUpdated
 from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded, PaymentUpdated
 from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
-from services.payment import consumers, jobs
-from services.payment import stripe_batches as stripe_actions
+from services.payment import consumers
+from services.payment.payments import sweep
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver, outbox_events, waiting_parked
 from tests.builders.values import eur
@@ -209,7 +209,7 @@ async def statements(payments: PaymentService, events: list[StripeEvent]) -> int
     asked: list[str] = []
     async with payments.worker.worker_tx() as tx:
         tx.add_query_logger(lambda logged: asked.append(logged.query))
-        await stripe_actions.apply_stripe_events(tx, events)
+        await consumers.apply_stripe_events(tx, events)
     return len(asked)
 
 
@@ -232,12 +232,12 @@ async def test_without_any_webhook_the_sweeper_books_it_and_late_webhooks_change
     _, started = await a_confirmed_payment(payments)
     await payments.hook.until("payment_intent.succeeded")
 
-    await jobs.sweep_payments(payments.worker, payments.stripe)
+    await sweep.sweep_payments(payments.worker, payments.stripe)
     assert (await payments.payment(started.json()["payment_id"]))[
         "status"
     ] == "created"  # too young to ask about
     await payments.age(timedelta(minutes=5))
-    await jobs.sweep_payments(payments.worker, payments.stripe)
+    await sweep.sweep_payments(payments.worker, payments.stripe)
 
     paid = await payments.payment(started.json()["payment_id"])
     assert (paid["status"], paid["method"]["last4"]) == ("succeeded", "4242")
@@ -251,7 +251,7 @@ async def test_the_sweeper_notes_a_decline_once(payments: PaymentService) -> Non
     await a_confirmed_payment(payments, "pm_card_chargeDeclined")
     for _ in range(3):
         await payments.age(timedelta(minutes=5))
-        await jobs.sweep_payments(payments.worker, payments.stripe)
+        await sweep.sweep_payments(payments.worker, payments.stripe)
     assert [type(event) for event in await outbox_events(payments.db)] == [PaymentFailed]
 
 
@@ -260,7 +260,7 @@ async def test_a_payment_that_nobody_finishes_is_canceled_after_a_day(payments: 
     started = await payments.start((invoice, eur(125)))
     await payments.age(timedelta(hours=25))
 
-    await jobs.sweep_payments(payments.worker, payments.stripe)
+    await sweep.sweep_payments(payments.worker, payments.stripe)
 
     assert [intent["status"] for intent in await payments.intents()] == ["canceled"]
     assert (await payments.payment(started.json()["payment_id"]))["status"] == "canceled"
@@ -274,7 +274,7 @@ async def test_a_payment_that_never_reached_stripe_is_given_up(payments: Payment
     assert (await payments.start((invoice, eur(125)))).status_code == 503
     await payments.age(timedelta(minutes=11))
 
-    await jobs.sweep_payments(payments.worker, payments.stripe)
+    await sweep.sweep_payments(payments.worker, payments.stripe)
 
     assert await payments.intents() == []
     assert await payments.db.admin.fetchval("SELECT status FROM payments") == "canceled"
@@ -286,7 +286,7 @@ async def test_an_intent_whose_answer_was_lost_is_found_by_its_metadata(payments
     await payments.db.admin.execute("UPDATE payments SET stripe_payment_intent_id = NULL")
     for _ in range(2):
         await payments.age(timedelta(minutes=11))
-        await jobs.sweep_payments(payments.worker, payments.stripe)
+        await sweep.sweep_payments(payments.worker, payments.stripe)
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
 
@@ -298,7 +298,7 @@ async def test_one_payment_that_cannot_be_asked_about_keeps_no_other_from_it(
     await payments.age(timedelta(minutes=5))
     await payments.sandbox.control("POST", "/faults/api", {"kind": "429", "method": "GET", "count": 4})
 
-    await jobs.sweep_payments(payments.worker, payments.stripe)
+    await sweep.sweep_payments(payments.worker, payments.stripe)
 
     statuses = await payments.db.admin.fetch("SELECT status FROM payments ORDER BY status")
     assert "succeeded" in [row["status"] for row in statuses]

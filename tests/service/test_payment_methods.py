@@ -5,7 +5,8 @@ from typing import Any
 import httpx2
 
 from services.chassis.ids import new_id
-from services.payment import jobs
+from services.payment.methods import sweep
+from services.payment.stripe import sweeps
 from tests.builders.callers import a_caller
 from tests.builders.values import eur, money
 from tests.running.payment import PaymentService
@@ -148,7 +149,7 @@ async def test_a_card_whose_details_no_webhook_told_is_asked_about(payments: Pay
     )
     assert await saved_methods(payments) == []
 
-    await jobs.refresh_methods(payments.worker, payments.stripe)
+    await sweep.refresh_methods(payments.worker, payments.stripe)
 
     (card,) = await saved_methods(payments)
     assert (card["brand"], card["last4"]) == ("mastercard", "4444")
@@ -189,7 +190,7 @@ async def test_cards_that_stripe_tells_nothing_of_keep_no_other_waiting(payments
         SELECT clinic_id, gen_random_uuid(), client_id, account, 'pm_unknown_' || n, kind, created_at, '-infinity'
         FROM payment_methods, generate_series(1, $1) AS n
         """,
-        jobs.MOST_A_RUN,
+        sweeps.MOST_A_RUN,
     )
     await payments.db.admin.execute(
         """
@@ -199,8 +200,8 @@ async def test_cards_that_stripe_tells_nothing_of_keep_no_other_waiting(payments
     )
 
     for _ in range(3):
-        await jobs.refresh_methods(payments.worker, payments.stripe)
+        await sweep.refresh_methods(payments.worker, payments.stripe)
 
     assert [card["last4"] for card in await saved_methods(payments)] == ["4444"]
     asked = [each for each in payments.sandbox.requests("/v1/payment_methods/") if "pm_unknown" in each.path]
-    assert len(asked) == jobs.MOST_A_RUN
+    assert len(asked) == sweeps.MOST_A_RUN

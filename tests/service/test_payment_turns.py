@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.receivables import store as payables
 from tests.builders.values import eur
 from tests.running.payment import PaymentService

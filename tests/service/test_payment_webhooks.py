@@ -385,8 +385,8 @@ async def test_a_producer_that_fails_once_is_used_no_more(with_topic: str) -> No
     events = stripe_events.StripeEvents(with_topic)
     first, second, third = (an_event() for _ in range(3))
     await events.send(observations.read_event(first))
-    assert events._producer is not None
-    await events._producer.stop()  # as one that is poisoned: whatever it is given from now on fails
+    assert events.producer is not None
+    await events.producer.stop()  # as one that is poisoned: whatever it is given from now on fails
 
     with pytest.raises(stripe_events.EventsUnavailable):
         await events.send(observations.read_event(second))

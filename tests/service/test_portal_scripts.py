@@ -13,7 +13,7 @@ from tests.builders.invoices import taxed_invoice_body
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.gateway import Site, a_whole_site, create_client, create_clinic
-from tests.unit.test_gateway_bodies import _handlers
+from tests.unit.test_gateway_bodies import handlers_of
 
 PROBLEM = "application/problem+json"
 ACCEPTS = [None, "*/*", "application/json", "text/html,application/xhtml+xml,*/*;q=0.8"]
@@ -49,7 +49,7 @@ async def ask(site: Site, path: str, accept: str | None = None, **more: Any) -> 
 def test_each_portal_route_that_answers_json_says_that_scripts_ask_it() -> None:
     answering = {
         handler.fn.__name__: bool(handler.opt.get(SCRIPTS))
-        for handler in _handlers(portal_routes)
+        for handler in handlers_of(portal_routes)
         if handler.fn.__module__.startswith("services.")
         and not any(
             page in str(handler.fn.__annotations__["return"])

@@ -29,9 +29,9 @@ from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices import store
 from services.notification.emails import store as deliveries
-from services.payment.ledger import store as books
+from services.payment.credit import store as credit_store
 from services.payment.methods import store as methods
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.payments import store as payments
 from services.payment.receivables import store as payables
 from tests.builders.payments import a_settlement
@@ -176,7 +176,7 @@ CASES = [
         "invoice",
         "api",
         "used idempotency key",
-        lambda tx: idempotency._earlier_answer(tx, CLINIC, "key-35007", b""),
+        lambda tx: idempotency.earlier_answer(tx, CLINIC, "key-35007", b""),
         "idempotency_keys_pkey",
     ),
     case(
@@ -257,7 +257,7 @@ CASES = [
         lambda tx: lookups.list_payments(tx, None, None, key(4, 37_500), 21),
     ),
     case("payment", "api", "declines", lambda tx: lookups.count_declines(tx, SOME, HOUR), "payments_client"),
-    case("payment", "api", "credit", lambda tx: books.get_credit(tx, SOME), "credit_balances_pkey"),
+    case("payment", "api", "credit", lambda tx: credit_store.get_credit(tx, SOME), "credit_balances_pkey"),
     case(
         "payment",
         "api",

@@ -13,12 +13,12 @@ from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSettled, Pa
 from deploy.ops import database
 from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
-from services.payment import jobs
-from services.payment.refunds.stripe_calls import sweep_refunds
+from services.payment.payments import sweep
+from services.payment.refunds.sweep import sweep_refunds
 from tests.builders.events import outbox_events
 from tests.builders.values import money
 from tests.running.apps import in_own_task
-from tests.running.installation import Installation, _name, an_installation, close_connections
+from tests.running.installation import Installation, an_installation, close_connections, name_in
 
 AT_ONCE = timedelta(0)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[In
 async def a_backup(installation: Installation) -> AsyncIterator[Callable[[], Any]]:
     """A backup of the payment database as it is now, and what puts it in the database's place."""
     dsn = installation.dbs["payment"].admin_dsn
-    original, server = _name(dsn), database.with_database(dsn, "postgres")
+    original, server = name_in(dsn), database.with_database(dsn, "postgres")
     kept = f"{original}_kept"
 
     async def restore() -> None:
@@ -104,7 +104,7 @@ async def by_event_queued_before(installation: Installation) -> None:
 
 
 async def by_sweeper(installation: Installation) -> None:
-    await jobs.sweep_payments(installation.payments.worker, installation.payments.stripe, AT_ONCE)
+    await sweep.sweep_payments(installation.payments.worker, installation.payments.stripe, AT_ONCE)
 
 
 WAYS = [by_webhook, by_success_alone, by_event_queued_before, by_sweeper]

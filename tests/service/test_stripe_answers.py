@@ -12,7 +12,7 @@ import pytest
 
 from deploy.sandbox.faults import ApiKind
 from deploy.sandbox.refusals import EARLY, LATE
-from services.payment import jobs
+from services.payment.payments import sweep as payments_sweep
 from tests.builders.values import eur
 from tests.running.payment import PaymentService
 from tests.running.refunds import (
@@ -97,16 +97,16 @@ async def test_the_sweeper_comes_to_rest(payments: PaymentService, kind: str) ->
     await everything_answers(payments, kind)
     await payments.start((await payments.open_invoice(eur(20)), eur(20)))
     await payments.age(timedelta(minutes=11))
-    await jobs.sweep_payments(payments.worker, payments.stripe, timedelta(0))
+    await payments_sweep.sweep_payments(payments.worker, payments.stripe, timedelta(0))
     await corrected(payments)
     for _ in range(3):
         await payments.age(timedelta(hours=25))
-        await jobs.sweep_payments(payments.worker, payments.stripe, timedelta(0))
+        await payments_sweep.sweep_payments(payments.worker, payments.stripe, timedelta(0))
 
     assert await open_reservations(payments) == 0
     assert await payments.db.admin.fetchval("SELECT count(*) FROM payments WHERE status <> 'canceled'") == 0
     asked = len(payments.sandbox.requests())
-    await jobs.sweep_payments(payments.worker, payments.stripe, timedelta(0))
+    await payments_sweep.sweep_payments(payments.worker, payments.stripe, timedelta(0))
     assert len(payments.sandbox.requests()) == asked
 
 

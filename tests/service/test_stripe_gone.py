@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.payment import jobs
+from services.payment.payments import sweep as payments_sweep
 from tests.builders.callers import a_caller
 from tests.builders.values import eur
 from tests.running.payment import PaymentService
@@ -51,7 +51,7 @@ async def test_an_attempt_that_a_wrong_account_has_stuck_before_is_ended_by_the_
     )
     await payments.age(timedelta(hours=25))
 
-    await jobs.sweep_payments(payments.worker, payments.stripe, NO_TIME)
+    await payments_sweep.sweep_payments(payments.worker, payments.stripe, NO_TIME)
 
     assert await payments.db.admin.fetchval("SELECT state FROM allocations") == "released"
     assert (await payments.start((invoice, eur(125)))).status_code == 201
@@ -168,7 +168,7 @@ async def test_a_card_that_is_gone_is_forgotten_and_the_client_told(payments: Pa
 async def test_a_deleted_customer_is_heard_of(payments: PaymentService) -> None:
     await a_saved_card(payments)
     customer = await payments.db.admin.fetchval("SELECT stripe_customer_id FROM customers")
-    await payments.stripe._stripe.v1.customers.delete_async(customer)
+    await payments.stripe.sdk.v1.customers.delete_async(customer)
     await payments.hook.until("customer.deleted")
 
     await payments.consume()

@@ -13,7 +13,8 @@ from contracts.invoice import InvoiceUpdated
 from contracts.stripe import StripeEvent
 from deploy.sandbox import methods
 from services.chassis.ids import new_id
-from services.payment import consumers, jobs
+from services.payment import consumers
+from services.payment.payments import sweep
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver, outbox_events, waiting_parked
 from tests.builders.payments import a_settlement
@@ -140,7 +141,7 @@ async def test_an_attempt_over_more_than_is_due_by_now_is_ended_by_the_next_swee
         payments.worker, consumers, payments.invoice(invoice, eur(125), 2, InvoiceUpdated, **change)
     )
 
-    await jobs.sweep_payments(payments.worker, payments.stripe)
+    await sweep.sweep_payments(payments.worker, payments.stripe)
 
     assert (await payments.payment(old_tab.json()["payment_id"]))["status"] == "canceled"
     assert await statuses(payments) == ["canceled", "requires_payment_method"]

@@ -16,7 +16,6 @@ from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.invoice.invoices import store as invoice_store
 from services.payment import consumers
-from services.payment import stripe_batches as stripe_actions
 from services.payment.payments import store as payment_store
 from services.payment.receivables import store as payables
 from tests.builders.events import deliver
@@ -47,7 +46,7 @@ async def test_two_successes_at_once_settle_no_more_than_is_open(payments: Payme
     first, second = await two_successes_of_one_invoice(payments)
 
     async with payments.worker.worker_tx() as tx:
-        await stripe_actions.apply_stripe_events(tx, [first])
+        await consumers.apply_stripe_events(tx, [first])
         other = asyncio.create_task(payments.consume(second))
         await until_waiting(payments.db, other)
     await other
@@ -66,10 +65,10 @@ async def test_two_workers_with_one_success_say_it_once_without_being_refused(
 
     async def hear_again() -> None:
         async with payments.worker.worker_tx() as tx:
-            await stripe_actions.apply_stripe_events(tx, [success])
+            await consumers.apply_stripe_events(tx, [success])
 
     async with payments.worker.worker_tx() as tx:
-        await stripe_actions.apply_stripe_events(tx, [success])
+        await consumers.apply_stripe_events(tx, [success])
         other = asyncio.create_task(hear_again())
         await until_waiting(payments.db, other)
     await other

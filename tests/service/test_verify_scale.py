@@ -7,17 +7,17 @@ import asyncpg
 import pytest
 
 from deploy.ops import database
-from deploy.ops.verify import between
+from deploy.ops.verify import diff as diff
 from deploy.ops.verify.access import Access
-from deploy.ops.verify.books import Books, opened
-from deploy.ops.verify.pairs import PAIRS
+from deploy.ops.verify.comparisons import COMPARISONS
+from deploy.ops.verify.databases import Databases, opened
 from deploy.ops.verify.run import INSIDE, OFFENDING, verify
 from tests.bench.verify.population import populate
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb, fresh_database
 
 INVOICES = 20_000
-MOVEMENTS = next(pair for pair in PAIRS if pair.name == "movements_agree")
+MOVEMENTS = next(comparison for comparison in COMPARISONS if comparison.name == "movements_agree")
 EXCHANGE = """
     WITH two AS (SELECT id, payable_id FROM movements ORDER BY id LIMIT 2 OFFSET {})
     UPDATE movements SET payable_id = other.payable_id FROM two AS one, two AS other
@@ -55,9 +55,9 @@ async def test_the_population_that_is_measured_is_sound(access: Access) -> None:
 
 
 async def test_no_check_walks_an_index_where_it_needs_all_rows(access: Access) -> None:
-    async with opened(access) as books:
+    async with opened(access) as databases:
         plans = {
-            check.name: await books[check.service].fetch(
+            check.name: await databases[check.service].fetch(
                 f"EXPLAIN {OFFENDING.format(sql=check.sql, most=50)}"
             )
             for check in INSIDE
@@ -67,11 +67,15 @@ async def test_no_check_walks_an_index_where_it_needs_all_rows(access: Access) -
     assert walks == set()
 
 
-@pytest.mark.parametrize("pair", [pair for pair in PAIRS if not pair.within], ids=lambda pair: pair.name)
-async def test_what_is_the_same_is_not_read(access: Access, pair: between.Pair) -> None:
+@pytest.mark.parametrize(
+    "comparison",
+    [comparison for comparison in COMPARISONS if not comparison.within],
+    ids=lambda comparison: comparison.name,
+)
+async def test_what_is_the_same_is_not_read(access: Access, comparison: diff.Comparison) -> None:
     """Digests of equal rows are equal: the sides have the same types."""
-    async with opened(access) as books:
-        assert await between.suspects(books, pair) == []
+    async with opened(access) as databases:
+        assert await diff.suspects(databases, comparison) == []
 
 
 async def test_only_what_differs_is_read(dbs: dict[str, ServiceDb], access: Access) -> None:
@@ -79,30 +83,30 @@ async def test_only_what_differs_is_read(dbs: dict[str, ServiceDb], access: Acce
         dbs,
         access,
         "UPDATE movements SET amount = 101 WHERE id = (SELECT id FROM movements ORDER BY id LIMIT 1)",
-    ) as books:
-        assert len(await between.suspects(books, MOVEMENTS)) == 1
-        assert [row["amount"] async for row in between.differing(books, MOVEMENTS)] == ["100 ≠ 101"]
+    ) as databases:
+        assert len(await diff.suspects(databases, MOVEMENTS)) == 1
+        assert [row["amount"] async for row in diff.differing(databases, MOVEMENTS)] == ["100 ≠ 101"]
 
 
 async def test_two_rows_that_exchanged_a_value_differ(
     dbs: dict[str, ServiceDb], access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one bucket, whose sum of values is as it was; twenty times, as a weak digest sees some by an overflow."""
-    monkeypatch.setattr(between, "BUCKETS", 1)
+    monkeypatch.setattr(diff, "BUCKETS", 1)
     for offset in range(20):
-        async with changed(dbs, access, EXCHANGE.format(offset)) as books:
-            rows = [row async for row in between.differing(books, MOVEMENTS)]
+        async with changed(dbs, access, EXCHANGE.format(offset)) as databases:
+            rows = [row async for row in diff.differing(databases, MOVEMENTS)]
 
         assert [row.keys() - {"clinic_id", "movement_id"} for row in rows] == [{"invoice_id"}, {"invoice_id"}]
 
 
 @asynccontextmanager
-async def changed(dbs: dict[str, ServiceDb], access: Access, sql: str) -> AsyncIterator[Books]:
-    """The books, payment's as somebody sees them who has run this, and takes it back."""
+async def changed(dbs: dict[str, ServiceDb], access: Access, sql: str) -> AsyncIterator[Databases]:
+    """The databases; payment's within a transaction that has run this SQL and is rolled back."""
     admin = await asyncpg.connect(dbs["payment"].admin_dsn)
     try:
-        async with opened(access) as books:
+        async with opened(access) as databases:
             await admin.execute(f"SET session_replication_role = replica; BEGIN; {sql}")
-            yield {**books, "payment": admin}
+            yield {**databases, "payment": admin}
     finally:
         await admin.close()

@@ -9,7 +9,7 @@ import pytest
 from contracts.payment import PaymentSucceeded
 from deploy.ops.verify.report import Report
 from deploy.ops.verify.run import verify
-from services.payment import jobs
+from services.payment.payments import sweep
 from tests.builders.events import waiting_parked
 from tests.builders.values import money
 from tests.running.apps import in_own_task
@@ -50,7 +50,7 @@ async def test_the_amount_that_stripe_took_is_booked(
             await installation.dbs["payment"].admin.execute(
                 "UPDATE payments SET checked_at = now() - interval '1 day'"
             )
-            await jobs.sweep_payments(installation.payments.worker, installation.payments.stripe)
+            await sweep.sweep_payments(installation.payments.worker, installation.payments.stripe)
         await installation.pump()
 
         page = await installation.payments.payment(payment_id)

@@ -95,7 +95,7 @@ async def test_a_group_that_goes_round_for_ever_is_not_ready(
     progress: Any = subscriber.progress  # type: ignore[attr-defined]
     async with chassis_kafka.running(reading):
         await send(broker, monkeypatch, 0, (str(movement.key).encode(), movement.encode(), []))
-        await until(lambda: any(each.failed for each in progress._tries.values()), WITHIN)
+        await until(lambda: any(each.failed for each in progress.tries.values()), WITHIN)
         now = progress.clock
         progress.clock = lambda: now() + UNREADY_SECONDS
         with pytest.raises(NoProgress, match="its batches fail"):
@@ -103,7 +103,7 @@ async def test_a_group_that_goes_round_for_ever_is_not_ready(
         assert await chassis_kafka.ping(reading) is None  # type: ignore[func-returns-value]
 
         seen.fails, progress.clock = False, now
-        await until(lambda: movement.id in seen.ids and not progress._tries, WITHIN)
+        await until(lambda: movement.id in seen.ids and not progress.tries, WITHIN)
         await chassis_kafka.check_progress(reading)
 
 

@@ -17,6 +17,7 @@ from deploy.ops.topics import ensure
 from services.chassis.db.database import Connection, Database
 from services.chassis.ids import new_id
 from services.chassis.kafka import subscribing as chassis_kafka
+from services.chassis.kafka.adapter.subscriber import UnsafeSubscriber, assert_safe
 from services.chassis.kafka.consume import Consumer, Handler
 from services.chassis.outbox import outbox
 from services.chassis.outbox.relay import AT_ONCE, SendFailed, Shard
@@ -161,10 +162,10 @@ async def test_relays_that_differ_in_the_number_of_shards_do_not_both_send(
         connection = await asyncpg.connect(db_invoice.relay_dsn)
         second = Shard("invoice", db_invoice.relay_dsn, 1, 2, sender)
         try:
-            assert not await second._locks(connection)
+            assert not await second.try_lock(connection)
             first.cancel()
             await _until_shards(db_invoice, [])
-            assert await second._locks(connection)
+            assert await second.try_lock(connection)
             assert await _shards(db_invoice) == [2]
         finally:
             await connection.close()
@@ -290,8 +291,8 @@ def test_a_subscriber_that_could_lose_events_stops_the_process_from_starting() -
     ):
         broker = KafkaBroker("localhost:1", logger=None)
         broker.subscriber("a", group_id="g", **{"batch": True, **unsafe})  # type: ignore[call-overload]
-        with pytest.raises(chassis_kafka.UnsafeSubscriber):
-            chassis_kafka.assert_safe(broker)
+        with pytest.raises(UnsafeSubscriber):
+            assert_safe(broker)
 
 
 def _broker_for(bootstrap: str, seen: Seen) -> KafkaBroker:

@@ -26,7 +26,7 @@ from deploy.ops import acls, topics
 from deploy.ops.verify.settle import Progress
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import consumers_of
-from services.chassis.kafka.security import KafkaSecurity
+from services.chassis.settings import KafkaSecurity
 from services.gateway.live.hub import Hub
 from services.payment import consumers
 from services.payment.stripe.events import EventsUnavailable, StripeEvents
@@ -120,7 +120,7 @@ async def test_only_the_administrator_makes_topics_and_rules(secured: Secured, u
     try:
         made = await admin.create_topics([NewTopic("mine", 1, 1)])
         deleted = await admin.delete_topics([STRIPE_EVENT.name])
-        rule = await admin._send_to_controller(CreateAclsRequest(2, "*", 3, f"User:{user}", "*", 2, 3))
+        rule = await admin._send_to_controller(CreateAclsRequest(2, "*", 3, f"User:{user}", "*", 2, 3))  # noqa: SLF001  aiokafka has no public call
         codes = [made.topic_errors[0][1], deleted.topic_error_codes[0][1], rule.creation_responses[0][0]]
     finally:
         await admin.close()

@@ -100,7 +100,7 @@ async def test_a_client_pays_an_invoice_and_a_receipt_is_in_the_mailbox(system: 
     assert paid["paid_with"] == {"kind": "card", "brand": "visa", "last4": "4242"}
     assert [(m["kind"], m["amount"]["minor"]) for m in paid["movements"]] == [("payment", 10_000)]
     assert "Paid" in page
-    await until(lambda: _receipts(system, invoice))
+    await until(lambda: receipts_for(system, invoice))
 
 
 async def test_a_card_that_stripe_tells_of_after_the_success_is_shown_and_the_open_page_hears_of_it(
@@ -169,7 +169,7 @@ async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
     begun = await start(system, invoice)
     await system.confirm(begun)
     await until_paid(system, invoice)
-    await until(lambda: _receipts(system, invoice))
+    await until(lambda: receipts_for(system, invoice))
 
     def whole() -> list[Span] | None:
         for trace in {s.trace_id for s in system.spans.all if s.name.endswith("/payments") and "{" in s.name}:
@@ -268,11 +268,11 @@ async def test_a_webhook_sent_three_times_is_booked_once(system: Running) -> Non
         await system.control("DELETE", "/faults")
 
     assert [movement["amount"]["minor"] for movement in paid["movements"]] == [10_000]
-    receipts = await until(lambda: _receipts(system, invoice))
+    receipts = await until(lambda: receipts_for(system, invoice))
     assert len(receipts) == 1
 
 
-async def _receipts(system: Running, invoice: dict[str, Any]) -> list[dict[str, Any]]:
+async def receipts_for(system: Running, invoice: dict[str, Any]) -> list[dict[str, Any]]:
     receipts = await system.mails("Receipt")
     found = []
     async with httpx2.AsyncClient(base_url=system.mailbox_url) as http:

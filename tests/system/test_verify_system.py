@@ -15,7 +15,7 @@ from deploy.ops import topics
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.run import verify
 from tests.running.system import ROOT, Running, until
-from tests.system.test_main_job import _receipts, an_invoice, start, until_paid
+from tests.system.test_main_job import an_invoice, receipts_for, start, until_paid
 
 
 async def command(*words: str, **environment: str) -> tuple[int, str]:
@@ -96,7 +96,7 @@ LOST = ("payment.settled", "payment.succeeded")
 
 async def _mailed(system: Running, invoice: dict[str, Any]) -> int:
     """How many receipts name the invoice."""
-    return len(await _receipts(system, invoice))
+    return len(await receipts_for(system, invoice))
 
 
 async def _booked(access: Access, payment_id: str) -> bool:

@@ -62,10 +62,10 @@ def bench(
         from tests.bench import against as comparison
 
         raise typer.Exit(comparison.main(against))
-    from tests.bench.run import Wish, main
+    from tests.bench.run import Options, main
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    raise typer.Exit(main(Wish(quick, names, invoices, keep, save=save)))
+    raise typer.Exit(main(Options(quick, names, invoices, keep, save=save)))
 
 
 @dev.command()

@@ -89,7 +89,7 @@ def check(*command: str) -> Count:
 
 
 def supplied() -> Count:
-    """Licences, secrets and advisories. What cannot be asked here is said, and fails nothing."""
+    """Licences, secrets and advisories. A service that cannot be reached here is reported, and fails nothing."""
     from tests.tools import supply
 
     return sum((_asked(each) for each in (supply.licences, supply.secrets, supply.advisories)), Count())

@@ -71,13 +71,13 @@ def secrets(root: Path = ROOT) -> list[str]:
 
     A finding that is none: `detect-secrets scan --no-verify --baseline .secrets.baseline`, and say so in the commit.
     """
-    said = _tool("detect-secrets", "scan", "--no-verify", "--exclude-files", BASELINE, root=root)
+    output = _tool("detect-secrets", "scan", "--no-verify", "--exclude-files", BASELINE, root=root)
     known = {
         (place, each["hashed_secret"]) for place, each in _found(json.loads((root / BASELINE).read_text()))
     }
     return [
         f"{place}:{each['line_number']}: {each['type']}"
-        for place, each in _found(json.loads(said))
+        for place, each in _found(json.loads(output))
         if (place, each["hashed_secret"]) not in known
         and not (place.startswith("tests/") and each["type"] in _GUESSED)
     ]
@@ -106,7 +106,7 @@ def advisories() -> list[str]:
 
 
 def _audit(requirements: Path, *options: str) -> list[dict[str, Any]]:
-    said = _tool(
+    output = _tool(
         *("pip-audit", "-r", str(requirements), *options),
         *(
             "--disable-pip",
@@ -119,9 +119,9 @@ def _audit(requirements: Path, *options: str) -> list[dict[str, Any]]:
         ),
         fine=(0, 1),
     )
-    if not said:
+    if not output:
         raise CannotAsk("pip-audit got no answer from PyPI")
-    found: list[dict[str, Any]] = json.loads(said)["dependencies"]
+    found: list[dict[str, Any]] = json.loads(output)["dependencies"]
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from services.chassis.kafka.fetching import Acknowledgements
+from services.chassis.kafka.adapter.acknowledging import Acknowledgements
 
 MINE, MOVED = TopicPartition("payment.settled", 0), TopicPartition("payment.settled", 1)
 

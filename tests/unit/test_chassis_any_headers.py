@@ -7,7 +7,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from services.chassis.kafka.any_headers import AnyRecords, read_any_headers
+from services.chassis.kafka.adapter.any_headers import AnyRecords, read_any_headers
 
 
 class Bytes(str):
@@ -64,10 +64,10 @@ def test_records_around_a_strange_name_are_read_as_ever(codec: int) -> None:
 
 
 def test_the_slow_reader_reads_what_the_fast_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.chassis.kafka import any_headers
+    from services.chassis.kafka.adapter import any_headers
 
     raw = a_batch(*PLAIN, (b"x" * 300, b"y" * 70_000, [("h" * 200, b"z")]))
-    slow = list(any_headers._AnyHeaders(memoryview(raw)))
+    slow = list(any_headers.AnyHeaders(memoryview(raw)))
 
     assert [(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in slow] == read(
         MemoryRecords(raw)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from services.chassis.kafka import fetching
+from services.chassis.kafka.adapter import fetching
 
 PARTITION = TopicPartition("payment.settled", 0)
 

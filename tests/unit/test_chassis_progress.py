@@ -146,7 +146,7 @@ async def watched(consumer: Stuck) -> None:
     subscriber = SimpleNamespace(consumer=consumer, progress=Progress("invoice"))
     broker: Any = SimpleNamespace(subscribers=[subscriber])
     async with asyncio.timeout(1):
-        await kafka._watch(broker)
+        await kafka.watch(broker)
 
 
 @pytest.mark.parametrize(

@@ -62,4 +62,4 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     mint, check = TokenMint(PRIVATE_KEY), TokenCheck(PUBLIC_KEY, "invoice")
     for _ in range(10):
         check.caller(f"Bearer {mint.token(audience='invoice', caller=a_caller('operator'))}")
-    assert len(mint._kept) <= 3 and len(check._kept) <= 3
+    assert len(mint.kept) <= 3 and len(check.kept) <= 3

@@ -28,8 +28,8 @@ from services.gateway.portal.visits import Visit
 from services.gateway.upstream.calls import UpstreamError
 from services.notification.projections.domain import Invoice
 from services.payment.payments import starting
-from services.payment.payments.domain import Payable
 from services.payment.payments.starting import Wish
+from services.payment.receivables.domain import Payable
 from tests.builders.callers import a_caller
 from tests.builders.portal import a_clinic, an_invoice
 from tests.unit.test_notification_letters import CLINIC, RENDERER, an_email

@@ -14,7 +14,7 @@ from deploy.local.errors import EmbeddedError
 from deploy.local.process import free_port
 from deploy.local.system import Ports, Stripe, System
 from deploy.ops import database
-from services.payment.stripe.observations import ACTED_ON
+from services.payment.consumers import ACTED_ON
 from tests.tools.runner import ROOT, Count, count
 
 

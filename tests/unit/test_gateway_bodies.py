@@ -13,19 +13,19 @@ from services.gateway.portal.routes import portal_routes
 from services.gateway.web.bodies import BodyInvalid, DuplicateMember, patch_of, strictly
 
 
-def _handlers(of: object) -> list[HTTPRouteHandler]:
+def handlers_of(of: object) -> list[HTTPRouteHandler]:
     if isinstance(of, HTTPRouteHandler):
         return [of]
     if isinstance(of, Router):
         return [handler for route in of.routes for handler in route.route_handlers]  # type: ignore[union-attr]
-    return [handler for each in of for handler in _handlers(each)]  # type: ignore[attr-defined]
+    return [handler for each in of for handler in handlers_of(each)]  # type: ignore[attr-defined]
 
 
 def test_what_takes_json_also_takes_its_raw_bytes() -> None:
     """Litestar's own reading takes "5000" for 5000. `strictly` reads the raw body again, as JSON says it."""
     taking = [
         handler
-        for handler in _handlers([api_router, *portal_routes])
+        for handler in handlers_of([api_router, *portal_routes])
         if "RequestEncodingType.JSON" in str(inspect.signature(handler.fn).parameters.get("data"))
     ]
     names = {handler.fn.__name__ for handler in taking}

@@ -5,7 +5,7 @@ import pytest
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.live.hub import LONGEST_QUEUE, Hub, Listener, News
-from services.gateway.web.ready import _said, _whole
+from services.gateway.web.ready import status_in, status_of
 from services.gateway.web.security import content_security_policy
 from tests.running.settings import gateway_settings
 
@@ -86,11 +86,11 @@ def test_the_policy_names_stripe_where_it_is_stripe() -> None:
 
 
 def test_a_whole_is_as_ready_as_its_parts() -> None:
-    assert _whole({"ok"}) == _whole(set()) == "ready"
-    assert _whole({"ok", "starting"}) == "starting"
-    assert _whole({"ok", "starting", "away"}) == _whole({"failing"}) == "failing"
-    assert _said(b'{"status":"starting"}') == "starting"
-    assert _said(b"[]") == _said(b"<html>") == _said(b'{"status":[]}') == "failing"
+    assert status_of({"ok"}) == status_of(set()) == "ready"
+    assert status_of({"ok", "starting"}) == "starting"
+    assert status_of({"ok", "starting", "away"}) == status_of({"failing"}) == "failing"
+    assert status_in(b'{"status":"starting"}') == "starting"
+    assert status_in(b"[]") == status_in(b"<html>") == status_in(b'{"status":[]}') == "failing"
 
 
 def test_a_page_that_does_not_read_falls_behind_and_holds_no_more_than_its_queue() -> None:

@@ -242,4 +242,4 @@ def test_events_hold_no_service_and_no_person() -> None:
 
 def test_what_python_calls_printable_is_never_refused() -> None:
     """The check takes such texts without looking at each character."""
-    assert not any(texts._unprintable(chr(code)) for code in range(0x110000) if chr(code).isprintable())
+    assert not any(texts.is_unprintable(chr(code)) for code in range(0x110000) if chr(code).isprintable())

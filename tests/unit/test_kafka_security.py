@@ -8,9 +8,8 @@ import pytest
 from contracts.topics import ALL
 from deploy.ops import acls
 from deploy.ops.acls import Acl, Operation, Pattern, Resource
-from services.chassis.kafka.security import OPEN
-from services.chassis.kafka.subscribing import security_of
-from services.chassis.settings import KafkaSettings, load
+from services.chassis.kafka.adapter.subscriber import security_of
+from services.chassis.settings import OPEN, KafkaSettings, load
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from contracts.payment import PaymentFailed
 from contracts.stripe import StripeEvent
 from services.chassis.ids import made_at, new_id
 from services.payment.payments import lifecycle
-from services.payment.payments.domain import Allocation, Payable, Payment
+from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import fact_about, update_about
+from services.payment.receivables.domain import Payable
 from services.payment.refunds import domain as refunds
 from services.payment.refunds.domain import Refund
 from services.payment.stripe import observations

@@ -15,9 +15,11 @@ from contracts.payment import PaymentFailed, PaymentSucceeded
 from contracts.stripe import StripeEvent
 from services.payment.ledger import domain as ledger
 from services.payment.payments import lifecycle
-from services.payment.payments.domain import Allocation, Payable, Payment
+from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import fact_about, update_about
 from services.payment.payments.lifecycle import Change
+from services.payment.receivables.domain import Payable
+from services.payment.stripe import mismatches
 
 CLINIC, CLIENT = uuid4(), uuid4()
 FIRST, SECOND = UUID(int=1), UUID(int=2)
@@ -278,18 +280,18 @@ def test_however_late_its_charge_comes_it_is_told_what_was_paid_with_and_at_most
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
-        ({"account": None}, lifecycle.WrongAccount),
-        ({"account": "acct_2"}, lifecycle.WrongAccount),
-        ({"livemode": True}, lifecycle.WrongMode),
-        ({"clinic": uuid4()}, lifecycle.WrongClinic),
-        ({"payment_intent": "pi_2", "object_id": "pi_2"}, lifecycle.WrongIntent),
-        ({"amount_received": 0}, lifecycle.WrongCharge),
-        ({"amount_received": None}, lifecycle.WrongCharge),
-        ({"currency": "USD"}, lifecycle.WrongCharge),
+        ({"account": None}, mismatches.WrongAccount),
+        ({"account": "acct_2"}, mismatches.WrongAccount),
+        ({"livemode": True}, mismatches.WrongMode),
+        ({"clinic": uuid4()}, mismatches.WrongClinic),
+        ({"payment_intent": "pi_2", "object_id": "pi_2"}, mismatches.WrongIntent),
+        ({"amount_received": 0}, mismatches.WrongCharge),
+        ({"amount_received": None}, mismatches.WrongCharge),
+        ({"currency": "USD"}, mismatches.WrongCharge),
     ],
 )
 def test_a_success_that_does_not_fit_is_refused_by_name(
-    changes: dict[str, Any], refusal: type[lifecycle.StripeMismatch]
+    changes: dict[str, Any], refusal: type[mismatches.StripeMismatch]
 ) -> None:
     payment = a_payment(100)
     with pytest.raises(refusal):
@@ -379,7 +381,7 @@ def test_an_intent_whose_customer_is_gone_is_still_ours(what: str) -> None:
 
 def test_another_customer_is_refused() -> None:
     payment = replace(a_payment(100), customer_id="cus_1")
-    with pytest.raises(lifecycle.WrongCharge):
+    with pytest.raises(mismatches.WrongCharge):
         lifecycle.observe(payment, {}, seen(payment, "succeeded", customer="cus_2"), NOW)
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from services.chassis.ids import new_id
 from services.chassis.settings import load
 from services.payment.payments import starting
+from services.payment.payments import stripe_params as payment_params
 from services.payment.payments.domain import Allocation, Payment
+from services.payment.refunds import stripe_params as refund_params
 from services.payment.refunds.domain import Refund
 from services.payment.settings import Settings
-from services.payment.stripe import seal
 from services.payment.stripe.seal import Seal
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -61,8 +62,8 @@ def a_refund() -> Refund:
 
 def metadata(signer: Seal = OURS) -> list[dict[str, str]]:
     return [
-        seal.of_payment(signer.on_payment(a_payment())),
-        seal.of_refund(signer.on_refund(a_refund())),
+        payment_params.metadata_of(payment_params.seal_payment(a_payment(), signer)),
+        refund_params.metadata_of(refund_params.seal_refund(a_refund(), signer)),
     ]
 
 
@@ -101,9 +102,8 @@ def test_a_signature_of_any_shape_is_forged(signature: Any) -> None:
 
 
 def test_the_most_invoices_fit_into_what_stripe_keeps() -> None:
-    sent = seal.of_payment(
-        Seal("i" * 40, (b"k" * 32,)).on_payment(replace(a_payment(starting.MOST_INVOICES), currency="KWD"))
-    )
+    payment = replace(a_payment(starting.MOST_INVOICES), currency="KWD")
+    sent = payment_params.metadata_of(payment_params.seal_payment(payment, Seal("i" * 40, (b"k" * 32,))))
     assert len(sent) <= 50
     assert all(len(name) <= 40 and "[" not in name and "]" not in name for name in sent)
     assert all(len(value) <= 500 for value in sent.values())
@@ -112,8 +112,8 @@ def test_the_most_invoices_fit_into_what_stripe_keeps() -> None:
 
 def test_what_an_earlier_release_began_goes_out_as_it_did() -> None:
     payment, refund = a_payment(), a_refund()
-    assert seal.of_payment(payment).keys() == {"clinic_id", "payment_id", "traceparent"}
-    assert seal.of_refund(refund).keys() == {"clinic_id", "payment_id", "refund_id"}
+    assert payment_params.metadata_of(payment).keys() == {"clinic_id", "payment_id", "traceparent"}
+    assert refund_params.metadata_of(refund).keys() == {"clinic_id", "payment_id", "refund_id"}
 
 
 def test_settings_name_all_that_is_wrong_with_the_seal(

@@ -9,8 +9,10 @@ import pytest
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.payment.payments import domain, starting
-from services.payment.payments.domain import Clinic, Payable
 from services.payment.payments.starting import Wish
+from services.payment.receivables import domain as receivables_domain
+from services.payment.receivables.domain import Clinic, Payable
+from services.payment.stripe import limits
 from tests.builders.values import money
 
 CLINIC, CLIENT, INVOICE = uuid4(), uuid4(), UUID(int=1)
@@ -40,7 +42,7 @@ def test_what_is_open_may_be_paid_whole_or_in_part() -> None:
         (a_wish(100), a_payable(100, settled=100), domain.AlreadyPaid),
         (a_wish(100), a_payable(100, status="void"), domain.AlreadyPaid),
         (a_wish(100, "USD"), a_payable(100), domain.WrongCurrency),
-        (a_wish(100), a_payable(100, client=uuid4()), domain.PayableNotFound),
+        (a_wish(100), a_payable(100, client=uuid4()), receivables_domain.PayableNotFound),
     ],
 )
 def test_what_is_not_open_is_refused_by_name(
@@ -57,12 +59,12 @@ def test_a_changed_amount_says_what_is_open() -> None:
 
 
 def test_a_young_unknown_invoice_may_still_come_and_any_other_may_not() -> None:
-    with pytest.raises(domain.PayableUnknown):
+    with pytest.raises(receivables_domain.PayableUnknown):
         starting.check_payables(replace(a_wish(), shares={new_id(): money(1)}), {}, NOW)
     for old in (uuid4(), UUID(int=0)):
-        with pytest.raises(domain.PayableNotFound):
+        with pytest.raises(receivables_domain.PayableNotFound):
             starting.check_payables(replace(a_wish(), shares={old: money(1)}), {}, NOW)
-    with pytest.raises(domain.PayableNotFound):
+    with pytest.raises(receivables_domain.PayableNotFound):
         starting.check_payables(replace(a_wish(), shares={new_id(): money(1)}), {}, NOW + timedelta(days=2))
 
 
@@ -71,16 +73,16 @@ def test_a_young_unknown_invoice_may_still_come_and_any_other_may_not() -> None:
     [
         (a_wish(0), domain.WrongAmount),
         (a_wish(-1), domain.WrongAmount),
-        (a_wish(49), domain.AmountTooSmall),
-        (a_wish(29, "GBP"), domain.AmountTooSmall),
-        (a_wish(17_499, "HUF"), domain.AmountTooSmall),
-        (a_wish(10**12), domain.AmountTooLarge),
-        (a_wish(10**8, kind="redirect"), domain.AmountTooLarge),
-        (a_wish(10**10, "ISK"), domain.AmountTooLarge),
-        (a_wish(340, "KWD"), domain.AmountTooSmall),
-        (a_wish(599_900, "MGA"), domain.AmountTooSmall),
-        (a_wish(199, "ISK"), domain.AmountTooSmall),
-        (a_wish(1, "CLP"), domain.AmountTooSmall),
+        (a_wish(49), limits.AmountTooSmall),
+        (a_wish(29, "GBP"), limits.AmountTooSmall),
+        (a_wish(17_499, "HUF"), limits.AmountTooSmall),
+        (a_wish(10**12), limits.AmountTooLarge),
+        (a_wish(10**8, kind="redirect"), limits.AmountTooLarge),
+        (a_wish(10**10, "ISK"), limits.AmountTooLarge),
+        (a_wish(340, "KWD"), limits.AmountTooSmall),
+        (a_wish(599_900, "MGA"), limits.AmountTooSmall),
+        (a_wish(199, "ISK"), limits.AmountTooSmall),
+        (a_wish(1, "CLP"), limits.AmountTooSmall),
         (a_wish(1_255, "KWD"), domain.WrongAmount),
         (a_wish(100_050, "MGA"), domain.WrongAmount),
         (a_wish(1_000, "ISK", kind="redirect"), domain.MethodNotAccepted),
@@ -111,9 +113,9 @@ def test_amounts_that_can_be_charged(wish: Wish) -> None:
 
 
 def test_a_refusal_says_which_amounts_can_be_charged() -> None:
-    with pytest.raises(domain.AmountTooSmall) as small:
+    with pytest.raises(limits.AmountTooSmall) as small:
         starting.check_wish(a_wish(49))
-    with pytest.raises(domain.AmountTooLarge) as large:
+    with pytest.raises(limits.AmountTooLarge) as large:
         starting.check_wish(a_wish(10**8, kind="redirect"))
     assert small.value.fields["minimum"] == {"minor": 50, "currency": "EUR"}
     assert large.value.fields["maximum"] == {"minor": 10**8 - 1, "currency": "EUR"}
@@ -121,7 +123,7 @@ def test_a_refusal_says_which_amounts_can_be_charged() -> None:
 
 def test_a_saved_card_pays_what_its_network_takes() -> None:
     starting.check_largest(a_wish(10**9, kind="saved"), "visa")
-    with pytest.raises(domain.AmountTooLarge):
+    with pytest.raises(limits.AmountTooLarge):
         starting.check_largest(a_wish(10**9, kind="saved"), "amex")
     with pytest.raises(domain.MethodNotAccepted):
         starting.check_largest(a_wish(10**6, "COP", kind="saved"), "amex")
@@ -158,7 +160,7 @@ def test_two_currencies_are_not_one_payment() -> None:
 def test_the_clinics_switches() -> None:
     starting.check_clinic(OPEN, a_wish())
     starting.check_clinic(OPEN, a_wish(kind="saved"))
-    with pytest.raises(domain.PayableUnknown):
+    with pytest.raises(receivables_domain.PayableUnknown):
         starting.check_clinic(None, a_wish())
     with pytest.raises(domain.OnlinePaymentOff):
         starting.check_clinic(replace(OPEN, online_payment=False), a_wish())

@@ -9,8 +9,7 @@ from typing import Any, Self
 from deploy.ops import database
 from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
-from services.chassis.kafka.security import OPEN, KafkaSecurity
-from services.chassis.settings import KafkaSettings, load
+from services.chassis.settings import OPEN, KafkaSecurity, KafkaSettings, load
 from services.payment.stripe.seal import Seal
 
 SEAL_SETTINGS = ("INSTALLATION", "METADATA_KEY")

@@ -19,11 +19,11 @@ FAMILIES = {
     "notification.failed": "delivery",
     "stripe.event": "stripe",
 }
-"""Which kind of aggregate each topic tells of."""
+"""The kind of aggregate that each topic is about."""
 
 
 def fact_of(event: CloudEvent) -> str:
-    """What must be the same whenever the event is said: its version, the money that it moves, or how it was paid."""
+    """What must be the same whenever the event is published: its version, its money, or the method of payment."""
     if isinstance(event, StateEvent):
         return f"version {event.version}"
     if isinstance(event, PaymentSettled):
@@ -41,7 +41,7 @@ _FAST = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
 
 
 class Pile:
-    """Events in a file, as they come. For one process to fill; `EventIndex.take` sorts it in."""
+    """Events in a file, as they come. One process fills it; `EventIndex.merge` sorts it in."""
 
     def __init__(self, file: Path) -> None:
         self._db = sqlite3.connect(file)
@@ -79,8 +79,8 @@ class EventIndex:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def take(self, piles: Sequence[Path]) -> None:
-        """Sort in what these hold, make what the questions need, and remove them."""
+    def merge(self, piles: Sequence[Path]) -> None:
+        """Sort in what these hold, make the indexes that the checks need, and remove the files."""
         names = [f"pile{number}" for number in range(len(piles))]
         for name, file in zip(names, piles, strict=True):
             self._db.execute(f"ATTACH ? AS {name}", (str(file),))
@@ -108,7 +108,7 @@ class EventIndex:
         return {"topic": topic, "fact": fact}
 
     def ambiguous(self, limit: int) -> list[dict[str, Any]]:
-        """Versions of an aggregate that were said under more than one id."""
+        """Versions of an aggregate that were published under more than one id."""
         rows = self._db.execute(
             """
             SELECT family, hex(clinic), hex(aggregate), version, count(DISTINCT id) FROM events
@@ -119,7 +119,7 @@ class EventIndex:
         return [dict(zip(("family", "clinic_id", "id", "version", "ids"), row, strict=True)) for row in rows]
 
     def newest(self, family: str) -> "Rows":
-        """(clinic, aggregate, newest version said), in order."""
+        """(clinic, aggregate, newest version published), in order."""
         return Rows(
             self._db.execute(
                 """

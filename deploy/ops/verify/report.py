@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST_ROWS = 50
-"""Rows that are named for one check; more are only said to be there."""
+"""Rows that are listed for one check; of more, only their number is shown."""
 
 
 class CannotCheck(Exception):
-    """Something that must be read cannot be reached. The text says what, and what to do."""
+    """Something that must be read cannot be reached. The text names it, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,21 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from deploy.ops.verify import between, invoice_checks, other_checks, payment_checks, stripe_books
-from deploy.ops.verify import topics as tapes
+from deploy.ops.verify import diff as diff
+from deploy.ops.verify import invoice_checks, other_checks, payment_checks
+from deploy.ops.verify import stripe_checks as stripe_checks
+from deploy.ops.verify import topic_checks as topics
 from deploy.ops.verify.access import Access
-from deploy.ops.verify.between import Pair
-from deploy.ops.verify.books import UNREACHABLE, Books, opened
 from deploy.ops.verify.checks import Check
-from deploy.ops.verify.pairs import PAIRS
+from deploy.ops.verify.comparisons import COMPARISONS
+from deploy.ops.verify.databases import UNREACHABLE, Databases, opened
+from deploy.ops.verify.diff import Comparison
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
 from deploy.ops.verify.settle import settle
 from services.chassis import audit
 
 INSIDE: tuple[Check, ...] = (*invoice_checks.CHECKS, *payment_checks.CHECKS, *other_checks.CHECKS)
-ACROSS = frozenset({*(pair.name for pair in PAIRS), *stripe_books.SAYS})
+ACROSS = frozenset({*(comparison.name for comparison in COMPARISONS), *stripe_checks.SAYS})
 PARKING = ("invoice", "payment", "notification")
 SECOND_LOOK = 1.0
 
@@ -38,50 +40,50 @@ async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> R
     report = Report()
     try:
         report.results += await settle(access, deadline)
-        async with opened(access) as books:
-            report.results += await _inside(books)
-            report.results += [await _audit_log(books, service) for service in books]
-            report.results += await _across(access, books, ACROSS)
-            report.waiting = await _waiting(books)
+        async with opened(access) as databases:
+            report.results += await _inside(databases)
+            report.results += [await _audit_log(databases, service) for service in databases]
+            report.results += await _across(access, databases, ACROSS)
+            report.waiting = await _waiting(databases)
             if topics:
-                report.results += await _tapes(access, books)
+                report.results += await _topics(access, databases)
         await _look_again(access, report, deadline)
     except UNREACHABLE as error:
         raise CannotCheck(f"reading stopped: {error}") from error
     return report
 
 
-async def _inside(books: Books) -> list[Result]:
+async def _inside(databases: Databases) -> list[Result]:
     """Each database's own checks: one after the other, the databases side by side."""
-    by_service = [[check for check in INSIDE if check.service == service] for service in books]
-    answers = await asyncio.gather(*(_run_all(books, checks) for checks in by_service))
+    by_service = [[check for check in INSIDE if check.service == service] for service in databases]
+    answers = await asyncio.gather(*(_run_all(databases, checks) for checks in by_service))
     return [result for results in answers for result in results]
 
 
-async def _run_all(books: Books, checks: Sequence[Check]) -> list[Result]:
-    return [await _run(books, check) for check in checks]
+async def _run_all(databases: Databases, checks: Sequence[Check]) -> list[Result]:
+    return [await _run(databases, check) for check in checks]
 
 
-async def _run(books: Books, check: Check) -> Result:
+async def _run(databases: Databases, check: Check) -> Result:
     began = time.monotonic()
-    rows = await books[check.service].fetch(OFFENDING.format(sql=check.sql, most=MOST_ROWS))
+    rows = await databases[check.service].fetch(OFFENDING.format(sql=check.sql, most=MOST_ROWS))
     breaches = tuple(Breach(check.name, dict(row)) for row in rows)
     return Result(check.name, check.service, check.says, breaches, time.monotonic() - began)
 
 
-async def _audit_log(books: Books, service: str) -> Result:
+async def _audit_log(databases: Databases, service: str) -> Result:
     began, name = time.monotonic(), f"{service}_audit_log_is_whole"
-    found = await audit.verify_chain(books[service])
+    found = await audit.verify_chain(databases[service])
     breaches = tuple(Breach(name, asdict(breach)) for breach in found[:MOST_ROWS])
     says = "What staff and operators did stands as it was written: nothing changed, taken out or put in"
     return Result(name, service, says, breaches, time.monotonic() - began)
 
 
-async def _between(books: Books, pair: Pair) -> Result:
+async def _between(databases: Databases, comparison: Comparison) -> Result:
     began = time.monotonic()
-    rows = await _first(between.differing(books, pair))
-    breaches = tuple(Breach(pair.name, row) for row in rows)
-    return Result(pair.name, pair.where, pair.says, breaches, time.monotonic() - began)
+    rows = await _first(diff.differing(databases, comparison))
+    breaches = tuple(Breach(comparison.name, row) for row in rows)
+    return Result(comparison.name, comparison.where, comparison.says, breaches, time.monotonic() - began)
 
 
 async def _first(rows: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -93,27 +95,29 @@ async def _first(rows: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-async def _waiting(books: Books) -> list[Breach]:
+async def _waiting(databases: Databases) -> list[Breach]:
     """What is parked, for somebody to look at."""
     found = []
     for service in PARKING:
-        rows = await books[service].fetch(other_checks.WAITING, MOST_ROWS)
+        rows = await databases[service].fetch(other_checks.WAITING, MOST_ROWS)
         found += [Breach(f"{service}_parked", dict(row)) for row in rows]
     return found
 
 
-async def _across(access: Access, books: Books, names: frozenset[str]) -> list[Result]:
+async def _across(access: Access, databases: Databases, names: frozenset[str]) -> list[Result]:
     """The named checks between services, and between us and Stripe."""
-    results = [await _between(books, pair) for pair in PAIRS if pair.name in names]
-    if access.stripe_secret_key and names & stripe_books.SAYS.keys():
-        results += await stripe_books.compare(access, books)
+    results = [
+        await _between(databases, comparison) for comparison in COMPARISONS if comparison.name in names
+    ]
+    if access.stripe_secret_key and names & stripe_checks.SAYS.keys():
+        results += await stripe_checks.compare(access, databases)
     return results
 
 
-async def _tapes(access: Access, books: Books) -> list[Result]:
+async def _topics(access: Access, databases: Databases) -> list[Result]:
     if access.kafka is None:
         raise CannotCheck("--topics needs KAFKA_BOOTSTRAP_SERVERS")
-    return await tapes.compare(access, books)
+    return await topics.compare(access, databases)
 
 
 async def _look_again(access: Access, report: Report, deadline: float) -> None:
@@ -121,5 +125,5 @@ async def _look_again(access: Access, report: Report, deadline: float) -> None:
     while (differ := report.broken & ACROSS) and time.monotonic() < deadline:
         await asyncio.sleep(min(SECOND_LOOK, max(0, deadline - time.monotonic())))
         settled = await settle(access, deadline)
-        async with opened(access) as books:
-            report.replace([*settled, *await _across(access, books, frozenset(differ))])
+        async with opened(access) as databases:
+            report.replace([*settled, *await _across(access, databases, frozenset(differ))])

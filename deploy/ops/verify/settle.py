@@ -1,4 +1,4 @@
-"""Waiting until nothing is on its way: outboxes sent, topics consumed."""
+"""Waiting until no event is on its way: outboxes sent, topics consumed."""
 
 import asyncio
 import time
@@ -13,11 +13,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from deploy.ops.verify.access import Access
-from deploy.ops.verify.books import connected
+from deploy.ops.verify.databases import connected
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from services.chassis.db.database import Database
 from services.chassis.kafka.consume import consumers_of
-from services.chassis.kafka.security import KafkaSecurity
+from services.chassis.settings import KafkaSecurity
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.payment import consumers as payment

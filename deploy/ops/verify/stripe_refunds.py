@@ -5,11 +5,9 @@ from typing import Any
 
 from stripe import StripeClient
 
-from contracts.vocabulary import RETURNED_REFUNDS
-from deploy.ops.verify.books import Books
+from deploy.ops.verify.databases import Databases
+from deploy.ops.verify.ownership import Ownership
 from deploy.ops.verify.report import Breach
-from deploy.ops.verify.whose import Sorter
-from services.chassis.db.sql import literals
 from services.chassis.locale.money import to_stripe
 
 SAYS = {
@@ -24,11 +22,11 @@ _REFUNDS = """
     WHERE p.account = $1
 """
 
-_RETURNED = f"""
+_RETURNED = """
     SELECT p.stripe_payment_intent_id AS intent, r.currency, sum(r.amount)::bigint AS made,
         coalesce(sum(r.amount) FILTER (WHERE r.status <> 'created'), 0)::bigint AS sent
     FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
-    WHERE p.account = $1 AND r.status NOT IN {literals(RETURNED_REFUNDS)}
+    WHERE p.account = $1 AND r.status NOT IN ('failed', 'canceled')
     GROUP BY p.stripe_payment_intent_id, r.currency
 """
 
@@ -44,9 +42,9 @@ class Returned:
 NOTHING = Returned(0, 0)
 
 
-async def returned(books: Books, account: str) -> dict[str, Returned]:
+async def returned(databases: Databases, account: str) -> dict[str, Returned]:
     """By PaymentIntent."""
-    rows = await books["payment"].fetch(_RETURNED, account)
+    rows = await databases["payment"].fetch(_RETURNED, account)
     return {row["intent"]: Returned(_as_stripe(row, "sent"), _as_stripe(row, "made")) for row in rows}
 
 
@@ -54,14 +52,16 @@ def _as_stripe(row: Any, name: str) -> int:
     return to_stripe(row[name], row["currency"]) or 0
 
 
-async def compare_account(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
+async def compare_account(
+    client: StripeClient, databases: Databases, account: str, sorter: Ownership
+) -> list[Breach]:
     """Both ways. What somebody refunded at Stripe itself is no refund of ours, and is left out."""
     options: Any = {"stripe_account": account} if account else {}
     page = await client.v1.refunds.list_async({"limit": 100}, options)
     theirs: dict[Any, list[Any]] = {}
     for body, key in await sorter.refunds(each.to_dict() async for each in page.auto_paging_iter()):
         theirs.setdefault(key, []).append(body)
-    ours = {row["key"]: row for row in await books["payment"].fetch(_REFUNDS, account)}
+    ours = {row["key"]: row for row in await databases["payment"].fetch(_REFUNDS, account)}
     return [*_strange(account, theirs, ours), *_missing(account, theirs, ours)]
 
 

@@ -32,10 +32,10 @@ TRANSIENT: tuple[type[Exception], ...] = (
 )
 """Errors of the database, its network or its set-up, never of the data: the same work may succeed later.
 
-asyncpg has one more kind, an `InterfaceError` about the connection: `is_transient` knows it by its words.
+asyncpg has one more kind, an `InterfaceError` about the connection: `is_transient` knows it by its message.
 """
-AWAY: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.InterfaceError)
-"""For work that is done again later in any case, whatever stopped it: a wrong argument is among these too."""
+UNREACHABLE: tuple[type[Exception], ...] = (*TRANSIENT, asyncpg.InterfaceError)
+"""For work that is repeated later in any case, whatever stopped it: a wrong argument is among these too."""
 _OF_THE_CONNECTION = (
     "connection is closed",
     "connection has been released",
@@ -51,7 +51,7 @@ _OF_THE_CONNECTION = (
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later. Anything else is a fault of the data or of our code."""
     if isinstance(error, asyncpg.InterfaceError):
-        return any(words in str(error) for words in _OF_THE_CONNECTION)
+        return any(text in str(error) for text in _OF_THE_CONNECTION)
     return isinstance(error, TRANSIENT)
 
 
@@ -70,7 +70,7 @@ SESSION: Mapping[str, str] = {
 
 
 class Database:
-    """A pool that is opened by its first use, so that a process starts while PostgreSQL is away.
+    """A pool that is opened by its first use, so that a process starts while PostgreSQL is unreachable.
 
     `tx` needs the service's `api` role, `worker_tx` its `worker` role. Both raise what `is_transient` when the database
     cannot be reached.
@@ -125,14 +125,14 @@ class Database:
             try:
                 yield connection
             except Exception:
-                with suppress(*AWAY):
+                with suppress(*UNREACHABLE):
                     await transaction.rollback()
                 raise
             await transaction.commit()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        pool = await self._opened()
+        pool = await self.opened()
         connection = await pool.acquire(timeout=10)
         self.held += 1
         try:
@@ -145,7 +145,7 @@ class Database:
             self.held -= 1
             await pool.release(connection)
 
-    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+    async def opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(

@@ -72,10 +72,10 @@ def service_app(
 
 
 async def json_only(request: problems.AnyRequest) -> None:
-    """Refuse a body that says it is no JSON: what reads it would take it for JSON all the same."""
-    said = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    """Refuse a body whose content type is not JSON: the framework would read it as JSON all the same."""
+    given = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     takes_json = request.method in {"POST", "PUT", "PATCH"} and not request.route_handler.opt.get("public")
-    is_json = said == "application/json" or (request.method == "PATCH" and said == MERGE_PATCH)
+    is_json = given == "application/json" or (request.method == "PATCH" and given == MERGE_PATCH)
     if takes_json and not is_json:
         raise MediaTypeUnsupported("Send JSON, with `Content-Type: application/json`.")
 

@@ -60,16 +60,16 @@ class TokenMint:
 
     def __init__(self, private_key: str) -> None:
         self._key = OKPKey.import_key(msgspec.json.decode(private_key))
-        self._kept: dict[tuple[str, Caller], tuple[str, float]] = {}
+        self.kept: dict[tuple[str, Caller], tuple[str, float]] = {}
 
     def token(self, *, audience: str, caller: Caller) -> str:
         """A token for one service, good for at least half a minute and at most a whole one."""
-        token, kept_until = self._kept.get((audience, caller), ("", 0.0))
+        token, kept_until = self.kept.get((audience, caller), ("", 0.0))
         now = int(time.time())
         if now < kept_until:
             return token
         token = self._signed(audience, caller, now)
-        _keep(self._kept, (audience, caller), (token, now + LIFETIME_SECONDS / 2))
+        _keep(self.kept, (audience, caller), (token, now + LIFETIME_SECONDS / 2))
         return token
 
     def _signed(self, audience: str, caller: Caller, now: int) -> str:
@@ -91,7 +91,7 @@ class TokenCheck:
 
     def __init__(self, public_key: str, audience: str) -> None:
         self._key = OKPKey.import_key(msgspec.json.decode(public_key))
-        self._kept: dict[str, tuple[Caller, float]] = {}
+        self.kept: dict[str, tuple[Caller, float]] = {}
         self._registry = jwt.JWTClaimsRegistry(
             leeway=5,
             iss={"essential": True, "value": "gateway"},
@@ -107,10 +107,10 @@ class TokenCheck:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise NotSignedIn("Send an internal token.")
-        caller, expires = self._kept.get(token, (None, 0.0))
+        caller, expires = self.kept.get(token, (None, 0.0))
         if caller is None or time.time() >= expires:
             caller, expires = self._checked(token)
-            _keep(self._kept, token, (caller, expires))
+            _keep(self.kept, token, (caller, expires))
         return caller
 
     def _checked(self, token: str) -> tuple[Caller, float]:

@@ -8,11 +8,11 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 Check = Callable[[], Awaitable[None]]
-"""Raises when what it asks is away."""
+"""Raises when the part that it asks is unreachable."""
 
 
 def health_routes(checks: Mapping[str, Check]) -> list[HTTPRouteHandler]:
-    """`GET /healthz/live` and `GET /healthz/ready`, open to all: they say no more than which part is away."""
+    """`GET /healthz/live` and `GET /healthz/ready`, open to all: they name unreachable parts, and no more."""
 
     @get("/healthz/live", opt={"public": True}, include_in_schema=False)
     async def live() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem+json with a stable `code`. No answer quotes what the database said."""
+"""Errors as RFC 9457 problem+json with a stable `code`. No answer quotes a message of the database."""
 
 import re
 from collections.abc import Callable

@@ -22,11 +22,11 @@ class Jobs:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self.scheduler = AsyncIOScheduler(timezone=UTC)
 
     def every(self, seconds: float, name: str, job: Job) -> None:
         """Run a job at once and then every so many seconds; a run that is late is not made up for."""
-        self._scheduler.add_job(
+        self.scheduler.add_job(
             self._run,
             "interval",
             args=(name, job, seconds),
@@ -39,11 +39,11 @@ class Jobs:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        self._scheduler.start()
+        self.scheduler.start()
         try:
             yield
         finally:
-            self._scheduler.shutdown(wait=False)
+            self.scheduler.shutdown(wait=False)
 
     async def _run(self, name: str, job: Job, seconds: float) -> None:
         try:

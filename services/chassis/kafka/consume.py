@@ -28,8 +28,8 @@ log = structlog.get_logger()
 Apply = Callable[[Connection, Any], Awaitable[None]]
 ApplyArrived = Callable[[Connection, "list[Arrived]"], Awaitable[tuple[list[CloudEvent], list[Parked]]]]
 ApplyT = TypeVar("ApplyT", bound=Apply)
-Noted = Callable[[Connection, Collection[Key]], Awaitable[None]]
-NotedT = TypeVar("NotedT", bound=Noted)
+ParkedHook = Callable[[Connection, Collection[Key]], Awaitable[None]]
+ParkedHookT = TypeVar("ParkedHookT", bound=ParkedHook)
 
 RETRY_SECONDS = 60
 """How long a batch is retried in place. Well under Kafka's max.poll.interval, or the group would move on."""
@@ -42,36 +42,39 @@ class Handler:
     events: tuple[type[CloudEvent], ...]
     group: str
     apply: Apply
-    unhurried: bool = False
+    delay_tolerant: bool = False
 
 
-def consumes(*events: type[CloudEvent], group: str, unhurried: bool = False) -> Callable[[ApplyT], ApplyT]:
+def consumes(
+    *events: type[CloudEvent], group: str, delay_tolerant: bool = False
+) -> Callable[[ApplyT], ApplyT]:
     """Mark a function in a service's `consumers` module as the handler of these events in a consumer group.
 
     It is called with the transaction and the batch's new events, each once, in the order they came. What it
     raises refuses, unless it `is_transient`: the batch then runs again event by event, and those that refuse are
     parked, a `DomainError` under its code and anything else as `unexpected_error`.
 
-    A group of `unhurried` handlers takes what comes within a tenth of a second at once, for a fraction of the cost.
+    A group whose handlers are all `delay_tolerant` gathers the events of a tenth of a second into one batch, which
+    costs a fraction.
     """
 
     def mark(apply: ApplyT) -> ApplyT:
-        apply.__consumes__ = Handler(events, group, apply, unhurried)  # type: ignore[attr-defined]
+        apply.__consumes__ = Handler(events, group, apply, delay_tolerant)  # type: ignore[attr-defined]
         return apply
 
     return mark
 
 
-def on_parked(group: str) -> Callable[[NotedT], NotedT]:
+def on_parked(group: str) -> Callable[[ParkedHookT], ParkedHookT]:
     """Mark a function in a service's `consumers` module that follows which aggregates have a parked movement.
 
     It is called with the (clinic, aggregate) of each movement that the group parks, replays or discards, in the
     same transaction and after that change, and looks for itself whether one waits (`park.with_waiting`).
     """
 
-    def mark(noted: NotedT) -> NotedT:
-        noted.__on_parked__ = group  # type: ignore[attr-defined]
-        return noted
+    def mark(hook: ParkedHookT) -> ParkedHookT:
+        hook.__on_parked__ = group  # type: ignore[attr-defined]
+        return hook
 
     return mark
 
@@ -79,15 +82,16 @@ def on_parked(group: str) -> Callable[[NotedT], NotedT]:
 def consumers_of(module: ModuleType, db: Database) -> "list[Consumer]":
     """The consumers, one a group, that the handlers of a `consumers` module make up."""
     groups: dict[str, list[Handler]] = {}
-    noted: dict[str, Noted] = {}
+    parked_hooks: dict[str, ParkedHook] = {}
     for value in vars(module).values():
         handler = getattr(value, "__consumes__", None)
         if isinstance(handler, Handler):
             groups.setdefault(handler.group, []).append(handler)
         if isinstance(group := getattr(value, "__on_parked__", None), str):
-            noted[group] = value
+            parked_hooks[group] = value
     return [
-        Consumer(db, group, tuple(handlers), noted=noted.get(group)) for group, handlers in groups.items()
+        Consumer(db, group, tuple(handlers), parked_hook=parked_hooks.get(group))
+        for group, handlers in groups.items()
     ]
 
 
@@ -105,25 +109,25 @@ class Consumer:
     group: str
     handlers: tuple[Handler, ...]
     after_commit: list[Callable[[], None]] = field(default_factory=list)
-    noted: Noted | None = None
+    parked_hook: ParkedHook | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
         return tuple(event.topic.name for handler in self.handlers for event in handler.events)
 
     @property
-    def unhurried(self) -> bool:
-        return all(handler.unhurried for handler in self.handlers)
+    def delay_tolerant(self) -> bool:
+        return all(handler.delay_tolerant for handler in self.handlers)
 
     async def consume(self, records: Sequence[Record]) -> None:
-        """Apply a batch, or park what refuses. Raises, with nothing applied, while the database is away."""
+        """Apply a batch, or park what refuses. Raises, with nothing applied, while the database is unreachable."""
         async for attempt in stamina.retry_context(
             on=is_transient, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.05, wait_max=5.0
         ):
             with attempt:
                 await self._consume(records)
-        for told in self.after_commit:
-            told()
+        for callback in self.after_commit:
+            callback()
 
     async def replay(self, parked_id: int) -> bool:
         """Apply a parked event. False when it does not wait in this group any more.
@@ -137,7 +141,7 @@ class Consumer:
             arrived = Arrived(row["record"], decode_record(row["record"]))
             await self._apply_new(tx, [arrived])
             await park.resolve(tx, parked_id)
-            await self._note(tx, [(row["record"], park.aggregate_of(row))])
+            await self._call_parked_hook(tx, [(row["record"], park.aggregate_of(row))])
         return True
 
     async def discard(self, parked_id: int, by: str, reason: str) -> bool:
@@ -151,7 +155,7 @@ class Consumer:
                 return False
             aggregate = park.aggregate_of(row)
             await park.discard(tx, parked_id, by, reason)
-            await self._note(tx, [(row["record"], aggregate)])
+            await self._call_parked_hook(tx, [(row["record"], aggregate)])
             clinic_id, subject_id = aggregate or (audit.INSTALLATION, UUID(int=parked_id))
             caller = Caller(audit.INSTALLATION, "operator", clinic_id)
             await audit.record(
@@ -172,7 +176,7 @@ class Consumer:
             except Exception as refusal:
                 if is_transient(refusal):
                     raise
-                log.warning("batch_refused", group=self.group, events=len(arrived), reason=_reason(refusal))
+                log.warning("batch_refused", group=self.group, events=len(arrived), reason=reason_of(refusal))
                 await self._in_one_transaction(arrived, undecodable, self._apply_singly)
 
     async def _in_one_transaction(
@@ -184,14 +188,14 @@ class Consumer:
             applied, refused = await apply(tx, arrived)
             if parked := [*undecodable, *refused]:
                 await park.add(tx, self.group, parked)
-                await self._note(tx, [(each.record, each.aggregate) for each in parked])
+                await self._call_parked_hook(tx, [(each.record, each.aggregate) for each in parked])
             await park.supersede(tx, older, [event for event in applied if isinstance(event, StateEvent)])
 
-    async def _note(self, tx: Connection, parked: Iterable[tuple[Record, Key | None]]) -> None:
-        """Tell the service which aggregates these movements, just parked or resolved, are about."""
+    async def _call_parked_hook(self, tx: Connection, parked: Iterable[tuple[Record, Key | None]]) -> None:
+        """Call the service's hook with the aggregates of these movements, which were just parked or resolved."""
         keys = {aggregate for record, aggregate in parked if aggregate and record.is_movement}
-        if self.noted is not None and keys:
-            await self.noted(tx, sorted(keys))
+        if self.parked_hook is not None and keys:
+            await self.parked_hook(tx, sorted(keys))
 
     async def _apply_together(
         self, tx: Connection, arrived: list[Arrived]
@@ -214,7 +218,7 @@ class Consumer:
         return applied, refused
 
     def _refused(self, arrived: Arrived, refusal: Exception) -> Parked:
-        reason = _reason(refusal)
+        reason = reason_of(refusal)
         detail = refusal.detail if isinstance(refusal, DomainError) else type(refusal).__name__
         log.error(
             "event_parked",
@@ -227,7 +231,7 @@ class Consumer:
         return Parked(arrived.record, arrived.event, reason, detail)
 
     async def _apply_new(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
-        """Claim events and hand those that nobody had to their handlers."""
+        """Claim events, and call the handlers with the newly claimed ones."""
         fresh = await inbox.claim(tx, self.group, [each.event.id for each in arrived])
         events = [each.event for each in {a.event.id: a for a in reversed(arrived)}.values()][::-1]
         events = [event for event in events if event.id in fresh]
@@ -261,5 +265,5 @@ def _decode_all(records: Iterable[Record]) -> tuple[list[Arrived], list[Parked]]
     return arrived, undecodable
 
 
-def _reason(refusal: Exception) -> str:
+def reason_of(refusal: Exception) -> str:
     return refusal.code if isinstance(refusal, DomainError) else "unexpected_error"

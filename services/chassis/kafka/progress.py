@@ -37,22 +37,22 @@ class Progress:
     group: str
     clock: Callable[[], float] = time.monotonic
     _waits: dict[Partition, float] = field(default_factory=dict)
-    _tries: dict[Partition, _Try] = field(default_factory=dict)
+    tries: dict[Partition, _Try] = field(default_factory=dict)
 
     def began(self, partitions: Iterable[Partition]) -> None:
         """A batch with records of these partitions is handled."""
         for partition in partitions:
-            self._tries.setdefault(partition, _Try(self.clock()))
+            self.tries.setdefault(partition, _Try(self.clock()))
 
     def failed(self, partitions: Iterable[Partition]) -> None:
         """That batch was given up; it will come again."""
         for partition in partitions:
-            self._tries.setdefault(partition, _Try(self.clock())).failed = True
+            self.tries.setdefault(partition, _Try(self.clock())).failed = True
 
     def finished(self, partitions: Iterable[Partition]) -> None:
         """That batch has committed."""
         for partition in partitions:
-            self._tries.pop(partition, None)
+            self.tries.pop(partition, None)
             self._waits.pop(partition, None)
 
     @contextmanager
@@ -70,7 +70,7 @@ class Progress:
         """Of the partitions that this process has, these have records that were not fetched."""
         now = self.clock()
         self._waits = {partition: self._waits.get(partition, now) for partition in waiting}
-        self._tries = {partition: each for partition, each in self._tries.items() if partition in assigned}
+        self.tries = {partition: each for partition, each in self.tries.items() if partition in assigned}
 
     def unknown(self) -> None:
         """The broker did not answer, or a partition has just gone: what stood still is not known."""
@@ -79,7 +79,7 @@ class Progress:
     def check(self) -> None:
         """Raise `NoProgress` when the worker is not ready."""
         now = self.clock()
-        begun = {partition: each.since for partition, each in self._tries.items()}
+        begun = {partition: each.since for partition, each in self.tries.items()}
         for partition in self._waits.keys() | begun.keys():
             since = min(self._waits.get(partition, now), begun.get(partition, now))
             if now - since > UNREADY_SECONDS:
@@ -90,14 +90,14 @@ class Progress:
 
         Batches that fail are tried again, and a new process would do no better.
         """
-        failing = {partition for partition, each in self._tries.items() if each.failed}
-        begun = {partition: each.since for partition, each in self._tries.items() if not each.failed}
+        failing = {partition for partition, each in self.tries.items() if each.failed}
+        begun = {partition: each.since for partition, each in self.tries.items() if not each.failed}
         for partition, since in (self._waits | begun).items():
             if partition not in failing and (seconds := self.clock() - since) > STUCK_SECONDS:
                 return self._words(partition, seconds)
         return None
 
     def _words(self, partition: Partition, seconds: float) -> str:
-        tried = self._tries.get(partition)
+        tried = self.tries.get(partition)
         why = "its batches fail" if tried and tried.failed else "nothing is finished"
         return f"no progress of {self.group} on {partition} for {seconds:.0f} s: {why}"

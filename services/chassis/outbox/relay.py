@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from litestar import Litestar
 
 from services.chassis.jobs.background import background_app
-from services.chassis.outbox.sources import Attended, Settings, attend, check_reached
+from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
 
 log = structlog.get_logger()
@@ -28,20 +28,20 @@ LONGEST_PAUSE = 0.08
 """An idle outbox is asked twelve times a second, a backlog is sent without a pause."""
 GATHERED = range(6, 200)
 GATHER_PAUSE = 0.02
-"""After as many events their successors are let gather: fewer, larger batches for all that come behind."""
+"""After so many events the next ones are gathered: fewer, larger batches for all consumers."""
 
 
-class Shard(Attended):
+class Shard(OutboxWorker):
     """One shard of one service's outbox. `reached` while connected, and not only while its lock is held."""
 
     def __init__(self, name: str, dsn: str, shard: int, shards: int, producer: AIOKafkaProducer) -> None:
         super().__init__(name, dsn, RETRY_PAUSE, shard=shard)
         self._shard, self._shards, self._producer = shard, shards, producer
 
-    async def _attend(self, connection: Any) -> None:
+    async def _work(self, connection: Any) -> None:
         """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
         self.reached = True
-        while not await self._locks(connection):
+        while not await self.try_lock(connection):
             await asyncio.sleep(RETRY_PAUSE)
         pause = SHORTEST_PAUSE
         while True:
@@ -50,7 +50,7 @@ class Shard(Attended):
             if sent < AT_ONCE:
                 await asyncio.sleep(GATHER_PAUSE if sent in GATHERED else pause)
 
-    async def _locks(self, connection: Any) -> bool:
+    async def try_lock(self, connection: Any) -> bool:
         """Take the shard, unless another process has it, or cuts this outbox into another number of shards.
 
         With the shard goes a lock on their number, which all who send share: two numbers would send a key twice.
@@ -131,7 +131,7 @@ async def _send_all(settings: Settings, shards: list[Shard]) -> None:
         for name, dsn in settings.outboxes.items()
         for shard in range(settings.outbox_shards)
     ]
-    await attend(shards)
+    await run_all(shards)
 
 
 async def _producer(settings: Settings) -> AIOKafkaProducer:

@@ -1,4 +1,4 @@
-"""Where the services' outboxes are, and work on one that goes on for ever: the relay's and the sweep's."""
+"""The services' outboxes, and endless work on one: the relay's and the sweep's."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -9,12 +9,12 @@ import asyncpg
 import structlog
 from pydantic import Field
 
-from services.chassis.db.database import AWAY, SESSION
+from services.chassis.db.database import SESSION, UNREACHABLE
 from services.chassis.settings import ProcessSettings
 
 log = structlog.get_logger()
 
-_AWAY: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
+_RETRIED: tuple[type[Exception], ...] = (*UNREACHABLE, asyncpg.PostgresError)
 
 
 class Settings(ProcessSettings):
@@ -28,11 +28,11 @@ class Settings(ProcessSettings):
         return {name: url for name, _, url in pairs}
 
 
-class Attended(ABC):
-    """One service's outbox, attended to on a connection of its own. `reached` while that can be done.
+class OutboxWorker(ABC):
+    """Endless work on one service's outbox, on a connection of its own. `reached` while that is possible.
 
-    pause   seconds from an error of the database until it is asked for another connection
-    about   what a log line says besides the database's name
+    pause   seconds from an error of the database until the next attempt to connect
+    about   further fields of a log line
     """
 
     def __init__(self, name: str, dsn: str, pause: float, **about: object) -> None:
@@ -41,35 +41,35 @@ class Attended(ABC):
         self._dsn, self._pause, self._about = dsn, pause, about
 
     async def run(self) -> None:
-        """Attend to it for ever. Database errors are waited out; others are raised."""
+        """Work for ever. Database errors are waited out; others are raised."""
         while True:
             try:
                 connection = await asyncpg.connect(
                     self._dsn, timeout=5, command_timeout=30, server_settings=dict(SESSION)
                 )
                 try:
-                    await self._attend(connection)
+                    await self._work(connection)
                 finally:
                     self.reached = False
                     connection.terminate()
-            except _AWAY as error:
+            except _RETRIED as error:
                 log.warning("outbox_unreachable", database=self.name, **self._about, exc_info=error)
                 await asyncio.sleep(self._pause)
 
     @abstractmethod
-    async def _attend(self, connection: Any) -> None:
-        """Work until the connection fails, and say in `reached` whether it can be done."""
+    async def _work(self, connection: Any) -> None:
+        """Work until the connection fails. Sets `reached` to whether work is possible."""
 
 
-async def attend(outboxes: Collection[Attended]) -> None:
-    """Attend to all at once, until one raises."""
+async def run_all(outboxes: Collection[OutboxWorker]) -> None:
+    """Run all at once, until one raises."""
     async with asyncio.TaskGroup() as group:
         for outbox in outboxes:
             group.create_task(outbox.run())
 
 
-async def check_reached(outboxes: Collection[Attended]) -> None:
+async def check_reached(outboxes: Collection[OutboxWorker]) -> None:
     """Raise ConnectionError unless all are reached, and there are some."""
-    away = [outbox.name for outbox in outboxes if not outbox.reached]
-    if away or not outboxes:
-        raise ConnectionError(f"outboxes not reached: {', '.join(away)}")
+    unreached = [outbox.name for outbox in outboxes if not outbox.reached]
+    if unreached or not outboxes:
+        raise ConnectionError(f"outboxes not reached: {', '.join(unreached)}")

@@ -1,8 +1,9 @@
-"""Takes out of outboxes what Debezium has sent, in the relay's place. `python -m services.chassis.outbox.sweep`.
+"""Deletes from outboxes the events that Debezium has sent, in the relay's place.
 
-Debezium reads PostgreSQL's log, so a row may go as soon as it is written; but what stands in an outbox is what Kafka
-may not have yet, for `verify`, for whoever is on watch, and for a relay that takes over again. So rows go when the
-replication slot has passed a mark that was written after them: Debezium confirms only what Kafka has confirmed.
+`python -m services.chassis.outbox.sweep`. Debezium reads PostgreSQL's log, so a row could be deleted as soon as it is
+written. But `verify`, alerts and a relay that takes over again read an outbox as the events that Kafka may lack. So
+rows are deleted when the replication slot has passed a mark that was written after them: Debezium confirms only what
+Kafka has confirmed.
 """
 
 import asyncio
@@ -12,21 +13,21 @@ from typing import Any
 from litestar import Litestar
 
 from services.chassis.jobs.background import background_app
-from services.chassis.outbox.sources import Attended, Settings, attend, check_reached
+from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
 
 AT_ONCE = 10_000
 PAUSE, LOOK_EVERY = 1.0, 0.1
 
 
-class Sweep(Attended):
-    """The sweeping of one service's outbox. `reached` while its slot is being read."""
+class Sweep(OutboxWorker):
+    """Sweeps one service's outbox. `reached` while its slot is being read."""
 
     def __init__(self, name: str, dsn: str) -> None:
         super().__init__(name, dsn, PAUSE)
         self._slot = f"outbox_{name}"
 
-    async def _attend(self, connection: Any) -> None:
+    async def _work(self, connection: Any) -> None:
         while True:
             if await self.sweep(connection) < AT_ONCE:
                 await asyncio.sleep(PAUSE)
@@ -67,7 +68,7 @@ def app(settings: Settings) -> Litestar:
     """The process: it sweeps in its lifespan, and is ready while Debezium reads every outbox's slot."""
     sweeps = [Sweep(name, dsn) for name, dsn in settings.outboxes.items()]
     return background_app(
-        partial(attend, sweeps), failure="sweep_ends", checks={"slots": partial(check_reached, sweeps)}
+        partial(run_all, sweeps), failure="sweep_ends", checks={"slots": partial(check_reached, sweeps)}
     )
 
 

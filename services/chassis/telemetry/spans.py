@@ -85,7 +85,7 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
 
 def _sampled(traceparent: str | None) -> SpanContext | None:
     """The span that a `traceparent` names, if its trace is sampled."""
-    # Reading one takes 3 µs, as much as half of decoding an event, and mostly the last two letters say it all.
+    # Reading one takes 3 µs, as much as half of decoding an event, and the last two characters usually suffice.
     if traceparent is None or (traceparent.startswith("00-") and traceparent.endswith("-00")):
         return None
     context = span_context_of(traceparent)

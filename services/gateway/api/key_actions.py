@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from services.chassis import audit, texts
-from services.chassis.db.database import AWAY, Connection, Database
+from services.chassis.db.database import UNREACHABLE, Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
@@ -61,7 +61,9 @@ async def find(db: Database, key: str) -> ApiKey | None:
     async with db.statements() as connection:
         found = await key_store.get_api_key(connection, hash_of(key))
     if found is not None and found.use_is_due:
-        with suppress(*AWAY):  # a transaction of its own: what is asked for does not wait for it to succeed
+        with suppress(
+            *UNREACHABLE
+        ):  # a transaction of its own: what is asked for does not wait for it to succeed
             async with db.tx(None, operator=True) as tx:
                 await key_store.note_use(tx, hash_of(key))
     return found

@@ -23,8 +23,9 @@ from contracts.events import Undecodable
 from contracts.invoice import InvoiceState
 from contracts.payment import PaymentState, PaymentUpdated
 from services.chassis.errors import DomainError
-from services.chassis.kafka.any_headers import read_any_headers
-from services.chassis.kafka.security import LONGEST_WAIT_MS, OPEN, KafkaSecurity
+from services.chassis.kafka.adapter.any_headers import read_any_headers
+from services.chassis.kafka.adapter.fetching import LONGEST_WAIT_MS
+from services.chassis.settings import OPEN, KafkaSecurity
 
 log = structlog.get_logger()
 
@@ -156,7 +157,7 @@ class Hub:
     def close(self) -> None:
         """End every stream, so that the process can stop at once; the pages connect to another one."""
         self._closed = True
-        for listener in self._listeners():
+        for listener in self.listeners():
             listener.close()
 
     @asynccontextmanager
@@ -191,7 +192,7 @@ class Hub:
             for partition in consumer.assignment():
                 await consumer.position(partition)
         self._reading = True
-        for listener in self._listeners():
+        for listener in self.listeners():
             listener.fall_behind()
         while True:
             fetched = await consumer.getmany(timeout_ms=1000)
@@ -223,7 +224,7 @@ class Hub:
         for listener in self._by_client.get((clinic_id, client_id), ()):
             listener.hear(kind, news)
 
-    def _listeners(self) -> list[Listener]:
+    def listeners(self) -> list[Listener]:
         return [listener for listeners in self._by_client.values() for listener in listeners]
 
     def _forget(self, listener: Listener, clinic_id: UUID, client_id: UUID, session: bytes) -> None:

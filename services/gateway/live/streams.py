@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from services.chassis.db.database import AWAY, Database
+from services.chassis.db.database import UNREACHABLE, Database
 from services.chassis.http.auth import Caller
 from services.gateway.accounts import session_store
 from services.gateway.accounts.dependencies import Asks, Db, Place, Session, Visitor
@@ -123,5 +123,5 @@ async def _alive(db: Database, id_hash: bytes) -> bool:
     try:
         async with db.tx(None) as tx:
             return await session_store.session_seconds(tx, id_hash) is not None
-    except AWAY:
+    except UNREACHABLE:
         return True

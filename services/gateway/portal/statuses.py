@@ -5,7 +5,6 @@ from typing import Literal
 
 from contracts.http.invoices import InvoiceItem, InvoiceOut
 from contracts.http.payments import PaymentOut
-from contracts.vocabulary import is_payable
 
 Shape = Literal["ring", "half", "arrow", "check", "back", "cross", "clock", "info"]
 Tone = Literal["plain", "wait", "good", "quiet", "late"]
@@ -47,7 +46,7 @@ def of_invoice(invoice: InvoiceItem) -> Status:
         return BEING_CHECKED
     if on_its_way(invoice):
         return ON_ITS_WAY
-    if invoice.overdue and is_payable(invoice.status):
+    if invoice.overdue and invoice.status in ("unpaid", "part_paid"):
         return OVERDUE
     return _INVOICE[invoice.status]
 

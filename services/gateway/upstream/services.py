@@ -58,17 +58,17 @@ class Upstreams:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._clinics: Recent[ClinicOut] = Recent()
+        self.recent_clinics: Recent[ClinicOut] = Recent()
         self._accounts: Recent[AccountOut] = Recent()
 
     # Clinics and clients
 
     async def clinic(self, caller: Caller, *, fresh: bool = False) -> ClinicOut:
         """The settings of the caller's clinic: as they are now, or at most three seconds old."""
-        known = None if fresh else self._clinics.get(caller.clinic)
+        known = None if fresh else self.recent_clinics.get(caller.clinic)
         if known is None:
             known = await self._calls.get(caller, "invoice", f"/clinics/{caller.clinic}", ClinicOut)
-            self._clinics.put(known.id, known)
+            self.recent_clinics.put(known.id, known)
         return known
 
     async def clinics(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[ClinicOut]:
@@ -84,7 +84,7 @@ class Upstreams:
             caller, "invoice", f"/clinics/{clinic_id}", ClinicOut, body, _checking(check)
         )
         if not check:
-            self._clinics.put(clinic.id, clinic)
+            self.recent_clinics.put(clinic.id, clinic)
         return clinic, is_new
 
     async def change_clinic(
@@ -95,7 +95,7 @@ class Upstreams:
             caller, "invoice", method, f"/clinics/{caller.clinic}", ClinicOut, body, params=_checking(check)
         )
         if not check:
-            self._clinics.put(clinic.id, clinic)
+            self.recent_clinics.put(clinic.id, clinic)
         return clinic
 
     async def create_client(

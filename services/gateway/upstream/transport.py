@@ -33,7 +33,7 @@ class HttpWire:
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
+        self.session: aiohttp.ClientSession | None = None
 
     async def ask(
         self,
@@ -59,18 +59,18 @@ class HttpWire:
             raise Away from error
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self.session is not None:
+            await self.session.close()
+            self.session = None
 
     def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
+        if self.session is None:
+            self.session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=_KEPT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept-Encoding", "Content-Type", "User-Agent"),
             )
-        return self._session
+        return self.session
 
 
 class TransportWire:

@@ -48,7 +48,7 @@ class Readiness:
                 answer = await self._client.get(f"{url.rstrip('/')}/healthz/ready")
         except (httpx2.HTTPError, TimeoutError):
             return "away"
-        return "ok" if answer.status_code == 200 else _said(answer.content)
+        return "ok" if answer.status_code == 200 else status_in(answer.content)
 
 
 def readiness_routes(readiness: Readiness) -> list[HTTPRouteHandler]:
@@ -59,7 +59,7 @@ def readiness_routes(readiness: Readiness) -> list[HTTPRouteHandler]:
     @get("/healthz/ready", include_in_schema=False)
     async def ready() -> Response[dict[str, Any]]:
         states = await readiness.states()
-        status = _whole(set(states.values()))
+        status = status_of(set(states.values()))
         return Response({"status": status, "checks": states}, status_code=200 if status == "ready" else 503)
 
     return [live, ready]
@@ -74,7 +74,7 @@ async def _own(check: Callable[[], Awaitable[None]]) -> str:
     return "ok"
 
 
-def _said(body: bytes) -> str:
+def status_in(body: bytes) -> str:
     try:
         status = msgspec.json.decode(body)["status"]
     except (msgspec.MsgspecError, KeyError, TypeError):
@@ -82,7 +82,7 @@ def _said(body: bytes) -> str:
     return status if status in ("starting", "failing") else "failing"
 
 
-def _whole(states: set[str]) -> str:
+def status_of(states: set[str]) -> str:
     if states <= {"ok"}:
         return "ready"
     return "failing" if "failing" in states or "away" in states else "starting"

@@ -47,3 +47,8 @@ def account_to_charge(chosen: ClinicAccount, livemode: bool) -> str:
             "This clinic is not set up for payments online. Please contact the clinic to pay."
         )
     return chosen.own or PLATFORM
+
+
+class AccountInUse(DomainError):
+    code = "stripe_account_in_use"
+    status = 409

@@ -6,11 +6,16 @@ Debits are positive, credits negative, and an entry's postings sum to zero in ea
 came from.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+from contracts.events import CloudEvent, Event, event_id
+from contracts.payment import PaymentSettled
+from services.chassis.errors import DomainError
+from services.chassis.ids import made_at
 
 CreditKey = tuple[UUID, UUID, str]
 """(clinic, client, currency) of a credit balance."""
@@ -44,6 +49,40 @@ class Entry:
     def __post_init__(self) -> None:
         if unbalanced(self.postings):
             raise ValueError(f"entry {self.id} does not balance")
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What changes of rows add to the books: entries, movements, and the events published, each with its cause."""
+
+    entries: Sequence[Entry] = ()
+    movements: Sequence[PaymentSettled] = ()
+    events: Sequence[tuple[Event, CloudEvent | None]] = ()
+
+    def __add__(self, other: "Booking") -> "Booking":
+        return Booking(
+            [*self.entries, *other.entries],
+            [*self.movements, *other.movements],
+            [*self.events, *other.events],
+        )
+
+
+def entry_id(moved_by: UUID, effect: str, clinic_id: UUID, stripe_object_id: str) -> UUID:
+    """The id of an entry, made from our own id of the payment or refund that moves the money.
+
+    That id was committed before Stripe was called, and Stripe's object carries it: an entry that is booked again, also
+    by a service that was restored from a backup, has the id that it had.
+    """
+    return event_id(made_at(moved_by), effect, clinic_id, stripe_object_id)
+
+
+def allocate(amount: int, limits: Iterable[tuple[UUID, int]]) -> dict[UUID, int]:
+    """Hand out an amount in the order given: to each at most its limit, until nothing is left."""
+    parts: dict[UUID, int] = {}
+    for each, limit in limits:
+        parts[each] = min(limit, amount)
+        amount -= parts[each]
+    return parts
 
 
 def unbalanced(postings: tuple[Posting, ...]) -> dict[str, int]:
@@ -96,3 +135,10 @@ def give_back(amount: int, currency: str, client_id: UUID, held_by: Account) -> 
     return Posting(held_by, amount, currency), Posting(
         "client_credit", -amount, currency, client_id=client_id
     )
+
+
+class CreditOverdrawn(DomainError):
+    """More credit would be taken than the client has."""
+
+    code = "credit_overdrawn"
+    status = 409

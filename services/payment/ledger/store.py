@@ -1,41 +1,15 @@
-"""The ledger, the credit balances that follow it, and the movements. Their rows are added, never changed.
+"""The ledger and the movements. Their rows are added, never changed.
 
 The database itself changes a credit balance with each posting to `client_credit`, and refuses one below zero.
 """
 
 from collections.abc import Collection
-from uuid import UUID
 
 import asyncpg
 
-from contracts.money import Money
 from contracts.payment import PaymentSettled
 from services.chassis.db.database import Connection
-from services.payment.ledger.domain import CreditKey, Entry
-from services.payment.payments.domain import CreditOverdrawn
-
-
-async def lock_credit(tx: Connection, keys: Collection[CreditKey]) -> None:
-    """Keep others from changing these credit balances until the transaction ends. Those without a row get one."""
-    columns = list(zip(*sorted(keys), strict=True))
-    await tx.execute(
-        """
-        INSERT INTO credit_balances (clinic_id, client_id, currency, amount)
-        SELECT clinic_id, client_id, currency, 0
-        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS named (clinic_id, client_id, currency)
-        ON CONFLICT DO NOTHING
-        """,
-        *columns,
-    )
-    await tx.execute(
-        """
-        SELECT amount FROM credit_balances
-        WHERE (clinic_id, client_id, currency) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]))
-        ORDER BY clinic_id, client_id, currency
-        FOR UPDATE
-        """,
-        *columns,
-    )
+from services.payment.ledger.domain import CreditOverdrawn, Entry
 
 
 async def add_entries(tx: Connection, entries: Collection[Entry]) -> None:
@@ -102,14 +76,3 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
         [movement.time for movement in movements],
         [movement.stripe_object_id for movement in movements],
     )
-
-
-async def get_credit(tx: Connection, client_id: UUID) -> list[Money]:
-    """What the clinic owes the client, in each currency that is not zero."""
-    rows = await tx.fetch(
-        """
-        SELECT currency, amount FROM credit_balances WHERE client_id = $1 AND amount > 0 ORDER BY currency
-        """,
-        client_id,
-    )
-    return [Money(minor=row["amount"], currency=row["currency"]) for row in rows]

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from services.chassis.db.database import Connection, Key
-from services.payment.payments.domain import Customer, SavedMethod
+from services.payment.methods.domain import Customer, SavedMethod
 
 _METHOD = """
     m.clinic_id, m.id, m.client_id, m.account, m.stripe_payment_method_id AS stripe_id, m.kind, m.brand, m.last4,
@@ -138,8 +138,8 @@ async def lock_methods(tx: Connection, named: Collection[tuple[str, str]]) -> No
     )
 
 
-async def take_methods(tx: Connection, methods: Collection[SavedMethod]) -> None:
-    """Keep methods by (account, Stripe id). Details that are not known leave those that are; removed stays so."""
+async def upsert_methods(tx: Connection, methods: Collection[SavedMethod]) -> None:
+    """Upsert methods by (account, Stripe id). Details that are not known leave those that are; removed stays so."""
     rows = sorted(methods, key=lambda method: (method.account, method.stripe_id))
     await tx.execute(
         """

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
-from services.payment.methods import actions as methods_actions
+from services.payment.accounts import actions as accounts_actions
+from services.payment.methods import changes
 from services.payment.methods import store as methods
-from services.payment.payments import actions
-from services.payment.payments.domain import MethodNotFound, SavedMethod
-from services.payment.stripe import json as stripe_json
+from services.payment.methods.domain import MethodNotFound, SavedMethod
+from services.payment.stripe import fields as stripe_json
 from services.payment.stripe.answers import KeySpent, StripeFailed, StripeGone, StripeRefused
 from services.payment.stripe.api import StripeApi
 
@@ -40,7 +40,7 @@ async def _ensure(
     if customer.stripe_id is not None:
         return customer.stripe_id
     try:
-        stripe_id = await stripe.create_customer(customer)
+        stripe_id = await stripe.create_customer(account, customer.metadata, customer.idempotency_key)
     except (StripeFailed, StripeRefused):
         # Stripe may say the same to this key for a day. A customer that it made all the same holds nothing.
         async with transaction() as tx:
@@ -56,7 +56,7 @@ async def renew(
 ) -> None:
     """Forget a customer that Stripe does not know any more, with its methods. The next use makes another one."""
     async with transaction() as tx:
-        await methods_actions.forget_customer(tx, account, stripe_id)
+        await changes.forget_customer(tx, account, stripe_id)
 
 
 async def start_setup(
@@ -64,7 +64,7 @@ async def start_setup(
 ) -> tuple[str, str]:
     """(client secret, account) of a SetupIntent with which the client saves a card without paying."""
     async with transaction() as tx:
-        account = await actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
+        account = await accounts_actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
     who = (clinic_id, client_id, account)
     try:
         return await _setup(transaction, stripe, *who), account
@@ -80,7 +80,7 @@ async def _setup(
         customer = await methods.claim_customer(tx, clinic_id, client_id, account)
     stripe_id = await ensure(transaction, stripe, clinic_id, client_id, account)
     try:
-        return await stripe.create_setup_intent(customer, stripe_id, f"setup-{new_id()}")
+        return await stripe.create_setup_intent(account, stripe_id, customer.metadata, f"setup-{new_id()}")
     except StripeGone:
         await renew(transaction, clinic_id, client_id, account, stripe_id)
         raise
@@ -93,7 +93,7 @@ async def check_method(transaction: Transaction, stripe: StripeApi, client_id: U
     if method is None:
         raise MethodNotFound(_NO_METHOD)
     try:
-        found = await stripe.retrieve_method(method)
+        found = await stripe.retrieve_method(method.account, method.stripe_id)
     except StripeGone:
         found = {}
     if stripe_json.text_of(found.get("customer")) is None:
@@ -115,6 +115,6 @@ async def remove_method(
         method = await methods.get_method(tx, client_id, method_id)
     if method is None:
         raise MethodNotFound("There is no such saved payment method.")
-    await stripe.detach_method(method)
+    await stripe.detach_method(method.account, method.stripe_id)
     await forget(transaction, method)
     return method

@@ -1,48 +1,24 @@
 """The verbs of the payment service. Each takes the transaction first, and commits nothing."""
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
 from uuid import UUID
 
-from contracts.clinic import ClinicUpdated
-from contracts.events import StateEvent
-from contracts.invoice import InvoiceState
-from contracts.vocabulary import LIVE_PAYMENTS, STARTABLE_PAYMENTS
-from services.chassis import audit, clock
-from services.chassis.db.database import Connection, Key
-from services.chassis.http.auth import Caller
+from services.chassis import clock
+from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.chassis.telemetry.traces import current_traceparent
-from services.payment import stripe_batches as stripe_actions
 from services.payment.accounts import domain as accounts
+from services.payment.accounts import store
 from services.payment.accounts.domain import ClinicAccount
 from services.payment.methods import store as methods
-from services.payment.payments import lifecycle, lookups, starting
+from services.payment.methods.domain import MethodNotFound, SavedMethod
+from services.payment.payments import reads as lookups
+from services.payment.payments import starting
 from services.payment.payments import store as payments
-from services.payment.payments.domain import KeyReused, MethodNotFound, Payment, SavedMethod
+from services.payment.payments.domain import KeyReused, Payment
 from services.payment.payments.starting import Started, Wish
+from services.payment.payments.stripe_params import seal_payment
 from services.payment.receivables import store as payables
 from services.payment.stripe.seal import Seal
-from services.payment.stripe_batches import Decided
-
-StateT = TypeVar("StateT", bound=StateEvent)
-
-
-async def take_clinics(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
-    await payables.take_clinics(tx, _newest(events))
-
-
-async def take_invoices(tx: Connection, events: Sequence[InvoiceState]) -> None:
-    await payables.take_payables(tx, _newest(events))
-
-
-def _newest(events: Iterable[StateT]) -> list[StateT]:
-    newest: dict[tuple[UUID, UUID | str], StateT] = {}
-    for event in events:
-        held = newest.get((event.clinic_id, event.key))
-        if held is None or held.version < event.version:
-            newest[event.clinic_id, event.key] = event
-    return list(newest.values())
 
 
 async def start_payment(
@@ -56,7 +32,7 @@ async def start_payment(
     now = clock.now()
     starting.check_wish(wish)
     locked = await payables.lock_payables(tx, {(clinic_id, payable_id) for payable_id in wish.shares})
-    chosen = await payables.get_account(tx, clinic_id)
+    chosen = await store.get_account(tx, clinic_id)
     live = await _earlier_request(tx, wish)
     if live is None:
         starting.check_clinic(await payables.get_clinic(tx, clinic_id), wish)
@@ -65,7 +41,7 @@ async def start_payment(
         live = starting.live_answer(wish, holders)
         if holders and (live is None or not _is_at(live, chosen, livemode)):
             return Started(None, stale=tuple(holders))
-    elif live.status in STARTABLE_PAYMENTS and not _is_at(live, chosen, livemode):
+    elif live.status in ("created", "requires_action", "failed") and not _is_at(live, chosen, livemode):
         return Started(None, stale=(live,))
     account = live.account if live else accounts.account_to_charge(chosen, livemode)
     saved = await _saved_method(tx, wish, account)
@@ -82,20 +58,9 @@ async def start_payment(
         now=now,
     )
     if live is None:
-        payment = signer.on_payment(payment) if signer else payment
+        payment = seal_payment(payment, signer) if signer else payment
         await payments.add_payment(tx, payment)
     return Started(payment, saved_method=saved.stripe_id if saved else None, is_new=live is None)
-
-
-async def get_account_to_charge(tx: Connection, clinic_id: UUID, livemode: bool) -> str:
-    """Raises `NoStripeAccount`."""
-    return accounts.account_to_charge(await payables.get_account(tx, clinic_id), livemode)
-
-
-async def put_account(tx: Connection, caller: Caller, chosen: ClinicAccount) -> None:
-    """Choose the Stripe account of the caller's clinic. Payments under way keep theirs. Raises `AccountInUse`."""
-    before = await payables.put_account(tx, caller.clinic, chosen)
-    await audit.record(tx, caller, "put_account", caller.clinic, before, chosen)
 
 
 def _is_at(payment: Payment, chosen: ClinicAccount, livemode: bool) -> bool:
@@ -125,20 +90,3 @@ async def _saved_method(tx: Connection, wish: Wish, account: str) -> SavedMethod
     if method is None or method.account != account:
         raise MethodNotFound("There is no such saved payment method.")
     return method
-
-
-async def give_up_payment(
-    tx: Connection, key: Key, failure_code: str, *, intent_id: str | None = None, on_its_way: bool = False
-) -> None:
-    """End a payment that can take no money with the intent that it was seen with; one that moved on is left alone.
-
-    One whose money is on its way is ended only when `on_its_way` says so.
-    """
-    found = await payments.find_payments(tx, {key}, ())
-    await payables.lock_payables(tx, {(key[0], each) for known in found for each in known.payable_ids})
-    locked = (await payments.lock_payments(tx, {key})).get(key)
-    ended = LIVE_PAYMENTS if on_its_way else STARTABLE_PAYMENTS
-    if locked is None or locked.intent_id != intent_id or locked.status not in ended:
-        return
-    change = lifecycle.cancel(locked, clock.now(), failure_code)
-    await stripe_actions.save(tx, Decided({}, {key: change.payment}, [(change, None)]))

@@ -5,7 +5,7 @@ Amounts are integer minor units of `currency` throughout.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Literal
 from uuid import UUID
 
 from contracts.events import Method
@@ -14,22 +14,8 @@ from services.chassis.errors import DomainError, Unavailable
 from services.chassis.ids import Key
 
 
-class PayableUnknown(Unavailable):
-    code = "payable_unknown"
-
-
-class PayableNotFound(DomainError):
-    code = "payable_not_found"
-    status = 404
-
-
 class PaymentNotFound(DomainError):
     code = "payment_not_found"
-    status = 404
-
-
-class MethodNotFound(DomainError):
-    code = "payment_method_not_found"
     status = 404
 
 
@@ -73,24 +59,6 @@ class WrongAmount(DomainError):
     status = 422
 
 
-class AmountTooSmall(DomainError):
-    """Less than can be charged online; `minimum` says what can, if that is known."""
-
-    code = "amount_too_small"
-    status = 422
-    words: ClassVar[str] = "This is less than can be paid online. Please contact the clinic."
-
-
-class AmountTooLarge(DomainError):
-    """More than this way of paying takes; `maximum` says what it takes, if that is known."""
-
-    code = "amount_too_large"
-    status = 422
-    words: ClassVar[str] = (
-        "This is more than can be paid at once in this way. Please choose another, or contact the clinic."
-    )
-
-
 class RestTooSmall(DomainError):
     """What the payment leaves could never be paid online. `whole` is open, `largest_part` may be paid of it."""
 
@@ -105,50 +73,9 @@ class TooManyInvoices(DomainError):
     status = 422
 
 
-class AccountInUse(DomainError):
-    code = "stripe_account_in_use"
-    status = 409
-
-
 class KeyReused(DomainError):
     code = "idempotency_key_reused"
     status = 422
-
-
-class CreditOverdrawn(DomainError):
-    """More credit would be taken than the client has."""
-
-    code = "credit_overdrawn"
-    status = 409
-
-
-@dataclass(frozen=True, slots=True)
-class Clinic:
-    """The settings of a clinic that payments depend on."""
-
-    online_payment: bool
-    methods: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Payable:
-    """An invoice as far as paying it goes. `due_amount` is before payments, `settled_amount` is our count."""
-
-    clinic_id: UUID
-    id: UUID
-    client_id: UUID
-    due_amount: int
-    settled_amount: int
-    currency: str
-    status: str
-
-    @property
-    def key(self) -> Key:
-        return self.clinic_id, self.id
-
-    @property
-    def open_amount(self) -> int:
-        return 0 if self.status == "void" else max(0, self.due_amount - self.settled_amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,36 +149,3 @@ class Payment:
         """What came in above what was open; 0 unless it succeeded."""
         settled = sum(share.settled_amount for share in self.allocations)
         return self.amount - settled if self.status == "succeeded" else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A client on one Stripe account. Without `stripe_id` it is still to be made, with `idempotency_key`."""
-
-    clinic_id: UUID
-    client_id: UUID
-    account: str
-    idempotency_key: str
-    stripe_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SavedMethod:
-    """A payment method that a client keeps. Ours by `id`, Stripe's by `stripe_id` on `account`."""
-
-    clinic_id: UUID
-    id: UUID
-    client_id: UUID
-    account: str
-    stripe_id: str
-    kind: str
-    brand: str | None
-    last4: str | None
-    exp_month: int | None
-    exp_year: int | None
-    created_at: datetime
-
-    @property
-    def shown(self) -> Method:
-        """As much of it as events may hold."""
-        return Method(kind=self.kind, brand=self.brand, last4=self.last4)

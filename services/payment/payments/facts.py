@@ -14,6 +14,7 @@ from contracts.payment import (
     Share,
 )
 from contracts.vocabulary import PaymentStatus
+from services.payment.ledger.domain import allocate
 from services.payment.payments import identities
 from services.payment.payments.domain import Payment
 
@@ -67,13 +68,12 @@ def update_about(payment: Payment) -> PaymentUpdated | None:
 
 def _shares(payment: Payment) -> tuple[Share, ...]:
     """What was settled, once it succeeded; before, what is meant to be, of no more than Stripe takes."""
-    amounts, left = [], payment.amount
-    for share in payment.allocations:
-        part = share.settled_amount if payment.status == "succeeded" else min(share.amount, left)
-        amounts.append((share.payable_id, part))
-        left -= part
+    if payment.status == "succeeded":
+        parts = {share.payable_id: share.settled_amount for share in payment.allocations}
+    else:
+        parts = allocate(payment.amount, ((share.payable_id, share.amount) for share in payment.allocations))
     return tuple(
-        Share(invoice_id=payable_id, amount=Money(minor=amount, currency=payment.currency))
-        for payable_id, amount in amounts
-        if amount
+        Share(invoice_id=payable_id, amount=Money(minor=part, currency=payment.currency))
+        for payable_id, part in parts.items()
+        if part
     )

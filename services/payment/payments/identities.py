@@ -1,4 +1,4 @@
-"""Ids of what is booked and published about money. None depends on when we booked it.
+"""Ids of what is booked and published about a payment. None depends on when we booked it.
 
 An id is made from Stripe's object, the receivable, the kind, and the moment in our own id of the payment or refund.
 That id was committed before Stripe was called, and Stripe's object carries it: a webhook, the sweeper and a service
@@ -8,8 +8,9 @@ that was restored from a backup all know the same one. So what is booked again h
 from uuid import UUID
 
 from contracts.events import event_id
-from contracts.payment import PaymentRefunded, PaymentSettled, PaymentUpdated
+from contracts.payment import PaymentSettled, PaymentUpdated
 from services.chassis.ids import made_at
+from services.payment.ledger.domain import entry_id
 from services.payment.payments.domain import Payment
 
 
@@ -21,7 +22,7 @@ def of_movement(payment: Payment, payable_id: UUID, kind: str) -> UUID:
 
 def of_capture(payment: Payment) -> UUID:
     """One intent makes at most one successful charge."""
-    return event_id(made_at(payment.id), "capture", payment.clinic_id, _stripe_object(payment))
+    return entry_id(payment.id, "capture", payment.clinic_id, _stripe_object(payment))
 
 
 def of_fact(payment: Payment, topic: str, *attempt: str | None) -> UUID:
@@ -31,14 +32,6 @@ def of_fact(payment: Payment, topic: str, *attempt: str | None) -> UUID:
 
 def of_update(payment: Payment) -> UUID:
     return event_id(made_at(payment.id), PaymentUpdated.topic.name, _stripe_object(payment))
-
-
-def of_refund_entry(clinic_id: UUID, refund_id: UUID, stripe_object_id: str, effect: str) -> UUID:
-    return event_id(made_at(refund_id), effect, clinic_id, stripe_object_id)
-
-
-def of_refund_fact(refund_id: UUID) -> UUID:
-    return event_id(made_at(refund_id), PaymentRefunded.topic.name, refund_id)
 
 
 def _stripe_object(payment: Payment) -> str:

@@ -15,11 +15,18 @@ from contracts.money import Money
 from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
 from contracts.stripe import StripeEvent
 from contracts.vocabulary import PaymentStatus
-from services.chassis.errors import DomainError
 from services.payment.ledger import domain as ledger
-from services.payment.payments import declines, identities
-from services.payment.payments.domain import Allocation, Payable, Payment
+from services.payment.payments import identities
+from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import FACTS, fact_about, update_about
+from services.payment.receivables.domain import Payable
+from services.payment.stripe.mismatches import (
+    WrongAccount,
+    WrongCharge,
+    WrongClinic,
+    WrongIntent,
+    WrongMode,
+)
 
 STATUS_OF: Mapping[str, PaymentStatus] = {
     "payment_intent.succeeded": "succeeded",
@@ -30,39 +37,6 @@ STATUS_OF: Mapping[str, PaymentStatus] = {
 }
 _RANK: Mapping[PaymentStatus, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
 _TELLS_OF_SUCCESS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
-
-
-class StripeMismatch(DomainError):
-    """A signed event that names our payment and does not fit it. Parked, for a person to look at."""
-
-    code = "stripe_mismatch"
-    status = 409
-
-
-class UnknownPayment(StripeMismatch):
-    code = "stripe_unknown_payment"
-
-
-class WrongAccount(StripeMismatch):
-    code = "stripe_wrong_account"
-
-
-class WrongMode(StripeMismatch):
-    code = "stripe_wrong_mode"
-
-
-class WrongIntent(StripeMismatch):
-    code = "stripe_wrong_intent"
-
-
-class WrongClinic(StripeMismatch):
-    code = "stripe_wrong_clinic"
-
-
-class WrongCharge(StripeMismatch):
-    """Another currency or customer than the payment's, or a success that names no amount."""
-
-    code = "stripe_wrong_charge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +128,7 @@ def _move(payment: Payment, status: PaymentStatus, seen: StripeEvent, now: datet
         "allocations": _released(payment.allocations) if ends else payment.allocations,
         # On its way it can be changed no more, and says which invoices wait for money.
         "amount": (seen.amount if status == "processing" else None) or payment.agreed,
-        **declines.counted(payment, status, seen),
+        **_counted_declines(payment, status, seen),
     }
     if status not in FACTS:
         return Change(replace(payment, **change))
@@ -218,12 +192,11 @@ def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEve
 def _allocate(
     taken: int, shares: tuple[Allocation, ...], payables: Mapping[UUID, Payable]
 ) -> dict[UUID, int]:
-    """What each payable gets, oldest first: no more than was agreed and is open, until nothing is left."""
-    settled: dict[UUID, int] = {}
-    for share in shares:
-        most = min(share.amount, payables[share.payable_id].open_amount)
-        settled[share.payable_id] = min(most, taken - sum(settled.values()))
-    return settled
+    """The part of each receivable, oldest first: no more than was agreed and is open."""
+    limits = (
+        (share.payable_id, min(share.amount, payables[share.payable_id].open_amount)) for share in shares
+    )
+    return ledger.allocate(taken, limits)
 
 
 def _settle(payable: Payable, part: int) -> Payable:
@@ -264,3 +237,15 @@ def _stated(payment: Payment, now: datetime, *attempt: str | None, **change: Any
     """The payment changed, with the version and the id of the state event about it."""
     changed = replace(payment, version=payment.version + 1, updated_at=now, **change)
     return replace(changed, fact_id=identities.of_fact(changed, FACTS[changed.status].topic.name, *attempt))
+
+
+def _counted_declines(payment: Payment, status: PaymentStatus, seen: StripeEvent) -> dict[str, Any]:
+    """The fields of the payment that count its declines, after the news that its status is `status`.
+
+    A debit that fails after days is no decline. A decline leaves a failed charge at Stripe, by which the same one is
+    known when it comes again: in a second event of Stripe's, or from the sweeper.
+    """
+    again = seen.charge is not None and seen.charge == payment.declined_charge
+    if status != "failed" or payment.status == "processing" or again:
+        return {}
+    return {"declines": payment.declines + 1, "declined_charge": seen.charge}

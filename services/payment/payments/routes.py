@@ -16,14 +16,17 @@ from contracts.money import Money as ContractMoney
 from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller, client, operator
+from services.payment.accounts import actions as accounts_actions
+from services.payment.accounts import store
 from services.payment.accounts.domain import PLATFORM
-from services.payment.ledger import store as books
+from services.payment.credit import store as books
 from services.payment.methods import store as methods
 from services.payment.methods import stripe_calls as customers
-from services.payment.payments import actions, lookups, schemas
+from services.payment.methods.domain import MethodNotFound
+from services.payment.payments import actions, schemas
+from services.payment.payments import reads as lookups
 from services.payment.payments import stripe_calls as checkout
-from services.payment.payments.domain import MethodNotFound, PaymentNotFound
-from services.payment.receivables import store as payables
+from services.payment.payments.domain import PaymentNotFound
 from services.payment.stripe.api import StripeApi
 
 Who = NamedDependency[Caller]
@@ -45,14 +48,14 @@ async def put_account(
 ) -> AccountOut:
     """Choose the clinic's own Stripe account, the platform's, or none. Payments under way keep theirs."""
     chosen = schemas.clinic_account(data)
-    await actions.put_account(tx, caller, chosen)
+    await accounts_actions.put_account(tx, caller, chosen)
     return schemas.account_out(chosen, stripe.livemode)
 
 
 @get("/account")
 async def get_account(caller: Who, tx: Tx, stripe: NamedDependency[StripeApi]) -> AccountOut:
     """Which Stripe account the clinic's clients are charged on."""
-    return schemas.account_out(await payables.get_account(tx, caller.clinic), stripe.livemode)
+    return schemas.account_out(await store.get_account(tx, caller.clinic), stripe.livemode)
 
 
 @post("/payments", guards=[client])
@@ -104,7 +107,7 @@ async def list_payments(
 @get("/payment-methods", guards=[client])
 async def list_methods(caller: Who, tx: Tx) -> Page[SavedMethodOut]:
     """The client's saved payment methods, the default first."""
-    account = (await payables.get_account(tx, caller.clinic)).own or PLATFORM
+    account = (await store.get_account(tx, caller.clinic)).own or PLATFORM
     saved = await methods.list_methods(tx, caller.subject, account)
     return Page(items=[schemas.saved_method_out(method, default) for method, default in saved])
 

@@ -19,7 +19,8 @@ from contracts.http.payments import (
 )
 from contracts.vocabulary import PaymentKind, decline
 from services.payment.accounts.domain import ClinicAccount, charged_on
-from services.payment.payments.domain import Payment, SavedMethod
+from services.payment.methods.domain import SavedMethod
+from services.payment.payments.domain import Payment
 from services.payment.payments.starting import Wish
 from services.payment.payments.stripe_calls import Ready
 

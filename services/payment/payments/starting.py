@@ -13,14 +13,8 @@ from services.payment.payments.domain import (
     Allocation,
     AlreadyPaid,
     AmountChanged,
-    AmountTooLarge,
-    AmountTooSmall,
-    Clinic,
     MethodNotAccepted,
     OnlinePaymentOff,
-    Payable,
-    PayableNotFound,
-    PayableUnknown,
     Payment,
     PaymentInProgress,
     RestTooSmall,
@@ -29,6 +23,8 @@ from services.payment.payments.domain import (
     WrongAmount,
     WrongCurrency,
 )
+from services.payment.receivables.domain import Clinic, Payable, PayableNotFound, PayableUnknown
+from services.payment.stripe.limits import AmountTooLarge, AmountTooSmall
 
 MOST_INVOICES = 40
 """Stripe takes 50 names of metadata for an object: one for each invoice, and ours beside."""

@@ -6,10 +6,10 @@ import asyncpg
 
 from contracts.vocabulary import PaymentStatus
 from services.chassis.db.database import Connection, Key
-from services.payment.keys import columns
+from services.chassis.ids import columns
 from services.payment.payments.domain import KeyReused, Payment
-from services.payment.payments.rows import LIVE, PAYMENT, payment_of
-from services.payment.stripe.origins import Known
+from services.payment.payments.origins import Known
+from services.payment.payments.reads import LIVE, PAYMENT, payment_of
 
 
 async def find_payments(

@@ -13,15 +13,17 @@ import structlog
 
 from services.chassis import clock
 from services.chassis.db.database import Connection
-from services.payment import stripe_batches as stripe_actions
+from services.payment.accounts import store
 from services.payment.accounts.domain import PLATFORM
 from services.payment.methods import stripe_calls as customers
-from services.payment.payments import actions, lookups
+from services.payment.methods.domain import MethodNotFound
+from services.payment.payments import actions, changes
+from services.payment.payments import reads as lookups
 from services.payment.payments import store as payments
-from services.payment.payments.domain import MethodNotFound, Payment, PaymentInProgress
+from services.payment.payments.domain import Payment, PaymentInProgress
 from services.payment.payments.starting import Wish
-from services.payment.receivables import store as payables
-from services.payment.stripe import json as stripe_json
+from services.payment.payments.stripe_params import new_intent
+from services.payment.stripe import fields as stripe_json
 from services.payment.stripe import observations
 from services.payment.stripe.answers import (
     ENDS_UNMADE,
@@ -33,7 +35,7 @@ from services.payment.stripe.answers import (
     StripeGone,
     StripeMoved,
 )
-from services.payment.stripe.api import Intent, StripeApi, is_of, key_is_fresh
+from services.payment.stripe.api import Intent, StripeApi, is_as_wanted, key_is_fresh
 
 log = structlog.get_logger()
 
@@ -99,7 +101,7 @@ async def _ensure_intent(
     if payment.intent_id is not None:
         return await _retrieve_intent(transaction, stripe, payment)
     try:
-        if look_up or not key_is_fresh(payment, clock.now()):
+        if look_up or not key_is_fresh(new_intent(payment), clock.now()):
             return await _find_intent(transaction, stripe, payment, "never_reached_stripe")
         return await _make_intent(transaction, stripe, payment)
     except ENDS_UNMADE as refused:
@@ -116,7 +118,7 @@ async def _end_other_mode(transaction: Transaction, payment: Payment) -> None:
 
 async def _end(transaction: Transaction, payment: Payment, reason: str, *, on_its_way: bool = False) -> None:
     async with transaction() as tx:
-        await actions.give_up_payment(
+        await changes.give_up_payment(
             tx, payment.key, reason, intent_id=payment.intent_id, on_its_way=on_its_way
         )
 
@@ -137,7 +139,7 @@ async def _retrieve_intent(transaction: Transaction, stripe: StripeApi, payment:
 async def _make_intent(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
     customer = await _customer_of(transaction, stripe, payment)
     try:
-        intent = await stripe.create_intent(payment, customer)
+        intent = await stripe.create_intent(new_intent(payment), customer)
     except StripeGone as gone:
         if customer is None or gone.fields["param"] != "customer":
             raise
@@ -160,8 +162,9 @@ async def _find_intent(
 
     One that was made and is not seen yet has a secret that nobody was given, so that nobody can pay with it.
     """
-    intent = await stripe.find_intent(payment)
-    if intent is None or not is_of(intent, payment):
+    wanted = new_intent(payment)
+    intent = await stripe.find_intent(wanted)
+    if intent is None or not is_as_wanted(intent, wanted):
         await _end(transaction, payment, reason)
         return None
     customer = stripe_json.text_of(intent.body.get("customer"))
@@ -234,7 +237,7 @@ async def _cancel_intent(stripe: StripeApi, payment: Payment) -> Intent:
     """The intent, canceled now or before. Raises `StripeMoved`."""
     assert payment.intent_id is not None
     try:
-        return await stripe.cancel_intent(payment)
+        return await stripe.cancel_intent(payment.account, payment.intent_id)
     except StripeMoved:
         intent = await stripe.retrieve_intent(payment.account, payment.intent_id)
         if intent.status != "canceled":
@@ -245,7 +248,7 @@ async def _cancel_intent(stripe: StripeApi, payment: Payment) -> Intent:
 async def _has_left_account(transaction: Transaction, payment: Payment) -> bool:
     """Whether the clinic is charged on another account by now than the payment's."""
     async with transaction() as tx:
-        chosen = await payables.get_account(tx, payment.clinic_id)
+        chosen = await store.get_account(tx, payment.clinic_id)
     return (chosen.own or PLATFORM) != payment.account
 
 
@@ -254,4 +257,4 @@ async def observe(transaction: Transaction, payment: Payment, intent: Intent | N
     seen = observations.looked_up(intent.body, payment.account, clock.now()) if intent else None
     if seen is not None:
         async with transaction() as tx:
-            await stripe_actions.apply_stripe_events(tx, [seen])
+            await changes.apply_observations(tx, [seen])

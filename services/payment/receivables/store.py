@@ -1,17 +1,13 @@
-"""What can be paid, and where: clinics, their Stripe accounts, payables."""
+"""Receivables, and the settings of the clinics that they belong to."""
 
 from collections.abc import Collection
 from uuid import UUID
 
-import asyncpg
-
 from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceState
 from services.chassis.db.database import Connection, Key
-from services.payment.accounts.domain import NONE, ClinicAccount
-from services.payment.keys import columns
-from services.payment.payments.domain import AccountInUse, Clinic, Payable
-from services.payment.payments.rows import OVERDRAWN
+from services.chassis.ids import columns
+from services.payment.receivables.domain import Clinic, Payable
 
 
 async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
@@ -19,8 +15,8 @@ async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
     return None if row is None else Clinic(row["online_payment"], frozenset(row["methods"]))
 
 
-async def take_clinics(tx: Connection, newest: Collection[ClinicUpdated]) -> None:
-    """Keep clinics' settings where the event is newer than what is held. One event a clinic."""
+async def upsert_clinics(tx: Connection, newest: Collection[ClinicUpdated]) -> None:
+    """Upsert clinics' settings where the event is newer than the row. One event a clinic."""
     rows = sorted(newest, key=lambda clinic: clinic.clinic_id)
     await tx.execute(
         """
@@ -41,8 +37,8 @@ async def take_clinics(tx: Connection, newest: Collection[ClinicUpdated]) -> Non
     )
 
 
-async def take_payables(tx: Connection, newest: Collection[InvoiceState]) -> None:
-    """Keep invoices where the event is newer than what is held. One event an invoice.
+async def upsert_receivables(tx: Connection, newest: Collection[InvoiceState]) -> None:
+    """Upsert receivables where the event is newer than the row. One event an invoice.
 
     `settled_amount` is left alone: it is this service's own count.
     """
@@ -111,29 +107,5 @@ def _marking_overdrawn(change: str) -> str:
     """
 
 
-async def get_account(tx: Connection, clinic_id: UUID) -> ClinicAccount:
-    """The operator's choice of a Stripe account for the clinic."""
-    row = await tx.fetchrow(
-        "SELECT stripe_account_id, platform FROM accounts WHERE clinic_id = $1", clinic_id
-    )
-    return NONE if row is None else ClinicAccount(row["stripe_account_id"], row["platform"])
-
-
-async def put_account(tx: Connection, clinic_id: UUID, chosen: ClinicAccount) -> ClinicAccount | None:
-    """Keep the choice; answers with the one before, None when there was none. Raises `AccountInUse`."""
-    try:
-        row = await tx.fetchrow(
-            """
-            INSERT INTO accounts (clinic_id, stripe_account_id, platform) VALUES ($1, $2, $3)
-            ON CONFLICT (clinic_id) DO UPDATE
-            SET stripe_account_id = excluded.stripe_account_id, platform = excluded.platform
-            RETURNING old.clinic_id, old.stripe_account_id, old.platform
-            """,
-            clinic_id,
-            chosen.own,
-            chosen.platform,
-        )
-    except asyncpg.UniqueViolationError:
-        raise AccountInUse("Another clinic has this Stripe account.") from None
-    assert row is not None, "it was written"
-    return ClinicAccount(row["stripe_account_id"], row["platform"]) if row["clinic_id"] else None
+OVERDRAWN = "a.amount > CASE p.status WHEN 'void' THEN 0 ELSE p.due_amount - p.settled_amount END"
+"""An allocation `a` is over more than is open of its payable `p`: the sum was lowered, or the invoice is void."""

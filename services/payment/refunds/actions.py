@@ -1,37 +1,27 @@
 """The verbs of refunds. Each takes the transaction first, and commits nothing."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
-import structlog
-from opentelemetry import metrics
 
 from contracts.money import Money
-from contracts.stripe import StripeEvent
 from services.chassis import audit, clock, idempotency
-from services.chassis.db.database import Connection, Key
+from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.chassis.telemetry.traces import current_traceparent
+from services.payment.credit import store
 from services.payment.ledger import store as books
-from services.payment.payments import lookups
-from services.payment.payments.domain import Payment, PaymentNotFound
+from services.payment.payments import reads as lookups
+from services.payment.payments.domain import PaymentNotFound
 from services.payment.refunds import domain as decide
 from services.payment.refunds import store as refunds
-from services.payment.refunds.domain import ClientNotFound, Refund, RefundChange, RefundWish, Surplus
+from services.payment.refunds.domain import ClientNotFound, Refund, RefundWish, Surplus
 from services.payment.refunds.elsewhere import AtStripe, check_at_stripe
-from services.payment.stripe import origins
-from services.payment.stripe.origins import Foreign, KnownRefund
+from services.payment.refunds.stripe_params import seal_refund
 from services.payment.stripe.seal import Seal
-
-log = structlog.get_logger()
-
-_made_elsewhere = metrics.get_meter("clinicpay").create_counter(
-    "clinicpay.refunds.made_at_stripe", description="Events of refunds that were not made here, by type"
-)
 
 MOST_SHOWN = 50
 _NO_CLIENT = "No client of this clinic with this id has paid online."
@@ -55,7 +45,7 @@ async def read_credit(tx: Connection, caller: Caller, client_id: UUID, livemode:
     if caller.role != "client":
         await _check_client(tx, clinic_id, client_id)
     surpluses = await refunds.list_surpluses(tx, clinic_id, client_id, livemode)
-    balances = await books.get_credit(tx, client_id)
+    balances = await store.get_credit(tx, client_id)
     most = decide.refundable(surpluses, balances)
     return Credit(
         balances=balances,
@@ -105,14 +95,14 @@ async def start_refunds(
     await _check_client(tx, caller.clinic, wish.client_id)
     await _check_payment(tx, wish)
     # Before the client's first surplus there is none to lock, but always a balance.
-    await books.lock_credit(tx, {(caller.clinic, wish.client_id, wish.currency)})
+    await store.lock_credit(tx, {(caller.clinic, wish.client_id, wish.currency)})
     surpluses = await refunds.list_surpluses(tx, caller.clinic, wish.client_id, livemode)
-    parts = decide.plan(wish, surpluses, await books.get_credit(tx, wish.client_id))
+    parts = decide.plan(wish, surpluses, await store.get_credit(tx, wish.client_id))
     check_at_stripe(parts, surpluses, seen)
     rows = [(new_id(), payment_id, amount) for payment_id, amount in parts]
     made = await refunds.add_refunds(tx, rows, caller.clinic, current_traceparent())
     if signer is not None:
-        made = [signer.on_refund(refund) for refund in made]
+        made = [seal_refund(refund, signer) for refund in made]
         await refunds.seal_refunds(tx, made)
     now = clock.now()
     await books.add_entries(tx, [decide.set_aside(refund, now) for refund in made])
@@ -131,49 +121,3 @@ async def _check_payment(tx: Connection, wish: RefundWish) -> None:
         return
     if await lookups.get_payment(tx, wish.client_id, wish.payment_id) is None:
         raise PaymentNotFound("The client has no such payment.")
-
-
-def decide_refunds(
-    seen: Sequence[StripeEvent], locked: Mapping[Key, Refund], paid: Mapping[Key, Payment], now: datetime
-) -> tuple[list[tuple[RefundChange, StripeEvent | None]], list[Foreign]]:
-    """What events do to refunds, whose payments may just have changed. Raises a `StripeMismatch`.
-
-    And the events that are about no refund of ours: somebody made it at Stripe itself, or another installation.
-    """
-    refunds_now = {key: _as_paid(refund, paid) for key, refund in locked.items()}
-    changes: list[tuple[RefundChange, StripeEvent | None]] = []
-    foreign: list[Foreign] = []
-    for event in seen:
-        named = refunds_now.get((event.clinic, event.refund_id)) if event.clinic and event.refund_id else None
-        about = _about(event, named)
-        if not isinstance(about, Refund):
-            foreign.append((event, about))
-            continue
-        change = decide.observe(about, event, now)
-        refunds_now[about.key] = change.refund
-        changes.append((change, event))
-    return changes, foreign
-
-
-def tell_made_elsewhere(foreign: Sequence[Foreign]) -> None:
-    """Say of refunds that were made at Stripe itself that nothing is booked of them. `verify` names them too."""
-    for event, reason in foreign:
-        log.warning(
-            "refunded_at_stripe", reason=reason, event_type=event.event_type, object_id=event.object_id
-        )
-        _made_elsewhere.add(1, {"event_type": event.event_type})
-
-
-def _as_paid(refund: Refund, paid: Mapping[Key, Payment]) -> Refund:
-    """The refund with the method that its payment is known to be made with by now."""
-    payment = paid.get((refund.clinic_id, refund.payment_id))
-    return replace(refund, method=payment.method) if payment else refund
-
-
-def _about(seen: StripeEvent, named: Refund | None) -> Refund | origins.Reason:
-    """The refund that an event names, or whose it is. Raises `UnknownRefund`."""
-    known = None if named is None else KnownRefund.of(named)
-    refused = origins.refund_refused(seen, known)
-    if refused is not None or named is None:
-        return refused or origins.reason_of(seen)
-    return named

@@ -17,11 +17,10 @@ from contracts.payment import PaymentRefunded
 from contracts.stripe import StripeEvent
 from contracts.vocabulary import RefundStatus
 from services.chassis.errors import DomainError
-from services.chassis.ids import Key
+from services.chassis.ids import Key, made_at
 from services.payment.ledger import domain as ledger
-from services.payment.payments import identities
 from services.payment.payments.domain import WrongAmount
-from services.payment.payments.lifecycle import (
+from services.payment.stripe.mismatches import (
     StripeMismatch,
     WrongAccount,
     WrongCharge,
@@ -45,8 +44,6 @@ _STATUS_OF: Mapping[str | None, RefundStatus] = {
     "failed": "failed",
     "canceled": "canceled",
 }
-KEY_LIFE = timedelta(hours=23)
-"""Stripe may forget an idempotency key after a day: beyond this the call is not sent again, its refund looked for."""
 LOST_AFTER = timedelta(minutes=10)
 """An error of Stripe's own stays under the key: no refund by then is none for ever."""
 
@@ -66,10 +63,6 @@ class RefundTooLarge(DomainError):
 
     code = "refund_too_large"
     status = 409
-
-
-class UnknownRefund(StripeMismatch):
-    code = "stripe_unknown_refund"
 
 
 class RefundGivenUp(StripeMismatch):
@@ -179,13 +172,8 @@ def plan(wish: RefundWish, surpluses: Sequence[Surplus], credit: Sequence[Money]
         raise RefundTooLarge(
             "This is more than can be refunded.", refundable={"minor": most, "currency": wish.currency}
         )
-    parts = []
-    for surplus in chosen:
-        part = min(wanted, surplus.left.minor)
-        wanted -= part
-        if part:
-            parts.append((surplus.payment_id, part))
-    return parts
+    parts = ledger.allocate(wanted, ((each.payment_id, each.left.minor) for each in chosen))
+    return [(payment_id, part) for payment_id, part in parts.items() if part]
 
 
 def set_aside(refund: Refund, now: datetime) -> ledger.Entry:
@@ -237,7 +225,7 @@ def _is_news(refund: Refund, status: RefundStatus, created: datetime) -> bool:
 
 
 def _succeed(refund: Refund, now: datetime) -> RefundChange:
-    fact_id = identities.of_refund_fact(refund.id)
+    fact_id = event_id(made_at(refund.id), PaymentRefunded.topic.name, refund.id)
     paid = replace(refund, status="succeeded", refunded_at=now, updated_at=now, fact_id=fact_id)
     entry = _entry(paid, "refund_paid", ledger.pay_out(paid.amount, paid.currency), now)
     return RefundChange(paid, entry, fact_about(paid))
@@ -257,7 +245,7 @@ def _entry(
     """Named by the key of the call, since Stripe's id is not known before it."""
     return ledger.Entry(
         clinic_id=refund.clinic_id,
-        id=identities.of_refund_entry(refund.clinic_id, refund.id, refund.idempotency_key, effect),
+        id=ledger.entry_id(refund.id, effect, refund.clinic_id, refund.idempotency_key),
         payment_id=refund.payment_id,
         stripe_object_id=refund.idempotency_key,
         effect=effect,

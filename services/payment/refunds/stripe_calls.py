@@ -1,30 +1,29 @@
 """Refunds at Stripe: transactions before and after a call, and no connection held during it.
 
-`send` is for the request that made them, `sweep_refunds` for what no answer and no webhook told of.
+`send` is for the request that made them; `sweep` asks about those without an answer and without a webhook.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from contracts.stripe import StripeEvent
 from services.chassis import clock
-from services.chassis.db.database import Connection, Database
-from services.chassis.errors import DomainError, Unavailable
+from services.chassis.db.database import Connection
+from services.chassis.errors import Unavailable
 from services.chassis.http.auth import Caller
 from services.chassis.locale.money import from_stripe
-from services.payment import stripe_batches as stripe_actions
-from services.payment.payments import lookups
+from services.payment.payments import reads as lookups
 from services.payment.payments.domain import Payment
 from services.payment.refunds import actions as refunds_actions
+from services.payment.refunds import changes
 from services.payment.refunds import store as refunds
-from services.payment.refunds.domain import KEY_LIFE, LOST_AFTER, Refund, RefundWish
+from services.payment.refunds.domain import LOST_AFTER, Refund, RefundWish
 from services.payment.refunds.elsewhere import AtStripe, NotLookedUp
-from services.payment.stripe import observations
+from services.payment.refunds.stripe_params import new_refund
 from services.payment.stripe.answers import (
     AccountRefused,
     KeyRefused,
@@ -34,17 +33,13 @@ from services.payment.stripe.answers import (
     StripeRefused,
 )
 from services.payment.stripe.api import StripeApi
-from services.payment.stripe.json import int_of, object_of
+from services.payment.stripe.fields import int_of, object_of
+from services.payment.stripe.limits import KEY_LIFE
 
 log = structlog.get_logger()
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
-UNCHECKED_FOR = timedelta(seconds=60)
-LOOK_AGAIN = timedelta(days=1)
-MAY_FAIL_FOR = timedelta(days=35)
-"""How long after its success a refund is looked at: a bank may return it within weeks."""
-MOST_A_RUN = 50
 _ENDED = ("failed", "canceled")
 
 
@@ -125,17 +120,17 @@ async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) ->
             "The refund was made in the other mode, which this key cannot see.", retry_after=60
         )
     if refund.stripe_refund_id is not None:
-        return await stripe.retrieve_refund(refund)
+        return await stripe.retrieve_refund(refund.account, refund.stripe_refund_id)
     try:
         found = await _make_or_find(transaction, stripe, refund, clock.now() - refund.created_at)
     except (StripeRefused, AccountRefused, KeyRefused) as refused:
         reason = refused.fields.get("stripe_code") or "refused"
         async with transaction() as tx:
-            await stripe_actions.give_up_refund(tx, refund.key, "failed", str(reason))
+            await changes.give_up_refund(tx, refund.key, "failed", str(reason))
         return None
     async with transaction() as tx:
         if found is None:
-            await stripe_actions.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
+            await changes.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
         else:
             await refunds.keep_refund(tx, refund, str(found["id"]))
     return found
@@ -152,7 +147,7 @@ async def _make_or_find(
     async with transaction() as tx:
         first = await refunds.claim_first_call(tx, refund)
     try:
-        return await stripe.create_refund(refund, first=first)
+        return await stripe.create_refund(new_refund(refund), first=first)
     except StripeMisconfigured as refused:
         if first:
             raise
@@ -174,42 +169,8 @@ async def _make_or_find(
 async def _find(stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:
     """What an earlier call made. Raises `StillUnknown` while the account cannot be asked."""
     try:
-        return await stripe.find_refund(refund)
+        return await stripe.find_refund(new_refund(refund))
     except StripeGone:
         return None  # The account has no such payment, and so no refund of it.
     except StripeMisconfigured as refused:
         raise StillUnknown(refused.detail, retry_after=refused.retry_after) from None
-
-
-async def sweep_refunds(db: Database, stripe: StripeApi, unchecked_for: timedelta = UNCHECKED_FOR) -> None:
-    """Ask Stripe about refunds on their way, and whether those that arrived stayed, and apply the answers."""
-    async with db.worker_tx() as tx:
-        due = await refunds.take_unchecked(tx, unchecked_for, LOOK_AGAIN, MAY_FAIL_FOR, MOST_A_RUN)
-    for refund in due:
-        try:
-            await _check(db, stripe, refund)
-        except DomainError as error:
-            log.warning("sweep_failed", reason=error.code, refund_id=str(refund.id))
-
-
-async def _check(db: Database, stripe: StripeApi, refund: Refund) -> None:
-    body = await ensure(db.worker_tx, stripe, refund)
-    if body is not None and body.get("status") != refund.status:
-        async with db.worker_tx() as tx:
-            seen = looked_up(body, refund.account, stripe.livemode, clock.now())
-            await stripe_actions.apply_stripe_events(tx, [seen])
-
-
-def looked_up(body: Mapping[str, Any], account: str, livemode: bool, now: datetime) -> StripeEvent:
-    """The observation in a refund that was retrieved at `now`. Stripe's clock has whole seconds."""
-    second = int(now.timestamp())
-    return observations.read_event(
-        {
-            "id": f"sweeper-{body.get('id')}-{body.get('status')}-{second}",
-            "type": "refund.updated",
-            "created": second,
-            "livemode": livemode,
-            "account": account or None,
-            "data": {"object": body},
-        }
-    )

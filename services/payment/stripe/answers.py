@@ -26,7 +26,7 @@ from typing import ClassVar
 import stripe
 
 from services.chassis.errors import DomainError, Unavailable
-from services.payment.payments.domain import AmountTooLarge, AmountTooSmall
+from services.payment.stripe.limits import AmountTooLarge, AmountTooSmall
 
 _NOT_READY = "The clinic is not ready to take payments online. Nothing was taken. Please ask the clinic."
 

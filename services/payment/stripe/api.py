@@ -1,7 +1,7 @@
 """The calls to Stripe. No database connection is held during any of them.
 
 Every POST carries an idempotency key that was committed before, so that a crash or a lost answer is healed by asking
-again. Errors come out by what they prove: see `stripe_answers`.
+again. Errors come out by what they prove: see `answers`.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -18,8 +18,6 @@ from stripe import StripeClient
 
 from services.chassis.errors import Unavailable
 from services.chassis.telemetry.traces import tracer
-from services.payment.payments.domain import Customer, Payment, SavedMethod
-from services.payment.refunds.domain import Refund
 from services.payment.stripe import seal
 from services.payment.stripe.answers import (
     AccountRefused,
@@ -28,7 +26,8 @@ from services.payment.stripe.answers import (
     StripeMisconfigured,
     StripeRefused,
 )
-from services.payment.stripe.params import call_options, intent_params, refund_params
+from services.payment.stripe.limits import KEY_LIFE
+from services.payment.stripe.params import NewIntent, NewRefund, call_options, intent_params, refund_params
 from services.payment.stripe.seal import Seal
 
 log = structlog.get_logger()
@@ -38,8 +37,6 @@ _answered = metrics.get_meter("clinicpay").create_counter(
 
 API_VERSION = "2026-08-26.dahlia"
 """The version whose published OpenAPI document the sandbox and the tests are held against."""
-KEY_LIFE = timedelta(hours=23)
-"""Stripe may forget an idempotency key after a day: beyond this nothing is replayed, it is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,51 +57,47 @@ class StripeApi:
     ) -> None:
         self.signer = signer
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
-        self._http = stripe.HTTPXClient(timeout=timeout)
-        self._stripe = StripeClient(
+        self.http = stripe.HTTPXClient(timeout=timeout)
+        self.sdk = StripeClient(
             secret_key,
             stripe_version=API_VERSION,
             base_addresses={"api": api_base.rstrip("/")},
-            http_client=self._http,
+            http_client=self.http,
             max_network_retries=2,
         )
         self._refused: set[str] = set()
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self.http.close_async()  # type: ignore[no-untyped-call]
 
-    async def create_customer(self, customer: Customer) -> str:
-        """The id of the client's customer. Opaque ids only: no name, no address."""
-        params = {
-            "metadata": {"clinic_id": str(customer.clinic_id), "client_id": str(customer.client_id)},
-        }
-        async with self._calling("customers.create", customer.account):
-            made = await self._stripe.v1.customers.create_async(
-                params,  # type: ignore[arg-type]
-                call_options(customer.account, customer.idempotency_key),
+    async def create_customer(self, account: str, metadata: Mapping[str, str], key: str) -> str:
+        """The id of a new customer. Opaque ids only: no name, no address."""
+        async with self._calling("customers.create", account):
+            made = await self.sdk.v1.customers.create_async(
+                {"metadata": dict(metadata)}, call_options(account, key)
             )
         return made.id
 
-    async def create_intent(self, payment: Payment, customer: str | None) -> Intent:
-        """Make the payment's PaymentIntent, or get the one that an earlier call with its key made."""
-        async with self._calling("payment_intents.create", payment.account):
-            made = await self._stripe.v1.payment_intents.create_async(
-                intent_params(payment, customer),  # type: ignore[arg-type]
-                call_options(payment.account, payment.idempotency_key),
+    async def create_intent(self, wanted: NewIntent, customer: str | None) -> Intent:
+        """Make a PaymentIntent, or get the one that an earlier call with its key made."""
+        async with self._calling("payment_intents.create", wanted.account):
+            made = await self.sdk.v1.payment_intents.create_async(
+                intent_params(wanted, customer),  # type: ignore[arg-type]
+                call_options(wanted.account, wanted.idempotency_key),
             )
         return _intent(made)
 
     async def retrieve_intent(self, account: str, intent_id: str) -> Intent:
         """The intent as it is now, with how its newest charge was paid."""
         async with self._calling("payment_intents.retrieve", account):
-            found = await self._stripe.v1.payment_intents.retrieve_async(
+            found = await self.sdk.v1.payment_intents.retrieve_async(
                 intent_id, {"expand": ["latest_charge"]}, call_options(account)
             )
         return _intent(found)
 
-    async def find_intent(self, payment: Payment) -> Intent | None:
-        """The payment's intent when its key may be forgotten: by metadata, among those of its time."""
-        around = payment.created_at
+    async def find_intent(self, wanted: NewIntent) -> Intent | None:
+        """The intent when its key may be forgotten: by metadata, among the intents of its time."""
+        around = wanted.created_at
         params = {
             "created": {
                 "gte": int((around - timedelta(minutes=10)).timestamp()),
@@ -112,99 +105,93 @@ class StripeApi:
             },
             "limit": 100,
         }
-        async with self._calling("payment_intents.list", payment.account):
-            page = await self._stripe.v1.payment_intents.list_async(
+        async with self._calling("payment_intents.list", wanted.account):
+            page = await self.sdk.v1.payment_intents.list_async(
                 params,  # type: ignore[arg-type]
-                call_options(payment.account),
+                call_options(wanted.account),
             )
             async for found in page.auto_paging_iter():
                 intent = _intent(found)
-                if seal.is_on(intent.body, seal.of_payment(payment)):
+                if seal.is_on(intent.body, wanted.metadata):
                     return intent
         return None
 
-    async def cancel_intent(self, payment: Payment) -> Intent:
+    async def cancel_intent(self, account: str, intent_id: str) -> Intent:
         """Cancel the intent; answers once Stripe has. Raises `StripeMoved` when it is too late for that."""
-        assert payment.intent_id is not None
-        async with self._calling("payment_intents.cancel", payment.account):
-            canceled = await self._stripe.v1.payment_intents.cancel_async(
-                payment.intent_id,
+        async with self._calling("payment_intents.cancel", account):
+            canceled = await self.sdk.v1.payment_intents.cancel_async(
+                intent_id,
                 {"cancellation_reason": "abandoned"},
                 # No key of ours: a cancel is the same however often it is done, and a stored key would
                 # replay an early refusal when it could be canceled later.
-                call_options(payment.account),
+                call_options(account),
             )
         return _intent(canceled)
 
-    async def create_setup_intent(self, customer: Customer, stripe_id: str, key: str) -> str:
+    async def create_setup_intent(
+        self, account: str, customer: str, metadata: Mapping[str, str], key: str
+    ) -> str:
         """The client secret of a new SetupIntent, with which a page keeps a card without paying."""
         params = {
-            "customer": stripe_id,
+            "customer": customer,
             "payment_method_types": ["card"],
             "usage": "off_session",
-            "metadata": {"clinic_id": str(customer.clinic_id), "client_id": str(customer.client_id)},
+            "metadata": dict(metadata),
         }
-        async with self._calling("setup_intents.create", customer.account):
-            made = await self._stripe.v1.setup_intents.create_async(
+        async with self._calling("setup_intents.create", account):
+            made = await self.sdk.v1.setup_intents.create_async(
                 params,  # type: ignore[arg-type]
-                call_options(customer.account, key),
+                call_options(account, key),
             )
         return str(made.client_secret)
 
-    async def detach_method(self, method: SavedMethod) -> None:
+    async def detach_method(self, account: str, method_id: str) -> None:
         """Take a saved method from its customer. One that is gone, or whose account is out of reach, is fine."""
         try:
-            async with self._calling("payment_methods.detach", method.account):
+            async with self._calling("payment_methods.detach", account):
                 # No key of ours, as for a cancel: it may be done again, and a stored error would be repeated.
-                await self._stripe.v1.payment_methods.detach_async(
-                    method.stripe_id, None, call_options(method.account)
-                )
+                await self.sdk.v1.payment_methods.detach_async(method_id, None, call_options(account))
         except (StripeRefused, AccountRefused):
             return
 
-    async def retrieve_method(self, method: SavedMethod) -> dict[str, Any]:
+    async def retrieve_method(self, account: str, method_id: str) -> dict[str, Any]:
         """The payment method as Stripe's own JSON object."""
-        async with self._calling("payment_methods.retrieve", method.account):
-            found = await self._stripe.v1.payment_methods.retrieve_async(
-                method.stripe_id, None, call_options(method.account)
-            )
+        async with self._calling("payment_methods.retrieve", account):
+            found = await self.sdk.v1.payment_methods.retrieve_async(method_id, None, call_options(account))
         return found.to_dict()
 
-    async def create_refund(self, refund: Refund, *, first: bool = False) -> dict[str, Any]:
+    async def create_refund(self, wanted: NewRefund, *, first: bool = False) -> dict[str, Any]:
         """Send the refund back, or get the one that an earlier call with its key made; Stripe's own JSON object.
 
         The `first` call is one request, so that its refusal proves that nothing was sent.
         """
-        options = call_options(refund.account, refund.idempotency_key)
+        options = call_options(wanted.account, key=wanted.idempotency_key)
         if first:
             options["max_network_retries"] = 0
-        async with self._calling("refunds.create", refund.account):
-            made = await self._stripe.v1.refunds.create_async(
-                refund_params(refund),  # type: ignore[arg-type]
+        async with self._calling("refunds.create", wanted.account):
+            made = await self.sdk.v1.refunds.create_async(
+                refund_params(wanted),  # type: ignore[arg-type]
                 options,
             )
         return made.to_dict()
 
-    async def retrieve_refund(self, refund: Refund) -> dict[str, Any]:
+    async def retrieve_refund(self, account: str, refund_id: str) -> dict[str, Any]:
         """The refund as Stripe's own JSON object."""
-        assert refund.stripe_refund_id is not None
-        async with self._calling("refunds.retrieve", refund.account):
-            found = await self._stripe.v1.refunds.retrieve_async(
-                refund.stripe_refund_id, None, call_options(refund.account)
-            )
+        async with self._calling("refunds.retrieve", account):
+            found = await self.sdk.v1.refunds.retrieve_async(refund_id, None, call_options(account))
         return found.to_dict()
 
-    async def find_refund(self, refund: Refund) -> dict[str, Any] | None:
-        """What an earlier call made, when its key may be forgotten: by metadata, among the payment's refunds."""
-        for body in await self.list_refunds(refund.account, refund.intent_id):
-            if seal.is_on(body, seal.of_refund(refund)):
+    async def find_refund(self, wanted: NewRefund) -> dict[str, Any] | None:
+        """The refund when its key may be forgotten: by metadata, among the refunds of its intent."""
+        for body in await self.list_refunds(wanted.account, wanted.intent_id):
+            if seal.is_on(body, wanted.metadata):
                 return body
         return None
 
     async def list_refunds(self, account: str, intent_id: str) -> list[dict[str, Any]]:
         """All refunds of an intent, ours or not, as Stripe's own JSON objects."""
         async with self._calling("refunds.list", account):
-            page = await self._stripe.v1.refunds.list_async(
+            page = await self.sdk.v1.refunds.list_async(
                 {"payment_intent": intent_id, "limit": 100}, call_options(account)
             )
             return [found.to_dict() async for found in page.auto_paging_iter()]
@@ -247,17 +234,17 @@ def _intent(found: stripe.PaymentIntent) -> Intent:
     return Intent(found.id, found.status, found.client_secret, found.to_dict())
 
 
-def is_of(intent: Intent, payment: Payment) -> bool:
-    """Whether an intent that an earlier call made charges what the payment is over, and may still be paid.
+def is_as_wanted(intent: Intent, wanted: NewIntent) -> bool:
+    """Whether an intent that an earlier call made charges the wanted sum, and may still be paid.
 
-    One that takes or has taken money is the payment's whatever its amount was changed to.
+    An intent that takes or has taken money fits whatever its amount was changed to.
     """
-    wanted = intent_params(payment, None)
-    agreed = intent.body.get("amount") == wanted["amount"] or intent.status in ("processing", "succeeded")
-    same = agreed and intent.body.get("currency") == wanted["currency"]
-    return same and intent.status != "canceled" and intent.body.get("livemode") == payment.livemode
+    params = intent_params(wanted, None)
+    agreed = intent.body.get("amount") == params["amount"] or intent.status in ("processing", "succeeded")
+    same = agreed and intent.body.get("currency") == params["currency"]
+    return same and intent.status != "canceled" and intent.body.get("livemode") == wanted.livemode
 
 
-def key_is_fresh(payment: Payment, now: datetime) -> bool:
-    """Whether Stripe surely still knows the payment's idempotency key."""
-    return now.astimezone(UTC) - payment.created_at < KEY_LIFE
+def key_is_fresh(wanted: NewIntent, now: datetime) -> bool:
+    """Whether Stripe surely still knows the intent's idempotency key."""
+    return now.astimezone(UTC) - wanted.created_at < KEY_LIFE

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.stripe import StripeEvent
 from services.chassis.errors import Unavailable
-from services.chassis.kafka.security import OPEN, KafkaSecurity
+from services.chassis.settings import OPEN, KafkaSecurity
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class StripeEvents:
     def __init__(self, bootstrap_servers: str, security: KafkaSecurity = OPEN) -> None:
         self._bootstrap_servers = bootstrap_servers.split(",")
         self._security = security
-        self._producer: AIOKafkaProducer | None = None
+        self.producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -48,13 +48,13 @@ class StripeEvents:
             raise EventsUnavailable("The event could not be kept. Send it again.", retry_after=5) from error
 
     async def close(self) -> None:
-        self._give_up(self._producer)
+        self._give_up(self.producer)
         if self._stopping:
             await asyncio.wait(self._stopping, timeout=5)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
-            if self._producer is None:
+            if self.producer is None:
                 producer = AIOKafkaProducer(
                     bootstrap_servers=self._bootstrap_servers,
                     client_id="payment-webhooks",
@@ -68,12 +68,12 @@ class StripeEvents:
                 except BaseException:
                     self._stop_aside(producer)
                     raise
-                self._producer = producer
-            return self._producer
+                self.producer = producer
+            return self.producer
 
     def _give_up(self, producer: AIOKafkaProducer | None) -> None:
-        if producer is not None and producer is self._producer:
-            self._producer = None
+        if producer is not None and producer is self.producer:
+            self.producer = None
             self._stop_aside(producer)
 
     def _stop_aside(self, producer: AIOKafkaProducer) -> None:

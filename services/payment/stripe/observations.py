@@ -1,4 +1,4 @@
-"""What Stripe tells, as a `StripeEvent`: one reading for webhooks and for what the sweeper looks up.
+"""Stripe's snapshots as a `StripeEvent`: one reading for webhooks and for objects that the sweeper retrieves.
 
 An allow-list: names, e-mail addresses and card holders of the raw objects go no further than here.
 """
@@ -10,29 +10,8 @@ from typing import Any
 from contracts.events import event_id
 from contracts.stripe import StripeEvent
 from services.chassis.locale.money import from_stripe
-from services.payment.stripe import json as stripe_json
+from services.payment.stripe import fields as stripe_json
 from services.payment.stripe.seal import Seal
-
-ACTED_ON = frozenset(
-    {
-        "charge.succeeded",
-        "customer.deleted",
-        "payment_intent.succeeded",
-        "payment_intent.payment_failed",
-        "payment_intent.canceled",
-        "payment_intent.processing",
-        "payment_intent.requires_action",
-        "payment_method.attached",
-        "payment_method.updated",
-        "payment_method.automatically_updated",
-        "payment_method.detached",
-        "refund.created",
-        "refund.failed",
-        "refund.updated",
-        "setup_intent.succeeded",
-    }
-)
-"""Stripe's event types that do something here. All others are acknowledged and go no further."""
 
 _TYPE_OF_STATUS = {
     "succeeded": "payment_intent.succeeded",

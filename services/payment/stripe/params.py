@@ -1,14 +1,44 @@
-"""What the calls to Stripe send, made from committed rows alone."""
+"""What the calls to Stripe send. Callers give plain values of committed rows: a replay must send the very same."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import stripe
 
 from services.chassis.locale.money import to_stripe
-from services.payment.payments.domain import Payment
-from services.payment.refunds.domain import Refund
-from services.payment.stripe import seal
 from services.payment.stripe.answers import StripeRefused
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """The values of a PaymentIntent. `account` '' is the platform's own; `amount` is in minor units of `currency`.
+
+    `by_redirect`: the client is sent to an online payment system; else cards alone are taken.
+    """
+
+    account: str
+    livemode: bool
+    amount: int
+    currency: str
+    by_redirect: bool
+    save: bool
+    metadata: Mapping[str, str]
+    idempotency_key: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewRefund:
+    """The values of a refund of an intent. `account` '' is the platform's own; `amount` is in minor units."""
+
+    account: str
+    intent_id: str
+    amount: int
+    currency: str
+    metadata: Mapping[str, str]
+    idempotency_key: str
 
 
 def call_options(account: str, key: str | None = None) -> stripe.RequestOptions:
@@ -20,32 +50,30 @@ def call_options(account: str, key: str | None = None) -> stripe.RequestOptions:
     return options
 
 
-def intent_params(payment: Payment, customer: str | None) -> dict[str, Any]:
-    """Made from the committed row alone: a replay with the same key must send the very same."""
+def intent_params(wanted: NewIntent, customer: str | None) -> dict[str, Any]:
     params: dict[str, Any] = {
-        "amount": _amount(payment.amount, payment.currency),
-        "currency": payment.currency.lower(),
-        "metadata": seal.of_payment(payment),
+        "amount": _amount(wanted.amount, wanted.currency),
+        "currency": wanted.currency.lower(),
+        "metadata": dict(wanted.metadata),
     }
-    if payment.kind == "redirect":
-        # The page's form for payment systems leaves cards out too, and Stripe wants both to say the same.
+    if wanted.by_redirect:
+        # The page's form for payment systems leaves cards out too. Stripe wants the form and the intent to agree.
         params["automatic_payment_methods"] = {"enabled": True}
         params["excluded_payment_method_types"] = ["card"]
     else:
         params["payment_method_types"] = ["card"]
     if customer is not None:
         params["customer"] = customer
-    if payment.save:
+    if wanted.save:
         params["setup_future_usage"] = "off_session"
     return params
 
 
-def refund_params(refund: Refund) -> dict[str, Any]:
-    """Made from the committed row alone, as an intent's."""
+def refund_params(wanted: NewRefund) -> dict[str, Any]:
     return {
-        "payment_intent": refund.intent_id,
-        "amount": _amount(refund.amount, refund.currency),
-        "metadata": seal.of_refund(refund),
+        "payment_intent": wanted.intent_id,
+        "amount": _amount(wanted.amount, wanted.currency),
+        "metadata": dict(wanted.metadata),
     }
 
 

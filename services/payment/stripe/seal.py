@@ -9,16 +9,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from contracts.stripe import Origin
-from services.payment.payments.domain import Payment
-from services.payment.refunds.domain import Refund
-from services.payment.stripe.json import object_of
+from services.payment.stripe.fields import object_of
 
 _SIGNED = frozenset({"installation", "clinic_id", "payment_id", "client_id", "refund_id", "amount"})
-_SHARE = "invoice_"
+SHARE = "invoice_"
+"""Begins each name of metadata that holds an invoice's share of a payment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,9 @@ class Seal:
         parts = (part.strip() for part in keys.split(","))
         return cls(installation, tuple(part.encode() for part in parts if part))
 
-    def on_payment(self, payment: Payment) -> Payment:
-        """The payment with the seal that its intent will carry."""
-        named = replace(payment, installation=self.installation)
-        return replace(named, signature=_signature(self.keys[0], of_payment(named)))
-
-    def on_refund(self, refund: Refund) -> Refund:
-        named = replace(refund, installation=self.installation)
-        return replace(named, signature=_signature(self.keys[0], of_refund(named)))
+    def sign(self, metadata: Mapping[str, Any]) -> str:
+        """The signature over metadata that names this installation."""
+        return _signature(self.keys[0], metadata)
 
     def origin(self, metadata: Mapping[str, Any]) -> Origin:
         """Whose an object with this metadata is."""
@@ -55,45 +49,22 @@ class Seal:
         return "ours" if any(fits) else "forged"
 
 
-def of_payment(payment: Payment) -> dict[str, str]:
-    """The metadata of a payment's intent. A payment of an earlier release goes out as it would have: without a seal."""
-    metadata = {"clinic_id": str(payment.clinic_id), "payment_id": str(payment.id)}
-    if payment.installation is not None:
-        metadata |= {"installation": payment.installation, "client_id": str(payment.client_id)}
-        metadata |= {
-            f"{_SHARE}{at}": f"{share.payable_id} {share.amount} {payment.currency}"
-            for at, share in enumerate(payment.allocations, start=1)
-        }
-    return metadata | _rest(payment.signature, payment.traceparent)
-
-
-def of_refund(refund: Refund) -> dict[str, str]:
-    """The metadata of a refund; one of an earlier release has no seal."""
-    metadata = {
-        "clinic_id": str(refund.clinic_id),
-        "payment_id": str(refund.payment_id),
-        "refund_id": str(refund.id),
-    }
-    if refund.installation is not None:
-        metadata |= {"installation": refund.installation, "amount": f"{refund.amount} {refund.currency}"}
-    return metadata | _rest(refund.signature, refund.traceparent)
-
-
 def is_on(body: Mapping[str, Any], ours: Mapping[str, str]) -> bool:
     """Whether an object of Stripe's carries all of this metadata, its trace apart."""
     carried = object_of(body.get("metadata"))
     return all(carried.get(name) == value for name, value in ours.items() if name != "traceparent")
 
 
-def _rest(signature: str | None, traceparent: str | None) -> dict[str, str]:
+def completed(metadata: Mapping[str, str], signature: str | None, traceparent: str | None) -> dict[str, str]:
+    """The metadata of an object, with its signature and its trace where they are known."""
     rest = {"signature": signature, "traceparent": traceparent}
-    return {name: value for name, value in rest.items() if value is not None}
+    return {**metadata, **{name: value for name, value in rest.items() if value is not None}}
 
 
 def _signature(key: bytes, metadata: Mapping[str, Any]) -> str:
     """HMAC-SHA256 over our own names, sorted, as JSON. Names that somebody added are not looked at."""
     signed = sorted(
-        (name, value) for name, value in metadata.items() if name in _SIGNED or name.startswith(_SHARE)
+        (name, value) for name, value in metadata.items() if name in _SIGNED or name.startswith(SHARE)
     )
     canonical = json.dumps(signed, separators=(",", ":"), ensure_ascii=True)
     return hmac.new(key, canonical.encode(), hashlib.sha256).hexdigest()

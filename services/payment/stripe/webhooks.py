@@ -5,7 +5,7 @@ is always acknowledged: Stripe gives up an endpoint that keeps refusing, and the
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -22,7 +22,7 @@ from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import problems
 from services.chassis.telemetry.traces import span_from, traceparent_of
-from services.payment.stripe import json as stripe_json
+from services.payment.stripe import fields as stripe_json
 from services.payment.stripe import observations
 from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.seal import Seal
@@ -77,9 +77,16 @@ class WebhookEdge:
     """An ASGI app that takes Stripe's webhooks, the bulk of all requests, before any framework has looked at them."""
 
     def __init__(
-        self, secrets: Sequence[str], livemode: bool, events: StripeEvents, seal: Seal | None = None
+        self,
+        secrets: Sequence[str],
+        livemode: bool,
+        events: StripeEvents,
+        acted_on: Collection[str],
+        seal: Seal | None = None,
     ) -> None:
-        self._secrets, self._livemode, self._events, self._seal = secrets, livemode, events, seal
+        """`acted_on`: Stripe's event types to publish."""
+        self._secrets, self._livemode, self._events = secrets, livemode, events
+        self._acted_on, self._seal = acted_on, seal
         self._in_flight = 0
 
     def before(self, others: ASGIApp) -> ASGIApp:
@@ -93,15 +100,15 @@ class WebhookEdge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """200 once Kafka has the event; else a problem."""
         try:
-            await self._take(scope, receive)
+            await self._receive(scope, receive)
         except Exception as error:
             await problems.answer(error, scope, receive, send)
         else:
             await send(_OK)
             await send(_OK_BODY)
 
-    async def _take(self, scope: Scope, receive: Receive) -> None:
-        """Raises what `take` raises, and `EdgeBusy`."""
+    async def _receive(self, scope: Scope, receive: Receive) -> None:
+        """Raises what `receive_webhook` raises, and `EdgeBusy`."""
         if scope.get("method") != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         if self._in_flight >= LARGEST_IN_FLIGHT:
@@ -109,7 +116,9 @@ class WebhookEdge:
         self._in_flight += 1
         try:
             body, signature = await _body(receive), _signature(scope)
-            await take(body, signature, self._secrets, self._livemode, self._events, self._seal)
+            await receive_webhook(
+                body, signature, self._secrets, self._livemode, self._events, self._acted_on, self._seal
+            )
         finally:
             self._in_flight -= 1
 
@@ -142,12 +151,13 @@ def _signature(scope: Scope) -> str | None:
     return None if found is None else found.decode("latin-1")
 
 
-async def take(
+async def receive_webhook(
     body: bytes,
     signature: str | None,
     secrets: Sequence[str],
     livemode: bool,
     events: StripeEvents,
+    acted_on: Collection[str],
     seal: Seal | None = None,
 ) -> None:
     """Verify a webhook, publish the event if something here acts on it, and count the outcome.
@@ -156,7 +166,7 @@ async def take(
     """
     verify(body, signature, secrets)
     found = parse(body)
-    event = read(found, livemode, seal)
+    event = read(found, livemode, acted_on, seal)
     if isinstance(event, StripeEvent):
         await _publish(event, events)
         _received.add(1, {"outcome": "published"})
@@ -201,12 +211,14 @@ def parse(body: bytes) -> Any:
         raise WebhookUnreadable("The body is not JSON.") from None
 
 
-def read(found: Any, livemode: bool, seal: Seal | None = None) -> StripeEvent | Ignored:
+def read(
+    found: Any, livemode: bool, acted_on: Collection[str], seal: Seal | None = None
+) -> StripeEvent | Ignored:
     """The allow-listed facts of a snapshot event, or why it is none of ours."""
     snapshot = stripe_json.object_of(found)
     if snapshot.get("object") != "event":
         return Ignored.THIN if str(snapshot.get("object")).startswith("v2.") else Ignored.SHAPE
-    if stripe_json.text_of(snapshot.get("type")) not in observations.ACTED_ON:
+    if stripe_json.text_of(snapshot.get("type")) not in acted_on:
         return Ignored.TYPE
     # A production Connect endpoint gets its accounts' test events too.
     if isinstance(snapshot.get("livemode"), bool) and snapshot["livemode"] is not livemode:

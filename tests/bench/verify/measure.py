@@ -25,7 +25,7 @@ from deploy.ops.verify.access import Access
 from deploy.ops.verify.run import verify
 from deploy.ops.verify.settle import groups
 from tests.bench.verify.population import populate
-from tests.bench.verify.telling import tell
+from tests.bench.verify.topics import publish_implied
 
 SLOWEST = 15
 STARTING = 30
@@ -48,7 +48,7 @@ async def measure(count: int, keep: Path | None, topics: bool) -> None:
         if topics:
             kafka = await stack.enter_async_context(EmbeddedKafka(keep and keep / "kafka"))
             await make_topics(kafka.bootstrap_servers)
-            await _once(keep, f"told-{count}", partial(_told, kafka.bootstrap_servers, admins))
+            await _once(keep, f"published-{count}", partial(_published, kafka.bootstrap_servers, admins))
             access = replace(access, kafka=kafka.bootstrap_servers)
         await _verified(postgres, access, topics)
 
@@ -64,8 +64,8 @@ async def _once(keep: Path | None, name: str, make: Callable[[], Awaitable[None]
         (keep / name).touch()
 
 
-async def _told(bootstrap_servers: str, admins: Mapping[str, str]) -> None:
-    print(f"{await tell(bootstrap_servers, admins)} events were told", flush=True)
+async def _published(bootstrap_servers: str, admins: Mapping[str, str]) -> None:
+    print(f"{await publish_implied(bootstrap_servers, admins)} events were published", flush=True)
     await _read_by_all(bootstrap_servers)
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from contracts.http.clinics import ClinicOut
 from contracts.http.credit import CreditOut, RefundOut
-from contracts.vocabulary import is_returned
 from services.chassis.locale.formats import Formats
 from services.gateway.portal.views import methods
 
@@ -40,7 +39,7 @@ def credit(found: CreditOut, clinic: ClinicOut) -> CreditView | None:
 
 
 def _came_back(refund: RefundOut) -> bool:
-    return is_returned(refund.status)
+    return refund.status in ("failed", "canceled")
 
 
 def _refund(refund: RefundOut, write: Formats) -> RefundView:

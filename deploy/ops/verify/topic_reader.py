@@ -13,10 +13,10 @@ from contracts import topics
 from contracts.events import CloudEvent, Undecodable
 from deploy.ops.verify.event_index import Pile
 from deploy.ops.verify.report import CannotCheck
-from services.chassis.kafka.any_headers import read_any_headers
+from services.chassis.kafka.adapter.any_headers import read_any_headers
 from services.chassis.kafka.consume import decode_record
 from services.chassis.kafka.park import Record
-from services.chassis.kafka.security import KafkaSecurity
+from services.chassis.settings import KafkaSecurity
 
 AT_ONCE = 5000
 Unreadable = tuple[str, int, int, str]
@@ -26,7 +26,7 @@ Unreadable = tuple[str, int, int, str]
 async def read_all(
     bootstrap_servers: str, security: KafkaSecurity, pool: Executor, piles: Sequence[Path]
 ) -> list[Unreadable]:
-    """Put all events on the piles, each by a process of its own; the records that are none."""
+    """Read all events into the piles, each by a process of its own. Returns the records that are no events."""
     consumer = _consumer(bootstrap_servers, security)
     try:
         await consumer.start()
@@ -49,7 +49,7 @@ async def read_all(
 def read_part(
     bootstrap_servers: str, security: KafkaSecurity, ends: Mapping[TopicPartition, int], pile: Path
 ) -> list[Unreadable]:
-    """Put the events of these partitions, up to their ends, on the pile."""
+    """Read the events of these partitions, up to their ends, into the pile."""
     return asyncio.run(_read_part(bootstrap_servers, security, ends, pile))
 
 

@@ -17,14 +17,14 @@ UNREACHABLE = (
     asyncpg.InternalClientError,
 )
 
-Books = Mapping[str, "asyncpg.Connection[asyncpg.Record]"]
+Databases = Mapping[str, "asyncpg.Connection[asyncpg.Record]"]
 """A connection by service name, each in a transaction that sees one moment."""
 
 _SETTINGS = {"work_mem": "128MB", "jit": "off", "application_name": "clinicpay verify"}
 
 
 @asynccontextmanager
-async def opened(access: Access) -> AsyncIterator[Books]:
+async def opened(access: Access) -> AsyncIterator[Databases]:
     """All databases, read-only, each at one moment. CannotCheck names one that cannot be reached."""
     async with AsyncExitStack() as stack:
         yield {service: await _open(stack, service, dsn) for service, dsn in access.databases.items()}

@@ -1,4 +1,4 @@
-"""What `reemit` would say, and no topic has: made from the rows by processes of their own."""
+"""Events that `reemit` would make from the rows, and no topic has. Processes of their own make them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,10 +20,10 @@ _MARGIN = timedelta(hours=12)
 """Kafka may drop a segment of records a while before or after the last of them is old enough."""
 
 
-def unsaid_by_source(
+def missing_by_source(
     access: Access, snapshots: Mapping[str, str], index: Path, pool: Executor
 ) -> list[Awaitable[list[Breach]]]:
-    """The breaches that each kind of row makes. What is older than its topic keeps events is left out.
+    """The breaches of each kind of row. Rows older than their topic keeps events are left out.
 
     snapshots   by service: the moment that the other checks see, which a transaction holds open
     index       the file with all events that topics hold
@@ -32,21 +32,23 @@ def unsaid_by_source(
     loop = asyncio.get_running_loop()
     return [
         loop.run_in_executor(
-            pool, unsaid, access.databases[service], snapshots[service], service, number, since, index
+            pool, missing_events, access.databases[service], snapshots[service], service, number, since, index
         )
         for service, sources in reemit.SOURCES.items()
         for number in range(len(sources))
     ]
 
 
-def unsaid(dsn: str, snapshot: str, service: str, number: int, since: datetime, index: Path) -> list[Breach]:
+def missing_events(
+    dsn: str, snapshot: str, service: str, number: int, since: datetime, index: Path
+) -> list[Breach]:
     """The first breaches of a service's source, by its number."""
     sql, events_of = list(reemit.SOURCES[service].items())[number]
     with EventIndex(index) as events:
-        return asyncio.run(_unsaid(dsn, snapshot, sql, events_of, since, events))
+        return asyncio.run(_missing_events(dsn, snapshot, sql, events_of, since, events))
 
 
-async def _unsaid(
+async def _missing_events(
     dsn: str,
     snapshot: str,
     sql: str,

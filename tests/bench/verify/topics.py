@@ -1,4 +1,4 @@
-"""Topics as they would be: what populated databases imply is said on them, and claimed by all who listen."""
+"""Topics as they would be: the events that populated databases imply are published, and claimed by their consumers."""
 
 import asyncio
 import zlib
@@ -18,61 +18,63 @@ from deploy.ops.verify.settle import groups
 
 AT_ONCE = 20_000
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_TAKEN = "SELECT stripe_payment_intent_id AS intent, amount, currency, livemode, updated_at FROM payments"
-_STAGE = "CREATE SCHEMA told; CREATE UNLOGGED TABLE told.claims (consumer text, event_id uuid)"
+_PAID_INTENTS = (
+    "SELECT stripe_payment_intent_id AS intent, amount, currency, livemode, updated_at FROM payments"
+)
+_STAGE = "CREATE SCHEMA staged; CREATE UNLOGGED TABLE staged.claims (consumer text, event_id uuid)"
 _CLAIM = (
-    "INSERT INTO inbox SELECT * FROM told.claims ON CONFLICT DO NOTHING",
-    "DROP SCHEMA told CASCADE",
+    "INSERT INTO inbox SELECT * FROM staged.claims ON CONFLICT DO NOTHING",
+    "DROP SCHEMA staged CASCADE",
     "VACUUM ANALYZE inbox",
 )
 
 
-async def tell(bootstrap_servers: str, admins: Mapping[str, str]) -> int:
-    """Say all that the databases imply, each event once; how many that were.
+async def publish_implied(bootstrap_servers: str, admins: Mapping[str, str]) -> int:
+    """Publish all events that the databases imply, each once. Returns how many.
 
     admins  a superuser's DSN by service name
     """
     await asyncio.gather(*(_run(dsn, _STAGE) for dsn in admins.values()))
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(len(reemit.SOURCES)) as pool:
-        told = await asyncio.gather(
+        counts = await asyncio.gather(
             *(
-                loop.run_in_executor(pool, _tell_of, bootstrap_servers, dict(admins), service)
+                loop.run_in_executor(pool, _publish_of, bootstrap_servers, dict(admins), service)
                 for service in reemit.SOURCES
             )
         )
     await asyncio.gather(*(_run(admins[service], *_CLAIM) for service in reemit.SOURCES))
-    return sum(told)
+    return sum(counts)
 
 
-def _tell_of(bootstrap_servers: str, admins: Mapping[str, str], service: str) -> int:
-    return asyncio.run(_tell(bootstrap_servers, admins, service))
+def _publish_of(bootstrap_servers: str, admins: Mapping[str, str], service: str) -> int:
+    return asyncio.run(_publish(bootstrap_servers, admins, service))
 
 
-async def _tell(bootstrap_servers: str, admins: Mapping[str, str], service: str) -> int:
-    told = 0
-    listeners = [(group, reader, set(names)) for group, (reader, names) in groups().items()]
-    inboxes = {reader: await asyncpg.connect(admins[reader]) for _, reader, _ in listeners}
+async def _publish(bootstrap_servers: str, admins: Mapping[str, str], service: str) -> int:
+    count = 0
+    groups_by_service = [(group, reader, set(names)) for group, (reader, names) in groups().items()]
+    inboxes = {reader: await asyncpg.connect(admins[reader]) for _, reader, _ in groups_by_service}
     async with AIOKafkaProducer(bootstrap_servers=bootstrap_servers, compression_type=None) as producer:
         async for events in _implied(admins[service], service):
             await _send(producer, events)
-            for group, reader, names in listeners:
+            for group, reader, names in groups_by_service:
                 claims = [(group, event.id) for event in events if event.topic.name in names]
-                await inboxes[reader].copy_records_to_table("claims", schema_name="told", records=claims)
-            told += len(events)
+                await inboxes[reader].copy_records_to_table("claims", schema_name="staged", records=claims)
+            count += len(events)
     for inbox in inboxes.values():
         await inbox.close()
-    return told
+    return count
 
 
 async def _implied(dsn: str, service: str) -> AsyncIterator[list[CloudEvent]]:
     sources: dict[str, Any] = dict(reemit.SOURCES[service])
     if service == "payment":
-        sources[_TAKEN] = _webhook
+        sources[_PAID_INTENTS] = _webhook
     reader = await asyncpg.connect(dsn)
     async with reader.transaction():
         for sql, events_of in sources.items():
-            cursor = await reader.cursor(sql, *([] if sql is _TAKEN else [_EVER]))
+            cursor = await reader.cursor(sql, *([] if sql is _PAID_INTENTS else [_EVER]))
             while rows := await cursor.fetch(AT_ONCE):
                 yield [event for row in rows for event in events_of(row)]
     await reader.close()
@@ -98,7 +100,7 @@ def _webhook(row: asyncpg.Record) -> Iterable[CloudEvent]:
 
 
 async def _send(producer: Any, events: Sequence[CloudEvent]) -> None:
-    """In batches made by hand: what is told one by one takes minutes for each million."""
+    """In batches made by hand: sent one by one, each million takes minutes."""
     now = int(datetime.now(UTC).timestamp() * 1000)
     batches: dict[tuple[str, int], Any] = {}
     sent = []

@@ -1,13 +1,17 @@
-"""What Stripe tells of saved payment methods."""
+"""The changes that observations of Stripe's make: read and lock in one step each, then save.
 
-from collections.abc import Collection, Mapping, Sequence
+A batch of the consumers takes each step in all rooms before the next step, see `consumers`.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.stripe import StripeEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.payment.methods import store as methods
-from services.payment.payments.domain import SavedMethod
+from services.payment.methods.domain import SavedMethod
+from services.payment.stripe import origins
 from services.payment.stripe.origins import Foreign
 
 _DETACHED = "payment_method.detached"
@@ -15,7 +19,7 @@ StripeKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class MethodNews:
+class Observed:
     """Methods to keep and to forget, and customers, ours and deleted ones, all by (account, Stripe id)."""
 
     kept: Mapping[StripeKey, SavedMethod]
@@ -25,8 +29,8 @@ class MethodNews:
     foreign: list[Foreign]
 
 
-async def read_methods(tx: Connection, seen: Sequence[StripeEvent]) -> MethodNews:
-    """The methods that our customers have saved, and those that were taken away. Locks nothing."""
+async def read_observed(tx: Connection, seen: Sequence[StripeEvent]) -> Observed:
+    """The methods that our customers have saved, and the methods that were removed. Locks nothing."""
     customers = {(event.account or "", event.customer) for event in seen if event.customer}
     clients = await methods.find_clients(tx, customers) if customers else {}
     kept: dict[StripeKey, SavedMethod] = {}
@@ -39,7 +43,7 @@ async def read_methods(tx: Connection, seen: Sequence[StripeEvent]) -> MethodNew
     strange = [
         event for event in seen if event.customer and (event.account or "", event.customer) not in clients
     ]
-    return MethodNews(
+    return Observed(
         kept,
         gone=_objects_of(seen, _DETACHED),
         customers=frozenset(clients),
@@ -48,38 +52,24 @@ async def read_methods(tx: Connection, seen: Sequence[StripeEvent]) -> MethodNew
     )
 
 
-async def lock_methods(tx: Connection, news: MethodNews) -> None:
-    named = (
-        news.kept.keys() | news.gone | await _lock_customers(tx, news.customers | news.deleted, news.deleted)
-    )
+async def lock_observed(tx: Connection, observed: Observed) -> None:
+    """Keep others from changing what the events change: customers first, since a new method locks its customer too."""
+    customers = observed.customers | observed.deleted
+    if customers:
+        await methods.lock_customers(tx, customers)
+    of_deleted = await methods.list_methods_of(tx, observed.deleted) if observed.deleted else set()
+    named = observed.kept.keys() | observed.gone | of_deleted
     if named:
         await methods.lock_methods(tx, named)
 
 
-async def save_methods(tx: Connection, news: MethodNews) -> None:
-    if news.kept:
-        await methods.take_methods(tx, news.kept.values())
-    if news.gone:
-        await methods.remove_methods(tx, news.gone)
-    if news.deleted:
-        await methods.forget_customers(tx, news.deleted)
-
-
-async def forget_customer(tx: Connection, account: str, stripe_id: str) -> None:
-    """Forget a customer that Stripe does not know any more, with its methods."""
-    gone = frozenset({(account, stripe_id)})
-    news = MethodNews({}, frozenset(), gone, gone, [])
-    await lock_methods(tx, news)
-    await save_methods(tx, news)
-
-
-async def _lock_customers(
-    tx: Connection, named: Collection[StripeKey], deleted: Collection[StripeKey]
-) -> set[StripeKey]:
-    """Lock customers before any method: a new method locks its customer too. The methods of the deleted ones."""
-    if named:
-        await methods.lock_customers(tx, named)
-    return await methods.list_methods_of(tx, deleted) if deleted else set()
+async def save_rows(tx: Connection, observed: Observed) -> None:
+    if observed.kept:
+        await methods.upsert_methods(tx, observed.kept.values())
+    if observed.gone:
+        await methods.remove_methods(tx, observed.gone)
+    if observed.deleted:
+        await methods.forget_customers(tx, observed.deleted)
 
 
 def _objects_of(seen: Sequence[StripeEvent], event_type: str) -> frozenset[StripeKey]:
@@ -89,7 +79,7 @@ def _objects_of(seen: Sequence[StripeEvent], event_type: str) -> frozenset[Strip
 
 
 def _method_in(event: StripeEvent, owner: Key) -> SavedMethod | None:
-    """The method that an event tells of. A SetupIntent knows no details: a job asks for them."""
+    """The method in an event. A SetupIntent knows no details: a job asks for them."""
     if event.payment_method is None or event.event_type == _DETACHED:
         return None
     return SavedMethod(
@@ -105,3 +95,21 @@ def _method_in(event: StripeEvent, owner: Key) -> SavedMethod | None:
         exp_year=event.method_exp_year,
         created_at=event.created,
     )
+
+
+async def apply_observations(tx: Connection, events: Sequence[StripeEvent]) -> None:
+    """Apply what Stripe answered about saved methods."""
+    observed = await read_observed(tx, events)
+    await _save(tx, observed)
+    origins.count(observed.foreign)
+
+
+async def forget_customer(tx: Connection, account: str, stripe_id: str) -> None:
+    """Forget a customer that Stripe does not know any more, with its methods."""
+    gone = frozenset({(account, stripe_id)})
+    await _save(tx, Observed({}, frozenset(), gone, gone, []))
+
+
+async def _save(tx: Connection, observed: Observed) -> None:
+    await lock_observed(tx, observed)
+    await save_rows(tx, observed)

@@ -1,12 +1,63 @@
-"""Payments as they are read without changing them, and those that it is time to ask Stripe about."""
+"""How payments are read: one of them, a list of them, and the payments that it is time to ask Stripe about."""
 
 from datetime import timedelta
 from uuid import UUID
 
-from services.chassis.db.database import Connection
-from services.payment.payments.domain import Payment
-from services.payment.payments.rows import LIVE, OVERDRAWN, PAYMENT, payment_of
+import asyncpg
 
+from contracts.events import Method
+from services.chassis.db.database import Connection
+from services.payment.payments.domain import Allocation, Payment
+from services.payment.receivables.store import OVERDRAWN
+
+PAYMENT = """
+    payments.clinic_id, payments.id, payments.client_id, payments.account, payments.livemode, payments.status,
+    payments.version, payments.amount, payments.currency, payments.kind, payments.saved_method_id, payments.save,
+    payments.idempotency_key, payments.request_key, payments.stripe_payment_intent_id,
+    payments.stripe_customer_id, payments.method_kind, payments.method_brand, payments.method_last4,
+    payments.failure_code, payments.traceparent, payments.created_at, payments.updated_at,
+    payments.succeeded_at, payments.seen_at, payments.declines, payments.declined_charge,
+    CASE WHEN payments.fact_version = payments.version THEN payments.fact_id END AS fact_id,
+    payments.installation, payments.signature,
+    (
+        SELECT array_agg((payable_id, amount, state, settled_amount) ORDER BY payable_id)
+        FROM allocations
+        WHERE allocations.clinic_id = payments.clinic_id AND allocations.payment_id = payments.id
+    ) AS allocations
+"""
+
+
+_SAME = (
+    "clinic_id",
+    "id",
+    "client_id",
+    "account",
+    "livemode",
+    "status",
+    "version",
+    "amount",
+    "currency",
+    "kind",
+    "saved_method_id",
+    "save",
+    "idempotency_key",
+    "request_key",
+    "failure_code",
+    "traceparent",
+    "created_at",
+    "updated_at",
+    "succeeded_at",
+    "seen_at",
+    "declines",
+    "declined_charge",
+    "fact_id",
+    "installation",
+    "signature",
+)
+"""Columns that are called as the fields of `Payment`."""
+
+
+LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
 _TURN = "(checked_at - timestamptz 'epoch') + (checked_at - created_at) / 9"
 """When a tenth of a payment's age has passed since it was last asked about, as `payments_due` has it."""
 
@@ -69,8 +120,8 @@ async def count_declines(tx: Connection, client_id: UUID, window: timedelta) -> 
 async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
     """Live payments that it is time to ask Stripe about: marked as asked now.
 
-    Those that Stripe was last asked about, or that began, longer ago; the older a payment, the less often: at most
-    after a tenth of its age. And at once those that reserve more than is open by now.
+    A payment is due when Stripe was last asked about it, or when it began, longer ago than `older_than`. The older a
+    payment, the less often: at most after a tenth of its age. One that reserves more than is open is due at once.
     """
     rows = await tx.fetch(
         f"""
@@ -110,3 +161,15 @@ async def is_overdrawn(tx: Connection, payment: Payment) -> bool:
         payment.id,
     )
     return found
+
+
+def payment_of(row: asyncpg.Record) -> Payment:
+    same = {name: row[name] for name in _SAME}
+    kind = row["method_kind"]
+    return Payment(
+        **same,
+        intent_id=row["stripe_payment_intent_id"],
+        customer_id=row["stripe_customer_id"],
+        method=Method(kind=kind, brand=row["method_brand"], last4=row["method_last4"]) if kind else None,
+        allocations=tuple(Allocation(*share) for share in row["allocations"] or ()),
+    )

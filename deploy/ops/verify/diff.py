@@ -1,4 +1,4 @@
-"""What must be true between two services' databases, once events are applied.
+"""Comparing the rows of two services' databases, which must agree once events are applied.
 
 Each database digests its rows by itself: rows fall into buckets by their keys' hash, and a bucket's digest is the
 count of its rows and two 64-bit sums over their hashes. Only buckets whose digests differ are read, as streams in
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from deploy.ops.verify.books import Books
+from deploy.ops.verify.databases import Databases
 
 CHUNK = 5000
 BUCKETS = 4096
@@ -53,7 +53,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Comparison:
     """Two sides that must have the same rows; or, `within`, the first's among the second's.
 
     The first `key` columns name a row, and are ids.
@@ -72,33 +72,39 @@ class Pair:
         return f"{self.left.service} ↔ {self.right.service}"
 
 
-async def differing(books: Books, pair: Pair) -> AsyncIterator[dict[str, Any]]:
+async def differing(databases: Databases, comparison: Comparison) -> AsyncIterator[dict[str, Any]]:
     """The rows in which the sides differ: the key, and what each side has."""
-    buckets = await suspects(books, pair)
+    buckets = await suspects(databases, comparison)
     if not buckets:
         return
-    left = await books[pair.left.service].cursor(_filled(_ROWS, pair, pair.left), buckets)
-    right = await books[pair.right.service].cursor(_filled(_ROWS, pair, pair.right), buckets)
-    async for one, other in merged(left, right, pair.key):
-        if not (pair.within and one is None):
-            yield _named(pair, one, other)
+    left = await databases[comparison.left.service].cursor(
+        _filled(_ROWS, comparison, comparison.left), buckets
+    )
+    right = await databases[comparison.right.service].cursor(
+        _filled(_ROWS, comparison, comparison.right), buckets
+    )
+    async for one, other in merged(left, right, comparison.key):
+        if not (comparison.within and one is None):
+            yield _named(comparison, one, other)
 
 
-async def suspects(books: Books, pair: Pair) -> list[int]:
+async def suspects(databases: Databases, comparison: Comparison) -> list[int]:
     """The buckets in which rows differ."""
-    left, right = await asyncio.gather(*(_digests(books, pair, side) for side in (pair.left, pair.right)))
-    looked_at = left.keys() if pair.within else left.keys() | right.keys()
+    left, right = await asyncio.gather(
+        *(_digests(databases, comparison, side) for side in (comparison.left, comparison.right))
+    )
+    looked_at = left.keys() if comparison.within else left.keys() | right.keys()
     return [bucket for bucket in looked_at if left.get(bucket) != right.get(bucket)]
 
 
-async def _digests(books: Books, pair: Pair, side: Side) -> dict[int, Row]:
-    rows = await books[side.service].fetch(_filled(_DIGESTS, pair, side))
+async def _digests(databases: Databases, comparison: Comparison, side: Side) -> dict[int, Row]:
+    rows = await databases[side.service].fetch(_filled(_DIGESTS, comparison, side))
     return {row[0]: tuple(row) for row in rows}
 
 
-def _filled(sql: str, pair: Pair, side: Side) -> str:
-    names = [f'"{name}"' for name in pair.columns]
-    key, others = names[: pair.key], names[pair.key :]
+def _filled(sql: str, comparison: Comparison, side: Side) -> str:
+    names = [f'"{name}"' for name in comparison.columns]
+    key, others = names[: comparison.key], names[comparison.key :]
     return sql.format(
         sql=side.sql,
         last=BUCKETS - 1,
@@ -154,14 +160,15 @@ def _differences(
     return [(one.get(name), other.get(name)) for name in sorted(one.keys() | other.keys())]
 
 
-def _named(pair: Pair, one: Row | None, other: Row | None) -> dict[str, Any]:
+def _named(comparison: Comparison, one: Row | None, other: Row | None) -> dict[str, Any]:
     known = one or other or ()
     named: dict[str, Any] = {
-        name: UUID(bytes=value) for name, value in zip(pair.columns[: pair.key], known, strict=False)
+        name: UUID(bytes=value)
+        for name, value in zip(comparison.columns[: comparison.key], known, strict=False)
     }
     if one is None or other is None:
-        return named | {"missing in": pair.left.service if one is None else pair.right.service}
-    for name, mine, theirs in zip(pair.columns, one, other, strict=True):
+        return named | {"missing in": comparison.left.service if one is None else comparison.right.service}
+    for name, mine, theirs in zip(comparison.columns, one, other, strict=True):
         if mine != theirs:
             named[name] = f"{mine} ≠ {theirs}"
     return named

@@ -52,10 +52,10 @@ class _Batch:
         try:
             return iter(list(self._batch))
         except UnicodeDecodeError:
-            return iter(list(_AnyHeaders(self._raw)))
+            return iter(list(AnyHeaders(self._raw)))
 
 
-class _AnyHeaders(_DefaultRecordBatchPy):  # type: ignore[misc]
+class AnyHeaders(_DefaultRecordBatchPy):  # type: ignore[misc]
     """aiokafka's slower reader of a batch, where the bytes of a header's name are whatever they are."""
 
     _pos: int

@@ -1,11 +1,11 @@
-"""The pairs: what one service keeps of another must be what the other has, newest and whole."""
+"""The comparisons between services: a copy of another service's rows must be those rows, newest and whole."""
 
-from deploy.ops.verify.between import Pair, Side
+from deploy.ops.verify.diff import Comparison, Side
 
 _INVOICE = ("clinic_id", "invoice_id")
 
-PAIRS = (
-    Pair(
+COMPARISONS = (
+    Comparison(
         "movements_agree",
         "An invoice's movements are the payments' movements, in both directions: the same ids and amounts, and how "
         "the payment is known to have been made",
@@ -32,7 +32,7 @@ PAIRS = (
             *("method_kind", "method_brand", "method_last4"),
         ),
     ),
-    Pair(
+    Comparison(
         "payables_are_invoices",
         "What can be paid is the newest state of the same clinic's and client's invoice",
         Side(
@@ -52,7 +52,7 @@ PAIRS = (
         ),
         (*_INVOICE, "client_id", "version", "due_amount", "currency", "status", "due_on", "settled_amount"),
     ),
-    Pair(
+    Comparison(
         "notices_are_invoices",
         "What e-mails say of invoices is their newest state",
         Side(
@@ -72,7 +72,7 @@ PAIRS = (
         ),
         (*_INVOICE, "client_id", "number", "version", "status", "currency", "due_on", "due_amount"),
     ),
-    Pair(
+    Comparison(
         "payment_knows_clinics",
         "Payment has every clinic's newest settings",
         Side(
@@ -86,7 +86,7 @@ PAIRS = (
         ("clinic_id", "version", "online_payment", "methods", "currency"),
         key=1,
     ),
-    Pair(
+    Comparison(
         "notification_knows_clinics",
         "Notification has every clinic's newest settings",
         Side(
@@ -109,7 +109,7 @@ PAIRS = (
         ),
         key=1,
     ),
-    Pair(
+    Comparison(
         "one_receipt_per_payment",
         "Every payment that succeeded has its receipt, for its client, and no other payment has one",
         Side(
@@ -125,7 +125,7 @@ PAIRS = (
         ),
         ("clinic_id", "payment_id", "client_id"),
     ),
-    Pair(
+    Comparison(
         "one_letter_per_refund",
         "Every refund whose money went was told to its client, once, and no other",
         Side(
@@ -138,7 +138,7 @@ PAIRS = (
         ),
         ("clinic_id", "refund_id", "client_id"),
     ),
-    Pair(
+    Comparison(
         "one_notice_per_invoice",
         "Every invoice was announced to its client, once",
         Side("invoice", "SELECT clinic_id, id, client_id FROM invoices"),
@@ -151,7 +151,7 @@ PAIRS = (
         ),
         (*_INVOICE, "client_id"),
     ),
-    Pair(
+    Comparison(
         "failures_are_payments",
         "Word of a failure is of a payment of the same clinic and client",
         Side(
@@ -165,7 +165,7 @@ PAIRS = (
         ("clinic_id", "payment_id", "client_id"),
         within=True,
     ),
-    Pair(
+    Comparison(
         "on_the_way_is_on_the_way",
         "A payment that an invoice takes to be on its way has not ended",
         Side(
@@ -188,7 +188,7 @@ PAIRS = (
         key=3,
         within=True,
     ),
-    Pair(
+    Comparison(
         "accounts_are_clinics",
         "Every Stripe account is a known clinic's",
         Side("payment", "SELECT clinic_id FROM accounts"),
@@ -197,7 +197,7 @@ PAIRS = (
         key=1,
         within=True,
     ),
-    Pair(
+    Comparison(
         "portals_are_clinics",
         "Every portal is a known clinic's, under its name",
         Side("gateway", "SELECT clinic_id, slug FROM portals"),
@@ -206,7 +206,7 @@ PAIRS = (
         key=1,
         within=True,
     ),
-    Pair(
+    Comparison(
         "logins_are_clients",
         "A client's login leads to a client of the same clinic",
         Side(

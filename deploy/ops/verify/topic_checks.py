@@ -1,4 +1,4 @@
-"""The topics against the databases: what was committed was said, what was said is so, and each had its effect.
+"""The topics against the databases: each change was published, each event is true, and each had its effect.
 
 All topics are read from their beginning into an index in a temporary file, so that millions of events take little
 memory. Then each side is compared with the other as streams.
@@ -14,17 +14,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from contracts.vocabulary import PUBLISHED_DELIVERIES
 from deploy.ops import reemit
 from deploy.ops.verify.access import Access
-from deploy.ops.verify.between import merged
-from deploy.ops.verify.books import Books
+from deploy.ops.verify.databases import Databases
+from deploy.ops.verify.diff import merged
 from deploy.ops.verify.event_index import EventIndex
+from deploy.ops.verify.missing_events import missing_by_source
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.ops.verify.settle import groups
-from deploy.ops.verify.tape import Unreadable, read_all
-from deploy.ops.verify.unsaid import unsaid_by_source
-from services.chassis.db.sql import literals
+from deploy.ops.verify.topic_reader import Unreadable, read_all
 
 SAYS = {
     "records_are_events": "Every record of a topic that a service reads is an event, or is parked",
@@ -59,9 +57,9 @@ _AGGREGATES = {
     ),
     "delivery": (
         "notification",
-        f"""
+        """
         SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM deliveries
-        WHERE state IN {literals(PUBLISHED_DELIVERIES)} ORDER BY clinic_id, id
+        WHERE state IN ('sent', 'failed') ORDER BY clinic_id, id
         """,
     ),
 }
@@ -74,7 +72,7 @@ _CLAIMED = """
 _PARKED = 'SELECT topic, partition, "offset" FROM parked'
 
 
-async def compare(access: Access, books: Books) -> list[Result]:
+async def compare(access: Access, databases: Databases) -> list[Result]:
     """All topics, as they are now. CannotCheck when Kafka does not answer."""
     began = time.monotonic()
     try:
@@ -82,7 +80,7 @@ async def compare(access: Access, books: Books) -> list[Result]:
             tempfile.TemporaryDirectory(prefix="clinicpay-verify-") as place,
             ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool,
         ):
-            found, unread = await _compared(access, books, Path(place), pool)
+            found, unread = await _compared(access, databases, Path(place), pool)
     except BrokenExecutor:
         raise CannotCheck("a process that read the topics was killed: is there memory enough?") from None
     seconds = time.monotonic() - began
@@ -101,9 +99,9 @@ async def compare(access: Access, books: Books) -> list[Result]:
 
 
 async def _compared(
-    access: Access, books: Books, place: Path, pool: Executor
+    access: Access, databases: Databases, place: Path, pool: Executor
 ) -> tuple[list[Breach], list[Unreadable]]:
-    """The breaches, and the garbage of topics that no service reads: nothing can park it, and it harms nobody."""
+    """The breaches; and the garbage in topics that no service reads, which nothing parks and which harms nobody."""
     assert access.kafka is not None
     piles = [place / f"pile-{number}.sqlite3" for number in range(PROCESSES)]
     unreadable = await read_all(access.kafka, access.kafka_security, pool, piles)
@@ -111,28 +109,29 @@ async def _compared(
     unread = [each for each in unreadable if each[0] not in read]
     file = place / "events.sqlite3"
     with EventIndex(file) as index:
-        index.take(piles)
-        unsaid = asyncio.gather(*unsaid_by_source(access, await _snapshots(books), file, pool))
+        index.merge(piles)
+        missing_events = asyncio.gather(*missing_by_source(access, await _snapshots(databases), file, pool))
         found = [
-            *await _unreadable(books, [each for each in unreadable if each[0] in read]),
+            *await _unreadable(databases, [each for each in unreadable if each[0] in read]),
             *(Breach("one_event_per_version", row) for row in index.ambiguous(MOST_ROWS)),
-            *[breach async for breach in _rowless(books, index)],
-            *[breach async for breach in _without_effect(books, index)],
+            *[breach async for breach in _rowless(databases, index)],
+            *[breach async for breach in _without_effect(databases, index)],
         ]
-        return [*found, *(breach for breaches in await unsaid for breach in breaches)], unread
+        return [*found, *(breach for breaches in await missing_events for breach in breaches)], unread
 
 
-async def _snapshots(books: Books) -> dict[str, str]:
+async def _snapshots(databases: Databases) -> dict[str, str]:
     """What other connections need to see the same moment."""
     return {
-        service: await books[service].fetchval("SELECT pg_export_snapshot()") for service in reemit.SOURCES
+        service: await databases[service].fetchval("SELECT pg_export_snapshot()")
+        for service in reemit.SOURCES
     }
 
 
-async def _unreadable(books: Books, unreadable: Sequence[Unreadable]) -> list[Breach]:
+async def _unreadable(databases: Databases, unreadable: Sequence[Unreadable]) -> list[Breach]:
     parked: set[tuple[Any, ...]] = set()
     for service in ("invoice", "payment", "notification"):
-        parked |= {tuple(row) for row in await books[service].fetch(_PARKED)}
+        parked |= {tuple(row) for row in await databases[service].fetch(_PARKED)}
     return [
         Breach("records_are_events", dict(zip(("topic", "partition", "offset", "reason"), each, strict=True)))
         for each in unreadable
@@ -140,25 +139,25 @@ async def _unreadable(books: Books, unreadable: Sequence[Unreadable]) -> list[Br
     ]
 
 
-async def _rowless(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
+async def _rowless(databases: Databases, index: EventIndex) -> AsyncIterator[Breach]:
     for family, (service, sql) in _AGGREGATES.items():
-        rows = await books[service].cursor(sql)
-        async for row, said in merged(rows, index.newest(family), 2):
-            if said is not None and (row is None or row[2] < said[2]):
+        rows = await databases[service].cursor(sql)
+        async for row, published in merged(rows, index.newest(family), 2):
+            if published is not None and (row is None or row[2] < published[2]):
                 named = {
                     "family": family,
-                    "clinic_id": said[0].hex(),
-                    "id": said[1].hex(),
-                    "version said": said[2],
+                    "clinic_id": published[0].hex(),
+                    "id": published[1].hex(),
+                    "version said": published[2],
                 }
                 yield Breach("events_have_their_row", named | {"version there": row[2] if row else "none"})
 
 
-async def _without_effect(books: Books, index: EventIndex) -> AsyncIterator[Breach]:
-    """Events of which a listener's inbox knows nothing."""
+async def _without_effect(databases: Databases, index: EventIndex) -> AsyncIterator[Breach]:
+    """Events that the inbox of a consumer group has not."""
     for group, (service, names) in groups().items():
-        claimed = await books[service].cursor(_CLAIMED, group)
-        async for known, said in merged(claimed, index.ids(names), 1):
-            if known is None and said is not None:
-                row = {"group": group, "event_id": said[0].hex(), **index.named(said[0])}
+        claimed = await databases[service].cursor(_CLAIMED, group)
+        async for known, published in merged(claimed, index.ids(names), 1):
+            if known is None and published is not None:
+                row = {"group": group, "event_id": published[0].hex(), **index.named(published[0])}
                 yield Breach("events_had_their_effect", row)

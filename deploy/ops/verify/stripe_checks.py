@@ -14,14 +14,14 @@ from stripe import StripeClient
 
 from deploy.ops.verify import stripe_refunds
 from deploy.ops.verify.access import Access
-from deploy.ops.verify.books import Books
+from deploy.ops.verify.databases import Databases
+from deploy.ops.verify.ownership import Ownership
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.ops.verify.stripe_refunds import NOTHING, Returned, returned
-from deploy.ops.verify.whose import Sorter
 from services.chassis.locale.money import to_stripe
+from services.payment.payments.origins import Known
 from services.payment.stripe.api import API_VERSION
-from services.payment.stripe.json import object_of, text_of, uuid_of
-from services.payment.stripe.origins import Known
+from services.payment.stripe.fields import object_of, text_of, uuid_of
 
 SAYS = {
     "charges_are_booked": "Every charge of ours at Stripe is booked once: its amount, currency, account and mode",
@@ -78,7 +78,7 @@ class Charge:
         )
 
 
-async def compare(access: Access, books: Books) -> list[Result]:
+async def compare(access: Access, databases: Databases) -> list[Result]:
     """All accounts. CannotCheck when Stripe does not answer, or refuses an account that money was booked on.
 
     What is not ours there is counted and left out.
@@ -96,9 +96,9 @@ async def compare(access: Access, books: Books) -> list[Result]:
     )
     breaches: list[Breach] = []
     try:
-        for row in await books["payment"].fetch(_ACCOUNTS):
-            sorter = Sorter(books["payment"], seal, row["account"])
-            breaches += await _compare_named(client, books, row["account"], sorter)
+        for row in await databases["payment"].fetch(_ACCOUNTS):
+            sorter = Ownership(databases["payment"], seal, row["account"])
+            breaches += await _compare_named(client, databases, row["account"], sorter)
             others.update({f"not ours: {reason}": count for reason, count in sorter.others.items()})
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
@@ -116,27 +116,31 @@ async def compare(access: Access, books: Books) -> list[Result]:
     ]
 
 
-async def _compare_named(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
+async def _compare_named(
+    client: StripeClient, databases: Databases, account: str, sorter: Ownership
+) -> list[Breach]:
     try:
-        return await _compare_account(client, books, account, sorter)
+        return await _compare_account(client, databases, account, sorter)
     except stripe.StripeError as error:
         name = account or "platform"
         raise CannotCheck(f"Stripe does not answer for account {name}: {type(error).__name__}") from None
 
 
-async def _compare_account(client: StripeClient, books: Books, account: str, sorter: Sorter) -> list[Breach]:
-    booked = {row["intent"]: row for row in await books["payment"].fetch(_BOOKED, account)}
+async def _compare_account(
+    client: StripeClient, databases: Databases, account: str, sorter: Ownership
+) -> list[Breach]:
+    booked = {row["intent"]: row for row in await databases["payment"].fetch(_BOOKED, account)}
     options: Any = {"stripe_account": account} if account else {}
-    before = await returned(books, account)
+    before = await returned(databases, account)
     try:
         page = await client.v1.charges.list_async({"limit": 100}, options)
         ours = [Charge.of(body, known) for body, known in await sorter.charges(_succeeded(page))]
     except (stripe.PermissionError, stripe.InvalidRequestError):
-        if await books["payment"].fetchval(_HAS_INTENTS, account):
+        if await databases["payment"].fetchval(_HAS_INTENTS, account):
             raise
         return []  # an account that Stripe does not let us see, and that never took a payment
-    refunds = await stripe_refunds.compare_account(client, books, account, sorter)
-    after = await returned(books, account)
+    refunds = await stripe_refunds.compare_account(client, databases, account, sorter)
+    after = await returned(databases, account)
     given = [*_refunded(account, ours, before, after), *_disputed(account, ours)]
     return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked), *given, *refunds]
 

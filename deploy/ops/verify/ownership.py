@@ -1,4 +1,4 @@
-"""Whose charges and refunds at Stripe are: decided by the functions that payment's consumers decide with."""
+"""Which charges and refunds at Stripe are ours: decided by the functions that payment's consumers use."""
 
 from collections import Counter
 from collections.abc import AsyncIterable, Iterator, Sequence
@@ -6,21 +6,23 @@ from typing import Any
 
 from contracts.stripe import StripeEvent
 from services.chassis.ids import Key
+from services.payment.payments import origins as payments_origins
 from services.payment.payments import store as payments
-from services.payment.payments.lifecycle import UnknownPayment
+from services.payment.payments.origins import Known, UnknownPayment
+from services.payment.refunds import origins as refunds_origins
 from services.payment.refunds import store as refunds
-from services.payment.refunds.domain import UnknownRefund
+from services.payment.refunds.origins import UnknownRefund
 from services.payment.stripe import origins
 from services.payment.stripe.observations import read_event
-from services.payment.stripe.origins import Known, Reason
+from services.payment.stripe.origins import Reason
 from services.payment.stripe.seal import Seal
 
 AT_ONCE = 1000
 Json = dict[str, Any]
 
 
-class Sorter:
-    """Takes apart what an account has. `others` counts by reason what is not ours, as consumers count events."""
+class Ownership:
+    """Sorts an account's objects into ours and others'. `others` counts the latter by reason, as consumers do."""
 
     def __init__(self, payment: Any, seal: Seal, account: str) -> None:
         """`payment` is a connection to the payment service's database."""
@@ -32,12 +34,14 @@ class Sorter:
         ours: list[tuple[Json, Known | None]] = []
         async for some in _in_parts(bodies):
             events = [self._seen(body, "charge.succeeded") for body in some]
-            known = origins.Register(await payments.find_payments(self._payment, *origins.names_in(events)))
+            known = payments_origins.Register(
+                await payments.find_payments(self._payment, *payments_origins.names_in(events))
+            )
             ours += self._ours(known, some, events)
         return ours
 
     def _ours(
-        self, known: origins.Register, bodies: Sequence[Json], events: Sequence[StripeEvent]
+        self, known: payments_origins.Register, bodies: Sequence[Json], events: Sequence[StripeEvent]
     ) -> Iterator[tuple[Json, Known | None]]:
         for body, seen in zip(bodies, events, strict=True):
             try:
@@ -64,9 +68,9 @@ class Sorter:
                     ours.append((body, (seen.clinic, seen.refund_id)))
         return ours
 
-    def _is_refund_of_ours(self, seen: StripeEvent, named: origins.KnownRefund | None) -> bool:
+    def _is_refund_of_ours(self, seen: StripeEvent, named: refunds_origins.KnownRefund | None) -> bool:
         try:
-            reason = origins.refund_refused(seen, named)
+            reason = refunds_origins.refund_refused(seen, named)
         except UnknownRefund:
             return True
         if reason is not None:
@@ -74,7 +78,7 @@ class Sorter:
         return reason is None
 
     def _seen(self, body: Json, event_type: str) -> StripeEvent:
-        """The event that would tell of an object."""
+        """The event that Stripe would send about an object."""
         event = {
             "id": f"verify-{body['id']}",
             "type": event_type,

@@ -1,0 +1,152 @@
+"""The changes that observations of Stripe's make: read and lock in one step each, decide without I/O, then save.
+
+A batch of the consumers takes each step in all rooms before the next step, see `consumers`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from contracts.events import CloudEvent, Event
+from contracts.stripe import StripeEvent
+from services.chassis import clock
+from services.chassis.db.database import Connection, Key
+from services.payment.credit.actions import lock_changed_credit
+from services.payment.ledger import actions as ledger
+from services.payment.ledger.domain import Booking
+from services.payment.payments import lifecycle, store
+from services.payment.payments.domain import Payment
+from services.payment.payments.lifecycle import Change
+from services.payment.payments.origins import Known, Register, names_in
+from services.payment.receivables import store as receivables
+from services.payment.receivables.domain import Payable
+from services.payment.stripe import origins
+from services.payment.stripe.origins import Foreign
+
+Observation = tuple[StripeEvent, Key, list[Key]]
+"""An event, its payment's key, and the keys of that payment's receivables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Events about payments of ours, and the events that are about none."""
+
+    ours: Sequence[Observation]
+    foreign: Sequence[Foreign]
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Rows that are locked, as they are now."""
+
+    payments: Mapping[Key, Payment] = field(default_factory=dict)
+    receivables: Mapping[Key, Payable] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Rows as they will be, and each change with the event that caused it."""
+
+    payments: Mapping[Key, Payment]
+    receivables: Mapping[Key, Payable]
+    changes: Sequence[tuple[Change, StripeEvent | None]]
+
+    @property
+    def booking(self) -> Booking:
+        events: list[tuple[Event, CloudEvent | None]] = [
+            (event, cause)
+            for change, cause in self.changes
+            for event in (*change.movements, change.fact, change.update)
+            if event is not None
+        ]
+        return Booking(
+            entries=[change.entry for change, _ in self.changes if change.entry],
+            movements=[movement for change, _ in self.changes for movement in change.movements],
+            events=events,
+        )
+
+
+async def read_observed(tx: Connection, events: Sequence[StripeEvent]) -> Observed:
+    """Find the payments that the events are about. Locks nothing.
+
+    Raises `UnknownPayment` for an event about a payment of ours that is not here.
+    """
+    if not events:
+        return Observed((), ())
+    known = Register(await store.find_payments(tx, *names_in(events)))
+    ours: list[Observation] = []
+    foreign: list[Foreign] = []
+    for event in events:
+        about = known.about(event)
+        if isinstance(about, Known):
+            ours.append((event, about.key, [(about.key[0], each) for each in about.payable_ids]))
+        else:
+            foreign.append((event, about))
+    return Observed(ours, foreign)
+
+
+async def lock_observed(tx: Connection, observed: Observed) -> Locked:
+    if not observed.ours:
+        return Locked()
+    receivable_keys = {key for _, _, keys in observed.ours for key in keys}
+    locked = await receivables.lock_payables(tx, receivable_keys)
+    return Locked(await store.lock_payments(tx, {key for _, key, _ in observed.ours}), locked)
+
+
+def decide(observed: Observed, locked: Locked, now: datetime) -> Decided:
+    """The effects of the observations, one after the other. Raises a `StripeMismatch`."""
+    payments, owed = dict(locked.payments), dict(locked.receivables)
+    changes: list[tuple[Change, StripeEvent | None]] = []
+    for event, key, _ in sorted(observed.ours, key=lambda each: _rank(each[0])):
+        shares = payments[key].allocations
+        open_now = {share.payable_id: owed[key[0], share.payable_id] for share in shares}
+        change = lifecycle.observe(payments[key], open_now, event, now)
+        payments[key] = change.payment
+        owed.update({receivable.key: receivable for receivable in change.payables})
+        changes.append((change, event))
+    return Decided(payments, owed, changes)
+
+
+def _rank(seen: StripeEvent) -> int:
+    """A charge knows how it was paid. It comes before its intent's success, which is published and does not know,
+    and after earlier attempts, which were made otherwise."""
+    return {"charge.succeeded": 1, "payment_intent.succeeded": 2}.get(seen.event_type, 0)
+
+
+async def save_rows(tx: Connection, decided: Decided) -> None:
+    """Keep payments and receivables as they were decided. The rows are locked."""
+    if decided.payments:
+        await store.save_payments(tx, decided.payments.values())
+    settled = {receivable.key for change, _ in decided.changes for receivable in change.payables}
+    if settled:
+        await receivables.save_payables(tx, [decided.receivables[key] for key in settled])
+
+
+async def apply_observations(tx: Connection, events: Sequence[StripeEvent]) -> None:
+    """Apply what Stripe answered about payments. Raises a `StripeMismatch`."""
+    observed = await read_observed(tx, events)
+    locked = await lock_observed(tx, observed)
+    decided = decide(observed, locked, clock.now())
+    await lock_changed_credit(tx, decided.booking.entries)
+    await save_rows(tx, decided)
+    await ledger.book(tx, decided.booking)
+    origins.count(observed.foreign)
+
+
+async def give_up_payment(
+    tx: Connection, key: Key, failure_code: str, *, intent_id: str | None = None, on_its_way: bool = False
+) -> None:
+    """End a payment that can take no money with the intent `intent_id`. A payment that has moved on is left alone.
+
+    A payment whose money is on its way is ended only if `on_its_way`.
+    """
+    found = await store.find_payments(tx, {key}, ())
+    await receivables.lock_payables(tx, {(key[0], each) for known in found for each in known.payable_ids})
+    locked = (await store.lock_payments(tx, {key})).get(key)
+    kept = ("succeeded", "canceled") if on_its_way else ("succeeded", "canceled", "processing")
+    if locked is None or locked.intent_id != intent_id or locked.status in kept:
+        return
+    change = lifecycle.cancel(locked, clock.now(), failure_code)
+    decided = Decided({key: change.payment}, {}, [(change, None)])
+    await save_rows(tx, decided)
+    await ledger.book(tx, decided.booking)

@@ -1,0 +1,28 @@
+"""Limits that Stripe sets, known here without asking it."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from services.chassis.errors import DomainError
+
+
+class AmountTooSmall(DomainError):
+    """Less than can be charged online; `minimum` says what can, if that is known."""
+
+    code = "amount_too_small"
+    status = 422
+    words: ClassVar[str] = "This is less than can be paid online. Please contact the clinic."
+
+
+class AmountTooLarge(DomainError):
+    """More than this way of paying takes; `maximum` says what it takes, if that is known."""
+
+    code = "amount_too_large"
+    status = 422
+    words: ClassVar[str] = (
+        "This is more than can be paid at once in this way. Please choose another, or contact the clinic."
+    )
+
+
+KEY_LIFE = timedelta(hours=23)
+"""Stripe may forget an idempotency key after a day: beyond this a call is not sent again, its object is looked for."""
