@@ -11,12 +11,17 @@ from services.chassis.http.app import Lifespan, service_app
 from services.chassis.jobs.jobs import Jobs
 from services.chassis.kafka.worker import worker_app
 from services.payment import consumers, jobs
-from services.payment.payments import routes
-from services.payment.refunds import routes as refunds_routes
+from services.payment.accounts import routes as accounts
+from services.payment.credit import routes as credit
+from services.payment.methods import routes as methods
+from services.payment.payments import routes as payments
+from services.payment.refunds import routes as refunds
 from services.payment.settings import Settings
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.webhooks import WebhookEdge
+
+ROUTES = [*accounts.ALL, *payments.ALL, *methods.ALL, *credit.ALL, *refunds.ALL]
 
 
 def api(settings: Settings) -> Litestar:
@@ -29,7 +34,7 @@ def api(settings: Settings) -> Litestar:
         name="payment",
         settings=settings,
         db=db,
-        route_handlers=[*routes.ALL, *refunds_routes.ALL],
+        route_handlers=ROUTES,
         dependencies={
             "stripe": Provide(lambda: stripe, sync_to_thread=False),
             "declines_per_hour": Provide(lambda: settings.declines_per_hour, sync_to_thread=False),

@@ -13,8 +13,7 @@ from services.chassis.http.auth import client
 from services.chassis.ids import new_id
 from services.invoice import app as invoice_app
 from services.notification import app as notification_app
-from services.payment.payments import routes as payment_routes
-from services.payment.refunds import routes as refunds_routes
+from services.payment.app import ROUTES
 from tests.builders.callers import a_caller
 from tests.builders.invoices import invoice_body as a_bill
 from tests.builders.invoices import taxed_invoice_body
@@ -55,7 +54,7 @@ def test_each_route_by_which_staff_act_is_walked_here() -> None:
 
     A refund needs credit: `test_payment_refunds.py::test_each_press_leaves_one_line_in_the_audit_log`.
     """
-    payment = [*payment_routes.ALL, *refunds_routes.ALL]
+    payment = ROUTES
     handlers = [*invoice_app.ROUTES, *payment, *notification_app.ROUTES]
     theirs = {
         f"{method} {path}"

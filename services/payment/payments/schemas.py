@@ -4,9 +4,7 @@ from uuid import UUID
 
 from contracts import money
 from contracts.events import Method
-from contracts.http.accounts import AccountIn, AccountOut
 from contracts.http.common import Money, PaidWith
-from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import (
     PayByCard,
     PayByRedirect,
@@ -18,8 +16,6 @@ from contracts.http.payments import (
     ShareOut,
 )
 from contracts.vocabulary import PaymentKind, decline
-from services.payment.accounts.domain import ClinicAccount, charged_on
-from services.payment.methods.domain import SavedMethod
 from services.payment.payments.domain import Payment
 from services.payment.payments.starting import Wish
 from services.payment.payments.stripe_calls import Ready
@@ -78,30 +74,6 @@ def payment_out(payment: Payment) -> PaymentOut:
 
 def paid_with(method: Method | None) -> PaidWith | None:
     return PaidWith(kind=method.kind, brand=method.brand, last4=method.last4) if method else None
-
-
-def saved_method_out(method: SavedMethod, default: bool) -> SavedMethodOut:
-    return SavedMethodOut(
-        id=method.id,
-        kind=method.kind,
-        brand=method.brand,
-        last4=method.last4,
-        exp_month=method.exp_month,
-        exp_year=method.exp_year,
-        default=default,
-    )
-
-
-def clinic_account(body: AccountIn) -> ClinicAccount:
-    return ClinicAccount(body.stripe_account_id or None, body.platform_account)
-
-
-def account_out(chosen: ClinicAccount, livemode: bool) -> AccountOut:
-    return AccountOut(
-        stripe_account_id=chosen.own,
-        platform_account=chosen.platform,
-        charged_on=charged_on(chosen, livemode),
-    )
 
 
 def _failure(payment: Payment) -> PaymentFailure | None:

@@ -16,7 +16,6 @@ from services.payment.refunds import schemas
 from services.payment.refunds import stripe_calls as refunds_stripe
 from services.payment.stripe.api import StripeApi
 
-Who = NamedDependency[Caller]
 Tx = NamedDependency[Connection]
 Stripe = NamedDependency[StripeApi]
 IdempotencyKey = Annotated[
@@ -25,7 +24,9 @@ IdempotencyKey = Annotated[
 
 
 @get("/clients/{client_id:uuid}/credit")
-async def get_client_credit(client_id: FromPath[UUID], caller: Who, tx: Tx, stripe: Stripe) -> CreditOut:
+async def get_client_credit(
+    client_id: FromPath[UUID], caller: NamedDependency[Caller], tx: Tx, stripe: Stripe
+) -> CreditOut:
     """A client's credit, what of it can be refunded, and its refunds; clients see their own alone.
 
     404 `client_not_found` for one who never paid here, when staff ask.
@@ -37,7 +38,7 @@ async def get_client_credit(client_id: FromPath[UUID], caller: Who, tx: Tx, stri
 async def refund_credit(
     data: JSONBody[RefundIn],
     body: RawBody,
-    caller: Who,
+    caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     stripe: Stripe,
     idempotency_key: IdempotencyKey = None,

@@ -1,0 +1,22 @@
+"""A client's own credit over HTTP."""
+
+from litestar import get
+from litestar.di import NamedDependency
+
+from contracts import money
+from contracts.http.common import Money
+from services.chassis.db.database import Connection
+from services.chassis.http.auth import Caller, client
+from services.payment.credit import store
+
+Tx = NamedDependency[Connection]
+
+
+@get("/credit", guards=[client])
+async def get_credit(caller: NamedDependency[Caller], tx: Tx) -> list[Money]:
+    """What the clinic owes the client, by currency."""
+    credit: list[money.Money] = await store.get_credit(tx, caller.subject)
+    return [Money(each.minor, each.currency) for each in credit]
+
+
+ALL = [get_credit]

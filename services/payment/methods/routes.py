@@ -1,0 +1,65 @@
+"""Saved payment methods over HTTP."""
+
+from functools import partial
+from uuid import UUID
+
+from litestar import delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from contracts.http.common import Page
+from contracts.http.methods import SavedMethodOut, SetupStart
+from services.chassis.db.database import Connection, Database
+from services.chassis.http.auth import Caller, client
+from services.payment.accounts import store as accounts
+from services.payment.accounts.domain import PLATFORM
+from services.payment.methods import schemas, store, stripe_calls
+from services.payment.methods.domain import MethodNotFound
+from services.payment.stripe.api import StripeApi
+
+Tx = NamedDependency[Connection]
+
+
+@get("/payment-methods", guards=[client])
+async def list_methods(caller: NamedDependency[Caller], tx: Tx) -> Page[SavedMethodOut]:
+    """The client's saved payment methods, the default first."""
+    account = (await accounts.get_account(tx, caller.clinic)).own or PLATFORM
+    saved = await store.list_methods(tx, caller.subject, account)
+    return Page(items=[schemas.saved_method_out(method, default) for method, default in saved])
+
+
+@delete("/payment-methods/{method_id:uuid}", guards=[client])
+async def remove_method(
+    method_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    stripe: NamedDependency[StripeApi],
+) -> None:
+    """Take a saved method away, at Stripe and here."""
+    await stripe_calls.remove_method(partial(db.tx, caller.clinic), stripe, caller.subject, method_id)
+
+
+@put("/payment-methods/{method_id:uuid}/default", guards=[client])
+async def set_default_method(
+    method_id: FromPath[UUID], caller: NamedDependency[Caller], tx: Tx
+) -> SavedMethodOut:
+    """Offer this method first from now on."""
+    method = await store.get_method(tx, caller.subject, method_id)
+    if method is None:
+        raise MethodNotFound("There is no such saved payment method.")
+    await store.set_default(tx, method)
+    return schemas.saved_method_out(method, default=True)
+
+
+@post("/setup-intents", guards=[client])
+async def start_setup(
+    caller: NamedDependency[Caller], db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
+) -> SetupStart:
+    """Start saving a card without paying. The webhook keeps the method once the page has confirmed."""
+    secret, account = await stripe_calls.start_setup(
+        partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject
+    )
+    return SetupStart(client_secret=secret, stripe_account=account or None)
+
+
+ALL = [list_methods, remove_method, set_default_method, start_setup]
