@@ -17,7 +17,7 @@ from services.chassis import audit
 from services.chassis.db.database import UNREACHABLE, Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
-from services.gateway.api.key_store import KeyRow
+from services.gateway.api.keys.domain import KeyRow
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ Hours = Annotated[int, typer.Option(min=0, max=24 * 90, help="How long the old k
 def list_keys(clinic: Clinic = None, data: Data = None) -> None:
     """The keys that work, oldest first."""
     from deploy.ops import keys
-    from services.gateway.api import key_actions as api_keys
+    from services.gateway.api.keys import actions as api_keys
 
     keys.show(keys.run(data, clinic, api_keys.list_keys))
 
@@ -29,7 +29,7 @@ def list_keys(clinic: Clinic = None, data: Data = None) -> None:
 def make(name: str, clinic: Clinic = None, data: Data = None) -> None:
     """Make a key, and print it: it is shown this once."""
     from deploy.ops import keys
-    from services.gateway.api import key_actions as api_keys
+    from services.gateway.api.keys import actions as api_keys
 
     made = keys.run(data, clinic, lambda tx, caller: api_keys.make(tx, caller, name))
     typer.echo(made.secret)
@@ -39,7 +39,7 @@ def make(name: str, clinic: Clinic = None, data: Data = None) -> None:
 def roll(key_id: UUID, hours: Hours = 24, clinic: Clinic = None, data: Data = None) -> None:
     """Print a new key in the place of another, which works on for a while."""
     from deploy.ops import keys
-    from services.gateway.api import key_actions as api_keys
+    from services.gateway.api.keys import actions as api_keys
 
     made = keys.run(
         data, clinic, lambda tx, caller: api_keys.roll(tx, caller, key_id, timedelta(hours=hours))
@@ -51,7 +51,7 @@ def roll(key_id: UUID, hours: Hours = 24, clinic: Clinic = None, data: Data = No
 def revoke(key_id: UUID, clinic: Clinic = None, data: Data = None) -> None:
     """End a key at once."""
     from deploy.ops import keys
-    from services.gateway.api import key_actions as api_keys
+    from services.gateway.api.keys import actions as api_keys
 
     keys.run(data, clinic, lambda tx, caller: api_keys.revoke(tx, caller, key_id))
     typer.echo("revoked")

@@ -20,14 +20,14 @@ from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan
 from services.chassis.http.auth import TokenMint
 from services.chassis.telemetry.spans import RequestSpans
+from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
-from services.gateway.accounts.limits import RequestLimit
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.routes import account_routes
-from services.gateway.accounts.sessions import STORE, SessionStore, session_config
-from services.gateway.api.operations import Operations
+from services.gateway.accounts.sessions.backend import STORE, SessionStore, session_config
+from services.gateway.api.operations.actions import Operations
 from services.gateway.api.routes import api_router
-from services.gateway.jobs import Chores
+from services.gateway.jobs import Jobs
 from services.gateway.live.hub import Hub
 from services.gateway.live.streams import live
 from services.gateway.portal.routes import portal_routes
@@ -35,7 +35,8 @@ from services.gateway.settings import Settings
 from services.gateway.upstream.calls import Calls, Service
 from services.gateway.upstream.services import Upstreams
 from services.gateway.upstream.webhooks import stripe_webhook
-from services.gateway.web.answers import HANDLERS
+from services.gateway.web import errors as web_errors
+from services.gateway.web.limits import RequestLimit
 from services.gateway.web.proxies import ClientAddresses
 from services.gateway.web.ready import Readiness, readiness_routes
 from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, csrf_config, on_every_answer
@@ -57,9 +58,9 @@ def api(
     upstreams = Upstreams(calls)
     operations = Operations(db, upstreams)
     hub = Hub(settings.kafka_bootstrap_servers, settings.kafka_security)
-    chores = Chores(db, settings, operations)
+    jobs = Jobs(db, settings, operations)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
-    readiness = Readiness({"database": chores.check, "live": hub.check}, parts)
+    readiness = Readiness({"database": jobs.check, "live": hub.check}, parts)
     shared = {
         "db": db,
         "hub": hub,
@@ -70,12 +71,12 @@ def api(
     }
     return Litestar(
         route_handlers=[_pages(), api_router, _webhooks(settings), *readiness_routes(readiness)],
-        lifespan=[_lifespan(hub, chores, (db.close, calls.close, readiness.close))],
+        lifespan=[_lifespan(hub, jobs, (db.close, calls.close, readiness.close))],
         dependencies={name: _provide(value) for name, value in shared.items()},
         middleware=_middleware(settings),
         csrf_config=csrf_config(settings),
         stores={STORE: SessionStore(db)},
-        exception_handlers=HANDLERS,
+        exception_handlers={**web_errors.HANDLERS, **account_errors.HANDLERS},
         before_send=[on_every_answer(settings)],
         template_config=template_config(),
         openapi_config=_openapi(),
@@ -119,7 +120,7 @@ def _provide(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
 
 
-def _lifespan(hub: Hub, chores: Chores, closing: Sequence[Callable[[], Awaitable[None]]]) -> Lifespan:
+def _lifespan(hub: Hub, jobs: Jobs, closing: Sequence[Callable[[], Awaitable[None]]]) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -127,7 +128,7 @@ def _lifespan(hub: Hub, chores: Chores, closing: Sequence[Callable[[], Awaitable
                 stack.push_async_callback(close)
             stack.enter_context(_ending_streams(hub))
             await stack.enter_async_context(hub.running())
-            await stack.enter_async_context(chores.running())
+            await stack.enter_async_context(jobs.running())
             yield
 
     return lifespan

@@ -5,17 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from services.chassis.db.database import UNREACHABLE, Database
-from services.gateway.accounts import session_store
-from services.gateway.api import key_actions as api_keys
-from services.gateway.api import key_uses
-from services.gateway.api.operations import Operations
+from services.gateway.accounts.rate_limits import store as rate_limits
+from services.gateway.accounts.sessions import store as sessions
+from services.gateway.api.idempotency import store as key_uses
+from services.gateway.api.keys import actions as api_keys
+from services.gateway.api.operations.actions import Operations
 from services.gateway.settings import Settings
 
 SWEEP_SECONDS = 600.0
 OPERATIONS_SECONDS = 2.0
 
 
-class Chores:
+class Jobs:
     """Runs beside the app; a database that is away is waited for."""
 
     def __init__(self, db: Database, settings: Settings, operations: Operations) -> None:
@@ -31,7 +32,7 @@ class Chores:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(chore) for chore in (self._prepare(), self._sweep(), self._sweep_operations())
+            asyncio.create_task(job) for job in (self._prepare(), self._sweep(), self._sweep_operations())
         ]
         try:
             yield
@@ -64,5 +65,6 @@ class Chores:
 async def sweep(db: Database) -> None:
     """Drop sessions and windows of limits that have run out, and what keys of long ago came with."""
     async with db.tx(None, operator=True) as tx:
-        await session_store.delete_expired(tx)
+        await sessions.delete_expired_sessions(tx)
+        await rate_limits.delete_expired_tries(tx)
         await key_uses.delete_old_key_uses(tx)

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from contracts.payment import PaymentRefunded
 from services.chassis.ids import new_id
-from services.gateway.api import key_actions as api_keys
+from services.gateway.api.keys import actions as api_keys
 from services.notification import consumers as notification_consumers
 from services.payment import app as payment
 from services.payment.stripe.api import StripeApi

@@ -10,8 +10,7 @@ from uuid import UUID
 from contracts.events import event_id
 from contracts.http.clinics import ClinicContact, ClinicOut
 from deploy.ops import reemit
-from services.gateway.api.actions import derived_id
-from services.gateway.api.key_store import ApiKey
+from services.gateway.api.idempotency.domain import derived_id
 from services.invoice.clinics import domain as clinic_domain
 from services.invoice.invoices import domain as invoice_domain
 from services.notification.emails import domain as notification_domain
@@ -179,6 +178,5 @@ def _delivery() -> notification_domain.Delivery:
 
 
 def _gateway() -> Ids:
-    key = ApiKey(fixed.KEY, "operator", None)
-    yield "id of a clinic, from its request's key", derived_id(key, "clinic", "a-key")
-    yield "id of a client, from its request's key", derived_id(key, "client", "a-key", CLINIC)
+    yield "id of a clinic, from its request's key", derived_id(fixed.KEY, "clinic", "a-key")
+    yield "id of a client, from its request's key", derived_id(fixed.KEY, "client", "a-key", CLINIC)

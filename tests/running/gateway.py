@@ -16,7 +16,7 @@ from services.gateway import app
 from services.gateway.accounts import actions
 from services.gateway.accounts.domain import Role
 from services.gateway.accounts.passwords import Passwords
-from services.gateway.api.key_actions import keep_settings_keys
+from services.gateway.api.keys.actions import keep_settings_keys
 from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
 from services.notification import app as notification_app

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.chassis import audit
-from services.gateway.api import key_actions as api_keys
-from services.gateway.api.key_actions import keep_settings_keys
+from services.gateway.api.keys import actions as api_keys
+from services.gateway.api.keys.actions import keep_settings_keys
 from services.gateway.settings import DEMO_OPERATOR_KEY
 from tests.builders.callers import a_caller
 from tests.running.databases import ServiceDb

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.gateway.accounts.sessions import SessionStore
+from services.gateway.accounts.sessions.backend import SessionStore
 from services.gateway.jobs import sweep
 from tests.running.databases import ServiceDb
 from tests.running.gateway import PASSWORD, Site, a_login, a_portal, a_site

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.gateway.portal.routes import portal_routes
-from services.gateway.web.answers import SCRIPTS
+from services.gateway.web.errors import SCRIPTS
 from services.payment import consumers
 from tests.builders.events import deliver, outbox_events
 from tests.builders.invoices import taxed_invoice_body

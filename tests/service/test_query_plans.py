@@ -21,9 +21,12 @@ from services.chassis import idempotency
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.chassis.kafka import inbox, park
-from services.gateway.accounts import session_store
 from services.gateway.accounts import store as accounts
-from services.gateway.api import key_store, key_uses, operation_store
+from services.gateway.accounts.rate_limits import store as rate_limits_store
+from services.gateway.accounts.sessions import store as session_store
+from services.gateway.api.idempotency import store as idempotency_store
+from services.gateway.api.keys import store as key_store
+from services.gateway.api.operations import store as operation_store
 from services.invoice.clients import store as store_clients
 from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
@@ -320,8 +323,13 @@ CASES = [
         lambda tx: session_store.delete_sessions_of(tx, key(10, 7)),
         "sessions_of_login",
     ),
-    case("gateway", "api", "tries", lambda tx: session_store.count_try(tx, HASH, HOUR), "attempts_pkey"),
-    case("gateway", "api", "what has run out", session_store.delete_expired, "attempts_by_end"),
+    case("gateway", "api", "tries", lambda tx: rate_limits_store.count_try(tx, HASH, HOUR), "attempts_pkey"),
+    case(
+        "gateway", "api", "sessions that have ended", session_store.delete_expired_sessions, "sessions_by_end"
+    ),
+    case(
+        "gateway", "api", "windows that have ended", rate_limits_store.delete_expired_tries, "attempts_by_end"
+    ),
     case("gateway", "api", "login", lambda tx: accounts.get_login(tx, "7@b.example"), "logins_email_key"),
     case("gateway", "api", "login by id", lambda tx: accounts.get_login_by_id(tx, key(10, 7)), "logins_pkey"),
     case(
@@ -333,9 +341,13 @@ CASES = [
     ),
     case("gateway", "api", "API key", lambda tx: key_store.get_api_key(tx, HASH), "api_keys_key_hash_key"),
     case(
-        "gateway", "api", "key's use", lambda tx: key_uses.get_key_use(tx, key(11, 7), "k"), "key_uses_pkey"
+        "gateway",
+        "api",
+        "key's use",
+        lambda tx: idempotency_store.get_key_use(tx, key(11, 7), "k"),
+        "key_uses_pkey",
     ),
-    case("gateway", "api", "old uses of keys", key_uses.delete_old_key_uses, "key_uses_by_age"),
+    case("gateway", "api", "old uses of keys", idempotency_store.delete_old_key_uses, "key_uses_by_age"),
     case(
         "gateway",
         "api",

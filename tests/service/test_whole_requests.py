@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import stamina
 
-from services.gateway.api.operations import Pace
+from services.gateway.api.operations.actions import Pace
 from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
 from tests.running.gateway import (

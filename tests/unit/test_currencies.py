@@ -22,9 +22,10 @@ from deploy.sandbox import currencies as stripes
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.locale.money import from_stripe, to_stripe, written
-from services.gateway.portal import refusals
-from services.gateway.portal.views import invoices, payments
-from services.gateway.portal.visits import Visit
+from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.page import Visit
+from services.gateway.portal.payments import refusals
+from services.gateway.portal.payments import views as payments
 from services.gateway.upstream.calls import UpstreamError
 from services.notification.projections.domain import Invoice
 from services.payment.payments import starting

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.http.common import Money, PaidWith
 from contracts.http.credit import CreditOut, RefundOut
 from services.chassis.ids import new_id
-from services.gateway.portal.views.credit import credit
+from services.gateway.portal.credit.views import credit
 from tests.builders.portal import NOON, a_clinic, eur
 
 VISA = PaidWith(kind="card", brand="visa", last4="4242")

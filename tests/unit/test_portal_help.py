@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from services.gateway.portal import articles
+from services.gateway.portal.help import articles
 
 
 @pytest.mark.parametrize(

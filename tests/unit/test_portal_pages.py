@@ -9,7 +9,10 @@ from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceOut, MovementOut, Summary
 from contracts.http.payments import PaymentFailure
-from services.gateway.portal.views import invoices, methods, payments
+from services.gateway.portal import stripe_form
+from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.methods import views as methods
+from services.gateway.portal.payments import views as payments
 from services.gateway.web.templating import STATIC, asset, environment
 from tests.builders.portal import NOON, a_clinic, a_payment, a_row, an_invoice, eur, row_facts
 
@@ -18,7 +21,7 @@ STRIPE: dict[str, Any] = {
     "stripe_js_url": "https://js.stripe.com/v3/",
     "stripe_publishable_key": "pk_test_1",
     "stripe_account": "acct_1",
-    "declines": payments.decline_texts(),
+    "declines": stripe_form.decline_texts(),
 }
 
 

@@ -10,7 +10,8 @@ from contracts.http.payments import PaymentFailure
 from contracts.vocabulary import DECLINES
 from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
-from services.gateway.portal.views import methods, payments
+from services.gateway.portal.methods import views as methods
+from services.gateway.portal.payments import views as payments
 from tests.builders.portal import a_clinic, a_payment, a_row
 
 

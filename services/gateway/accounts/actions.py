@@ -9,9 +9,12 @@ from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.gateway.accounts import limits, session_store, store
+from services.gateway.accounts import store
 from services.gateway.accounts.domain import Role
 from services.gateway.accounts.passwords import Passwords, normal_email
+from services.gateway.accounts.rate_limits import actions as limits
+from services.gateway.accounts.rate_limits import domain
+from services.gateway.accounts.sessions import store as sessions
 from services.gateway.accounts.store import Place
 
 
@@ -32,7 +35,7 @@ async def check_login(db: Database, passwords: Passwords, email: str, password: 
     No connection is held while the password is hashed.
     """
     email = normal_email(email)
-    limited = limits.login_limits(email, address)
+    limited = domain.login_limits(email, address)
     await limits.count(db, limited)
     async with db.tx(None) as tx:
         login = await store.get_login(tx, email)
@@ -79,7 +82,7 @@ async def put_login(
     if renewed:
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
-        await session_store.delete_sessions_of(tx, login.id)
+        await sessions.delete_sessions_of(tx, login.id)
     place = Place(client_id, role, active=by_operator or login.password_by in (None, caller.clinic))
     after = await store.add_membership(tx, caller.clinic, login.id, place)
     was = None if is_new else (login.password_by, before)

@@ -8,55 +8,46 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
-from services.gateway.accounts import sessions, store
-from services.gateway.accounts.domain import LoginSession, Membership, SignedIn
-from services.gateway.accounts.passwords import Passwords
-from services.gateway.api.operations import Operations
-from services.gateway.settings import Settings
+from services.gateway.accounts import store
+from services.gateway.accounts.domain import LoginSession, Membership, NotSignedIn, SignedIn
+from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.upstream.calls import UpstreamError
-from services.gateway.upstream.services import Upstreams
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+from services.gateway.web.dependencies import Db
 
 AnyRequest = Request[Any, Any, Any]
-Db = NamedDependency[Database]
-Asks = NamedDependency[Upstreams]
-Carrying = NamedDependency[Operations]
-Hashes = NamedDependency[Passwords]
-Configured = NamedDependency[Settings]
-Who = NamedDependency[SignedIn]
-Place = NamedDependency[Membership]
-Visitor = NamedDependency[Caller]
-Session = NamedDependency[LoginSession]
+CurrentLogin = NamedDependency[SignedIn]
+CurrentMembership = NamedDependency[Membership]
+CurrentCaller = NamedDependency[Caller]
+CurrentSession = NamedDependency[LoginSession]
 
 
 CHOSEN = "places"
 """In the session: by slug, the name of the place that was chosen last."""
 
 
-class SignInFirst(Exception):
-    """Nobody is signed in. Pages lead to the login; anything else gets 401."""
-
-
 def login_session(request: AnyRequest) -> LoginSession:
-    """The session. Raises `SignInFirst`."""
+    """The session. Raises `NotSignedIn`."""
     login_id, id_hash = request.session.get("login_id"), sessions.id_hash_of(request)
     if login_id is None or id_hash is None:
-        raise SignInFirst
+        raise NotSignedIn
     return LoginSession(id_hash, UUID(login_id))
 
 
-async def signed_in(login_session: Session, db: Db) -> SignedIn:
-    """The login behind the session, with the clinics that it opens now. Raises `SignInFirst`."""
+async def signed_in(login_session: CurrentSession, db: Db) -> SignedIn:
+    """The login behind the session, with the clinics that it opens now. Raises `NotSignedIn`."""
     async with db.tx(None) as tx:
         login = await store.get_login_by_id(tx, login_session.login_id)
         if login is None or login.disabled:
-            raise SignInFirst
+            raise NotSignedIn
         memberships = await store.list_memberships(tx, login.id)
     return SignedIn(login.id, login.email, tuple(memberships))
 
 
-async def member(slug: FromPath[str], request: AnyRequest, signed_in: Who, upstreams: Asks) -> Membership:
+async def member(
+    slug: FromPath[str], request: AnyRequest, signed_in: CurrentLogin, upstreams: InjectedUpstreams
+) -> Membership:
     """The login's place at the clinic in the path; 404 for a clinic that it does not open, or none has.
 
     Of several places there (a family), the one whose invoice or payment is asked for, else the one chosen last.
@@ -90,7 +81,7 @@ async def _shows(place: Membership, login_id: UUID, request: AnyRequest, upstrea
     return True
 
 
-def caller(member: Place, signed_in: Who) -> Caller:
+def caller(member: CurrentMembership, signed_in: CurrentLogin) -> Caller:
     """On whose behalf the services are asked: the client at the clinic, or the clinic's staff."""
     return caller_of(member, signed_in.login_id)
 

@@ -39,6 +39,10 @@ class LoginSession:
     login_id: UUID
 
 
+class NotSignedIn(Exception):
+    """Nobody is signed in. Pages lead to the login; every other request gets 401."""
+
+
 def safe_next(target: str | None) -> str:
     """Where to go after signing in: a path of this site as it was asked for, or `/`.
 

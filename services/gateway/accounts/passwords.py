@@ -6,6 +6,7 @@ from functools import partial
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from litestar.di import NamedDependency
 
 SHORTEST, LONGEST = 10, 256
 """In characters. Longer ones are refused unhashed, or they would be a way to keep us busy."""
@@ -38,6 +39,9 @@ class Passwords:
     def outdated(self, password_hash: str) -> bool:
         """Whether it was hashed with other parameters than today's."""
         return _hasher.check_needs_rehash(password_hash)
+
+
+InjectedPasswords = NamedDependency[Passwords]
 
 
 def normal_email(email: str) -> str:

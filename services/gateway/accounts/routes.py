@@ -10,13 +10,17 @@ from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
 from services.chassis.http.auth import Caller
-from services.gateway.accounts import actions, sessions
-from services.gateway.accounts.dependencies import CHOSEN, Asks, Configured, Db, Hashes, Who, caller_of
+from services.gateway.accounts import actions
+from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_of
 from services.gateway.accounts.domain import Membership, SignedIn, safe_next
-from services.gateway.accounts.limits import TooManyTries, address_of
+from services.gateway.accounts.passwords import InjectedPasswords
+from services.gateway.accounts.rate_limits.domain import TooManyTries
+from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.settings import Settings
 from services.gateway.upstream.calls import UpstreamError
-from services.gateway.upstream.services import Upstreams
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+from services.gateway.web.dependencies import Db, InjectedSettings
+from services.gateway.web.limits import address_of
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -54,7 +58,7 @@ async def start(request: AnyRequest) -> Redirect:
 
 @get("/login")
 async def login_page(
-    request: AnyRequest, settings: Configured, next: FromQuery[str] = ""
+    request: AnyRequest, settings: InjectedSettings, next: FromQuery[str] = ""
 ) -> Template | Redirect:
     """The login; whoever is signed in goes on."""
     target = safe_next(next)
@@ -68,8 +72,8 @@ async def log_in(
     request: AnyRequest,
     data: URLEncodedBody[LoginForm],
     db: Db,
-    passwords: Hashes,
-    settings: Configured,
+    passwords: InjectedPasswords,
+    settings: InjectedSettings,
 ) -> Template | Redirect:
     """Begin a session; 401 for a wrong password or an unknown e-mail alike, 429 after too many tries."""
     target = safe_next(data.next)
@@ -96,7 +100,7 @@ async def log_out(request: AnyRequest) -> Redirect:
 
 
 @get("/clinics")
-async def choose_clinic(signed_in: Who, upstreams: Asks) -> Template | Redirect:
+async def choose_clinic(signed_in: CurrentLogin, upstreams: InjectedUpstreams) -> Template | Redirect:
     """The clinics that the login opens, and each client that it has there; with one there is nothing to choose."""
     if len(signed_in.memberships) == 1:
         return Redirect(f"/c/{signed_in.memberships[0].slug}", status_code=303)
@@ -105,7 +109,9 @@ async def choose_clinic(signed_in: Who, upstreams: Asks) -> Template | Redirect:
 
 
 @post("/clinics", status_code=303)
-async def choose_place(request: AnyRequest, data: URLEncodedBody[ChoiceForm], signed_in: Who) -> Redirect:
+async def choose_place(
+    request: AnyRequest, data: URLEncodedBody[ChoiceForm], signed_in: CurrentLogin
+) -> Redirect:
     """Go to a clinic as one of the login's several clients there, and remember it."""
     if not any((each.slug, each.name) == (data.slug, data.place) for each in signed_in.memberships):
         raise NotFoundException

@@ -13,12 +13,13 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from services.chassis.db.database import UNREACHABLE, Database
 from services.chassis.http.auth import Caller
-from services.gateway.accounts import session_store
-from services.gateway.accounts.dependencies import Asks, Db, Place, Session, Visitor
+from services.gateway.accounts.dependencies import CurrentCaller, CurrentMembership, CurrentSession
+from services.gateway.accounts.sessions import store as sessions
 from services.gateway.live.hub import UPDATED, Hub, Kind, Listener, News
 from services.gateway.upstream.calls import UpstreamError
-from services.gateway.upstream.services import Upstreams
-from services.gateway.web.answers import SCRIPTS
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+from services.gateway.web.dependencies import Db
+from services.gateway.web.errors import SCRIPTS
 
 HEARTBEAT_SECONDS = 15.0
 ASK_AGAIN_SECONDS = 60.0
@@ -70,10 +71,10 @@ class Page:
 
 @get("/c/{slug:str}/live", include_in_schema=False, opt={SCRIPTS: True})
 async def live(
-    member: Place,
-    caller: Visitor,
-    login_session: Session,
-    upstreams: Asks,
+    member: CurrentMembership,
+    caller: CurrentCaller,
+    login_session: CurrentSession,
+    upstreams: InjectedUpstreams,
     hub: NamedDependency[Hub],
     db: Db,
     invoice: FromQuery[UUID | None] = None,
@@ -122,6 +123,6 @@ async def _alive(db: Database, id_hash: bytes) -> bool:
     """Whether the session lasts; looking does not prolong it. A database that is away ends no session."""
     try:
         async with db.tx(None) as tx:
-            return await session_store.session_seconds(tx, id_hash) is not None
+            return await sessions.session_seconds(tx, id_hash) is not None
     except UNREACHABLE:
         return True

@@ -7,11 +7,11 @@ from litestar.params import FromPath, FromQuery
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
-from services.gateway.portal import visits
-from services.gateway.portal.billing_routes import billing_routes
-from services.gateway.portal.help_routes import help_routes
-from services.gateway.portal.method_routes import method_routes
-from services.gateway.portal.payment_routes import payment_routes
+from services.gateway.portal import page as visits
+from services.gateway.portal.help.routes import help_routes
+from services.gateway.portal.invoices.routes import billing_routes
+from services.gateway.portal.methods.routes import method_routes
+from services.gateway.portal.payments.routes import payment_routes
 from services.gateway.web import theme
 from services.gateway.web.templating import STATIC, STATIC_URL
 

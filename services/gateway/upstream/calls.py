@@ -5,7 +5,7 @@ cannot be reached or says 503; all else is tried once. Whatever a service refuse
 away, comes as `UpstreamError`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import httpx2
@@ -185,6 +185,16 @@ class Calls:
             if reply.status >= 500:
                 span.set_status(StatusCode.ERROR)
         raise _refused(reply)
+
+
+async def found_or_none(call: Awaitable[T]) -> T | None:
+    """The answer of a call; None for a 404."""
+    try:
+        return await call
+    except UpstreamError as error:
+        if error.status != 404:
+            raise
+        return None
 
 
 def _headers(content: bytes | None, key: str | None) -> dict[str, str]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
+from litestar.di import NamedDependency
+
 from contracts.http.accounts import AccountIn, AccountOut
 from contracts.http.clients import ClientIn, ClientOut
 from contracts.http.clinics import ClinicIn, ClinicOut
@@ -247,3 +249,6 @@ class Upstreams:
     async def forward_webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Payment's own answer to a webhook; tried once, since Stripe repeats it. No token: it is signed."""
         return await self._calls.forward("payment", "/webhooks/stripe", body, headers)
+
+
+InjectedUpstreams = NamedDependency[Upstreams]

@@ -4,14 +4,14 @@ from typing import Any
 
 from litestar import Request, Response, post
 
-from services.gateway.accounts.dependencies import Asks
+from services.gateway.upstream.services import InjectedUpstreams
 
 LARGEST = 256 * 1024
 _KEPT = ("content-type", "stripe-signature")
 
 
 @post("/webhooks/stripe", status_code=200, request_max_body_size=LARGEST, include_in_schema=False)
-async def stripe_webhook(request: Request[Any, Any, Any], upstreams: Asks) -> Response[bytes]:
+async def stripe_webhook(request: Request[Any, Any, Any], upstreams: InjectedUpstreams) -> Response[bytes]:
     """Payment's own answer. 413 above 256 KiB; 503 while payment is away, so that Stripe comes again."""
     body = await request.body()
     headers = {name: request.headers[name] for name in _KEPT if name in request.headers}

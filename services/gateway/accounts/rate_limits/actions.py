@@ -1,0 +1,23 @@
+"""Count tries in PostgreSQL, where all processes of the gateway share the counts."""
+
+from services.chassis.db.database import Database
+from services.gateway.accounts.rate_limits import store
+from services.gateway.accounts.rate_limits.domain import WINDOW, Limit, TooManyTries
+
+
+async def count(db: Database, limits: tuple[Limit, ...]) -> None:
+    """Count a try before it is made, so that many at once are counted too. Raises `TooManyTries`."""
+    async with db.tx(None) as tx:
+        counted = [(limit, await store.count_try(tx, limit.key, WINDOW)) for limit in limits]
+    waits = [seconds for limit, (tries, seconds) in counted if tries > limit.most]
+    if waits:
+        raise TooManyTries(max(1, *waits))
+
+
+async def take_back(db: Database, limits: tuple[Limit, ...]) -> None:
+    """The try succeeded: what was counted for this e-mail and address is forgotten, elsewhere it is one less."""
+    own, *others = limits
+    async with db.tx(None) as tx:
+        await store.forget_tries(tx, own.key)
+        for limit in others:
+            await store.take_back_try(tx, limit.key)

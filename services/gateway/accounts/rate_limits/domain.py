@@ -1,0 +1,43 @@
+"""Limits on tries within a quarter of an hour.
+
+A password may be tried five times for one e-mail from one address, fifty times for one e-mail from anywhere (with only
+five, a stranger could lock somebody out), and a hundred times from one address. A login that succeeds is not counted.
+A client may add a card twenty times: more would be a way to try out stolen cards.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+WINDOW = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    key: bytes
+    most: int
+
+
+class TooManyTries(Exception):
+    """Wait for `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many tries")
+        self.retry_after = retry_after
+
+
+def login_limits(email: str, address: str) -> tuple[Limit, ...]:
+    return (
+        Limit(_key("login", "email and address", email, address), 5),
+        Limit(_key("login", "email", email), 50),
+        Limit(_key("login", "address", address), 100),
+    )
+
+
+def setup_limits(clinic_id: UUID, client_id: UUID) -> tuple[Limit, ...]:
+    return (Limit(_key("setup", str(clinic_id), str(client_id)), 20),)
+
+
+def _key(*parts: str) -> bytes:
+    return hashlib.sha256("\x1f".join(parts).encode()).digest()

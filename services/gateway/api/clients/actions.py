@@ -1,0 +1,69 @@
+"""Clients over the public API: one client is a contact in notification, a client in invoice and a login here."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from contracts.http.clients import ClientIn, ClientOut
+from contracts.http.contacts import ContactIn
+from services.chassis.http.auth import Caller
+from services.gateway.accounts.passwords import Passwords
+from services.gateway.api.clients.schemas import ClientAnswer, NewClient
+from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.operations.actions import Operations
+from services.gateway.api.operations.plans import ChangeClient, CreateClient, NewLogin
+from services.gateway.upstream.calls import found_or_none
+from services.gateway.upstream.services import Upstreams
+
+_OF_CONTACT = ("email", "name", "language")
+_OF_CLIENT = ("name", "billing_address")
+
+
+async def create_client(
+    operations: Operations,
+    upstreams: Upstreams,
+    passwords: Passwords,
+    caller: Caller,
+    client_id: UUID,
+    new: NewClient,
+    use: KeyUse,
+) -> None:
+    """Add a client, its contact and its login. A client that is there stays as it is."""
+    if await operations.was_carried_out(caller, client_id, use):
+        return
+    contact = ContactIn(email=new.email, name=new.name, language=new.language)
+    client = ClientIn(name=new.name, billing_address=new.billing_address)
+    _, is_new = await upstreams.create_client(caller, client_id, client, check=True)
+    _, contact_is_new = await upstreams.create_contact(caller, client_id, contact, check=True)
+    login = None
+    if new.login is not None and is_new:
+        login = NewLogin(new.email, await passwords.hash(new.login.password))
+    plan = CreateClient(contact, client, login, contact_is_new and is_new)
+    await operations.carry_out(caller, client_id, plan, use)
+
+
+async def change_client(
+    operations: Operations, upstreams: Upstreams, caller: Caller, client_id: UUID, patch: Mapping[str, Any]
+) -> None:
+    """Change some of a client: name and address in invoice, name, e-mail and language in notification."""
+    contact = {name: patch[name] for name in _OF_CONTACT if name in patch}
+    client = {name: patch[name] for name in _OF_CLIENT if name in patch}
+    await upstreams.change_client(caller, client_id, client, check=True)
+    if contact:
+        await upstreams.change_contact(caller, client_id, contact, check=True)
+    await operations.carry_out(caller, client_id, ChangeClient(contact, client))
+
+
+async def get_client(upstreams: Upstreams, caller: Caller, client_id: UUID) -> ClientAnswer:
+    """The client with its contact's e-mail and language, if there is a contact."""
+    client = await upstreams.client(caller, client_id)
+    contact = await found_or_none(upstreams.contact(caller, client_id))
+    if contact is None:
+        return _client_answer(client, None, None)
+    return _client_answer(client, contact.email, contact.language)
+
+
+def _client_answer(client: ClientOut, email: str | None, language: str | None) -> ClientAnswer:
+    return ClientAnswer(**msgspec.structs.asdict(client), email=email, language=language)

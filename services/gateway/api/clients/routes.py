@@ -1,0 +1,83 @@
+"""The public API's part about clients."""
+
+from uuid import UUID
+
+from litestar import get, patch, post
+from litestar.params import FromPath, JSONBody, RawBody
+
+from contracts.http.clients import ClientOut
+from contracts.http.common import Page
+from services.gateway.accounts.passwords import InjectedPasswords
+from services.gateway.api.clients import actions
+from services.gateway.api.clients.schemas import ClientAnswer, ClientPatch, NewClient
+from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.domain import derived_id
+from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
+from services.gateway.api.operations.actions import InjectedOperations
+from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
+from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.web.bodies import patch_of, strictly
+
+
+@post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
+async def create_client(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[NewClient],
+    key: CurrentKey,
+    idempotency_key: IdempotencyKey,
+    operations: InjectedOperations,
+    upstreams: InjectedUpstreams,
+    passwords: InjectedPasswords,
+) -> ClientAnswer:
+    """With `login`, the e-mail can sign in to the portal as this client. An e-mail that has a login keeps its
+    password, and opens this client besides those that it opens already.
+    """
+    caller = at_clinic(key, clinic_id)
+    use = KeyUse(key.id, f"client:{clinic_id}:{idempotency_key}", body)
+    client_id = derived_id(key.id, "client", idempotency_key, clinic_id)
+    new = strictly(body, NewClient)
+    await actions.create_client(operations, upstreams, passwords, caller, client_id, new, use)
+    return await actions.get_client(upstreams, caller, client_id)
+
+
+@patch("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Change a client")
+async def change_client(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    client_id: FromPath[UUID],
+    data: JSONBody[ClientPatch],
+    key: CurrentKey,
+    operations: InjectedOperations,
+    upstreams: InjectedUpstreams,
+) -> ClientAnswer:
+    """A JSON merge patch (RFC 7396): what is left out stays, null sets back to the default.
+
+    E-mails go to the new `email` from now on. A login keeps the e-mail that it was made with.
+    """
+    caller = at_clinic(key, clinic_id)
+    await actions.change_client(operations, upstreams, caller, client_id, patch_of(body, ClientPatch))
+    return await actions.get_client(upstreams, caller, client_id)
+
+
+@get("/clinics/{clinic_id:uuid}/clients", summary="List clients")
+async def list_clients(
+    clinic_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> Page[ClientOut]:
+    """A clinic's clients."""
+    return await upstreams.clients(at_clinic(key, clinic_id), cursor, limit)
+
+
+@get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Get a client")
+async def get_client(
+    clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: CurrentKey, upstreams: InjectedUpstreams
+) -> ClientAnswer:
+    """The client with its contact's e-mail and language."""
+    return await actions.get_client(upstreams, at_clinic(key, clinic_id), client_id)
+
+
+client_routes = [create_client, change_client, list_clients, get_client]

@@ -1,0 +1,56 @@
+"""Bodies of the public API about clients, with the limits that it promises."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from contracts.http.clients import BillingAddress, ClientOut
+from contracts.http.common import Request
+from contracts.http.contacts import LanguageCode
+from services.gateway.api.schemas import Password, ShortText
+
+AddressLines = Annotated[list[str], msgspec.Meta(max_length=5)]
+
+
+class NewAddress(BillingAddress, frozen=True, kw_only=True):
+    """Every field may be empty; `country` is an ISO 3166 code of two letters."""
+
+    lines: AddressLines = msgspec.field(default_factory=list)  # type: ignore[assignment]
+
+
+class LoginIn(Request, frozen=True, kw_only=True):
+    """A login for the client's e-mail. One that exists keeps its password and opens this clinic too."""
+
+    password: Password
+
+
+class NewClient(Request, frozen=True, kw_only=True):
+    """A client, the contact for e-mails, and if wanted a login to the portal."""
+
+    name: ShortText
+    email: str
+    language: LanguageCode = "en"
+    billing_address: NewAddress | None = None
+    login: LoginIn | None = None
+
+
+class AddressPatch(Request, frozen=True, kw_only=True):
+    lines: AddressLines | UnsetType | None = UNSET
+    postcode: str | UnsetType | None = UNSET
+    city: str | UnsetType | None = UNSET
+    country: str | UnsetType | None = UNSET
+
+
+class ClientPatch(Request, frozen=True, kw_only=True):
+    """What to change. Null sets back to the default, and is refused where there is none."""
+
+    name: ShortText | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+    language: str | UnsetType | None = UNSET
+    billing_address: AddressPatch | UnsetType | None = UNSET
+
+
+class ClientAnswer(ClientOut, frozen=True, kw_only=True):
+    email: str | None = None
+    language: str | None = None

@@ -1,0 +1,91 @@
+"""The public API's part about clinics and their settings."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import get, patch, post, put
+from litestar.params import FromPath, JSONBody, RawBody
+
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Page
+from services.gateway.api.clinics import actions
+from services.gateway.api.clinics.schemas import ClinicAnswer, ClinicPatch, ClinicSettings, NewClinic
+from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.domain import derived_id
+from services.gateway.api.keys.dependencies import CurrentKey, as_operator, at_clinic
+from services.gateway.api.operations.actions import InjectedOperations
+from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
+from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.web.bodies import patch_of, strictly
+
+
+@post("/clinics", summary="Put a clinic on")
+async def create_clinic(
+    body: RawBody,
+    data: JSONBody[NewClinic],
+    key: CurrentKey,
+    idempotency_key: IdempotencyKey,
+    operations: InjectedOperations,
+    upstreams: InjectedUpstreams,
+) -> ClinicAnswer:
+    """Operators only. Its Stripe account is chosen by a request of its own. 409 `slug_taken`."""
+    caller = as_operator(key, derived_id(key.id, "clinic", idempotency_key))
+    use = KeyUse(key.id, f"clinic:{idempotency_key}", body)
+    await actions.create_clinic(operations, upstreams, caller, strictly(body, NewClinic), use)
+    return await actions.get_clinic(upstreams, caller)
+
+
+@put("/clinics/{clinic_id:uuid}", summary="Put a clinic's settings whole")
+async def put_clinic(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[ClinicSettings],
+    key: CurrentKey,
+    operations: InjectedOperations,
+    upstreams: InjectedUpstreams,
+) -> ClinicAnswer:
+    """Operators only. A setting that is left out takes its default; those that are about money must be there.
+
+    To change some settings and leave the others as they are, use PATCH.
+    """
+    caller = as_operator(key, clinic_id)
+    settings: dict[str, Any] = msgspec.to_builtins(strictly(body, ClinicSettings))
+    await upstreams.clinic(caller)
+    return await actions.change_clinic(operations, upstreams, caller, "PUT", settings)
+
+
+@patch("/clinics/{clinic_id:uuid}", summary="Change some of a clinic's settings")
+async def change_clinic(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[ClinicPatch],
+    key: CurrentKey,
+    operations: InjectedOperations,
+    upstreams: InjectedUpstreams,
+) -> ClinicAnswer:
+    """Operators only. A JSON merge patch (RFC 7396): what is left out stays, null sets back to the default."""
+    caller = as_operator(key, clinic_id)
+    settings = patch_of(body, ClinicPatch)
+    return await actions.change_clinic(operations, upstreams, caller, "PATCH", settings)
+
+
+@get("/clinics", summary="List clinics")
+async def list_clinics(
+    key: CurrentKey, upstreams: InjectedUpstreams, cursor: Cursor = None, limit: Limit = 20
+) -> Page[ClinicOut]:
+    """Every clinic for an operator; for a clinic's key, its own."""
+    if key.clinic_id is not None:
+        return Page(items=[await upstreams.clinic(at_clinic(key, key.clinic_id))])
+    return await upstreams.clinics(as_operator(key), cursor, limit)
+
+
+@get("/clinics/{clinic_id:uuid}", summary="Get a clinic")
+async def get_clinic(
+    clinic_id: FromPath[UUID], key: CurrentKey, upstreams: InjectedUpstreams
+) -> ClinicAnswer:
+    """The clinic's settings and its Stripe account."""
+    return await actions.get_clinic(upstreams, at_clinic(key, clinic_id))
+
+
+clinic_routes = [create_clinic, put_clinic, change_clinic, list_clinics, get_clinic]

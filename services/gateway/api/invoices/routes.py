@@ -1,0 +1,72 @@
+"""Invoices over the public API: issue, list, read."""
+
+from uuid import UUID
+
+from litestar import get, post
+from litestar.params import FromPath, FromQuery, JSONBody, RawBody
+
+from contracts.http.common import Page
+from contracts.http.invoices import InvoiceItem, InvoiceOut, InvoicesOut
+from contracts.vocabulary import InvoiceStatus
+from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices
+from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
+from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
+from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.web.bodies import strictly
+
+
+@post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
+async def create_invoice(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[NewInvoice],
+    key: CurrentKey,
+    idempotency_key: IdempotencyKey,
+    upstreams: InjectedUpstreams,
+) -> InvoiceOut:
+    """Numbered, and sent to the client by e-mail. 422 `idempotency_key_reused` for a key with another body."""
+    caller = at_clinic(key, clinic_id)
+    return await upstreams.issue_invoice(caller, strictly(body, NewInvoice), idempotency_key)
+
+
+@post("/clinics/{clinic_id:uuid}/invoices/bulk", summary="Issue a set of invoices")
+async def create_invoices(
+    body: RawBody,
+    clinic_id: FromPath[UUID],
+    data: JSONBody[NewInvoices],
+    key: CurrentKey,
+    idempotency_key: IdempotencyKey,
+    upstreams: InjectedUpstreams,
+) -> InvoicesOut:
+    """At most 100, all or none, numbered in their order. 422 `invoices_refused` has an entry in `errors` for each that
+    cannot be issued: its `position` in the request from 0, `code`, `detail`, and often `field`.
+    """
+    caller = at_clinic(key, clinic_id)
+    return await upstreams.issue_invoices(caller, strictly(body, NewInvoices), idempotency_key)
+
+
+@get("/clinics/{clinic_id:uuid}/invoices", summary="List invoices")
+async def list_invoices(
+    clinic_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    status: FromQuery[InvoiceStatus | None] = None,
+    client_id: FromQuery[UUID | None] = None,
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> Page[InvoiceItem]:
+    """Newest first."""
+    caller = at_clinic(key, clinic_id)
+    await upstreams.clinic(caller)
+    return await upstreams.invoices(caller, status, cursor, limit, client_id)
+
+
+@get("/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}", summary="Get an invoice")
+async def get_invoice(
+    clinic_id: FromPath[UUID], invoice_id: FromPath[UUID], key: CurrentKey, upstreams: InjectedUpstreams
+) -> InvoiceOut:
+    """One invoice with its lines and the money that moved."""
+    return await upstreams.invoice(at_clinic(key, clinic_id), invoice_id)
+
+
+invoice_routes = [create_invoice, create_invoices, list_invoices, get_invoice]

@@ -1,0 +1,200 @@
+"""What a request writes to several services: its calls, the gateway's own part, and how it is undone.
+
+Calls are made in order and may be repeated. What the last of them answers decides: after it, only the gateway's own
+part is left, which is written in the transaction that ends the operation. Undoing is told of how many calls may have
+been done.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from contracts.http.clients import ClientIn
+from contracts.http.clinics import ClinicIn
+from contracts.http.contacts import ContactIn
+from services.chassis.db.database import Connection
+from services.chassis.http.auth import Caller
+from services.gateway.accounts import actions
+from services.gateway.upstream.calls import found_or_none
+from services.gateway.upstream.services import Upstreams
+
+Step: TypeAlias = Callable[[], Awaitable[object]]
+
+
+class NewLogin(msgspec.Struct, frozen=True):
+    email: str
+    password_hash: str
+
+
+class CreateClinic(msgspec.Struct, frozen=True, tag=True):
+    """A clinic in invoice, and its portal's address here."""
+
+    settings: ClinicIn
+
+    @property
+    def new_slug(self) -> str | None:
+        return self.settings.slug
+
+    async def ready(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Self:
+        return self
+
+    def steps(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Sequence[Step]:
+        return [partial(upstreams.create_clinic, caller, subject_id, self.settings)]
+
+    async def finish(self, tx: Connection, caller: Caller, subject_id: UUID) -> None:
+        await actions.put_portal(tx, caller, self.settings.slug)
+
+    async def is_decided(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> bool:
+        return await found_or_none(upstreams.clinic(caller, fresh=True)) is not None
+
+    async def undo(self, upstreams: Upstreams, caller: Caller, subject_id: UUID, done: int) -> None:
+        """Its one call was refused: there is nothing."""
+
+
+class ChangeClinic(msgspec.Struct, frozen=True, tag=True):
+    """Settings that name the portal's address: in invoice, and the address here. PUT has them whole, PATCH a part."""
+
+    method: Literal["PUT", "PATCH"]
+    settings: dict[str, Any]
+
+    @property
+    def new_slug(self) -> str | None:
+        return str(self.settings["slug"])
+
+    async def ready(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Self:
+        return self
+
+    def steps(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Sequence[Step]:
+        return [partial(upstreams.change_clinic, caller, self.method, self.settings)]
+
+    async def finish(self, tx: Connection, caller: Caller, subject_id: UUID) -> None:
+        await actions.put_portal(tx, caller, str(self.new_slug))
+
+    async def is_decided(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> bool:
+        return (await upstreams.clinic(caller, fresh=True)).slug == self.new_slug
+
+    async def undo(self, upstreams: Upstreams, caller: Caller, subject_id: UUID, done: int) -> None:
+        """Its one call was refused: nothing has changed."""
+
+
+class CreateClient(msgspec.Struct, frozen=True, tag=True):
+    """A contact in notification, the client in invoice, and a login here.
+
+    The contact comes first, since an e-mail without one waits. `contact_is_new`: there was none before.
+    """
+
+    contact: ContactIn
+    client: ClientIn
+    login: NewLogin | None
+    contact_is_new: bool
+    new_slug: ClassVar[None] = None
+
+    async def ready(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Self:
+        return self
+
+    def steps(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Sequence[Step]:
+        return [
+            partial(upstreams.create_contact, caller, subject_id, self.contact),
+            partial(upstreams.create_client, caller, subject_id, self.client),
+        ]
+
+    async def finish(self, tx: Connection, caller: Caller, subject_id: UUID) -> None:
+        if self.login is not None:
+            await actions.put_login(
+                tx,
+                email=self.login.email,
+                password_hash=self.login.password_hash,
+                caller=caller,
+                client_id=subject_id,
+                role="client",
+            )
+
+    async def is_decided(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> bool:
+        return await found_or_none(upstreams.client(caller, subject_id)) is not None
+
+    async def undo(self, upstreams: Upstreams, caller: Caller, subject_id: UUID, done: int) -> None:
+        if self.contact_is_new and done > 0:
+            await found_or_none(upstreams.delete_contact(caller, subject_id))
+
+
+class Before(msgspec.Struct, frozen=True):
+    """Members as they were."""
+
+    contact: dict[str, Any]
+    client: dict[str, Any]
+
+
+class ChangeClient(msgspec.Struct, frozen=True, tag=True):
+    """Members of the contact and of the client, as merge patches."""
+
+    contact: dict[str, Any]
+    client: dict[str, Any]
+    before: Before | None = None
+    new_slug: ClassVar[None] = None
+
+    async def ready(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> "ChangeClient":
+        """With the members as they are now. Nobody else changes them while this operation lasts."""
+        if self.before is not None:
+            return self
+        contact, client = {}, {}
+        if self.contact:
+            contact = _members(await upstreams.contact(caller, subject_id), self.contact)
+        if self.client:
+            client = _members(await upstreams.client(caller, subject_id), self.client)
+        return msgspec.structs.replace(self, before=Before(contact, client))
+
+    def steps(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Sequence[Step]:
+        return _patches(upstreams, caller, subject_id, self.contact, self.client)
+
+    async def finish(self, tx: Connection, caller: Caller, subject_id: UUID) -> None:
+        """Nothing of it is the gateway's."""
+
+    async def is_decided(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> bool:
+        return False
+
+    async def undo(self, upstreams: Upstreams, caller: Caller, subject_id: UUID, done: int) -> None:
+        if self.before is None:
+            return
+        patches = _patches(upstreams, caller, subject_id, self.before.contact, self.before.client)
+        for step in patches[:done]:
+            await found_or_none(step())
+
+
+Plan: TypeAlias = CreateClinic | ChangeClinic | CreateClient | ChangeClient
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """`age` is in seconds; `key` is None for a request without an idempotency key."""
+
+    id: UUID
+    caller: Caller
+    subject_id: UUID
+    plan: Plan
+    key: str | None = None
+    undoing: bool = False
+    tries: int = 1
+    age: float = 0.0
+
+
+def _patches(
+    upstreams: Upstreams,
+    caller: Caller,
+    subject_id: UUID,
+    contact: Mapping[str, Any],
+    client: Mapping[str, Any],
+) -> Sequence[Step]:
+    steps: list[Step] = []
+    if contact:
+        steps.append(partial(upstreams.change_contact, caller, subject_id, contact))
+    if client:
+        steps.append(partial(upstreams.change_client, caller, subject_id, client))
+    return steps
+
+
+def _members(current: msgspec.Struct, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that the patch names, as they are: put back by a patch, they are whole again."""
+    known: dict[str, Any] = msgspec.to_builtins(current)
+    return {name: known[name] for name in patch}

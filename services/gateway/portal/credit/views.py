@@ -1,0 +1,56 @@
+"""A client's credit and its refunds, in plain words."""
+
+from dataclasses import dataclass
+
+from contracts.http.clinics import ClinicOut
+from contracts.http.credit import CreditOut, RefundOut
+from services.chassis.locale.formats import Formats
+from services.gateway.portal.methods import views as methods
+
+MOST_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class RefundView:
+    words: str
+    shape: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class CreditView:
+    """`amount` is empty when there is none any more."""
+
+    amount: str
+    refunds: list[RefundView]
+
+
+def credit(found: CreditOut, clinic: ClinicOut) -> CreditView | None:
+    """None when there is nothing to tell. What came back and has gone out since is not told."""
+    write = Formats.of(clinic)
+    held = {balance.currency for balance in found.balances}
+    told = [refund for refund in found.refunds if not _came_back(refund) or refund.amount.currency in held]
+    if not (found.balances or told):
+        return None
+    return CreditView(
+        amount=" and ".join(write.money(balance) for balance in found.balances),
+        refunds=[_refund(refund, write) for refund in told[:MOST_SHOWN]],
+    )
+
+
+def _came_back(refund: RefundOut) -> bool:
+    return refund.status in ("failed", "canceled")
+
+
+def _refund(refund: RefundOut, write: Formats) -> RefundView:
+    amount, used = write.money(refund.amount), methods.used(refund.method)
+    place = f"your {used}" if refund.method and refund.method.last4 else used or "where you paid from"
+    if _came_back(refund):
+        day = write.day_of(refund.updated_at)
+        words = f"{amount} could not be sent back to {place} on {day}. It is your credit again."
+        return RefundView(words, "info", "")
+    if refund.status == "succeeded":
+        day = write.day_of(refund.refunded_at or refund.updated_at)
+        words = f"{amount} was sent back to {place} on {day}. Banks take up to ten days to show it."
+        return RefundView(words, "check", "good")
+    return RefundView(f"{amount} is on its way back to {place}.", "arrow", "wait")

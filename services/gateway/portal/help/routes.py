@@ -1,0 +1,38 @@
+"""Help centre and contact: for everybody who is signed in, whatever the clinic has switched off."""
+
+from litestar import get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
+from litestar.response import Template
+
+from services.gateway.portal.help import articles
+from services.gateway.portal.page import CurrentPage
+
+LONGEST_QUERY = 100
+
+
+@get("/help")
+async def help_centre(visit: CurrentPage, q: FromQuery[str] = "") -> Template:
+    """The Master Guide and all articles, or those that fit the search."""
+    query = q.strip()[:LONGEST_QUERY]
+    found = articles.search(query) if query else []
+    return visit.page(
+        "help.html", "help", query=query, found=found, guide=articles.guide(), articles=articles.every()
+    )
+
+
+@get("/help/{article:str}")
+async def help_article(article: FromPath[str], visit: CurrentPage) -> Template:
+    found = articles.find(article)
+    if found is None:
+        raise NotFoundException
+    body = articles.body(found, visit.clinic.slug)
+    return visit.page("article.html", "help", article=found, body=body)
+
+
+@get("/contact")
+async def contact(visit: CurrentPage) -> Template:
+    return visit.page("contact.html", "contact")
+
+
+help_routes = [help_centre, help_article, contact]

@@ -1,0 +1,109 @@
+"""Dashboard, Billing History, an invoice and its details."""
+
+import asyncio
+from urllib.parse import urlencode
+from uuid import UUID
+
+from litestar import get
+from litestar.params import FromPath, FromQuery
+from litestar.response import Template
+
+from contracts.http.clients import ClientOut
+from contracts.http.credit import CreditOut
+from contracts.http.invoices import InvoiceOut
+from services.gateway.portal.credit import views as credit
+from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.page import CurrentPage, Visit
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+
+FILTERS = ("unpaid", "paid")
+PAGE_SIZE = 20
+CREDIT_SECONDS = 1.0
+
+
+@get("/")
+async def dashboard(visit: CurrentPage, upstreams: InjectedUpstreams) -> Template:
+    """What is owed and what to do next; how to reach the clinic when it does not show bills."""
+    summary = None
+    if visit.clinic.billing_shown:
+        summary = invoices.summary(await upstreams.summary(visit.caller), visit.clinic)
+    return visit.page("dashboard.html", "dashboard", summary=summary)
+
+
+@get("/billing")
+async def billing_history(
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    status: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+) -> Template:
+    """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all. Credit stands below."""
+    chosen = status if status in FILTERS else ""
+    found, kept = await asyncio.gather(
+        upstreams.invoices(billing.caller, chosen or None, cursor, PAGE_SIZE),
+        _nothing() if chosen or cursor else _credit(billing, upstreams),
+    )
+    here = billing.path("billing")
+    return billing.page(
+        "billing.html",
+        "payments",
+        rows=[invoices.row(row, billing.clinic) for row in found.items],
+        filter=chosen,
+        credit=credit.credit(kept, billing.clinic) if kept else None,
+        older=_address(here, chosen, found.next) if found.next else None,
+        newer=_address(here, chosen) if cursor else None,
+    )
+
+
+@get("/invoices/{invoice_id:uuid}")
+async def invoice(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams) -> Template:
+    """The total amount due and what makes it up."""
+    found, client = await _invoice_and_client(invoice_id, billing, upstreams)
+    return billing.page(
+        "invoice.html", "payments", invoice=invoices.invoice(found, billing.clinic), client=client
+    )
+
+
+@get("/invoices/{invoice_id:uuid}/details")
+async def details(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams) -> Template:
+    """Services, employee, taxes, appointment, and the way to the payment page."""
+    found, client = await _invoice_and_client(invoice_id, billing, upstreams)
+    by_card = "card" in invoices.ways(found, billing.clinic)
+    return billing.page(
+        "details.html",
+        "payments",
+        invoice=invoices.invoice(found, billing.clinic),
+        client=client,
+        pay_label="Pay with Card" if by_card else "Pay online",
+    )
+
+
+async def _invoice_and_client(
+    invoice_id: UUID, visit: Visit, upstreams: Upstreams
+) -> tuple[InvoiceOut, ClientOut]:
+    """The invoice and whom it is for, who stands on the printed page."""
+    return await asyncio.gather(
+        upstreams.invoice(visit.caller, invoice_id), upstreams.client(visit.caller, visit.caller.subject)
+    )
+
+
+async def _credit(visit: Visit, upstreams: Upstreams) -> CreditOut | None:
+    """The client's credit; None when payment does not answer soon: bills are shown without it."""
+    try:
+        async with asyncio.timeout(CREDIT_SECONDS):
+            return await upstreams.client_credit(visit.caller, visit.caller.subject)
+    except (UpstreamError, TimeoutError):
+        return None
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _address(path: str, status: str, cursor: str | None = None) -> str:
+    given = {name: value for name, value in (("status", status), ("cursor", cursor)) if value}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+billing_routes = [dashboard, billing_history, invoice, details]

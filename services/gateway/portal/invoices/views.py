@@ -1,0 +1,292 @@
+"""Invoices as pages show them: every amount and date already written in the clinic's way."""
+
+from dataclasses import dataclass
+
+from contracts.currencies import CURRENCIES
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceItem, InvoiceOut, LineOut, MovementOut, Summary
+from services.chassis.locale.formats import Formats
+from services.gateway.portal import statuses
+from services.gateway.portal.methods import views as methods
+from services.gateway.portal.statuses import Status
+
+_SAID = {
+    "Unpaid": "is unpaid",
+    "Overdue": "is overdue",
+    "Part paid": "is part paid",
+    "On its way": "has a payment on its way",
+    "Being checked": "is being checked",
+    "Paid": "is paid",
+    "Refunded": "is refunded",
+    "Void": "is void",
+}
+_TOO: dict[str | None, str] = {
+    "below_minimum": "Amounts below {least} cannot be paid by card or online, so you cannot pay this in the portal.",
+    "above_maximum": "At most {most} can be paid at once by card or online, so you cannot pay this in the portal.",
+    "between_steps": "Amounts paid by card or online are multiples of {step}, so you cannot pay this in the portal.",
+    "currency_not_accepted": "This currency cannot be paid by card or online, so you cannot pay this in the portal.",
+}
+CHECKED_WORDS = (
+    "A payment of this invoice is being checked. The clinic is told. You do not need to pay anything now."
+)
+_MOVED = {
+    "payment": "Payment",
+    "refund": "Refund",
+    "dispute": "Disputed payment",
+    "reversal": "Payment returned",
+}
+
+
+@dataclass(frozen=True)
+class RowView:
+    """An invoice in a list. `left` is what is still due when part of it is paid; `said` is read out on a change."""
+
+    id: str
+    href: str
+    number: str
+    summary: str
+    issued: str
+    issued_iso: str
+    due_on: str
+    total: str
+    due: str
+    left: str
+    status: Status
+    method: str
+    said: str
+    version: int
+    state: str
+    open: bool
+    payable: bool
+    not_online: str
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One line of what makes an amount up."""
+
+    label: str
+    amount: str
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class LineView:
+    service: str
+    practitioner: str
+    when: str
+    when_iso: str
+    place: str
+    quantity: str
+    tax: str
+    net: str
+    gross: str
+
+
+@dataclass(frozen=True)
+class MovementView:
+    day: str
+    label: str
+    method: str
+    amount: str
+    receipt: str
+
+
+@dataclass(frozen=True)
+class InvoiceView:
+    """One invoice, whole. `row` is what lists show of it."""
+
+    row: RowView
+    headline: str
+    headline_amount: str
+    timing: str
+    sums: list[Sum]
+    lines: list[LineView]
+    movements: list[MovementView]
+    note: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class SummaryView:
+    """What a client owes, one amount a currency, and what to do next."""
+
+    owed: list[str]
+    unpaid: int
+    overdue: int
+    checked: int
+    next: RowView | None
+    last_paid: RowView | None
+
+
+def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
+    write = Formats.of(clinic)
+    status = statuses.of_invoice(invoice)
+    partly = 0 < invoice.due.minor < invoice.total.minor and not invoice.being_checked
+    return RowView(
+        id=str(invoice.id),
+        href=f"/c/{clinic.slug}/invoices/{invoice.id}",
+        number=invoice.number,
+        summary=invoice.service_summary or "",
+        issued=write.short_day(invoice.issued_on),
+        issued_iso=invoice.issued_on.isoformat(),
+        due_on=write.short_day(invoice.due_on),
+        total=write.money(invoice.total),
+        due=write.money(invoice.due),
+        left=write.money(invoice.due) if partly else "",
+        status=status,
+        method=_method(invoice, clinic),
+        said=f"Invoice {invoice.number} {_SAID[status.word]}",
+        version=invoice.version,
+        state=invoice.status,
+        open=_open(invoice),
+        payable=payable(invoice, clinic),
+        not_online=not_online(invoice, clinic),
+    )
+
+
+def payable(invoice: InvoiceItem, clinic: ClinicOut) -> bool:
+    """Whether the Pay button is shown: something is due, and the clinic takes it online."""
+    return _open(invoice) and bool(ways(invoice, clinic))
+
+
+def ways(invoice: InvoiceItem, clinic: ClinicOut) -> list[str]:
+    """The kinds by which this invoice can be paid online now; none when the clinic has switched it off."""
+    return list(invoice.methods) if clinic.online_payment else []
+
+
+def not_online(invoice: InvoiceItem, clinic: ClinicOut) -> str:
+    """Why an open invoice cannot be paid in the portal, in words for its client; empty when it can."""
+    if not _open(invoice) or ways(invoice, clinic):
+        return ""
+    why = _TOO if clinic.online_payment else {}
+    words = why.get(invoice.online_charge, "{clinic} does not take payments in this portal.")
+    return words.format(clinic=clinic.name, **_limits(invoice, clinic))
+
+
+def _limits(invoice: InvoiceItem, clinic: ClinicOut) -> dict[str, str]:
+    known = CURRENCIES.get(invoice.currency)
+    limits = {"least": known.minimum, "most": known.card_maximum, "step": known.step} if known else {}
+    write = Formats.of(clinic)
+    return {name: write.money(Money(minor, invoice.currency)) for name, minor in limits.items()}
+
+
+def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
+    write = Formats.of(clinic)
+    shown = row(found, clinic)
+    headline, amount = _headline(found)
+    return InvoiceView(
+        row=shown,
+        headline=headline,
+        headline_amount=write.money(amount),
+        timing=_timing(found, write),
+        sums=_sums(found, write),
+        lines=[_line(line, write) for line in found.lines],
+        movements=[_movement(movement, clinic, write) for movement in found.movements],
+        note=found.note or "",
+        zone=write.zone_name(),
+    )
+
+
+def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
+    write = Formats.of(clinic)
+    return SummaryView(
+        owed=[write.money(amount) for amount in found.due if amount.minor > 0],
+        unpaid=found.unpaid_count,
+        overdue=found.overdue_count,
+        checked=found.checked_count,
+        next=row(found.next, clinic) if found.next else None,
+        last_paid=row(found.last_paid, clinic) if found.last_paid else None,
+    )
+
+
+def _open(invoice: InvoiceItem) -> bool:
+    """Whether something is due that no payment is on its way for, and nobody is checking."""
+    owed = invoice.status in ("unpaid", "part_paid") and invoice.due.minor > 0
+    return owed and not invoice.being_checked and not statuses.on_its_way(invoice)
+
+
+def _method(invoice: InvoiceItem, clinic: ClinicOut) -> str:
+    if invoice.paid_with:
+        return methods.used(invoice.paid_with)
+    if invoice.status not in ("unpaid", "part_paid") or invoice.being_checked:
+        return ""
+    return methods.accepted(ways(invoice, clinic)) or "Ask the clinic"
+
+
+def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
+    if invoice.being_checked:
+        return "Invoice total", invoice.total
+    if invoice.due.minor > 0 and invoice.status not in ("void", "refunded"):
+        return "Total amount due", invoice.due
+    return {"void": "Invoice total", "refunded": "Invoice total"}.get(
+        invoice.status, "Total paid"
+    ), invoice.total
+
+
+def _timing(invoice: InvoiceOut, write: Formats) -> str:
+    due_on = write.day(invoice.due_on)
+    if invoice.being_checked:
+        return CHECKED_WORDS
+    if statuses.on_its_way(invoice):
+        return "A payment is on its way. This page changes when it has arrived."
+    if invoice.status == "paid":
+        return (
+            f"Paid on {write.day_of(invoice.movements[-1].booked_at)}"
+            if invoice.movements
+            else "Paid in full"
+        )
+    if invoice.status == "void":
+        return "This invoice was cancelled. There is nothing to pay."
+    if invoice.status == "refunded":
+        return "This payment was returned to you."
+    return f"Was due by {due_on}" if invoice.overdue else f"Due by {due_on}"
+
+
+def _sums(invoice: InvoiceOut, write: Formats) -> list[Sum]:
+    taxes = [
+        Sum(f"{tax.name} {write.number(tax.percent)}% on {write.money(tax.base)}", write.money(tax.tax))
+        for tax in invoice.taxes
+    ]
+    sums = [
+        Sum("Before tax", write.money(invoice.subtotal)),
+        *taxes,
+        *([Sum("Rounding", write.money(invoice.rounding))] if invoice.rounding else []),
+        Sum("Total", write.money(invoice.total), True),
+    ]
+    if invoice.settled.minor and invoice.status != "void":
+        sums.append(Sum("Paid so far", write.money(_less(invoice.settled))))
+    if invoice.settled.minor and invoice.status != "void" and not invoice.being_checked:
+        sums.append(Sum("Total amount due", write.money(invoice.due), True))
+    return sums
+
+
+def _line(line: LineOut, write: Formats) -> LineView:
+    seen = line.appointment
+    return LineView(
+        service=line.service,
+        practitioner=line.practitioner,
+        when=write.moment(seen.starts_at) if seen else "",
+        when_iso=write.local(seen.starts_at).isoformat() if seen else "",
+        place=seen.place if seen else "",
+        quantity=f"{write.number(line.quantity)} × {write.money(line.unit_price)}",
+        tax=f"{write.money(line.tax)} ({write.number(line.tax_percent)}%)",
+        net=write.money(line.net),
+        gross=write.money(line.gross),
+    )
+
+
+def _movement(movement: MovementOut, clinic: ClinicOut, write: Formats) -> MovementView:
+    receipt = movement.kind == "payment" and movement.payment_id
+    return MovementView(
+        day=write.short_day_of(movement.booked_at),
+        label=_MOVED.get(movement.kind, movement.kind.replace("_", " ").capitalize()),
+        method=methods.used(movement.method),
+        amount=write.money(movement.amount),
+        receipt=f"/c/{clinic.slug}/payments/{movement.payment_id}" if receipt else "",
+    )
+
+
+def _less(amount: Money) -> Money:
+    return Money(-amount.minor, amount.currency)

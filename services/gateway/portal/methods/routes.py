@@ -1,0 +1,88 @@
+"""Saved payment methods: list, add, make default, remove."""
+
+from uuid import UUID
+
+from litestar import get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect, Template
+
+from contracts.http.methods import SetupStart
+from services.gateway.accounts.rate_limits import actions as limits
+from services.gateway.accounts.rate_limits import domain
+from services.gateway.portal.methods import views as methods
+from services.gateway.portal.page import CurrentPage
+from services.gateway.portal.stripe_form import stripe_context
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.web.dependencies import Db, InjectedSettings
+from services.gateway.web.errors import SCRIPTS
+
+_DONE = {"removed": "The card has been removed.", "default": "Your default card has been changed."}
+
+
+@get("/methods")
+async def saved_methods(
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    done: FromQuery[str] = "",
+    had: FromQuery[int | None] = None,
+) -> Template:
+    """The client's cards. `had` is how many there were before one was added: the page waits for one more."""
+    kept = methods.saved(await upstreams.saved_methods(billing.caller))
+    waiting = had is not None and len(kept) <= had
+    said = "Your card has been saved." if had is not None and not waiting else _DONE.get(done, "")
+    return billing.page("methods.html", "payments", methods=kept, waiting=waiting, done=said)
+
+
+@get("/methods/add")
+async def add_page(
+    billing: CurrentPage, upstreams: InjectedUpstreams, settings: InjectedSettings
+) -> Template | Redirect:
+    """Stripe's card form, without a payment."""
+    if not billing.clinic.online_payment or "card" not in billing.clinic.methods:
+        return Redirect(billing.path("methods"), status_code=303)
+    had = len(await upstreams.saved_methods(billing.caller))
+    stripe = await stripe_context(billing, upstreams, settings)
+    return billing.page("add_card.html", "payments", had=had, **stripe)
+
+
+@post("/methods/setup", status_code=200, opt={SCRIPTS: True})
+async def start_setup(billing: CurrentPage, upstreams: InjectedUpstreams, db: Db) -> SetupStart:
+    """A SetupIntent for the page's script; 429 after too many."""
+    await limits.count(db, domain.setup_limits(billing.caller.clinic, billing.caller.subject))
+    return await upstreams.start_setup(billing.caller)
+
+
+@post("/methods/{method_id:uuid}/default", status_code=303)
+async def make_default(
+    method_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams
+) -> Redirect:
+    await upstreams.make_default(billing.caller, method_id)
+    return Redirect(billing.path("methods?done=default"), status_code=303)
+
+
+@get("/methods/{method_id:uuid}/remove")
+async def remove_page(
+    method_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams
+) -> Template:
+    """Asks before a card is removed."""
+    kept = methods.saved(await upstreams.saved_methods(billing.caller))
+    chosen = next((method for method in kept if method.id == str(method_id)), None)
+    if chosen is None:
+        raise NotFoundException
+    return billing.page("remove.html", "payments", method=chosen)
+
+
+@post("/methods/{method_id:uuid}/remove", status_code=303)
+async def remove(method_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams) -> Redirect:
+    """Remove a card; one that is gone already is removed."""
+    try:
+        await upstreams.remove_method(billing.caller, method_id)
+    except UpstreamError as error:
+        if error.status != 404:
+            raise
+    return Redirect(billing.path("methods?done=removed"), status_code=303)
+
+
+method_routes = [saved_methods, add_page, start_setup, make_default, remove_page, remove]

@@ -1,0 +1,113 @@
+"""A client's visit to their clinic's portal: what every page route asks for first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.response import Template
+
+from contracts.http.clinics import ClinicOut
+from services.chassis.http.auth import Caller
+from services.chassis.http.problems import problem
+from services.gateway.accounts.dependencies import CurrentCaller, CurrentLogin, CurrentMembership
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+from services.gateway.web.dependencies import InjectedSettings
+from services.gateway.web.errors import wants_page
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who visits, at which clinic. `several` says that the login opens other clinics too."""
+
+    clinic: ClinicOut
+    caller: Caller
+    several: bool
+
+    def page(self, template: str, section: str, status: int = 200, **context: Any) -> Template:
+        """A page in the clinic's frame; `section` is the tab that is marked as current."""
+        frame = {"clinic": self.clinic, "several": self.several, "section": section}
+        return Template(template, context={**frame, **context}, status_code=status)
+
+    def path(self, rest: str) -> str:
+        """An address inside this clinic's portal."""
+        return f"/c/{self.clinic.slug}/{rest}"
+
+
+CurrentPage = NamedDependency[Visit]
+"""What routes ask for: as `visit`, or as `billing` when they show bills."""
+
+
+class ForClients(Exception):
+    """Staff has come to the clients' pages."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+
+
+class BillingHidden(Exception):
+    """The clinic does not show its billing section."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+
+
+async def visit(
+    member: CurrentMembership,
+    signed_in: CurrentLogin,
+    caller: CurrentCaller,
+    upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
+) -> Visit:
+    """The visit of a client. Raises `ForClients` for the clinic's staff.
+
+    A clinic for which the operator has chosen no Stripe account shows its bills as one that takes no payments here.
+    """
+    clinic = await upstreams.clinic(caller)
+    if settings.stripe_live and clinic.online_payment and not await _takes_money(upstreams, caller):
+        clinic = msgspec.structs.replace(clinic, online_payment=False)
+    made = Visit(clinic, caller, len(signed_in.memberships) > 1)
+    if member.client_id is None:
+        raise ForClients(made)
+    return made
+
+
+async def _takes_money(upstreams: Upstreams, caller: Caller) -> bool:
+    """Whether live money has somewhere to go. While payment is away, yes: it refuses by itself once it is back."""
+    try:
+        return (await upstreams.recent_account(caller)).charged_on != "none"
+    except UpstreamError:
+        return True
+
+
+async def billing(visit: CurrentPage) -> Visit:
+    """A visit to the billing section. Raises `BillingHidden` when the clinic does not show it."""
+    if not visit.clinic.billing_shown:
+        raise BillingHidden(visit)
+    return visit
+
+
+def on_for_clients(request: AnyRequest, error: ForClients) -> Template | Response[Any]:
+    if not wants_page(request):
+        return problem(403, "not_allowed", "Only the clinic's clients can do this here.")
+    return error.visit.page("staff.html", "staff")
+
+
+def on_billing_hidden(request: AnyRequest, error: BillingHidden) -> Template | Response[Any]:
+    if not wants_page(request):
+        words = (
+            "The clinic does not show its bills here. Nothing was changed. Please ask the clinic how to pay."
+        )
+        return problem(409, "billing_hidden", words, message=words)
+    return error.visit.page("hidden.html", "hidden")
+
+
+HANDLERS: dict[int | type[Exception], Callable[..., Any]] = {
+    ForClients: on_for_clients,
+    BillingHidden: on_billing_hidden,
+}

@@ -1,0 +1,97 @@
+"""What the payment page's script is told when a payment cannot start: plain words, and what to do next."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response
+from litestar.status_codes import HTTP_409_CONFLICT, HTTP_429_TOO_MANY_REQUESTS
+
+from contracts.http.common import Money
+from services.chassis.http.problems import problem
+from services.chassis.locale.formats import Formats
+from services.gateway.portal.page import Visit
+from services.gateway.upstream.calls import UpstreamError
+
+
+class Step(msgspec.Struct):
+    href: str
+    words: str
+
+
+class Refusal(msgspec.Struct):
+    """`code` as the payment service has it; `message` and `next` are shown as they are."""
+
+    code: str
+    message: str
+    next: list[Step]
+
+
+_UNCLEAR = "The payment could not be started. No money was taken. Try again in a moment."
+_FOR_GOOD = (
+    "This payment is not possible as it is. No money was taken. Look at the invoice, or ask the clinic."
+)
+_WORDS = {
+    "wrong_amount": "This amount cannot be paid. No money was taken. Pay the amount that the invoice shows.",
+    "wrong_currency": "This invoice is in another currency. No money was taken. Pay the amount that the invoice shows.",
+    "already_paid": "This invoice is already paid. Nothing more was taken.",
+    "payment_in_progress": "A payment for this invoice is already on its way. Nothing more was taken.",
+    "invoice_being_checked": "A payment of this invoice is being checked. You do not need to pay anything now. "
+    "No money was taken.",
+    "online_payment_off": "The clinic has just switched off payments in this portal. No money was taken.",
+    "no_stripe_account": "The clinic is not set up for payments in this portal. Please contact the clinic to pay.",
+    "method_not_accepted": "The clinic does not take this way to pay. Choose another one.",
+    "payment_method_not_found": "This saved card is no longer there. Choose another way to pay.",
+    "payable_unknown": "This invoice is very new and not ready to be paid yet. Try again in a moment.",
+    "payable_not_found": "This invoice cannot be paid here. Please ask the clinic.",
+    "too_many_declines": "Too many cards were declined. Please try again in an hour, or ask the clinic.",
+    "amount_too_small": "This is less than can be paid by card or online. Please ask the clinic how to pay it.",
+    "amount_too_large": "This is more than can be paid at once in this way. Choose another one, or ask the clinic.",
+    "rest_too_small": "This would leave an amount that is too small to pay online. Please pay the whole amount.",
+    "account_missing": "The clinic is not ready to take payments here. Please ask the clinic.",
+    "stripe_misconfigured": "The clinic is not ready to take payments here. Please ask the clinic.",
+}
+_LOOK_AT_INVOICE = {
+    "wrong_amount",
+    "wrong_currency",
+    "already_paid",
+    "payment_in_progress",
+    "invoice_being_checked",
+    "online_payment_off",
+    "no_stripe_account",
+    "amount_too_small",
+    "amount_too_large",
+    "rest_too_small",
+}
+
+
+def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[dict[str, Any]]:
+    """The problem for the script, with the service's own status; `invoice` is the invoice's address."""
+    said = _refusal(error, visit, invoice)
+    steps: list[Any] = msgspec.to_builtins(said.next)
+    return problem(
+        error.status, said.code, said.message, headers=_headers(error), message=said.message, next=steps
+    )
+
+
+def _refusal(error: UpstreamError, visit: Visit, invoice: str) -> Refusal:
+    if error.code == "amount_changed":
+        return Refusal(error.code, _changed(error, visit), [Step(f"{invoice}/pay", "See the new amount")])
+    code, again = error.code, error.temporary or error.status == HTTP_429_TOO_MANY_REQUESTS
+    unknown = code not in _WORDS and not again
+    steps = [Step(invoice, "Look at the invoice")] if unknown or code in _LOOK_AT_INVOICE else []
+    return Refusal(code, _WORDS.get(code, _UNCLEAR if again else _FOR_GOOD), steps)
+
+
+def _changed(error: UpstreamError, visit: Visit) -> str:
+    try:
+        open_amount = msgspec.convert(error.fields.get("open"), Money)
+    except msgspec.ValidationError:
+        return "The amount has changed since you opened this page. No money was taken."
+    now_due = Formats.of(visit.clinic).money(open_amount)
+    return f"The amount has changed since you opened this page: it is {now_due} now. No money was taken."
+
+
+def _headers(error: UpstreamError) -> dict[str, str]:
+    if error.status == HTTP_409_CONFLICT or error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, round(error.retry_after)))}

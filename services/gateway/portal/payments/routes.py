@@ -1,0 +1,98 @@
+"""The payment page, the start of a payment, and what came of it."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody, RawBody
+from litestar.response import Redirect, Template
+
+from contracts.http.common import Money
+from contracts.http.payments import PayByCard, PayByRedirect, PayBySaved, PaymentIn, PaymentStart, ShareIn
+from services.chassis.http.app import json_only
+from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.page import CurrentPage, Visit
+from services.gateway.portal.payments import refusals
+from services.gateway.portal.payments import views as payments
+from services.gateway.portal.stripe_form import stripe_context
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+from services.gateway.web.bodies import strictly
+from services.gateway.web.dependencies import InjectedSettings
+from services.gateway.web.errors import SCRIPTS
+
+
+class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
+    """What the client saw and pressed: the amount, the way, and whether to keep the card."""
+
+    amount: Money
+    method: PayByCard | PayBySaved | PayByRedirect
+    save: bool = False
+
+
+@get("/invoices/{invoice_id:uuid}/pay")
+async def payment_page(
+    invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, settings: InjectedSettings
+) -> Template | Redirect:
+    """The ways to pay; the invoice itself when there is nothing to pay, how to reach the clinic when not here."""
+    found = await upstreams.invoice(billing.caller, invoice_id)
+    row = invoices.row(found, billing.clinic)
+    if found.being_checked:
+        return Redirect(row.href, status_code=303)
+    if row.not_online:
+        return billing.page("not_payable.html", "payments", row=row)
+    if not row.payable:
+        return Redirect(row.href, status_code=303)
+    kept = await upstreams.saved_methods(billing.caller)
+    stripe = await stripe_context(billing, upstreams, settings)
+    return billing.page("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
+
+
+@post("/invoices/{invoice_id:uuid}/payments", status_code=200, before_request=json_only, opt={SCRIPTS: True})
+async def start_payment(
+    body: RawBody,
+    invoice_id: FromPath[UUID],
+    data: JSONBody[PayInvoice],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+) -> PaymentStart | Response[dict[str, Any]]:
+    """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
+    said = strictly(body, PayInvoice)
+    wanted = PaymentIn(
+        invoices=[ShareIn(invoice_id=invoice_id, amount=said.amount)], method=said.method, save=said.save
+    )
+    try:
+        await _refuse_while_checked(invoice_id, billing, upstreams)
+        return await upstreams.start_payment(billing.caller, wanted)
+    except UpstreamError as error:
+        return refusals.response(error, billing, billing.path(f"invoices/{invoice_id}"))
+
+
+async def _refuse_while_checked(invoice_id: UUID, visit: Visit, upstreams: Upstreams) -> None:
+    """Raise 409 `invoice_being_checked`. An invoice that cannot be read here is payment's to refuse."""
+    try:
+        found = await upstreams.invoice(visit.caller, invoice_id)
+    except UpstreamError:
+        return
+    if found.being_checked:
+        raise UpstreamError(409, "invoice_being_checked", "A payment of this invoice is being checked.", {})
+
+
+@get("/payments/{payment_id:uuid}")
+async def payment_result(
+    payment_id: FromPath[UUID], visit: CurrentPage, upstreams: InjectedUpstreams
+) -> Template:
+    """What the payment service knows, whatever the address says: Stripe's parameters in it prove nothing."""
+    payment = await upstreams.payment(visit.caller, payment_id)
+    paid = await asyncio.gather(
+        *(upstreams.invoice(visit.caller, part.invoice_id) for part in payment.invoices)
+    )
+    client = await upstreams.client(visit.caller, visit.caller.subject)
+    return visit.page(
+        "result.html", "payments", result=payments.result(payment, paid, visit.clinic), client=client
+    )
+
+
+payment_routes = [payment_page, start_payment, payment_result]

@@ -1,0 +1,151 @@
+"""Paying, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts.currencies import takes
+from contracts.http.clinics import ClinicOut
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceOut
+from contracts.http.methods import SavedMethodOut
+from contracts.http.payments import PaymentOut
+from contracts.payment import receipt_number
+from contracts.vocabulary import decline
+from services.chassis.locale.formats import Formats
+from services.chassis.locale.money import to_stripe
+from services.gateway.portal import statuses
+from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.invoices.views import RowView
+from services.gateway.portal.methods import views as methods
+from services.gateway.portal.methods.views import SavedView
+from services.gateway.portal.statuses import Status
+
+
+@dataclass(frozen=True)
+class PayView:
+    """The ways to pay one invoice. `minor` is the amount that the page shows and the client agrees to."""
+
+    row: RowView
+    amount: str
+    minor: int
+    stripe_amount: int
+    """The same as Stripe's form counts it."""
+    currency: str
+    saved: list[SavedView]
+    card: bool
+    redirect: bool
+    back: str
+
+
+@dataclass(frozen=True)
+class PaidInvoice:
+    number: str
+    href: str
+    amount: str
+
+
+@dataclass(frozen=True)
+class ResultView:
+    """What came of a payment: paid with its receipt, on its way, or not paid and why."""
+
+    id: str
+    outcome: str
+    status: Status
+    title: str
+    message: str
+    amount: str
+    receipt_number: str
+    day: str
+    method: str
+    invoices: list[PaidInvoice]
+    surplus: str
+    again: str
+    said: str
+    version: int
+    state: str
+
+
+def pay(found: InvoiceOut, kept: Sequence[SavedMethodOut], clinic: ClinicOut) -> PayView:
+    shown = invoices.row(found, clinic)
+    ways = invoices.ways(found, clinic)
+    stripe_amount = to_stripe(found.due.minor, found.due.currency)
+    assert stripe_amount is not None, "only what can be charged has ways to pay it"
+    return PayView(
+        row=shown,
+        amount=shown.due,
+        minor=found.due.minor,
+        stripe_amount=stripe_amount,
+        currency=found.due.currency,
+        saved=methods.saved(_usable(kept, found.due)) if "card" in ways else [],
+        card="card" in ways,
+        redirect="redirect" in ways,
+        back=f"{shown.href}/details",
+    )
+
+
+def _usable(kept: Sequence[SavedMethodOut], due: Money) -> list[SavedMethodOut]:
+    """Saved cards whose network takes this much, and this currency."""
+    return [method for method in kept if takes("card", due.minor, due.currency, method.brand)]
+
+
+def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> ResultView:
+    write = Formats.of(clinic)
+    outcome, title, message = _outcome(payment, write.money(payment.amount))
+    status = statuses.of_payment(payment)
+    return ResultView(
+        id=str(payment.id),
+        outcome=outcome,
+        status=status,
+        title=title,
+        message=message,
+        amount=write.money(payment.amount),
+        receipt_number=receipt_number(payment.id),
+        day=write.day_of(payment.succeeded_at or payment.created_at),
+        method=methods.used(payment.method),
+        invoices=_paid(payment, paid, clinic),
+        surplus=write.money(payment.surplus) if payment.surplus and payment.surplus.minor else "",
+        again=f"/c/{clinic.slug}/invoices/{payment.invoices[0].invoice_id}/pay",
+        said=title,
+        version=payment.version,
+        state=payment.status,
+    )
+
+
+def why_not_paid(code: str | None) -> str:
+    """Why a payment failed and what to do next; never the bank's own code. No money was taken in any of these cases."""
+    return f"{decline(code)} No money was taken."
+
+
+def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
+    if payment.status == "succeeded":
+        return "paid", f"Paid: {amount}", "Thank you. Your receipt is below, and on its way to you by e-mail."
+    if payment.status == "failed":
+        return "not_paid", "Not paid", why_not_paid(payment.failure.code if payment.failure else None)
+    if payment.status == "canceled":
+        return "not_paid", "Not paid", "This payment was cancelled. No money was taken."
+    if payment.status == "processing":
+        return (
+            "on_its_way",
+            "On its way",
+            (
+                "Your bank is working on the payment. That can take a few days. "
+                "We e-mail you when it has arrived; you do not need to do anything."
+            ),
+        )
+    return (
+        "waiting",
+        "On its way",
+        ("We are waiting for your bank's answer, mostly a few seconds. This page changes by itself."),
+    )
+
+
+def _paid(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> list[PaidInvoice]:
+    write = Formats.of(clinic)
+    numbers = {invoice.id: invoice.number for invoice in paid}
+    return [
+        PaidInvoice(
+            numbers[part.invoice_id], f"/c/{clinic.slug}/invoices/{part.invoice_id}", write.money(part.amount)
+        )
+        for part in payment.invoices
+        if part.invoice_id in numbers
+    ]

@@ -1,0 +1,24 @@
+"""Facts that pages with Stripe's card form need."""
+
+from typing import Any
+
+from contracts.vocabulary import DECLINES, OTHER_DECLINE
+from services.gateway.portal.page import Visit
+from services.gateway.settings import Settings
+from services.gateway.upstream.services import Upstreams
+
+
+async def stripe_context(visit: Visit, upstreams: Upstreams, settings: Settings) -> dict[str, Any]:
+    """What pages with Stripe's form need: its script, our key, the clinic's account, words for declines."""
+    account = await upstreams.account(visit.caller)
+    return {
+        "stripe_js_url": str(settings.stripe_js_url),
+        "stripe_publishable_key": settings.stripe_publishable_key,
+        "stripe_account": account.stripe_account_id,
+        "declines": decline_texts(),
+    }
+
+
+def decline_texts() -> dict[str, str]:
+    """The sentences for Stripe's codes, as the pages' script reads them; under "" the one for every other code."""
+    return {code: str(each) for code, each in DECLINES.items()} | {"": str(OTHER_DECLINE)}
