@@ -17,7 +17,9 @@ from contracts.events import Event, Method, event_id
 from contracts.money import Money
 from contracts.notification import NotificationFailed, NotificationSent
 from contracts.payment import PaymentSettled
+from contracts.vocabulary import PUBLISHED_DELIVERIES, PUBLISHED_PAYMENTS
 from services.chassis.db.database import Database
+from services.chassis.db.sql import literals
 from services.chassis.outbox import outbox
 from services.invoice.invoices import domain as invoice_domain
 from services.invoice.invoices.domain import Invoice
@@ -40,7 +42,7 @@ _CLINICS = """
 """
 _PAYMENTS = f"""
     SELECT {PAYMENT} FROM payments
-    WHERE status IN ('processing', 'succeeded', 'failed', 'canceled') AND updated_at >= $1
+    WHERE status IN {literals(PUBLISHED_PAYMENTS)} AND updated_at >= $1
     ORDER BY clinic_id, id
 """
 # What movements were said with, and payments are known to be better by now. Stripe tells of a charge for three days.
@@ -61,11 +63,11 @@ _MOVEMENTS = """
     FROM movements WHERE booked_at >= $1 ORDER BY booked_at, clinic_id, id
 """
 _REFUNDS = f"SELECT {REFUND} FROM {JOINED} WHERE r.refunded_at >= $1 ORDER BY r.clinic_id, r.id"
-_DELIVERIES = """
-    SELECT clinic_id, id, client_id, template, attempts, state, last_error,
-        CASE state WHEN 'sent' THEN sent_at ELSE next_attempt_at END AS ended_at
+_ENDED_AT = "CASE state WHEN 'sent' THEN sent_at ELSE next_attempt_at END"
+_DELIVERIES = f"""
+    SELECT clinic_id, id, client_id, template, attempts, state, last_error, {_ENDED_AT} AS ended_at
     FROM deliveries
-    WHERE state IN ('sent', 'failed') AND CASE state WHEN 'sent' THEN sent_at ELSE next_attempt_at END >= $1
+    WHERE state IN {literals(PUBLISHED_DELIVERIES)} AND {_ENDED_AT} >= $1
     ORDER BY clinic_id, id
 """
 

@@ -211,8 +211,8 @@ async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be
 ) -> None:
     clinic, client_id = await a_reachable_client(db_notification)
     other, their_client = await a_reachable_client(db_notification)
-    locale = "UPDATE clinics SET locale = $2 WHERE clinic_id = $1"
-    await db_notification.admin.execute(locale, clinic.clinic_id, "xx-QQ")
+    accent = "UPDATE clinics SET accent = $2 WHERE clinic_id = $1"
+    await db_notification.admin.execute(accent, clinic.clinic_id, "no colour")
     await deliver(
         db_notification.worker,
         consumers,
@@ -226,7 +226,7 @@ async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be
         ("sent", 1),
     ]
 
-    await db_notification.admin.execute(locale, clinic.clinic_id, clinic.locale)
+    await db_notification.admin.execute(accent, clinic.clinic_id, clinic.accent)
     await make_due(db_notification)
     await sender.send_due()
     assert mail.subjects() == ["Invoice 2026-000001 is ready", "Invoice 2026-000002 is ready"]

@@ -1,6 +1,8 @@
 """What must be true inside the payment service's database, at any moment."""
 
+from contracts.vocabulary import PENDING_REFUNDS, PUBLISHED_PAYMENTS, RETURNED_REFUNDS
 from deploy.ops.verify.checks import Check
+from services.chassis.db.sql import literals
 
 _BOOKS = {
     "entries_balance": (
@@ -188,9 +190,9 @@ _SHARES = {
     ),
     "versions_are_said": (
         "A payment that succeeded, failed, was canceled or is processing has said so",
-        """
+        f"""
         SELECT clinic_id, id AS payment_id, status, version FROM payments
-        WHERE version = 0 AND status IN ('processing', 'succeeded', 'failed', 'canceled')
+        WHERE version = 0 AND status IN {literals(PUBLISHED_PAYMENTS)}
         """,
     ),
 }
@@ -198,7 +200,7 @@ _SHARES = {
 _REFUNDS = {
     "refunds_are_booked_once": (
         "A refund set credit aside once, was paid out once if its money went, gave credit back once if not",
-        """
+        f"""
         SELECT clinic_id, r.id AS refund_id, r.status, e.set_aside, e.paid, e.returned
         FROM refunds AS r
         LEFT JOIN (
@@ -209,7 +211,7 @@ _REFUNDS = {
             FROM entries WHERE effect <> 'capture' GROUP BY clinic_id, stripe_object_id
         ) AS e USING (clinic_id, idempotency_key)
         WHERE (coalesce(e.set_aside, 0), coalesce(e.paid, 0), coalesce(e.returned, 0))
-                <> (1, (refunded_at IS NOT NULL)::int, (status IN ('failed', 'canceled'))::int)
+                <> (1, (refunded_at IS NOT NULL)::int, (status IN {literals(RETURNED_REFUNDS)})::int)
             OR (status = 'succeeded' AND refunded_at IS NULL)
         """,
     ),
@@ -232,11 +234,11 @@ _REFUNDS = {
     ),
     "refunds_are_within_the_surplus": (
         "No more goes back, or is on its way back, than a payment of the same client and currency left as credit",
-        """
+        f"""
         SELECT p.clinic_id, p.id AS payment_id, p.amount, p.status, r.amount AS refunded, r.currency
         FROM (
             SELECT clinic_id, payment_id, client_id, currency, sum(amount) AS amount FROM refunds
-            WHERE status NOT IN ('failed', 'canceled') GROUP BY clinic_id, payment_id, client_id, currency
+            WHERE status NOT IN {literals(RETURNED_REFUNDS)} GROUP BY clinic_id, payment_id, client_id, currency
         ) AS r
         JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
         WHERE p.status <> 'succeeded' OR (p.client_id, p.currency) <> (r.client_id, r.currency)
@@ -248,7 +250,7 @@ _REFUNDS = {
     ),
     "pending_refunds_are_the_account": (
         "What is booked as on its way back is what refunds on their way make: nothing once none is",
-        """
+        f"""
         SELECT clinic_id, currency, coalesce(b.amount, 0) AS booked, coalesce(r.amount, 0) AS on_its_way
         FROM (
             SELECT clinic_id, currency, -sum(amount) AS amount FROM postings
@@ -256,7 +258,7 @@ _REFUNDS = {
         ) AS b
         FULL JOIN (
             SELECT clinic_id, currency, sum(amount) AS amount FROM refunds
-            WHERE status IN ('created', 'pending', 'requires_action') GROUP BY clinic_id, currency
+            WHERE status IN {literals(PENDING_REFUNDS)} GROUP BY clinic_id, currency
         ) AS r USING (clinic_id, currency)
         WHERE coalesce(b.amount, 0) <> coalesce(r.amount, 0)
         """,

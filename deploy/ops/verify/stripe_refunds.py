@@ -5,9 +5,11 @@ from typing import Any
 
 from stripe import StripeClient
 
+from contracts.vocabulary import RETURNED_REFUNDS
 from deploy.ops.verify.databases import Databases
 from deploy.ops.verify.ownership import Ownership
 from deploy.ops.verify.report import Breach
+from services.chassis.db.sql import literals
 from services.chassis.locale.money import to_stripe
 
 SAYS = {
@@ -22,11 +24,11 @@ _REFUNDS = """
     WHERE p.account = $1
 """
 
-_RETURNED = """
+_RETURNED = f"""
     SELECT p.stripe_payment_intent_id AS intent, r.currency, sum(r.amount)::bigint AS made,
         coalesce(sum(r.amount) FILTER (WHERE r.status <> 'created'), 0)::bigint AS sent
     FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
-    WHERE p.account = $1 AND r.status NOT IN ('failed', 'canceled')
+    WHERE p.account = $1 AND r.status NOT IN {literals(RETURNED_REFUNDS)}
     GROUP BY p.stripe_payment_intent_id, r.currency
 """
 

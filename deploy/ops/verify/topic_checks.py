@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from contracts.vocabulary import PUBLISHED_DELIVERIES
 from deploy.ops import reemit
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.databases import Databases
@@ -23,6 +24,7 @@ from deploy.ops.verify.missing_events import missing_by_source
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.ops.verify.settle import groups
 from deploy.ops.verify.topic_reader import Unreadable, read_all
+from services.chassis.db.sql import literals
 
 SAYS = {
     "records_are_events": "Every record of a topic that a service reads is an event, or is parked",
@@ -57,9 +59,9 @@ _AGGREGATES = {
     ),
     "delivery": (
         "notification",
-        """
+        f"""
         SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM deliveries
-        WHERE state IN ('sent', 'failed') ORDER BY clinic_id, id
+        WHERE state IN {literals(PUBLISHED_DELIVERIES)} ORDER BY clinic_id, id
         """,
     ),
 }

@@ -5,6 +5,7 @@ from typing import Literal
 
 from contracts.http.invoices import InvoiceItem, InvoiceOut
 from contracts.http.payments import PaymentOut
+from contracts.vocabulary import is_payable
 
 Shape = Literal["ring", "half", "arrow", "check", "back", "cross", "clock", "info"]
 Tone = Literal["plain", "wait", "good", "quiet", "late"]
@@ -46,7 +47,7 @@ def of_invoice(invoice: InvoiceItem) -> Status:
         return BEING_CHECKED
     if on_its_way(invoice):
         return ON_ITS_WAY
-    if invoice.overdue and invoice.status in ("unpaid", "part_paid"):
+    if invoice.overdue and is_payable(invoice.status):
         return OVERDUE
     return _INVOICE[invoice.status]
 

@@ -8,24 +8,27 @@ import asyncpg
 
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceOut, InvoiceRow, Summary
+from contracts.vocabulary import OPEN_INVOICES, PAYABLE_INVOICES, InvoiceStatus
 from services.chassis.db.database import Connection
+from services.chassis.db.sql import literals
 from services.invoice.invoices import views
 
-StatusFilter = Literal["all", "unpaid", "part_paid", "processing", "paid", "refunded", "void"]
+StatusFilter = Literal["all", InvoiceStatus]
 """`unpaid` is the group of all that is open: unpaid, part_paid and processing. The others are themselves."""
+_PAYABLE = f"i.status IN {literals(PAYABLE_INVOICES)}"
+_ASKED_FOR = f"{_PAYABLE} AND NOT i.being_checked"
+_LATE = "i.due_on < (app_now() AT TIME ZONE c.time_zone)::date"
 
 # Constant texts, not parameters: the planner then sees that a partial index holds what is asked for.
 _STATUS: dict[str, str] = {status: f"AND i.status = '{status}'" for status in get_args(StatusFilter)}
 _STATUS["all"] = ""
-_STATUS["unpaid"] = "AND i.status IN ('unpaid', 'part_paid', 'processing')"
+_STATUS["unpaid"] = f"AND i.status IN {literals(OPEN_INVOICES)}"
 
-_ROW = """
+_ROW = f"""
 SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
     i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked,
-    i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked
-        AND i.due_on < (app_now() AT TIME ZONE c.time_zone)::date AS overdue,
-    CASE WHEN i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked AND c.online_payment
-        THEN c.methods ELSE '{}' END AS methods,
+    {_ASKED_FOR} AND {_LATE} AS overdue,
+    CASE WHEN {_ASKED_FOR} AND c.online_payment THEN c.methods ELSE '{{}}' END AS methods,
     paid.method_kind, paid.method_brand, paid.method_last4
 FROM invoices AS i
 JOIN clinics AS c ON c.id = i.clinic_id
@@ -92,15 +95,15 @@ async def get_invoice(
 async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summary:
     """What a client owes. Sums per currency, in order of the currency's code."""
     sums = await tx.fetch(
-        """
+        f"""
         SELECT i.currency, count(*) FILTER (WHERE i.being_checked) AS checked,
             count(*) FILTER (WHERE NOT i.being_checked) AS unpaid,
             sum(i.total_amount - i.settled_amount) FILTER (WHERE NOT i.being_checked)::bigint AS due_amount,
-            count(*) FILTER (WHERE NOT i.being_checked AND i.due_on < (app_now() AT TIME ZONE c.time_zone)::date)
+            count(*) FILTER (WHERE NOT i.being_checked AND {_LATE})
                 AS overdue
         FROM invoices AS i
         JOIN clinics AS c ON c.id = i.clinic_id
-        WHERE i.clinic_id = $1 AND i.client_id = $2 AND i.status IN ('unpaid', 'part_paid')
+        WHERE i.clinic_id = $1 AND i.client_id = $2 AND {_PAYABLE}
         GROUP BY i.currency
         ORDER BY i.currency
         """,
@@ -116,7 +119,7 @@ async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summa
             tx,
             clinic_id,
             client_id,
-            "AND i.status IN ('unpaid', 'part_paid') AND NOT i.being_checked ORDER BY i.due_on, i.id",
+            f"AND {_ASKED_FOR} ORDER BY i.due_on, i.id",
         ),
         last_paid=await _first(tx, clinic_id, client_id, "AND i.status = 'paid' ORDER BY i.paid_at DESC"),
     )

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from contracts.vocabulary import UNSENT_DELIVERIES
 from services.chassis.db.database import Connection, Key
+from services.chassis.db.sql import literals
 from services.notification.emails.domain import Delivery, EmailData, NewDelivery, Recipient
 
 _QUIET_AFTER_FAILURE = timedelta(hours=1)
@@ -49,10 +51,10 @@ async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
     """Drop the unsent e-mails about failures of payments that succeeded after all."""
     clinic_ids, payment_ids = zip(*sorted(payments), strict=True)
     await tx.execute(
-        """
+        f"""
         UPDATE deliveries SET state = 'dropped', last_error = 'paid_since'
         WHERE (clinic_id, subject_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
-            AND template = 'payment_failed' AND state IN ('waiting', 'due')
+            AND template = 'payment_failed' AND state IN {literals(UNSENT_DELIVERIES)}
             AND (claimed_until IS NULL OR claimed_until <= app_now())
         """,
         clinic_ids,
@@ -63,10 +65,10 @@ async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
 async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list[Delivery]:
     """Claim for `lease` up to `limit` e-mails that are due and that no other sender holds, oldest first."""
     rows = await tx.fetch(
-        """
+        f"""
         WITH next AS (
             SELECT clinic_id, id FROM deliveries
-            WHERE state IN ('waiting', 'due') AND next_attempt_at <= app_now()
+            WHERE state IN {literals(UNSENT_DELIVERIES)} AND next_attempt_at <= app_now()
                 AND (claimed_until IS NULL OR claimed_until <= app_now())
             ORDER BY next_attempt_at
             LIMIT $1
@@ -139,9 +141,9 @@ async def list_deliveries(
 ) -> list[dict[str, Any]]:
     """A clinic's e-mails, newest first, of one client or of all, from after the one named `before`."""
     rows = await tx.fetch(
-        """
+        f"""
         SELECT id, client_id, template, subject_id, state, attempts, last_error, created_at, sent_at,
-            CASE WHEN state IN ('waiting', 'due') THEN next_attempt_at END AS next_attempt_at
+            CASE WHEN state IN {literals(UNSENT_DELIVERIES)} THEN next_attempt_at END AS next_attempt_at
         FROM deliveries
         WHERE clinic_id = $1 AND ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR id < $3)
         ORDER BY id DESC

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from contracts.vocabulary import STARTABLE_PAYMENTS
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
@@ -41,7 +42,7 @@ async def start_payment(
         live = starting.live_answer(wish, holders)
         if holders and (live is None or not _is_at(live, chosen, livemode)):
             return Started(None, stale=tuple(holders))
-    elif live.status in ("created", "requires_action", "failed") and not _is_at(live, chosen, livemode):
+    elif live.status in STARTABLE_PAYMENTS and not _is_at(live, chosen, livemode):
         return Started(None, stale=(live,))
     account = live.account if live else accounts.account_to_charge(chosen, livemode)
     saved = await _saved_method(tx, wish, account)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from contracts.events import CloudEvent, Event
 from contracts.stripe import StripeEvent
+from contracts.vocabulary import LIVE_PAYMENTS, STARTABLE_PAYMENTS
 from services.chassis import clock
 from services.chassis.db.database import Connection, Key
 from services.payment.credit.actions import lock_changed_credit
@@ -143,8 +144,8 @@ async def give_up_payment(
     found = await store.find_payments(tx, {key}, ())
     await receivables.lock_payables(tx, {(key[0], each) for known in found for each in known.payable_ids})
     locked = (await store.lock_payments(tx, {key})).get(key)
-    kept = ("succeeded", "canceled") if on_its_way else ("succeeded", "canceled", "processing")
-    if locked is None or locked.intent_id != intent_id or locked.status in kept:
+    may_end = LIVE_PAYMENTS if on_its_way else STARTABLE_PAYMENTS
+    if locked is None or locked.intent_id != intent_id or locked.status not in may_end:
         return
     change = lifecycle.cancel(locked, clock.now(), failure_code)
     decided = Decided({key: change.payment}, {}, [(change, None)])

@@ -6,7 +6,9 @@ from uuid import UUID
 import asyncpg
 
 from contracts.events import Method
+from contracts.vocabulary import LIVE_PAYMENTS
 from services.chassis.db.database import Connection
+from services.chassis.db.sql import literals
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.receivables.store import OVERDRAWN
 
@@ -57,7 +59,7 @@ _SAME = (
 """Columns that are called as the fields of `Payment`."""
 
 
-LIVE = "payments.status IN ('created', 'requires_action', 'processing', 'failed')"
+LIVE = f"payments.status IN {literals(LIVE_PAYMENTS)}"
 _TURN = "(checked_at - timestamptz 'epoch') + (checked_at - created_at) / 9"
 """When a tenth of a payment's age has passed since it was last asked about, as `payments_due` has it."""
 

@@ -8,7 +8,9 @@ import asyncpg
 
 from contracts.events import Method
 from contracts.money import Money
+from contracts.vocabulary import PENDING_REFUNDS, RETURNED_REFUNDS
 from services.chassis.db.database import Connection, Key
+from services.chassis.db.sql import literals
 from services.chassis.ids import columns
 from services.payment.refunds.domain import Refund, Surplus
 from services.payment.refunds.origins import KnownRefund
@@ -32,7 +34,7 @@ def refund_of(row: asyncpg.Record) -> Refund:
 async def list_surpluses(tx: Connection, clinic_id: UUID, client_id: UUID, livemode: bool) -> list[Surplus]:
     """What is left of each of the client's surpluses of that mode, oldest first."""
     rows = await tx.fetch(
-        """
+        f"""
         SELECT p.id, p.currency, p.method_kind, p.method_brand, p.method_last4,
             (p.amount - coalesce(a.settled, 0) - coalesce(r.refunded, 0))::bigint AS left_amount,
             coalesce(r.refunded, 0)::bigint AS refunded
@@ -44,7 +46,7 @@ async def list_surpluses(tx: Connection, clinic_id: UUID, client_id: UUID, livem
         LEFT JOIN LATERAL (
             SELECT sum(amount) AS refunded FROM refunds
             WHERE (refunds.clinic_id, refunds.payment_id) = (p.clinic_id, p.id)
-                AND status NOT IN ('failed', 'canceled')
+                AND status NOT IN {literals(RETURNED_REFUNDS)}
         ) AS r ON true
         WHERE p.clinic_id = $1 AND p.client_id = $2 AND p.status = 'succeeded' AND p.livemode = $3
             AND p.amount > coalesce(a.settled, 0) + coalesce(r.refunded, 0)
@@ -189,11 +191,11 @@ async def seal_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
 async def keep_refund(tx: Connection, refund: Refund, stripe_refund_id: str) -> None:
     """Keep the id that Stripe gave, unless a webhook was faster or the refund was given up."""
     await tx.execute(
-        """
+        f"""
         UPDATE refunds
         SET stripe_refund_id = $3, updated_at = app_now(),
             status = CASE status WHEN 'created' THEN 'pending' ELSE status END
-        WHERE clinic_id = $1 AND id = $2 AND stripe_refund_id IS NULL AND status NOT IN ('failed', 'canceled')
+        WHERE clinic_id = $1 AND id = $2 AND stripe_refund_id IS NULL AND status NOT IN {literals(RETURNED_REFUNDS)}
         """,
         refund.clinic_id,
         refund.id,
@@ -231,7 +233,7 @@ async def take_unchecked(
         WITH due AS (
             SELECT clinic_id, id FROM refunds
             WHERE (
-                status IN ('created', 'pending', 'requires_action')
+                status IN {literals(PENDING_REFUNDS)}
                 AND checked_at < app_now() - greatest($1::interval, (app_now() - created_at) / 10)
             ) OR (
                 status = 'succeeded' AND checked_at < app_now() - $2::interval

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from contracts.vocabulary import RETURNED_REFUNDS
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.errors import Unavailable
@@ -39,8 +40,6 @@ from services.payment.stripe.limits import KEY_LIFE
 log = structlog.get_logger()
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
-
-_ENDED = ("failed", "canceled")
 
 
 class StillUnknown(Unavailable):
@@ -86,7 +85,9 @@ async def _look_up(stripe: StripeApi, payment: Payment) -> AtStripe:
     if charge.get("amount_refunded"):
         bodies = await stripe.list_refunds(payment.account, payment.intent_id)
     # Not the charge's own sum: nobody says whether that falls again when a refund fails.
-    refunded = sum(int_of(each.get("amount")) or 0 for each in bodies if each.get("status") not in _ENDED)
+    refunded = sum(
+        int_of(each.get("amount")) or 0 for each in bodies if each.get("status") not in RETURNED_REFUNDS
+    )
     return AtStripe(_at_least(refunded, payment.currency), charge.get("disputed") is True)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.http.clinics import ClinicOut
 from contracts.http.credit import CreditOut, RefundOut
+from contracts.vocabulary import is_returned
 from services.chassis.locale.formats import Formats
 from services.gateway.portal.methods import views as methods
 
@@ -39,7 +40,7 @@ def credit(found: CreditOut, clinic: ClinicOut) -> CreditView | None:
 
 
 def _came_back(refund: RefundOut) -> bool:
-    return refund.status in ("failed", "canceled")
+    return is_returned(refund.status)
 
 
 def _refund(refund: RefundOut, write: Formats) -> RefundView:

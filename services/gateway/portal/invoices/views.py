@@ -6,6 +6,7 @@ from contracts.currencies import CURRENCIES
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceItem, InvoiceOut, LineOut, MovementOut, Summary
+from contracts.vocabulary import is_open, is_payable
 from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.methods import views as methods
@@ -203,14 +204,14 @@ def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
 
 def _open(invoice: InvoiceItem) -> bool:
     """Whether something is due that no payment is on its way for, and nobody is checking."""
-    owed = invoice.status in ("unpaid", "part_paid") and invoice.due.minor > 0
+    owed = is_payable(invoice.status) and invoice.due.minor > 0
     return owed and not invoice.being_checked and not statuses.on_its_way(invoice)
 
 
 def _method(invoice: InvoiceItem, clinic: ClinicOut) -> str:
     if invoice.paid_with:
         return methods.used(invoice.paid_with)
-    if invoice.status not in ("unpaid", "part_paid") or invoice.being_checked:
+    if not is_payable(invoice.status) or invoice.being_checked:
         return ""
     return methods.accepted(ways(invoice, clinic)) or "Ask the clinic"
 
@@ -218,7 +219,7 @@ def _method(invoice: InvoiceItem, clinic: ClinicOut) -> str:
 def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
     if invoice.being_checked:
         return "Invoice total", invoice.total
-    if invoice.due.minor > 0 and invoice.status not in ("void", "refunded"):
+    if invoice.due.minor > 0 and is_open(invoice.status):
         return "Total amount due", invoice.due
     return {"void": "Invoice total", "refunded": "Invoice total"}.get(
         invoice.status, "Total paid"
