@@ -98,11 +98,13 @@ async def bootstrap(
 async def clone(admin_dsn: str, service: str, database: str, original: str | None = None) -> None:
     """A copy of a service's database, with the same rights; nobody may be connected to the original.
 
+    For tests: files are copied, which is the fastest way where nothing is flushed to disk.
+
     original    default: the service's own database
     """
     admin = await asyncpg.connect(admin_dsn)
     try:
-        await _make_database(admin, service, database, original or database_name(service))
+        await _make_database(admin, service, database, original or database_name(service), "FILE_COPY")
     finally:
         await admin.close()
 
@@ -211,16 +213,20 @@ async def _make_role(admin: asyncpg.Connection, role: str, attributes: str) -> N
         await _execute(admin, f"CREATE ROLE %I {attributes}", role)
 
 
-async def _make_database(admin: asyncpg.Connection, service: str, database: str, template: str) -> None:
+async def _make_database(
+    admin: asyncpg.Connection, service: str, database: str, template: str, strategy: str = "WAL_LOG"
+) -> None:
     """A database that only its service's roles can connect to; rights on it do not come with a template."""
     owner, *others = login_roles(service)
     if not await admin.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
         if not await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
             await _execute(admin, "GRANT %I TO CURRENT_USER", owner)  # managed servers give no superuser
-        await _execute(admin, "CREATE DATABASE %I OWNER %I TEMPLATE %I", database, owner, template)
+        create = f"CREATE DATABASE %I OWNER %I TEMPLATE %I STRATEGY {strategy}"
+        await _execute(admin, create, database, owner, template)
     await _execute(admin, "REVOKE ALL ON DATABASE %I FROM PUBLIC", database)
-    for role in (*others, "app_auditor"):
-        await _execute(admin, "GRANT CONNECT ON DATABASE %I TO %I", database, role)
+    readers = (*others, "app_auditor")
+    marks = ", ".join("%I" for _ in readers)
+    await _execute(admin, f"GRANT CONNECT ON DATABASE %I TO {marks}", database, *readers)
 
 
 async def _execute(admin: asyncpg.Connection, statement: str, *words: str) -> None:

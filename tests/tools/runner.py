@@ -235,6 +235,6 @@ GROUPS: Iterable[Group] = (
     folder("system"),
     folder("debezium"),
     folder("faults"),
-    folder("browser"),
+    folder("browser", *PARALLEL),
     folder("compose"),
 )
