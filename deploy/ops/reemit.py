@@ -114,10 +114,10 @@ def invoice_events(row: asyncpg.Record) -> Iterable[Event]:
         being_checked=False,
         changed_at=created_at,
     )
-    yield invoice_domain.creation(first)
+    yield invoice_domain.created_event(first)
     if newest.version > 1:
         # What an invoice was before its newest version is not kept: a version that is paid is the one that paid it.
-        yield invoice_domain.fact_about(replace(newest, status="unpaid"), newest)
+        yield invoice_domain.change_event(replace(newest, status="unpaid"), newest)
 
 
 def clinic_events(row: asyncpg.Record) -> Iterable[Event]:

@@ -1,14 +1,22 @@
-"""Checks on single values that people send, with the name of the field in each refusal. Pure."""
+"""Checks on single values of a request, with the name of the field in each refusal. Pure."""
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 
 from contracts.currencies import CURRENCIES
-from contracts.http.common import Money
 from contracts.money import LARGEST_MINOR
 from services.chassis.errors import DomainError
 
 _DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """An amount in minor units, as it was sent."""
+
+    minor: int
+    currency: str
 
 
 class UnknownCurrency(DomainError):
@@ -49,15 +57,15 @@ def decimal(value: str, field: str) -> Decimal:
     return Decimal(value)
 
 
-def price(money: Money, invoice_currency: str, field: str) -> int:
+def price(given: Price, invoice_currency: str, field: str) -> int:
     """The minor units of a price from 0, in the invoice's currency."""
-    if money.currency != invoice_currency:
+    if given.currency != invoice_currency:
         raise WrongCurrency(f"{field} is not in {invoice_currency}", field=field)
-    return amount(money.minor, field)
+    return amount(given.minor, field)
 
 
 def amount(minor: int, field: str) -> int:
-    """Raises `AmountOutOfRange` for what is negative or what JSON readers would not keep to the cent."""
+    """Raises `AmountOutOfRange` for a negative amount, and for one that JSON readers would round."""
     if not 0 <= minor <= LARGEST_MINOR:
         raise AmountOutOfRange(f"{field} is below zero or too large", field=field)
     return minor

@@ -1,4 +1,4 @@
-"""What the invoice service hears from Kafka."""
+"""Events that the invoice service consumes."""
 
 from collections.abc import Collection, Sequence
 
@@ -19,7 +19,7 @@ async def on_payment_changed(
     tx: Connection,
     events: Sequence[PaymentSettled | PaymentProcessing | PaymentFailed | PaymentCanceled | PaymentUpdated],
 ) -> None:
-    """Book what payment has settled and follow what is on its way; say what became of the invoices.
+    """Book settled movements, store the states of payments, and publish the invoices' changes.
 
     One handler for all five, so that a batch locks its invoices once, in order.
     """
@@ -28,5 +28,5 @@ async def on_payment_changed(
 
 @on_parked(group="invoice")
 async def on_movement_parked(tx: Connection, invoices: Collection[Key]) -> None:
-    """Say of invoices whether they are being checked."""
-    await actions.note_checks(tx, invoices)
+    """Set or clear `being_checked` on the invoices of parked movements."""
+    await actions.mark_being_checked(tx, invoices)

@@ -18,6 +18,7 @@ from deploy.sandbox.webhooks import signature
 from services.invoice import consumers as invoice_consumers
 from services.invoice.invoices import issuing
 from services.invoice.invoices import reads as store_reads
+from services.invoice.invoices.schemas import draft_of
 from services.notification import consumers as notification_consumers
 from services.payment import consumers as payment_consumers
 from services.payment.payments import actions
@@ -152,7 +153,7 @@ def _issue(meter: Meter) -> Work:
         data = msgspec.json.decode(body, type=InvoiceIn)
         async with meter.database.tx(live.clinic_id) as tx:
             caller = a_caller("staff", live.clinic_id)
-            await issuing.issue_invoice(tx, caller, data, key=f"costs-{number}", body=body)
+            await issuing.issue_invoice(tx, caller, draft_of(data), key=f"costs-{number}", body=body)
 
     return work
 

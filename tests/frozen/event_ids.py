@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events import event_id
-from contracts.http.clinics import ClinicContact, ClinicOut
 from deploy.ops import reemit
 from services.gateway.api.idempotency.domain import derived_id
 from services.invoice.clinics import domain as clinic_domain
@@ -58,7 +57,7 @@ def _clinics() -> Ids:
         "accent": "#0b6e6e",
         "version": 3,
     }
-    clinic = ClinicOut(id=CLINIC, contact=ClinicContact(), tax_rates=(), **settings)
+    clinic = clinic_domain.Clinic(id=CLINIC, contact=clinic_domain.Contact(), tax_rates=(), **settings)
     yield "clinic.updated", clinic_domain.updated_event(clinic, AT).id
     contact = b'{"phone":"","email":"","address":"","hours":""}'
     row: Any = {"clinic_id": CLINIC, "changed_at": AT, "contact": contact, **settings}
@@ -69,9 +68,9 @@ def _clinics() -> Ids:
 def _invoices() -> Ids:
     before = fixed.an_invoice()
     after = replace(before, version=2, changed_at=LATER)
-    yield "invoice.created", invoice_domain.creation(before).id
-    yield "invoice.updated", invoice_domain.fact_about(before, after).id
-    yield "invoice.paid", invoice_domain.fact_about(before, replace(after, status="paid")).id
+    yield "invoice.created", invoice_domain.created_event(before).id
+    yield "invoice.updated", invoice_domain.change_event(before, after).id
+    yield "invoice.paid", invoice_domain.change_event(before, replace(after, status="paid")).id
 
 
 def _payments() -> Ids:

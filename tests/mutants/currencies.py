@@ -38,7 +38,7 @@ CURRENCIES = (
     one(
         "the step of what is issued",
         f"{SERVICE}test_invoice_issue.py::test_a_total_is_rounded_to_what_can_be_charged",
-        "services/invoice/invoices/domain.py",
+        "services/invoice/invoices/drafts.py",
         "step_of(currency))",
         "1)",
     ),

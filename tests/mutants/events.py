@@ -160,8 +160,9 @@ VERSIONS = (
         "a method that comes before its movement",
         f"{SETTLING}how_it_was_paid_is_shown_whatever_comes_first",
         "services/invoice/invoices/actions.py",
-        "    if known := await store.end_payments(tx, settled):\n        await store.show_methods(tx, known)\n",
-        "    await store.end_payments(tx, settled)\n",
+        "    if stored := await store.mark_payments_settled(tx, settled):\n"
+        "        await store.update_movement_methods(tx, stored)\n",
+        "    await store.mark_payments_settled(tx, settled)\n",
     ),
     one(
         "a late decline's card",

@@ -80,8 +80,8 @@ async def _book(tx: Connection) -> None:
     movements = [a_settlement(clinic_id, invoice, eur(1)) for clinic_id, invoice in INVOICES]
     invoices = await store.lock_invoices(tx, INVOICES)
     await store.add_movements(tx, movements)
-    await store.end_payments(tx, movements)
-    await store.with_open_payments(tx, INVOICES)
+    await store.mark_payments_settled(tx, movements)
+    await store.select_processing(tx, INVOICES)
     await store.save_invoices(tx, list(invoices.values()))
     assert len(invoices) == BATCH
 
@@ -172,7 +172,7 @@ CASES = [
         "invoice",
         "api",
         "next number",
-        lambda tx: store_issuing.take_numbers(tx, CLINIC, {2026: 1}),
+        lambda tx: store_issuing.allocate_numbers(tx, CLINIC, {2026: 1}),
     ),
     case("invoice", "api", "new idempotency key", _keep_answer, "idempotency_keys_pkey"),
     case(

@@ -5,6 +5,7 @@ import pytest
 from contracts.http.clinics import ClinicContact, ClinicIn
 from services.chassis import emails
 from services.invoice.clinics import domain as clinics
+from services.invoice.clinics.schemas import settings_of
 from tests.builders.contacts import NO_ADDRESSES
 
 
@@ -33,11 +34,17 @@ def test_an_address_is_kept_as_mail_servers_take_it(value: str, kept: str) -> No
 
 def test_a_clinic_needs_no_address_and_a_wrong_one_is_refused() -> None:
     given = ClinicIn(slug="harbour", name="Harbour", currency="EUR", time_zone="Europe/Dublin")
-    assert clinics.clinic(given).contact.email == ""
+    assert clinics.tidy(settings_of(given)).contact.email == ""
     for wrong in NO_ADDRESSES:
         with pytest.raises(emails.EmailNotValid):
-            clinics.clinic(
-                ClinicIn(
-                    slug="h", name="H", currency="EUR", time_zone="UTC", contact=ClinicContact(email=wrong)
+            clinics.tidy(
+                settings_of(
+                    ClinicIn(
+                        slug="h",
+                        name="H",
+                        currency="EUR",
+                        time_zone="UTC",
+                        contact=ClinicContact(email=wrong),
+                    )
                 )
             )

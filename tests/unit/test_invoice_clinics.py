@@ -1,18 +1,24 @@
 """What a clinic's settings and a client's address must look like."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from contracts.http.clients import BillingAddress, ClientIn
-from contracts.http.clinics import ClinicContact, ClinicIn, TaxRate
+from contracts.http.clients import ClientIn
+from contracts.http.clinics import ClinicIn
 from services.chassis.errors import DomainError
 from services.invoice import paging
 from services.invoice.clients import domain as clients
+from services.invoice.clients.domain import BillingAddress, ClientDetails
+from services.invoice.clients.schemas import details_of
 from services.invoice.clinics import domain as clinics
+from services.invoice.clinics.domain import Contact, TaxRate
+from services.invoice.clinics.schemas import settings_of
 
-GIVEN = ClinicIn(slug="harbour", name="Harbour Clinic", currency="EUR", time_zone="Europe/Dublin")
+GIVEN = settings_of(
+    ClinicIn(slug="harbour", name="Harbour Clinic", currency="EUR", time_zone="Europe/Dublin")
+)
 RATE = TaxRate(code="STD", name="VAT", percent="23")
 
 
@@ -24,11 +30,11 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
         methods=("redirect", "card", "card"),
         tax_rates=(replace(RATE, percent="13.50"),),
     )
-    tidy = clinics.clinic(given)
+    tidied = clinics.tidy(given)
 
-    assert (tidy.name, tidy.accent, tidy.methods) == ("Harbour Clinic", "#0b6e6e", ("card", "redirect"))
-    assert tidy.tax_rates[0].percent == "13.5"
-    assert clinics.clinic(tidy) == tidy
+    assert (tidied.name, tidied.accent, tidied.methods) == ("Harbour Clinic", "#0b6e6e", ("card", "redirect"))
+    assert tidied.tax_rates[0].percent == "13.5"
+    assert clinics.tidy(tidied) == tidied
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
         ({"locale": ""}, "unknown_locale"),
         ({"accent": "#ffee00"}, "unreadable_accent"),
         ({"accent": "red"}, "unreadable_accent"),
-        ({"contact": ClinicContact(phone="1\r\n2")}, "invalid_text"),
+        ({"contact": Contact(phone="1\r\n2")}, "invalid_text"),
         ({"tax_rates": (RATE, RATE)}, "invalid_tax_rate"),
         ({"tax_rates": (replace(RATE, percent="100.001"),)}, "invalid_tax_rate"),
         ({"tax_rates": (replace(RATE, percent="-1"),)}, "invalid_decimal"),
@@ -58,18 +64,18 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
 )
 def test_settings_that_make_no_sense_are_refused_by_name(changes: dict[str, Any], code: str) -> None:
     with pytest.raises(DomainError) as refusal:
-        clinics.clinic(replace(GIVEN, **changes))
+        clinics.tidy(replace(GIVEN, **changes))
     assert (refusal.value.code, refusal.value.status) == (code, 422)
 
 
 def test_a_client_may_come_without_an_address() -> None:
-    assert clients.client(ClientIn(name="Ada Nolan")).billing_address == BillingAddress()
+    assert clients.tidy(details_of(ClientIn(name="Ada Nolan"))).billing_address == BillingAddress()
 
 
 @pytest.mark.parametrize("address", [BillingAddress(country="Ireland"), BillingAddress(lines=("x",) * 6)])
 def test_an_address_has_five_lines_and_a_country_code(address: BillingAddress) -> None:
     with pytest.raises(clients.InvalidAddress):
-        clients.client(ClientIn(name="Ada Nolan", billing_address=address))
+        clients.tidy(ClientDetails(name="Ada Nolan", billing_address=address))
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "bm90LWEtdXVpZA"])

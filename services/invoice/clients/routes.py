@@ -11,9 +11,11 @@ from contracts.http.clients import ClientIn, ClientOut
 from contracts.http.common import Page
 from services.chassis.db.database import Connection, trial
 from services.chassis.http.auth import Caller, staff
+from services.chassis.http.patches import patched
 from services.invoice import paging
 from services.invoice.clients import actions, store
 from services.invoice.clients.domain import ClientNotFound
+from services.invoice.clients.schemas import answer_of, details_of
 
 
 @post("/clients/{client_id:uuid}", guards=[staff])
@@ -26,8 +28,8 @@ async def create_client(
 ) -> Response[ClientOut]:
     """Add a client to the clinic (201). One that is there stays as it is, and is the answer (200)."""
     async with trial(tx, check):
-        client, is_new = await actions.create_client(tx, caller, client_id, data)
-    return Response(client, status_code=201 if is_new else 200)
+        client, is_new = await actions.create_client(tx, caller, client_id, details_of(data))
+    return Response(answer_of(client), status_code=201 if is_new else 200)
 
 
 @patch("/clients/{client_id:uuid}", guards=[staff])
@@ -40,7 +42,9 @@ async def change_client(
 ) -> ClientOut:
     """Change a client's name or billing address: a JSON merge patch."""
     async with trial(tx, check):
-        return await actions.change_client(tx, caller, client_id, data)
+        before = await actions.get_client(tx, caller.clinic, client_id, lock=True)
+        given = patched(answer_of(before), data, ClientIn)
+        return answer_of(await actions.save_client(tx, caller, details_of(given), before))
 
 
 @get("/clients/{client_id:uuid}")
@@ -50,7 +54,7 @@ async def get_client(
     """A client of the clinic; clients see only themselves."""
     if caller.role == "client" and caller.subject != client_id:
         raise ClientNotFound("the clinic has no client with this id")
-    return await actions.known_client(tx, caller.clinic, client_id)
+    return answer_of(await actions.get_client(tx, caller.clinic, client_id))
 
 
 @get("/clients", guards=[staff])
@@ -63,7 +67,7 @@ async def list_clients(
     """The clinic's clients in order of their ids."""
     after = paging.after_id(cursor)
     clients = await store.list_clients(tx, caller.clinic, after=after, limit=limit + 1)
-    return paging.page(clients, limit, lambda last: (last.id,))
+    return paging.page([answer_of(each) for each in clients], limit, lambda last: (last.id,))
 
 
 ALL: list[Any] = [create_client, change_client, get_client, list_clients]

@@ -6,17 +6,17 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from contracts.http.clients import BillingAddress, ClientIn, ClientOut
-from contracts.http.clinics import ClinicOut
 from services.chassis.db.database import Connection
+from services.invoice.clients.domain import BillingAddress, Client, ClientDetails
+from services.invoice.clinics.domain import Clinic
 from services.invoice.clinics.store import COLUMNS as CLINIC_COLUMNS
 from services.invoice.clinics.store import clinic_of
 
 
 async def get_clinic_and_clients(
     tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]
-) -> tuple[ClinicOut, set[UUID]] | None:
-    """The clinic, and those of the ids that are clients of it, in one round trip. None without such a clinic."""
+) -> tuple[Clinic, set[UUID]] | None:
+    """The clinic and which of the ids are its clients, in one round trip. None when the clinic is unknown."""
     row = await tx.fetchrow(
         f"""
         SELECT {CLINIC_COLUMNS},
@@ -30,7 +30,7 @@ async def get_clinic_and_clients(
     return (clinic_of(row), set(row["client_ids"])) if row else None
 
 
-async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut | None:
+async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientDetails) -> Client | None:
     """Add a client; None when there is one with this id."""
     row = await tx.fetchrow(
         """
@@ -46,8 +46,8 @@ async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: Cl
     return _client(row) if row else None
 
 
-async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientIn) -> ClientOut:
-    """Keep a known client's name and address."""
+async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientDetails) -> Client:
+    """Save the name and address of a client that is locked."""
     row = await tx.fetchrow(
         """
         UPDATE clients SET name = $3, billing_address = $4, changed_at = app_now()
@@ -65,7 +65,7 @@ async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: C
 
 async def get_client(
     tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False
-) -> ClientOut | None:
+) -> Client | None:
     """A client; with `lock`, others wait with changing it until the transaction ends."""
     row = await tx.fetchrow(
         f"""
@@ -78,7 +78,7 @@ async def get_client(
     return _client(row) if row else None
 
 
-async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, limit: int) -> list[ClientOut]:
+async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, limit: int) -> list[Client]:
     """The clinic's clients in order of their ids, from the one after `after`."""
     rows = await tx.fetch(
         """
@@ -96,6 +96,6 @@ async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, l
     return [_client(row) for row in rows]
 
 
-def _client(row: asyncpg.Record) -> ClientOut:
+def _client(row: asyncpg.Record) -> Client:
     address = msgspec.json.decode(row["billing_address"], type=BillingAddress)
-    return ClientOut(id=row["id"], name=row["name"], billing_address=address)
+    return Client(id=row["id"], name=row["name"], billing_address=address)

@@ -5,17 +5,18 @@ Settings are tidied before they are stored, so that the same settings put twice 
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
-from msgspec.structs import replace
 
 from contracts import clinic as contract
 from contracts.clinic import ClinicUpdated
 from contracts.events import event_id
-from contracts.http.clinics import ClinicContact, ClinicIn, ClinicOut, TaxRate
+from contracts.vocabulary import AcceptedMethod
 from services.chassis import emails, texts
 from services.chassis.errors import DomainError
 from services.chassis.locale import colours
@@ -26,6 +27,48 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 _TAX_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,19}", re.ASCII)
 
 MOST_TAX_RATES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRate:
+    """`percent` is a decimal text, as people write it: "13.5"."""
+
+    code: str
+    name: str
+    percent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How clients reach the clinic; every field may be empty."""
+
+    phone: str = ""
+    email: str = ""
+    address: str = ""
+    hours: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicSettings:
+    slug: str
+    name: str
+    currency: str
+    time_zone: str
+    locale: str
+    billing_shown: bool
+    online_payment: bool
+    methods: tuple[AcceptedMethod, ...]
+    contact: Contact
+    accent: str
+    tax_rates: tuple[TaxRate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clinic(ClinicSettings):
+    """A clinic with its settings. `version` counts its changes, as `clinic.updated` does."""
+
+    id: UUID
+    version: int
 
 
 class ClinicNotFound(DomainError):
@@ -65,8 +108,8 @@ class InvalidTaxRate(DomainError):
     status = 422
 
 
-def clinic(given: ClinicIn) -> ClinicIn:
-    """The settings, tidied. Raises the errors of this module and of `checks`."""
+def tidy(given: ClinicSettings) -> ClinicSettings:
+    """The settings in the form in which they are stored. Raises the errors of this module and of `checks`."""
     if not _SLUG.fullmatch(given.slug):
         raise InvalidSlug("a slug is 1 to 63 small letters, digits and inner hyphens", field="slug")
     return replace(
@@ -101,8 +144,8 @@ def _locale(name: str) -> str:
     return name
 
 
-def _contact(given: ClinicContact) -> ClinicContact:
-    return ClinicContact(
+def _contact(given: Contact) -> Contact:
+    return Contact(
         phone=texts.text(given.phone, "contact.phone", most=50),
         email=emails.address(given.email, "contact.email") if given.email.strip() else "",
         address=texts.text(given.address, "contact.address", most=500, multiline=True),
@@ -120,10 +163,10 @@ def _accent(colour: str) -> str:
 
 
 def _tax_rates(rates: Iterable[TaxRate]) -> tuple[TaxRate, ...]:
-    tidy = tuple(_tax_rate(rate) for rate in rates)
-    if len(tidy) > MOST_TAX_RATES or len({rate.code for rate in tidy}) < len(tidy):
+    checked = tuple(_tax_rate(rate) for rate in rates)
+    if len(checked) > MOST_TAX_RATES or len({rate.code for rate in checked}) < len(checked):
         raise InvalidTaxRate("at most 50 tax rates, each with a code of its own", field="tax_rates")
-    return tidy
+    return checked
 
 
 def _tax_rate(rate: TaxRate) -> TaxRate:
@@ -136,7 +179,7 @@ def _tax_rate(rate: TaxRate) -> TaxRate:
     return TaxRate(code=rate.code, name=name, percent=checks.plain(percent))
 
 
-def updated_event(clinic: ClinicOut, at: datetime) -> ClinicUpdated:
+def updated_event(clinic: Clinic, at: datetime) -> ClinicUpdated:
     """`clinic.updated` for this version of the clinic."""
     return ClinicUpdated(
         id=event_id(at, ClinicUpdated.topic.name, clinic.id, clinic.version),

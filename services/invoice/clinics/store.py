@@ -1,17 +1,24 @@
 """Every statement on clinics."""
 
+from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from contracts.http.clinics import ClinicContact, ClinicIn, ClinicOut, TaxRate
 from services.chassis.db.database import Connection
-from services.invoice.clinics.domain import SlugTaken, UnknownTimeZone
+from services.invoice.clinics.domain import (
+    Clinic,
+    ClinicSettings,
+    Contact,
+    SlugTaken,
+    TaxRate,
+    UnknownTimeZone,
+)
 
-COLUMNS = """id, slug, name, currency, time_zone, locale, billing_shown, online_payment, methods, contact,
-    accent, tax_rates, version"""
+_FIELDS = tuple(field.name for field in fields(Clinic))
+COLUMNS = ", ".join(_FIELDS)
 
 
 async def lock_clinic(tx: Connection, clinic_id: UUID) -> None:
@@ -19,8 +26,10 @@ async def lock_clinic(tx: Connection, clinic_id: UUID) -> None:
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('clinic ' || $1, 0))", str(clinic_id))
 
 
-async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> tuple[ClinicOut, datetime] | None:
-    """Write a clinic's settings and answer when they changed; None when they are what they were.
+async def put_clinic(
+    tx: Connection, clinic_id: UUID, given: ClinicSettings
+) -> tuple[Clinic, datetime] | None:
+    """Save a clinic's settings. Return the clinic and when it changed, or None when nothing changed.
 
     Raises `SlugTaken`, `UnknownTimeZone`.
     """
@@ -64,14 +73,12 @@ async def put_clinic(tx: Connection, clinic_id: UUID, given: ClinicIn) -> tuple[
     return (clinic_of(row), row["changed_at"]) if row else None
 
 
-async def get_clinic(tx: Connection, clinic_id: UUID) -> ClinicOut | None:
+async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
     row = await tx.fetchrow(f"SELECT {COLUMNS} FROM clinics WHERE id = $1", clinic_id)
     return clinic_of(row) if row else None
 
 
-async def list_clinics(
-    tx: Connection, *, slug: str | None, after: UUID | None, limit: int
-) -> list[ClinicOut]:
+async def list_clinics(tx: Connection, *, slug: str | None, after: UUID | None, limit: int) -> list[Clinic]:
     """Clinics in order of their ids, from the one after `after`; only the one with `slug` when given."""
     rows = await tx.fetch(
         f"""
@@ -92,9 +99,9 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def clinic_of(row: asyncpg.Record) -> ClinicOut:
-    fields = {name: row[name] for name in ClinicOut.__struct_fields__}
-    fields["methods"] = tuple(fields["methods"])
-    fields["contact"] = msgspec.json.decode(fields["contact"], type=ClinicContact)
-    fields["tax_rates"] = msgspec.json.decode(fields["tax_rates"], type=tuple[TaxRate, ...])
-    return ClinicOut(**fields)
+def clinic_of(row: asyncpg.Record) -> Clinic:
+    values = {name: row[name] for name in _FIELDS}
+    values["methods"] = tuple(values["methods"])
+    values["contact"] = msgspec.json.decode(values["contact"], type=Contact)
+    values["tax_rates"] = msgspec.json.decode(values["tax_rates"], type=tuple[TaxRate, ...])
+    return Clinic(**values)

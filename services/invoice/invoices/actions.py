@@ -16,24 +16,24 @@ from services.invoice.invoices.domain import Invoice
 async def book_payments(
     tx: Connection, events: Sequence[PaymentSettled | PaymentState | PaymentUpdated]
 ) -> None:
-    """Book movements, each once for ever, follow payments on their way, and keep how they were made.
+    """Book movements, each only once, and store the states and methods of payments.
 
-    However many events of a batch touch an invoice, they make one new version of it and one event about it,
-    or none when nothing changed. Raises `InvoiceNotFound` for an invoice that the event's clinic does not
+    All events of a batch that touch an invoice make one new version of it and one event, or none when nothing
+    changed. Raises `InvoiceNotFound` for an invoice that the event's clinic does not
     have, and what `domain.book` raises.
     """
     causes = {key: event for event in events for key in _invoice_keys(event)}
     invoices = await _locked(tx, causes)
     if completed := [event for event in events if isinstance(event, PaymentUpdated)]:
-        await store.keep_methods(tx, completed)
+        await store.upsert_methods(tx, completed)
     moved = await _book_movements(tx, [event for event in events if isinstance(event, PaymentSettled)])
-    await store.note_payments(tx, [event for event in events if isinstance(event, PaymentState)])
-    on_the_way = await store.with_open_payments(tx, causes)
+    await store.upsert_payment_states(tx, [event for event in events if isinstance(event, PaymentState)])
+    processing = await store.select_processing(tx, causes)
     at = clock.now()
     steps: list[tuple[Invoice, Invoice, Event | None]] = []
     for key, cause in causes.items():
         before = invoices[key]
-        after = domain.book(before, moved.get(key, []), processing=key in on_the_way, at=at)
+        after = domain.book(before, moved.get(key, []), processing=key in processing, at=at)
         steps.append((before, after, cause))
     await _save(tx, steps)
 
@@ -49,10 +49,10 @@ def _invoice_keys(event: PaymentSettled | PaymentState | PaymentUpdated) -> list
 async def _book_movements(
     tx: Connection, settled: Sequence[PaymentSettled]
 ) -> dict[Key, list[PaymentSettled]]:
-    """Write movements; those that were not there yet, by invoice, in the order they came."""
+    """Insert movements. Return the new ones by invoice, in the order in which they came."""
     new_ids = await store.add_movements(tx, _distinct(settled))
-    if known := await store.end_payments(tx, settled):
-        await store.show_methods(tx, known)
+    if stored := await store.mark_payments_settled(tx, settled):
+        await store.update_movement_methods(tx, stored)
     moved: dict[Key, list[PaymentSettled]] = {}
     for movement in {movement.movement_id: movement for movement in settled}.values():
         if movement.movement_id in new_ids:
@@ -61,7 +61,7 @@ async def _book_movements(
 
 
 def _distinct(movements: Sequence[PaymentSettled]) -> list[PaymentSettled]:
-    """Movements without the second of two that are one: an earlier release named no object of Stripe's."""
+    """Movements without duplicates: an earlier release published the same movement without its Stripe object."""
     unnamed = {_moved_by(each) for each in movements if each.stripe_object_id is None}
     return [each for each in movements if each.stripe_object_id is None or _moved_by(each) not in unnamed]
 
@@ -78,23 +78,25 @@ async def _locked(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:
     return invoices
 
 
-async def note_checks(tx: Connection, keys: Collection[Key]) -> None:
-    """Mark invoices of which a movement is parked as being checked, and say so; and when that is over."""
+async def mark_being_checked(tx: Connection, keys: Collection[Key]) -> None:
+    """Set or clear `being_checked` on these invoices: it is set while a movement of the invoice is parked."""
     invoices = await store.lock_invoices(tx, keys)
     waiting = await park.with_waiting(tx, PaymentSettled.topic.name, keys)
     at = clock.now()
     await _save(
         tx,
         [
-            (invoice, domain.check(invoice, being_checked=key in waiting, at=at), None)
+            (invoice, domain.mark_checked(invoice, being_checked=key in waiting, at=at), None)
             for key, invoice in invoices.items()
         ],
     )
 
 
 async def _save(tx: Connection, steps: Collection[tuple[Invoice, Invoice, Event | None]]) -> None:
-    """Save those invoices that have a new version, with the one fact about each."""
+    """Save the invoices that have a new version, and publish one event about each."""
     changed = [step for step in steps if step[1].version != step[0].version]
     if changed:
         await store.save_invoices(tx, [after for _, after, _ in changed])
-        await outbox.add(tx, [(domain.fact_about(before, after), cause) for before, after, cause in changed])
+        await outbox.add(
+            tx, [(domain.change_event(before, after), cause) for before, after, cause in changed]
+        )

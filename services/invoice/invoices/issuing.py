@@ -1,4 +1,4 @@
-"""Issuing invoices, one or a set: decide, number, save, state the facts. A set is issued whole or not at all."""
+"""Issue invoices, one or a set: check, number, save, publish. A set is issued whole or not at all."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,8 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.http.clinics import ClinicOut
-from contracts.http.invoices import InvoiceIn, InvoiceOut, InvoicesOut
+from contracts.http.invoices import InvoiceOut, InvoicesOut
 from services.chassis import audit, clock, idempotency
 from services.chassis.db.database import Connection
 from services.chassis.db.statements import execute
@@ -19,12 +18,13 @@ from services.chassis.ids import new_id
 from services.chassis.outbox import outbox
 from services.invoice.clients import store as client_store
 from services.invoice.clients.domain import ClientNotFound
-from services.invoice.clinics.domain import ClinicNotFound
+from services.invoice.clinics.domain import Clinic, ClinicNotFound
 from services.invoice.invoices import domain, views
-from services.invoice.invoices import issuing_store as store_issuing
-from services.invoice.invoices.domain import Bill, Invoice
+from services.invoice.invoices import issuing_store as store
+from services.invoice.invoices.domain import Invoice
+from services.invoice.invoices.drafts import InvoiceDraft, PricedDraft, price_draft, today_at
 
-Issued = list[tuple[Invoice, Bill]]
+Issued = list[tuple[Invoice, PricedDraft]]
 
 
 class InvoicesRefused(DomainError):
@@ -35,115 +35,116 @@ class InvoicesRefused(DomainError):
 
 
 async def issue_invoice(
-    tx: Connection, caller: Caller, given: InvoiceIn, *, key: str | None, body: bytes
+    tx: Connection, caller: Caller, given: InvoiceDraft, *, key: str | None, body: bytes
 ) -> InvoiceOut:
-    """Issue an invoice under an idempotency key: the same request again has the first one's answer.
+    """Issue an invoice under an idempotency key: the same request again gets the first one's answer.
 
-    `body` is the request's, as it came. Raises `ClinicNotFound`, `ClientNotFound`, and what `idempotency.claim` and
-    `domain.issue` raise.
+    `body` is the request's body, as it was sent. Raises `ClinicNotFound`, `ClientNotFound`, and the errors of
+    `idempotency.claim` and `price_draft`.
     """
     earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return msgspec.json.decode(earlier, type=InvoiceOut)
     now = clock.now()
-    clinic, clients = await _known(tx, caller.clinic, {given.client_id})
-    numbered = await _numbered(tx, clinic, [_bill(given, clinic, clients, now)], now)
-    [answer] = _shown(numbered, clinic, now)
+    clinic, clients = await _clinic_and_clients(tx, caller.clinic, {given.client_id})
+    issued = await _number(tx, clinic, [_check(given, clinic, clients, now)], now)
+    [answer] = _answers(issued, clinic, now)
     assert key is not None, "claimed above"
-    await _write(tx, caller, numbered, [answer], key, msgspec.json.encode(answer))
+    await _save(tx, caller, issued, key, msgspec.json.encode(answer))
     return answer
 
 
 async def issue_invoices(
-    tx: Connection, caller: Caller, given: Sequence[InvoiceIn], *, key: str | None, body: bytes
+    tx: Connection, caller: Caller, given: Sequence[InvoiceDraft], *, key: str | None, body: bytes
 ) -> InvoicesOut:
     """Issue a set of invoices under one idempotency key, numbered in their order; all of them or none.
 
-    Raises `InvoicesRefused`, `ClinicNotFound`, and what `idempotency.claim` raises.
+    Raises `InvoicesRefused`, `ClinicNotFound`, and the errors of `idempotency.claim`.
     """
     earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return msgspec.json.decode(earlier, type=InvoicesOut)
     now = clock.now()
-    clinic, clients = await _known(tx, caller.clinic, {each.client_id for each in given})
-    numbered = await _numbered(tx, clinic, _bills(given, clinic, clients, now), now)
-    invoices = _shown(numbered, clinic, now)
-    answer = InvoicesOut(invoices=[views.row_of(invoice) for invoice in invoices])
+    clinic, clients = await _clinic_and_clients(tx, caller.clinic, {each.client_id for each in given})
+    issued = await _number(tx, clinic, _check_all(given, clinic, clients, now), now)
+    answer = InvoicesOut(invoices=[views.row_of(invoice) for invoice in _answers(issued, clinic, now)])
     assert key is not None, "claimed above"
-    await _write(tx, caller, numbered, invoices, key, msgspec.json.encode(answer))
+    await _save(tx, caller, issued, key, msgspec.json.encode(answer))
     return answer
 
 
-async def _known(tx: Connection, clinic_id: UUID, client_ids: set[UUID]) -> tuple[ClinicOut, set[UUID]]:
+async def _clinic_and_clients(
+    tx: Connection, clinic_id: UUID, client_ids: set[UUID]
+) -> tuple[Clinic, set[UUID]]:
     """The clinic, and which of the ids are clients of it. Raises `ClinicNotFound`."""
-    known = await client_store.get_clinic_and_clients(tx, clinic_id, client_ids)
-    if known is None:
+    found = await client_store.get_clinic_and_clients(tx, clinic_id, client_ids)
+    if found is None:
         raise ClinicNotFound("no clinic has this id")
-    return known
+    return found
 
 
-async def _numbered(tx: Connection, clinic: ClinicOut, bills: Sequence[Bill], now: datetime) -> Issued:
-    """Take the numbers of what was decided: from here on the clinic's other issuers wait for the commit."""
-    first = await store_issuing.take_numbers(tx, clinic.id, Counter(bill.issued_on.year for bill in bills))
+async def _number(tx: Connection, clinic: Clinic, drafts: Sequence[PricedDraft], now: datetime) -> Issued:
+    """Number the drafts. From here on the clinic's other issuers wait for the commit."""
+    first = await store.allocate_numbers(tx, clinic.id, Counter([draft.issued_on.year for draft in drafts]))
     issued = []
-    for bill in bills:
-        year = bill.issued_on.year
-        issued.append((_new_invoice(clinic.id, bill, first[year], now), bill))
+    for draft in drafts:
+        year = draft.issued_on.year
+        issued.append((_new_invoice(clinic.id, draft, first[year], now), draft))
         first[year] += 1
     return issued
 
 
-def _shown(issued: Issued, clinic: ClinicOut, now: datetime) -> list[InvoiceOut]:
-    today = domain.today_at(clinic, now)
-    return [views.issued(invoice, bill, clinic, today) for invoice, bill in issued]
+def _answers(issued: Issued, clinic: Clinic, now: datetime) -> list[InvoiceOut]:
+    today = today_at(clinic, now)
+    return [views.issued(invoice, draft, clinic, today) for invoice, draft in issued]
 
 
-async def _write(
-    tx: Connection, caller: Caller, issued: Issued, shown: Sequence[InvoiceOut], key: str, answer: bytes
-) -> None:
-    """All that there is to say of new invoices, in one round trip: what they are, the log, the facts, the answer."""
+async def _save(tx: Connection, caller: Caller, issued: Issued, key: str, answer: bytes) -> None:
+    """Save new invoices in one round trip with their audit entries, their events, and the request's answer."""
     await execute(
         tx,
-        audit.recording_new(caller, "issue_invoice", [(invoice.id, invoice) for invoice in shown]),
+        audit.recording_new(caller, "issue_invoice", [(each[0].id, each) for each in issued]),
         idempotency.keeping(caller.clinic, key, answer),
-        outbox.adding((domain.creation(invoice), None) for invoice, _ in issued),
-        store_issuing.adding_lines(issued),
-        store_issuing.adding_invoices(issued),
+        outbox.adding((domain.created_event(invoice), None) for invoice, _ in issued),
+        store.insert_lines(issued),
+        store.insert_invoices(issued),
     )
 
 
-def _bill(given: InvoiceIn, clinic: ClinicOut, clients: set[UUID], now: datetime) -> Bill:
-    bill = domain.issue(given, clinic, now)
+def _check(given: InvoiceDraft, clinic: Clinic, clients: set[UUID], now: datetime) -> PricedDraft:
+    draft = price_draft(given, clinic, now)
     if given.client_id not in clients:
         raise ClientNotFound("the clinic has no client with this id", field="client_id")
-    return bill
+    return draft
 
 
-def _bills(given: Sequence[InvoiceIn], clinic: ClinicOut, clients: set[UUID], now: datetime) -> list[Bill]:
-    bills: list[Bill] = []
+def _check_all(
+    given: Sequence[InvoiceDraft], clinic: Clinic, clients: set[UUID], now: datetime
+) -> list[PricedDraft]:
+    drafts: list[PricedDraft] = []
     refusals: list[dict[str, Any]] = []
     for position, each in enumerate(given):
         try:
-            bills.append(_bill(each, clinic, clients, now))
+            drafts.append(_check(each, clinic, clients, now))
         except DomainError as refusal:
             refusals.append(
                 {"position": position, "code": refusal.code, "detail": refusal.detail, **refusal.fields}
             )
     if refusals:
         raise InvoicesRefused("None was issued: some cannot be. `errors` says which.", errors=refusals)
-    return bills
+    return drafts
 
 
-def _new_invoice(clinic_id: UUID, bill: Bill, sequence: int, now: datetime) -> Invoice:
+def _new_invoice(clinic_id: UUID, draft: PricedDraft, sequence: int, now: datetime) -> Invoice:
     return Invoice(
         clinic_id=clinic_id,
         id=new_id(),
-        client_id=bill.client_id,
-        number=domain.invoice_number(bill.issued_on.year, sequence),
+        client_id=draft.client_id,
+        number=domain.invoice_number(draft.issued_on.year, sequence),
         status="unpaid",
-        currency=bill.currency,
-        total_amount=bill.totals.total,
-        issued_on=bill.issued_on,
-        due_on=bill.due_on,
+        currency=draft.currency,
+        total_amount=draft.totals.total,
+        issued_on=draft.issued_on,
+        due_on=draft.due_on,
         changed_at=now,
     )

@@ -1,18 +1,19 @@
-"""Every statement that issues invoices: one or a hundred, they are the same statements."""
+"""Every statement that issues invoices. Their number does not depend on how many invoices are issued."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.chassis.db.database import Connection
 from services.chassis.db.statements import Statement
-from services.invoice.invoices.domain import Bill, Invoice
+from services.invoice.invoices.domain import Invoice
+from services.invoice.invoices.drafts import PricedDraft
 
 
-async def take_numbers(tx: Connection, clinic_id: UUID, counts: Mapping[int, int]) -> dict[int, int]:
-    """Take so many numbers of each year for the clinic: the first of each. They follow one another.
+async def allocate_numbers(tx: Connection, clinic_id: UUID, counts: Mapping[int, int]) -> dict[int, int]:
+    """Allocate that many consecutive numbers of each year to the clinic. Return each year's first.
 
-    Others wait for this transaction, and a rollback gives the numbers back: none is left out. Years are locked in
-    their order, so that two sets never wait for each other.
+    Other issuers wait for this transaction, and a rollback frees the numbers: there is no gap. Years are locked in
+    order, so that two sets never wait for each other.
     """
     years = sorted(counts)
     rows = await tx.fetch(
@@ -29,8 +30,8 @@ async def take_numbers(tx: Connection, clinic_id: UUID, counts: Mapping[int, int
     return {row["year"]: row["last_number"] - counts[row["year"]] + 1 for row in rows}
 
 
-def adding_invoices(issued: Sequence[tuple[Invoice, Bill]]) -> Statement:
-    """What writes new invoices of one clinic; their lines go into the same statement."""
+def insert_invoices(issued: Sequence[tuple[Invoice, PricedDraft]]) -> Statement:
+    """Insert new invoices of one clinic. Their lines belong into the same round trip."""
     return Statement(
         """
         INSERT INTO invoices (clinic_id, id, client_id, number, status, currency, subtotal_amount,
@@ -51,24 +52,24 @@ def adding_invoices(issued: Sequence[tuple[Invoice, Bill]]) -> Statement:
             [invoice.number for invoice, _ in issued],
             [invoice.status for invoice, _ in issued],
             [invoice.currency for invoice, _ in issued],
-            [bill.totals.subtotal for _, bill in issued],
-            [bill.totals.tax for _, bill in issued],
-            [bill.totals.rounding for _, bill in issued],
+            [draft.totals.subtotal for _, draft in issued],
+            [draft.totals.tax for _, draft in issued],
+            [draft.totals.rounding for _, draft in issued],
             [invoice.total_amount for invoice, _ in issued],
             [invoice.issued_on for invoice, _ in issued],
             [invoice.due_on for invoice, _ in issued],
-            [bill.summary for _, bill in issued],
-            [bill.note for _, bill in issued],
+            [draft.summary for _, draft in issued],
+            [draft.note for _, draft in issued],
             [invoice.version for invoice, _ in issued],
             [invoice.changed_at for invoice, _ in issued],
         ),
     )
 
 
-def adding_lines(issued: Sequence[tuple[Invoice, Bill]]) -> Statement:
-    """What writes the lines of new invoices of one clinic."""
+def insert_lines(issued: Sequence[tuple[Invoice, PricedDraft]]) -> Statement:
+    """Insert the lines of new invoices of one clinic."""
     lines = [
-        (invoice.id, at, line) for invoice, bill in issued for at, line in enumerate(bill.lines, start=1)
+        (invoice.id, at, line) for invoice, draft in issued for at, line in enumerate(draft.lines, start=1)
     ]
     return Statement(
         """

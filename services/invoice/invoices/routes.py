@@ -13,10 +13,10 @@ from contracts.http.invoices import InvoiceIn, InvoiceOut, InvoiceRow, InvoicesI
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller, client, staff
 from services.invoice import paging
-from services.invoice.invoices import issuing
-from services.invoice.invoices import reads as store_reads
+from services.invoice.invoices import issuing, reads
 from services.invoice.invoices.domain import InvoiceNotFound
 from services.invoice.invoices.reads import StatusFilter
+from services.invoice.invoices.schemas import draft_of
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 
@@ -30,7 +30,7 @@ async def issue_invoice(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[InvoiceOut]:
     """Issue an invoice. The same `Idempotency-Key` with the same body answers as the first time."""
-    invoice = await issuing.issue_invoice(tx, caller, data, key=idempotency_key, body=body)
+    invoice = await issuing.issue_invoice(tx, caller, draft_of(data), key=idempotency_key, body=body)
     return Response(invoice, status_code=201, headers={"Location": f"/invoices/{invoice.id}"})
 
 
@@ -43,7 +43,8 @@ async def issue_invoices(
     idempotency_key: IdempotencyKey = None,
 ) -> InvoicesOut:
     """Issue up to 100 invoices, all or none, under one `Idempotency-Key`; 422 `invoices_refused` names the bad ones."""
-    return await issuing.issue_invoices(tx, caller, data.invoices, key=idempotency_key, body=body)
+    drafts = [draft_of(each) for each in data.invoices]
+    return await issuing.issue_invoices(tx, caller, drafts, key=idempotency_key, body=body)
 
 
 @get("/invoices")
@@ -56,7 +57,7 @@ async def list_invoices(
     limit: paging.Limit = paging.DEFAULT_LIMIT,
 ) -> Page[InvoiceRow]:
     """Billing History, newest first. `unpaid` is all that is open. Clients see their own alone."""
-    rows = await store_reads.list_invoices(
+    rows = await reads.list_invoices(
         tx,
         caller.clinic,
         client_id=_own(caller) or client_id,
@@ -72,7 +73,7 @@ async def get_invoice(
     invoice_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
 ) -> InvoiceOut:
     """An invoice with its lines, taxes and movements; another client's is not found."""
-    invoice = await store_reads.get_invoice(tx, caller.clinic, invoice_id, client_id=_own(caller))
+    invoice = await reads.get_invoice(tx, caller.clinic, invoice_id, client_id=_own(caller))
     if invoice is None:
         raise InvoiceNotFound("the clinic has no invoice with this id")
     return invoice
@@ -81,7 +82,7 @@ async def get_invoice(
 @get("/summary", guards=[client])
 async def get_summary(caller: NamedDependency[Caller], tx: NamedDependency[Connection]) -> Summary:
     """What the client owes, which invoice to pay first, and which was paid last."""
-    return await store_reads.get_summary(tx, caller.clinic, caller.subject)
+    return await reads.get_summary(tx, caller.clinic, caller.subject)
 
 
 def _own(caller: Caller) -> UUID | None:

@@ -27,10 +27,10 @@ async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invo
 
 
 async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -> set[UUID]:
-    """Write movements and return the ids of those that were not there yet. Their invoices are locked.
+    """Insert movements and return the ids of the new ones. Their invoices are locked.
 
-    A movement is there under its own id, or under another one for the same object of Stripe's. An earlier release
-    named no object and made another id: then payment, invoice and kind say that it is the same movement.
+    A movement may be stored under its own id, or under another id for the same Stripe object. An earlier release stored
+    no object and made another id: then payment, invoice and kind identify the movement.
     """
     rows = await tx.fetch(
         """
@@ -68,10 +68,12 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
     return {row["id"] for row in rows}
 
 
-async def end_payments(tx: Connection, movements: Collection[PaymentSettled]) -> list[asyncpg.Record]:
-    """Note that payments have settled: from now on no state of theirs says that they are on their way.
+async def mark_payments_settled(
+    tx: Connection, movements: Collection[PaymentSettled]
+) -> list[asyncpg.Record]:
+    """Mark payments as settled: a later state event no longer makes them `processing`.
 
-    Returns those whose method was kept before, for `show_methods`; mostly none.
+    Returns the rows whose method was stored before, for `update_movement_methods`; usually none.
     """
     settled = sorted({(m.clinic_id, m.invoice_id, m.payment_id) for m in movements if m.kind == "payment"})
     return await tx.fetch(
@@ -88,8 +90,8 @@ async def end_payments(tx: Connection, movements: Collection[PaymentSettled]) ->
     )
 
 
-async def keep_methods(tx: Connection, updated: Collection[PaymentUpdated]) -> None:
-    """Keep how payments were made, for movements that are still to come, and show it on those that are here."""
+async def upsert_methods(tx: Connection, updated: Collection[PaymentUpdated]) -> None:
+    """Store the methods of payments, for movements that will come, and copy them to movements that are stored."""
     methods = {
         (event.clinic_id, invoice_id, event.payment_id): event.method
         for event in updated
@@ -110,11 +112,11 @@ async def keep_methods(tx: Connection, updated: Collection[PaymentUpdated]) -> N
         *([key[part] for key in keys] for part in range(3)),
         *([getattr(methods[key], part) for key in keys] for part in ("kind", "brand", "last4")),
     )
-    await show_methods(tx, known)
+    await update_movement_methods(tx, known)
 
 
-async def show_methods(tx: Connection, known: Collection[asyncpg.Record]) -> None:
-    """Put methods, as they were kept, on the movements of their payments. Only display is changed, no sum."""
+async def update_movement_methods(tx: Connection, known: Collection[asyncpg.Record]) -> None:
+    """Copy stored methods to the movements of their payments. This changes the display only, no sum."""
     await tx.execute(
         """
         UPDATE movements AS m
@@ -129,8 +131,8 @@ async def show_methods(tx: Connection, known: Collection[asyncpg.Record]) -> Non
     )
 
 
-async def note_payments(tx: Connection, payments: Iterable[PaymentState]) -> None:
-    """Note how far payments are, unless what is known is newer or they have settled."""
+async def upsert_payment_states(tx: Connection, payments: Iterable[PaymentState]) -> None:
+    """Store the states of payments, unless the stored state is newer or the payment has settled."""
     newest = {}
     for payment in sorted(payments, key=lambda payment: payment.version):
         for share in payment.invoices:
@@ -151,8 +153,8 @@ async def note_payments(tx: Connection, payments: Iterable[PaymentState]) -> Non
     )
 
 
-async def with_open_payments(tx: Connection, keys: Collection[Key]) -> set[Key]:
-    """Those of the (locked) invoices of which a payment is on its way."""
+async def select_processing(tx: Connection, keys: Collection[Key]) -> set[Key]:
+    """Which of the (locked) invoices have a payment in `processing`."""
     rows = await tx.fetch(
         """
         SELECT DISTINCT clinic_id, invoice_id
@@ -166,7 +168,7 @@ async def with_open_payments(tx: Connection, keys: Collection[Key]) -> set[Key]:
 
 
 async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
-    """Write what movements can change of invoices that `lock_invoices` gave."""
+    """Save the columns that movements change, of invoices that `lock_invoices` returned."""
     await tx.execute(
         """
         UPDATE invoices

@@ -1,25 +1,33 @@
-"""Invoices as they are shown, from rows of the database or from what is about to become them. Pure."""
+"""Answers about invoices, from rows of the database or from invoices that are being issued. Pure."""
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Protocol
 
 from contracts.currencies import charge_of, takes
-from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money, PaidWith
-from contracts.http.invoices import Appointment, InvoiceOut, InvoiceRow, InvoiceTax, LineOut, MovementOut
+from contracts.http.invoices import (
+    Appointment,
+    InvoiceOut,
+    InvoiceRow,
+    InvoiceTax,
+    LineOut,
+    MovementOut,
+)
 from services.invoice.checks import plain
-from services.invoice.invoices.domain import Bill, Invoice, Line, due_amount
+from services.invoice.clinics.domain import Clinic
+from services.invoice.invoices.domain import Invoice, due_amount
+from services.invoice.invoices.drafts import InvoiceLine, PricedDraft
 
 
 class Row(Protocol):
-    """What `store_reads` names its columns, from the database or not."""
+    """A row with the columns of `reads`, from the database or not."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
 
-def issued(invoice: Invoice, bill: Bill, clinic: ClinicOut, today: date) -> InvoiceOut:
-    """A new invoice, as the database would show it on that day at the clinic."""
+def issued(invoice: Invoice, draft: PricedDraft, clinic: Clinic, today: date) -> InvoiceOut:
+    """The answer about a new invoice, as a read on that day at the clinic gives it."""
     shown = {
         "id": invoice.id,
         "client_id": invoice.client_id,
@@ -32,18 +40,18 @@ def issued(invoice: Invoice, bill: Bill, clinic: ClinicOut, today: date) -> Invo
         "version": invoice.version,
         "total_amount": invoice.total_amount,
         "settled_amount": invoice.settled_amount,
-        "subtotal_amount": bill.totals.subtotal,
-        "rounding_amount": bill.totals.rounding,
-        "summary": bill.summary,
-        "note": bill.note,
+        "subtotal_amount": draft.totals.subtotal,
+        "rounding_amount": draft.totals.rounding,
+        "summary": draft.summary,
+        "note": draft.note,
         "methods": clinic.methods if clinic.online_payment else (),
         "method_kind": None,
         "being_checked": False,
     }
-    return whole(shown, [_line_row(at, line) for at, line in enumerate(bill.lines, start=1)], [])
+    return whole(shown, [_line_row(at, line) for at, line in enumerate(draft.lines, start=1)], [])
 
 
-def _line_row(position: int, line: Line) -> Row:
+def _line_row(position: int, line: InvoiceLine) -> Row:
     return {
         "position": position,
         "service": line.service,
@@ -61,7 +69,7 @@ def _line_row(position: int, line: Line) -> Row:
 
 
 def row(row: Row) -> InvoiceRow:
-    """An invoice as lists show it, from a row of `store_reads`."""
+    """An invoice as lists show it, from a row of `reads`."""
     return InvoiceRow(**_row_fields(row))
 
 
