@@ -1,4 +1,4 @@
-"""What payments do to invoices: load, decide, save, publish."""
+"""Effects of payments on invoices: load, decide, save, publish."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID

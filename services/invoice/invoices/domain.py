@@ -99,7 +99,7 @@ def status_of(invoice: Invoice, *, processing: bool) -> InvoiceStatus:
 
 
 def due_amount(status: str, total_amount: int, settled_amount: int) -> int:
-    """What the client still owes, in minor units."""
+    """The amount that is still due, in minor units."""
     return total_amount - settled_amount if is_open(status) else 0
 
 

@@ -93,7 +93,7 @@ async def get_invoice(
 
 
 async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summary:
-    """What a client owes. Sums per currency, in order of the currency's code."""
+    """A client's dues and counts. Sums per currency, in order of the currency's code."""
     sums = await tx.fetch(
         f"""
         SELECT i.currency, count(*) FILTER (WHERE i.being_checked) AS checked,

@@ -32,7 +32,7 @@ class TaxRate:
 
 @dataclass(frozen=True, slots=True)
 class TaxGroup:
-    """What is taxed at one rate, and its tax."""
+    """The sum that is taxed at one rate, and its tax."""
 
     rate: TaxRate
     base: int
@@ -47,7 +47,7 @@ class Totals:
     line_taxes: tuple[int, ...]
     groups: tuple[TaxGroup, ...]
     step: int = 1
-    """What the total is a multiple of."""
+    """The total is a multiple of this."""
 
     @property
     def subtotal(self) -> int:
@@ -63,7 +63,7 @@ class Totals:
 
     @property
     def rounding(self) -> int:
-        """What rounding to a step added to the total, or took from it: half a step at most."""
+        """The difference that rounding to a step made to the total: half a step at most."""
         return self.total - self.subtotal - self.tax
 
 
