@@ -8,7 +8,7 @@ OTHERS_CLOCKS = {
     "services/chassis/clock.py",
     "services/chassis/http/auth.py",  # tokens between processes
     "services/chassis/jobs/jobs.py",  # APScheduler's
-    "services/gateway/accounts/rate_limits/actions.py",  # Litestar's rate limit
+    "services/gateway/web/limits.py",  # Litestar's rate limit
     "services/notification/emails/mime.py",  # the Date header
     "services/payment/stripe/webhooks.py",  # Stripe's signature
 }

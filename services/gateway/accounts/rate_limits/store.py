@@ -32,4 +32,4 @@ async def forget_tries(tx: Connection, key: bytes) -> None:
 
 
 async def delete_expired_tries(tx: Connection) -> None:
-    await tx.execute("DELETE FROM attempts WHERE ends_at < now()")
+    await tx.execute("DELETE FROM attempts WHERE ends_at < app_now()")
