@@ -7,6 +7,9 @@ change; a test reads the database's constraints and compares them with the types
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+UNKNOWN: Final = "unknown"
+"""A reader's value for a word that a newer release writes and that this one does not know."""
+
 InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
 PAYABLE_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("unpaid", "part_paid")
 """The client is to pay: something is due, and no payment is on its way. Only these can be overdue."""

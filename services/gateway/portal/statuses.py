@@ -29,6 +29,8 @@ VOID = Status("Void", "cross", "quiet")
 OVERDUE = Status("Overdue", "clock", "late")
 BEING_CHECKED = Status("Being checked", "info", "wait")
 NOT_PAID = Status("Not paid", "ring", "plain")
+BEING_UPDATED = Status("Being updated", "info", "wait")
+"""For a status of a newer service, which this program does not know."""
 
 _INVOICE = {
     "unpaid": UNPAID,
@@ -38,7 +40,14 @@ _INVOICE = {
     "refunded": REFUNDED,
     "void": VOID,
 }
-_PAYMENT = {"succeeded": PAID, "failed": NOT_PAID, "canceled": NOT_PAID}
+_PAYMENT = {
+    "created": ON_ITS_WAY,
+    "requires_action": ON_ITS_WAY,
+    "processing": ON_ITS_WAY,
+    "succeeded": PAID,
+    "failed": NOT_PAID,
+    "canceled": NOT_PAID,
+}
 
 
 def of_invoice(invoice: InvoiceItem) -> Status:
@@ -49,7 +58,7 @@ def of_invoice(invoice: InvoiceItem) -> Status:
         return ON_ITS_WAY
     if invoice.overdue and is_payable(invoice.status):
         return OVERDUE
-    return _INVOICE[invoice.status]
+    return _INVOICE.get(invoice.status, BEING_UPDATED)
 
 
 def on_its_way(invoice: InvoiceItem) -> bool:
@@ -58,4 +67,4 @@ def on_its_way(invoice: InvoiceItem) -> bool:
 
 
 def of_payment(payment: PaymentOut) -> Status:
-    return _PAYMENT.get(payment.status, ON_ITS_WAY)
+    return _PAYMENT.get(payment.status, BEING_UPDATED)

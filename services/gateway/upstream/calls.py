@@ -14,6 +14,7 @@ import stamina
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
+from contracts.http.reading import lenient
 from services.chassis.http.auth import Caller, TokenMint
 from services.gateway.upstream.transport import Away, HttpWire, Reply, TransportWire, Wire
 
@@ -212,7 +213,7 @@ def _given(params: Mapping[str, Any] | None) -> dict[str, str]:
 
 def _decode(service: Service, content: bytes, answer: type[T]) -> T:
     try:
-        return msgspec.json.decode(content, type=answer)
+        return msgspec.json.decode(content, type=lenient(answer))
     except msgspec.MsgspecError as error:
         detail = f"The {service} service gave an answer that we cannot read."
         raise UpstreamError(502, "bad_answer", detail, {"service": service}) from error

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from contracts.http.clinics import ClinicOut
 from contracts.http.credit import CreditOut, RefundOut
-from contracts.vocabulary import is_returned
+from contracts.vocabulary import PENDING_REFUNDS, is_returned
 from services.chassis.locale.formats import Formats
 from services.gateway.portal.methods import views as methods
 
@@ -54,4 +54,6 @@ def _refund(refund: RefundOut, write: Formats) -> RefundView:
         day = write.day_of(refund.refunded_at or refund.updated_at)
         words = f"{amount} was sent back to {place} on {day}. Banks take up to ten days to show it."
         return RefundView(words, "check", "good")
-    return RefundView(f"{amount} is on its way back to {place}.", "arrow", "wait")
+    if refund.status in PENDING_REFUNDS:
+        return RefundView(f"{amount} is on its way back to {place}.", "arrow", "wait")
+    return RefundView(f"A refund of {amount} to {place} is being updated.", "info", "wait")

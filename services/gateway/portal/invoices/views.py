@@ -6,7 +6,7 @@ from contracts.currencies import CURRENCIES
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceItem, InvoiceOut, LineOut, MovementOut, Summary
-from contracts.vocabulary import is_open, is_payable
+from contracts.vocabulary import ACCEPTED_METHODS, UNKNOWN, is_open, is_payable
 from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.methods import views as methods
@@ -18,6 +18,7 @@ _SAID = {
     "Part paid": "is part paid",
     "On its way": "has a payment on its way",
     "Being checked": "is being checked",
+    "Being updated": "is being updated",
     "Paid": "is paid",
     "Refunded": "is refunded",
     "Void": "is void",
@@ -36,6 +37,7 @@ _MOVED = {
     "refund": "Refund",
     "dispute": "Disputed payment",
     "reversal": "Payment returned",
+    UNKNOWN: "Other movement",
 }
 
 
@@ -154,7 +156,7 @@ def payable(invoice: InvoiceItem, clinic: ClinicOut) -> bool:
 
 def ways(invoice: InvoiceItem, clinic: ClinicOut) -> list[str]:
     """The kinds by which this invoice can be paid online now; none when the clinic has switched it off."""
-    return list(invoice.methods) if clinic.online_payment else []
+    return [kind for kind in invoice.methods if kind in ACCEPTED_METHODS] if clinic.online_payment else []
 
 
 def not_online(invoice: InvoiceItem, clinic: ClinicOut) -> str:
@@ -217,7 +219,7 @@ def _method(invoice: InvoiceItem, clinic: ClinicOut) -> str:
 
 
 def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
-    if invoice.being_checked:
+    if invoice.being_checked or statuses.of_invoice(invoice) is statuses.BEING_UPDATED:
         return "Invoice total", invoice.total
     if invoice.due.minor > 0 and is_open(invoice.status):
         return "Total amount due", invoice.due
@@ -242,6 +244,8 @@ def _timing(invoice: InvoiceOut, write: Formats) -> str:
         return "This invoice was cancelled. There is nothing to pay."
     if invoice.status == "refunded":
         return "This payment was returned to you."
+    if statuses.of_invoice(invoice) is statuses.BEING_UPDATED:
+        return "This invoice is being updated. Please look again in a few minutes."
     return f"Was due by {due_on}" if invoice.overdue else f"Due by {due_on}"
 
 

@@ -132,6 +132,12 @@ def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
                 "We e-mail you when it has arrived; you do not need to do anything."
             ),
         )
+    if statuses.of_payment(payment) is statuses.BEING_UPDATED:
+        return (
+            "on_its_way",
+            "Being updated",
+            "This payment is being updated. Please look again in a few minutes; do not pay a second time.",
+        )
     return (
         "waiting",
         "On its way",
