@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import topics
-from contracts.events import StateEvent
+from contracts.events import Open, StateEvent
 from contracts.money import Currency
 from contracts.topics import Topic
 from contracts.vocabulary import AcceptedMethod
@@ -37,6 +37,7 @@ class ClinicUpdated(StateEvent):
     """Clients see the billing section at all."""
     online_payment: bool
     """Clients see a Pay button."""
-    methods: tuple[AcceptedMethod, ...]
+    methods: tuple[Open[AcceptedMethod], ...]
+    """`unknown` is a method that this release cannot offer: readers offer the others."""
     contact: Contact
     accent: str = Field(pattern=r"^#[0-9a-f]{6}$")

@@ -2,19 +2,59 @@
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic_core import CoreSchema, core_schema, from_json, to_json
 
 from contracts.topics import Topic
+from contracts.vocabulary import UNKNOWN
+
+T = TypeVar("T")
 
 _ENVELOPE = {"id", "time", "clinic_id", "traceparent"}
+_READING: Final = "reading"
 
 
 class Undecodable(ValueError):
     """A record that is not an event of its topic. The text names fields, never their values."""
+
+
+class _Open:
+    """A set of texts that may grow: a reader decodes an unknown one as `unknown`; a writer writes known ones alone."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(_known_or_unknown, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", KNOWN_VALUES: handler(schema)["enum"]}
+
+
+KNOWN_VALUES: Final = "x-known-values"
+"""In a JSON Schema: the values that writers of this release write. A reader must accept others."""
+Open = Annotated[T, _Open()]
+
+
+def _known_or_unknown(value: object, known: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+    try:
+        return known(value)
+    except ValidationError:
+        if isinstance(value, str) and info.context == _READING:
+            return UNKNOWN
+        raise
 
 
 def event_id(at: datetime, *parts: object) -> UUID:
@@ -75,7 +115,8 @@ class CloudEvent(BaseModel):
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:
-        """Read a record of this event's topic. Unknown fields are ignored: they are a newer writer's.
+        """Read a record of this event's topic. Unknown fields are ignored, and an unknown value of an open field is
+        `unknown`: they are a newer writer's.
 
         Raises `Undecodable`.
         """
@@ -95,7 +136,8 @@ class CloudEvent(BaseModel):
                     "time": body.get("time"),
                     "clinic_id": body.get("clinicid"),
                     "traceparent": body.get("traceparent"),
-                }
+                },
+                context=_READING,
             )
         except ValidationError as error:
             raise Undecodable(_wrong_fields(error)) from None

@@ -5,7 +5,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from contracts import topics
-from contracts.events import StateEvent
+from contracts.events import Open, StateEvent
 from contracts.money import Money
 from contracts.topics import Topic
 from contracts.vocabulary import InvoiceStatus
@@ -19,7 +19,8 @@ class InvoiceState(StateEvent):
     invoice_id: UUID
     client_id: UUID
     number: str
-    status: InvoiceStatus
+    status: Open[InvoiceStatus]
+    """`unknown` counts as open and not payable (`vocabulary.is_open`, `is_payable`); the amounts decide what is due."""
     total: Money
     due_before_payments: Money
     """The total less credit notes; zero once void. What the payment service counts payments against."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from contracts import topics
-from contracts.events import Event, Method, StateEvent
+from contracts.events import Event, Method, Open, StateEvent
 from contracts.money import Money
 from contracts.topics import Topic
 from contracts.vocabulary import MovementKind, PublishedPaymentStatus
@@ -33,7 +33,8 @@ class PaymentState(StateEvent):
 
     payment_id: UUID
     client_id: UUID
-    status: PublishedPaymentStatus
+    status: Open[PublishedPaymentStatus]
+    """The topic tells what happened. `unknown` is shown as being updated."""
     amount: Money
     invoices: tuple[Share, ...]
     """For a succeeded payment what was settled, for any other what is meant to be."""
@@ -114,6 +115,7 @@ class PaymentSettled(Event):
     invoice_id: UUID
     payment_id: UUID
     kind: MovementKind
+    """Closed: an event with an unknown kind is undecodable, so it is parked. Nobody books money by guess."""
     amount: Money
     method: Method | None = None
     stripe_object_id: str | None = None

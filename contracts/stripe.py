@@ -46,6 +46,7 @@ class StripeEvent(CloudEvent):
     client_id: UUID | None = None
     refund_id: UUID | None = None
     origin: Origin | None = None
+    """Closed: an unknown origin is undecodable, so it is parked. Nobody trusts an object by guess."""
     attempt: str | None = None
     """Tells the attempts of one PaymentIntent apart, the same in a webhook and when the intent is retrieved."""
     failure_code: str | None = None

@@ -15,13 +15,14 @@ from pydantic import ValidationError
 
 from contracts import topics
 from contracts.catalogue import EVENTS, decode
-from contracts.events import Undecodable, event_id
+from contracts.events import KNOWN_VALUES, Undecodable, event_id
 from contracts.money import LARGEST_MINOR, Money
+from contracts.vocabulary import UNKNOWN
 from services.gateway.live import hub as live
 from services.invoice import consumers as invoice_consumers
 from services.notification import consumers as notification_consumers
 from services.payment import consumers as payment_consumers
-from tests.tools import generate
+from tests.tools import generate, release
 
 CONTRACTS = generate.CONTRACTS
 EXAMPLES = sorted(CONTRACTS.glob("examples/*/*.json"))
@@ -76,9 +77,13 @@ def test_a_service_listens_to_what_the_registry_says_and_to_nothing_else(
     assert listens == {topic.name for topic in topics.ALL if service in topic.readers}
 
 
-@pytest.mark.parametrize("path", sorted(CONTRACTS.glob("released/*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CONTRACTS.glob("released/*.v*.json")), ids=lambda path: path.stem)
 def test_a_schema_is_compatible_with_its_last_release(path: Path) -> None:
-    """Within a version only optional fields are added: readers of the release and events of the release go on."""
+    """Within a version, optional fields are added, sets of values are opened, and open sets grow.
+
+    Readers of the release read today's events, and today's readers read the release's events. A set that is closed in
+    the release gets no new value: its readers would park it. Release the opened set first.
+    """
     released, current = (
         json.loads(path.read_text()),
         json.loads((CONTRACTS / "schemas" / path.name).read_text()),
@@ -87,9 +92,18 @@ def test_a_schema_is_compatible_with_its_last_release(path: Path) -> None:
     assert list(breaks(released, current)) == []
 
 
+def test_a_released_schema_is_as_the_release_command_wrote_it() -> None:
+    """`python -m tests.tools.release` alone writes these files, when a release is made."""
+    assert json.loads(release.HASHES.read_text()) == release.hashes()
+
+
 def breaks(old: Any, new: Any, at: str = "") -> Iterator[str]:
-    """Where a schema differs from its release by more than an optional field or prose."""
-    if isinstance(old, dict) and isinstance(new, dict):
+    """Where a schema differs from its release by more than an optional field, an opened set, or prose."""
+    if isinstance(old, dict) and isinstance(new, dict) and KNOWN_VALUES in new:
+        known, closed = set(new[KNOWN_VALUES]), set(old.get("enum") or new[KNOWN_VALUES])
+        if known != closed or not set(old.get(KNOWN_VALUES, ())) <= known:
+            yield f"{at} knew {sorted(closed)}, knows {sorted(known)}"
+    elif isinstance(old, dict) and isinstance(new, dict):
         open_to_more = at.endswith(("/properties", "/$defs"))
         for name in (old.keys() | new.keys()) - (ANY if not open_to_more else set()):
             if name not in new:
@@ -107,7 +121,11 @@ def breaks(old: Any, new: Any, at: str = "") -> Iterator[str]:
 
 BASE = {
     "type": "object",
-    "properties": {"a": {"type": "integer"}, "b": {"enum": ["x"]}},
+    "properties": {
+        "a": {"type": "integer"},
+        "b": {"enum": ["x"]},
+        "o": {"type": "string", KNOWN_VALUES: ["x"]},
+    },
     "required": ["a"],
 }
 
@@ -117,13 +135,31 @@ BASE = {
     [
         ({"properties": {**BASE["properties"], "c": {"type": "string"}}}, True),  # type: ignore[dict-item]
         ({"description": "said better"}, True),
+        ({"properties": {**BASE["properties"], "b": {"type": "string", KNOWN_VALUES: ["x"]}}}, True),  # type: ignore[dict-item]
+        ({"properties": {**BASE["properties"], "o": {"type": "string", KNOWN_VALUES: ["x", "y"]}}}, True),  # type: ignore[dict-item]
+        ({"properties": {**BASE["properties"], "b": {"type": "string", KNOWN_VALUES: ["x", "y"]}}}, False),  # type: ignore[dict-item]
+        ({"properties": {**BASE["properties"], "o": {"type": "string", KNOWN_VALUES: ["y"]}}}, False),  # type: ignore[dict-item]
+        ({"properties": {**BASE["properties"], "o": {"enum": ["x"]}}}, False),  # type: ignore[dict-item]
         ({"properties": {"a": {"type": "integer"}}}, False),
         ({"properties": {**BASE["properties"], "a": {"type": "string"}}}, False),  # type: ignore[dict-item]
         ({"properties": {**BASE["properties"], "b": {"enum": ["x", "y"]}}}, False),  # type: ignore[dict-item]
         ({"required": ["a", "b"]}, False),
         ({"required": []}, False),
     ],
-    ids=["optional-added", "prose", "removed", "type", "enum", "new-required", "no-longer-required"],
+    ids=[
+        "optional-added",
+        "prose",
+        "opened",
+        "open-grew",
+        "opened-and-grew",
+        "open-shrank",
+        "closed",
+        "removed",
+        "type",
+        "enum",
+        "new-required",
+        "no-longer-required",
+    ],
 )
 def test_the_compatibility_check_tells_a_break_from_an_addition(change: dict[str, Any], fine: bool) -> None:
     assert (list(breaks(BASE, {**BASE, **change})) == []) is fine
@@ -137,6 +173,51 @@ def test_a_newer_writers_unknown_fields_are_ignored() -> None:
     assert decode("payment.settled", json.dumps(example).encode()) == decode(
         "payment.settled", path.read_bytes()
     )
+
+
+OPEN_FIELDS = [
+    ("clinic.updated/put-on", "methods", ["card", "crypto"], ("card", UNKNOWN)),
+    ("invoice.created/issued", "status", "disputed", UNKNOWN),
+    ("payment.processing/bank-debit", "status", "held", UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("name", "field", "written", "read"), OPEN_FIELDS, ids=lambda each: str(each))
+def test_a_newer_writers_value_of_an_open_field_is_unknown_to_readers_and_not_written(
+    name: str, field: str, written: Any, read: Any
+) -> None:
+    example = json.loads((CONTRACTS / f"examples/{name}.json").read_text())
+    example["data"][field] = written
+    topic = example["type"]
+
+    event = decode(topic, json.dumps(example).encode())
+
+    assert getattr(event, field) == read
+    with pytest.raises(ValidationError):
+        EVENTS[topic].model_validate(event.model_dump())
+
+
+def test_every_set_of_values_in_an_event_is_open_but_those_that_money_and_trust_depend_on() -> None:
+    closed = {
+        f"{path.stem}:{at}"
+        for path in CONTRACTS.glob("schemas/*.json")
+        for at in _closed_sets(json.loads(path.read_text()))
+    }
+    assert closed == {
+        "payment.settled.v1:/properties/data/properties/kind",
+        "stripe.event.v1:/properties/data/properties/origin/anyOf/0",
+    }
+
+
+def _closed_sets(schema: Any, at: str = "") -> Iterator[str]:
+    if isinstance(schema, dict):
+        if "enum" in schema:
+            yield at
+        for name, each in schema.items():
+            yield from _closed_sets(each, f"{at}/{name}")
+    if isinstance(schema, list):
+        for index, each in enumerate(schema):
+            yield from _closed_sets(each, f"{at}/{index}")
 
 
 @pytest.mark.parametrize(
