@@ -1,4 +1,4 @@
-"""Clinics, invoices and payments as the services answer them, for tests of what pages make of them."""
+"""Clinics, invoices and payments as the services answer them, for tests of pages."""
 
 from datetime import UTC, date, datetime
 from typing import Any

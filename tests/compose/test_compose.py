@@ -99,7 +99,7 @@ async def test_a_client_pays_an_invoice_and_gets_the_receipt(compose: Compose) -
         started = await portal.start_payment(slug, unpaid.id)
         intent = await pay_at_sandbox(started)
         assert intent["status"] == "succeeded"
-        await portal.hears(slug, "invoice", unpaid.id, "paid", within=SECONDS_TO_PAID)
+        await portal.receives(slug, "invoice", unpaid.id, "paid", within=SECONDS_TO_PAID)
 
         [paid] = [row for row in await portal.billing_history(slug, "paid") if row.id == unpaid.id]
         assert (paid.status, paid.method) == ("Paid", "Visa ending 4242")

@@ -40,7 +40,7 @@ async def another_clinic(payments: PaymentService) -> PaymentService:
     return other
 
 
-async def news_of_everything(payments: PaymentService) -> None:
+async def one_of_everything(payments: PaymentService) -> None:
     """At Stripe: a refund on its way, a card that was saved, a payment that leaves credit. None is heard of."""
     await leave_credit(payments)
     await request_refund(payments, amount=100)
@@ -65,7 +65,7 @@ async def test_a_mixed_batch_locks_in_every_room_before_it_saves(logged: Log) ->
     payments, log = logged
     other = await another_clinic(payments)
     for each in (other, payments):
-        await news_of_everything(each)
+        await one_of_everything(each)
     await until_silent(payments, 2)
     log.transactions.clear()
 
@@ -95,7 +95,7 @@ async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
 
 
 async def everything_done(payments: PaymentService) -> None:
-    await news_of_everything(payments)
+    await one_of_everything(payments)
     await until_silent(payments, 1)
     await payments.consume()
     await settle_refund(payments, "failed")
@@ -143,7 +143,7 @@ async def test_batches_in_opposite_order_never_wait_in_a_circle(logged: Log) -> 
     payments, _ = logged
     other = await another_clinic(payments)
     for each in (other, payments):
-        await news_of_everything(each)
+        await one_of_everything(each)
     await until_silent(payments, 2)
     events = payments.hook.events()
 

@@ -32,7 +32,7 @@ async def invoices(world: InvoiceService, count: int = 4) -> list[UUID]:
     return [UUID((await world.issue(10_000))["id"]) for _ in range(count)]
 
 
-def news(world: InvoiceService, invoice_id: UUID) -> list[CloudEvent]:
+def new_events(world: InvoiceService, invoice_id: UUID) -> list[CloudEvent]:
     """All that payment can say of an invoice: a bank debit under way, one that failed, money, how it was paid."""
     settled = a_settlement(world.clinic_id, invoice_id, money(2_500))
     return [
@@ -53,7 +53,7 @@ def news(world: InvoiceService, invoice_id: UUID) -> list[CloudEvent]:
 
 async def test_a_mixed_batch_locks_its_invoices_once_before_it_saves(logged: Log) -> None:
     world, log = logged
-    said = [event for invoice_id in await invoices(world) for event in news(world, invoice_id)]
+    said = [event for invoice_id in await invoices(world) for event in new_events(world, invoice_id)]
     log.transactions.clear()
 
     await world.deliver(*said)
@@ -66,7 +66,7 @@ async def test_a_mixed_batch_locks_its_invoices_once_before_it_saves(logged: Log
 async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
     world, log = logged
     [issued] = await invoices(world, 1)
-    await world.deliver(*news(world, issued))
+    await world.deliver(*new_events(world, issued))
     await put(world.http, f"/clinics/{world.clinic_id}", world.operator, CLINIC | {"name": "Harbour"})
     for caller, path in (
         (world.operator, f"/clinics/{world.clinic_id}"),
@@ -93,8 +93,8 @@ async def test_batches_in_opposite_order_never_wait_in_a_circle(logged: Log) -> 
     several = await invoices(world, 6)
 
     for _ in range(4):
-        said = [event for invoice_id in several for event in news(world, invoice_id)]
-        again = [event for invoice_id in several for event in news(world, invoice_id)]
+        said = [event for invoice_id in several for event in new_events(world, invoice_id)]
+        again = [event for invoice_id in several for event in new_events(world, invoice_id)]
         await asyncio.gather(world.deliver(*said), world.deliver(*again[::-1]))
 
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"

@@ -132,7 +132,7 @@ class Books:
         await self._stripe_and_we_agree()
         await self._invoices_are_paid_by_charges()
         await self._each_success_has_one_receipt()
-        self._each_version_was_said_once()
+        self._each_version_was_published_once()
         await self._nothing_is_parked()
 
     async def _every_charge_is_booked_once(self) -> None:
@@ -180,7 +180,7 @@ class Books:
         succeeded = [row["id"] for row in (await self._payments()).values() if row["status"] == "succeeded"]
         assert {row["subject_id"]: row["count"] for row in rows} == dict.fromkeys(succeeded, 1)
 
-    def _each_version_was_said_once(self) -> None:
+    def _each_version_was_published_once(self) -> None:
         published = self.clinic.published
         assert len({event.id for event in published}) == len(published), "an event was said twice"
         versions: dict[tuple[str, UUID | str], list[int]] = {}

@@ -1,4 +1,4 @@
-"""One clinic and one client of it, and what people, Stripe and bad luck do to them."""
+"""One clinic and one client of it, with all that people, Stripe and failures can do to them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ REDIRECTS: dict[str, dict[str, str]] = {
         "payment_method_data[sepa_debit][iban]": "DE89370400440532013000",
     },
 }
-"""What a client of a clinic whose Stripe account takes them may choose after `redirect`."""
+"""What a client may choose after `redirect`, where the clinic's Stripe account accepts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Tab:
 
 @dataclass
 class ModelClinic:
-    """`said` is everything that services have put on topics, `refused` what they answered instead of a start."""
+    """`published` are all events of the services, `refused` the codes of starts that were refused."""
 
     parts: Services
     clinic_id: UUID = field(default_factory=new_id)
@@ -71,7 +71,7 @@ class ModelClinic:
         return f"acct_{self.clinic_id.hex[-16:]}"
 
     async def open(self) -> None:
-        """Put the clinic on, with a Stripe account of its own, and let everyone hear of it."""
+        """Create the clinic and its client, with a Stripe account of its own, and deliver the events."""
         staff, operator = a_caller("staff", self.clinic_id), a_caller("operator", self.clinic_id)
         clinic = CLINIC | {"slug": f"c-{self.clinic_id.hex}"}
         await put(self.parts.invoices, f"/clinics/{self.clinic_id}", operator, clinic)
@@ -107,7 +107,7 @@ class ModelClinic:
         return Tab(ready.payment.id, ready.intent.id, str(ready.intent.client_secret), kind)
 
     async def confirm(self, tab: Tab, method: str) -> Json:
-        """What the page's script does: Stripe's answer, be it a refusal."""
+        """Confirm as the page's script does. Returns Stripe's answer, also when it refuses."""
         chosen = {"payment_method": method} if tab.kind == "card" else REDIRECTS[method]
         form = {
             "client_secret": tab.client_secret,
@@ -137,7 +137,7 @@ class ModelClinic:
     # what travels
 
     async def listen(self) -> list[CloudEvent]:
-        """What the services have said since the last time."""
+        """The events in the outboxes since the last time."""
         new: list[CloudEvent] = []
         for db in (self.parts.invoice, self.parts.payment):
             rows = await db.admin.fetch(
@@ -151,7 +151,7 @@ class ModelClinic:
         return new
 
     async def pass_on(self, events: Sequence[CloudEvent]) -> None:
-        """Hand these to whoever reads them, as one batch each."""
+        """Deliver events to all consumers, as one batch each."""
         for db, consumers in self._readers():
             await deliver(db.worker, consumers, *events)
 
@@ -163,12 +163,12 @@ class ModelClinic:
         ]
 
     async def consume(self, events: Sequence[StripeEvent], *, at_once: int = 1) -> None:
-        """Let payment hear webhooks as one batch, in as many workers at once."""
+        """Deliver webhooks to payment as one batch, in so many workers at once."""
         hearing = (deliver(self.parts.payment.worker, payment_consumers, *events) for _ in range(at_once))
         await asyncio.gather(*hearing)
 
     def webhooks(self) -> list[StripeEvent]:
-        """What Stripe has to tell of the account, oldest first, as the edge publishes it."""
+        """All webhooks of the account, oldest first, as the edge publishes them."""
         bodies = reversed(self._objects("event"))
         return [
             observations.read_event(body) for body in bodies if body["type"] in payment_consumers.ACTED_ON
@@ -177,7 +177,7 @@ class ModelClinic:
     # what goes wrong
 
     async def sweep(self) -> None:
-        """The sweeper's turn, with nothing too young for it."""
+        """Run the sweeper; no payment is too young for it."""
         await self.parts.payment.admin.execute(
             "UPDATE payments SET checked_at = checked_at - interval '30 days'"
         )
@@ -187,7 +187,7 @@ class ModelClinic:
             self.refused.append("crash")
 
     async def let_pass(self, by: timedelta) -> None:
-        """Let time go by, here and at Stripe: everything is as much older."""
+        """Make everything older by so much, here and at Stripe."""
         await self.parts.payment.admin.execute(
             """
             UPDATE payments SET created_at = created_at - $1::interval, checked_at = checked_at - $1::interval,
@@ -210,7 +210,7 @@ class ModelClinic:
         await deliver(self.parts.invoice.worker, invoice_consumers, forged)
 
     async def repeat_first_state(self, invoice_id: UUID) -> None:
-        """Somebody says of an invoice, as if it were news, what it was when it was issued."""
+        """Publish again, under a new event id, the state that an invoice had when it was issued."""
         first = next(
             event
             for event in self.published
@@ -225,7 +225,7 @@ class ModelClinic:
         return self._objects("payment_intent")
 
     def charges(self) -> list[Json]:
-        """Those that took money."""
+        """Charges that took money."""
         return [charge for charge in self._objects("charge") if charge["paid"]]
 
     def intent(self, intent_id: str) -> Json:

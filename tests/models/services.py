@@ -41,7 +41,7 @@ class Crash(Exception):
 
 @dataclass
 class StripeLink:
-    """The wire to Stripe. `cut` ends who uses it next: before the request leaves, or once Stripe has acted."""
+    """The connection to Stripe. `cut` ends the next caller: before the request leaves, or once Stripe has acted."""
 
     http: Any
     cut: Cut = ""

@@ -131,7 +131,7 @@ class Paying(RuleBasedStateMachine):
         at_once=st.sampled_from([1, 1, 3]),
         twins=st.booleans(),
     )
-    def hear_webhooks(self, which: list[int], at_once: int, twins: bool) -> None:
+    def consume_webhooks(self, which: list[int], at_once: int, twins: bool) -> None:
         """Any of them in any order and number; now and then two Event objects for one change."""
         events = _chosen(self.clinic.webhooks(), which)
         if twins:
@@ -141,7 +141,7 @@ class Paying(RuleBasedStateMachine):
     @rule(which=st.lists(INDEX, min_size=1, max_size=MANY))
     def pass_some_on(self, which: list[int]) -> None:
         """Any events in any order and number: also old ones again."""
-        self.run(self.clinic.pass_on(_chosen(self.run(self._said()), which)))
+        self.run(self.clinic.pass_on(_chosen(self.run(self._published()), which)))
 
     @rule()
     def pass_all_on(self) -> None:
@@ -194,11 +194,11 @@ class Paying(RuleBasedStateMachine):
             await self._pass_on_the_rest(passed)
 
     async def _pass_on_the_rest(self, passed: set[UUID]) -> None:
-        while new := [event for event in await self._said() if event.id not in passed]:
+        while new := [event for event in await self._published() if event.id not in passed]:
             await self.clinic.pass_on(new)
             passed |= {event.id for event in new}
 
-    async def _said(self) -> list[CloudEvent]:
+    async def _published(self) -> list[CloudEvent]:
         await self.clinic.listen()
         return self.clinic.published
 

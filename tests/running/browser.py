@@ -169,9 +169,9 @@ class Visitor:
 
     def __post_init__(self) -> None:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", self._hear)
+        self.page.on("console", self._on_console)
 
-    def _hear(self, message: Any) -> None:
+    def _on_console(self, message: Any) -> None:
         if message.type == "error" and "402 (Payment Required)" not in message.text:
             self.wrong.append(message.text)
 

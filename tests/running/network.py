@@ -1,4 +1,4 @@
-"""What the walk over the public writes needs: a network that breaks at a chosen call, and what databases hold."""
+"""A network that breaks at a chosen call, and snapshots of databases to compare: for the walk over public writes."""
 
 import json
 import re
@@ -144,5 +144,5 @@ def _text(value: Any) -> Any:
 
 
 def difference(before: Held, after: Held) -> tuple[Held, Held]:
-    """What came, and what went."""
+    """(rows added, rows removed)."""
     return after - before, before - after

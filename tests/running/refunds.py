@@ -1,4 +1,4 @@
-"""Credit that a payment left, the click that sends it back, and what Stripe has of it."""
+"""Credit that a payment left, the request that refunds it, and the refunds at Stripe."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -28,7 +28,7 @@ WAITS = [("client_credit", 0), ("refund_pending", -2500), ("stripe", 2500)]
 
 
 async def leave_credit(payments: PaymentService, credit: Money = CREDIT, card: str = "pm_card_visa") -> UUID:
-    """A payment of an invoice that was voided in the other tab: all of it is credit."""
+    """Pay an invoice that was voided in the other tab: the whole payment is credit."""
     invoice = await payments.open_invoice(credit)
     started = await payments.start((invoice, credit))
     await deliver(
@@ -48,14 +48,14 @@ def staff(payments: PaymentService) -> Caller:
 async def request_refund(
     payments: PaymentService, key: str | None = None, caller: Caller | None = None, **body: Any
 ) -> Any:
-    """The one click."""
+    """POST /refunds, as the page's button does."""
     asked = {"client_id": str(payments.client_id), "currency": "EUR", **body}
     headers = {"Idempotency-Key": key or str(new_id())}
     return await payments.api.call("POST", "/refunds", caller or staff(payments), json=asked, headers=headers)
 
 
 class Untouched(Mapping[UUID, AtStripe]):
-    """What Stripe tells of any payment that nobody has refunded or disputed there."""
+    """Stripe's facts about payments that nobody refunded or disputed there."""
 
     def __getitem__(self, payment_id: UUID) -> AtStripe:
         return AtStripe(refunded=0, disputed=False)
@@ -82,7 +82,7 @@ async def at_stripe(payments: PaymentService) -> list[Any]:
 
 
 async def settle_refund(payments: PaymentService, outcome: str) -> None:
-    """The bank's answer to the only refund, and all webhooks of it."""
+    """Give the bank's answer to the only refund, and wait for its webhooks."""
     [refund] = await at_stripe(payments)
     already = payments.hook.count("refund.updated")
     path = f"/accounts/platform/refunds/{refund['id']}/settle"

@@ -1,4 +1,4 @@
-"""The sandbox as the official SDK sees it: a client of one account, and the calls that most tests begin with."""
+"""The sandbox through the official SDK: a client of one account, and calls that most tests begin with."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What several tests of this folder begin with: a clinic's payments, the sandbox, where its webhooks go, mail."""
+"""Fixtures of this folder: the payment service, the sandbox, a receiver of its webhooks, a mail server."""
 
 from collections.abc import AsyncIterator
 

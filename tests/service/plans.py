@@ -62,7 +62,7 @@ async def explained(
 ) -> AsyncIterator[Connection]:
     """A transaction, as its service opens it, whose statements are found and undone."""
 
-    def hear(_: object, message: asyncpg.PostgresLogMessage) -> None:
+    def on_message(_: object, message: asyncpg.PostgresLogMessage) -> None:
         _, _, plan = message.message.partition("plan:")
         if plan and "pg_catalog" not in plan:
             found.append(Statement(json.loads(plan)["Plan"]))
@@ -70,14 +70,14 @@ async def explained(
     try:
         async with transaction as tx:
             await tx.execute(f"SET LOCAL plan_cache_mode = {mode}")
-            tx.add_log_listener(hear)
+            tx.add_log_listener(on_message)
             try:
                 yield tx
                 # A plan is told when the next statement takes its place, and listeners a turn of the loop later.
                 await tx.execute("SELECT 1")
                 await asyncio.sleep(0)
             finally:
-                tx.remove_log_listener(hear)
+                tx.remove_log_listener(on_message)
             raise _Undo
     except _Undo:
         pass

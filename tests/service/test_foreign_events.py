@@ -56,7 +56,7 @@ async def somebody_charges(payments: PaymentService, metadata: dict[str, str], m
     return made
 
 
-async def heard(payments: PaymentService, *events: StripeEvent) -> Counter[str]:
+async def consumed(payments: PaymentService, *events: StripeEvent) -> Counter[str]:
     """Hear all that came, or these; how many events were counted as not ours, by reason."""
     with capture_logs() as lines:
         await payments.consume(*events)
@@ -91,7 +91,7 @@ async def test_twenty_charges_of_others_are_counted_and_none_is_parked(
     for _ in range(20):
         await somebody_charges(payments, metadata)
 
-    assert await heard(payments) == {reason: 40}
+    assert await consumed(payments) == {reason: 40}
 
     await nothing_happened(payments)
 
@@ -106,7 +106,7 @@ async def test_another_installation_on_the_same_account_is_told_by_its_name(paym
 
     await somebody_charges(payments, metadata_of(theirs))
 
-    assert await heard(payments) == {"other_installation": 2}
+    assert await consumed(payments) == {"other_installation": 2}
     await nothing_happened(payments)
 
 
@@ -140,7 +140,7 @@ async def test_a_tampered_amount_is_forged_although_its_signature_is_one_of_ours
 
     await somebody_charges(payments, metadata | {"invoice_1": f"{invoice} 1 EUR"}, charged)
 
-    assert await heard(payments) == {"forged": 2}
+    assert await consumed(payments) == {"forged": 2}
     await nothing_happened(payments)
     assert (await payments.payment(payment_id))["status"] == "created"
 
@@ -153,11 +153,11 @@ async def test_metadata_copied_to_another_intent_is_counted_and_ours_is_booked(
 
     await somebody_charges(payments, metadata)
 
-    assert await heard(payments) == {"copied": 2}
+    assert await consumed(payments) == {"copied": 2}
     await nothing_happened(payments)
     assert (await payments.payment(payment_id))["status"] == "created"
     await confirmed(payments, intent)
-    assert await heard(payments) == {}
+    assert await consumed(payments) == {}
     assert await waiting_parked(payments.db) == []
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
@@ -175,7 +175,7 @@ async def test_metadata_copied_to_another_account_is_counted(payments: PaymentSe
         if event.event_type in ("charge.succeeded", "payment_intent.succeeded")
     ]
 
-    assert await heard(payments, *there) == {"copied": 2}
+    assert await consumed(payments, *there) == {"copied": 2}
 
     await nothing_happened(payments)
     assert (await payments.payment(payment_id))["status"] == "created"
@@ -194,7 +194,7 @@ async def test_where_another_intent_may_be_the_one_that_we_made_nothing_is_count
 
     await somebody_charges(payments, metadata)
 
-    assert await heard(payments) == {}
+    assert await consumed(payments) == {}
     booked = [("receivable", -12500), ("stripe", 12500)]
     assert await payments.books() == (booked if copy is None else [])
     parked = {reason for _, reason in await waiting_parked(payments.db)}
@@ -211,7 +211,7 @@ async def test_an_older_intent_of_ours_that_took_money_is_booked(payments: Payme
     assert newer.json()["payment_id"] != str(older)
     await confirmed(payments, intent)
 
-    assert await heard(payments) == {}
+    assert await consumed(payments) == {}
 
     assert (await payments.payment(older))["status"] == "succeeded"
     assert await waiting_parked(payments.db) == []
@@ -233,7 +233,7 @@ async def test_our_intent_that_carries_another_payments_metadata_is_booked_to_it
     await sandbox_post(payments.sandbox, f"/v1/payment_intents/{second['id']}", in_form(metadata))
     await confirmed(payments, second)
 
-    assert await heard(payments) == {}
+    assert await consumed(payments) == {}
 
     assert (await payments.payment(first))["status"] == "created"
     assert (await payments.payment(started.json()["payment_id"]))["status"] == "succeeded"
@@ -247,7 +247,7 @@ async def test_a_charge_of_ours_whose_row_is_lost_is_parked(payments: PaymentSer
     await payments.db.admin.execute("DELETE FROM payments")
     await confirmed(payments, intent)
 
-    assert await heard(payments) == {}
+    assert await consumed(payments) == {}
 
     assert {reason for _, reason in await waiting_parked(payments.db)} == {"stripe_unknown_payment"}
 
@@ -270,7 +270,7 @@ async def test_our_intent_stays_ours_whatever_its_owner_makes_of_its_metadata(
     await sandbox_post(payments.sandbox, f"/v1/payment_intents/{intent['id']}", in_form(edited))
     await confirmed(payments, intent)
 
-    assert await heard(payments) == {}
+    assert await consumed(payments) == {}
 
     assert (await payments.payment(payment_id))["status"] == "succeeded"
 
@@ -288,7 +288,7 @@ async def test_a_payment_from_before_the_upgrade_is_booked_as_before(payments: P
     )
     await confirmed(payments, intent)
 
-    assert await heard(payments) == {}
+    assert await consumed(payments) == {}
 
     assert (await payments.payment(payment_id))["status"] == "succeeded"
 
@@ -300,7 +300,7 @@ async def test_an_event_that_an_earlier_edge_published_is_booked(payments: Payme
     await confirmed(payments, intent)
     published = [each.model_copy(update={"origin": None, "attempt": None}) for each in payments.hook.events()]
 
-    assert await heard(payments, *published) == {}
+    assert await consumed(payments, *published) == {}
 
     assert (await payments.payment(payment_id))["status"] == "succeeded"
 
@@ -354,7 +354,7 @@ async def test_refunds_of_others_are_counted_and_not_parked(
     await sandbox_post(payments.sandbox, "/v1/refunds", {"payment_intent": charged["id"]} | in_form(metadata))
     await payments.hook.until("refund.created")
 
-    counted = await heard(payments)
+    counted = await consumed(payments)
 
     assert counted - Counter({"unsigned": 2}) == {reason: 1}
     await nothing_happened(payments)
@@ -367,7 +367,7 @@ async def test_methods_of_customers_that_are_not_ours_are_counted(payments: Paym
     )
     await payments.hook.until("payment_method.attached")
 
-    assert await heard(payments) == {"unknown_customer": 1}
+    assert await consumed(payments) == {"unknown_customer": 1}
 
     await nothing_happened(payments)
 

@@ -95,7 +95,7 @@ async def alive() -> bool:
     return True
 
 
-async def heard(
+async def received(
     messages: AsyncIterator[ServerSentEventMessage], count: int
 ) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
@@ -120,7 +120,7 @@ async def test_a_page_is_to_be_shown_anew_when_it_is_known_how_it_was_paid() -> 
             a_payment(payment),
         )
         page = Page(CALLER, no_services(), None, None)
-        news = await heard(stream(listener, page, alive), 4)
+        news = await received(stream(listener, page, alive), 4)
 
     assert [(kind, said["id"], said["status"]) for kind, said in news] == [
         ("invoice", str(INVOICE), "paid"),
@@ -143,7 +143,7 @@ async def test_a_page_hears_of_its_client_alone_and_of_nothing_older() -> None:
             a_payment(payment),
         )
         page = Page(CALLER, no_services(), None, None)
-        news = await heard(stream(listener, page, alive), 3)
+        news = await received(stream(listener, page, alive), 3)
 
     assert news == [
         (
@@ -159,12 +159,12 @@ async def test_a_page_hears_of_its_client_alone_and_of_nothing_older() -> None:
 async def test_news_that_come_while_the_page_waits_are_told_at_once() -> None:
     hub = Hub(NOBODY)
     with hub.listening(CLINIC, CLIENT, b"s") as listener:
-        telling = asyncio.create_task(
-            heard(stream(listener, Page(CALLER, no_services(), None, None), alive), 1)
+        pages = asyncio.create_task(
+            received(stream(listener, Page(CALLER, no_services(), None, None), alive), 1)
         )
         await asyncio.sleep(0)
         publish(hub, an_event(InvoicePaid, 3, "paid"))
-        assert (await telling)[0][1]["status"] == "paid"
+        assert (await pages)[0][1]["status"] == "paid"
 
 
 async def test_a_stream_ends_with_its_session_and_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,11 +176,11 @@ async def test_a_stream_ends_with_its_session_and_with_the_process(monkeypatch: 
     hub = Hub(NOBODY)
     with hub.listening(CLINIC, CLIENT, b"s") as listener:
         page = Page(CALLER, no_services(), None, None)
-        assert await heard(stream(listener, page, over), 1) == []
+        assert await received(stream(listener, page, over), 1) == []
     with hub.listening(CLINIC, CLIENT, b"s") as listener:
-        telling = asyncio.create_task(heard(stream(listener, page, alive), 1))
+        pages = asyncio.create_task(received(stream(listener, page, alive), 1))
         hub.close()
-        assert await telling == []
+        assert await pages == []
 
 
 async def test_a_session_has_so_many_streams_and_no_more() -> None:
@@ -209,13 +209,13 @@ async def test_first_comes_the_current_state_and_again_when_news_may_be_lost(
 
         listener = Listener()
         messages = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)
-        assert await heard(messages, 1) == [("invoice", said)]
+        assert await received(messages, 1) == [("invoice", said)]
 
         # Its own page hears nothing twice; one that has heard nothing yet is told again.
         assert listener.behind is False
         listener.fall_behind()
         again = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)
-        assert await heard(again, 1) == [("invoice", said)]
+        assert await received(again, 1) == [("invoice", said)]
 
 
 async def test_what_cannot_be_asked_now_is_asked_again(db_gateway: ServiceDb) -> None:

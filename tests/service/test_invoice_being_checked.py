@@ -48,7 +48,7 @@ async def shown(world: InvoiceService, invoice_id: UUID) -> Any:
     return await world.get(f"/invoices/{invoice_id}", world.client)
 
 
-async def said(world: InvoiceService, invoice_id: UUID) -> list[InvoiceState]:
+async def published(world: InvoiceService, invoice_id: UUID) -> list[InvoiceState]:
     """The invoice's events, in order of its versions, each of which has one."""
     events = [e for e in await outbox_events(world.db) if isinstance(e, InvoiceState) and e.key == invoice_id]
     assert [event.version for event in events] == list(range(1, len(events) + 1))
@@ -67,7 +67,7 @@ async def test_garbage_under_an_open_invoices_key_then_a_real_payment(
 
     assert (before["being_checked"], before["methods"]) == (False, ["card", "redirect"])
     assert (await shown(world, invoice_id))["status"] == "paid"
-    assert isinstance((await said(world, invoice_id))[-1], InvoicePaid)
+    assert isinstance((await published(world, invoice_id))[-1], InvoicePaid)
     assert await waiting_parked(world.db) == [(SETTLED, "undecodable")]
 
 
@@ -86,7 +86,7 @@ async def test_the_invoice_of_a_parked_movement_is_being_checked(world: InvoiceS
     assert (summary["checked_count"], summary["unpaid_count"]) == (1, 1)
     assert summary["due"] == [{"minor": 12_500, "currency": "EUR"}]
     assert summary["next"]["id"] == str(other_id)
-    assert [event.being_checked for event in await said(world, invoice_id)] == [False, True]
+    assert [event.being_checked for event in await published(world, invoice_id)] == [False, True]
 
 
 async def test_a_later_payment_of_it_is_booked_all_the_same(world: InvoiceService) -> None:
@@ -123,7 +123,7 @@ async def test_what_names_another_clinics_invoice_or_no_movement_marks_nothing(w
 
     assert len(await waiting_parked(world.db)) == 3
     assert not (await shown(world, invoice_id))["being_checked"]
-    assert len(await said(world, invoice_id)) == 1
+    assert len(await published(world, invoice_id)) == 1
 
 
 @pytest.mark.parametrize("what", ["key", "no key", "subject", "data", "clinic", "no id"])
@@ -155,7 +155,7 @@ async def test_a_record_that_names_several_invoices_or_none_is_parked_and_marks_
     assert len(await waiting_parked(world.db)) == 2
     for each in (invoice_id, other_id):
         assert not (await shown(world, each))["being_checked"]
-        assert len(await said(world, each)) == 1
+        assert len(await published(world, each)) == 1
 
 
 async def test_a_mark_of_an_earlier_version_ends_with_its_record(world: InvoiceService) -> None:
@@ -176,7 +176,7 @@ async def test_it_is_over_when_the_last_of_its_movements_is_applied_or_discarded
     movements = [a_settlement(world.clinic_id, invoice_id, money(minor, "USD")) for minor in (10_000, 2_500)]
     await hand(world, *(record(each, n) for n, each in enumerate(movements)))
     await hand(world, record(movements[0], 7))
-    assert len(await said(world, invoice_id)) == 2, "it is said once"
+    assert len(await published(world, invoice_id)) == 2, "it is said once"
 
     await world.db.admin.execute("UPDATE invoices SET currency = 'USD'")
     assert await parked.replay("invoice", world.db.worker_dsn, 1)
@@ -191,5 +191,5 @@ async def test_it_is_over_when_the_last_of_its_movements_is_applied_or_discarded
         "part_paid",
         {"minor": 10_000, "currency": "USD"},
     )
-    last = (await said(world, invoice_id))[-1]
+    last = (await published(world, invoice_id))[-1]
     assert (last.being_checked, last.settled) == (False, Money(minor=10_000, currency="USD"))

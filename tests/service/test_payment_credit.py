@@ -347,12 +347,12 @@ class Till:
                 await refunds_changes.give_up_refund(tx, refund.key, "canceled", "never_reached_stripe")
 
     async def succeed(self, _: int, which: int) -> None:
-        await self._hear("succeeded", which)
+        await self._consume("succeeded", which)
 
     async def fail(self, _: int, which: int) -> None:
-        await self._hear("failed", which)
+        await self._consume("failed", which)
 
-    async def _hear(self, status: str, which: int) -> None:
+    async def _consume(self, status: str, which: int) -> None:
         async with self.db.worker.worker_tx() as tx:
             for refund in (await refunds.list_refunds(tx, self.clinic_id, self.client_id, 50))[which:][:1]:
                 metadata = {"clinic_id": str(self.clinic_id), "refund_id": str(refund.id)}

@@ -63,13 +63,13 @@ async def test_two_workers_with_one_success_say_it_once_without_being_refused(
     await payments.hook.until("payment_intent.succeeded")
     (success,) = (e for e in payments.hook.events() if e.event_type == "payment_intent.succeeded")
 
-    async def hear_again() -> None:
+    async def consume_again() -> None:
         async with payments.worker.worker_tx() as tx:
             await consumers.apply_stripe_events(tx, [success])
 
     async with payments.worker.worker_tx() as tx:
         await consumers.apply_stripe_events(tx, [success])
-        other = asyncio.create_task(hear_again())
+        other = asyncio.create_task(consume_again())
         await until_waiting(payments.db, other)
     await other
 

@@ -53,7 +53,7 @@ class Portal(Visitor):
         script = next(src for src in page.scripts if "/v3" in src)
         return Started(answer["payment_id"], answer, page.form["data-key"], urljoin(script, "/"), result)
 
-    async def hears(self, slug: str, kind: str, id: str, status: str, within: float = 30) -> None:
+    async def receives(self, slug: str, kind: str, id: str, status: str, within: float = 30) -> None:
         """Wait as an open page does until the "invoice" or "payment" is said to be in this state. Or TimeoutError."""
         stream = self.http.stream("GET", f"/c/{slug}/live", params={kind: id}, timeout=within)
         async with asyncio.timeout(within), stream as answer:

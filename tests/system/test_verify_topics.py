@@ -67,7 +67,7 @@ async def send(servers: str, records: Sequence[Record]) -> None:
     await producer.stop()
 
 
-def said(installation: Installation, *but: type) -> list[Record]:
+def published_records(installation: Installation, *but: type) -> list[Record]:
     """All that the services said, as their topics hold it, each twice: a relay may have to."""
     return [
         (event.topic.name, str(event.key).encode(), event.encode())
@@ -85,7 +85,7 @@ async def on_topics(access: Access) -> list[Breach]:
 async def test_topics_that_hold_what_was_said_are_sound(
     installation: Installation, kafka_of_its_own: str
 ) -> None:
-    await send(kafka_of_its_own, said(installation))
+    await send(kafka_of_its_own, published_records(installation))
     access = replace(installation.access, kafka=kafka_of_its_own)
 
     report = await verify(access, topics=True, wait=0)
@@ -97,7 +97,7 @@ async def test_topics_that_hold_what_was_said_are_sound(
 
 
 async def test_what_no_topic_holds_is_named(installation: Installation, kafka_of_its_own: str) -> None:
-    await send(kafka_of_its_own, said(installation, PaymentSettled, InvoicePaid))
+    await send(kafka_of_its_own, published_records(installation, PaymentSettled, InvoicePaid))
 
     found = await on_topics(replace(installation.access, kafka=kafka_of_its_own))
 
@@ -115,7 +115,9 @@ async def test_what_should_not_be_there_is_named(installation: Installation, kaf
     money_from_nowhere = a_settlement(installation.world.clinic_id, known.invoice_id, eur(1))
     events = [other_id, newer, stray, money_from_nowhere]
     records = [(event.topic.name, str(event.key).encode(), event.encode()) for event in events]
-    await send(kafka_of_its_own, [*said(installation), *records, ("invoice.created", b"x", b"no event")])
+    await send(
+        kafka_of_its_own, [*published_records(installation), *records, ("invoice.created", b"x", b"no event")]
+    )
 
     found = await on_topics(replace(installation.access, kafka=kafka_of_its_own))
 
@@ -145,7 +147,10 @@ async def test_after_garbage_was_parked_and_discarded_the_topics_are_sound(
     real = next(event for event in installation.published.values() if isinstance(event, PaymentSettled))
     forged = a_settlement(installation.world.clinic_id, real.invoice_id, eur(1))
     garbage = [*GARBAGE, (str(new_id()).encode(), forged.encode()), (None, forged.encode())]
-    await send(kafka_of_its_own, [*said(installation), *(("payment.settled", *each) for each in garbage)])
+    await send(
+        kafka_of_its_own,
+        [*published_records(installation), *(("payment.settled", *each) for each in garbage)],
+    )
     access = replace(installation.access, kafka=kafka_of_its_own)
     found = await on_topics(access)
     assert {breach.check for breach in found} == {"records_are_events"}
@@ -173,7 +178,8 @@ async def test_garbage_on_topics_that_nobody_reads_is_counted(
 ) -> None:
     unread = ("notification.sent", "notification.failed")
     await send(
-        kafka_of_its_own, [*said(installation), *((topic, *each) for topic in unread for each in GARBAGE)]
+        kafka_of_its_own,
+        [*published_records(installation), *((topic, *each) for topic in unread for each in GARBAGE)],
     )
 
     report = await verify(replace(installation.access, kafka=kafka_of_its_own), topics=True, wait=0)
@@ -206,7 +212,7 @@ async def test_another_amount_than_was_booked_is_named(
     movement = next(event for event in installation.published.values() if isinstance(event, PaymentSettled))
     wrong = movement.model_copy(update={"amount": money(1)})
     record = (wrong.topic.name, str(wrong.key).encode(), wrong.encode())
-    await send(kafka_of_its_own, [record, *said(installation)])
+    await send(kafka_of_its_own, [record, *published_records(installation)])
 
     found = await on_topics(replace(installation.access, kafka=kafka_of_its_own))
 
@@ -216,7 +222,7 @@ async def test_another_amount_than_was_booked_is_named(
 async def test_a_version_without_its_event_and_an_event_without_effect_are_named(
     installation: Installation, kafka_of_its_own: str
 ) -> None:
-    await send(kafka_of_its_own, said(installation))
+    await send(kafka_of_its_own, published_records(installation))
 
     async with broken(installation, "invoice", "UPDATE invoices SET version = version + 1") as access:
         unsaid = await on_topics(replace(access, kafka=kafka_of_its_own))

@@ -79,7 +79,7 @@ def declined(charge: str | None, method: str) -> dict[str, Any]:
 _TYPES = {"requires_payment_method": "payment_failed"}
 
 
-def told(intent: dict[str, Any], way: str, second: int) -> StripeEvent:
+def event_of(intent: dict[str, Any], way: str, second: int) -> StripeEvent:
     """What we hear of an intent, by one of the ways, at a second after the start."""
     at = START + timedelta(seconds=second)
     if way == "looked up":
@@ -106,8 +106,8 @@ def booked(way: str, second: int, hours_later: int, *before: dict[str, Any]) -> 
     """The ids of a success, booked some hours after Stripe's news of it, and what came before it."""
     payment, now = a_payment(), START + timedelta(hours=hours_later)
     for step, intent in enumerate(before):
-        payment = lifecycle.observe(payment, payables(), told(intent, way, step), now).payment
-    change = lifecycle.observe(payment, payables(), told(an_intent("succeeded"), way, second), now)
+        payment = lifecycle.observe(payment, payables(), event_of(intent, way, step), now).payment
+    change = lifecycle.observe(payment, payables(), event_of(an_intent("succeeded"), way, second), now)
     assert change.entry is not None
     assert change.fact is not None
     update = update_about(change.payment)
@@ -135,7 +135,7 @@ def test_a_state_has_the_same_id_by_webhook_and_when_it_is_looked_up(
     intent = an_intent(news[0], latest_charge=news[1])
     ids = set()
     for way in ("webhook", "looked up"):
-        change = lifecycle.observe(a_payment(), payables(), told(intent, way, second), START)
+        change = lifecycle.observe(a_payment(), payables(), event_of(intent, way, second), START)
         assert change.fact is not None
         ids.add(change.fact.id)
     assert len(ids) == 1
@@ -149,7 +149,7 @@ def test_each_declined_attempt_is_published_once_under_its_own_id(
     for second, (charge, method) in enumerate(attempts):
         for way in ("webhook", "looked up"):
             change = lifecycle.observe(
-                payment, payables(), told(declined(charge, method), way, second), START
+                payment, payables(), event_of(declined(charge, method), way, second), START
             )
             payment = change.payment
             said += [change.fact] if change.fact else []
@@ -160,7 +160,7 @@ def test_each_declined_attempt_is_published_once_under_its_own_id(
 
 def test_what_an_earlier_release_published_keeps_its_id() -> None:
     paid = lifecycle.observe(
-        a_payment(), payables(), told(an_intent("succeeded"), "webhook", 0), START
+        a_payment(), payables(), event_of(an_intent("succeeded"), "webhook", 0), START
     ).payment
     earlier = replace(paid, fact_id=None)
     assert fact_about(earlier).id != fact_about(paid).id

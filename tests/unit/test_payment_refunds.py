@@ -61,7 +61,7 @@ def seen(refund: Refund, status: str | None, second: int, **changes: Any) -> Str
     return StripeEvent(**facts | changes)
 
 
-def told(refund: Refund, news: list[tuple[str | None, int]]) -> tuple[Refund, list[Entry], int]:
+def after_events(refund: Refund, news: list[tuple[str | None, int]]) -> tuple[Refund, list[Entry], int]:
     """The refund after the news, all that was booked of it, and how often its success was said."""
     entries, said = [refunds.set_aside(refund, START)], 0
     for status, second in news:
@@ -92,7 +92,7 @@ ENDS = {
     )
 )
 def test_whatever_comes_the_books_are_those_of_the_highest_rung(news: list[tuple[str | None, int]]) -> None:
-    refund, entries, said = told(a_refund(), news)
+    refund, entries, said = after_events(a_refund(), news)
 
     highest = max((LADDER.get(status or "", 0) for status, _ in news), default=0)
     assert LADDER.get(refund.status, 0) == highest
@@ -105,15 +105,15 @@ def test_whatever_comes_the_books_are_those_of_the_highest_rung(news: list[tuple
 def test_any_order_with_any_copies_ends_the_same(news: list[tuple[str, int]], data: st.DataObject) -> None:
     copies = data.draw(st.lists(st.sampled_from(news), max_size=4))
 
-    refund, entries, _ = told(a_refund(), [*news, *copies])
+    refund, entries, _ = after_events(a_refund(), [*news, *copies])
 
     assert refund.status == "failed"
     assert balances(entries) == {}
 
 
 def test_of_two_states_that_wait_the_newer_is_right() -> None:
-    assert told(a_refund(), [("requires_action", 5), ("pending", 4)])[0].status == "requires_action"
-    assert told(a_refund(), [("requires_action", 5), ("pending", 6)])[0].status == "pending"
+    assert after_events(a_refund(), [("requires_action", 5), ("pending", 4)])[0].status == "requires_action"
+    assert after_events(a_refund(), [("requires_action", 5), ("pending", 6)])[0].status == "pending"
 
 
 def surplus(left: int, currency: str = EUR) -> Surplus:
