@@ -81,7 +81,7 @@ async def get_invoice(
 
 @get("/summary", guards=[client])
 async def get_summary(caller: NamedDependency[Caller], tx: NamedDependency[Connection]) -> Summary:
-    """What the client owes, which invoice to pay first, and which was paid last."""
+    """The amounts that the client owes, the invoice to pay first, and the one that was paid last."""
     return await reads.get_summary(tx, caller.clinic, caller.subject)
 
 
