@@ -22,7 +22,7 @@ from services.invoice.invoices.schemas import draft_of
 from services.notification import consumers as notification_consumers
 from services.payment import consumers as payment_consumers
 from services.payment.payments import actions
-from services.payment.payments.starting import Wish
+from services.payment.payments.starting import PaymentRequest
 from services.payment.stripe import observations, webhooks
 from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.seal import Seal
@@ -161,7 +161,7 @@ def _issue(meter: Meter) -> Work:
 def _start(meter: Meter) -> Work:
     async def work(number: int) -> None:
         live = Live(LAST + 1 + number)
-        wish = Wish(live.client_id, {live.invoice_id: PRICE}, "card", request_key=f"costs-{number}")
+        wish = PaymentRequest(live.client_id, {live.invoice_id: PRICE}, "card", request_key=f"costs-{number}")
         async with meter.database.tx(live.clinic_id) as tx:
             await actions.start_payment(tx, live.clinic_id, wish, False, SEAL)
 

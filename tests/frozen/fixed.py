@@ -8,7 +8,7 @@ from contracts.stripe import StripeEvent
 from services.invoice.invoices.domain import Invoice
 from services.payment.payments import starting
 from services.payment.payments.domain import Payment
-from services.payment.receivables.domain import Payable
+from services.payment.receivables.domain import Receivable
 from services.payment.refunds.domain import Refund
 from services.payment.stripe import observations
 from tests.builders.values import eur
@@ -43,17 +43,17 @@ def an_invoice() -> Invoice:
 
 def a_payment() -> Payment:
     """As it begins, of two invoices."""
-    wish = starting.Wish(client_id=CLIENT, shares={INVOICE: DUE, OTHER: DUE}, kind="card")
+    wish = starting.PaymentRequest(client_id=CLIENT, shares={INVOICE: DUE, OTHER: DUE}, kind="card")
     return starting.begin(
         wish, CLINIC, PAYMENT, account=ACCOUNT, livemode=False, method=None, traceparent=None, now=AT
     )
 
 
-def payables() -> dict[UUID, Payable]:
+def payables() -> dict[UUID, Receivable]:
     """Less is open on the second one than the payment brings."""
     return {
-        INVOICE: Payable(CLINIC, INVOICE, CLIENT, DUE.minor, 0, DUE.currency, "unpaid"),
-        OTHER: Payable(CLINIC, OTHER, CLIENT, DUE.minor, DUE.minor // 2, DUE.currency, "part_paid"),
+        INVOICE: Receivable(CLINIC, INVOICE, CLIENT, DUE.minor, 0, DUE.currency, "unpaid"),
+        OTHER: Receivable(CLINIC, OTHER, CLIENT, DUE.minor, DUE.minor // 2, DUE.currency, "part_paid"),
     }
 
 

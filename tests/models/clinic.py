@@ -24,7 +24,7 @@ from services.payment.accounts import store
 from services.payment.accounts.domain import ClinicAccount
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments import sweep
-from services.payment.payments.starting import Wish
+from services.payment.payments.starting import PaymentRequest
 from services.payment.stripe import observations
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
@@ -97,7 +97,7 @@ class ModelClinic:
     async def start(self, shares: dict[UUID, int], kind: PaymentKind) -> Tab | None:
         """Press Pay. None when it was refused, or when the process ended meanwhile."""
         amounts = {invoice: Money(minor=minor, currency=CURRENCY) for invoice, minor in shares.items()}
-        wish = Wish(client_id=self.client_id, shares=amounts, kind=kind)
+        wish = PaymentRequest(client_id=self.client_id, shares=amounts, kind=kind)
         transaction = partial(self.parts.payment.api.tx, self.clinic_id)
         try:
             ready = await checkout.start(transaction, self.parts.stripe, self.clinic_id, wish)

@@ -153,7 +153,7 @@ VERSIONS = (
         "how it was paid is said when it is known later",
         f"{SERVICE}test_payment_events.py::test_a_success_that_comes_before_its_charge_is_told_as_by_card",
         LIFECYCLE,
-        "update=None if method == told else update_about(payment)",
+        "update=None if method == published else update_about(payment)",
         "update=None",
     ),
     one(

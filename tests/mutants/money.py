@@ -18,7 +18,7 @@ MONEY = (
         "no more is settled than is open",
         f"{HEARING}what_came_above_what_is_open_becomes_credit",
         LIFECYCLE,
-        "min(share.amount, payables[share.payable_id].open_amount)",
+        "min(share.amount, receivables[share.receivable_id].open_amount)",
         "share.amount",
     ),
     one(
@@ -91,8 +91,8 @@ MONEY = (
         "key committed before the call",
         f"{PAYING}no_connection_is_held_while_stripe_is_called_and_its_key_is_committed",
         CHECKOUT,
-        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)\n",
-        "            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)\n"
+        "            started = await actions.start_payment(tx, clinic_id, request, stripe.livemode, stripe.signer)\n",
+        "            started = await actions.start_payment(tx, clinic_id, request, stripe.livemode, stripe.signer)\n"
         "            if started.payment is not None:\n"
         "                await stripe.create_intent(new_intent(started.payment), None)\n",
     ),

@@ -14,7 +14,7 @@ from services.chassis.ids import new_id
 from services.payment import consumers
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments import sweep
-from services.payment.payments.starting import Wish
+from services.payment.payments.starting import PaymentRequest
 from services.payment.stripe.api import Intent, StripeApi
 from services.payment.stripe.limits import AmountTooLarge, AmountTooSmall
 from services.payment.stripe.params import NewIntent
@@ -292,8 +292,8 @@ class Watched(StripeApi):
         return intent
 
 
-def a_wish(payments: PaymentService, invoice: UUID, **changes: Any) -> Wish:
-    return Wish(client_id=payments.client_id, shares={invoice: eur(125)}, kind="card", **changes)
+def a_wish(payments: PaymentService, invoice: UUID, **changes: Any) -> PaymentRequest:
+    return PaymentRequest(client_id=payments.client_id, shares={invoice: eur(125)}, kind="card", **changes)
 
 
 async def test_no_connection_is_held_while_stripe_is_called_and_its_key_is_committed(

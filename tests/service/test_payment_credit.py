@@ -29,8 +29,8 @@ from services.payment.refunds.domain import (
     ClientNotFound,
     NothingToRefund,
     RefundGivenUp,
+    RefundRequest,
     RefundTooLarge,
-    RefundWish,
 )
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
@@ -108,7 +108,7 @@ async def test_the_first_surplus_is_not_refunded_twice_by_calls_that_began_befor
 ) -> None:
     await pays_a_void_invoice(payments)
     listing = Pausing(monkeypatch, refunds, "list_surpluses", before=True)
-    deciding = Pausing(monkeypatch, books, "get_credit", before=False)
+    deciding = Pausing(monkeypatch, store, "get_credit", before=False)
     first = asyncio.create_task(request_refund(payments))
     await listing.reached.wait()
     booking = asyncio.create_task(payments.consume())
@@ -178,7 +178,7 @@ async def test_a_refund_may_name_a_payment_that_a_batch_holds(payments: PaymentS
         await store.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
         batch = asyncio.create_task(payments.consume(*again, *new))
         await until_waiting(payments.db, batch)
-        wish = RefundWish(payments.client_id, "EUR", None, None)
+        wish = RefundRequest(payments.client_id, "EUR", None, None)
         # Sooner than PostgreSQL would end the circle by failing one of the two.
         await tx.execute("SET LOCAL lock_timeout = '500ms'")
         await refunds_actions.start_refunds(tx, staff(payments), wish, payments.stripe.livemode, Untouched())
@@ -204,7 +204,7 @@ async def test_credit_that_comes_back_can_be_refunded_again_once(payments: Payme
 async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(payments: PaymentService) -> None:
     await leave_credit(payments)
     async with payments.db.api.tx(payments.clinic_id) as tx:
-        wish = RefundWish(payments.client_id, "EUR", None, 2000)
+        wish = RefundRequest(payments.client_id, "EUR", None, 2000)
         [lost] = await refunds_actions.start_refunds(
             tx, staff(payments), wish, payments.stripe.livemode, Untouched()
         )
@@ -336,7 +336,7 @@ class Till:
             await books.add_entries(tx, [entry])
 
     async def refund(self, amount: int, _: int) -> None:
-        wish, who = RefundWish(self.client_id, "EUR", None, amount), a_caller("staff", self.clinic_id)
+        wish, who = RefundRequest(self.client_id, "EUR", None, amount), a_caller("staff", self.clinic_id)
         with suppress(NothingToRefund, RefundTooLarge, ClientNotFound):
             async with self.db.api.tx(self.clinic_id) as tx:
                 await refunds_actions.start_refunds(tx, who, wish, False, Untouched())

@@ -74,8 +74,8 @@ async def test_what_another_payment_has_settled_is_open_for_no_attempt_any_more(
 
     async def is_settled(amount: int) -> None:
         async with payments.worker.worker_tx() as tx:
-            (payable,) = (await payables.lock_payables(tx, {(payments.clinic_id, invoice)})).values()
-            await payables.save_payables(tx, [replace(payable, settled_amount=amount)])
+            (payable,) = (await payables.lock_receivables(tx, {(payments.clinic_id, invoice)})).values()
+            await payables.save_receivables(tx, [replace(payable, settled_amount=amount)])
 
     await is_settled(1)
     assert await taken(payments) == [payment_id]

@@ -90,7 +90,7 @@ async def _settle(tx: Connection) -> None:
     """What the payment service does to book a batch of Stripe's events."""
     named = [("", f"pi_{number}") for _, number in ROWS]
     assert len(await payments.find_payments(tx, PAYMENTS[:50], named[50:])) == BATCH
-    await payables.save_payables(tx, (await payables.lock_payables(tx, INVOICES)).values())
+    await payables.save_receivables(tx, (await payables.lock_receivables(tx, INVOICES)).values())
     await payments.save_payments(tx, (await payments.lock_payments(tx, PAYMENTS)).values())
 
 

@@ -109,7 +109,7 @@ async def test_a_lock_of_a_payable_or_a_payment_is_of_its_clinic_alone(
 ) -> None:
     own, other = twins
     payment_id = await payments.db.admin.fetchval("SELECT id FROM payments LIMIT 1")
-    await locks_only(payments.db, "payables", payables.lock_payables, own, other)
+    await locks_only(payments.db, "payables", payables.lock_receivables, own, other)
     await locks_only(
         payments.db, "payments", payment_store.lock_payments, (own[0], payment_id), (other[0], payment_id)
     )
@@ -120,8 +120,8 @@ async def test_a_success_settles_its_own_clinics_payable_alone(
 ) -> None:
     own, other = twins
     async with payments.worker.worker_tx() as tx:
-        (payable,) = (await payables.lock_payables(tx, {own})).values()
-        await payables.save_payables(tx, [replace(payable, settled_amount=1)])
+        (payable,) = (await payables.lock_receivables(tx, {own})).values()
+        await payables.save_receivables(tx, [replace(payable, settled_amount=1)])
     rows = await payments.db.admin.fetch("SELECT clinic_id, settled_amount FROM payables")
     settled = {row["clinic_id"]: row["settled_amount"] for row in rows}
     assert settled == {own[0]: 1, other[0]: 0}

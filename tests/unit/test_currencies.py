@@ -29,8 +29,8 @@ from services.gateway.portal.payments import views as payments
 from services.gateway.upstream.calls import UpstreamError
 from services.notification.projections.domain import Invoice
 from services.payment.payments import starting
-from services.payment.payments.starting import Wish
-from services.payment.receivables.domain import Payable
+from services.payment.payments.starting import PaymentRequest
+from services.payment.receivables.domain import Receivable
 from tests.builders.callers import a_caller
 from tests.builders.portal import a_clinic, an_invoice
 from tests.unit.test_notification_letters import CLINIC, RENDERER, an_email
@@ -126,11 +126,11 @@ def test_no_amount_that_is_offered_is_refused_by_stripe_and_no_rest_of_a_part_is
 def rest_of(minor: int, part: int, code: str) -> int:
     """What a part leaves to be paid; 0 when the part is refused."""
     invoice = new_id()
-    wish = Wish(new_id(), {invoice: ContractMoney(minor=part, currency=code)}, "card")
-    payable = Payable(new_id(), invoice, wish.client_id, minor, 0, code, "unpaid")
+    wish = PaymentRequest(new_id(), {invoice: ContractMoney(minor=part, currency=code)}, "card")
+    payable = Receivable(new_id(), invoice, wish.client_id, minor, 0, code, "unpaid")
     try:
-        starting.check_wish(wish)
-        starting.check_payables(wish, {invoice: payable}, datetime.now(UTC))
+        starting.check_request(wish)
+        starting.check_receivables(wish, {invoice: payable}, datetime.now(UTC))
     except DomainError:
         return 0
     return minor - part

@@ -14,7 +14,7 @@ from services.chassis.ids import made_at, new_id
 from services.payment.payments import lifecycle
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import fact_about, update_about
-from services.payment.receivables.domain import Payable
+from services.payment.receivables.domain import Receivable
 from services.payment.refunds import domain as refunds
 from services.payment.refunds.domain import Refund
 from services.payment.stripe import observations
@@ -47,8 +47,8 @@ def a_payment() -> Payment:
     )
 
 
-def payables() -> dict[UUID, Payable]:
-    return {each: Payable(CLINIC, each, CLIENT, 1_000, 0, "EUR", "unpaid") for each in INVOICES}
+def payables() -> dict[UUID, Receivable]:
+    return {each: Receivable(CLINIC, each, CLIENT, 1_000, 0, "EUR", "unpaid") for each in INVOICES}
 
 
 def an_intent(status: str, **changes: Any) -> dict[str, Any]:

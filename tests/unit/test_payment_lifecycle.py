@@ -18,18 +18,18 @@ from services.payment.payments import lifecycle
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import fact_about, update_about
 from services.payment.payments.lifecycle import Change
-from services.payment.receivables.domain import Payable
+from services.payment.receivables.domain import Receivable
 from services.payment.stripe import mismatches
 
 CLINIC, CLIENT = uuid4(), uuid4()
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
-Payables = dict[UUID, Payable]
+Payables = dict[UUID, Receivable]
 
 
-def a_payable(payable_id: UUID, due: int, settled: int = 0, status: str = "unpaid") -> Payable:
-    return Payable(CLINIC, payable_id, CLIENT, due, settled, "EUR", status)
+def a_payable(payable_id: UUID, due: int, settled: int = 0, status: str = "unpaid") -> Receivable:
+    return Receivable(CLINIC, payable_id, CLIENT, due, settled, "EUR", status)
 
 
 def a_payment(*amounts: int) -> Payment:
@@ -84,7 +84,7 @@ def run(payment: Payment, payables: Payables, events: Sequence[StripeEvent]) -> 
     for event in events:
         change = lifecycle.observe(payment, payables, event, NOW)
         payment = change.payment
-        payables.update({payable.id: payable for payable in change.payables})
+        payables.update({payable.id: payable for payable in change.receivables})
         changes.append(change)
     return changes
 

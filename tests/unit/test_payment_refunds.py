@@ -14,7 +14,7 @@ from services.chassis.ids import new_id
 from services.payment.ledger.domain import Entry
 from services.payment.payments.domain import WrongAmount
 from services.payment.refunds import domain as refunds
-from services.payment.refunds.domain import NothingToRefund, Refund, RefundTooLarge, RefundWish, Surplus
+from services.payment.refunds.domain import NothingToRefund, Refund, RefundRequest, RefundTooLarge, Surplus
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CLIENT = new_id()
@@ -130,7 +130,7 @@ def test_a_plan_never_takes_more_than_each_payment_left_nor_than_there_is(
 ) -> None:
     surpluses = [surplus(each) for each in left]
     most = min(sum(left), credit)
-    wish = RefundWish(CLIENT, EUR, None, amount)
+    wish = RefundRequest(CLIENT, EUR, None, amount)
     kept = [Money(minor=credit, currency=EUR)] if credit else []
     if most == 0 or (amount or 0) > most:
         with pytest.raises((NothingToRefund, RefundTooLarge)):
@@ -150,7 +150,7 @@ def test_a_wish_reaches_its_currency_and_its_payment_alone() -> None:
     credit = [Money(minor=300, currency=EUR), Money(minor=300, currency="USD")]
 
     def plan(currency: str, payment_id: UUID | None = None) -> list[tuple[UUID, int]]:
-        return refunds.plan(RefundWish(CLIENT, currency, payment_id, None), every, credit)
+        return refunds.plan(RefundRequest(CLIENT, currency, payment_id, None), every, credit)
 
     assert plan("USD") == [(dollars.payment_id, 300)]
     assert plan(EUR, more.payment_id) == [(more.payment_id, 200)]
@@ -161,7 +161,7 @@ def test_a_refund_goes_in_the_currencys_steps() -> None:
     dinars = Surplus(new_id(), Money(minor=5_120, currency="KWD"), None)
 
     def plan(amount: int | None) -> list[tuple[UUID, int]]:
-        return refunds.plan(RefundWish(CLIENT, "KWD", None, amount), [dinars], [dinars.left])
+        return refunds.plan(RefundRequest(CLIENT, "KWD", None, amount), [dinars], [dinars.left])
 
     assert plan(5_110) == [(dinars.payment_id, 5_110)]
     assert plan(None) == [(dinars.payment_id, 5_120)]

@@ -9,9 +9,9 @@ import pytest
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.payment.payments import domain, starting
-from services.payment.payments.starting import Wish
+from services.payment.payments.starting import PaymentRequest
 from services.payment.receivables import domain as receivables_domain
-from services.payment.receivables.domain import Clinic, Payable
+from services.payment.receivables.domain import Clinic, Receivable
 from services.payment.stripe import limits
 from tests.builders.values import money
 
@@ -20,18 +20,18 @@ NOW = datetime.now(UTC)
 OPEN = Clinic(online_payment=True, methods=frozenset({"card"}))
 
 
-def a_wish(minor: int = 100, currency: str = "EUR", **changes: object) -> Wish:
-    wish = Wish(client_id=CLIENT, shares={INVOICE: money(minor, currency)}, kind="card")
+def a_wish(minor: int = 100, currency: str = "EUR", **changes: object) -> PaymentRequest:
+    wish = PaymentRequest(client_id=CLIENT, shares={INVOICE: money(minor, currency)}, kind="card")
     return replace(wish, **changes)  # type: ignore[arg-type]
 
 
-def a_payable(due: int = 100, settled: int = 0, client: UUID = CLIENT, status: str = "unpaid") -> Payable:
-    return Payable(CLINIC, INVOICE, client, due, settled, "EUR", status)
+def a_payable(due: int = 100, settled: int = 0, client: UUID = CLIENT, status: str = "unpaid") -> Receivable:
+    return Receivable(CLINIC, INVOICE, client, due, settled, "EUR", status)
 
 
 def test_what_is_open_may_be_paid_whole_or_in_part() -> None:
-    starting.check_payables(a_wish(100), {INVOICE: a_payable(100)}, NOW)
-    starting.check_payables(a_wish(1), {INVOICE: a_payable(100, settled=99)}, NOW)
+    starting.check_receivables(a_wish(100), {INVOICE: a_payable(100)}, NOW)
+    starting.check_receivables(a_wish(1), {INVOICE: a_payable(100, settled=99)}, NOW)
 
 
 @pytest.mark.parametrize(
@@ -42,30 +42,32 @@ def test_what_is_open_may_be_paid_whole_or_in_part() -> None:
         (a_wish(100), a_payable(100, settled=100), domain.AlreadyPaid),
         (a_wish(100), a_payable(100, status="void"), domain.AlreadyPaid),
         (a_wish(100, "USD"), a_payable(100), domain.WrongCurrency),
-        (a_wish(100), a_payable(100, client=uuid4()), receivables_domain.PayableNotFound),
+        (a_wish(100), a_payable(100, client=uuid4()), receivables_domain.ReceivableNotFound),
     ],
 )
 def test_what_is_not_open_is_refused_by_name(
-    wish: Wish, payable: Payable, refusal: type[DomainError]
+    wish: PaymentRequest, payable: Receivable, refusal: type[DomainError]
 ) -> None:
     with pytest.raises(refusal):
-        starting.check_payables(wish, {INVOICE: payable}, NOW)
+        starting.check_receivables(wish, {INVOICE: payable}, NOW)
 
 
 def test_a_changed_amount_says_what_is_open() -> None:
     with pytest.raises(domain.AmountChanged) as refused:
-        starting.check_payables(a_wish(100), {INVOICE: a_payable(100, settled=30)}, NOW)
+        starting.check_receivables(a_wish(100), {INVOICE: a_payable(100, settled=30)}, NOW)
     assert refused.value.fields["open"] == {"minor": 70, "currency": "EUR"}
 
 
 def test_a_young_unknown_invoice_may_still_come_and_any_other_may_not() -> None:
-    with pytest.raises(receivables_domain.PayableUnknown):
-        starting.check_payables(replace(a_wish(), shares={new_id(): money(1)}), {}, NOW)
+    with pytest.raises(receivables_domain.ReceivableUnknown):
+        starting.check_receivables(replace(a_wish(), shares={new_id(): money(1)}), {}, NOW)
     for old in (uuid4(), UUID(int=0)):
-        with pytest.raises(receivables_domain.PayableNotFound):
-            starting.check_payables(replace(a_wish(), shares={old: money(1)}), {}, NOW)
-    with pytest.raises(receivables_domain.PayableNotFound):
-        starting.check_payables(replace(a_wish(), shares={new_id(): money(1)}), {}, NOW + timedelta(days=2))
+        with pytest.raises(receivables_domain.ReceivableNotFound):
+            starting.check_receivables(replace(a_wish(), shares={old: money(1)}), {}, NOW)
+    with pytest.raises(receivables_domain.ReceivableNotFound):
+        starting.check_receivables(
+            replace(a_wish(), shares={new_id(): money(1)}), {}, NOW + timedelta(days=2)
+        )
 
 
 @pytest.mark.parametrize(
@@ -89,9 +91,9 @@ def test_a_young_unknown_invoice_may_still_come_and_any_other_may_not() -> None:
         (a_wish(1_000, "BGN"), domain.WrongCurrency),
     ],
 )
-def test_amounts_that_no_payment_has(wish: Wish, refusal: type[DomainError]) -> None:
+def test_amounts_that_no_payment_has(wish: PaymentRequest, refusal: type[DomainError]) -> None:
     with pytest.raises(refusal):
-        starting.check_wish(wish)
+        starting.check_request(wish)
 
 
 @pytest.mark.parametrize(
@@ -108,15 +110,15 @@ def test_amounts_that_no_payment_has(wish: Wish, refusal: type[DomainError]) -> 
         a_wish(shares={INVOICE: money(20), UUID(int=2): money(30)}),
     ],
 )
-def test_amounts_that_can_be_charged(wish: Wish) -> None:
-    starting.check_wish(wish)
+def test_amounts_that_can_be_charged(wish: PaymentRequest) -> None:
+    starting.check_request(wish)
 
 
 def test_a_refusal_says_which_amounts_can_be_charged() -> None:
     with pytest.raises(limits.AmountTooSmall) as small:
-        starting.check_wish(a_wish(49))
+        starting.check_request(a_wish(49))
     with pytest.raises(limits.AmountTooLarge) as large:
-        starting.check_wish(a_wish(10**8, kind="redirect"))
+        starting.check_request(a_wish(10**8, kind="redirect"))
     assert small.value.fields["minimum"] == {"minor": 50, "currency": "EUR"}
     assert large.value.fields["maximum"] == {"minor": 10**8 - 1, "currency": "EUR"}
 
@@ -137,30 +139,30 @@ def test_no_part_leaves_a_rest_that_could_never_be_paid(
     share: int, open_amount: int, largest: int | None
 ) -> None:
     with pytest.raises(domain.RestTooSmall) as refused:
-        starting.check_payables(a_wish(share), {INVOICE: a_payable(open_amount)}, NOW)
+        starting.check_receivables(a_wish(share), {INVOICE: a_payable(open_amount)}, NOW)
     part = {"minor": largest, "currency": "EUR"} if largest else None
     assert refused.value.fields["whole"] == {"minor": open_amount, "currency": "EUR"}
     assert refused.value.fields["largest_part"] == part
 
 
 def test_a_part_that_leaves_a_payable_rest_and_the_last_of_all_rests_may_be_paid() -> None:
-    starting.check_payables(a_wish(4_950), {INVOICE: a_payable(5_000)}, NOW)
+    starting.check_receivables(a_wish(4_950), {INVOICE: a_payable(5_000)}, NOW)
     other = UUID(int=2)
     together = a_wish(shares={INVOICE: money(20), other: money(50)})
     rests = {INVOICE: a_payable(5_000, settled=4_980), other: replace(a_payable(50), id=other)}
-    starting.check_wish(together)
-    starting.check_payables(together, rests, NOW)
+    starting.check_request(together)
+    starting.check_receivables(together, rests, NOW)
 
 
 def test_two_currencies_are_not_one_payment() -> None:
     with pytest.raises(domain.WrongCurrency):
-        starting.check_wish(a_wish(shares={INVOICE: money(1), UUID(int=2): money(1, "USD")}))
+        starting.check_request(a_wish(shares={INVOICE: money(1), UUID(int=2): money(1, "USD")}))
 
 
 def test_the_clinics_switches() -> None:
     starting.check_clinic(OPEN, a_wish())
     starting.check_clinic(OPEN, a_wish(kind="saved"))
-    with pytest.raises(receivables_domain.PayableUnknown):
+    with pytest.raises(receivables_domain.ReceivableUnknown):
         starting.check_clinic(None, a_wish())
     with pytest.raises(domain.OnlinePaymentOff):
         starting.check_clinic(replace(OPEN, online_payment=False), a_wish())

@@ -31,7 +31,7 @@ class Posting:
     amount: int
     currency: str
     client_id: UUID | None = None
-    payable_id: UUID | None = None
+    receivable_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ def capture(amount: int, currency: str, settled: Mapping[UUID, int], client_id: 
     if surplus < 0 or min(settled.values(), default=0) < 0:
         raise ValueError("more is settled than was taken")
     receivable = tuple(
-        Posting("receivable", -part, currency, payable_id=payable_id)
-        for payable_id, part in settled.items()
+        Posting("receivable", -part, currency, receivable_id=receivable_id)
+        for receivable_id, part in settled.items()
         if part
     )
     credit = (Posting("client_credit", -surplus, currency, client_id=client_id),) if surplus else ()

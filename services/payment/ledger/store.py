@@ -48,7 +48,7 @@ async def _insert_entries(tx: Connection, entries: Collection[Entry]) -> None:
         [at for _, at, _ in lines],
         [posting.account for _, _, posting in lines],
         [posting.client_id for _, _, posting in lines],
-        [posting.payable_id for _, _, posting in lines],
+        [posting.receivable_id for _, _, posting in lines],
         [posting.amount for _, _, posting in lines],
         [posting.currency for _, _, posting in lines],
     )

@@ -20,7 +20,7 @@ from services.payment.payments.domain import Payment
 from services.payment.payments.lifecycle import Change
 from services.payment.payments.origins import Known, Register, names_in
 from services.payment.receivables import store as receivables
-from services.payment.receivables.domain import Payable
+from services.payment.receivables.domain import Receivable
 from services.payment.stripe import origins
 from services.payment.stripe.origins import Foreign
 
@@ -41,7 +41,7 @@ class Locked:
     """Rows that are locked, as they are now."""
 
     payments: Mapping[Key, Payment] = field(default_factory=dict)
-    receivables: Mapping[Key, Payable] = field(default_factory=dict)
+    receivables: Mapping[Key, Receivable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Decided:
     """Rows as they will be, and each change with the event that caused it."""
 
     payments: Mapping[Key, Payment]
-    receivables: Mapping[Key, Payable]
+    receivables: Mapping[Key, Receivable]
     changes: Sequence[tuple[Change, StripeEvent | None]]
 
     @property
@@ -80,7 +80,7 @@ async def read_observed(tx: Connection, events: Sequence[StripeEvent]) -> Observ
     for event in events:
         about = known.about(event)
         if isinstance(about, Known):
-            ours.append((event, about.key, [(about.key[0], each) for each in about.payable_ids]))
+            ours.append((event, about.key, [(about.key[0], each) for each in about.receivable_ids]))
         else:
             foreign.append((event, about))
     return Observed(ours, foreign)
@@ -90,7 +90,7 @@ async def lock_observed(tx: Connection, observed: Observed) -> Locked:
     if not observed.ours:
         return Locked()
     receivable_keys = {key for _, _, keys in observed.ours for key in keys}
-    locked = await receivables.lock_payables(tx, receivable_keys)
+    locked = await receivables.lock_receivables(tx, receivable_keys)
     return Locked(await store.lock_payments(tx, {key for _, key, _ in observed.ours}), locked)
 
 
@@ -100,10 +100,10 @@ def decide(observed: Observed, locked: Locked, now: datetime) -> Decided:
     changes: list[tuple[Change, StripeEvent | None]] = []
     for event, key, _ in sorted(observed.ours, key=lambda each: _rank(each[0])):
         shares = payments[key].allocations
-        open_now = {share.payable_id: owed[key[0], share.payable_id] for share in shares}
+        open_now = {share.receivable_id: owed[key[0], share.receivable_id] for share in shares}
         change = lifecycle.observe(payments[key], open_now, event, now)
         payments[key] = change.payment
-        owed.update({receivable.key: receivable for receivable in change.payables})
+        owed.update({receivable.key: receivable for receivable in change.receivables})
         changes.append((change, event))
     return Decided(payments, owed, changes)
 
@@ -118,9 +118,9 @@ async def save_rows(tx: Connection, decided: Decided) -> None:
     """Keep payments and receivables as they were decided. The rows are locked."""
     if decided.payments:
         await store.save_payments(tx, decided.payments.values())
-    settled = {receivable.key for change, _ in decided.changes for receivable in change.payables}
+    settled = {receivable.key for change, _ in decided.changes for receivable in change.receivables}
     if settled:
-        await receivables.save_payables(tx, [decided.receivables[key] for key in settled])
+        await receivables.save_receivables(tx, [decided.receivables[key] for key in settled])
 
 
 async def apply_observations(tx: Connection, events: Sequence[StripeEvent]) -> None:
@@ -142,7 +142,9 @@ async def give_up_payment(
     A payment whose money is on its way is ended only if `on_its_way`.
     """
     found = await store.find_payments(tx, {key}, ())
-    await receivables.lock_payables(tx, {(key[0], each) for known in found for each in known.payable_ids})
+    await receivables.lock_receivables(
+        tx, {(key[0], each) for known in found for each in known.receivable_ids}
+    )
     locked = (await store.lock_payments(tx, {key})).get(key)
     may_end = LIVE_PAYMENTS if on_its_way else STARTABLE_PAYMENTS
     if locked is None or locked.intent_id != intent_id or locked.status not in may_end:

@@ -82,7 +82,7 @@ class KeyReused(DomainError):
 class Allocation:
     """A payment's share for one payable; a reservation while it is open."""
 
-    payable_id: UUID
+    receivable_id: UUID
     amount: int
     state: Literal["open", "settled", "released"] = "open"
     settled_amount: int = 0

@@ -50,7 +50,7 @@ def update_about(payment: Payment) -> PaymentUpdated | None:
     """That a success which was said is known to be of this method. None where it settled nothing, so that nobody
     keeps a method of it. Made again from the same row, it is the same event.
     """
-    settled = tuple(share.payable_id for share in payment.allocations if share.settled_amount)
+    settled = tuple(share.receivable_id for share in payment.allocations if share.settled_amount)
     if payment.status != "succeeded" or payment.method is None or not settled:
         return None
     assert payment.succeeded_at is not None
@@ -69,11 +69,13 @@ def update_about(payment: Payment) -> PaymentUpdated | None:
 def _shares(payment: Payment) -> tuple[Share, ...]:
     """What was settled, once it succeeded; before, what is meant to be, of no more than Stripe takes."""
     if payment.status == "succeeded":
-        parts = {share.payable_id: share.settled_amount for share in payment.allocations}
+        parts = {share.receivable_id: share.settled_amount for share in payment.allocations}
     else:
-        parts = allocate(payment.amount, ((share.payable_id, share.amount) for share in payment.allocations))
+        parts = allocate(
+            payment.amount, ((share.receivable_id, share.amount) for share in payment.allocations)
+        )
     return tuple(
-        Share(invoice_id=payable_id, amount=Money(minor=part, currency=payment.currency))
-        for payable_id, part in parts.items()
+        Share(invoice_id=receivable_id, amount=Money(minor=part, currency=payment.currency))
+        for receivable_id, part in parts.items()
         if part
     )

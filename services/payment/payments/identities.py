@@ -14,10 +14,10 @@ from services.payment.ledger.domain import entry_id
 from services.payment.payments.domain import Payment
 
 
-def of_movement(payment: Payment, payable_id: UUID, kind: str) -> UUID:
+def of_movement(payment: Payment, receivable_id: UUID, kind: str) -> UUID:
     """One intent moves money to a receivable once for each kind."""
     topic = PaymentSettled.topic.name
-    return event_id(made_at(payment.id), topic, _stripe_object(payment), payable_id, kind)
+    return event_id(made_at(payment.id), topic, _stripe_object(payment), receivable_id, kind)
 
 
 def of_capture(payment: Payment) -> UUID:

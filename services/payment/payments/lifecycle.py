@@ -19,7 +19,7 @@ from services.payment.ledger import domain as ledger
 from services.payment.payments import identities
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import FACTS, fact_about, update_about
-from services.payment.receivables.domain import Payable
+from services.payment.receivables.domain import Receivable
 from services.payment.stripe.mismatches import (
     WrongAccount,
     WrongCharge,
@@ -36,7 +36,7 @@ STATUS_OF: Mapping[str, PaymentStatus] = {
     "payment_intent.requires_action": "requires_action",
 }
 _RANK: Mapping[PaymentStatus, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
-_TELLS_OF_SUCCESS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
+_SUCCESS_EVENTS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +44,30 @@ class Change:
     """What an observation does: the payment after it, what it touches, what is to be said. Often nothing."""
 
     payment: Payment
-    payables: tuple[Payable, ...] = ()
+    receivables: tuple[Receivable, ...] = ()
     entry: ledger.Entry | None = None
     movements: tuple[PaymentSettled, ...] = ()
     fact: PaymentState | None = None
     update: PaymentUpdated | None = None
 
 
-def observe(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
+def observe(
+    payment: Payment, receivables: Mapping[UUID, Receivable], seen: StripeEvent, now: datetime
+) -> Change:
     """The effect of one observation, on payables as they are now. Raises a `StripeMismatch`."""
     check_match(payment, seen)
     intent_id, method = payment.intent_id or seen.payment_intent, _better_method(payment, seen)
-    told, seen_at = payment.method, payment.seen_at
+    published, seen_at = payment.method, payment.seen_at
     if seen.event_type == "charge.succeeded":
         # Whatever is older than this is of an attempt that it made good.
         seen_at = max(seen.created, seen_at or seen.created)
-    if (intent_id, method, seen_at) != (payment.intent_id, told, payment.seen_at):
+    if (intent_id, method, seen_at) != (payment.intent_id, published, payment.seen_at):
         payment = replace(payment, intent_id=intent_id, method=method, seen_at=seen_at)
     status = STATUS_OF.get(seen.event_type)
     if status is None or not _is_news(payment, status, seen.created):
-        return Change(payment, update=None if method == told else update_about(payment))
+        return Change(payment, update=None if method == published else update_about(payment))
     if status == "succeeded":
-        return _capture(payment, payables, seen, now)
+        return _capture(payment, receivables, seen, now)
     return _move(payment, status, seen, now)
 
 
@@ -99,7 +101,7 @@ def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
 
 def _better_method(payment: Payment, seen: StripeEvent) -> Method | None:
     """The charge that succeeded knows how it was paid; of attempts before it, the newest is shown."""
-    if seen.method is None or seen.event_type in _TELLS_OF_SUCCESS:
+    if seen.method is None or seen.event_type in _SUCCESS_EVENTS:
         return seen.method or payment.method
     late = payment.status == "succeeded" or (payment.seen_at and seen.created < payment.seen_at)
     return payment.method if late else seen.method
@@ -159,11 +161,13 @@ def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> 
     return Change(given_up, fact=fact_about(given_up))
 
 
-def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEvent, now: datetime) -> Change:
+def _capture(
+    payment: Payment, receivables: Mapping[UUID, Receivable], seen: StripeEvent, now: datetime
+) -> Change:
     """Book the money that Stripe took: to each payable at most what is open on it now, the rest is credit."""
     taken = seen.amount_received
     assert taken is not None, "checked"
-    settled = _allocate(taken, payment.allocations, payables)
+    settled = _allocate(taken, payment.allocations, receivables)
     paid = _stated(
         payment,
         now,
@@ -175,32 +179,33 @@ def _capture(payment: Payment, payables: Mapping[UUID, Payable], seen: StripeEve
         succeeded_at=seen.created,
         seen_at=seen.created,
         allocations=tuple(
-            replace(share, state="settled", settled_amount=settled[share.payable_id])
+            replace(share, state="settled", settled_amount=settled[share.receivable_id])
             for share in payment.allocations
         ),
     )
-    parts = [(payable_id, part) for payable_id, part in settled.items() if part]
+    parts = [(receivable_id, part) for receivable_id, part in settled.items() if part]
     return Change(
         paid,
-        payables=tuple(_settle(payables[payable_id], part) for payable_id, part in parts),
+        receivables=tuple(_settle(receivables[receivable_id], part) for receivable_id, part in parts),
         entry=_capture_entry(paid, settled, now),
-        movements=tuple(_movement(paid, payable_id, part, now) for payable_id, part in parts),
+        movements=tuple(_movement(paid, receivable_id, part, now) for receivable_id, part in parts),
         fact=fact_about(paid),
     )
 
 
 def _allocate(
-    taken: int, shares: tuple[Allocation, ...], payables: Mapping[UUID, Payable]
+    taken: int, shares: tuple[Allocation, ...], receivables: Mapping[UUID, Receivable]
 ) -> dict[UUID, int]:
     """The part of each receivable, oldest first: no more than was agreed and is open."""
     limits = (
-        (share.payable_id, min(share.amount, payables[share.payable_id].open_amount)) for share in shares
+        (share.receivable_id, min(share.amount, receivables[share.receivable_id].open_amount))
+        for share in shares
     )
     return ledger.allocate(taken, limits)
 
 
-def _settle(payable: Payable, part: int) -> Payable:
-    return replace(payable, settled_amount=payable.settled_amount + part)
+def _settle(receivable: Receivable, part: int) -> Receivable:
+    return replace(receivable, settled_amount=receivable.settled_amount + part)
 
 
 def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime) -> ledger.Entry:
@@ -217,14 +222,14 @@ def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime)
     )
 
 
-def _movement(payment: Payment, payable_id: UUID, part: int, now: datetime) -> PaymentSettled:
-    movement_id = identities.of_movement(payment, payable_id, "payment")
+def _movement(payment: Payment, receivable_id: UUID, part: int, now: datetime) -> PaymentSettled:
+    movement_id = identities.of_movement(payment, receivable_id, "payment")
     return PaymentSettled(
         id=movement_id,
         time=now,
         clinic_id=payment.clinic_id,
         movement_id=movement_id,
-        invoice_id=payable_id,
+        invoice_id=receivable_id,
         payment_id=payment.id,
         kind="payment",
         amount=Money(minor=part, currency=payment.currency),

@@ -24,7 +24,7 @@ class Known:
 
     key: Key
     intent: tuple[str, str | None]
-    payable_ids: list[UUID]
+    receivable_ids: list[UUID]
     sealed: bool
     made: bool
 

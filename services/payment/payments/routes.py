@@ -42,12 +42,12 @@ async def start_payment(
 
     429 `too_many_declines` after a burst of declined cards.
     """
-    wish = schemas.wish_of(data, caller.subject, idempotency_key)
-    if wish is None:
+    request = schemas.payment_request(data, caller.subject, idempotency_key)
+    if request is None:
         raise InvoiceNamedTwice("Name each invoice once.")
     async with db.tx(caller.clinic) as tx:
         await actions.check_declines(tx, caller.subject, declines_per_hour)
-    ready = await stripe_calls.start(partial(db.tx, caller.clinic), stripe, caller.clinic, wish)
+    ready = await stripe_calls.start(partial(db.tx, caller.clinic), stripe, caller.clinic, request)
     return Response(schemas.payment_start(ready), status_code=201 if ready.is_new else 200)
 
 

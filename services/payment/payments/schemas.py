@@ -17,7 +17,7 @@ from contracts.http.payments import (
 )
 from contracts.vocabulary import PaymentKind, decline
 from services.payment.payments.domain import Payment
-from services.payment.payments.starting import Wish
+from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_calls import Ready
 
 _KINDS: dict[type[PayByCard | PayBySaved | PayByRedirect], PaymentKind] = {
@@ -27,16 +27,16 @@ _KINDS: dict[type[PayByCard | PayBySaved | PayByRedirect], PaymentKind] = {
 }
 
 
-def wish_of(body: PaymentIn, client_id: UUID, request_key: str | None) -> Wish | None:
+def payment_request(body: PaymentIn, client_id: UUID, request_key: str | None) -> PaymentRequest | None:
     """The payment request in the body; None when it names an invoice twice."""
     shares = {share.invoice_id: share.amount for share in body.invoices}
     if len(shares) < len(body.invoices):
         return None
-    return Wish(
+    return PaymentRequest(
         client_id=client_id,
         shares={
-            payable_id: money.Money(minor=amount.minor, currency=amount.currency)
-            for payable_id, amount in shares.items()
+            receivable_id: money.Money(minor=amount.minor, currency=amount.currency)
+            for receivable_id, amount in shares.items()
         },
         kind=_KINDS[type(body.method)],
         saved_method_id=body.method.payment_method_id if isinstance(body.method, PayBySaved) else None,
@@ -85,7 +85,7 @@ def _shares(payment: Payment) -> list[ShareOut]:
     settled = payment.status == "succeeded"
     return [
         ShareOut(
-            invoice_id=share.payable_id,
+            invoice_id=share.receivable_id,
             amount=Money(share.settled_amount if settled else share.amount, payment.currency),
         )
         for share in payment.allocations

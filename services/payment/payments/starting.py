@@ -23,7 +23,7 @@ from services.payment.payments.domain import (
     WrongAmount,
     WrongCurrency,
 )
-from services.payment.receivables.domain import Clinic, Payable, PayableNotFound, PayableUnknown
+from services.payment.receivables.domain import Clinic, Receivable, ReceivableNotFound, ReceivableUnknown
 from services.payment.stripe.limits import AmountTooLarge, AmountTooSmall
 
 MOST_INVOICES = 40
@@ -34,7 +34,7 @@ UNKNOWN_MAY_COME = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PaymentRequest:
     """What a client asks for: which payables, how much of each, and how to pay."""
 
     client_id: UUID
@@ -58,10 +58,10 @@ class Wish:
         return "redirect" if self.kind == "redirect" else "card"
 
     def same_as(self, payment: Payment) -> bool:
-        """Whether `payment` is an answer to this wish."""
-        shares = {share.payable_id: share.amount for share in payment.allocations}
+        """Whether `payment` is an answer to this request."""
+        shares = {share.receivable_id: share.amount for share in payment.allocations}
         return (
-            shares == {payable_id: share.minor for payable_id, share in self.shares.items()}
+            shares == {receivable_id: share.minor for receivable_id, share in self.shares.items()}
             and payment.currency == self.currency
             and payment.kind == self.kind
             and payment.saved_method_id == self.saved_method_id
@@ -97,113 +97,117 @@ def check_declines(declines: int, most: int) -> None:
         )
 
 
-def check_wish(wish: Wish) -> None:
+def check_request(request: PaymentRequest) -> None:
     """Refuse what can be no payment, whatever is due.
 
     Raises `TooManyInvoices`, `WrongAmount`, `WrongCurrency`, `AmountTooSmall`, `AmountTooLarge`.
     """
-    if len(wish.shares) > MOST_INVOICES:
+    if len(request.shares) > MOST_INVOICES:
         raise TooManyInvoices(f"Pay at most {MOST_INVOICES} invoices at once.", most=MOST_INVOICES)
-    if any(share.minor <= 0 for share in wish.shares.values()):
+    if any(share.minor <= 0 for share in request.shares.values()):
         raise WrongAmount("An amount to pay must be more than zero.")
-    if len({share.currency for share in wish.shares.values()}) > 1:
+    if len({share.currency for share in request.shares.values()}) > 1:
         raise WrongCurrency("Invoices in different currencies are paid one by one.")
-    known = CURRENCIES.get(wish.currency)
+    known = CURRENCIES.get(request.currency)
     if known is None:
-        raise WrongCurrency(f"Nothing can be paid online in {wish.currency}. Please contact the clinic.")
-    if any(share.minor % known.step for share in wish.shares.values()):
+        raise WrongCurrency(f"Nothing can be paid online in {request.currency}. Please contact the clinic.")
+    if any(share.minor % known.step for share in request.shares.values()):
         raise WrongAmount(f"An amount to pay in {known.code} must be a multiple of {known.step} minor units.")
-    if wish.amount < known.minimum:
+    if request.amount < known.minimum:
         raise AmountTooSmall(
             AmountTooSmall.words,
             minimum=_plain(known.minimum, known.code),
         )
-    check_largest(wish, brand=None)
+    check_largest(request, brand=None)
 
 
-def check_largest(wish: Wish, brand: str | None) -> None:
+def check_largest(request: PaymentRequest, brand: str | None) -> None:
     """Refuse more than the chosen way takes; `brand` is that of the saved card. Raises `AmountTooLarge`."""
-    most = CURRENCIES[wish.currency].maximum(wish.way, brand)
-    if 0 < most < wish.amount:
+    most = CURRENCIES[request.currency].maximum(request.way, brand)
+    if 0 < most < request.amount:
         raise AmountTooLarge(
             AmountTooLarge.words,
-            maximum=_plain(most, wish.currency),
+            maximum=_plain(most, request.currency),
         )
     if most == 0:
-        raise MethodNotAccepted(f"Nothing can be paid in {wish.currency} in this way. Please choose another.")
+        raise MethodNotAccepted(
+            f"Nothing can be paid in {request.currency} in this way. Please choose another."
+        )
 
 
 def _plain(minor: int, currency: str) -> dict[str, object]:
     return {"minor": minor, "currency": currency}
 
 
-def check_clinic(clinic: Clinic | None, wish: Wish) -> None:
-    """Raises `PayableUnknown`, `OnlinePaymentOff`, `MethodNotAccepted`."""
+def check_clinic(clinic: Clinic | None, request: PaymentRequest) -> None:
+    """Raises `ReceivableUnknown`, `OnlinePaymentOff`, `MethodNotAccepted`."""
     if clinic is None:
-        raise PayableUnknown("The clinic is being set up. Please try again in a moment.")
+        raise ReceivableUnknown("The clinic is being set up. Please try again in a moment.")
     if not clinic.online_payment:
         raise OnlinePaymentOff("This clinic does not take payments online. Please contact the clinic.")
-    if wish.way not in clinic.methods:
+    if request.way not in clinic.methods:
         raise MethodNotAccepted("The clinic does not take this way of paying.")
 
 
-def check_payables(wish: Wish, payables: Mapping[UUID, Payable], now: datetime) -> None:
+def check_receivables(request: PaymentRequest, receivables: Mapping[UUID, Receivable], now: datetime) -> None:
     """Every payable is the client's, in the right currency, and open for what the client agreed to.
 
-    Raises `PayableUnknown`, `PayableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`, `RestTooSmall`.
+    Raises `ReceivableUnknown`, `ReceivableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`, `RestTooSmall`.
     """
-    for payable_id, share in sorted(wish.shares.items()):
-        payable = payables.get(payable_id)
-        if payable is None and _may_still_come(payable_id, now):
-            raise PayableUnknown("This invoice has only just been issued. Please try again in a moment.")
-        if payable is None or payable.client_id != wish.client_id:
-            raise PayableNotFound("There is no such invoice.")
-        _check_amount(payable, share)
+    for receivable_id, share in sorted(request.shares.items()):
+        receivable = receivables.get(receivable_id)
+        if receivable is None and _may_still_come(receivable_id, now):
+            raise ReceivableUnknown("This invoice has only just been issued. Please try again in a moment.")
+        if receivable is None or receivable.client_id != request.client_id:
+            raise ReceivableNotFound("There is no such invoice.")
+        _check_amount(receivable, share)
 
 
-def _check_amount(payable: Payable, share: Money) -> None:
-    if share.currency != payable.currency:
-        raise WrongCurrency(f"This invoice is in {payable.currency}.")
-    if payable.open_amount == 0:
-        raise AlreadyPaid("There is nothing left to pay on this invoice.", invoice_id=str(payable.id))
-    if share.minor > payable.open_amount:
+def _check_amount(receivable: Receivable, share: Money) -> None:
+    if share.currency != receivable.currency:
+        raise WrongCurrency(f"This invoice is in {receivable.currency}.")
+    if receivable.open_amount == 0:
+        raise AlreadyPaid("There is nothing left to pay on this invoice.", invoice_id=str(receivable.id))
+    if share.minor > receivable.open_amount:
         raise AmountChanged(
             "The amount due has changed. Please look at the invoice again.",
-            invoice_id=str(payable.id),
-            open=_plain(payable.open_amount, payable.currency),
+            invoice_id=str(receivable.id),
+            open=_plain(receivable.open_amount, receivable.currency),
         )
-    _check_rest(payable, share)
+    _check_rest(receivable, share)
 
 
-def _check_rest(payable: Payable, share: Money) -> None:
+def _check_rest(receivable: Receivable, share: Money) -> None:
     """A rest counts by itself: whether another invoice will be open to pay it with, nobody knows."""
-    least = CURRENCIES[payable.currency].minimum
-    if not 0 < payable.open_amount - share.minor < least:
+    least = CURRENCIES[receivable.currency].minimum
+    if not 0 < receivable.open_amount - share.minor < least:
         return
-    largest = payable.open_amount - least
+    largest = receivable.open_amount - least
     raise RestTooSmall(
         "This leaves less than can be paid online. Please pay all of it, or a smaller part.",
-        invoice_id=str(payable.id),
-        whole=_plain(payable.open_amount, payable.currency),
-        largest_part=_plain(largest, payable.currency) if largest >= least else None,
+        invoice_id=str(receivable.id),
+        whole=_plain(receivable.open_amount, receivable.currency),
+        largest_part=_plain(largest, receivable.currency) if largest >= least else None,
     )
 
 
-def _may_still_come(payable_id: UUID, now: datetime) -> bool:
+def _may_still_come(receivable_id: UUID, now: datetime) -> bool:
     """Whether an unknown id is a young UUIDv7, whose invoice.created may be on its way."""
-    millis = payable_id.int >> 80
-    return payable_id.version == 7 and abs(now.timestamp() - millis / 1000) < UNKNOWN_MAY_COME.total_seconds()
+    millis = receivable_id.int >> 80
+    return (
+        receivable_id.version == 7 and abs(now.timestamp() - millis / 1000) < UNKNOWN_MAY_COME.total_seconds()
+    )
 
 
-def live_answer(wish: Wish, live: Collection[Payment]) -> Payment | None:
+def live_answer(request: PaymentRequest, live: Collection[Payment]) -> Payment | None:
     """The client's live attempt for the same choice, if that is all there is. Raises `PaymentInProgress`."""
     if any(payment.status == "processing" for payment in live):
         raise PaymentInProgress("A payment for this invoice is already on its way. Please wait for it.")
-    return next((each for each in live if len(live) == 1 and each.reserves and wish.same_as(each)), None)
+    return next((each for each in live if len(live) == 1 and each.reserves and request.same_as(each)), None)
 
 
 def begin(
-    wish: Wish,
+    request: PaymentRequest,
     clinic_id: UUID,
     payment_id: UUID,
     *,
@@ -217,25 +221,25 @@ def begin(
     return Payment(
         clinic_id=clinic_id,
         id=payment_id,
-        client_id=wish.client_id,
+        client_id=request.client_id,
         account=account,
         livemode=livemode,
         status="created",
-        amount=wish.amount,
-        currency=wish.currency,
-        kind=wish.kind,
-        save=wish.save,
+        amount=request.amount,
+        currency=request.currency,
+        kind=request.kind,
+        save=request.save,
         idempotency_key=f"payment-{payment_id}",
         created_at=now,
         updated_at=now,
-        allocations=_allocations(wish),
-        saved_method_id=wish.saved_method_id,
-        request_key=wish.request_key,
+        allocations=_allocations(request),
+        saved_method_id=request.saved_method_id,
+        request_key=request.request_key,
         method=method,
         traceparent=traceparent,
     )
 
 
-def _allocations(wish: Wish) -> tuple[Allocation, ...]:
-    shares: Sequence[tuple[UUID, Money]] = sorted(wish.shares.items())
-    return tuple(Allocation(payable_id, share.minor) for payable_id, share in shares)
+def _allocations(request: PaymentRequest) -> tuple[Allocation, ...]:
+    shares: Sequence[tuple[UUID, Money]] = sorted(request.shares.items())
+    return tuple(Allocation(receivable_id, share.minor) for receivable_id, share in shares)

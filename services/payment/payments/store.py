@@ -42,7 +42,7 @@ async def find_payments(
         Known(
             key=(row["clinic_id"], row["id"]),
             intent=(row["account"], row["stripe_payment_intent_id"]),
-            payable_ids=row["payable_ids"],
+            receivable_ids=row["payable_ids"],
             sealed=row["sealed"],
             made=row["intent_made"],
         )
@@ -68,7 +68,7 @@ async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Paym
     return {payment.key: payment for payment in payments}
 
 
-async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[Payment]:
+async def lock_live_payments(tx: Connection, receivables: Collection[Key]) -> list[Payment]:
     """The payments of any of the payables, which are locked already, whose intents may still take money.
 
     That is not only those that hold a reservation: a delayed method that failed gave its own free, not its intent.
@@ -84,7 +84,7 @@ async def lock_live_payments(tx: Connection, payables: Collection[Key]) -> list[
         ORDER BY clinic_id, id
         FOR NO KEY UPDATE
         """,
-        *columns(payables),
+        *columns(receivables),
     )
     return [payment_of(row) for row in rows]
 
@@ -103,7 +103,7 @@ async def add_payment(tx: Connection, payment: Payment) -> None:
         """,
         payment.clinic_id,
         payment.id,
-        [share.payable_id for share in payment.allocations],
+        [share.receivable_id for share in payment.allocations],
         [share.amount for share in payment.allocations],
     )
 
@@ -206,7 +206,7 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
         [payment.fact_id for payment in payments],
         [payment.clinic_id for payment, _ in shares],
         [payment.id for payment, _ in shares],
-        [share.payable_id for _, share in shares],
+        [share.receivable_id for _, share in shares],
         [share.state for _, share in shares],
         [share.settled_amount for _, share in shares],
         [payment.amount for payment in payments],

@@ -17,11 +17,10 @@ from services.payment.accounts import store
 from services.payment.accounts.domain import PLATFORM
 from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
-from services.payment.payments import actions, changes
-from services.payment.payments import reads as lookups
+from services.payment.payments import actions, changes, reads
 from services.payment.payments import store as payments
 from services.payment.payments.domain import Payment, PaymentInProgress
-from services.payment.payments.starting import Wish
+from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_params import new_intent
 from services.payment.stripe import fields as stripe_json
 from services.payment.stripe import observations
@@ -57,14 +56,16 @@ class Ready:
     is_new: bool
 
 
-async def start(transaction: Transaction, stripe: StripeApi, clinic_id: UUID, wish: Wish) -> Ready:
-    """The client's payment for a wish, with its PaymentIntent. Other live attempts are canceled first.
+async def start(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, request: PaymentRequest
+) -> Ready:
+    """The client's payment for a request, with its PaymentIntent. Other live attempts are canceled first.
 
     Raises what `actions.start_payment` and the calls to Stripe raise; after an unknown outcome, asking again heals.
     """
     for _ in range(MOST_STARTS):
         async with transaction() as tx:
-            started = await actions.start_payment(tx, clinic_id, wish, stripe.livemode, stripe.signer)
+            started = await actions.start_payment(tx, clinic_id, request, stripe.livemode, stripe.signer)
         for stale in started.stale:
             await cancel(transaction, stripe, stale)
         if started.payment is not None:
@@ -88,7 +89,7 @@ async def ensure_intent(
         except StripeBusy:
             await asyncio.sleep(pause)
             async with transaction() as tx:
-                payment = await lookups.get_payment(tx, payment.client_id, payment.id) or payment
+                payment = await reads.get_payment(tx, payment.client_id, payment.id) or payment
     return await _ensure_intent(transaction, stripe, payment, look_up)
 
 

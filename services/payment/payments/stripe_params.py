@@ -34,7 +34,7 @@ def metadata_of(payment: Payment) -> dict[str, str]:
     if payment.installation is not None:
         metadata |= {"installation": payment.installation, "client_id": str(payment.client_id)}
         metadata |= {
-            f"{SHARE}{at}": f"{share.payable_id} {share.amount} {payment.currency}"
+            f"{SHARE}{at}": f"{share.receivable_id} {share.amount} {payment.currency}"
             for at, share in enumerate(payment.allocations, start=1)
         }
     return completed(metadata, payment.signature, payment.traceparent)

@@ -6,8 +6,7 @@ import structlog
 
 from services.chassis import clock
 from services.chassis.db.database import Database
-from services.payment.payments import reads as lookups
-from services.payment.payments import starting
+from services.payment.payments import reads, starting
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import Payment
 from services.payment.payments.lifecycle import STATUS_OF
@@ -29,7 +28,7 @@ IDLE_FOR = timedelta(hours=24)
 async def sweep_payments(db: Database, stripe: StripeApi, unchecked_for: timedelta = UNCHECKED_FOR) -> None:
     """Ask Stripe about open payments, oldest first, and apply the answers as webhooks are applied."""
     async with db.worker_tx() as tx:
-        due = await lookups.take_unchecked(tx, unchecked_for, MOST_A_RUN)
+        due = await reads.take_unchecked(tx, unchecked_for, MOST_A_RUN)
     for payment in due:
         await tolerate(_check(db, stripe, payment), payment_id=str(payment.id))
 
@@ -55,7 +54,7 @@ async def _end_out_of_reach(db: Database, stripe: StripeApi, payment: Payment, n
     """End an attempt on an account that cannot be asked any more, once it is over or the clinic has another one."""
     if payment.intent_id is not None and payment.status != "processing":
         async with db.worker_tx() as tx:
-            over = _is_abandoned(payment, now) or await lookups.is_overdrawn(tx, payment)
+            over = _is_abandoned(payment, now) or await reads.is_overdrawn(tx, payment)
         await checkout.cancel(db.worker_tx, stripe, payment, abandoned=over)
 
 
@@ -69,7 +68,7 @@ async def _is_over(db: Database, payment: Payment, intent: Intent, now: datetime
     if intent.status == "processing":
         return False
     async with db.worker_tx() as tx:
-        return _is_abandoned(payment, now) or await lookups.is_overdrawn(tx, payment)
+        return _is_abandoned(payment, now) or await reads.is_overdrawn(tx, payment)
 
 
 def _is_abandoned(payment: Payment, now: datetime) -> bool:

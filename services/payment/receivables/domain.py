@@ -10,11 +10,11 @@ from services.chassis.errors import DomainError, Unavailable
 from services.chassis.ids import Key
 
 
-class PayableUnknown(Unavailable):
+class ReceivableUnknown(Unavailable):
     code = "payable_unknown"
 
 
-class PayableNotFound(DomainError):
+class ReceivableNotFound(DomainError):
     code = "payable_not_found"
     status = 404
 
@@ -28,7 +28,7 @@ class Clinic:
 
 
 @dataclass(frozen=True, slots=True)
-class Payable:
+class Receivable:
     """An invoice as far as paying it goes. `due_amount` is before payments, `settled_amount` is our count."""
 
     clinic_id: UUID

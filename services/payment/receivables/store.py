@@ -7,7 +7,7 @@ from contracts.clinic import ClinicUpdated
 from contracts.invoice import InvoiceState
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import columns
-from services.payment.receivables.domain import Clinic, Payable
+from services.payment.receivables.domain import Clinic, Receivable
 
 
 async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
@@ -64,7 +64,7 @@ async def upsert_receivables(tx: Connection, newest: Collection[InvoiceState]) -
     )
 
 
-async def lock_payables(tx: Connection, keys: Collection[Key]) -> dict[Key, Payable]:
+async def lock_receivables(tx: Connection, keys: Collection[Key]) -> dict[Key, Receivable]:
     """Read payables and keep others from settling or reserving them until the transaction ends."""
     rows = await tx.fetch(
         """
@@ -76,11 +76,11 @@ async def lock_payables(tx: Connection, keys: Collection[Key]) -> dict[Key, Paya
         """,
         *columns(keys),
     )
-    payables = [Payable(**row) for row in rows]
-    return {payable.key: payable for payable in payables}
+    receivables = [Receivable(**row) for row in rows]
+    return {receivable.key: receivable for receivable in receivables}
 
 
-async def save_payables(tx: Connection, payables: Collection[Payable]) -> None:
+async def save_receivables(tx: Connection, receivables: Collection[Receivable]) -> None:
     """Keep the counts of payables that are locked. Save their payments before, whose reservations may have ended."""
     await tx.execute(
         _marking_overdrawn("""
@@ -88,9 +88,9 @@ async def save_payables(tx: Connection, payables: Collection[Payable]) -> None:
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS new (clinic_id, id, settled_amount)
         WHERE payables.clinic_id = new.clinic_id AND payables.id = new.id
         """),
-        [payable.clinic_id for payable in payables],
-        [payable.id for payable in payables],
-        [payable.settled_amount for payable in payables],
+        [receivable.clinic_id for receivable in receivables],
+        [receivable.id for receivable in receivables],
+        [receivable.settled_amount for receivable in receivables],
     )
 
 

@@ -14,11 +14,11 @@ from services.chassis.ids import new_id
 from services.chassis.telemetry.traces import current_traceparent
 from services.payment.credit import store
 from services.payment.ledger import store as books
-from services.payment.payments import reads as lookups
+from services.payment.payments import reads
 from services.payment.payments.domain import PaymentNotFound
 from services.payment.refunds import domain as decide
 from services.payment.refunds import store as refunds
-from services.payment.refunds.domain import ClientNotFound, Refund, RefundWish, Surplus
+from services.payment.refunds.domain import ClientNotFound, Refund, RefundRequest, Surplus
 from services.payment.refunds.elsewhere import AtStripe, check_at_stripe
 from services.payment.refunds.stripe_params import seal_refund
 from services.payment.stripe.seal import Seal
@@ -58,7 +58,7 @@ async def read_credit(tx: Connection, caller: Caller, client_id: UUID, livemode:
 async def start_refunds_once(
     tx: Connection,
     caller: Caller,
-    wish: RefundWish,
+    request: RefundRequest,
     livemode: bool,
     seen: Mapping[UUID, AtStripe],
     signer: Seal | None,
@@ -73,7 +73,7 @@ async def start_refunds_once(
     earlier = await idempotency.claim(tx, caller.clinic, key, body)
     if earlier is not None:
         return await refunds.get_refunds(tx, caller.clinic, msgspec.json.decode(earlier, type=list[UUID]))
-    made = await start_refunds(tx, caller, wish, livemode, seen, signer)
+    made = await start_refunds(tx, caller, request, livemode, seen, signer)
     assert key is not None, "claimed"
     await idempotency.keep(tx, caller.clinic, key, msgspec.json.encode([refund.id for refund in made]))
     return made
@@ -82,22 +82,22 @@ async def start_refunds_once(
 async def start_refunds(
     tx: Connection,
     caller: Caller,
-    wish: RefundWish,
+    request: RefundRequest,
     livemode: bool,
     seen: Mapping[UUID, AtStripe],
     signer: Seal | None = None,
 ) -> list[Refund]:
-    """Set credit aside for a refund of each payment that the wish reaches. Stripe's keys are committed with it.
+    """Set credit aside for a refund of each payment that the request reaches. Stripe's keys are committed with it.
 
     `seen` is what Stripe has just told of payments. Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`,
     `RefundTooLarge`, `CreditOverdrawn`, and what `check_at_stripe` raises.
     """
-    await _check_client(tx, caller.clinic, wish.client_id)
-    await _check_payment(tx, wish)
+    await _check_client(tx, caller.clinic, request.client_id)
+    await _check_payment(tx, request)
     # Before the client's first surplus there is none to lock, but always a balance.
-    await store.lock_credit(tx, {(caller.clinic, wish.client_id, wish.currency)})
-    surpluses = await refunds.list_surpluses(tx, caller.clinic, wish.client_id, livemode)
-    parts = decide.plan(wish, surpluses, await store.get_credit(tx, wish.client_id))
+    await store.lock_credit(tx, {(caller.clinic, request.client_id, request.currency)})
+    surpluses = await refunds.list_surpluses(tx, caller.clinic, request.client_id, livemode)
+    parts = decide.plan(request, surpluses, await store.get_credit(tx, request.client_id))
     check_at_stripe(parts, surpluses, seen)
     rows = [(new_id(), payment_id, amount) for payment_id, amount in parts]
     made = await refunds.add_refunds(tx, rows, caller.clinic, current_traceparent())
@@ -107,7 +107,7 @@ async def start_refunds(
     now = clock.now()
     await books.add_entries(tx, [decide.set_aside(refund, now) for refund in made])
     after = [[str(refund.id), refund.amount, refund.currency] for refund in made]
-    await audit.record(tx, caller, "refund_credit", wish.client_id, None, after)
+    await audit.record(tx, caller, "refund_credit", request.client_id, None, after)
     return made
 
 
@@ -116,8 +116,8 @@ async def _check_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> Non
         raise ClientNotFound(_NO_CLIENT)
 
 
-async def _check_payment(tx: Connection, wish: RefundWish) -> None:
-    if wish.payment_id is None:
+async def _check_payment(tx: Connection, request: RefundRequest) -> None:
+    if request.payment_id is None:
         return
-    if await lookups.get_payment(tx, wish.client_id, wish.payment_id) is None:
+    if await reads.get_payment(tx, request.client_id, request.payment_id) is None:
         raise PaymentNotFound("The client has no such payment.")

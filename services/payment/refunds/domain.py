@@ -82,7 +82,7 @@ class Surplus:
 
 
 @dataclass(frozen=True, slots=True)
-class RefundWish:
+class RefundRequest:
     """What staff ask for: of one payment or of all in `currency`; `amount` None is all that is left."""
 
     client_id: UUID
@@ -152,7 +152,9 @@ def refundable(surpluses: Sequence[Surplus], credit: Sequence[Money]) -> dict[st
     return {currency: min(amount, have.get(currency, 0)) for currency, amount in left.items()}
 
 
-def plan(wish: RefundWish, surpluses: Sequence[Surplus], credit: Sequence[Money]) -> list[tuple[UUID, int]]:
+def plan(
+    request: RefundRequest, surpluses: Sequence[Surplus], credit: Sequence[Money]
+) -> list[tuple[UUID, int]]:
     """(payment, amount) of each refund to make, oldest payment first.
 
     Raises `NothingToRefund`, `RefundTooLarge`, `WrongAmount`.
@@ -160,17 +162,19 @@ def plan(wish: RefundWish, surpluses: Sequence[Surplus], credit: Sequence[Money]
     chosen = [
         each
         for each in surpluses
-        if each.left.currency == wish.currency and wish.payment_id in (None, each.payment_id)
+        if each.left.currency == request.currency and request.payment_id in (None, each.payment_id)
     ]
-    most = refundable(chosen, credit).get(wish.currency, 0)
+    most = refundable(chosen, credit).get(request.currency, 0)
     if most <= 0:
         raise NothingToRefund("There is no credit that can be refunded.")
-    wanted = most if wish.amount is None else wish.amount
-    if wanted % step_of(wish.currency):
-        raise WrongAmount(f"Refunds in {wish.currency} go in steps of {step_of(wish.currency)} minor units.")
+    wanted = most if request.amount is None else request.amount
+    if wanted % step_of(request.currency):
+        raise WrongAmount(
+            f"Refunds in {request.currency} go in steps of {step_of(request.currency)} minor units."
+        )
     if wanted > most:
         raise RefundTooLarge(
-            "This is more than can be refunded.", refundable={"minor": most, "currency": wish.currency}
+            "This is more than can be refunded.", refundable={"minor": most, "currency": request.currency}
         )
     parts = ledger.allocate(wanted, ((each.payment_id, each.left.minor) for each in chosen))
     return [(payment_id, part) for payment_id, part in parts.items() if part]

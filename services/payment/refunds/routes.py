@@ -50,7 +50,7 @@ async def refund_credit(
     """
     transaction = partial(db.tx, caller.clinic)
     made = await refunds_stripe.start(
-        transaction, stripe, caller, schemas.refund_wish(data), key=idempotency_key, body=body
+        transaction, stripe, caller, schemas.refund_request(data), key=idempotency_key, body=body
     )
     sent = await refunds_stripe.send(transaction, stripe, caller.clinic, made)
     return Response(schemas.refunds_out(sent), status_code=201)

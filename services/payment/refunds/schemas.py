@@ -7,11 +7,11 @@ from contracts.http.common import Money
 from contracts.http.credit import CreditOut, RefundIn, RefundOut, RefundsOut, SurplusOut
 from services.payment.payments.schemas import paid_with
 from services.payment.refunds.actions import Credit
-from services.payment.refunds.domain import Refund, RefundWish
+from services.payment.refunds.domain import Refund, RefundRequest
 
 
-def refund_wish(body: RefundIn) -> RefundWish:
-    return RefundWish(body.client_id, body.currency, body.payment_id, body.amount)
+def refund_request(body: RefundIn) -> RefundRequest:
+    return RefundRequest(body.client_id, body.currency, body.payment_id, body.amount)
 
 
 def refund_out(refund: Refund) -> RefundOut:

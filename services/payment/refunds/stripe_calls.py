@@ -17,12 +17,12 @@ from services.chassis.db.database import Connection
 from services.chassis.errors import Unavailable
 from services.chassis.http.auth import Caller
 from services.chassis.locale.money import from_stripe
-from services.payment.payments import reads as lookups
+from services.payment.payments import reads
 from services.payment.payments.domain import Payment
 from services.payment.refunds import actions as refunds_actions
 from services.payment.refunds import changes
 from services.payment.refunds import store as refunds
-from services.payment.refunds.domain import LOST_AFTER, Refund, RefundWish
+from services.payment.refunds.domain import LOST_AFTER, Refund, RefundRequest
 from services.payment.refunds.elsewhere import AtStripe, NotLookedUp
 from services.payment.refunds.stripe_params import new_refund
 from services.payment.stripe.answers import (
@@ -52,7 +52,7 @@ async def start(
     transaction: Transaction,
     stripe: StripeApi,
     caller: Caller,
-    wish: RefundWish,
+    request: RefundRequest,
     *,
     key: str | None,
     body: bytes,
@@ -66,12 +66,12 @@ async def start(
         try:
             async with transaction() as tx:
                 return await refunds_actions.start_refunds_once(
-                    tx, caller, wish, stripe.livemode, seen, stripe.signer, key=key, body=body
+                    tx, caller, request, stripe.livemode, seen, stripe.signer, key=key, body=body
                 )
         except NotLookedUp as missing:
             unseen = missing.payment_ids
         async with transaction() as tx:
-            found = [await lookups.get_payment(tx, wish.client_id, payment_id) for payment_id in unseen]
+            found = [await reads.get_payment(tx, request.client_id, payment_id) for payment_id in unseen]
         for payment in found:
             assert payment is not None, "it is planned to be refunded"
             seen[payment.id] = await _look_up(stripe, payment)
