@@ -177,13 +177,13 @@ def _over_stripe_and_smtp(points: Points) -> None:
 
 
 def _over_http(points: Points) -> None:
-    from services.gateway.upstream.transport import HttpWire
+    from services.gateway.upstream.transport import HttpTransport
 
     def call(_: Any, method: str, path: str, params: Mapping[str, str], *__: Any, **___: Any) -> str:
         path = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", path)
         return f"call {method} {path}{'?check' if 'check' in params else ''}"
 
-    _replace(points, HttpWire, "ask", call)
+    _replace(points, HttpTransport, "ask", call)
 
 
 def main() -> None:

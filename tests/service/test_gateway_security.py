@@ -239,7 +239,7 @@ async def test_a_clinics_transaction_cannot_let_anyone_into_another_clinic(
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with site.db.tx(await a_portal(site.db, "ash")) as tx:
-            await store.add_membership(tx, elm, login, store.Place(None, "staff", True))
+            await store.add_membership(tx, elm, login, store.ClinicAccess(None, "staff", True))
 
 
 async def test_a_password_that_a_clinic_chose_opens_that_clinic_alone(

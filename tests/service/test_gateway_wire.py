@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from services.gateway.upstream.transport import Away, HttpWire, Reply
+from services.gateway.upstream.transport import HttpTransport, Reply, Unreachable
 
 Answer = Callable[[bytes, bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def a_server(answer: Answer) -> AsyncIterator[tuple[HttpWire, list[int]]]:
-    """A wire to a server that reads requests whole, and the number of requests of each connection."""
+async def a_server(answer: Answer) -> AsyncIterator[tuple[HttpTransport, list[int]]]:
+    """A transport to a server that reads requests whole, and the number of requests of each connection."""
     connections: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,15 +29,15 @@ async def a_server(answer: Answer) -> AsyncIterator[tuple[HttpWire, list[int]]]:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        wire = HttpWire(f"http://{host}:{port}/")
-        yield wire, connections
-        await wire.close()
+        transport = HttpTransport(f"http://{host}:{port}/")
+        yield transport, connections
+        await transport.close()
 
 
 async def ask(
-    wire: HttpWire, method: str = "GET", content: bytes | None = None, seconds: float = 5.0
+    transport: HttpTransport, method: str = "GET", content: bytes | None = None, seconds: float = 5.0
 ) -> Reply:
-    return await wire.ask(method, "/things", {"a": "b c&d"}, {"X-One": "1"}, content, seconds)
+    return await transport.ask(method, "/things", {"a": "b c&d"}, {"X-One": "1"}, content, seconds)
 
 
 async def ok(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -46,8 +46,8 @@ async def ok(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
 
 
 async def test_a_request_arrives_as_it_is_and_its_answer_comes_back_over_one_kept_connection() -> None:
-    async with a_server(ok) as (wire, connections):
-        replies = [await ask(wire, "POST", b"{\xff}") for _ in range(5)]
+    async with a_server(ok) as (transport, connections):
+        replies = [await ask(transport, "POST", b"{\xff}") for _ in range(5)]
 
     assert connections == [5]
     assert {(reply.status, reply.headers["retry-after"]) for reply in replies} == {(422, "7")}
@@ -59,8 +59,10 @@ async def test_a_request_arrives_as_it_is_and_its_answer_comes_back_over_one_kep
 
 async def test_what_has_no_body_names_no_type_of_it() -> None:
     """The services refuse every type but JSON, and a POST without a body is one of theirs."""
-    async with a_server(ok) as (wire, _):
-        replies = [await ask(wire, method, content) for method, content in (("POST", None), ("POST", b"x"))]
+    async with a_server(ok) as (transport, _):
+        replies = [
+            await ask(transport, method, content) for method, content in (("POST", None), ("POST", b"x"))
+        ]
 
     assert not [reply for reply in replies if b"content-type" in reply.content.lower()]
 
@@ -70,8 +72,8 @@ async def test_cookies_are_not_kept_and_redirects_not_followed() -> None:
         assert b"Cookie" not in head
         writer.write(b"HTTP/1.1 303 See\r\nLocation: /a\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")
 
-    async with a_server(elsewhere) as (wire, connections):
-        assert [(await ask(wire)).status for _ in range(2)] == [303, 303]
+    async with a_server(elsewhere) as (transport, connections):
+        assert [(await ask(transport)).status for _ in range(2)] == [303, 303]
 
     assert connections == [2]
 
@@ -81,18 +83,19 @@ async def test_a_connection_that_was_closed_between_calls_is_not_used_again() ->
         await ok(head, body, writer)
         writer.close()
 
-    async with a_server(last) as (wire, connections):
+    async with a_server(last) as (transport, connections):
         for _ in range(3):
-            assert (await ask(wire, "POST", b"x")).status == 422
-            while _is_connected(wire):
+            assert (await ask(transport, "POST", b"x")).status == 422
+            while _is_connected(transport):
                 await asyncio.sleep(0)
 
     assert connections == [1, 1, 1]
 
 
-def _is_connected(wire: HttpWire) -> bool:
-    assert wire.session is not None and isinstance(wire.session.connector, aiohttp.TCPConnector)
-    return any(kept.is_connected() for all_ in wire.session.connector._conns.values() for kept, _ in all_)  # noqa: SLF001  aiohttp shows its pool nowhere else
+def _is_connected(transport: HttpTransport) -> bool:
+    assert transport.session is not None and isinstance(transport.session.connector, aiohttp.TCPConnector)
+    pool = transport.session.connector._conns  # noqa: SLF001  aiohttp shows its pool nowhere else
+    return any(kept.is_connected() for all_ in pool.values() for kept, _ in all_)
 
 
 async def test_a_cut_or_late_answer_is_away() -> None:
@@ -104,13 +107,13 @@ async def test_a_cut_or_late_answer_is_away() -> None:
         pass
 
     for answer in (cut, never):
-        async with a_server(answer) as (wire, _):
-            with pytest.raises(Away):
-                await ask(wire, "POST", b"x", seconds=0.2)
+        async with a_server(answer) as (transport, _):
+            with pytest.raises(Unreachable):
+                await ask(transport, "POST", b"x", seconds=0.2)
 
 
 async def test_nobody_there_is_away() -> None:
-    wire = HttpWire("http://127.0.0.1:1")
-    with pytest.raises(Away):
-        await ask(wire)
-    await wire.close()
+    transport = HttpTransport("http://127.0.0.1:1")
+    with pytest.raises(Unreachable):
+        await ask(transport)
+    await transport.close()

@@ -23,7 +23,7 @@ from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.locale.money import from_stripe, to_stripe, written
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.page import Visit
+from services.gateway.portal.page import PortalPage
 from services.gateway.portal.payments import refusals
 from services.gateway.portal.payments import views as payments
 from services.gateway.upstream.calls import UpstreamError
@@ -260,8 +260,8 @@ def test_only_ways_that_can_take_the_amount_are_offered() -> None:
     ],
 )
 def test_a_refused_amount_is_told_in_words_and_not_to_be_tried_again(code: str, words: str) -> None:
-    visit = Visit(a_clinic(), a_caller("client", new_id()), several=False)
-    refusal = refusals.response(UpstreamError(422, code, "", {}), visit, "/c/harbour/invoices/1").content
+    page = PortalPage(a_clinic(), a_caller("client", new_id()), several=False)
+    refusal = refusals.response(UpstreamError(422, code, "", {}), page, "/c/harbour/invoices/1").content
 
     assert words in refusal["message"] == refusal["detail"]
     assert "again in a moment" not in refusal["message"]

@@ -4,7 +4,7 @@ import pytest
 
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.passwords import Passwords, normal_email
-from services.gateway.live.hub import LONGEST_QUEUE, Hub, Listener, News
+from services.gateway.live.hub import LONGEST_QUEUE, Hub, Listener, StateChange
 from services.gateway.web.ready import status_in, status_of
 from services.gateway.web.security import content_security_policy
 from tests.running.settings import gateway_settings
@@ -99,7 +99,7 @@ def test_a_page_that_does_not_read_falls_behind_and_holds_no_more_than_its_queue
     listener = Listener()
     listener.behind = False
     for version in range(LONGEST_QUEUE + 1):
-        listener.hear("invoice", News(new_id(), "paid", version))
+        listener.push("invoice", StateChange(new_id(), "paid", version))
 
     assert listener.behind and listener.waiting() == []
 

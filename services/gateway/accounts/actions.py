@@ -15,7 +15,7 @@ from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.accounts.sessions import store as sessions
-from services.gateway.accounts.store import Place
+from services.gateway.accounts.store import ClinicAccess
 
 
 class WrongPassword(DomainError):
@@ -76,14 +76,14 @@ async def put_login(
     )
     login = await store.get_login(tx, email)
     assert login is not None, "just added, or there before; logins are never deleted"
-    before = await store.get_place(tx, caller.clinic, login.id, client_id)
+    before = await store.get_access(tx, caller.clinic, login.id, client_id)
     is_open = before is not None and before.active
     renewed = by_operator and login.password_by is not None and not is_open
     if renewed:
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
         await sessions.delete_sessions_of(tx, login.id)
-    place = Place(client_id, role, active=by_operator or login.password_by in (None, caller.clinic))
+    place = ClinicAccess(client_id, role, active=by_operator or login.password_by in (None, caller.clinic))
     after = await store.add_membership(tx, caller.clinic, login.id, place)
     was = None if is_new else (login.password_by, before)
     await audit.record(

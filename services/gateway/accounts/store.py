@@ -19,7 +19,7 @@ class Login(msgspec.Struct, frozen=True):
     disabled: bool
 
 
-class Place(msgspec.Struct, frozen=True):
+class ClinicAccess(msgspec.Struct, frozen=True):
     """What a login is at a clinic: one of its clients, or staff; not active until an operator has let it in."""
 
     client_id: UUID | None
@@ -89,7 +89,9 @@ async def activate_memberships(tx: Connection, login_id: UUID) -> None:
     await tx.execute("UPDATE memberships SET active = true WHERE login_id = $1 AND NOT active", login_id)
 
 
-async def get_place(tx: Connection, clinic_id: UUID, login_id: UUID, client_id: UUID | None) -> Place | None:
+async def get_access(
+    tx: Connection, clinic_id: UUID, login_id: UUID, client_id: UUID | None
+) -> ClinicAccess | None:
     """The login's place at the clinic as this client, or as staff for None."""
     row = await tx.fetchrow(
         """
@@ -100,10 +102,12 @@ async def get_place(tx: Connection, clinic_id: UUID, login_id: UUID, client_id: 
         login_id,
         client_id,
     )
-    return None if row is None else Place(**row)
+    return None if row is None else ClinicAccess(**row)
 
 
-async def add_membership(tx: Connection, clinic_id: UUID, login_id: UUID, place: Place) -> Place:
+async def add_membership(
+    tx: Connection, clinic_id: UUID, login_id: UUID, place: ClinicAccess
+) -> ClinicAccess:
     """Add a membership, or open the one that is there, if now active. What it is then."""
     row = await tx.fetchrow(
         """
@@ -119,7 +123,7 @@ async def add_membership(tx: Connection, clinic_id: UUID, login_id: UUID, place:
         place.active,
     )
     assert row is not None
-    return Place(**row)
+    return ClinicAccess(**row)
 
 
 async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:

@@ -34,8 +34,8 @@ LONGEST_QUEUE = 100
 MOST_PER_SESSION = 8
 MOST_PER_PROCESS = 2000
 GATHER_SECONDS = 0.05
-"""News of so long are fetched at once: nobody sees a page change earlier, and fetches are most of what they cost."""
-UPDATED = "updated"
+"""Changes are fetched together for this long: no reader of a page notices, and fetches are most of the cost."""
+REFRESH = "updated"
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -44,10 +44,10 @@ class TooManyStreams(DomainError):
     status = 429
 
 
-class News(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a page hears: that an invoice or payment is now in this state. `version` 0 is not known.
+class StateChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The state of an invoice or payment, as a page is sent it. `version` 0: not known.
 
-    In the state `UPDATED` it is what it was, and is to be shown anew all the same.
+    With `REFRESH` the state has not changed, and the page loads it again all the same.
     """
 
     id: UUID
@@ -60,24 +60,24 @@ Kind = Literal["invoice", "payment"]
 
 
 class Listener:
-    """One open page. `behind` says that it must ask for the current state: news were, or may have been, missed."""
+    """One open page. `behind` says that it must ask for the current state: changes were, or may have been, missed."""
 
     def __init__(self) -> None:
-        self.news: asyncio.Queue[tuple[Kind, News]] = asyncio.Queue(LONGEST_QUEUE)
+        self.changes: asyncio.Queue[tuple[Kind, StateChange]] = asyncio.Queue(LONGEST_QUEUE)
         self.behind = True
         self.closed = False
         self.woken = asyncio.Event()
 
-    def hear(self, kind: Kind, news: News) -> None:
+    def push(self, kind: Kind, change: StateChange) -> None:
         try:
-            self.news.put_nowait((kind, news))
+            self.changes.put_nowait((kind, change))
         except asyncio.QueueFull:
             self.fall_behind()
         self.woken.set()
 
     def fall_behind(self) -> None:
-        while not self.news.empty():
-            self.news.get_nowait()
+        while not self.changes.empty():
+            self.changes.get_nowait()
         self.behind = True
         self.woken.set()
 
@@ -85,10 +85,10 @@ class Listener:
         self.closed = True
         self.woken.set()
 
-    def waiting(self) -> list[tuple[Kind, News]]:
+    def waiting(self) -> list[tuple[Kind, StateChange]]:
         """What was heard since the last time."""
         self.woken.clear()
-        return [self.news.get_nowait() for _ in range(self.news.qsize())]
+        return [self.changes.get_nowait() for _ in range(self.changes.qsize())]
 
     async def wait(self, seconds: float) -> None:
         """Until there is something to do, or for so long."""
@@ -116,7 +116,7 @@ class Hub:
 
     @contextmanager
     def listening(self, clinic_id: UUID, client_id: UUID, session: bytes) -> Iterator[Listener]:
-        """A listener to one client's news, for as long as the block lasts."""
+        """A listener to one client's changes, for as long as the block lasts."""
         listener = Listener()
         listener.closed = self._closed
         self._by_session[session] += 1
@@ -135,19 +135,19 @@ class Hub:
         except Undecodable:
             return
         if isinstance(event, InvoiceState):
-            news = News(event.invoice_id, event.status, event.version, event.number)
-            self._tell(event.clinic_id, event.client_id, "invoice", news)
+            change = StateChange(event.invoice_id, event.status, event.version, event.number)
+            self._deliver(event.clinic_id, event.client_id, "invoice", change)
         elif isinstance(event, PaymentState):
-            self._tell(
+            self._deliver(
                 event.clinic_id,
                 event.client_id,
                 "payment",
-                News(event.payment_id, event.status, event.version),
+                StateChange(event.payment_id, event.status, event.version),
             )
         elif isinstance(event, PaymentUpdated):
-            self._tell(event.clinic_id, event.client_id, "payment", News(event.payment_id, UPDATED))
+            self._deliver(event.clinic_id, event.client_id, "payment", StateChange(event.payment_id, REFRESH))
             for invoice_id in event.invoices:
-                self._tell(event.clinic_id, event.client_id, "invoice", News(invoice_id, UPDATED))
+                self._deliver(event.clinic_id, event.client_id, "invoice", StateChange(invoice_id, REFRESH))
 
     async def check(self) -> None:
         """Raise unless events are being read."""
@@ -220,9 +220,9 @@ class Hub:
         finally:
             await consumer.stop()
 
-    def _tell(self, clinic_id: UUID, client_id: UUID, kind: Kind, news: News) -> None:
+    def _deliver(self, clinic_id: UUID, client_id: UUID, kind: Kind, change: StateChange) -> None:
         for listener in self._by_client.get((clinic_id, client_id), ()):
-            listener.hear(kind, news)
+            listener.push(kind, change)
 
     def listeners(self) -> list[Listener]:
         return [listener for listeners in self._by_client.values() for listener in listeners]

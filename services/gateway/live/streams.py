@@ -15,7 +15,7 @@ from services.chassis.db.database import UNREACHABLE, Database
 from services.chassis.http.auth import Caller
 from services.gateway.accounts.dependencies import CurrentCaller, CurrentMembership, CurrentSession
 from services.gateway.accounts.sessions import store as sessions
-from services.gateway.live.hub import UPDATED, Hub, Kind, Listener, News
+from services.gateway.live.hub import REFRESH, Hub, Kind, Listener, StateChange
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db
@@ -23,7 +23,7 @@ from services.gateway.web.errors import SCRIPTS
 
 HEARTBEAT_SECONDS = 15.0
 ASK_AGAIN_SECONDS = 60.0
-"""How long a page may be wrong if news were lost on a way that nobody saw."""
+"""How long a page may be wrong if a change is lost unnoticed."""
 
 
 @dataclass
@@ -34,11 +34,11 @@ class Page:
     upstreams: Upstreams
     invoice: UUID | None
     payment: UUID | None
-    told: dict[UUID, News] = field(default_factory=dict)
+    last_sent: dict[UUID, StateChange] = field(default_factory=dict)
 
-    async def current(self, listener: Listener) -> list[tuple[Kind, News]]:
+    async def current(self, listener: Listener) -> list[tuple[Kind, StateChange]]:
         """The state of what the page shows. What cannot be asked now is asked at the next heartbeat."""
-        found: list[tuple[Kind, News]] = []
+        found: list[tuple[Kind, StateChange]] = []
         try:
             if self.invoice is not None:
                 found.append(("invoice", await self._invoice(self.invoice)))
@@ -48,25 +48,25 @@ class Page:
             listener.behind = error.status >= 500
         return found
 
-    def is_new(self, news: News) -> bool:
+    def is_new(self, change: StateChange) -> bool:
         """Whether the page has not heard this, or something newer; remembers that it has now."""
-        if news.status == UPDATED:
+        if change.status == REFRESH:
             return True
-        last = self.told.get(news.id)
-        if last is not None and (news == last or 0 < news.version <= last.version):
+        last = self.last_sent.get(change.id)
+        if last is not None and (change == last or 0 < change.version <= last.version):
             return False
-        if len(self.told) > 1000:
-            self.told.clear()
-        self.told[news.id] = news
+        if len(self.last_sent) > 1000:
+            self.last_sent.clear()
+        self.last_sent[change.id] = change
         return True
 
-    async def _invoice(self, invoice_id: UUID) -> News:
+    async def _invoice(self, invoice_id: UUID) -> StateChange:
         invoice = await self.upstreams.invoice(self.caller, invoice_id)
-        return News(invoice.id, invoice.status, invoice.version, invoice.number)
+        return StateChange(invoice.id, invoice.status, invoice.version, invoice.number)
 
-    async def _payment(self, payment_id: UUID) -> News:
+    async def _payment(self, payment_id: UUID) -> StateChange:
         payment = await self.upstreams.payment(self.caller, payment_id)
-        return News(payment.id, payment.status, payment.version)
+        return StateChange(payment.id, payment.status, payment.version)
 
 
 @get("/c/{slug:str}/live", include_in_schema=False, opt={SCRIPTS: True})
@@ -107,9 +107,9 @@ async def stream(
             heard = await page.current(listener)
         else:
             heard = listener.waiting()
-        for kind, news in heard:
-            if page.is_new(news):
-                yield ServerSentEventMessage(event=kind, data=msgspec.json.encode(news).decode())
+        for kind, change in heard:
+            if page.is_new(change):
+                yield ServerSentEventMessage(event=kind, data=msgspec.json.encode(change).decode())
         if not heard:
             await listener.wait(beat_at + HEARTBEAT_SECONDS - time.monotonic())
         if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:

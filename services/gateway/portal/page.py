@@ -1,4 +1,4 @@
-"""A client's visit to their clinic's portal: what every page route asks for first."""
+"""The clinic and the client that every page of the portal is rendered for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ AnyRequest = Request[Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """Who visits, at which clinic. `several` says that the login opens other clinics too."""
+class PortalPage:
+    """What every page of the portal needs. `several`: the login opens more than one clinic or client."""
 
     clinic: ClinicOut
     caller: Caller
     several: bool
 
-    def page(self, template: str, section: str, status: int = 200, **context: Any) -> Template:
+    def render(self, template: str, section: str, status: int = 200, **context: Any) -> Template:
         """A page in the clinic's frame; `section` is the tab that is marked as current."""
         frame = {"clinic": self.clinic, "several": self.several, "section": section}
         return Template(template, context={**frame, **context}, status_code=status)
@@ -39,63 +39,63 @@ class Visit:
         return f"/c/{self.clinic.slug}/{rest}"
 
 
-CurrentPage = NamedDependency[Visit]
-"""What routes ask for: as `visit`, or as `billing` when they show bills."""
+CurrentPage = NamedDependency[PortalPage]
+"""A route names it `page`, or `billing` when it shows bills."""
 
 
 class ForClients(Exception):
     """Staff has come to the clients' pages."""
 
-    def __init__(self, visit: Visit) -> None:
-        self.visit = visit
+    def __init__(self, page: PortalPage) -> None:
+        self.page = page
 
 
 class BillingHidden(Exception):
     """The clinic does not show its billing section."""
 
-    def __init__(self, visit: Visit) -> None:
-        self.visit = visit
+    def __init__(self, page: PortalPage) -> None:
+        self.page = page
 
 
-async def visit(
+async def client_page(
     member: CurrentMembership,
     signed_in: CurrentLogin,
     caller: CurrentCaller,
     upstreams: InjectedUpstreams,
     settings: InjectedSettings,
-) -> Visit:
-    """The visit of a client. Raises `ForClients` for the clinic's staff.
+) -> PortalPage:
+    """The page of a clinic's client. Raises `ForClients` for the clinic's staff.
 
     A clinic for which the operator has chosen no Stripe account shows its bills as one that takes no payments here.
     """
     clinic = await upstreams.clinic(caller)
     if settings.stripe_live and clinic.online_payment and not await _takes_money(upstreams, caller):
         clinic = msgspec.structs.replace(clinic, online_payment=False)
-    made = Visit(clinic, caller, len(signed_in.memberships) > 1)
+    made = PortalPage(clinic, caller, len(signed_in.memberships) > 1)
     if member.client_id is None:
         raise ForClients(made)
     return made
 
 
 async def _takes_money(upstreams: Upstreams, caller: Caller) -> bool:
-    """Whether live money has somewhere to go. While payment is away, yes: it refuses by itself once it is back."""
+    """Whether live money has an account to go to. While payment is unreachable, yes: payment itself refuses later."""
     try:
         return (await upstreams.recent_account(caller)).charged_on != "none"
     except UpstreamError:
         return True
 
 
-async def billing(visit: CurrentPage) -> Visit:
-    """A visit to the billing section. Raises `BillingHidden` when the clinic does not show it."""
-    if not visit.clinic.billing_shown:
-        raise BillingHidden(visit)
-    return visit
+async def billing_page(page: CurrentPage) -> PortalPage:
+    """A page of the billing section. Raises `BillingHidden` when the clinic does not show it."""
+    if not page.clinic.billing_shown:
+        raise BillingHidden(page)
+    return page
 
 
 def on_for_clients(request: AnyRequest, error: ForClients) -> Template | Response[Any]:
     if not wants_page(request):
         return problem(403, "not_allowed", "Only the clinic's clients can do this here.")
-    return error.visit.page("staff.html", "staff")
+    return error.page.render("staff.html", "staff")
 
 
 def on_billing_hidden(request: AnyRequest, error: BillingHidden) -> Template | Response[Any]:
@@ -104,7 +104,7 @@ def on_billing_hidden(request: AnyRequest, error: BillingHidden) -> Template | R
             "The clinic does not show its bills here. Nothing was changed. Please ask the clinic how to pay."
         )
         return problem(409, "billing_hidden", words, message=words)
-    return error.visit.page("hidden.html", "hidden")
+    return error.page.render("hidden.html", "hidden")
 
 
 HANDLERS: dict[int | type[Exception], Callable[..., Any]] = {

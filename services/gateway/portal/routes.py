@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
-from services.gateway.portal import page as visits
+from services.gateway.portal import page
 from services.gateway.portal.help.routes import help_routes
 from services.gateway.portal.invoices.routes import billing_routes
 from services.gateway.portal.methods.routes import method_routes
@@ -28,8 +28,8 @@ async def theme_css(slug: FromPath[str], accent: FromQuery[str] = "") -> Respons
 pages = Router(
     "/c/{slug:str}",
     route_handlers=[*billing_routes, *payment_routes, *method_routes, *help_routes],
-    dependencies={"visit": Provide(visits.visit), "billing": Provide(visits.billing)},
-    exception_handlers=visits.HANDLERS,
+    dependencies={"page": Provide(page.client_page), "billing": Provide(page.billing_page)},
+    exception_handlers=page.HANDLERS,
     include_in_schema=False,
 )
 

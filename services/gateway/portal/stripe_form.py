@@ -3,14 +3,14 @@
 from typing import Any
 
 from contracts.vocabulary import DECLINES, OTHER_DECLINE
-from services.gateway.portal.page import Visit
+from services.gateway.portal.page import PortalPage
 from services.gateway.settings import Settings
 from services.gateway.upstream.services import Upstreams
 
 
-async def stripe_context(visit: Visit, upstreams: Upstreams, settings: Settings) -> dict[str, Any]:
+async def stripe_context(page: PortalPage, upstreams: Upstreams, settings: Settings) -> dict[str, Any]:
     """What pages with Stripe's form need: its script, our key, the clinic's account, words for declines."""
-    account = await upstreams.account(visit.caller)
+    account = await upstreams.account(page.caller)
     return {
         "stripe_js_url": str(settings.stripe_js_url),
         "stripe_publishable_key": settings.stripe_publishable_key,

@@ -16,7 +16,13 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from contracts.http.reading import lenient
 from services.chassis.http.auth import Caller, TokenMint
-from services.gateway.upstream.transport import Away, HttpWire, Reply, TransportWire, Wire
+from services.gateway.upstream.transport import (
+    HttpTransport,
+    InProcessTransport,
+    Reply,
+    Transport,
+    Unreachable,
+)
 
 Service = Literal["invoice", "payment", "notification"]
 T = TypeVar("T")
@@ -78,14 +84,14 @@ class Calls:
     ) -> None:
         self._mint = mint
         reached = transports or {}
-        self._wires: dict[Service, Wire] = {
-            service: TransportWire(url, reached[service]) if service in reached else HttpWire(url)
+        self._transports: dict[Service, Transport] = {
+            service: InProcessTransport(url, reached[service]) if service in reached else HttpTransport(url)
             for service, url in urls.items()
         }
 
     async def close(self) -> None:
-        for wire in self._wires.values():
-            await wire.close()
+        for transport in self._transports.values():
+            await transport.close()
 
     async def get(
         self,
@@ -163,9 +169,9 @@ class Calls:
         outgoing = dict(headers)
         propagate.inject(outgoing)
         try:
-            return await self._wires[service].ask("POST", path, {}, outgoing, body, FORWARD_SECONDS)
-        except Away as error:
-            raise _away(service) from error
+            return await self._transports[service].ask("POST", path, {}, outgoing, body, FORWARD_SECONDS)
+        except Unreachable as error:
+            raise _unreachable(service) from error
 
     async def _once(self, caller: Caller, call: Call) -> Reply:
         with _tracer.start_as_current_span(f"{call.method} {call.service}", kind=SpanKind.CLIENT) as span:
@@ -175,11 +181,11 @@ class Calls:
             }
             propagate.inject(headers)
             try:
-                reply = await self._wires[call.service].ask(
+                reply = await self._transports[call.service].ask(
                     call.method, call.path, call.params, headers, call.content, call.timeout
                 )
-            except Away as error:
-                raise _away(call.service) from error
+            except Unreachable as error:
+                raise _unreachable(call.service) from error
             span.set_attribute("http.response.status_code", reply.status)
             if 200 <= reply.status < 300:
                 return reply
@@ -226,7 +232,7 @@ def _wait_before_retry(error: Exception) -> bool | float:
     return True if not error.retry_after else min(error.retry_after, 0.5)
 
 
-def _away(service: Service) -> UpstreamError:
+def _unreachable(service: Service) -> UpstreamError:
     detail = "A part of ClinicPay does not answer at the moment. Please try again shortly."
     return UpstreamError(503, "service_unavailable", detail, {"service": service})
 

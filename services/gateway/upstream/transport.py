@@ -16,7 +16,7 @@ _KEPT_SECONDS = 4.0
 """Under the five after which uvicorn closes an idle connection, so that a call rarely meets one that is closed."""
 
 
-class Away(Exception):
+class Unreachable(Exception):
     """No whole answer came: refused, cut off or too late. The service may have done what was asked."""
 
 
@@ -28,7 +28,7 @@ class Reply(NamedTuple):
     content: bytes
 
 
-class HttpWire:
+class HttpTransport:
     """The network. Opens its first connection when it is first asked."""
 
     def __init__(self, base_url: str) -> None:
@@ -56,7 +56,7 @@ class HttpWire:
             ) as answer:
                 return Reply(answer.status, answer.headers, await answer.read())
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Away from error
+            raise Unreachable from error
 
     async def close(self) -> None:
         if self.session is not None:
@@ -73,7 +73,7 @@ class HttpWire:
         return self.session
 
 
-class TransportWire:
+class InProcessTransport:
     """An app in reach, or anything else that httpx2 can ask."""
 
     def __init__(self, base_url: str, transport: httpx2.AsyncBaseTransport) -> None:
@@ -93,12 +93,12 @@ class TransportWire:
                 method, path, params=params, content=content, headers=headers, timeout=seconds
             )
         except httpx2.TransportError as error:
-            raise Away from error
+            raise Unreachable from error
         return Reply(answer.status_code, answer.headers, answer.content)
 
     async def close(self) -> None:
         await self._http.aclose()
 
 
-Wire = HttpWire | TransportWire
-"""Asks one service. Raises `Away`."""
+Transport = HttpTransport | InProcessTransport
+"""Asks one service. Raises `Unreachable`."""

@@ -11,7 +11,7 @@ from contracts.http.contacts import ContactIn
 from services.chassis.http.auth import Caller
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.api.clients.schemas import ClientAnswer, NewClient
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.operations.actions import Operations
 from services.gateway.api.operations.plans import ChangeClient, CreateClient, NewLogin
 from services.gateway.upstream.calls import found_or_none
@@ -28,10 +28,10 @@ async def create_client(
     caller: Caller,
     client_id: UUID,
     new: NewClient,
-    use: KeyUse,
+    request: IdempotentRequest,
 ) -> None:
     """Add a client, its contact and its login. A client that is there stays as it is."""
-    if await operations.was_carried_out(caller, client_id, use):
+    if await operations.was_carried_out(caller, client_id, request):
         return
     contact = ContactIn(email=new.email, name=new.name, language=new.language)
     client = ClientIn(name=new.name, billing_address=new.billing_address)
@@ -41,7 +41,7 @@ async def create_client(
     if new.login is not None and is_new:
         login = NewLogin(new.email, await passwords.hash(new.login.password))
     plan = CreateClient(contact, client, login, contact_is_new and is_new)
-    await operations.carry_out(caller, client_id, plan, use)
+    await operations.carry_out(caller, client_id, plan, request)
 
 
 async def change_client(

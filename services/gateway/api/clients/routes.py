@@ -10,7 +10,7 @@ from contracts.http.common import Page
 from services.gateway.accounts.passwords import InjectedPasswords
 from services.gateway.api.clients import actions
 from services.gateway.api.clients.schemas import ClientAnswer, ClientPatch, NewClient
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.idempotency.domain import derived_id
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.operations.actions import InjectedOperations
@@ -34,10 +34,10 @@ async def create_client(
     password, and opens this client besides those that it opens already.
     """
     caller = at_clinic(key, clinic_id)
-    use = KeyUse(key.id, f"client:{clinic_id}:{idempotency_key}", body)
+    request = IdempotentRequest(key.id, f"client:{clinic_id}:{idempotency_key}", body)
     client_id = derived_id(key.id, "client", idempotency_key, clinic_id)
     new = strictly(body, NewClient)
-    await actions.create_client(operations, upstreams, passwords, caller, client_id, new, use)
+    await actions.create_client(operations, upstreams, passwords, caller, client_id, new, request)
     return await actions.get_client(upstreams, caller, client_id)
 
 

@@ -9,20 +9,20 @@ from contracts.http.accounts import AccountOut
 from contracts.http.clinics import ClinicIn, ClinicOut
 from services.chassis.http.auth import Caller
 from services.gateway.api.clinics.schemas import ClinicAnswer
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.operations.actions import Operations
 from services.gateway.api.operations.plans import ChangeClinic, CreateClinic
 from services.gateway.upstream.services import Upstreams
 
 
 async def create_clinic(
-    operations: Operations, upstreams: Upstreams, caller: Caller, new: ClinicIn, use: KeyUse
+    operations: Operations, upstreams: Upstreams, caller: Caller, new: ClinicIn, request: IdempotentRequest
 ) -> None:
     """Put the caller's clinic on. One that is there stays as it is."""
-    if await operations.was_carried_out(caller, caller.clinic, use):
+    if await operations.was_carried_out(caller, caller.clinic, request):
         return
     await upstreams.create_clinic(caller, caller.clinic, new, check=True)
-    await operations.carry_out(caller, caller.clinic, CreateClinic(new), use)
+    await operations.carry_out(caller, caller.clinic, CreateClinic(new), request)
 
 
 async def change_clinic(

@@ -11,7 +11,7 @@ from contracts.http.clinics import ClinicOut
 from contracts.http.common import Page
 from services.gateway.api.clinics import actions
 from services.gateway.api.clinics.schemas import ClinicAnswer, ClinicPatch, ClinicSettings, NewClinic
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.idempotency.domain import derived_id
 from services.gateway.api.keys.dependencies import CurrentKey, as_operator, at_clinic
 from services.gateway.api.operations.actions import InjectedOperations
@@ -31,8 +31,8 @@ async def create_clinic(
 ) -> ClinicAnswer:
     """Operators only. Its Stripe account is chosen by a request of its own. 409 `slug_taken`."""
     caller = as_operator(key, derived_id(key.id, "clinic", idempotency_key))
-    use = KeyUse(key.id, f"clinic:{idempotency_key}", body)
-    await actions.create_clinic(operations, upstreams, caller, strictly(body, NewClinic), use)
+    request = IdempotentRequest(key.id, f"clinic:{idempotency_key}", body)
+    await actions.create_clinic(operations, upstreams, caller, strictly(body, NewClinic), request)
     return await actions.get_clinic(upstreams, caller)
 
 

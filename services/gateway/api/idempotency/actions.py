@@ -11,10 +11,10 @@ from services.chassis.db.database import Connection
 from services.chassis.idempotency import IdempotencyKeyReused
 from services.gateway.api.idempotency import store
 
-Earlier = Literal["none", "under_way", "done"]
+RequestState = Literal["none", "under_way", "done"]
 
 
-class KeyUse:
+class IdempotentRequest:
     """A request's use of its key. A refused request has not used it."""
 
     def __init__(self, api_key_id: UUID, key: str, body: bytes) -> None:
@@ -22,7 +22,7 @@ class KeyUse:
         self._api_key_id = api_key_id
         self._fingerprint = hashlib.sha256(body).digest()
 
-    async def look_up(self, tx: Connection) -> Earlier:
+    async def look_up(self, tx: Connection) -> RequestState:
         """What became of this very request when it came before. Raises `IdempotencyKeyReused`."""
         fingerprint, under_way = await store.get_key_use(tx, self._api_key_id, self.key)
         if fingerprint is None:
@@ -31,7 +31,7 @@ class KeyUse:
             raise IdempotencyKeyReused("This Idempotency-Key was used with another body. Use a new key.")
         return "under_way" if under_way else "done"
 
-    async def claim(self, tx: Connection) -> Earlier:
+    async def claim(self, tx: Connection) -> RequestState:
         """`none`: the key is this request's now, to be carried out in this transaction. Else as `look_up`."""
         while not await store.add_key_use(tx, self._api_key_id, self.key, self._fingerprint):
             # None: the request that had the key was refused just now, and has given it back.

@@ -19,7 +19,7 @@ from services.chassis.db.database import UNREACHABLE, Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.keys import store
 from services.gateway.api.keys.domain import ApiKey, KeyRow
 from services.gateway.api.keys.schemas import MadeApiKey, NewApiKey
@@ -186,10 +186,12 @@ class ApiKeyMade(DomainError):
     code = "api_key_already_made"
 
 
-async def create_api_key(db: Database, caller: Caller, new: NewApiKey, use: KeyUse) -> MadeApiKey:
+async def create_api_key(
+    db: Database, caller: Caller, new: NewApiKey, request: IdempotentRequest
+) -> MadeApiKey:
     """A key for the caller's clinic, or an operator's, shown this once. Raises `ApiKeyMade`."""
     async with db.tx(caller.clinic, operator=True) as tx:
-        if await use.claim(tx) != "none":
+        if await request.claim(tx) != "none":
             raise ApiKeyMade(
                 "This request has made its key, which is shown once. Use a new Idempotency-Key for another."
             )

@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody, RawBody
 from services.chassis import audit
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.keys import actions
 from services.gateway.api.keys.dependencies import CurrentKey, as_operator
 from services.gateway.api.keys.domain import ApiKey
@@ -38,8 +38,8 @@ async def create_operator_key(
     """Operators only. The key is shown this once: sent again, 409 `api_key_already_made`."""
     new = strictly(body, NewApiKey)
     caller = _for_operators(key)
-    use = KeyUse(key.id, f"operator-key:{idempotency_key}", body)
-    return await actions.create_api_key(db, caller, new, use)
+    request = IdempotentRequest(key.id, f"operator-key:{idempotency_key}", body)
+    return await actions.create_api_key(db, caller, new, request)
 
 
 @post("/api-keys/{key_id:uuid}/roll", summary="Roll an operator's API key")
@@ -102,9 +102,9 @@ async def create_api_key(
     """
     new = strictly(body, NewApiKey)
     caller = as_operator(key, clinic_id)
-    use = KeyUse(key.id, f"api-key:{clinic_id}:{idempotency_key}", body)
+    request = IdempotentRequest(key.id, f"api-key:{clinic_id}:{idempotency_key}", body)
     await upstreams.clinic(caller)
-    return await actions.create_api_key(db, caller, new, use)
+    return await actions.create_api_key(db, caller, new, request)
 
 
 async def _list(db: Database, caller: Caller) -> KeyList:

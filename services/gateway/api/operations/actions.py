@@ -23,7 +23,7 @@ from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway.accounts.actions import SlugTaken
 from services.gateway.api.idempotency import store as key_uses
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.operations import store
 from services.gateway.api.operations.plans import Operation, Plan
 from services.gateway.upstream.calls import UpstreamError
@@ -69,18 +69,18 @@ class Operations:
         self._db, self._upstreams, self.pace = db, upstreams, pace or Pace()
 
     async def carry_out(
-        self, caller: Caller, subject_id: UUID, plan: Plan, use: KeyUse | None = None
+        self, caller: Caller, subject_id: UUID, plan: Plan, request: IdempotentRequest | None = None
     ) -> None:
         """All of the plan, once; at once when the key's request was carried out before.
 
         Raises `UpstreamError`: a refusal, which has changed nothing, or a 5xx, after which the request may yet be
         carried out. Raises `IdempotencyKeyReused`, `SlugTaken`, `RequestInProgress`.
         """
-        operation = Operation(new_id(), caller, subject_id, plan, key=use.key if use else None)
+        operation = Operation(new_id(), caller, subject_id, plan, key=request.key if request else None)
         async for _ in self._patiently():
             try:
                 async with self._tx(caller) as tx:
-                    begun = await self._begin(tx, operation, use)
+                    begun = await self._begin(tx, operation, request)
             except _Occupied:
                 await self._help(caller, subject_id)
                 continue
@@ -88,14 +88,14 @@ class Operations:
                 await self._go(operation)
             return
 
-    async def was_carried_out(self, caller: Caller, subject_id: UUID, use: KeyUse) -> bool:
+    async def was_carried_out(self, caller: Caller, subject_id: UUID, request: IdempotentRequest) -> bool:
         """Whether this request was carried out before. One that is under way is ended first.
 
         Raises as `carry_out`.
         """
         async for _ in self._patiently():
             async with self._tx(caller) as tx:
-                earlier = await use.look_up(tx)
+                earlier = await request.look_up(tx)
             if earlier != "under_way":
                 return earlier == "done"
             await self._help(caller, subject_id)
@@ -110,9 +110,9 @@ class Operations:
             if error is not None:
                 log.error("operation_not_ended", reason=type(error).__name__)
 
-    async def _begin(self, tx: Connection, operation: Operation, use: KeyUse | None) -> bool:
+    async def _begin(self, tx: Connection, operation: Operation, request: IdempotentRequest | None) -> bool:
         """Keep what will be done, with what it needs of the gateway; False when it was done before."""
-        earlier = await use.claim(tx) if use is not None else "none"
+        earlier = await request.claim(tx) if request is not None else "none"
         if earlier == "under_way":
             raise _Occupied
         if earlier == "done":

@@ -6,7 +6,7 @@ from litestar import post
 from litestar.params import FromPath, JSONBody, RawBody
 
 from services.gateway.accounts.passwords import InjectedPasswords
-from services.gateway.api.idempotency.actions import KeyUse
+from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.keys.dependencies import CurrentKey, as_operator
 from services.gateway.api.schemas import IdempotencyKey
 from services.gateway.api.staff import actions
@@ -30,9 +30,9 @@ async def create_staff(
     """Operators only. An e-mail that has a login keeps its password."""
     new = strictly(body, NewStaff)
     caller = as_operator(key, clinic_id)
-    use = KeyUse(key.id, f"staff:{clinic_id}:{idempotency_key}", body)
+    request = IdempotentRequest(key.id, f"staff:{clinic_id}:{idempotency_key}", body)
     await upstreams.clinic(caller)
-    await actions.create_staff(db, passwords, caller, new, use)
+    await actions.create_staff(db, passwords, caller, new, request)
     return Staff(new.email)
 
 

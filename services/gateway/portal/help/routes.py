@@ -12,27 +12,27 @@ LONGEST_QUERY = 100
 
 
 @get("/help")
-async def help_centre(visit: CurrentPage, q: FromQuery[str] = "") -> Template:
+async def help_centre(page: CurrentPage, q: FromQuery[str] = "") -> Template:
     """The Master Guide and all articles, or those that fit the search."""
     query = q.strip()[:LONGEST_QUERY]
     found = articles.search(query) if query else []
-    return visit.page(
+    return page.render(
         "help.html", "help", query=query, found=found, guide=articles.guide(), articles=articles.every()
     )
 
 
 @get("/help/{article:str}")
-async def help_article(article: FromPath[str], visit: CurrentPage) -> Template:
+async def help_article(article: FromPath[str], page: CurrentPage) -> Template:
     found = articles.find(article)
     if found is None:
         raise NotFoundException
-    body = articles.body(found, visit.clinic.slug)
-    return visit.page("article.html", "help", article=found, body=body)
+    body = articles.body(found, page.clinic.slug)
+    return page.render("article.html", "help", article=found, body=body)
 
 
 @get("/contact")
-async def contact(visit: CurrentPage) -> Template:
-    return visit.page("contact.html", "contact")
+async def contact(page: CurrentPage) -> Template:
+    return page.render("contact.html", "contact")
 
 
 help_routes = [help_centre, help_article, contact]

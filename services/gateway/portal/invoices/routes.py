@@ -13,7 +13,7 @@ from contracts.http.credit import CreditOut
 from contracts.http.invoices import InvoiceOut
 from services.gateway.portal.credit import views as credit
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.page import CurrentPage, Visit
+from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 
@@ -23,12 +23,12 @@ CREDIT_SECONDS = 1.0
 
 
 @get("/")
-async def dashboard(visit: CurrentPage, upstreams: InjectedUpstreams) -> Template:
+async def dashboard(page: CurrentPage, upstreams: InjectedUpstreams) -> Template:
     """What is owed and what to do next; how to reach the clinic when it does not show bills."""
     summary = None
-    if visit.clinic.billing_shown:
-        summary = invoices.summary(await upstreams.summary(visit.caller), visit.clinic)
-    return visit.page("dashboard.html", "dashboard", summary=summary)
+    if page.clinic.billing_shown:
+        summary = invoices.summary(await upstreams.summary(page.caller), page.clinic)
+    return page.render("dashboard.html", "dashboard", summary=summary)
 
 
 @get("/billing")
@@ -45,7 +45,7 @@ async def billing_history(
         _nothing() if chosen or cursor else _credit(billing, upstreams),
     )
     here = billing.path("billing")
-    return billing.page(
+    return billing.render(
         "billing.html",
         "payments",
         rows=[invoices.row(row, billing.clinic) for row in found.items],
@@ -60,7 +60,7 @@ async def billing_history(
 async def invoice(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams) -> Template:
     """The total amount due and what makes it up."""
     found, client = await _invoice_and_client(invoice_id, billing, upstreams)
-    return billing.page(
+    return billing.render(
         "invoice.html", "payments", invoice=invoices.invoice(found, billing.clinic), client=client
     )
 
@@ -70,7 +70,7 @@ async def details(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: I
     """Services, employee, taxes, appointment, and the way to the payment page."""
     found, client = await _invoice_and_client(invoice_id, billing, upstreams)
     by_card = "card" in invoices.ways(found, billing.clinic)
-    return billing.page(
+    return billing.render(
         "details.html",
         "payments",
         invoice=invoices.invoice(found, billing.clinic),
@@ -80,19 +80,19 @@ async def details(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: I
 
 
 async def _invoice_and_client(
-    invoice_id: UUID, visit: Visit, upstreams: Upstreams
+    invoice_id: UUID, page: PortalPage, upstreams: Upstreams
 ) -> tuple[InvoiceOut, ClientOut]:
     """The invoice and whom it is for, who stands on the printed page."""
     return await asyncio.gather(
-        upstreams.invoice(visit.caller, invoice_id), upstreams.client(visit.caller, visit.caller.subject)
+        upstreams.invoice(page.caller, invoice_id), upstreams.client(page.caller, page.caller.subject)
     )
 
 
-async def _credit(visit: Visit, upstreams: Upstreams) -> CreditOut | None:
+async def _credit(page: PortalPage, upstreams: Upstreams) -> CreditOut | None:
     """The client's credit; None when payment does not answer soon: bills are shown without it."""
     try:
         async with asyncio.timeout(CREDIT_SECONDS):
-            return await upstreams.client_credit(visit.caller, visit.caller.subject)
+            return await upstreams.client_credit(page.caller, page.caller.subject)
     except (UpstreamError, TimeoutError):
         return None
 

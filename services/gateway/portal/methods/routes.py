@@ -32,7 +32,7 @@ async def saved_methods(
     kept = methods.saved(await upstreams.saved_methods(billing.caller))
     waiting = had is not None and len(kept) <= had
     said = "Your card has been saved." if had is not None and not waiting else _DONE.get(done, "")
-    return billing.page("methods.html", "payments", methods=kept, waiting=waiting, done=said)
+    return billing.render("methods.html", "payments", methods=kept, waiting=waiting, done=said)
 
 
 @get("/methods/add")
@@ -44,7 +44,7 @@ async def add_page(
         return Redirect(billing.path("methods"), status_code=303)
     had = len(await upstreams.saved_methods(billing.caller))
     stripe = await stripe_context(billing, upstreams, settings)
-    return billing.page("add_card.html", "payments", had=had, **stripe)
+    return billing.render("add_card.html", "payments", had=had, **stripe)
 
 
 @post("/methods/setup", status_code=200, opt={SCRIPTS: True})
@@ -71,7 +71,7 @@ async def remove_page(
     chosen = next((method for method in kept if method.id == str(method_id)), None)
     if chosen is None:
         raise NotFoundException
-    return billing.page("remove.html", "payments", method=chosen)
+    return billing.render("remove.html", "payments", method=chosen)
 
 
 @post("/methods/{method_id:uuid}/remove", status_code=303)

@@ -9,7 +9,7 @@ from litestar.status_codes import HTTP_409_CONFLICT, HTTP_429_TOO_MANY_REQUESTS
 from contracts.http.common import Money
 from services.chassis.http.problems import problem
 from services.chassis.locale.formats import Formats
-from services.gateway.portal.page import Visit
+from services.gateway.portal.page import PortalPage
 from services.gateway.upstream.calls import UpstreamError
 
 
@@ -64,30 +64,30 @@ _LOOK_AT_INVOICE = {
 }
 
 
-def response(error: UpstreamError, visit: Visit, invoice: str) -> Response[dict[str, Any]]:
+def response(error: UpstreamError, page: PortalPage, invoice: str) -> Response[dict[str, Any]]:
     """The problem for the script, with the service's own status; `invoice` is the invoice's address."""
-    said = _refusal(error, visit, invoice)
+    said = _refusal(error, page, invoice)
     steps: list[Any] = msgspec.to_builtins(said.next)
     return problem(
         error.status, said.code, said.message, headers=_headers(error), message=said.message, next=steps
     )
 
 
-def _refusal(error: UpstreamError, visit: Visit, invoice: str) -> Refusal:
+def _refusal(error: UpstreamError, page: PortalPage, invoice: str) -> Refusal:
     if error.code == "amount_changed":
-        return Refusal(error.code, _changed(error, visit), [Step(f"{invoice}/pay", "See the new amount")])
+        return Refusal(error.code, _changed(error, page), [Step(f"{invoice}/pay", "See the new amount")])
     code, again = error.code, error.temporary or error.status == HTTP_429_TOO_MANY_REQUESTS
     unknown = code not in _WORDS and not again
     steps = [Step(invoice, "Look at the invoice")] if unknown or code in _LOOK_AT_INVOICE else []
     return Refusal(code, _WORDS.get(code, _UNCLEAR if again else _FOR_GOOD), steps)
 
 
-def _changed(error: UpstreamError, visit: Visit) -> str:
+def _changed(error: UpstreamError, page: PortalPage) -> str:
     try:
         open_amount = msgspec.convert(error.fields.get("open"), Money)
     except msgspec.ValidationError:
         return "The amount has changed since you opened this page. No money was taken."
-    now_due = Formats.of(visit.clinic).money(open_amount)
+    now_due = Formats.of(page.clinic).money(open_amount)
     return f"The amount has changed since you opened this page: it is {now_due} now. No money was taken."
 
 

@@ -13,7 +13,7 @@ from contracts.http.common import Money
 from contracts.http.payments import PayByCard, PayByRedirect, PayBySaved, PaymentIn, PaymentStart, ShareIn
 from services.chassis.http.app import json_only
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.page import CurrentPage, Visit
+from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.payments import refusals
 from services.gateway.portal.payments import views as payments
 from services.gateway.portal.stripe_form import stripe_context
@@ -42,12 +42,12 @@ async def payment_page(
     if found.being_checked:
         return Redirect(row.href, status_code=303)
     if row.not_online:
-        return billing.page("not_payable.html", "payments", row=row)
+        return billing.render("not_payable.html", "payments", row=row)
     if not row.payable:
         return Redirect(row.href, status_code=303)
     kept = await upstreams.saved_methods(billing.caller)
     stripe = await stripe_context(billing, upstreams, settings)
-    return billing.page("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
+    return billing.render("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
 
 
 @post("/invoices/{invoice_id:uuid}/payments", status_code=200, before_request=json_only, opt={SCRIPTS: True})
@@ -70,10 +70,10 @@ async def start_payment(
         return refusals.response(error, billing, billing.path(f"invoices/{invoice_id}"))
 
 
-async def _refuse_while_checked(invoice_id: UUID, visit: Visit, upstreams: Upstreams) -> None:
+async def _refuse_while_checked(invoice_id: UUID, page: PortalPage, upstreams: Upstreams) -> None:
     """Raise 409 `invoice_being_checked`. An invoice that cannot be read here is payment's to refuse."""
     try:
-        found = await upstreams.invoice(visit.caller, invoice_id)
+        found = await upstreams.invoice(page.caller, invoice_id)
     except UpstreamError:
         return
     if found.being_checked:
@@ -82,16 +82,16 @@ async def _refuse_while_checked(invoice_id: UUID, visit: Visit, upstreams: Upstr
 
 @get("/payments/{payment_id:uuid}")
 async def payment_result(
-    payment_id: FromPath[UUID], visit: CurrentPage, upstreams: InjectedUpstreams
+    payment_id: FromPath[UUID], page: CurrentPage, upstreams: InjectedUpstreams
 ) -> Template:
     """What the payment service knows, whatever the address says: Stripe's parameters in it prove nothing."""
-    payment = await upstreams.payment(visit.caller, payment_id)
+    payment = await upstreams.payment(page.caller, payment_id)
     paid = await asyncio.gather(
-        *(upstreams.invoice(visit.caller, part.invoice_id) for part in payment.invoices)
+        *(upstreams.invoice(page.caller, part.invoice_id) for part in payment.invoices)
     )
-    client = await upstreams.client(visit.caller, visit.caller.subject)
-    return visit.page(
-        "result.html", "payments", result=payments.result(payment, paid, visit.clinic), client=client
+    client = await upstreams.client(page.caller, page.caller.subject)
+    return page.render(
+        "result.html", "payments", result=payments.result(payment, paid, page.clinic), client=client
     )
 
 
