@@ -422,8 +422,8 @@ async def test_a_busy_stripe_is_said_to_be_busy(payments: PaymentService) -> Non
     ("fault", "status", "code", "words"),
     [
         # What an amount converts to in the account's own currency, and so its smallest charge, only Stripe knows.
-        ("400_small", 422, "amount_too_small", AmountTooSmall.words),
-        ("400_large", 422, "amount_too_large", AmountTooLarge.words),
+        ("400_small", 422, "amount_too_small", AmountTooSmall.message),
+        ("400_large", 422, "amount_too_large", AmountTooLarge.message),
         ("400", 502, "stripe_refused", "The payment system refused this."),
     ],
 )

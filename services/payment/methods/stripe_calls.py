@@ -13,7 +13,7 @@ from services.payment.accounts import actions as accounts_actions
 from services.payment.methods import changes
 from services.payment.methods import store as methods
 from services.payment.methods.domain import MethodNotFound, SavedMethod
-from services.payment.stripe import fields as stripe_json
+from services.payment.stripe import fields
 from services.payment.stripe.answers import KeySpent, StripeFailed, StripeGone, StripeRefused
 from services.payment.stripe.api import StripeApi
 
@@ -96,7 +96,7 @@ async def check_method(transaction: Transaction, stripe: StripeApi, client_id: U
         found = await stripe.retrieve_method(method.account, method.stripe_id)
     except StripeGone:
         found = {}
-    if stripe_json.text_of(found.get("customer")) is None:
+    if fields.text_of(found.get("customer")) is None:
         await forget(transaction, method)
         raise MethodNotFound(_NO_METHOD)
 

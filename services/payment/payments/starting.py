@@ -115,7 +115,7 @@ def check_request(request: PaymentRequest) -> None:
         raise WrongAmount(f"An amount to pay in {known.code} must be a multiple of {known.step} minor units.")
     if request.amount < known.minimum:
         raise AmountTooSmall(
-            AmountTooSmall.words,
+            AmountTooSmall.message,
             minimum=_plain(known.minimum, known.code),
         )
     check_largest(request, brand=None)
@@ -126,7 +126,7 @@ def check_largest(request: PaymentRequest, brand: str | None) -> None:
     most = CURRENCIES[request.currency].maximum(request.way, brand)
     if 0 < most < request.amount:
         raise AmountTooLarge(
-            AmountTooLarge.words,
+            AmountTooLarge.message,
             maximum=_plain(most, request.currency),
         )
     if most == 0:

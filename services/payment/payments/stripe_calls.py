@@ -22,8 +22,7 @@ from services.payment.payments import store as payments
 from services.payment.payments.domain import Payment, PaymentInProgress
 from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_params import new_intent
-from services.payment.stripe import fields as stripe_json
-from services.payment.stripe import observations
+from services.payment.stripe import fields, observations
 from services.payment.stripe.answers import (
     ENDS_UNMADE,
     AccountRefused,
@@ -113,7 +112,7 @@ async def _ensure_intent(
 async def _end_other_mode(transaction: Transaction, payment: Payment) -> None:
     """End an attempt that the key of this mode cannot see, unless it may take real money. Raises `KeyRefused`."""
     if payment.livemode and payment.intent_id is not None:
-        raise KeyRefused(KeyRefused.words, retry_after=KeyRefused.again)
+        raise KeyRefused(KeyRefused.message, retry_after=KeyRefused.again)
     await _end(transaction, payment, "other_mode", on_its_way=True)
 
 
@@ -168,7 +167,7 @@ async def _find_intent(
     if intent is None or not is_as_wanted(intent, wanted):
         await _end(transaction, payment, reason)
         return None
-    customer = stripe_json.text_of(intent.body.get("customer"))
+    customer = fields.text_of(intent.body.get("customer"))
     return await _keep_intent(transaction, payment, intent, customer, made=False)
 
 

@@ -36,7 +36,7 @@ class StripeRefused(DomainError):
 
     code = "stripe_refused"
     status = 502
-    words: ClassVar[str] = "The payment system refused this. Nothing was taken. Please ask the clinic."
+    message: ClassVar[str] = "The payment system refused this. Nothing was taken. Please ask the clinic."
 
 
 class StripeTooSmall(StripeRefused):
@@ -44,7 +44,7 @@ class StripeTooSmall(StripeRefused):
 
     code = AmountTooSmall.code
     status = AmountTooSmall.status
-    words = AmountTooSmall.words
+    message = AmountTooSmall.message
 
 
 class StripeTooLarge(StripeRefused):
@@ -52,19 +52,19 @@ class StripeTooLarge(StripeRefused):
 
     code = AmountTooLarge.code
     status = AmountTooLarge.status
-    words = AmountTooLarge.words
+    message = AmountTooLarge.message
 
 
 class StripeGone(StripeRefused):
     """The account has no object of this id in this mode. `param` is Stripe's name for the one that is missing."""
 
-    words = "The payment system does not know this any more. Nothing was taken. Please try again."
+    message = "The payment system does not know this any more. Nothing was taken. Please try again."
 
 
 class StripeDeclined(StripeRefused):
     """A card was tried and declined. Stripe repeats this answer for a day to the same key."""
 
-    words = "The payment was declined. Nothing was taken. Please try another way to pay."
+    message = "The payment was declined. Nothing was taken. Please try another way to pay."
 
 
 class StripeMoved(StripeRefused):
@@ -72,14 +72,14 @@ class StripeMoved(StripeRefused):
 
     code = "payment_in_progress"
     status = 409
-    words = "A payment for this invoice has already gone through or is on its way."
+    message = "A payment for this invoice has already gone through or is on its way."
 
 
 class StripeMisconfigured(Unavailable):
     """Stripe does not accept the key or the account. This call did nothing."""
 
     code = "stripe_misconfigured"
-    words: ClassVar[str] = _NOT_READY
+    message: ClassVar[str] = _NOT_READY
     again: ClassVar[int] = 60
 
 
@@ -95,7 +95,7 @@ class StripeBusy(Unavailable):
     """Too many calls at once, or another one holds the object or the key. Nothing was done by this one."""
 
     code = "stripe_busy"
-    words: ClassVar[str] = "The payment system is busy. Please try again in a moment."
+    message: ClassVar[str] = "The payment system is busy. Please try again in a moment."
     again: ClassVar[int] = 2
 
 
@@ -103,7 +103,7 @@ class StripeUnavailable(Unavailable):
     """No answer: whether it was done is unknown until it is asked again."""
 
     code = "stripe_unavailable"
-    words: ClassVar[str] = "The payment system does not answer. You have not been charged twice."
+    message: ClassVar[str] = "The payment system does not answer. You have not been charged twice."
     again: ClassVar[int] = 5
 
 
@@ -152,9 +152,9 @@ class Answer:
         """The error to raise. Stripe's own text goes no further: it may quote what was sent."""
         means = self.meaning
         if issubclass(means, StripeRefused):
-            return means(means.words, stripe_code=self.code, param=self.param)
+            return means(means.message, stripe_code=self.code, param=self.param)
         fields = {"stripe_code": self.code} if issubclass(means, StripeMisconfigured) else {}
-        return means(means.words, retry_after=means.again, **fields)
+        return means(means.message, retry_after=means.again, **fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ class AmountTooSmall(DomainError):
 
     code = "amount_too_small"
     status = 422
-    words: ClassVar[str] = "This is less than can be paid online. Please contact the clinic."
+    message: ClassVar[str] = "This is less than can be paid online. Please contact the clinic."
 
 
 class AmountTooLarge(DomainError):
@@ -19,7 +19,7 @@ class AmountTooLarge(DomainError):
 
     code = "amount_too_large"
     status = 422
-    words: ClassVar[str] = (
+    message: ClassVar[str] = (
         "This is more than can be paid at once in this way. Please choose another, or contact the clinic."
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from contracts.events import event_id
 from contracts.stripe import StripeEvent
 from services.chassis.locale.money import from_stripe
-from services.payment.stripe import fields as stripe_json
+from services.payment.stripe import fields
 from services.payment.stripe.seal import Seal
 
 _TYPE_OF_STATUS = {
@@ -30,30 +30,28 @@ def read_event(body: Mapping[str, Any], seal: Seal | None = None) -> StripeEvent
 
     Every other field may be absent.
     """
-    found = stripe_json.object_of(stripe_json.object_of(body.get("data")).get("object"))
-    stripe_event_id, event_type = stripe_json.text_of(body.get("id")), stripe_json.text_of(body.get("type"))
-    object_id, object_type = stripe_json.text_of(found.get("id")), stripe_json.text_of(found.get("object"))
+    found = fields.object_of(fields.object_of(body.get("data")).get("object"))
+    stripe_event_id, event_type = fields.text_of(body.get("id")), fields.text_of(body.get("type"))
+    object_id, object_type = fields.text_of(found.get("id")), fields.text_of(found.get("object"))
     created = _time_of(body.get("created"))
     if not (stripe_event_id and event_type and object_id and object_type and created):
         raise Unreadable("id, type, created or data.object is missing")
     if not isinstance(body.get("livemode"), bool):
         raise Unreadable("livemode is missing")
-    account = stripe_json.text_of(body.get("account"))
+    account = fields.text_of(body.get("account"))
     return StripeEvent(
         id=event_id(created, account or "", stripe_event_id),
         time=created,
-        traceparent=stripe_json.traceparent_of(
-            stripe_json.object_of(found.get("metadata")).get("traceparent")
-        ),
+        traceparent=fields.traceparent_of(fields.object_of(found.get("metadata")).get("traceparent")),
         stripe_event_id=stripe_event_id,
         event_type=event_type,
         created=created,
         account=account,
         livemode=body["livemode"],
-        api_version=stripe_json.text_of(body.get("api_version")),
+        api_version=fields.text_of(body.get("api_version")),
         object_id=object_id,
         object_type=object_type,
-        origin=seal.origin(stripe_json.object_of(found.get("metadata"))) if seal else None,
+        origin=seal.origin(fields.object_of(found.get("metadata"))) if seal else None,
         **_facts_of(found, object_type),
     )
 
@@ -79,33 +77,32 @@ def looked_up(intent: Mapping[str, Any], account: str, now: datetime) -> StripeE
 
 
 def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
-    metadata = stripe_json.object_of(found.get("metadata"))
+    metadata = fields.object_of(found.get("metadata"))
     method = _method_of(found, object_type)
-    exp_month, exp_year = stripe_json.expiry_of(method)
+    exp_month, exp_year = fields.expiry_of(method)
     error = _error_of(found)
-    currency = stripe_json.currency_of(found.get("currency"))
+    currency = fields.currency_of(found.get("currency"))
     return {
-        "payment_intent": stripe_json.text_of(
+        "payment_intent": fields.text_of(
             found.get("id" if object_type == "payment_intent" else "payment_intent")
         ),
-        "customer": stripe_json.text_of(found.get("customer")),
-        "payment_method": stripe_json.text_of(
+        "customer": fields.text_of(found.get("customer")),
+        "payment_method": fields.text_of(
             found.get("id" if object_type == "payment_method" else "payment_method")
         ),
-        "status": stripe_json.text_of(found.get("status")),
+        "status": fields.text_of(found.get("status")),
         "amount": _amount_of(found, "amount", currency),
         "amount_received": _amount_of(found, "amount_received", currency),
         "currency": currency,
-        "clinic": stripe_json.uuid_of(metadata.get("clinic_id")),
-        "payment_id": stripe_json.uuid_of(metadata.get("payment_id")),
-        "client_id": stripe_json.uuid_of(metadata.get("client_id")),
-        "refund_id": stripe_json.uuid_of(metadata.get("refund_id")),
+        "clinic": fields.uuid_of(metadata.get("clinic_id")),
+        "payment_id": fields.uuid_of(metadata.get("payment_id")),
+        "client_id": fields.uuid_of(metadata.get("client_id")),
+        "refund_id": fields.uuid_of(metadata.get("refund_id")),
         "attempt": _attempt_of(found) if object_type == "payment_intent" else None,
-        "failure_code": stripe_json.text_of(error.get("code"))
-        or stripe_json.text_of(found.get("failure_reason")),
-        "decline_code": stripe_json.text_of(error.get("decline_code")),
-        "charge": stripe_json.text_of(error.get("charge")),
-        "method": stripe_json.method_of(method),
+        "failure_code": fields.text_of(error.get("code")) or fields.text_of(found.get("failure_reason")),
+        "decline_code": fields.text_of(error.get("decline_code")),
+        "charge": fields.text_of(error.get("charge")),
+        "method": fields.method_of(method),
         "method_exp_month": exp_month,
         "method_exp_year": exp_year,
     }
@@ -115,31 +112,31 @@ def _method_of(found: Mapping[str, Any], object_type: str) -> Mapping[str, Any]:
     """Where an object keeps how it was paid. An intent's newest charge is there only when asked for."""
     if object_type == "payment_method":
         return found
-    charge = stripe_json.object_of(found.get("latest_charge")) if object_type == "payment_intent" else found
-    details = stripe_json.object_of(charge.get("payment_method_details"))
-    return details or stripe_json.object_of(_error_of(found).get("payment_method"))
+    charge = fields.object_of(found.get("latest_charge")) if object_type == "payment_intent" else found
+    details = fields.object_of(charge.get("payment_method_details"))
+    return details or fields.object_of(_error_of(found).get("payment_method"))
 
 
 def _attempt_of(intent: Mapping[str, Any]) -> str:
     """The charge and the method of an intent's newest attempt. One that fails before its charge has a method only."""
     error, charge = _error_of(intent), intent.get("latest_charge")
-    failed_with = stripe_json.object_of(error.get("payment_method")).get("id")
-    charged = error.get("charge") or stripe_json.object_of(charge).get("id") or charge
+    failed_with = fields.object_of(error.get("payment_method")).get("id")
+    charged = error.get("charge") or fields.object_of(charge).get("id") or charge
     method = failed_with or intent.get("payment_method")
-    return "/".join(stripe_json.text_of(part) or "" for part in (charged, method))
+    return "/".join(fields.text_of(part) or "" for part in (charged, method))
 
 
 def _error_of(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    return stripe_json.object_of(found.get("last_payment_error"))
+    return fields.object_of(found.get("last_payment_error"))
 
 
 def _amount_of(found: Mapping[str, Any], name: str, currency: str | None) -> int | None:
-    amount = stripe_json.int_of(found.get(name))
+    amount = fields.int_of(found.get(name))
     return None if amount is None or currency is None else from_stripe(amount, currency)
 
 
 def _time_of(value: Any) -> datetime | None:
-    seconds = stripe_json.int_of(value)
+    seconds = fields.int_of(value)
     if seconds is None or not 0 < seconds < 2**35:
         return None
     return datetime.fromtimestamp(seconds, UTC)

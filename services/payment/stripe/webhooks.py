@@ -22,8 +22,7 @@ from contracts.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import problems
 from services.chassis.telemetry.traces import span_from, traceparent_of
-from services.payment.stripe import fields as stripe_json
-from services.payment.stripe import observations
+from services.payment.stripe import fields, observations
 from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.seal import Seal
 
@@ -171,7 +170,7 @@ async def receive_webhook(
         await _publish(event, events)
         _received.add(1, {"outcome": "published"})
     else:
-        event_type = str(stripe_json.object_of(found).get("type"))[:80]
+        event_type = str(fields.object_of(found).get("type"))[:80]
         level = log.warning if event is Ignored.SHAPE else log.info
         level("webhook_ignored", reason=event.value, event_type=event_type)
         _received.add(1, {"outcome": event.value})
@@ -215,10 +214,10 @@ def read(
     found: Any, livemode: bool, acted_on: Collection[str], seal: Seal | None = None
 ) -> StripeEvent | Ignored:
     """The allow-listed facts of a snapshot event, or why it is none of ours."""
-    snapshot = stripe_json.object_of(found)
+    snapshot = fields.object_of(found)
     if snapshot.get("object") != "event":
         return Ignored.THIN if str(snapshot.get("object")).startswith("v2.") else Ignored.SHAPE
-    if stripe_json.text_of(snapshot.get("type")) not in acted_on:
+    if fields.text_of(snapshot.get("type")) not in acted_on:
         return Ignored.TYPE
     # A production Connect endpoint gets its accounts' test events too.
     if isinstance(snapshot.get("livemode"), bool) and snapshot["livemode"] is not livemode:
