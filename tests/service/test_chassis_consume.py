@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from types import ModuleType
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from contracts.clinic import ClinicUpdated, Contact
+from contracts.clinic import ClinicUpdated
 from contracts.money import Money
 from contracts.payment import PaymentSettled
 from services.chassis.db.database import Connection
@@ -19,6 +18,7 @@ from services.chassis.kafka import inbox
 from services.chassis.kafka.consume import Consumer, Handler, consumers_of, consumes
 from services.chassis.kafka.park import Record
 from services.chassis.outbox import outbox
+from tests.builders.clinics import a_clinic
 from tests.builders.events import outbox_events, record, waiting_parked
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur
@@ -43,24 +43,6 @@ class Books:
         await outbox.add(tx, [(event, event) for event in settled])
         if any(event.amount == self.refuse for event in settled):
             raise Refused("This amount is refused.")
-
-
-def a_clinic_event(version: int, clinic_id: object = None) -> ClinicUpdated:
-    clinic = clinic_id or new_id()
-    contact = Contact(phone="", email="", address="", hours="")
-    return ClinicUpdated.model_validate(
-        {
-            **{
-                "id": new_id(),
-                "time": datetime.now(UTC),
-                "clinic_id": clinic,
-                "version": version,
-                "slug": "a",
-            },
-            **{"name": "A", "currency": "EUR", "time_zone": "UTC", "locale": "en", "billing_shown": True},
-            **{"online_payment": True, "methods": ("card",), "contact": contact, "accent": "#000000"},
-        }
-    )
 
 
 async def test_a_batch_is_applied_as_one_set_and_a_redelivery_not_at_all(db_invoice: ServiceDb) -> None:
@@ -212,11 +194,11 @@ async def test_a_newer_state_event_supersedes_a_parked_one(db_invoice: ServiceDb
             raise Refused("not now")
 
     consumer = Consumer(db_invoice.worker, "clinics", (Handler((ClinicUpdated,), "clinics", apply),))
-    first = a_clinic_event(1)
+    first = a_clinic()
     await consumer.consume([record(first)])
     refuse = False
 
-    await consumer.consume([record(a_clinic_event(2, first.clinic_id), 1)])
+    await consumer.consume([record(a_clinic(first.clinic_id, version=2), 1)])
 
     assert await db_invoice.admin.fetchval("SELECT state FROM parked") == "superseded"
 
@@ -241,13 +223,13 @@ async def test_a_replay_and_a_newer_event_of_the_same_aggregate_never_wait_for_e
         await tx.execute("SELECT pg_sleep(0.02)")
 
     consumer = Consumer(db_invoice.worker, "clinics", (Handler((ClinicUpdated,), "clinics", apply),))
-    older = [a_clinic_event(version, clinic) for version in range(1, 20, 2)]
+    older = [a_clinic(clinic, version=version) for version in range(1, 20, 2)]
     for event in older:
         refuse = True
         await consumer.consume([record(event, event.version)])
         refuse = False
         parked_id = await db_invoice.admin.fetchval("SELECT max(id) FROM parked")
-        newer = record(a_clinic_event(event.version + 1, clinic), event.version + 1)
+        newer = record(a_clinic(clinic, version=event.version + 1), event.version + 1)
         await asyncio.gather(consumer.replay(parked_id), consumer.consume([newer]))
 
     states = await db_invoice.admin.fetch("SELECT state FROM parked")
