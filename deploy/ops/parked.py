@@ -1,9 +1,9 @@
-"""`clinicpay parked`: what consumers could not apply, to look at, to apply once its cause is mended, or to discard."""
+"""`clinicpay parked`: opens the services' databases, and prints parked events and what became of them."""
 
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -12,62 +12,43 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.ops.verify.settle import CONSUMERS
-from services.chassis.db.database import Connection, Database
+from deploy.ops.consumers import CONSUMERS
+from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
-from services.chassis.kafka import park
+from services.chassis.kafka import park, parked
 from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.parked import Listing
 
-MOST = 500
 LONGEST_REASON = 500
 
-List = Callable[[Connection, int], Awaitable[list[dict[str, Any]]]]
 
-
-async def listed(dsns: Mapping[str, str], rows: List) -> list[dict[str, Any]]:
+async def listed(dsns: Mapping[str, str], listing: Listing) -> list[dict[str, Any]]:
     """Rows of each service, with its service."""
     found = []
     for service, dsn in dsns.items():
-        async with _opened(dsn) as db, db.worker_tx() as tx:
-            found += [{"service": service, **row} for row in await rows(tx, MOST)]
+        async with _opened(dsn) as db:
+            found += [{"service": service, **row} for row in await parked.list_parked(db, listing)]
     return found
 
 
 async def get(dsn: str, parked_id: int) -> dict[str, Any] | None:
-    async with _opened(dsn) as db, db.worker_tx() as tx:
-        return await park.get(tx, parked_id)
+    async with _opened(dsn) as db:
+        return await parked.get(db, parked_id)
 
 
 async def replay(service: str, dsn: str, parked_id: int) -> bool:
-    """Apply a parked event. False when it does not wait any more; raises what its handler raises."""
     async with _opened(dsn) as db:
-        return await _replayed(service, db, parked_id)
+        return await parked.replay(consumers_of(CONSUMERS[service], db), parked_id)
 
 
 async def replay_held_back(service: str, dsn: str) -> tuple[int, list[int]]:
-    """Apply all that an earlier version parked behind another: how many were, and the ids of those refused."""
-    applied, refused = 0, []
     async with _opened(dsn) as db:
-        async with db.worker_tx() as tx:
-            waiting = await park.list_held_back(tx)
-        for parked_id in waiting:
-            try:
-                applied += await _replayed(service, db, parked_id)
-            except (DomainError, ValueError):
-                refused.append(parked_id)
-    return applied, refused
+        return await parked.replay_held_back(db, consumers_of(CONSUMERS[service], db))
 
 
 async def discard(service: str, dsn: str, parked_id: int, by: str, reason: str) -> bool:
-    """Lay a parked event aside for good. False when it does not wait any more."""
     async with _opened(dsn) as db:
-        return any(
-            [await each.discard(parked_id, by, reason) for each in consumers_of(CONSUMERS[service], db)]
-        )
-
-
-async def _replayed(service: str, db: Database, parked_id: int) -> bool:
-    return any([await each.replay(parked_id) for each in consumers_of(CONSUMERS[service], db)])
+        return await parked.discard(consumers_of(CONSUMERS[service], db), parked_id, by, reason)
 
 
 @asynccontextmanager
@@ -143,7 +124,7 @@ def print_one(dsn: str, parked_id: int) -> int:
 
 
 def print_replay(service: str, dsn: str, parked_id: int) -> int:
-    """Replay one, and say what became of it; 1 when nothing was applied."""
+    """Replay one and print the result; 1 when nothing was applied."""
     try:
         replayed = asyncio.run(replay(service, dsn, parked_id))
     except DomainError as refusal:
@@ -152,11 +133,11 @@ def print_replay(service: str, dsn: str, parked_id: int) -> int:
     except ValueError as error:  # undecodable: it will never be an event
         sys.stderr.write(f"clinicpay: still refused: {error}\n")
         return 1
-    return _said(replayed, f"applied: {parked_id}", service, parked_id)
+    return _print_result(replayed, f"applied: {parked_id}", service, parked_id)
 
 
 def print_replay_held_back(service: str, dsn: str) -> int:
-    """Replay all that was held back, and say what became of it; 1 when some are refused still."""
+    """Replay all that was held back and print the result; 1 when some are refused still."""
     applied, refused = asyncio.run(replay_held_back(service, dsn))
     sys.stdout.write(f"applied: {applied} that had been held back\n")
     if refused:
@@ -165,16 +146,16 @@ def print_replay_held_back(service: str, dsn: str) -> int:
 
 
 def print_discard(service: str, dsn: str, parked_id: int, by: str, reason: str) -> int:
-    """Discard, and say so; 1 when it does not wait, or the reason is none."""
+    """Discard one and print that; 1 when it does not wait, or the reason is empty."""
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= LONGEST_REASON or not reason.isprintable():
         sys.stderr.write(f"clinicpay: a reason has 1 to {LONGEST_REASON} characters that can be printed\n")
         return 1
     discarded = asyncio.run(discard(service, dsn, parked_id, by, reason))
-    return _said(discarded, f"discarded: {parked_id}", service, parked_id)
+    return _print_result(discarded, f"discarded: {parked_id}", service, parked_id)
 
 
-def _said(done: bool, words: str, service: str, parked_id: int) -> int:
+def _print_result(done: bool, words: str, service: str, parked_id: int) -> int:
     if not done:
         sys.stderr.write(f"clinicpay: {parked_id} does not wait in {service}\n")
         return 1

@@ -23,9 +23,10 @@ from contracts.topics import ALL, STRIPE_EVENT
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.process import free_port
 from deploy.ops import acls, topics
-from deploy.ops.verify.settle import Progress
+from deploy.ops.consumers import groups
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.lag import LagReader
 from services.chassis.settings import KafkaSecurity
 from services.gateway.live.hub import Hub
 from services.payment import consumers
@@ -168,8 +169,9 @@ async def clinicpay(command: str, given: dict[str, str]) -> str:
 
 
 async def test_the_auditor_sees_how_far_every_group_is(secured: Secured) -> None:
-    async with Progress(secured.bootstrap_servers, secured.of(acls.AUDITOR)) as progress:
-        assert {breach.row["group"] for breach in await progress.lag()} >= {"notification"}
+    topics = {group: names for group, (_, names) in groups().items()}
+    async with LagReader(secured.bootstrap_servers, secured.of(acls.AUDITOR), topics) as progress:
+        assert {each.group for each in await progress.lag()} >= {"notification"}
 
 
 async def test_a_broker_with_a_certificate_is_reached_by_tls_alone(tmp_path: Path) -> None:

@@ -4,41 +4,20 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from types import ModuleType
 from typing import Any
 
-import stamina
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-
+from deploy.ops.consumers import CONSUMERS, groups
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.databases import connected
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
-from services.chassis.db.database import Database
-from services.chassis.kafka.consume import consumers_of
-from services.chassis.settings import KafkaSecurity
-from services.invoice import consumers as invoice
-from services.notification import consumers as notification
-from services.payment import consumers as payment
+from services.chassis.kafka.lag import KafkaUnreachable, Lag, LagReader
 
-CONSUMERS: Mapping[str, ModuleType] = {"invoice": invoice, "payment": payment, "notification": notification}
 LOOK_EVERY = 0.25
-ANSWERS_WITHIN = 20
 
 _OUTBOX = """
     SELECT id AS event_id, clinic_id, aggregatetype AS topic, aggregateid AS aggregate, created_at FROM outbox
     ORDER BY seq LIMIT $1
 """
-
-
-def groups() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Every consumer group: its service, and the topics it reads."""
-    return {
-        consumer.group: (service, consumer.topics)
-        for service, module in CONSUMERS.items()
-        for consumer in consumers_of(module, Database(""))
-    }
 
 
 async def settle(access: Access, deadline: float) -> list[Result]:
@@ -51,23 +30,19 @@ async def settle(access: Access, deadline: float) -> list[Result]:
         outboxes = {
             service: await connected(stack, service, access.databases[service]) for service in CONSUMERS
         }
-        progress = (
-            await stack.enter_async_context(Progress(access.kafka, access.kafka_security))
-            if access.kafka
-            else None
-        )
+        reader = await _entered(stack, access)
         while True:
             unsent = await _unsent(outboxes)
-            lag = [] if unsent or not progress else await progress.lag()
+            lag = [] if unsent or not reader else await _lag(reader)
             if not (unsent or lag) or time.monotonic() >= deadline:
                 break
             await asyncio.sleep(LOOK_EVERY)
-        if unsent and progress:
-            lag = await progress.lag()
+        if unsent and reader:
+            lag = await _lag(reader)
     seconds = time.monotonic() - began
     sent = Result("outboxes_are_sent", "outboxes", "Every committed event is sent", tuple(unsent), seconds)
     read = Result("consumers_are_done", "Kafka", "Every sent event is read by all who listen", tuple(lag), 0)
-    return [sent, read] if progress else [sent]
+    return [sent, read] if reader else [sent]
 
 
 async def _unsent(outboxes: Mapping[str, Any]) -> list[Breach]:
@@ -78,67 +53,29 @@ async def _unsent(outboxes: Mapping[str, Any]) -> list[Breach]:
     return found
 
 
-class Progress:
-    """How far each consumer group is. An async context."""
-
-    def __init__(self, bootstrap_servers: str, security: KafkaSecurity) -> None:
-        options: dict[str, Any] = {"bootstrap_servers": bootstrap_servers, **security.options()}
-        self._admin = AIOKafkaAdminClient(request_timeout_ms=10_000, **options)
-        self._reader = AIOKafkaConsumer(enable_auto_commit=False, **options)
-        self._servers = bootstrap_servers
-
-    async def __aenter__(self) -> "Progress":
-        try:
-            await self._admin.start()
-            await self._reader.start()
-        except (KafkaError, OSError) as error:
-            await self.__aexit__()
-            raise CannotCheck(f"Kafka cannot be reached at {self._servers}: {type(error).__name__}") from None
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._reader.stop()
-        await self._admin.close()
-
-    async def lag(self) -> list[Breach]:
-        """The partitions that a group has not read to the end. A broker that has just started may need a moment."""
-        try:
-            async for attempt in stamina.retry_context(on=KafkaError, timeout=ANSWERS_WITHIN, attempts=None):
-                with attempt:
-                    found = await self._lag()
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise CannotCheck(f"Kafka does not answer at {self._servers}: {type(error).__name__}") from None
-        return found
-
-    async def _lag(self) -> list[Breach]:
-        partitions = await self._partitions()
-        begins = await self._reader.beginning_offsets(partitions)
-        ends = await self._reader.end_offsets(partitions)
-        found = []
-        for group, (_, topics) in groups().items():
-            committed = await self._admin.list_consumer_group_offsets(group)
-            for each in sorted(part for part in partitions if part.topic in topics):
-                done = committed[each].offset if each in committed else -1
-                waiting = ends[each] - max(done, begins[each])
-                if waiting > 0:
-                    found.append(_behind(group, each, waiting))
-        return found
-
-    async def _partitions(self) -> list[TopicPartition]:
-        wanted = sorted({topic for _, topics in groups().values() for topic in topics})
-        described = await self._admin.describe_topics(wanted)
-        return [
-            TopicPartition(topic["topic"], part["partition"])
-            for topic in described
-            for part in topic["partitions"]
-        ]
+async def _lag(reader: LagReader) -> list[Breach]:
+    try:
+        return [_behind(each) for each in await reader.lag()]
+    except KafkaUnreachable as reason:
+        raise CannotCheck(str(reason)) from None
 
 
-def _behind(group: str, partition: TopicPartition, waiting: int) -> Breach:
+async def _entered(stack: AsyncExitStack, access: Access) -> LagReader | None:
+    """A reader of all groups' lag, closed with the stack; None where no Kafka is given."""
+    if not access.kafka:
+        return None
+    topics = {group: names for group, (_, names) in groups().items()}
+    try:
+        return await stack.enter_async_context(LagReader(access.kafka, access.kafka_security, topics))
+    except KafkaUnreachable as reason:
+        raise CannotCheck(str(reason)) from None
+
+
+def _behind(lag: Lag) -> Breach:
     row = {
-        "group": group,
-        "topic": partition.topic,
-        "partition": partition.partition,
-        "events waiting": waiting,
+        "group": lag.group,
+        "topic": lag.topic,
+        "partition": lag.partition,
+        "events waiting": lag.waiting,
     }
     return Breach("consumers_are_done", row)

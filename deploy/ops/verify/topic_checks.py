@@ -16,13 +16,13 @@ from typing import Any
 
 from contracts.vocabulary import PUBLISHED_DELIVERIES
 from deploy.ops import reemit
+from deploy.ops.consumers import groups
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.databases import Databases
 from deploy.ops.verify.diff import merged
 from deploy.ops.verify.event_index import EventIndex
 from deploy.ops.verify.missing_events import missing_by_source
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
-from deploy.ops.verify.settle import groups
 from deploy.ops.verify.topic_reader import Unreadable, read_all
 from services.chassis.db.sql import literals
 

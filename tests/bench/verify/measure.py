@@ -20,10 +20,10 @@ from contracts.topics import BY_NAME
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.ops import database
+from deploy.ops.consumers import groups
 from deploy.ops.topics import ensure as make_topics
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.run import verify
-from deploy.ops.verify.settle import groups
 from tests.bench.verify.population import populate
 from tests.bench.verify.topics import publish_implied
 

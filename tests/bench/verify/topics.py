@@ -14,7 +14,7 @@ from contracts import topics
 from contracts.events import CloudEvent, event_id
 from contracts.stripe import StripeEvent
 from deploy.ops import reemit
-from deploy.ops.verify.settle import groups
+from deploy.ops.consumers import groups
 
 AT_ONCE = 20_000
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
