@@ -135,8 +135,8 @@ def reemit(
         for name in service or WORKED:
             if name not in WORKED:
                 raise CannotCheck(f"{name} is not one of {', '.join(WORKED)}")
-            said = asyncio.run(work.reemit(auditor[name], workers[name], name, begin))
-            typer.echo(f"{name}: {said} events are in its outbox again")
+            count = asyncio.run(work.reemit(auditor[name], workers[name], name, begin))
+            typer.echo(f"{name}: {count} events are in its outbox again")
     except CannotCheck as reason:
         give_up(str(reason))
 

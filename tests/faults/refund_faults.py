@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from contracts.money import Money
-from deploy.ops import reemit
 from services.chassis.ids import new_id
 from services.chassis.outbox import outbox
+from services.invoice.invoices import reemit as invoices_reemit
 from tests.faults import checks, proxy
 from tests.faults.drive import Bill, Client, api, persist
 from tests.faults.lab import Lab, order
@@ -44,7 +44,7 @@ async def _void(lab: Lab, bill: Bill) -> None:
             bill.id,
         )
         assert row is not None
-        *_, newest = reemit.invoice_events(row)
+        *_, newest = invoices_reemit.invoice_events(row)
         nothing = Money(minor=0, currency=row["currency"])
         await outbox.add(connection, [(newest.model_copy(update={"due_before_payments": nothing}), None)])
 

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events import event_id
-from deploy.ops import reemit
 from services.gateway.api.idempotency.domain import derived_id
 from services.invoice.clinics import domain as clinic_domain
+from services.invoice.clinics import reemit as clinics_reemit
 from services.invoice.invoices import domain as invoice_domain
 from services.notification.emails import domain as notification_domain
+from services.notification.emails import reemit as emails_reemit
 from services.payment.payments import facts, lifecycle
 from services.payment.payments.domain import Payment
 from services.payment.refunds import domain as refunds
@@ -61,7 +62,7 @@ def _clinics() -> Ids:
     yield "clinic.updated", clinic_domain.updated_event(clinic, AT).id
     contact = b'{"phone":"","email":"","address":"","hours":""}'
     row: Any = {"clinic_id": CLINIC, "changed_at": AT, "contact": contact, **settings}
-    [event] = reemit.clinic_events(row)
+    [event] = clinics_reemit.clinic_events(row)
     yield "clinic.updated, emitted again", event.id
 
 
@@ -155,7 +156,7 @@ def _e_mails() -> Ids:
             "attempts": 1,
             "last_error": "550",
         }
-        [event] = reemit.delivery_events(row)
+        [event] = emails_reemit.delivery_events(row)
         yield f"notification.{state}, emitted again", event.id
 
 

@@ -9,10 +9,11 @@ import asyncpg
 
 from contracts.events import CloudEvent
 from contracts.money import Money
-from deploy.ops import database, reemit
+from deploy.ops import database
 from deploy.ops.verify.access import Access
 from deploy.sandbox.embedded import running_sandbox
 from services.chassis.ids import new_id
+from services.invoice.invoices import reemit as invoices_reemit
 from services.payment import app as payment_app
 from services.payment.stripe.api import StripeApi
 from tests.builders.callers import a_caller
@@ -86,7 +87,7 @@ class Installation:
             invoice_id,
         )
         assert row is not None
-        *_, newest = reemit.invoice_events(row)
+        *_, newest = invoices_reemit.invoice_events(row)
         void = newest.model_copy(update={"due_before_payments": money(0)})
         self.published[void.id] = void
         for reader in ("payment", "notification"):

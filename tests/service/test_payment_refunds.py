@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from contracts.invoice import InvoiceUpdated
-from deploy.ops import reemit
 from services.chassis.ids import new_id
 from services.payment import consumers
+from services.payment.refunds import reemit as refunds_reemit
 from services.payment.refunds.store import JOINED, REFUND
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
@@ -198,7 +198,7 @@ async def test_a_refund_is_said_again_under_its_own_id(payments: PaymentService)
 
     rows = await payments.db.admin.fetch(f"SELECT {REFUND} FROM {JOINED}")
 
-    assert [event for row in rows for event in reemit.refund_events(row)] == [
+    assert [event for row in rows for event in refunds_reemit.refund_events(row)] == [
         event.model_copy(update={"traceparent": None}) for event in said
     ]
 

@@ -1,7 +1,7 @@
 """Events that `reemit` would make from the rows, and no topic has. Processes of their own make them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from deploy.ops import reemit
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.event_index import EventIndex, fact_of
 from deploy.ops.verify.report import MOST_ROWS, Breach
+from services.chassis.outbox.reemit import AT_ONCE, Source
 
 _MARGIN = timedelta(hours=12)
 """Kafka may drop a segment of records a while before or after the last of them is old enough."""
@@ -43,16 +44,15 @@ def missing_events(
     dsn: str, snapshot: str, service: str, number: int, since: datetime, index: Path
 ) -> list[Breach]:
     """The first breaches of a service's source, by its number."""
-    sql, events_of = list(reemit.SOURCES[service].items())[number]
+    source = reemit.SOURCES[service][number]
     with EventIndex(index) as events:
-        return asyncio.run(_missing_events(dsn, snapshot, sql, events_of, since, events))
+        return asyncio.run(_missing_events(dsn, snapshot, source, since, events))
 
 
 async def _missing_events(
     dsn: str,
     snapshot: str,
-    sql: str,
-    events_of: Callable[[asyncpg.Record], Iterable[CloudEvent]],
+    source: Source,
     since: datetime,
     index: EventIndex,
 ) -> list[Breach]:
@@ -61,9 +61,9 @@ async def _missing_events(
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
-            cursor = await connection.cursor(sql, since)
-            while len(found) < MOST_ROWS and (rows := await cursor.fetch(reemit.AT_ONCE)):
-                expected = [event for row in rows for event in events_of(row) if event.time >= since]
+            cursor = await connection.cursor(source.sql, since)
+            while len(found) < MOST_ROWS and (rows := await cursor.fetch(AT_ONCE)):
+                expected = [event for row in rows for event in source.events_of(row) if event.time >= since]
                 found += _missing(expected, index)
     finally:
         await connection.close()

@@ -68,12 +68,12 @@ async def _publish(bootstrap_servers: str, admins: Mapping[str, str], service: s
 
 
 async def _implied(dsn: str, service: str) -> AsyncIterator[list[CloudEvent]]:
-    sources: dict[str, Any] = dict(reemit.SOURCES[service])
+    sources: list[tuple[str, Any]] = [(each.sql, each.events_of) for each in reemit.SOURCES[service]]
     if service == "payment":
-        sources[_PAID_INTENTS] = _webhook
+        sources.append((_PAID_INTENTS, _webhook))
     reader = await asyncpg.connect(dsn)
     async with reader.transaction():
-        for sql, events_of in sources.items():
+        for sql, events_of in sources:
             cursor = await reader.cursor(sql, *([] if sql is _PAID_INTENTS else [_EVER]))
             while rows := await cursor.fetch(AT_ONCE):
                 yield [event for row in rows for event in events_of(row)]
