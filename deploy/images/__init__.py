@@ -1,1 +1,1 @@
-"""What containers are made of."""
+"""Container images and the files that they need."""

@@ -1,6 +1,6 @@
 """Jars from Maven Central, by coordinates and by hash: what arrives is what was locked, or nothing.
 
-`python -m deploy.local.jars` writes the lock files anew, after a change of version here.
+`python -m deploy.local.jars` rewrites the lock files, after a change of version here.
 """
 
 import hashlib

@@ -119,7 +119,7 @@ class Child:
 
 
 def _follow_parent(how: signal.Signals) -> Callable[[], None] | None:
-    """What the child runs before exec so that it ends with us; Linux only."""
+    """Run in the child before exec, so that it ends with us; Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl

@@ -1,4 +1,4 @@
-"""What `clinicpay up` shows: a live table in a terminal, plain lines elsewhere."""
+"""The output of `clinicpay up`: a live table in a terminal, plain lines elsewhere."""
 
 import asyncio
 import contextlib

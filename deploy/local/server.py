@@ -1,4 +1,4 @@
-"""What PostgreSQL, Kafka and Connect on this machine have in common: one process on a port of 127.0.0.1."""
+"""The common part of PostgreSQL, Kafka and Connect on this machine: one process on a port of 127.0.0.1."""
 
 import asyncio
 from abc import ABC, abstractmethod

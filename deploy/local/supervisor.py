@@ -43,7 +43,7 @@ class Unit(Protocol):
 
 @dataclass
 class Status:
-    """What is known about a unit or step; `state` is waiting, starting, ready, failing or died.
+    """The state of a unit or step; `state` is waiting, starting, ready, failing or died.
 
     seconds     from the supervisor's start until it was ready first
     """
@@ -90,7 +90,7 @@ class Supervisor:
         await asyncio.shield(self._failure)
 
     async def stop(self) -> None:
-        """Stop all units at once, and after them those that they needed."""
+        """Stop all units at once, and after them the units that they needed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

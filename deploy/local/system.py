@@ -1,4 +1,4 @@
-"""The whole system on one machine: which processes there are, what each is told, what each waits for."""
+"""The whole system on one machine: its processes, the environment of each, and what each waits for."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
-"""Kafka's users and what each may do, made from `contracts.topics`. What is not allowed here is refused.
+"""Kafka's users and what each may do, made from `contracts.topics`. All else is refused.
 
-A service writes the topics that it is the writer of and reads those that it reads, in consumer groups that begin with
+A service writes the topics that it is the writer of and reads its own topics, in consumer groups that begin with
 its name. The relay writes what services state; the auditor reads everything and changes nothing. Nobody but the
 administrator makes, alters or deletes a topic.
 """
@@ -88,7 +88,7 @@ async def ensure(
     passwords: Mapping[str, str],
     topics: Iterable[Topic] = ALL,
 ) -> tuple[set[Acl], set[Acl]]:
-    """Set the users' passwords, add the rules that are missing, and take away those that these users have too many.
+    """Set the users' passwords, add the rules that are missing, and remove the ones that these users have too many.
 
     `security` is the administrator's. Answers with what was added and what was taken away, once the users can log in.
     Raises `AclRefused`, `UserRefused`.

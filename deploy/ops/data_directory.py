@@ -1,4 +1,4 @@
-"""What the data directory of a running `clinicpay up` says about it: ports, addresses, passwords. Read only."""
+"""The data directory of a running `clinicpay up`, read for ports, addresses and passwords."""
 
 import json
 from dataclasses import dataclass

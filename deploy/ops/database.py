@@ -110,7 +110,7 @@ async def clone(admin_dsn: str, service: str, database: str, original: str | Non
 
 
 async def drop(admin_dsn: str, database: str) -> None:
-    """Remove a database, with whoever is connected to it."""
+    """Remove a database, and end all connections to it."""
     admin = await asyncpg.connect(admin_dsn)
     try:
         await _execute(admin, "DROP DATABASE IF EXISTS %I WITH (FORCE)", database)

@@ -1,4 +1,4 @@
-"""The commands of `clinicpay keys`. What they do is in `keys`, which is imported when one is run."""
+"""The commands of `clinicpay keys`. Their work is in `keys`, which is imported when one is run."""
 
 from datetime import timedelta
 from pathlib import Path

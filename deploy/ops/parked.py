@@ -84,7 +84,7 @@ def _print(rows: list[dict[str, Any]], shown: tuple[str, ...], nothing: str, as_
 
 
 def _print_block(row: Mapping[str, Any], shown: tuple[str, ...]) -> None:
-    """What `show`, `replay` and `discard` take on a line of its own, and below it what is known, within any width."""
+    """A line with the words that `show`, `replay` and `discard` take, and below it the facts, within any width."""
     place = f"{row['topic']} {row['partition']}/{row['offset']}, read by {row['consumer']}"
     facts = {"record": place, **{name: _words(row[name]) for name in shown}}
     table = Table.grid(padding=(0, 2))
@@ -99,7 +99,7 @@ def _print_block(row: Mapping[str, Any], shown: tuple[str, ...]) -> None:
 
 
 def _on_one_line(text: str) -> str:
-    """What a producer wrote, without what moves a terminal's cursor."""
+    """A producer's text, without characters that move a terminal's cursor."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

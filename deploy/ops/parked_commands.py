@@ -1,4 +1,4 @@
-"""`clinicpay parked …`: the commands. What they do stands in `parked.py`."""
+"""`clinicpay parked …`: the commands. Their work is in `parked.py`."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ def list_parked(
     as_json: Annotated[bool, typer.Option("--json", help="One object a line, with all columns.")] = False,
     data: ParkedData = None,
 ) -> None:
-    """What waits for somebody, oldest first. The two words that begin each are what `show` takes."""
+    """The waiting events, oldest first. The two words that begin each are what `show` takes."""
     from deploy.ops.parked import print_discarded, print_waiting
 
     (print_discarded if discarded else print_waiting)(_workers(data), as_json)

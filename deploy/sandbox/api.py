@@ -182,7 +182,7 @@ def _unknown(request: Request) -> str:
 
 
 def _public(answer: Json) -> Json:
-    """What the publishable key may see of an intent."""
+    """The part of an intent that the publishable key may see."""
     if answer["object"] not in ("payment_intent", "setup_intent"):
         return answer
     return {name: value for name, value in answer.items() if name in PUBLIC_FIELDS}

@@ -1,6 +1,6 @@
 """The control API under /_sandbox, for tests and demonstrations; asks for the secret key.
 
-What happens to webhooks and calls, the clock, what was asked, what the bank or the account's owner does.
+Control over webhooks and calls, the clock, the log of requests, the bank and the account's owner.
 """
 
 from dataclasses import asdict
@@ -95,7 +95,7 @@ def resend(sandbox: NamedDependency[Sandbox], event: FromPath[str]) -> Json:
 def list_requests(
     sandbox: NamedDependency[Sandbox], path: FromQuery[str] = "", public: FromQuery[bool | None] = None
 ) -> Json:
-    """What the API was asked since it started, oldest first; `path` is the beginning of the address."""
+    """The API's requests since it started, oldest first; `path` is the beginning of the address."""
     kept = (r for r in sandbox.recorder.requests if r.path.startswith(path) and public in (None, r.public))
     return {"items": [asdict(request) for request in kept]}
 

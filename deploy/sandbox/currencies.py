@@ -51,7 +51,7 @@ _RATES = """
     zmw 24
 """
 RATES = dict(zip(_codes(_RATES)[::2], map(Decimal, _codes(_RATES)[1::2]), strict=True))
-"""What a dollar buys, roughly, as of 2025, of each currency without a published minimum."""
+"""The rough value of a dollar in 2025 in each currency without a published minimum."""
 _CARD, _AMEX, _OTHERWISE = 12, 9, 8
 _OTHERS = {"idr": 12, "cop": 10, "inr": 9}
 

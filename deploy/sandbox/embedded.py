@@ -47,7 +47,7 @@ class RunningSandbox:
         return answered
 
     def requests(self, path: str = "") -> list[Recorded]:
-        """What the API was asked, oldest first."""
+        """The API's requests, oldest first."""
         return [request for request in self.inside.recorder.requests if request.path.startswith(path)]
 
 

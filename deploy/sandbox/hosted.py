@@ -1,4 +1,4 @@
-"""What browsers load from the sandbox: the script, the frames of its elements, the pages where a payer decides."""
+"""Files for browsers: the script, the frames of its elements, the pages where a payer decides."""
 
 import html
 from pathlib import Path
@@ -71,7 +71,7 @@ def decide(
     token: FromPath[str],
     data: URLEncodedBody[dict[str, str]],
 ) -> Response[str]:
-    """What the payer chose; then back to the shop, or, in a frame, a word to the page around it."""
+    """Take the payer's choice; then back to the shop, or, in a frame, a word to the page around it."""
     challenge = _challenge(sandbox, token)
     passed = data.get("outcome") == "succeeded"
     intent = sandbox.run(challenge["account"], lambda call: _finish(call, challenge, passed))

@@ -1,4 +1,4 @@
-"""What payment intents and setup intents have in common."""
+"""The common part of payment intents and setup intents."""
 
 from typing import Literal
 

@@ -30,7 +30,7 @@ KINDS = {
 SAVABLE = frozenset(["card", "sepa_debit"])
 """Kinds that can be attached to a customer here."""
 AUTOMATIC = ("card", "paypal")
-"""What `automatic_payment_methods` offers, as if switched on in the Dashboard."""
+"""The methods that `automatic_payment_methods` offers, as if switched on in the Dashboard."""
 
 
 def automatic_for(currency: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What becomes of an attempt to pay or to save with a method: pure decisions."""
+"""The outcome of an attempt to pay with a method or to save it: pure decisions."""
 
 from typing import Literal
 

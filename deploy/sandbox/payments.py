@@ -1,4 +1,4 @@
-"""What an attempt to pay does to a payment intent: charge, decline, wait for the payer or for the bank."""
+"""The effect of an attempt to pay on a payment intent: charge, decline, wait for the payer or for the bank."""
 
 from deploy.sandbox import intents, outcomes
 from deploy.sandbox.declines import authentication_failed, card_error, delayed_failure

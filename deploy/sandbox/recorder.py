@@ -1,4 +1,4 @@
-"""What the API was asked, kept for tests: replays against stripe-mock, canaries, counts."""
+"""The API's requests, kept for tests: replays against stripe-mock, canaries, counts."""
 
 import re
 from collections import deque

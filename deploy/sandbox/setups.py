@@ -1,4 +1,4 @@
-"""What an attempt to save a method does to a setup intent."""
+"""The effect of an attempt to save a method on a setup intent."""
 
 from deploy.sandbox import intents, outcomes
 from deploy.sandbox.declines import authentication_failed, card_error

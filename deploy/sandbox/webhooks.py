@@ -1,6 +1,6 @@
 """Sends events as Stripe does: signed, at least once, in no promised order, until the endpoint says 2xx.
 
-What waits to be sent stands in the store, so that a restart goes on with it.
+Events that wait to be sent are kept in the store, so that a restart continues with them.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""What every service stands on: transactions, outbox, inbox, consumers, tokens, telemetry. No business noun."""
+"""The base of every service: transactions, outbox, inbox, consumers, tokens, telemetry. No business noun."""

@@ -1,7 +1,7 @@
 """The audit log: what staff and operators did, written with the change itself, as a chain of hashes for each clinic.
 
 An entry holds ids and hashes, nothing personal. The database numbers, dates and chains it (`chain_audit` in
-`0003_pre_audit.sql`); here the chain is counted again, without trusting what stands in the database.
+`0003_pre_audit.sql`); here the chain is counted again, without trusting the hashes in the database.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""E-mail addresses: the one check of all that people enter, and of those that were kept before it."""
+"""E-mail addresses: the one check of all that people enter, and of addresses kept before the check existed."""
 
 from email_validator import EmailNotValidError, validate_email
 

@@ -50,7 +50,7 @@ async def keep(tx: Connection, clinic_id: UUID, key: str, answer: bytes) -> None
 
 
 def keeping(clinic_id: UUID, key: str, answer: bytes) -> Statement:
-    """What `keep` writes, to be written with other things."""
+    """The statement that `keep` runs, to be run with others."""
     return Statement(
         "UPDATE idempotency_keys SET answer = $3 WHERE clinic_id = $1 AND key = $2", (clinic_id, key, answer)
     )

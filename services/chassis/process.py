@@ -35,7 +35,7 @@ until its commit and are looked at again and again."""
 
 
 def serve(app: App, settings: ProcessSettings) -> None:
-    """Serve until a signal. What was loaded by now stays, so the garbage collector need not go through it again."""
+    """Serve until a signal. Objects loaded by now stay, so the garbage collector need not go through them again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 20)

@@ -28,7 +28,7 @@ class KafkaSecurity:
     username: str = ""
     password: str = field(default="", repr=False)
     cafile: str | None = None
-    """Authorities that may have signed the broker's certificate; None: those that this machine trusts."""
+    """Authorities that may have signed the broker's certificate; None: the ones that this machine trusts."""
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for a client of aiokafka."""
@@ -117,7 +117,7 @@ class KafkaSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """What a process bears of those who connect to it."""
+    """The load that a process accepts from its callers."""
 
     head_bytes: int = 32 * 1024
     headers: int = 100
@@ -127,7 +127,7 @@ class HttpLimits:
 
 
 class ProcessSettings(KafkaSettings):
-    """What every process reads."""
+    """The settings of every process."""
 
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=1, le=65535)]
@@ -154,7 +154,7 @@ class ProcessSettings(KafkaSettings):
 
 
 class ServiceSettings(ProcessSettings):
-    """What every service's process reads. `database_url` names the role that the process runs as."""
+    """The settings of every service's process. `database_url` names the role that the process runs as."""
 
     database_url: str
     internal_token_public_key: str

@@ -22,7 +22,7 @@ def text(value: str, field: str, *, most: int, least: int = 0, multiline: bool =
     if not least <= len(value) <= most:
         raise InvalidText(f"{field} needs {least} to {most} characters", field=field)
     allowed = _MULTILINE if multiline else frozenset()
-    # What Python calls printable has neither; only other texts are looked at character by character.
+    # A text that Python calls printable has neither; only others are checked character by character.
     if not value.isprintable() and any(is_unprintable(char) for char in value if char not in allowed):
         raise InvalidText(f"{field} holds control characters or line separators", field=field)
     return value

@@ -20,7 +20,7 @@ HEADLINES = {
 }
 """The README's figures, with a word on what each is."""
 WORST_FALL = 0.20
-"""What a ratio may fall from run to run on a machine that others use too."""
+"""How far a ratio may fall from run to run on a machine that others use too."""
 
 Baseline = Mapping[str, Any]
 

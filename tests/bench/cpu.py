@@ -10,7 +10,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(root: int) -> float:
-    """What a process, its descendants and those of them that have ended have used."""
+    """CPU of a process and its descendants, ended ones included."""
     return sum(_of(pid) for pid in descendants(root))
 
 

@@ -1,4 +1,4 @@
-"""What is measured: each figure's name, unit and target, and the registry that figure modules add themselves to.
+"""The figures: name, unit and target of each, and the registry that figure modules add themselves to.
 
 A module registers a function that measures one or several figures on a running system:
 

@@ -97,7 +97,7 @@ class Keeper(Supervisor):
 
 @dataclass
 class Bench:
-    """What a figure's work is given: the running system, where it is, and where to put what was found.
+    """The input of a figure's work: the running system, its place, and where results go.
 
     invoices    how many one settle run pays
     quick       smaller sets and shorter windows
@@ -196,7 +196,7 @@ class Bench:
         await self._keeper.put_up(part)
 
     async def template(self) -> "Template":
-        """What webhooks are made from, made on the first call."""
+        """The template of webhooks, made on the first call."""
         from tests.bench import webhooks
 
         if self._template is None:

@@ -1,4 +1,4 @@
-"""What the machine itself can do, measured in the same run by the plainest clients there are, each a process.
+"""The machine's own limits, measured in the same run by the plainest clients there are, each a process.
 
 `python -m tests.bench.limits KIND PLACE SECONDS` prints JSON; KIND is one of `KINDS`.
 """

@@ -26,7 +26,7 @@ class LoadgenFailed(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a run. Latencies: µs, of answered requests, from when each was due (without a rate: sent)."""
+    """The result of a run. Latencies: µs, of answered requests, from when each was due (without a rate: sent)."""
 
     sent: int
     statuses: Mapping[int, int]

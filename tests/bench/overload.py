@@ -40,7 +40,7 @@ declare(
 
 @dataclass
 class Watched:
-    """What was seen during the flood."""
+    """Observations during the flood."""
 
     most_bytes: int = 0
     before_bytes: int = 0
@@ -88,7 +88,7 @@ async def _sustainable(bench: Bench) -> float:
 
 
 def memory(bench: Bench) -> int:
-    """Bytes of our own processes: those that a queue without a bound would fill."""
+    """Bytes of our own processes, which a queue without a bound would fill."""
     ours = [pid for part, pid in bench.pids.items() if part not in ("postgres", "kafka")]
     return proportional_bytes(ours) or 0
 

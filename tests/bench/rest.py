@@ -1,4 +1,4 @@
-"""What the system takes when nobody uses it, and how long it takes to start."""
+"""The system's use of the machine when nobody uses it, and how long it takes to start."""
 
 import asyncio
 import time

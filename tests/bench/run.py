@@ -39,13 +39,13 @@ MODULES = (
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure.
+    """The figures to measure.
 
     only        figures by name; none: all
     invoices    how many a settle run pays; None: 50,000, in a quick run 10,000
     data        where; None: a new directory beside the code
     keep        leave the data directory
-    save        keep the figures as those that later runs are compared with
+    save        keep the figures, so that later runs are compared with them
     """
 
     quick: bool = False

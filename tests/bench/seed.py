@@ -170,7 +170,7 @@ async def fill(admin: Any, statements: tuple[str, ...], first: int, last: int) -
 
 
 async def add_history(bench: Bench, count: int) -> None:
-    """Bring the databases to this many older invoices, nine of ten paid; those that are there stay."""
+    """Bring the databases to this many older invoices, nine of ten paid; existing ones stay."""
     if count > bench.history:
         admins = {service: bench.admin_dsn(service) for service in database.SERVICES}
         await populate(admins, count, bench.history)

@@ -48,7 +48,7 @@ class Template:
 
 
 def metadata_of(live: Live, seal: Seal) -> dict[str, str]:
-    """What the payment service would have written on the seeded payment's intent."""
+    """The metadata that the payment service would have written on the seeded payment's intent."""
     payment = Payment(
         clinic_id=live.clinic_id,
         id=live.payment_id,
@@ -70,7 +70,7 @@ def metadata_of(live: Live, seal: Seal) -> dict[str, str]:
 
 
 async def template(seal: Seal) -> Template:
-    """Ask a sandbox: it makes the intent, takes the card and tells of it."""
+    """Ask a sandbox: it makes the intent, takes the card and sends the event."""
     metadata = metadata_of(_STANDS_FOR, seal)
     asked = {
         "amount": AMOUNT,

@@ -23,7 +23,7 @@ IMAGES = ("postgres:18", "apache/kafka:4.3.1")
 
 @dataclass(frozen=True)
 class Count:
-    """What ran, and a line for each thing that did not."""
+    """The groups that ran, and a line for each that did not."""
 
     passed: int = 0
     failed: int = 0
@@ -119,7 +119,7 @@ def pytest(arguments: Sequence[str]) -> Count:
 
 
 def count(report: Path) -> Count:
-    """The tests in a JUnit report, with the reasons of those that were skipped."""
+    """The tests in a JUnit report, with the reasons of the skipped ones."""
     suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  written by our own pytest
 
     def total(*names: str) -> int:

@@ -1,4 +1,4 @@
-"""What we take from others and what we must not give away: licences, advisories, secrets, the bill of materials.
+"""Parts that come from others, and secrets that must not leave: licences, advisories, secrets, the bill of materials.
 
 `clinicpay test supply` runs the checks, `clinicpay sbom` writes the bill of materials. Tools: requirements/dev.in.
 """
@@ -67,7 +67,7 @@ def locked() -> dict[str, str]:
 
 
 def secrets(root: Path = ROOT) -> list[str]:
-    """What looks like a secret in a git tree and is not in its baseline. In tests, only what has a real key's form.
+    """Likely secrets in a git tree that are not in its baseline. In tests, only what has a real key's form.
 
     A finding that is none: `detect-secrets scan --no-verify --baseline .secrets.baseline`, and say so in the commit.
     """
@@ -159,7 +159,7 @@ def _jar(jar: jars.Jar) -> dict[str, Any]:
 
 
 def _tool(*command: str, fine: Sequence[int] = (0,), root: Path = ROOT) -> str:
-    """What a tool of the virtual environment says. CannotAsk if it is not there or fails."""
+    """The output of a tool of the virtual environment. CannotAsk if it is not there or fails."""
     program = TOOLS / command[0]
     if not program.exists():
         raise CannotAsk(f"{command[0]} is not installed: `./clinicpay test` installs requirements/dev.txt")

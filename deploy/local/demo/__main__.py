@@ -63,7 +63,7 @@ class Loader:
         return str(answer["id"]), await self._add_people(str(answer["id"]))
 
     async def bill(self, clinic: Clinic, clinic_id: str, client: str) -> None:
-        """The clinic's invoices, and the payments of those that were paid."""
+        """The clinic's invoices, and the payments of the paid ones."""
         issued = [
             await self._issue(clinic, clinic_id, client, number, invoice)
             for number, invoice in enumerate(clinic.invoices)

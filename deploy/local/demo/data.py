@@ -1,4 +1,4 @@
-"""What the demo clinics are like. Dates are days from today; prices are integer minor units without tax."""
+"""The demo clinics. Dates are days from today; prices are integer minor units without tax."""
 
 from dataclasses import dataclass, field
 from typing import Any

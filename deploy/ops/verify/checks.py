@@ -1,4 +1,4 @@
-"""What a check is: one statement that returns the rows which break an invariant, in one service's database."""
+"""A check: one statement that returns the rows which break an invariant, in one service's database."""
 
 from dataclasses import dataclass
 

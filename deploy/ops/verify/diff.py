@@ -46,7 +46,7 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What to read of a service: columns of the same types and order as on the other side."""
+    """A query on one service: columns of the same types and order as on the other side."""
 
     service: str
     sql: str

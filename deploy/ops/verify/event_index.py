@@ -23,7 +23,7 @@ FAMILIES = {
 
 
 def fact_of(event: CloudEvent) -> str:
-    """What must be the same whenever the event is published: its version, its money, or the method of payment."""
+    """The part that is the same whenever the event is published: its version, its money, or the method of payment."""
     if isinstance(event, StateEvent):
         return f"version {event.version}"
     if isinstance(event, PaymentSettled):

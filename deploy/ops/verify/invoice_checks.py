@@ -1,4 +1,4 @@
-"""What must be true inside the invoice service's database, at any moment."""
+"""Invariants inside the invoice service's database, true at any moment."""
 
 from deploy.ops.verify.checks import Check
 

@@ -1,4 +1,4 @@
-"""What must be true inside the notification service's and the gateway's database, and of what every service has."""
+"""Invariants inside the notification service's and the gateway's database, and of the tables that every service has."""
 
 from deploy.ops.verify.checks import Check
 

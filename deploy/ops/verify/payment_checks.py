@@ -1,4 +1,4 @@
-"""What must be true inside the payment service's database, at any moment."""
+"""Invariants inside the payment service's database, true at any moment."""
 
 from contracts.vocabulary import PENDING_REFUNDS, PUBLISHED_PAYMENTS, RETURNED_REFUNDS
 from deploy.ops.verify.checks import Check

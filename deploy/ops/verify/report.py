@@ -1,4 +1,4 @@
-"""What a verification found: each check with the rows that break it."""
+"""The result of a verification: each check with the rows that break it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -34,7 +34,7 @@ async def verify(access: Access, *, topics: bool = False, wait: float = 60) -> R
 
     topics  read all topics from their beginning too; best while nobody pays, since they are read after the databases
     wait    seconds that events and Stripe's news may still need: what differs between two services is looked at
-            again until then. What is wrong inside one database is wrong at once.
+            again until then. A breach inside one database is one at once.
     """
     deadline = time.monotonic() + wait
     report = Report()
@@ -96,7 +96,7 @@ async def _first(rows: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def _waiting(databases: Databases) -> list[Breach]:
-    """What is parked, for somebody to look at."""
+    """The parked events, for somebody to look at."""
     found = []
     for service in PARKING:
         rows = await databases[service].fetch(other_checks.WAITING, MOST_ROWS)
@@ -121,7 +121,7 @@ async def _topics(access: Access, databases: Databases) -> list[Result]:
 
 
 async def _look_again(access: Access, report: Report, deadline: float) -> None:
-    """What differs between services may be on its way: it is a breach if it still is when time is up."""
+    """Check again where services differ: events may be on their way. It is a breach if they differ at the end."""
     while (differ := report.broken & ACROSS) and time.monotonic() < deadline:
         await asyncio.sleep(min(SECOND_LOOK, max(0, deadline - time.monotonic())))
         settled = await settle(access, deadline)

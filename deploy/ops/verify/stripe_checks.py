@@ -193,7 +193,7 @@ def _unbooked(account: str, charges: Iterable[Charge], booked: dict[str, Any]) -
 
 
 def _difference(charge: Charge, booking: Any) -> str:
-    """What a charge and its booking do not have in common; empty when they agree."""
+    """The differences between a charge and its booking; empty when they agree."""
     pairs = {
         "amount": (charge.amount, to_stripe(int(booking["amount"]), booking["currency"])),
         "currency": (charge.currency, booking["currency"]),

@@ -35,7 +35,7 @@ _RETURNED = f"""
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Our refunds of a payment that did not fail, as Stripe counts money: those that it surely has, and all."""
+    """Our refunds of a payment that did not fail, as Stripe counts money: the ones that it surely has, and all."""
 
     sent: int
     made: int
@@ -57,7 +57,7 @@ def _as_stripe(row: Any, name: str) -> int:
 async def compare_account(
     client: StripeClient, databases: Databases, account: str, sorter: Ownership
 ) -> list[Breach]:
-    """Both ways. What somebody refunded at Stripe itself is no refund of ours, and is left out."""
+    """Both ways. A refund made at Stripe itself is none of ours, and is left out."""
     options: Any = {"stripe_account": account} if account else {}
     page = await client.v1.refunds.list_async({"limit": 100}, options)
     theirs: dict[Any, list[Any]] = {}
@@ -78,7 +78,7 @@ def _strange(account: str, theirs: dict[Any, list[Any]], ours: dict[Any, Any]) -
 
 
 def _difference(bodies: list[Any], row: Any) -> str:
-    """What Stripe's refunds under one of our ids and our own do not have in common; empty when they agree."""
+    """The differences between Stripe's refunds under one of our ids and our own; empty when they agree."""
     if row is None:
         return "not booked"
     if len(bodies) > 1:

@@ -123,7 +123,7 @@ async def _compared(
 
 
 async def _snapshots(databases: Databases) -> dict[str, str]:
-    """What other connections need to see the same moment."""
+    """Snapshots by service, with which other connections see the same moment."""
     return {
         service: await databases[service].fetchval("SELECT pg_export_snapshot()")
         for service in reemit.SOURCES

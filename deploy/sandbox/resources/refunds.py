@@ -54,7 +54,7 @@ def may_become(status: str, outcome: str) -> bool:
 
 
 def settle(call: Call, refund: Json, outcome: str) -> Json:
-    """What the bank made of it. What failed or was canceled comes back to the account's balance."""
+    """The bank's result. A refund that failed or was canceled comes back to the account's balance."""
     refund["status"] = outcome
     refund.pop("pending_reason", None)
     if outcome == "failed":

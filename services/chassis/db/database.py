@@ -19,7 +19,7 @@ else:  # at run time the class takes no parameters, and routes name it in their 
 TRANSIENT: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
-    # What asyncpg raises when the server dies in the middle of an answer.
+    # asyncpg raises it when the server dies in the middle of an answer.
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,

@@ -42,7 +42,7 @@ def service_app(
     """A service's app. Every route needs a token unless its `opt` says `public`.
 
     Routes may take `caller: Caller`, `tx: Connection` (one transaction with the caller's clinic, committed before the
-    answer leaves) or `db: Database` (those that call Stripe: no connection is held meanwhile).
+    answer leaves) or `db: Database` (routes that call Stripe: no connection is held meanwhile).
     """
     return Litestar(
         route_handlers=[*route_handlers, *health_routes({"database": db.ping, **(checks or {})})],

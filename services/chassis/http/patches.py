@@ -29,7 +29,7 @@ def merge(target: object, patch: object) -> object:
 
 
 def patched(current: msgspec.Struct, patch: Mapping[str, Any], shape: type[T]) -> T:
-    """What `current` is after the patch, as `shape` checks it: a member taken away has the shape's default.
+    """`current` after the patch, as `shape` checks it: a member that null removes has the shape's default.
 
     Raises `PatchInvalid` for a member that the shape does not know, or that it needs and null takes away.
     """

@@ -40,7 +40,7 @@ def problem(
 
 
 def members(status: int, code: str, detail: str, **fields: Any) -> dict[str, Any]:
-    """What such an answer's body holds."""
+    """The body of such an answer."""
     return {
         **fields,
         "type": f"urn:clinicpay:problem:{code}",

@@ -55,7 +55,7 @@ class _Bounded(HttpToolsProtocol):
     """When the connection is closed, by the loop's clock: while a head or a body is on its way."""
     _in_head = False
     _head_bytes = 0
-    """What has come since the head began."""
+    """The bytes that have come since the head began."""
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -100,7 +100,7 @@ class _Bounded(HttpToolsProtocol):
         self._deadline = self.loop.time() + self.limits.head_seconds
 
     def _is_too_large(self) -> bool:
-        """Of a head that is whole. What came with it may be a body, so it is counted where that could matter."""
+        """The bytes of a whole head. A body may have come with it, so it is counted where that could matter."""
         if len(self.headers or ()) > self.limits.headers:
             return True
         if self._head_bytes <= self.limits.head_bytes:

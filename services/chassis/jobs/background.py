@@ -51,7 +51,7 @@ async def _until_it_raises(work: Work, failure: str) -> None:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """What a task group's exception is about."""
+    """The error that a task group's exception wraps."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""What time starts. Of all processes of a service one runs a job at a time, by a lease on the database's clock.
+"""Timed jobs. Of all processes of a service one runs a job at a time, by a lease on the database's clock.
 
 A lease rather than an advisory lock: a job may call Stripe, and holds no connection meanwhile.
 """

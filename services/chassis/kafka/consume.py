@@ -50,9 +50,9 @@ def consumes(
 ) -> Callable[[ApplyT], ApplyT]:
     """Mark a function in a service's `consumers` module as the handler of these events in a consumer group.
 
-    It is called with the transaction and the batch's new events, each once, in the order they came. What it
-    raises refuses, unless it `is_transient`: the batch then runs again event by event, and those that refuse are
-    parked, a `DomainError` under its code and anything else as `unexpected_error`.
+    It is called with the transaction and the batch's new events, each once, in the order they came. An
+    exception refuses the batch, unless it `is_transient`: the batch then runs again event by event, and each event that
+    is refused is parked, a `DomainError` under its code and anything else as `unexpected_error`.
 
     A group whose handlers are all `delay_tolerant` gathers the events of a tenth of a second into one batch, which
     costs a fraction.

@@ -158,17 +158,17 @@ async def get(tx: Connection, parked_id: int) -> dict[str, Any] | None:
 
 
 async def list_waiting(tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
-    """What waits for somebody, oldest first. Raw bytes are left out: they are read one at a time."""
+    """The waiting events, oldest first. Raw bytes are left out: they are read one at a time."""
     return await _list(tx, "state = 'waiting' ORDER BY id", limit)
 
 
 async def list_discarded(tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
-    """What was laid aside, by whom and why, newest first."""
+    """The discarded events, by whom and why, newest first."""
     return await _list(tx, "state = 'discarded' ORDER BY resolved_at DESC", limit)
 
 
 async def list_held_back(tx: Connection) -> list[int]:
-    """What an earlier version parked for no fault of its own, behind a parked movement; in the order it came."""
+    """Events that an earlier version parked behind a parked movement, for no fault of their own; in their order."""
     rows = await tx.fetch(
         "SELECT id FROM parked WHERE state = 'waiting' AND reason = 'behind_parked' ORDER BY id"
     )
@@ -176,7 +176,7 @@ async def list_held_back(tx: Connection) -> list[int]:
 
 
 async def with_waiting(tx: Connection, topic: str, aggregates: Collection[Key]) -> set[Key]:
-    """Those of the aggregates that a waiting record of the topic names."""
+    """The aggregates, of the given ones, that a waiting record of the topic names."""
     rows = await tx.fetch(
         """
         SELECT DISTINCT clinic_id, aggregate_id FROM parked

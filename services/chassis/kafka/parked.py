@@ -1,4 +1,4 @@
-"""What an operator does with a service's parked events: list them, read one, replay, discard.
+"""An operator's work with a service's parked events: list them, read one, replay, discard.
 
 `consumers` are the service's own (`consumers_of`): the group that parked an event replays or discards it.
 """

@@ -1,4 +1,4 @@
-"""Subscribing to topics: the only way for a service. What it needs of FastStream is in `adapter`."""
+"""Subscribing to topics: the only way for a service. The parts of FastStream are in `adapter`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

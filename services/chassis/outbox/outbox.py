@@ -1,4 +1,4 @@
-"""The outbox: an event is a row in the transaction of the change that it tells of."""
+"""The outbox: an event is a row in the transaction of the change that it reports."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ async def add(tx: Connection, facts: Iterable[tuple[Event, CloudEvent | None]]) 
 
 
 def adding(facts: Iterable[tuple[Event, CloudEvent | None]]) -> Statement:
-    """What `add` writes, to be written with other things that are new: no others can know or lock them yet."""
+    """The statement that `add` runs, to be run with others that write new rows: nobody can know or lock these yet."""
     stated = list(facts)
     events = [event for event, _ in stated]
     own = current_traceparent()

@@ -1,6 +1,6 @@
 """Structured logs: one JSON object a line, with trace ids, and only fields from an allow-list.
 
-What a clinic or a client wrote never gets into a log by accident: an unknown field is dropped, and of an exception
+The text of a clinic or a client never gets into a log by accident: an unknown field is dropped, and of an exception
 its type and place are kept, not its text, which may quote a row.
 """
 

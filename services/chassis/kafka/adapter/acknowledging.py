@@ -32,7 +32,7 @@ class Acknowledgements:
             self._finished[TopicPartition(record.topic, record.partition)] = record.offset + 1
 
     async def commit(self, consumer: AIOKafkaConsumer | None) -> None:
-        """Commit to Kafka what is finished. What fails is kept for the next commit.
+        """Commit to Kafka what is finished. If that fails, the offsets are kept for the next commit.
 
         Offsets of a partition that has gone to another process are dropped: it reads these records again.
         """

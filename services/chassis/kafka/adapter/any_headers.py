@@ -37,7 +37,7 @@ class AnyRecords(_MemoryRecordsPy):  # type: ignore[misc]
 
 
 class _Batch:
-    """aiokafka's own batch, with its fast reader; the slower one below is for those that it cannot read."""
+    """aiokafka's own batch, with its fast reader; the slower one below is for batches that it cannot read."""
 
     def __init__(self, raw: memoryview, batch: Any) -> None:
         self._raw, self._batch = raw, batch

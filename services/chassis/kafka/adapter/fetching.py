@@ -14,7 +14,7 @@ LARGEST_BATCH = 500
 EMPTY_FETCH_MS = 1000
 """How long a fetch waits for a first record."""
 MORE_MS = 3
-"""How long it then waits for those that came meanwhile."""
+"""How long it then waits for records that came meanwhile."""
 LONGEST_WAIT_MS = 1000
 """How long the broker keeps a fetch that finds nothing. An event ends the wait; each new request costs both sides."""
 GATHERED = range(4, 250)

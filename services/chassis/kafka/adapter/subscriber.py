@@ -30,7 +30,7 @@ class UnsafeSubscriber(AssertionError):
 
 
 class Subscriber(Protocol):
-    """What the chassis uses of a FastStream subscriber, with what `subscribe` adds to it."""
+    """A FastStream subscriber as the chassis uses it, with the attributes that `subscribe` adds."""
 
     consumer: AIOKafkaConsumer | None
     acknowledgements: Acknowledgements
