@@ -7,6 +7,12 @@ from services.chassis.db.database import Connection
 from services.chassis.db.statements import Statement
 from services.invoice.invoices.domain import Invoice
 from services.invoice.invoices.drafts import PricedDraft
+from services.invoice.invoices.views import LINE_COLUMNS
+
+_LINE_ARRAYS = ", ".join(
+    f"${at}::{sql_type}[]" for at, (sql_type, _) in enumerate(LINE_COLUMNS.values(), start=4)
+)
+"""The parameters of `insert_lines` from the fourth."""
 
 
 async def allocate_numbers(tx: Connection, clinic_id: UUID, counts: Mapping[int, int]) -> dict[int, int]:
@@ -68,32 +74,17 @@ def insert_invoices(issued: Sequence[tuple[Invoice, PricedDraft]]) -> Statement:
 
 def insert_lines(issued: Sequence[tuple[Invoice, PricedDraft]]) -> Statement:
     """Insert the lines of new invoices of one clinic."""
-    lines = [
-        (invoice.id, at, line) for invoice, draft in issued for at, line in enumerate(draft.lines, start=1)
-    ]
+    keys = [(invoice.id, at) for invoice, draft in issued for at in range(1, len(draft.lines) + 1)]
+    lines = [line for _, draft in issued for line in draft.lines]
     return Statement(
-        """
-        INSERT INTO invoice_lines (clinic_id, invoice_id, position, service, practitioner, starts_at, place,
-            quantity, unit_amount, net_amount, tax_code, tax_name, tax_percent, tax_amount)
-        SELECT $1, line.*
-        FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-            $8::numeric[], $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::numeric[],
-            $14::bigint[]) AS line
+        f"""
+        INSERT INTO invoice_lines (clinic_id, invoice_id, position, {", ".join(LINE_COLUMNS)})
+        SELECT $1, line.* FROM unnest($2::uuid[], $3::integer[], {_LINE_ARRAYS}) AS line
         """,
         (
             issued[0][0].clinic_id,
-            [invoice_id for invoice_id, _, _ in lines],
-            [at for _, at, _ in lines],
-            [line.service for _, _, line in lines],
-            [line.practitioner for _, _, line in lines],
-            [line.appointment.starts_at if line.appointment else None for _, _, line in lines],
-            [line.appointment.place if line.appointment else None for _, _, line in lines],
-            [line.quantity for _, _, line in lines],
-            [line.unit_amount for _, _, line in lines],
-            [line.net_amount for _, _, line in lines],
-            [line.rate.code for _, _, line in lines],
-            [line.rate.name for _, _, line in lines],
-            [line.rate.percent for _, _, line in lines],
-            [line.tax_amount for _, _, line in lines],
+            [invoice_id for invoice_id, _ in keys],
+            [at for _, at in keys],
+            *[list(map(read, lines)) for _, read in LINE_COLUMNS.values()],
         ),
     )

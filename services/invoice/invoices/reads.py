@@ -132,9 +132,8 @@ async def _first(tx: Connection, clinic_id: UUID, client_id: UUID, rest: str) ->
 
 async def _lines(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[asyncpg.Record]:
     return await tx.fetch(
-        """
-        SELECT position, service, practitioner, starts_at, place, quantity, unit_amount, net_amount,
-            tax_code, tax_name, tax_percent, tax_amount
+        f"""
+        SELECT position, {", ".join(views.LINE_COLUMNS)}
         FROM invoice_lines
         WHERE clinic_id = $1 AND invoice_id = $2
         ORDER BY position

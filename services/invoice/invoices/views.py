@@ -1,7 +1,8 @@
 """Answers about invoices, from rows of the database or from invoices that are being issued. Pure."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, Protocol
 
 from contracts.currencies import charge_of, takes
@@ -18,6 +19,30 @@ from services.invoice.checks import plain
 from services.invoice.clinics.domain import Clinic
 from services.invoice.invoices.domain import Invoice, due_amount
 from services.invoice.invoices.drafts import InvoiceLine, PricedDraft
+
+
+def _starts_at(line: InvoiceLine) -> datetime | None:
+    return line.appointment.starts_at if line.appointment else None
+
+
+def _place(line: InvoiceLine) -> str | None:
+    return line.appointment.place if line.appointment else None
+
+
+LINE_COLUMNS: Mapping[str, tuple[str, Callable[[InvoiceLine], Any]]] = {
+    "service": ("text", attrgetter("service")),
+    "practitioner": ("text", attrgetter("practitioner")),
+    "starts_at": ("timestamptz", _starts_at),
+    "place": ("text", _place),
+    "quantity": ("numeric", attrgetter("quantity")),
+    "unit_amount": ("bigint", attrgetter("unit_amount")),
+    "net_amount": ("bigint", attrgetter("net_amount")),
+    "tax_code": ("text", attrgetter("rate.code")),
+    "tax_name": ("text", attrgetter("rate.name")),
+    "tax_percent": ("numeric", attrgetter("rate.percent")),
+    "tax_amount": ("bigint", attrgetter("tax_amount")),
+}
+"""Columns of `invoice_lines` beside its key: the SQL type of each, and its value in a line."""
 
 
 class Row(Protocol):
@@ -52,20 +77,7 @@ def issued(invoice: Invoice, draft: PricedDraft, clinic: Clinic, today: date) ->
 
 
 def _line_row(position: int, line: InvoiceLine) -> Row:
-    return {
-        "position": position,
-        "service": line.service,
-        "practitioner": line.practitioner,
-        "starts_at": line.appointment.starts_at if line.appointment else None,
-        "place": line.appointment.place if line.appointment else None,
-        "quantity": line.quantity,
-        "unit_amount": line.unit_amount,
-        "net_amount": line.net_amount,
-        "tax_code": line.rate.code,
-        "tax_name": line.rate.name,
-        "tax_percent": line.rate.percent,
-        "tax_amount": line.tax_amount,
-    }
+    return {"position": position} | {name: read(line) for name, (_, read) in LINE_COLUMNS.items()}
 
 
 def row(row: Row) -> InvoiceRow:

@@ -10,6 +10,7 @@ from services.chassis.db.database import Connection, Key
 from services.chassis.db.sql import literals
 from services.notification.emails.domain import Delivery, EmailData, NewDelivery, Recipient
 
+_UNSENT = literals(UNSENT_DELIVERIES)
 _QUIET_AFTER_FAILURE = timedelta(hours=1)
 """Several declines of one payment are one e-mail: a client who tries again at once sees the answer on the page."""
 
@@ -54,7 +55,7 @@ async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
         f"""
         UPDATE deliveries SET state = 'dropped', last_error = 'paid_since'
         WHERE (clinic_id, subject_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
-            AND template = 'payment_failed' AND state IN {literals(UNSENT_DELIVERIES)}
+            AND template = 'payment_failed' AND state IN {_UNSENT}
             AND (claimed_until IS NULL OR claimed_until <= app_now())
         """,
         clinic_ids,
@@ -68,7 +69,7 @@ async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list
         f"""
         WITH next AS (
             SELECT clinic_id, id FROM deliveries
-            WHERE state IN {literals(UNSENT_DELIVERIES)} AND next_attempt_at <= app_now()
+            WHERE state IN {_UNSENT} AND next_attempt_at <= app_now()
                 AND (claimed_until IS NULL OR claimed_until <= app_now())
             ORDER BY next_attempt_at
             LIMIT $1
@@ -143,7 +144,7 @@ async def list_deliveries(
     rows = await tx.fetch(
         f"""
         SELECT id, client_id, template, subject_id, state, attempts, last_error, created_at, sent_at,
-            CASE WHEN state IN {literals(UNSENT_DELIVERIES)} THEN next_attempt_at END AS next_attempt_at
+            CASE WHEN state IN {_UNSENT} THEN next_attempt_at END AS next_attempt_at
         FROM deliveries
         WHERE clinic_id = $1 AND ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR id < $3)
         ORDER BY id DESC

@@ -15,6 +15,8 @@ from services.chassis.ids import columns
 from services.payment.refunds.domain import Refund, Surplus
 from services.payment.refunds.origins import KnownRefund
 
+_PENDING = literals(PENDING_REFUNDS)
+_RETURNED = literals(RETURNED_REFUNDS)
 REFUND = """
     r.clinic_id, r.id, r.client_id, r.payment_id, p.account, p.livemode, p.stripe_payment_intent_id AS intent_id,
     r.status, r.amount, r.currency, r.created_at, r.updated_at, r.stripe_refund_id, r.failure_reason, r.traceparent,
@@ -46,7 +48,7 @@ async def list_surpluses(tx: Connection, clinic_id: UUID, client_id: UUID, livem
         LEFT JOIN LATERAL (
             SELECT sum(amount) AS refunded FROM refunds
             WHERE (refunds.clinic_id, refunds.payment_id) = (p.clinic_id, p.id)
-                AND status NOT IN {literals(RETURNED_REFUNDS)}
+                AND status NOT IN {_RETURNED}
         ) AS r ON true
         WHERE p.clinic_id = $1 AND p.client_id = $2 AND p.status = 'succeeded' AND p.livemode = $3
             AND p.amount > coalesce(a.settled, 0) + coalesce(r.refunded, 0)
@@ -195,7 +197,7 @@ async def keep_refund(tx: Connection, refund: Refund, stripe_refund_id: str) -> 
         UPDATE refunds
         SET stripe_refund_id = $3, updated_at = app_now(),
             status = CASE status WHEN 'created' THEN 'pending' ELSE status END
-        WHERE clinic_id = $1 AND id = $2 AND stripe_refund_id IS NULL AND status NOT IN {literals(RETURNED_REFUNDS)}
+        WHERE clinic_id = $1 AND id = $2 AND stripe_refund_id IS NULL AND status NOT IN {_RETURNED}
         """,
         refund.clinic_id,
         refund.id,
@@ -233,7 +235,7 @@ async def take_unchecked(
         WITH due AS (
             SELECT clinic_id, id FROM refunds
             WHERE (
-                status IN {literals(PENDING_REFUNDS)}
+                status IN {_PENDING}
                 AND checked_at < app_now() - greatest($1::interval, (app_now() - created_at) / 10)
             ) OR (
                 status = 'succeeded' AND checked_at < app_now() - $2::interval
