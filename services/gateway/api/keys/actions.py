@@ -22,7 +22,6 @@ from services.chassis.ids import new_id
 from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.keys import store
 from services.gateway.api.keys.domain import ApiKey, KeyRow
-from services.gateway.api.keys.schemas import MadeApiKey, NewApiKey
 from services.gateway.settings import DEMO_OPERATOR_KEY
 
 log = structlog.get_logger()
@@ -186,14 +185,11 @@ class ApiKeyMade(DomainError):
     code = "api_key_already_made"
 
 
-async def create_api_key(
-    db: Database, caller: Caller, new: NewApiKey, request: IdempotentRequest
-) -> MadeApiKey:
+async def create_api_key(db: Database, caller: Caller, name: str, request: IdempotentRequest) -> NewKey:
     """A key for the caller's clinic, or an operator's, shown this once. Raises `ApiKeyMade`."""
     async with db.tx(caller.clinic, operator=True) as tx:
         if await request.claim(tx) != "none":
             raise ApiKeyMade(
                 "This request has made its key, which is shown once. Use a new Idempotency-Key for another."
             )
-        made = await make(tx, caller, new.name)
-    return MadeApiKey(made.id, made.name, made.secret)
+        return await make(tx, caller, name)

@@ -39,7 +39,7 @@ async def create_operator_key(
     new = strictly(body, NewApiKey)
     caller = _for_operators(key)
     request = IdempotentRequest(key.id, f"operator-key:{idempotency_key}", body)
-    return await actions.create_api_key(db, caller, new, request)
+    return _shown(await actions.create_api_key(db, caller, new.name, request))
 
 
 @post("/api-keys/{key_id:uuid}/roll", summary="Roll an operator's API key")
@@ -104,7 +104,7 @@ async def create_api_key(
     caller = as_operator(key, clinic_id)
     request = IdempotentRequest(key.id, f"api-key:{clinic_id}:{idempotency_key}", body)
     await upstreams.clinic(caller)
-    return await actions.create_api_key(db, caller, new, request)
+    return _shown(await actions.create_api_key(db, caller, new.name, request))
 
 
 async def _list(db: Database, caller: Caller) -> KeyList:
@@ -116,6 +116,10 @@ async def _roll(db: Database, caller: Caller, key_id: UUID, body: bytes) -> Made
     overlap = timedelta(hours=strictly(body, Roll).overlap_hours)
     async with db.tx(caller.clinic, operator=True) as tx:
         made = await actions.roll(tx, caller, key_id, overlap)
+    return _shown(made)
+
+
+def _shown(made: actions.NewKey) -> MadeApiKey:
     return MadeApiKey(made.id, made.name, made.secret)
 
 
