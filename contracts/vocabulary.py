@@ -1,6 +1,6 @@
 """The words that cross a process boundary, each spelled once: statuses, ways to pay, card brands, declines.
 
-SQL is built from the tuples (`services.chassis.db.literals`). A migration spells its set out, since it may never
+SQL is built from the tuples (`services.chassis.db.sql.literals`). A migration spells its set out, since it may never
 change; a test reads the database's constraints and compares them with the types here.
 """
 
