@@ -1,4 +1,4 @@
-"""Kafka's users and what each may do, made from `contracts.topics`. All else is refused.
+"""Kafka's users and what each may do, made from `contracts.events.topics`. All else is refused.
 
 A service writes the topics that it is the writer of and reads its own topics, in consumer groups that begin with
 its name. The relay writes what services state; the auditor reads everything and changes nothing. Nobody but the
@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 
-from contracts.topics import ALL, Topic
+from contracts.events.topics import ALL, Topic
 from deploy.ops.scram import put_users
 from services.chassis.settings import KafkaSecurity
 

@@ -1,11 +1,11 @@
-"""The topics of `contracts.topics`, made on a broker. Services never create topics themselves."""
+"""The topics of `contracts.events.topics`, made on a broker. Services never create topics themselves."""
 
 import asyncio
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from contracts.topics import ALL, Topic
+from contracts.events.topics import ALL, Topic
 from services.chassis.settings import OPEN, KafkaSecurity
 
 _ALREADY_EXISTS = 36

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from contracts.payment import (
+from contracts.events.payment import (
     PaymentCanceled,
     PaymentFailed,
     PaymentProcessing,

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from contracts.clinic import ClinicUpdated
-from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
-from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
+from contracts.events.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
 from services.notification.emails import actions as emails

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from contracts.clinic import ClinicUpdated
-from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
-from contracts.stripe import StripeEvent
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.events.stripe import StripeEvent
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from contracts.payment import PaymentSucceeded
+from contracts.events.payment import PaymentSucceeded
 from services.chassis.ids import new_id
 from tests.bench.figures import Spec, declare, measures
 from tests.bench.installation import Bench

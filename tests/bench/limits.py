@@ -16,7 +16,7 @@ import asyncpg
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from contracts.topics import Kind, Topic
+from contracts.events.topics import Kind, Topic
 from deploy.ops import database, topics
 from tests.bench.figures import Spec, declare, measures
 from tests.bench.installation import Bench

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer
 
-from contracts.notification import NotificationSent
+from contracts.events.notification import NotificationSent
 from services.chassis.ids import new_id
 from tests.bench.figures import Spec, declare, measures
 from tests.bench.installation import Bench

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from playwright.async_api import expect
 
-from contracts.payment import PaymentRefunded
+from contracts.events.payment import PaymentRefunded
 from services.chassis.ids import new_id
 from services.gateway.api.keys import actions as api_keys
 from services.notification import consumers as notification_consumers

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from contracts.clinic import ClinicUpdated
+from contracts.events.clinic import ClinicUpdated
 from services.chassis.clock import now
 from services.chassis.ids import new_id
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
-from contracts.catalogue import decode
-from contracts.events import CloudEvent, StateEvent
+from contracts.events.catalogue import decode
+from contracts.events.envelope import CloudEvent, StateEvent
 from services.chassis.db.database import Database
 from services.chassis.ids import new_id
 from services.chassis.kafka.consume import consumers_of

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from contracts.invoice import InvoiceCreated, InvoiceState
+from contracts.events.invoice import InvoiceCreated, InvoiceState
 from contracts.money import Money
 from services.chassis.clock import now
 from services.chassis.ids import new_id

@@ -3,10 +3,9 @@
 from typing import Any, TypeVar
 from uuid import UUID
 
-from contracts.events import Method, event_id
-from contracts.invoice import InvoiceState
-from contracts.money import Money
-from contracts.payment import (
+from contracts.events.envelope import Method, event_id
+from contracts.events.invoice import InvoiceState
+from contracts.events.payment import (
     PaymentCanceled,
     PaymentFailed,
     PaymentProcessing,
@@ -14,6 +13,7 @@ from contracts.payment import (
     PaymentState,
     PaymentSucceeded,
 )
+from contracts.money import Money
 from services.chassis.clock import now
 from services.chassis.ids import new_id
 from tests.builders.events import TRACEPARENT

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
+from contracts.events.payment import PaymentRefunded
 from contracts.money import Money
-from contracts.payment import PaymentRefunded
 from services.chassis.clock import now
 from services.chassis.ids import new_id
 from tests.builders.payments import VISA

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts import topics
-from contracts.catalogue import EVENTS, decode
-from contracts.events import KNOWN_VALUES, Undecodable, event_id
+from contracts.events import topics
+from contracts.events.catalogue import EVENTS, decode
+from contracts.events.envelope import KNOWN_VALUES, Undecodable, event_id
 from contracts.money import LARGEST_MINOR, Money
 from contracts.vocabulary import UNKNOWN
 from services.gateway.live import hub as live

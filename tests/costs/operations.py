@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import msgspec
 
-from contracts.events import CloudEvent, Method, event_id
+from contracts.events.envelope import CloudEvent, Method, event_id
+from contracts.events.invoice import InvoiceCreated
+from contracts.events.payment import PaymentSucceeded, Share
+from contracts.events.stripe import StripeEvent
 from contracts.http.invoices import InvoiceIn
-from contracts.invoice import InvoiceCreated
 from contracts.money import Money
-from contracts.payment import PaymentSucceeded, Share
-from contracts.stripe import StripeEvent
 from deploy.sandbox.webhooks import signature
 from services.invoice import consumers as invoice_consumers
 from services.invoice.invoices import issuing

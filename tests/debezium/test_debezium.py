@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.partitioner import DefaultPartitioner
 
-from contracts import topics
+from contracts.events import topics
 from deploy.local.system import WORKED
 from deploy.ops import database
 from deploy.ops.verify.access import Access

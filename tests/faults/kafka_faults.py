@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from contracts import topics
+from contracts.events import topics
 from deploy.ops.reemit import reemit
 from deploy.ops.topics import TopicRefused, ensure
 from deploy.ops.workers import WORKED, worker_dsns

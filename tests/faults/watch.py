@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from contracts import topics
+from contracts.events import topics
 from services.chassis.db.database import Database
 from services.chassis.kafka.consume import consumers_of
 from services.invoice import consumers as invoice

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from contracts.events import event_id
+from contracts.events.envelope import event_id
 from services.gateway.api.idempotency.domain import derived_id
 from services.invoice.clinics import domain as clinic_domain
 from services.invoice.clinics import reemit as clinics_reemit

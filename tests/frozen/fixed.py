@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.invoice.invoices.domain import Invoice
 from services.payment.payments import starting
 from services.payment.payments.domain import Payment

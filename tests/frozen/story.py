@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from contracts.catalogue import decode
-from contracts.events import event_id
-from contracts.invoice import InvoiceCreated, InvoiceUpdated
+from contracts.events.catalogue import decode
+from contracts.events.envelope import event_id
+from contracts.events.invoice import InvoiceCreated, InvoiceUpdated
 from deploy.sandbox.recorder import Recorded
 from services.chassis.kafka.park import Record
 from tests.frozen.picture import Dbs

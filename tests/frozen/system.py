@@ -12,8 +12,8 @@ from email.message import EmailMessage
 import httpx2
 import pytest
 
-from contracts.events import CloudEvent
-from contracts.stripe import StripeEvent
+from contracts.events.envelope import CloudEvent
+from contracts.events.stripe import StripeEvent
 from deploy.local.demo.visitor import Visitor
 from deploy.sandbox import methods
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox

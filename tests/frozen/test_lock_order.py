@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import app, consumers, jobs, locks
 from tests.builders.callers import a_caller

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from contracts.events import CloudEvent, Method
-from contracts.payment import PaymentFailed, PaymentProcessing, PaymentUpdated
+from contracts.events.envelope import CloudEvent, Method
+from contracts.events.payment import PaymentFailed, PaymentProcessing, PaymentUpdated
 from services.chassis.ids import new_id
 from services.invoice import app, consumers, locks
 from tests.builders.events import deliver_records, record

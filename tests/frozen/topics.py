@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from contracts import topics
-from contracts.catalogue import EVENTS
-from contracts.events import CloudEvent
-from contracts.topics import Topic
+from contracts.events import topics
+from contracts.events.catalogue import EVENTS
+from contracts.events.envelope import CloudEvent
+from contracts.events.topics import Topic
 from deploy.ops.topics import new_topic
 from tests.frozen.picture import Dbs
 from tests.tools import generate

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from contracts.events import StateEvent
-from contracts.payment import PaymentSettled, PaymentSucceeded
+from contracts.events.envelope import StateEvent
+from contracts.events.payment import PaymentSettled, PaymentSucceeded
 from tests.builders.events import waiting_parked
 from tests.models.clinic import ModelClinic
 

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from contracts.catalogue import decode
-from contracts.events import CloudEvent
-from contracts.invoice import InvoiceState, InvoiceUpdated
+from contracts.events.catalogue import decode
+from contracts.events.envelope import CloudEvent
+from contracts.events.invoice import InvoiceState, InvoiceUpdated
+from contracts.events.stripe import StripeEvent
 from contracts.money import Money
-from contracts.stripe import StripeEvent
 from contracts.vocabulary import PaymentKind
 from deploy.sandbox.errors import Json
 from services.chassis.errors import DomainError

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from contracts.events import CloudEvent
+from contracts.events.envelope import CloudEvent
 from contracts.vocabulary import PaymentKind
 from deploy.sandbox import methods
 from services.chassis.ids import new_id

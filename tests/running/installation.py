@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from contracts.events import CloudEvent
+from contracts.events.envelope import CloudEvent
 from contracts.money import Money
 from deploy.ops import database
 from deploy.ops.verify.access import Access

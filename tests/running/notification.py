@@ -9,7 +9,7 @@ from uuid import UUID
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from contracts.clinic import ClinicUpdated
+from contracts.events.clinic import ClinicUpdated
 from services.chassis.ids import new_id
 from services.notification import consumers
 from services.notification.contacts import actions

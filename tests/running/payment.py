@@ -11,9 +11,9 @@ from uuid import UUID
 import httpx2
 from litestar import Litestar, Request, post
 
-from contracts.invoice import InvoiceCreated, InvoiceState
+from contracts.events.invoice import InvoiceCreated, InvoiceState
+from contracts.events.stripe import StripeEvent
 from contracts.money import Money
-from contracts.stripe import StripeEvent
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller

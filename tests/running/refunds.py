@@ -7,9 +7,9 @@ from uuid import UUID
 
 import httpx2
 
-from contracts.invoice import InvoiceUpdated
+from contracts.events.invoice import InvoiceUpdated
+from contracts.events.payment import PaymentRefunded
 from contracts.money import Money
-from contracts.payment import PaymentRefunded
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.payment import consumers

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from contracts import topics
+from contracts.events import topics
 from deploy.local.demo.visitor import Visitor
 from deploy.ops.verify.access import Access
 from services.chassis.ids import new_id

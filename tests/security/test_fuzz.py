@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.catalogue import EVENTS
-from contracts.events import CloudEvent, Undecodable
+from contracts.events.catalogue import EVENTS
+from contracts.events.envelope import CloudEvent, Undecodable
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record

@@ -8,9 +8,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from contracts.clinic import ClinicUpdated
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.payment import PaymentSettled
 from contracts.money import Money
-from contracts.payment import PaymentSettled
 from services.chassis.db.database import Connection
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.events import event_id
+from contracts.events.envelope import event_id
 from services.chassis.ids import new_id
 from services.chassis.kafka import inbox
 from services.chassis.kafka.worker import INBOX_KEEP_DAYS

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contracts.clinic import ClinicUpdated
-from contracts.payment import PaymentSettled
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.payment import PaymentSettled
 from services.chassis.db.database import Connection
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id

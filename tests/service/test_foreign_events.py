@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from deploy.sandbox.embedded import RunningSandbox
 from services.payment.payments import reads as lookups
 from services.payment.payments.starting import MOST_INVOICES

@@ -3,7 +3,7 @@
 import re
 from uuid import UUID
 
-from contracts.payment import PaymentSettled
+from contracts.events.payment import PaymentSettled
 from deploy.ops import parked
 from services.invoice import consumers
 from tests.builders.events import deliver

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from litestar.response import ServerSentEventMessage
 
-from contracts.events import Event, Method, StateEvent, event_id
-from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
-from contracts.payment import PaymentSucceeded, PaymentUpdated
+from contracts.events.envelope import Event, Method, StateEvent, event_id
+from contracts.events.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.events.payment import PaymentSucceeded, PaymentUpdated
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway.live import streams

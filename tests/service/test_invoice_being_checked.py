@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from contracts.invoice import InvoicePaid, InvoiceState
+from contracts.events.invoice import InvoicePaid, InvoiceState
+from contracts.events.payment import PaymentFailed, PaymentSettled
 from contracts.money import Money
-from contracts.payment import PaymentFailed, PaymentSettled
 from deploy.ops import parked
 from services.chassis.ids import new_id
 from services.chassis.kafka.park import Record

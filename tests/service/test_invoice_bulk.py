@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.events.invoice import InvoiceCreated
 from contracts.http.invoices import InvoiceIn
-from contracts.invoice import InvoiceCreated
 from services.chassis import audit
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id

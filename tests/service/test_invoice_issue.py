@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.clinic import ClinicUpdated
-from contracts.invoice import InvoiceCreated
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.invoice import InvoiceCreated
 from services.chassis.ids import new_id
 from services.invoice import app
 from tests.builders.callers import a_caller, token

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.payment import PaymentProcessing
+from contracts.events.payment import PaymentProcessing
 from services.chassis.ids import new_id
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices.reads import StatusFilter

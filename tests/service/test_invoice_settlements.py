@@ -9,9 +9,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from contracts.events import Method, event_id
-from contracts.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
-from contracts.payment import (
+from contracts.events.envelope import Method, event_id
+from contracts.events.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.events.payment import (
     PaymentCanceled,
     PaymentFailed,
     PaymentProcessing,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from contracts.clinic import ClinicUpdated
-from contracts.invoice import InvoicePaid, InvoiceUpdated
-from contracts.payment import PaymentFailed, PaymentSucceeded
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.invoice import InvoicePaid, InvoiceUpdated
+from contracts.events.payment import PaymentFailed, PaymentSucceeded
 from services.chassis.ids import new_id
 from services.notification import consumers
 from services.notification.emails import actions

@@ -6,7 +6,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from contracts.notification import NotificationFailed, NotificationSent
+from contracts.events.notification import NotificationFailed, NotificationSent
 from services.chassis.ids import new_id
 from services.notification import consumers
 from services.notification.emails import actions

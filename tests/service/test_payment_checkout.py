@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from contracts.currencies import CURRENCIES
-from contracts.invoice import InvoiceUpdated
+from contracts.events.invoice import InvoiceUpdated
 from services.chassis.ids import new_id
 from services.payment import consumers
 from services.payment.payments import stripe_calls as checkout

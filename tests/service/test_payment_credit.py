@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.invoice import InvoiceUpdated
+from contracts.events.invoice import InvoiceUpdated
 from deploy.ops import database
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id

@@ -8,10 +8,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from contracts.events import Method
-from contracts.invoice import InvoiceUpdated
-from contracts.payment import PaymentFailed, PaymentSettled, PaymentSucceeded, PaymentUpdated
-from contracts.stripe import StripeEvent
+from contracts.events.envelope import Method
+from contracts.events.invoice import InvoiceUpdated
+from contracts.events.payment import PaymentFailed, PaymentSettled, PaymentSucceeded, PaymentUpdated
+from contracts.events.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import consumers
 from services.payment.payments import sweep

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from contracts.invoice import InvoiceUpdated
+from contracts.events.invoice import InvoiceUpdated
 from services.chassis.ids import new_id
 from services.payment import consumers
 from services.payment.refunds import reemit as refunds_reemit

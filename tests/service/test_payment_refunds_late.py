@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis.ids import new_id
 from tests.builders.events import waiting_parked
 from tests.running.payment import PaymentService

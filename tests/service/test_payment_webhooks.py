@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
-from contracts import topics
-from contracts.stripe import StripeEvent
+from contracts.events import topics
+from contracts.events.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment import app
 from services.payment.settings import Settings

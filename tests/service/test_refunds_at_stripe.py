@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from contracts.invoice import InvoiceUpdated
+from contracts.events.invoice import InvoiceUpdated
 from services.payment import consumers
 from tests.builders.events import deliver
 from tests.builders.values import eur

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from contracts.events import CloudEvent
-from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSettled, PaymentSucceeded
+from contracts.events.envelope import CloudEvent
+from contracts.events.payment import PaymentFailed, PaymentRefunded, PaymentSettled, PaymentSucceeded
 from deploy.ops import database
 from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify

@@ -9,8 +9,8 @@ import asyncpg
 import httpx2
 import pytest
 
-from contracts.invoice import InvoiceUpdated
-from contracts.stripe import StripeEvent
+from contracts.events.invoice import InvoiceUpdated
+from contracts.events.stripe import StripeEvent
 from deploy.sandbox import methods
 from services.chassis.ids import new_id
 from services.payment import consumers

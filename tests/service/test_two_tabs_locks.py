@@ -10,8 +10,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from contracts.invoice import InvoiceUpdated
-from contracts.stripe import StripeEvent
+from contracts.events.invoice import InvoiceUpdated
+from contracts.events.stripe import StripeEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.invoice.invoices import store as invoice_store

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from contracts.payment import PaymentSettled
+from contracts.events.payment import PaymentSettled
 from deploy import cli
 from services.chassis import audit
 from services.chassis.http.auth import Caller

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from contracts.clinic import ClinicUpdated
-from contracts.events import CloudEvent
-from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
-from contracts.notification import NotificationFailed, NotificationSent
-from contracts.payment import (
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.envelope import CloudEvent
+from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.events.notification import NotificationFailed, NotificationSent
+from contracts.events.payment import (
     PaymentFailed,
     PaymentRefunded,
     PaymentSettled,

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from contracts.payment import PaymentSucceeded
+from contracts.events.payment import PaymentSucceeded
 from deploy.ops.verify.report import Report
 from deploy.ops.verify.run import verify
 from services.payment.payments import sweep

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from contracts.payment import PaymentSettled
+from contracts.events.payment import PaymentSettled
 from deploy.ops.topics import ensure
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from contracts.payment import PaymentSettled
+from contracts.events.payment import PaymentSettled
 from deploy.ops.topics import ensure
 from services.chassis.db.database import Connection, Database
 from services.chassis.ids import new_id

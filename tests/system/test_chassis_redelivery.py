@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from contracts.payment import PaymentSettled
+from contracts.events.payment import PaymentSettled
 from deploy.ops.topics import ensure
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id

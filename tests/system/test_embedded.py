@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from contracts.topics import Kind, Topic
+from contracts.events.topics import Kind, Topic
 from deploy.local import places
 from deploy.local.errors import EmbeddedError
 from deploy.local.kafka import EmbeddedKafka

@@ -12,8 +12,8 @@ import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from contracts.events import StateEvent
-from contracts.invoice import InvoicePaid, InvoiceUpdated
+from contracts.events.envelope import StateEvent
+from contracts.events.invoice import InvoicePaid, InvoiceUpdated
 from deploy.ops.database import ROOT
 from deploy.ops.topics import ensure
 from services.chassis.ids import new_id

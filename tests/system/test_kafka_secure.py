@@ -17,9 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from aiokafka.protocol.admin import CreateAclsRequest
 
-from contracts.catalogue import decode
-from contracts.stripe import StripeEvent
-from contracts.topics import ALL, STRIPE_EVENT
+from contracts.events.catalogue import decode
+from contracts.events.stripe import StripeEvent
+from contracts.events.topics import ALL, STRIPE_EVENT
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.process import free_port
 from deploy.ops import acls, topics

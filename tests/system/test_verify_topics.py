@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
-from contracts.payment import PaymentSettled
-from contracts.topics import ALL
+from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
+from contracts.events.payment import PaymentSettled
+from contracts.events.topics import ALL
 from deploy.local.kafka import EmbeddedKafka
 from deploy.ops import topics
 from deploy.ops.verify.access import Access

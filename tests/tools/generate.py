@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 from litestar import Litestar
 
-from contracts.catalogue import EVENTS
-from contracts.events import CloudEvent, Event
-from contracts.topics import ALL, Topic
+from contracts.events.catalogue import EVENTS
+from contracts.events.envelope import CloudEvent, Event
+from contracts.events.topics import ALL, Topic
 from tests.bench import baseline, run
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"

@@ -88,7 +88,7 @@ def test_the_production_image_holds_no_simulator() -> None:
     held = files_of("clinicpay")
 
     assert {
-        "contracts/topics.py",
+        "contracts/events/topics.py",
         "services/gateway/app.py",
         "deploy/cli.py",
         "deploy/images/healthy",

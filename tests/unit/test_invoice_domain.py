@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events import event_id
-from contracts.invoice import InvoicePaid, InvoiceUpdated
+from contracts.events.envelope import event_id
+from contracts.events.invoice import InvoicePaid, InvoiceUpdated
+from contracts.events.payment import PaymentSettled
 from contracts.money import LARGEST_MINOR, Money
-from contracts.payment import PaymentSettled
 from services.chassis import texts
 from services.chassis.errors import DomainError
 from services.invoice import checks

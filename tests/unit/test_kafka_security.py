@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.topics import ALL
+from contracts.events.topics import ALL
 from deploy.ops import acls
 from deploy.ops.acls import Acl, Operation, Pattern, Resource
 from services.chassis.kafka.adapter.subscriber import security_of

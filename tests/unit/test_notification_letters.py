@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.events import Method
+from contracts.events.envelope import Method
+from contracts.events.payment import Share
 from contracts.money import Money
-from contracts.payment import Share
 from services.chassis.ids import new_id
 from services.notification.emails import mime
 from services.notification.emails.domain import Delivery, Email, EmailData, Recipient

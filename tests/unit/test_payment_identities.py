@@ -8,8 +8,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.payment import PaymentFailed
-from contracts.stripe import StripeEvent
+from contracts.events.payment import PaymentFailed
+from contracts.events.stripe import StripeEvent
 from services.chassis.ids import made_at, new_id
 from services.payment.payments import lifecycle
 from services.payment.payments.domain import Allocation, Payment

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events import Method, event_id
-from contracts.payment import PaymentFailed, PaymentSucceeded
-from contracts.stripe import StripeEvent
+from contracts.events.envelope import Method, event_id
+from contracts.events.payment import PaymentFailed, PaymentSucceeded
+from contracts.events.stripe import StripeEvent
 from services.payment.ledger import domain as ledger
 from services.payment.payments import lifecycle
 from services.payment.payments.domain import Allocation, Payment

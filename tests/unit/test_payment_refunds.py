@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.events.stripe import StripeEvent
 from contracts.money import Money
-from contracts.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.payment.ledger.domain import Entry
 from services.payment.payments.domain import WrongAmount

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
-from contracts import topics
-from contracts.events import CloudEvent, StateEvent
-from contracts.notification import Notification
-from contracts.payment import PaymentRefunded, PaymentSettled, PaymentUpdated
+from contracts.events import topics
+from contracts.events.envelope import CloudEvent, StateEvent
+from contracts.events.notification import Notification
+from contracts.events.payment import PaymentRefunded, PaymentSettled, PaymentUpdated
 
 FAMILIES = {
     **{name: name.split(".", maxsplit=1)[0] for name in topics.BY_NAME},

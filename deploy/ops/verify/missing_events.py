@@ -9,8 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from contracts import topics
-from contracts.events import CloudEvent
+from contracts.events import topics
+from contracts.events.envelope import CloudEvent
 from deploy.ops import reemit
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.event_index import EventIndex, fact_of

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterable, Iterator, Sequence
 from typing import Any
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis.ids import Key
 from services.payment.payments import origins as payments_origins
 from services.payment.payments import store as payments

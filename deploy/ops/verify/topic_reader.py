@@ -9,8 +9,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from contracts import topics
-from contracts.events import CloudEvent, Undecodable
+from contracts.events import topics
+from contracts.events.envelope import CloudEvent, Undecodable
 from deploy.ops.verify.event_index import Pile
 from deploy.ops.verify.report import CannotCheck
 from services.chassis.kafka.adapter.any_headers import read_any_headers

@@ -13,8 +13,8 @@ from uuid import UUID
 import stamina
 import structlog
 
-from contracts.catalogue import decode
-from contracts.events import CloudEvent, StateEvent, Undecodable
+from contracts.events.catalogue import decode
+from contracts.events.envelope import CloudEvent, StateEvent, Undecodable
 from services.chassis import audit
 from services.chassis.db.database import Connection, Database, Key, is_transient
 from services.chassis.errors import DomainError

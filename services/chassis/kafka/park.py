@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from contracts import topics
-from contracts.catalogue import EVENTS
-from contracts.events import CloudEvent, Event, StateEvent
+from contracts.events import topics
+from contracts.events.catalogue import EVENTS
+from contracts.events.envelope import CloudEvent, Event, StateEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.telemetry.traces import span_context_of
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from contracts.events import CloudEvent, Event
+from contracts.events.envelope import CloudEvent, Event
 from services.chassis.db.database import Connection
 from services.chassis.db.statements import Statement, execute
 from services.chassis.telemetry.traces import current_traceparent

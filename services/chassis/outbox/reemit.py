@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from contracts.events import Event
+from contracts.events.envelope import Event
 from services.chassis.db.database import Database
 from services.chassis.outbox import outbox
 

@@ -8,7 +8,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
-from contracts.events import CloudEvent
+from contracts.events.envelope import CloudEvent
 from services.chassis.telemetry.traces import context_of, span_context_of, traceparent_of, tracer
 
 MOST_LINKS = 128

@@ -17,11 +17,11 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer
 
-from contracts import topics
-from contracts.catalogue import decode
-from contracts.events import Undecodable
-from contracts.invoice import InvoiceState
-from contracts.payment import PaymentState, PaymentUpdated
+from contracts.events import topics
+from contracts.events.catalogue import decode
+from contracts.events.envelope import Undecodable
+from contracts.events.invoice import InvoiceState
+from contracts.events.payment import PaymentState, PaymentUpdated
 from services.chassis.errors import DomainError
 from services.chassis.kafka.adapter.any_headers import read_any_headers
 from services.chassis.kafka.adapter.fetching import LONGEST_WAIT_MS

@@ -13,9 +13,9 @@ from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 
-from contracts import clinic as contract
-from contracts.clinic import ClinicUpdated
-from contracts.events import event_id
+from contracts.events import clinic as contract
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.envelope import event_id
 from contracts.vocabulary import AcceptedMethod
 from services.chassis import emails, texts
 from services.chassis.errors import DomainError

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import asyncpg
 import msgspec
 
-from contracts.clinic import ClinicUpdated
-from contracts.events import Event, event_id
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.envelope import Event, event_id
 from services.chassis.outbox.reemit import Source
 
 _CLINICS = """

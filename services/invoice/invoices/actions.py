@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from contracts.events import Event
-from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
+from contracts.events.envelope import Event
+from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
 from services.chassis import clock
 from services.chassis.db.database import Connection, Key
 from services.chassis.kafka import park

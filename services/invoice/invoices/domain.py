@@ -6,10 +6,10 @@ from datetime import date, datetime
 from typing import TypeVar
 from uuid import UUID
 
-from contracts.events import event_id
-from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.events.envelope import event_id
+from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.events.payment import PaymentSettled
 from contracts.money import LARGEST_MINOR, Money
-from contracts.payment import PaymentSettled
 from contracts.vocabulary import InvoiceStatus, is_open
 from services.chassis.errors import DomainError
 from services.invoice.checks import AmountOutOfRange, WrongCurrency

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import asyncpg
 
-from contracts.events import Event
+from contracts.events.envelope import Event
 from services.chassis.outbox.reemit import Source
 from services.invoice.invoices import domain
 from services.invoice.invoices.domain import Invoice

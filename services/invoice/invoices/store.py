@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
+from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
 from services.chassis.db.database import Connection, Key
 from services.invoice.invoices.domain import Invoice
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 
-from contracts.events import Event
+from contracts.events.envelope import Event
 from services.chassis.db.database import Connection
 from services.chassis.outbox import outbox
 from services.notification.emails import domain, store

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.events import Event, Method, event_id
+from contracts.events.envelope import Event, Method, event_id
+from contracts.events.notification import NotificationFailed, NotificationSent
+from contracts.events.payment import Share
 from contracts.money import Money
-from contracts.notification import NotificationFailed, NotificationSent
-from contracts.payment import Share
 from contracts.vocabulary import is_open
 from services.chassis import emails
 from services.chassis.ids import Key, new_id

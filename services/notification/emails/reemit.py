@@ -5,8 +5,8 @@ from typing import Any
 
 import asyncpg
 
-from contracts.events import Event, event_id
-from contracts.notification import NotificationFailed, NotificationSent
+from contracts.events.envelope import Event, event_id
+from contracts.events.notification import NotificationFailed, NotificationSent
 from contracts.vocabulary import PUBLISHED_DELIVERIES
 from services.chassis.db.sql import literals
 from services.chassis.outbox.reemit import Source

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from contracts.clinic import ClinicUpdated
-from contracts.invoice import InvoiceState
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.invoice import InvoiceState
 from services.chassis.db.database import Connection
 from services.notification.projections import domain, store
 

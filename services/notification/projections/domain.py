@@ -6,7 +6,7 @@ from datetime import date
 from typing import TypeVar
 from uuid import UUID
 
-from contracts.events import StateEvent
+from contracts.events.envelope import StateEvent
 from contracts.money import Money
 
 E = TypeVar("E", bound=StateEvent)

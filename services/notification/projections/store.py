@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from contracts.clinic import ClinicUpdated
-from contracts.invoice import InvoiceState
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.invoice import InvoiceState
 from contracts.money import Money
 from services.chassis.db.database import Connection, Key
 from services.notification.projections.domain import Clinic, Invoice

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.events import CloudEvent, Event, event_id
-from contracts.payment import PaymentSettled
+from contracts.events.envelope import CloudEvent, Event, event_id
+from contracts.events.payment import PaymentSettled
 from services.chassis.errors import DomainError
 from services.chassis.ids import made_at
 

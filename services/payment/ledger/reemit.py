@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import asyncpg
 
-from contracts.events import Event, Method
+from contracts.events.envelope import Event, Method
+from contracts.events.payment import PaymentSettled
 from contracts.money import Money
-from contracts.payment import PaymentSettled
 from services.chassis.outbox.reemit import Source
 
 _MOVEMENTS = """

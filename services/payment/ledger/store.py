@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import asyncpg
 
-from contracts.payment import PaymentSettled
+from contracts.events.payment import PaymentSettled
 from services.chassis.db.database import Connection
 from services.payment.ledger.domain import CreditOverdrawn, Entry
 

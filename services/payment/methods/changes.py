@@ -6,7 +6,7 @@ A batch of the consumers takes each step in all rooms before the next step, see 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.payment.methods import store as methods

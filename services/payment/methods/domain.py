@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from contracts.events import Method
+from contracts.events.envelope import Method
 from services.chassis.errors import DomainError
 
 

@@ -1,7 +1,7 @@
 """Saved cards without details: Stripe is asked for them."""
 
-from contracts.events import event_id
-from contracts.stripe import StripeEvent
+from contracts.events.envelope import event_id
+from contracts.events.stripe import StripeEvent
 from services.chassis import clock
 from services.chassis.db.database import Database
 from services.payment.methods import changes, store, stripe_calls

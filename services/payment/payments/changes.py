@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from contracts.events import CloudEvent, Event
-from contracts.stripe import StripeEvent
+from contracts.events.envelope import CloudEvent, Event
+from contracts.events.stripe import StripeEvent
 from contracts.vocabulary import LIVE_PAYMENTS, STARTABLE_PAYMENTS
 from services.chassis import clock
 from services.chassis.db.database import Connection, Key

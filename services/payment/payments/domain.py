@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.events import Method
+from contracts.events.envelope import Method
 from contracts.vocabulary import PaymentKind, PaymentStatus
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.ids import Key

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from contracts.events import event_id
-from contracts.money import Money
-from contracts.payment import (
+from contracts.events.envelope import event_id
+from contracts.events.payment import (
     PaymentCanceled,
     PaymentFailed,
     PaymentProcessing,
@@ -13,6 +12,7 @@ from contracts.payment import (
     PaymentUpdated,
     Share,
 )
+from contracts.money import Money
 from contracts.vocabulary import PaymentStatus
 from services.payment.ledger.domain import allocate
 from services.payment.payments import identities

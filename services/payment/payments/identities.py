@@ -7,8 +7,8 @@ that was restored from a backup all know the same one. So what is booked again h
 
 from uuid import UUID
 
-from contracts.events import event_id
-from contracts.payment import PaymentSettled, PaymentUpdated
+from contracts.events.envelope import event_id
+from contracts.events.payment import PaymentSettled, PaymentUpdated
 from services.chassis.ids import made_at
 from services.payment.ledger.domain import entry_id
 from services.payment.payments.domain import Payment

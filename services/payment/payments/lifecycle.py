@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.events import Method
+from contracts.events.envelope import Method
+from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
+from contracts.events.stripe import StripeEvent
 from contracts.money import Money
-from contracts.payment import PaymentSettled, PaymentState, PaymentUpdated
-from contracts.stripe import StripeEvent
 from contracts.vocabulary import PaymentStatus
 from services.payment.ledger import domain as ledger
 from services.payment.payments import identities

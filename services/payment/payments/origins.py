@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis.ids import Key
 from services.payment.stripe.mismatches import StripeMismatch
 from services.payment.stripe.origins import Reason, intent_of, is_lost, reason_of, refuses

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from contracts.events import Method
+from contracts.events.envelope import Method
 from contracts.vocabulary import LIVE_PAYMENTS
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import asyncpg
 
-from contracts.events import Event
+from contracts.events.envelope import Event
 from contracts.vocabulary import PUBLISHED_PAYMENTS
 from services.chassis.db.sql import literals
 from services.chassis.outbox.reemit import Source

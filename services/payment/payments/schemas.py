@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from contracts import money
-from contracts.events import Method
+from contracts.events.envelope import Method
 from contracts.http.common import Money, PaidWith
 from contracts.http.payments import (
     PayByCard,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from contracts.currencies import CURRENCIES
-from contracts.events import Method
+from contracts.events.envelope import Method
 from contracts.money import Money
 from contracts.vocabulary import AcceptedMethod, PaymentKind
 from services.payment.payments.domain import (

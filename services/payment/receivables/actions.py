@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from contracts.clinic import ClinicUpdated
-from contracts.events import StateEvent
-from contracts.invoice import InvoiceState
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.envelope import StateEvent
+from contracts.events.invoice import InvoiceState
 from services.chassis.db.database import Connection
 from services.payment.receivables import store
 

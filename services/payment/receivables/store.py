@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from contracts.clinic import ClinicUpdated
-from contracts.invoice import InvoiceState
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.invoice import InvoiceState
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import columns
 from services.payment.receivables.domain import Clinic, Receivable

@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 from opentelemetry import metrics
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from contracts.vocabulary import RefundStatus
 from services.chassis import clock
 from services.chassis.db.database import Connection, Key

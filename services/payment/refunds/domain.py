@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from contracts.currencies import step_of
-from contracts.events import Method, event_id
+from contracts.events.envelope import Method, event_id
+from contracts.events.payment import PaymentRefunded
+from contracts.events.stripe import StripeEvent
 from contracts.money import Money
-from contracts.payment import PaymentRefunded
-from contracts.stripe import StripeEvent
 from contracts.vocabulary import RefundStatus
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key, made_at

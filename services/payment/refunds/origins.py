@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.payment.refunds.domain import Refund
 from services.payment.stripe.mismatches import StripeMismatch
 from services.payment.stripe.origins import Reason, intent_of, is_lost, reason_of, refuses

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import asyncpg
 
-from contracts.events import Event
+from contracts.events.envelope import Event
 from services.chassis.outbox.reemit import Source
 from services.payment.refunds import domain
 from services.payment.refunds.store import JOINED, REFUND, refund_of

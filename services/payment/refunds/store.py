@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from contracts.events import Method
+from contracts.events.envelope import Method
 from contracts.money import Money
 from contracts.vocabulary import PENDING_REFUNDS, RETURNED_REFUNDS
 from services.chassis.db.database import Connection, Key

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis import clock
 from services.chassis.db.database import Database
 from services.payment.refunds import changes, store

@@ -6,7 +6,7 @@ import contextlib
 import structlog
 from aiokafka import AIOKafkaProducer
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis.errors import Unavailable
 from services.chassis.settings import OPEN, KafkaSecurity
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from contracts.events import Method
+from contracts.events.envelope import Method
 
 _NAME = re.compile(r"[a-z0-9_]{2,40}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.events import event_id
-from contracts.stripe import StripeEvent
+from contracts.events.envelope import event_id
+from contracts.events.stripe import StripeEvent
 from services.chassis.locale.money import from_stripe
 from services.payment.stripe import fields
 from services.payment.stripe.seal import Seal

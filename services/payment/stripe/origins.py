@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 from opentelemetry import metrics
 
-from contracts.stripe import Origin, StripeEvent
+from contracts.events.stripe import Origin, StripeEvent
 
 log = structlog.get_logger()
 _foreign = metrics.get_meter("clinicpay").create_counter(

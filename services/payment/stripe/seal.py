@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.stripe import Origin
+from contracts.events.stripe import Origin
 from services.payment.stripe.fields import object_of
 
 _SIGNED = frozenset({"installation", "clinic_id", "payment_id", "client_id", "refund_id", "amount"})

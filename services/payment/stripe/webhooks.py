@@ -18,7 +18,7 @@ from opentelemetry import metrics
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import problems
 from services.chassis.telemetry.traces import span_from, traceparent_of

@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from contracts import topics
-from contracts.events import CloudEvent, event_id
-from contracts.stripe import StripeEvent
+from contracts.events import topics
+from contracts.events.envelope import CloudEvent, event_id
+from contracts.events.stripe import StripeEvent
 from deploy.ops import reemit
 from deploy.ops.consumers import groups
 

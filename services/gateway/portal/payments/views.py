@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.currencies import takes
+from contracts.events.payment import receipt_number
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceOut
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import PaymentOut
-from contracts.payment import receipt_number
 from contracts.vocabulary import decline
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe

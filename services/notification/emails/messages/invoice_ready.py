@@ -3,8 +3,8 @@
 from operator import attrgetter
 from typing import Any
 
-from contracts.invoice import InvoiceCreated
-from contracts.payment import Share
+from contracts.events.invoice import InvoiceCreated
+from contracts.events.payment import Share
 from contracts.vocabulary import is_payable
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailData, EmailKind

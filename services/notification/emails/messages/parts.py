@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from contracts.currencies import charge_of
-from contracts.events import Method
-from contracts.payment import PaymentFailed, PaymentSucceeded
+from contracts.events.envelope import Method
+from contracts.events.payment import PaymentFailed, PaymentSucceeded
 from contracts.vocabulary import is_payable, method_name
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailData

@@ -4,7 +4,7 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
-from contracts.payment import PaymentFailed
+from contracts.events.payment import PaymentFailed
 from contracts.vocabulary import decline
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailKind

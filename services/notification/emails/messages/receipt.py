@@ -3,8 +3,8 @@
 from operator import attrgetter
 from typing import Any
 
+from contracts.events.payment import PaymentSucceeded, receipt_number
 from contracts.money import Money
-from contracts.payment import PaymentSucceeded, receipt_number
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailKind
 from services.notification.emails.messages.parts import (

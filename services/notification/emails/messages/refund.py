@@ -3,7 +3,7 @@
 from operator import attrgetter
 from typing import Any
 
-from contracts.payment import PaymentRefunded
+from contracts.events.payment import PaymentRefunded
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailData, EmailKind
 from services.notification.emails.messages.parts import Action, method_of, one_line

@@ -1,10 +1,10 @@
 """Which class reads which topic."""
 
-from contracts.clinic import ClinicUpdated
-from contracts.events import CloudEvent, Undecodable
-from contracts.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
-from contracts.notification import NotificationFailed, NotificationSent
-from contracts.payment import (
+from contracts.events.clinic import ClinicUpdated
+from contracts.events.envelope import CloudEvent, Undecodable
+from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
+from contracts.events.notification import NotificationFailed, NotificationSent
+from contracts.events.payment import (
     PaymentCanceled,
     PaymentFailed,
     PaymentProcessing,
@@ -13,7 +13,7 @@ from contracts.payment import (
     PaymentSucceeded,
     PaymentUpdated,
 )
-from contracts.stripe import StripeEvent
+from contracts.events.stripe import StripeEvent
 
 EVENTS: dict[str, type[CloudEvent]] = {
     event.topic.name: event

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema, from_json, to_json
 
-from contracts.topics import Topic
+from contracts.events.topics import Topic
 from contracts.vocabulary import UNKNOWN
 
 T = TypeVar("T")

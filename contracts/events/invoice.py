@@ -4,10 +4,10 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from contracts import topics
-from contracts.events import Open, StateEvent
+from contracts.events import topics
+from contracts.events.envelope import Open, StateEvent
+from contracts.events.topics import Topic
 from contracts.money import Money
-from contracts.topics import Topic
 from contracts.vocabulary import InvoiceStatus
 
 

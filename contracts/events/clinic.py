@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts import topics
-from contracts.events import Open, StateEvent
+from contracts.events import topics
+from contracts.events.envelope import Open, StateEvent
+from contracts.events.topics import Topic
 from contracts.money import Currency
-from contracts.topics import Topic
 from contracts.vocabulary import AcceptedMethod
 
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from contracts import topics
-from contracts.events import Event, Method, Open, StateEvent
+from contracts.events import topics
+from contracts.events.envelope import Event, Method, Open, StateEvent
+from contracts.events.topics import Topic
 from contracts.money import Money
-from contracts.topics import Topic
 from contracts.vocabulary import MovementKind, PublishedPaymentStatus
 
 

@@ -3,9 +3,9 @@
 from typing import ClassVar
 from uuid import UUID
 
-from contracts import topics
-from contracts.events import Event
-from contracts.topics import Topic
+from contracts.events import topics
+from contracts.events.envelope import Event
+from contracts.events.topics import Topic
 
 
 class Notification(Event):

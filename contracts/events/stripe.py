@@ -5,10 +5,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from contracts import topics
-from contracts.events import CloudEvent, Method
+from contracts.events import topics
+from contracts.events.envelope import CloudEvent, Method
+from contracts.events.topics import Topic
 from contracts.money import Currency
-from contracts.topics import Topic
 
 Origin: TypeAlias = Literal["ours", "other_installation", "forged", "unsigned"]
 """Whose an object's metadata says it is, and whether its signature proves it."""
