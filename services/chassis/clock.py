@@ -2,6 +2,8 @@
 
 Real time counts where others' clocks do: in tokens between processes, Stripe's signatures, e-mails' dates, the audit
 log, and the ids of new things.
+
+Under row-level security compare an indexed column with `(SELECT app_now())`: see `tests/service/test_query_plans.py`.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -67,11 +67,12 @@ async def take_operation(tx: Connection, clinic_id: UUID, subject_id: UUID, hold
 
 async def take_due_operations(tx: Connection, most: int, hold: float) -> list[Operation]:
     """Take over operations whose time has come and that nobody holds. Needs an operator's transaction."""
+    # Row-level security comes before conditions that could leak rows; app_now() alone is one, and no index would serve.
     rows = await tx.fetch(
         f"""
         UPDATE operations SET tries = tries + 1, held_until = app_now() + make_interval(secs => $2)
         WHERE id IN (
-            SELECT id FROM operations WHERE next_at <= app_now() AND held_until <= app_now()
+            SELECT id FROM operations WHERE next_at <= (SELECT app_now()) AND held_until <= (SELECT app_now())
             ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED
         )
         RETURNING {_COLUMNS}
