@@ -177,6 +177,7 @@ async def lab() -> AsyncIterator[Lab]:
         one = Lab(system, keeper, said, disk=disk)
         try:
             system.keep_all(keeper)
+            system.keep_addresses()
             await asyncio.wait_for(keeper.all_ready(), 240)
             await _open_admin(one)
             one.watch = Watch(system.kafka.bootstrap_servers)
