@@ -1,1 +1,1 @@
-"""What the services say to each other: topics, events, money. Depends on pydantic alone."""
+"""The contract between services: topics, events, money. Depends on pydantic alone."""

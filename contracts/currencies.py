@@ -1,11 +1,11 @@
 """The currencies that a clinic may use: how each is counted, here and at Stripe, and what Stripe charges in it.
 
 Source: Stripe's documentation, "Supported currencies" (copies of 2026; American Express: of 2023) and the currencies
-named in its answer to an unknown one; the payment systems: its pages on each payment method (2026). Decimals are ISO
-4217's. A code is left out when Stripe does not accept it, or when no currency stands behind it today (BGN, HRK, SVC…).
+named in its error for an unknown one; for payment systems, its pages on each payment method (2026). Decimals follow
+ISO 4217. A code is left out when Stripe does not accept it, or when its currency no longer exists (BGN, HRK, SVC…).
 
-Copies of the page disagree about the largest amount, and what Stripe takes depends on the account's country and on
-what it settles in. So this table decides what is offered, and Stripe's own `amount_too_small` or `amount_too_large`
+Copies of the page disagree about the largest amount, and Stripe's limits depend on the account's country and its
+settlement currency. So this table decides what is offered, and Stripe's own `amount_too_small` or `amount_too_large`
 is still handled as a refusal.
 
 All amounts are in our minor units.
@@ -18,7 +18,7 @@ from typing import Final, Literal
 from contracts.vocabulary import AcceptedMethod
 
 Charge = Literal["possible", "below_minimum", "above_maximum", "between_steps", "currency_not_accepted"]
-"""Whether an amount can be charged online. `between_steps`: its last digits must be zero, and are not."""
+"""Whether an amount can be charged online. `between_steps`: its last digits must be zero and are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Currency:
     """ISO 4217's: 2 for EUR, 0 for JPY, 3 for KWD."""
     stripe_decimals: int
     step: int
-    """What a charge must be a multiple of."""
+    """Every charge is a multiple of it, in minor units."""
     minimum: int
     card_maximum: int
     amex_maximum: int
@@ -39,7 +39,7 @@ class Currency:
     """0 where no online payment system is known to take the currency."""
 
     def maximum(self, way: AcceptedMethod, brand: str | None = None) -> int:
-        """The largest charge by this way; of a card whose brand is known, by that brand."""
+        """The largest charge by this way to pay, and by the card's brand where it is known."""
         if way == "redirect":
             return self.redirect_maximum
         return self.amex_maximum if brand == "amex" else self.card_maximum
@@ -57,7 +57,7 @@ _DECIMALS: Final = {
     3: "BHD JOD KWD OMR TND",
 }
 _STRIPE_DECIMALS: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
-"""Where Stripe counts otherwise than ISO 4217: 1,000 ISK is its 100000, 1,000.00 MGA its 1000."""
+"""Where Stripe's decimals are not ISO 4217's: it writes 1,000 ISK as 100000, and 1,000.00 MGA as 1000."""
 _MINIMUM: Final = {
     "AED": 200, "ARS": 50, "AUD": 50, "BRL": 50, "CAD": 50, "CHF": 50, "COP": 50, "CZK": 1500, "DKK": 250, "EUR": 50,
     "GBP": 30, "HKD": 400, "HUF": 17_500, "IDR": 50, "ILS": 50, "INR": 50, "JPY": 50, "KRW": 50, "MXN": 1000,
@@ -78,8 +78,8 @@ _CAUTIOUS_MINIMUM: Final = """
 """In major units, where Stripe publishes no minimum: a charge must then convert to the minimum of the currency that the
 account settles in, about half a dollar.
 
-Chosen by hand, without a rate service: about one dollar at the currency's weakest rate of 2016 to 2026 (by the market's
-where the official rate was another) and rounded up. A currency that loses half its worth needs a new figure here.
+Chosen by hand, without a rate service: about one dollar at the currency's weakest rate of 2016 to 2026 (the market
+rate where the official one differed), rounded up. A currency that loses half its value needs a new figure here.
 """
 _CARD_DIGITS: Final = 12
 _AMEX_DIGITS: Final = 9
@@ -142,13 +142,13 @@ CURRENCIES: Final = {
 
 
 def step_of(code: str) -> int:
-    """What amounts of the currency must be multiples of; 1 for a currency that has gone from the table."""
+    """The step of charges in the currency, in minor units; 1 for a currency no longer in the table."""
     known = CURRENCIES.get(code)
     return known.step if known else 1
 
 
 def charge_of(minor: int, code: str) -> Charge:
-    """Whether the amount can be charged online by any way. The amount decides, not what a clinic has switched on."""
+    """Whether the amount can be charged online by any way to pay, whatever the clinic accepts."""
     known = CURRENCIES.get(code)
     if known is None:
         return "currency_not_accepted"
@@ -160,5 +160,5 @@ def charge_of(minor: int, code: str) -> Charge:
 
 
 def takes(way: AcceptedMethod, minor: int, code: str, brand: str | None = None) -> bool:
-    """Whether this way, or a saved card of this brand, can take the amount."""
+    """Whether the amount can be charged by this way to pay, or to a saved card of this brand."""
     return charge_of(minor, code) == "possible" and minor <= CURRENCIES[code].maximum(way, brand)

@@ -1,4 +1,4 @@
-"""The words that cross a process boundary, each spelled once: statuses, ways to pay, card brands, declines.
+"""The terms that cross a process boundary, each spelled once: statuses, ways to pay, card brands, declines.
 
 SQL is built from the tuples (`services.chassis.db.sql.literals`). A migration spells its set out, since it may never
 change; a test reads the database's constraints and compares them with the types here.
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 UNKNOWN: Final = "unknown"
-"""A reader's value for a word that a newer release writes and that this one does not know."""
+"""A reader's value for a term of a newer release that this one does not know."""
 
 InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
 PAYABLE_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("unpaid", "part_paid")
-"""The client is to pay: something is due, and no payment is on its way. Only these can be overdue."""
+"""The client should pay: something is due, and no payment is processing. Only these can be overdue."""
 OPEN_INVOICES: Final[tuple[InvoiceStatus, ...]] = (*PAYABLE_INVOICES, "processing")
 """Something is due."""
 CLOSED_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("paid", "refunded", "void")
 """Nothing is due, whatever the amounts are."""
 
 PublishedPaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
-"""The statuses that have an event. A payment before them is a matter between the client and Stripe."""
+"""The statuses that have an event. Earlier ones concern only the client and Stripe."""
 PaymentStatus = Literal["created", "requires_action", PublishedPaymentStatus]
 PUBLISHED_PAYMENTS: Final[tuple[PublishedPaymentStatus, ...]] = get_args(PublishedPaymentStatus)
 STARTABLE_PAYMENTS: Final[tuple[PaymentStatus, ...]] = ("created", "requires_action", "failed")
-"""The client can try again with the same payment: Stripe has none of its money, and none on its way."""
+"""The client can try the same payment again: Stripe has taken no money for it and is taking none."""
 LIVE_PAYMENTS: Final[tuple[PaymentStatus, ...]] = ("created", "requires_action", "processing", "failed")
 """The payment may still succeed, so it reserves its amounts."""
 
@@ -34,7 +34,7 @@ RETURNED_REFUNDS: Final[tuple[RefundStatus, ...]] = ("failed", "canceled")
 """The money is the client's credit again."""
 
 DeliveryState = Literal["waiting", "due", "sent", "failed", "dropped"]
-"""Of an e-mail. `waiting`: something that it needs is not known yet. `dropped`: nobody needs it any more."""
+"""The state of an e-mail. `waiting`: data that it needs is not known yet. `dropped`: it is no longer needed."""
 UNSENT_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("waiting", "due")
 PUBLISHED_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("sent", "failed")
 """The states that have an event."""
@@ -43,7 +43,7 @@ MovementKind = Literal["payment", "refund", "dispute", "reversal"]
 """Why money moved against an invoice."""
 
 AcceptedMethod = Literal["card", "redirect"]
-"""What a clinic lets its clients pay with: a card, or an online payment system that they are sent to."""
+"""A way to pay that a clinic can accept: a card, or an online payment system that clients are sent to."""
 ACCEPTED_METHODS: Final[tuple[AcceptedMethod, ...]] = get_args(AcceptedMethod)
 PaymentKind = Literal["card", "saved", "redirect"]
 """How a client chose to pay: a new card, a saved one, or an online payment system."""
@@ -57,12 +57,12 @@ def is_open(invoice_status: str) -> bool:
 
 
 def is_payable(invoice_status: str) -> bool:
-    """Whether the client is to pay the invoice, as far as its status decides. An unknown status is not payable."""
+    """Whether the invoice's status lets the client pay it. An unknown status is not payable."""
     return invoice_status in PAYABLE_INVOICES
 
 
 def is_returned(refund_status: str) -> bool:
-    """Whether the refund ended without the money, which is the client's credit again."""
+    """Whether the refund ended without sending the money, which is the client's credit again."""
     return refund_status in RETURNED_REFUNDS
 
 
@@ -91,7 +91,7 @@ METHOD_NAMES: Final = {
 
 
 def method_name(kind: str, brand: str | None = None, last4: str | None = None) -> str:
-    """A way to pay as people read it: `Visa ending 4242`, `PayPal`, `Cash`. An unknown code loses its underscores."""
+    """A method as people see it: `Visa ending 4242`, `PayPal`, `Cash`. An unknown code loses its underscores."""
     if brand:
         name = CARD_BRANDS.get(brand) or brand.replace("_", " ").title()
     else:
@@ -118,7 +118,7 @@ _LIMIT = Decline("This card has reached its limit for now.", "Use another card, 
 _NOT_NOW = Decline("Your bank could not process the payment just now.", "Try again in a moment.")
 _NOT_APPROVED = Decline("The payment was not approved.", "Try again, or choose another way.")
 OTHER_DECLINE: Final = Decline("Your bank declined the payment and did not say why.", _OTHER_CARD)
-"""For every other code. A lost or stolen card is among them: the words may be read by a thief."""
+"""For every other code, a lost or stolen card among them: a thief may read the text."""
 DECLINES: Final = {
     "insufficient_funds": Decline("There is not enough money on this card.", _OTHER_CARD),
     "expired_card": Decline("This card has expired.", _OTHER_CARD),
@@ -150,5 +150,5 @@ DECLINES: Final = {
 
 
 def decline(code: str | None) -> Decline:
-    """The decline with this code of Stripe's. An unknown code, or none, has the general one."""
+    """The decline for this code of Stripe's; the general one for an unknown code or none."""
     return DECLINES.get(code or "", OTHER_DECLINE)

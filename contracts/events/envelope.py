@@ -32,7 +32,7 @@ class Undecodable(ValueError):
 
 
 class _Open:
-    """A set of texts that may grow: a reader decodes an unknown one as `unknown`; a writer writes known ones alone."""
+    """A set of texts that may grow: a reader decodes an unknown one as `unknown`; a writer writes only known ones."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_wrap_validator_function(_known_or_unknown, handler(source))
@@ -60,7 +60,7 @@ def _known_or_unknown(value: object, known: ValidatorFunctionWrapHandler, info: 
 def event_id(at: datetime, *parts: object) -> UUID:
     """An id with UUIDv7's layout, made from a time and a name: the same inputs give the same id for ever.
 
-    That is what lets a rebuilt topic carry the ids it had, and a webhook sent twice be one event.
+    So a rebuilt topic has the ids that it had, and a webhook sent twice is one event.
     """
     name = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     millis = int(at.timestamp() * 1000) & (2**48 - 1)
@@ -70,7 +70,7 @@ def event_id(at: datetime, *parts: object) -> UUID:
 
 
 class CloudEvent(BaseModel):
-    """What every event has. Its own fields are the envelope's `data`.
+    """The envelope's fields, which every event has. A subclass's own fields are the envelope's `data`.
 
     `time` is when it happened, in UTC. `traceparent` is the W3C trace context of what caused it.
     """
@@ -94,7 +94,7 @@ class CloudEvent(BaseModel):
         return f"{self.topic.name}/{self.schema_version}"
 
     def encode(self, traceparent: str | None = None) -> bytes:
-        """The record's value: UTF-8 JSON. A `traceparent` given here goes out in place of the event's own."""
+        """The record's value: UTF-8 JSON. A `traceparent` given here replaces the event's own."""
         traceparent = traceparent or self.traceparent
         body: dict[str, Any] = {
             "specversion": "1.0",
@@ -115,8 +115,9 @@ class CloudEvent(BaseModel):
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:
-        """Read a record of this event's topic. Unknown fields are ignored, and an unknown value of an open field is
-        `unknown`: they are a newer writer's.
+        """Read a record of this event's topic.
+
+        A newer writer's fields are ignored, and its new values of an open field are read as `unknown`.
 
         Raises `Undecodable`.
         """
@@ -160,10 +161,10 @@ class Event(CloudEvent):
 
     @classmethod
     def named_by(cls, key: bytes | None, raw: bytes) -> tuple[UUID, UUID] | None:
-        """(clinic, aggregate) of a record that may not be decodable, since a newer program wrote it.
+        """The (clinic, aggregate) of a record, also when a newer program wrote it and it cannot be decoded.
 
-        None when it never was an event of ours: the record's key, the subject and the data must all name one
-        aggregate. Never raises.
+        None for a record that is no event of ours: the record's key, the subject and the data must all name
+        one aggregate. Never raises.
         """
         try:
             body = from_json(raw)
@@ -201,7 +202,7 @@ def _wrong_fields(error: ValidationError) -> str:
 
 
 class Method(BaseModel):
-    """How money was paid, as much of it as may be shown: never a whole number, never a holder."""
+    """How money was paid, as far as it may be shown: never a whole card number, never the holder's name."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 

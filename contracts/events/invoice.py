@@ -23,12 +23,12 @@ class InvoiceState(StateEvent):
     """`unknown` counts as open and not payable (`vocabulary.is_open`, `is_payable`); the amounts decide what is due."""
     total: Money
     due_before_payments: Money
-    """The total less credit notes; zero once void. What the payment service counts payments against."""
+    """The total less credit notes; zero once void. The payment service subtracts payments from it."""
     settled: Money
     issued_on: date
     due_on: date
     being_checked: bool = False
-    """A payment, or another movement of money, could not be applied to it yet: nobody is to be asked to pay it."""
+    """A payment or another movement could not be applied to it yet: do not ask anybody to pay it."""
 
     @property
     def due(self) -> Money:
@@ -42,7 +42,7 @@ class InvoiceCreated(InvoiceState):
 
 
 class InvoiceUpdated(InvoiceState):
-    """An invoice's amounts or status changed, and it is not paid by that."""
+    """An invoice's amounts or status changed, but the change did not pay it."""
 
     topic: ClassVar[Topic] = topics.INVOICE_UPDATED
 

@@ -1,4 +1,4 @@
-"""Events of a payment, and of the money it moved."""
+"""Events of a payment, and of the money that it moved."""
 
 from typing import ClassVar, Self
 from uuid import UUID
@@ -13,7 +13,7 @@ from contracts.vocabulary import MovementKind, PublishedPaymentStatus
 
 
 def receipt_number(payment_id: UUID) -> str:
-    """What a client quotes of a payment, on pages and in e-mails: the random end of its id."""
+    """The receipt number on pages and in e-mails: the random end of the payment's id."""
     return f"R-{payment_id.hex[-10:].upper()}"
 
 
@@ -34,12 +34,12 @@ class PaymentState(StateEvent):
     payment_id: UUID
     client_id: UUID
     status: Open[PublishedPaymentStatus]
-    """The topic tells what happened. `unknown` is shown as being updated."""
+    """The topic names the change. `unknown` is shown as being updated."""
     amount: Money
     invoices: tuple[Share, ...]
-    """For a succeeded payment what was settled, for any other what is meant to be."""
+    """The settled shares of a succeeded payment; for any other status, the shares to settle."""
     surplus: Money | None = None
-    """What came in above what was open: the client's credit."""
+    """The part of the payment above the open amounts: it is the client's credit."""
     method: Method | None = None
     failure_code: str | None = None
     """Stripe's decline or error code, when the status is `failed`."""
@@ -64,16 +64,16 @@ class PaymentFailed(PaymentState):
 
 
 class PaymentCanceled(PaymentState):
-    """The payment was given up before any money moved."""
+    """The payment was canceled before any money moved."""
 
     topic: ClassVar[Topic] = topics.PAYMENT_CANCELED
 
 
 class PaymentUpdated(Event):
-    """How a payment was made became known, or better known, after its success was said. At most once a payment.
+    """A succeeded payment's method became known, or better known, after the success was published.
 
-    It moves no money and makes no new version of the payment. It may come before the `payment.settled` that it is
-    about. `time`: of the success.
+    At most once a payment. It moves no money and makes no new version of the payment. It may come before the
+    `payment.settled` of the same payment. `time`: of the success.
     """
 
     topic: ClassVar[Topic] = topics.PAYMENT_UPDATED
@@ -82,15 +82,15 @@ class PaymentUpdated(Event):
     payment_id: UUID
     client_id: UUID
     method: Method
-    """In place of what `payment.succeeded` and `payment.settled` said."""
+    """Replaces the method in `payment.succeeded` and `payment.settled`."""
     invoices: tuple[UUID, ...]
-    """Those that the payment settled something of."""
+    """The invoices of which the payment settled a part."""
 
 
 class PaymentRefunded(Event):
-    """Credit that a payment left was sent back to where it came from. `time`: when that was booked.
+    """Credit from a payment was refunded to the payment's method. `time`: when that was booked.
 
-    A bank may still return it, days later: it is the client's credit again then, and no event tells of that.
+    A bank may still return it days later. It is then the client's credit again, and no event is published.
     """
 
     topic: ClassVar[Topic] = topics.PAYMENT_REFUNDED
@@ -101,7 +101,7 @@ class PaymentRefunded(Event):
     client_id: UUID
     amount: Money
     method: Method | None = None
-    """How the payment was made, and so where the money goes."""
+    """The payment's method, to which the money goes."""
 
 
 class PaymentSettled(Event):
@@ -115,11 +115,11 @@ class PaymentSettled(Event):
     invoice_id: UUID
     payment_id: UUID
     kind: MovementKind
-    """Closed: an event with an unknown kind is undecodable, so it is parked. Nobody books money by guess."""
+    """Closed: an event with an unknown kind is undecodable, so it is parked. Money is never booked by a guess."""
     amount: Money
     method: Method | None = None
     stripe_object_id: str | None = None
-    """Stripe's object that moved the money. With invoice and kind it names the movement, whatever its id is."""
+    """Stripe's object that moved the money. With invoice and kind it identifies the movement, whatever its id."""
 
     @property
     def invoice_key(self) -> tuple[UUID, UUID]:

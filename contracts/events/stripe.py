@@ -1,4 +1,4 @@
-"""What the webhook edge keeps of a Stripe event. An allow-list: raw bodies hold names and e-mails."""
+"""The fields of a Stripe event that the webhook edge publishes. An allow-list: raw bodies hold names and e-mails."""
 
 from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
@@ -11,13 +11,13 @@ from contracts.events.topics import Topic
 from contracts.money import Currency
 
 Origin: TypeAlias = Literal["ours", "other_installation", "forged", "unsigned"]
-"""Whose an object's metadata says it is, and whether its signature proves it."""
+"""Which installation an object's metadata names, and whether its signature proves it."""
 
 
 class StripeEvent(CloudEvent):
     """A verified webhook, or the same observation made by the sweeper. Amounts in our minor units.
 
-    The edge knows no clinic: the consumer finds it from the account and our own payment row.
+    The edge does not know the clinic: the consumer finds it from the account and our own payment row.
     `time` is when Stripe made it.
     """
 
@@ -41,14 +41,14 @@ class StripeEvent(CloudEvent):
     amount_received: int | None = Field(default=None, strict=True)
     currency: Currency | None = None
     clinic: UUID | None = None
-    """From our metadata, and so only a hint: the row that it names decides."""
+    """From our metadata, so only a hint: the row that it names decides."""
     payment_id: UUID | None = None
     client_id: UUID | None = None
     refund_id: UUID | None = None
     origin: Origin | None = None
-    """Closed: an unknown origin is undecodable, so it is parked. Nobody trusts an object by guess."""
+    """Closed: an unknown origin is undecodable, so it is parked. An object is never trusted by a guess."""
     attempt: str | None = None
-    """Tells the attempts of one PaymentIntent apart, the same in a webhook and when the intent is retrieved."""
+    """Identifies an attempt of a PaymentIntent; the same in a webhook and when the intent is retrieved."""
     failure_code: str | None = None
     decline_code: str | None = None
     charge: str | None = None

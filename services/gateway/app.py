@@ -46,7 +46,7 @@ from services.gateway.web.templating import template_config
 def api(
     settings: Settings, transports: Mapping[Service, httpx2.AsyncBaseTransport] | None = None
 ) -> Litestar:
-    """The app. `transports` replace the network to a service, by its name, with an app in reach."""
+    """The app. `transports` replace the network to a service, by its name, with an app in this process."""
     db = Database(settings.database_url)
     urls: dict[Service, str] = {
         "invoice": str(settings.invoice_url),
@@ -88,7 +88,7 @@ def api(
 
 
 def _pages() -> Router:
-    """What people see. The API's document does not name it."""
+    """The pages for people, which are left out of the API's document."""
     return Router(
         path="/",
         route_handlers=[*account_routes, *portal_routes, live],
@@ -98,7 +98,7 @@ def _pages() -> Router:
 
 
 def _webhooks(settings: Settings) -> Router:
-    """Stripe sends from few addresses, and much: its limit is its own."""
+    """Webhooks have a rate limit of their own: Stripe sends many from few addresses."""
     limit = RequestLimit(settings.webhooks_per_minute)
     return Router(path="/", route_handlers=[stripe_webhook], middleware=[limit])
 
@@ -139,7 +139,7 @@ def _openapi() -> OpenAPIConfig:
         title="ClinicPay API",
         version="1",
         description="Put clinics on, add their clients, issue invoices. Money is integer minor units.",
-        # At this one address: below a path, the plugin would answer unknown addresses of the API with a page.
+        # Exactly this address: given a prefix, the plugin would answer the API's unknown addresses with a page.
         path="/api/v1/openapi.json",
         render_plugins=[JsonRenderPlugin(path="/")],
         components=Components(
@@ -153,7 +153,7 @@ def _openapi() -> OpenAPIConfig:
 
 @contextmanager
 def _ending_streams(hub: Hub) -> Iterator[None]:
-    """Streams end at the first signal to stop: by themselves they never do, and the server would wait for them."""
+    """End streams at the first signal to stop: otherwise the server would wait for them for ever."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What the gateway does besides answering: API keys that settings name, and what is over or was left behind."""
+"""The gateway's background jobs: add the API keys in its settings, delete expired rows, end abandoned operations."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ OPERATIONS_SECONDS = 2.0
 
 
 class Jobs:
-    """Runs beside the app; a database that is away is waited for."""
+    """Runs beside the app, and waits for an unreachable database."""
 
     def __init__(self, db: Database, settings: Settings, operations: Operations) -> None:
         self._db, self._operations = db, operations
@@ -25,7 +25,7 @@ class Jobs:
         self._prepared = asyncio.Event()
 
     async def check(self) -> None:
-        """Return when the database answers and the operators' keys stand in it."""
+        """Return once the database answers and holds the operators' keys."""
         await self._db.ping()
         await self._prepared.wait()
 
@@ -63,7 +63,7 @@ class Jobs:
 
 
 async def sweep(db: Database) -> None:
-    """Drop sessions and windows of limits that have run out, and what keys of long ago came with."""
+    """Delete expired sessions, windows of rate limits and uses of idempotency keys."""
     async with db.tx(None, operator=True) as tx:
         await sessions.delete_expired_sessions(tx)
         await rate_limits.delete_expired_tries(tx)

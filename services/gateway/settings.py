@@ -21,7 +21,7 @@ def _parts(value: object) -> object:
 
 
 DEMO_OPERATOR_KEY = "demo-operator-key"
-"""Known to everybody: it works in demo mode alone."""
+"""Public, so it works only in demo mode."""
 _SHORTEST_KEY, _LONGEST_KEY = 10, 200
 
 Parts = Annotated[dict[str, AnyHttpUrl], NoDecode, BeforeValidator(_parts)]
@@ -48,12 +48,12 @@ class Settings(ServiceSettings):
     demo: bool = False
     ready_parts: Parts = Field(default_factory=dict)
     bootstrap_operator_key: SecretStr | None = None
-    """An operator's API key, kept as a hash at start: the first one of an installation has to come from somewhere.
-    Two, separated by a comma, while one takes the place of the other."""
+    """The first operator's API key of an installation. Its hash is stored at start.
+    Two, separated by a comma, while one replaces the other."""
     trusted_proxies: Networks = ()
-    """Addresses and networks of the proxies before us. What others say in `X-Forwarded-For` counts for nothing."""
+    """Addresses and networks of the proxies before us. `X-Forwarded-For` from any other address is ignored."""
     requests_per_minute: int = Field(default=1200, ge=1)
-    """General limit of one address, in one process."""
+    """Limit of one address at all other routes, in one process."""
     webhooks_per_minute: int = Field(default=12_000, ge=1)
     """Limit of one address at the webhook edge, in one process."""
 
@@ -87,17 +87,17 @@ class Settings(ServiceSettings):
 
     @property
     def stripe_live(self) -> bool:
-        """Whether real money is taken."""
+        """Whether payments are charged with real money."""
         return self.stripe_publishable_key.startswith("pk_live_")
 
     @property
     def stripe_origin(self) -> str:
-        """Where the payment script comes from: Stripe's, or the sandbox's."""
+        """The origin of the payment script: Stripe's, or the sandbox's."""
         return origin_of(self.stripe_js_url)
 
     @property
     def csrf_secret(self) -> str:
-        """A key of its own for CSRF tokens, the same in every gateway process."""
+        """The key for CSRF tokens, the same in every gateway process."""
         private = self.internal_token_private_key.get_secret_value().encode()
         return hmac.new(private, b"clinicpay csrf tokens", hashlib.sha256).hexdigest()
 

@@ -1,6 +1,6 @@
-"""What the payment service consumes. Two groups: a parked Stripe event never holds up what can be paid.
+"""The payment service's consumers. Two groups: a parked Stripe event never holds up receivables.
 
-A new event type of Stripe's that shall do something gets a line in `STRIPE_EVENTS`; a new topic gets a function below.
+To handle another event type of Stripe's, add a line to `STRIPE_EVENTS`; to consume another topic, a function below.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from services.payment.stripe import origins
 
 
 class Room(Enum):
-    """The room whose `changes` an event is given to."""
+    """The room whose `changes` apply an event."""
 
     PAYMENTS = "payments"
     REFUNDS = "refunds"
@@ -32,7 +32,7 @@ class Room(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Unhandled:
-    """Nothing is done: the webhook edge acknowledges the event, and does not publish it."""
+    """The webhook edge acknowledges the event, and does not publish it."""
 
     reason: str
 
@@ -82,21 +82,21 @@ STRIPE_EVENTS: Mapping[str, Room | Unhandled] = {
     "account.updated": _NOT_OURS_TO_ACT_ON,
     "account.application.deauthorized": Unhandled("The next call for the account is refused, which counts."),
 }
-"""What is done with each of Stripe's event types. A type that is not listed is handled as `Unhandled` is."""
+"""The room of each of Stripe's event types. A type that is not listed is `Unhandled`."""
 
 ACTED_ON = frozenset(name for name, room in STRIPE_EVENTS.items() if isinstance(room, Room))
-"""Stripe's event types that do something here. All others are acknowledged and not published."""
+"""Stripe's event types that a room applies. All others are acknowledged and not published."""
 
 
 @consumes(ClinicUpdated, group="payment", delay_tolerant=True)
 async def on_clinic_updated(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
-    """Keep whether the clinic takes payments online, and how."""
+    """Upsert the clinic's settings of online payment."""
     await receivables.upsert_clinics(tx, events)
 
 
 @consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment", delay_tolerant=True)
 async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> None:
-    """Keep what is due before payments. The money that was paid is counted here."""
+    """Upsert receivables: the sums due before payments. Payments are counted in this service."""
     await receivables.upsert_invoices(tx, events)
 
 
@@ -126,7 +126,7 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     await refunds.save_rows(tx, refunded)
     await ledger.book(tx, booking)
     await methods.save_rows(tx, about_methods)
-    # Last: a batch that refuses runs again event by event.
+    # Last: a batch that raises runs again event by event.
     origins.count([*about_payments.foreign, *refunded.foreign, *about_methods.foreign])
     refunds.report_made_elsewhere(refunded.foreign)
 

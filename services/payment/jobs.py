@@ -1,4 +1,4 @@
-"""What time starts: asking Stripe about rows that no webhook came for."""
+"""Jobs that run by the clock: asking Stripe about rows that no webhook came for."""
 
 from collections.abc import Awaitable, Callable
 

@@ -12,9 +12,9 @@ SHORTEST_KEY = 32
 
 
 class Settings(ServiceSettings):
-    """What every service reads, and the access to Stripe.
+    """The settings of every service, and the access to Stripe.
 
-    `stripe_webhook_secret` may hold several, with commas, while one is being replaced.
+    `stripe_webhook_secret` may hold several, separated by commas, while one is being replaced.
     """
 
     stripe_secret_key: SecretStr
@@ -23,12 +23,13 @@ class Settings(ServiceSettings):
     stripe_timeout_seconds: Annotated[float, Field(gt=0, le=80)] = 20
 
     declines_per_hour: Annotated[int, Field(ge=1)] = starting.MOST_DECLINES
-    """How many declines a client may have before no payment is started for an hour."""
+    """After so many declines a client can start no payment for an hour."""
 
     installation: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-    """Names this installation in what it makes at Stripe, for ever."""
+    """The installation's name in the metadata of its objects at Stripe. Never change it."""
     metadata_key: SecretStr
-    """Signs what it makes at Stripe. Several with commas while it is replaced: the first signs, all verify."""
+    """Signs the metadata of its objects at Stripe. Several, separated by commas, while it is replaced: the first signs,
+    all verify."""
 
     @field_validator("metadata_key")
     @classmethod

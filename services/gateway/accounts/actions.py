@@ -1,4 +1,4 @@
-"""What can be done with logins and portals. Each takes the transaction first, except where time must not tell."""
+"""Logins and portals: the verbs. Each takes the transaction first, except those whose duration must reveal nothing."""
 
 from uuid import UUID
 
@@ -60,13 +60,13 @@ async def put_login(
     client_id: UUID | None,
     role: Role,
 ) -> None:
-    """Let the e-mail's owner sign in to the caller's clinic; again, the same, changes nothing.
+    """Let the e-mail's owner sign in to the caller's clinic. The same call again changes nothing.
 
-    An e-mail that has a login keeps its password. There is one exception: a password that a clinic chose is known to
-    that clinic, so it opens no other one; the membership elsewhere waits until an operator gives a password, which
-    then replaces it. The answer does not tell, since it would tell one clinic about another's clients.
-    It may open several clients of a clinic (a family), and its staff's part too. A place that it has, and that is
-    open, is left as it is. Raises `EmailNotValid`.
+    An e-mail that has a login keeps its password, with one exception. A clinic knows a password that it chose, so
+    that password opens no other clinic: a membership elsewhere is inactive until an operator gives a password, which
+    replaces it. The answer does not show this, since it would tell one clinic about another's clients.
+    A login may have memberships for several clients of a clinic (a family), and for its staff. An active membership
+    is left as it is. Raises `EmailNotValid`.
     """
     emails.address(email)
     email = normal_email(email)
@@ -101,7 +101,7 @@ async def put_portal(tx: Connection, caller: Caller, slug: str) -> None:
 
 
 async def note_sign_in(db: Database, login_id: UUID) -> None:
-    """Keep that somebody signed in, at each clinic whose staff this login is."""
+    """Record a sign-in in the audit log of each clinic where the login is staff."""
     async with db.tx(None) as tx:
         memberships = await store.list_memberships(tx, login_id)
     for membership in memberships:

@@ -1,4 +1,4 @@
-"""What routes ask for by name: `signed_in`, `member`, `caller`, `login_session`."""
+"""Dependencies that routes name: `signed_in`, `member`, `caller`, `login_session`."""
 
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ CurrentSession = NamedDependency[LoginSession]
 
 
 CHOSEN = "places"
-"""In the session: by slug, the name of the place that was chosen last."""
+"""The session's key for the last chosen membership: its name, by the clinic's slug."""
 
 
 def login_session(request: AnyRequest) -> LoginSession:
@@ -48,9 +48,9 @@ async def signed_in(login_session: CurrentSession, db: Db) -> SignedIn:
 async def member(
     slug: FromPath[str], request: AnyRequest, signed_in: CurrentLogin, upstreams: InjectedUpstreams
 ) -> Membership:
-    """The login's place at the clinic in the path; 404 for a clinic that it does not open, or none has.
+    """The login's membership of the clinic in the path; 404 without one, or for an unknown slug.
 
-    Of several places there (a family), the one whose invoice or payment is asked for, else the one chosen last.
+    Of several memberships (a family), the one whose invoice or payment is asked for, else the last one chosen.
     """
     here = [membership for membership in signed_in.memberships if membership.slug == slug]
     if not here:
@@ -66,7 +66,7 @@ async def member(
 
 
 async def _shows(place: Membership, login_id: UUID, request: AnyRequest, upstreams: Upstreams) -> bool:
-    """Whether the place sees the invoice and the payment that the address names."""
+    """Whether the membership may read the invoice and the payment that the address names."""
     if place.client_id is None:
         return False
     named = {**request.query_params.dict(), **request.path_params}

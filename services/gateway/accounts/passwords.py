@@ -9,7 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from litestar.di import NamedDependency
 
 SHORTEST, LONGEST = 10, 256
-"""In characters. Longer ones are refused unhashed, or they would be a way to keep us busy."""
+"""In characters. Longer ones are refused without hashing, since hashing them would cost too much."""
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """OWASP's first choice for argon2id: 19 MiB, two passes, some 30 ms."""
@@ -20,24 +20,24 @@ class Passwords:
 
     def __init__(self, at_once: int = 2) -> None:
         self._free = asyncio.Semaphore(at_once)
-        # Checked when an e-mail has no login: whoever asks waits as long as for a wrong password.
+        # Checked when an e-mail has no login: the answer takes as long as for a wrong password.
         self._nobody = _hasher.hash("no login has this password")
         self.checks = 0
-        """How many passwords were checked, those of nobody included."""
+        """How many passwords were checked, also for e-mails without a login."""
 
     async def hash(self, password: str) -> str:
         async with self._free:
             return await asyncio.to_thread(_hasher.hash, _normal(password))
 
     async def check(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password fits; with None, the same work for the answer no."""
+        """Whether the password matches the hash. For None the same work is done, and the answer is False."""
         self.checks += 1
         async with self._free:
             fits = await asyncio.to_thread(partial(_fits, password_hash or self._nobody, password))
         return fits and password_hash is not None
 
     def outdated(self, password_hash: str) -> bool:
-        """Whether it was hashed with other parameters than today's."""
+        """Whether it was hashed with parameters that are no longer used."""
         return _hasher.check_needs_rehash(password_hash)
 
 
@@ -45,12 +45,12 @@ InjectedPasswords = NamedDependency[Passwords]
 
 
 def normal_email(email: str) -> str:
-    """How e-mail addresses are compared: NFKC, lower case, without spaces around."""
+    """The address as it is stored and compared: NFKC, lower case, without surrounding spaces."""
     return unicodedata.normalize("NFKC", email).strip().lower()
 
 
 def _normal(password: str) -> str:
-    """The same password from every keyboard."""
+    """The same text for the same password, whichever keyboard it was typed on."""
     return unicodedata.normalize("NFKC", password)
 
 

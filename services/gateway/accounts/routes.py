@@ -1,4 +1,4 @@
-"""Signing in and out, the choice of a clinic, and the way in."""
+"""Routes to sign in, to sign out and to choose a clinic."""
 
 import asyncio
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class LoginForm:
 
 @dataclass(frozen=True, slots=True)
 class ClinicChoice:
-    """A place to go to. `person` is whose it is, where the login has several at the clinic."""
+    """A membership to choose. `person` is the client's name, if the login has several memberships at the clinic."""
 
     slug: str
     name: str
@@ -52,7 +52,7 @@ class ChoiceForm:
 
 @get("/")
 async def start(request: AnyRequest) -> Redirect:
-    """To the clinics, or to the login: signing in needs no click too many."""
+    """Redirect to the list of clinics, which redirects to the login if needed."""
     return Redirect("/clinics" if request.session else "/login", status_code=303)
 
 
@@ -60,7 +60,7 @@ async def start(request: AnyRequest) -> Redirect:
 async def login_page(
     request: AnyRequest, settings: InjectedSettings, next: FromQuery[str] = ""
 ) -> Template | Redirect:
-    """The login; whoever is signed in goes on."""
+    """The login page; a redirect to `next` for a login with a session."""
     target = safe_next(next)
     if request.session:
         return Redirect(target if target != "/" else "/clinics", status_code=303)
@@ -101,7 +101,7 @@ async def log_out(request: AnyRequest) -> Redirect:
 
 @get("/clinics")
 async def choose_clinic(signed_in: CurrentLogin, upstreams: InjectedUpstreams) -> Template | Redirect:
-    """The clinics that the login opens, and each client that it has there; with one there is nothing to choose."""
+    """The login's memberships, by clinic and client; a redirect to the only one."""
     if len(signed_in.memberships) == 1:
         return Redirect(f"/c/{signed_in.memberships[0].slug}", status_code=303)
     choices = await asyncio.gather(*(_choice(each, signed_in, upstreams) for each in signed_in.memberships))
@@ -112,7 +112,7 @@ async def choose_clinic(signed_in: CurrentLogin, upstreams: InjectedUpstreams) -
 async def choose_place(
     request: AnyRequest, data: URLEncodedBody[ChoiceForm], signed_in: CurrentLogin
 ) -> Redirect:
-    """Go to a clinic as one of the login's several clients there, and remember it."""
+    """Open a clinic as one of the login's clients there, and keep the choice in the session."""
     if not any((each.slug, each.name) == (data.slug, data.place) for each in signed_in.memberships):
         raise NotFoundException
     request.set_session(
@@ -122,7 +122,7 @@ async def choose_place(
 
 
 async def _choice(member: Membership, signed_in: SignedIn, upstreams: Upstreams) -> ClinicChoice:
-    """A clinic by its name, and of several places there whose it is; by its slug while invoice is away."""
+    """The clinic's name, and the client's if there are several; the slug while invoice is unreachable."""
     caller = caller_of(member, signed_in.login_id)
     several = sum(each.clinic_id == member.clinic_id for each in signed_in.memberships) > 1
     try:
@@ -134,7 +134,7 @@ async def _choice(member: Membership, signed_in: SignedIn, upstreams: Upstreams)
 
 
 async def _person(member: Membership, caller: Caller, upstreams: Upstreams) -> str:
-    """Whose place it is, as the person who chooses calls it."""
+    """The client's name, or "Staff"."""
     if member.client_id is None:
         return "Staff"
     return (await upstreams.client(caller, member.client_id)).name

@@ -1,6 +1,6 @@
 """SQL of logins, memberships and portals. E-mails come normalised, secrets only as hashes.
 
-Sessions and limits have theirs in `session_store.py`, API keys in `key_store.py`.
+The SQL of sessions is in `sessions/store.py`, of rate limits in `rate_limits/store.py`.
 """
 
 from uuid import UUID
@@ -20,7 +20,7 @@ class Login(msgspec.Struct, frozen=True):
 
 
 class ClinicAccess(msgspec.Struct, frozen=True):
-    """What a login is at a clinic: one of its clients, or staff; not active until an operator has let it in."""
+    """A login's role at a clinic: one of its clients, or staff. An inactive one waits for an operator."""
 
     client_id: UUID | None
     role: Role
@@ -85,14 +85,14 @@ async def set_password(tx: Connection, login_id: UUID, password_hash: str, passw
 
 
 async def activate_memberships(tx: Connection, login_id: UUID) -> None:
-    """Open every clinic that waited for this login; needs an operator's transaction."""
+    """Activate every membership of the login; needs an operator's transaction."""
     await tx.execute("UPDATE memberships SET active = true WHERE login_id = $1 AND NOT active", login_id)
 
 
 async def get_access(
     tx: Connection, clinic_id: UUID, login_id: UUID, client_id: UUID | None
 ) -> ClinicAccess | None:
-    """The login's place at the clinic as this client, or as staff for None."""
+    """The login's access to the clinic as this client; as staff for None."""
     row = await tx.fetchrow(
         """
         SELECT client_id, role, active FROM memberships
@@ -108,7 +108,7 @@ async def get_access(
 async def add_membership(
     tx: Connection, clinic_id: UUID, login_id: UUID, place: ClinicAccess
 ) -> ClinicAccess:
-    """Add a membership, or open the one that is there, if now active. What it is then."""
+    """Upsert a membership, and return it. An active one stays active."""
     row = await tx.fetchrow(
         """
         INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, $4, $5)
@@ -127,7 +127,7 @@ async def add_membership(
 
 
 async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
-    """The clinics that this login opens, by slug."""
+    """The login's active memberships, by slug."""
     await tx.execute("SELECT set_config('app.login', $1, true)", str(login_id))
     rows = await tx.fetch(
         """
@@ -145,7 +145,10 @@ async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
 
 
 async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
-    """Give the clinic its address; what it was before. Raises `UniqueViolationError` when another clinic has it."""
+    """Upsert the slug of the clinic's portal, and return the previous one.
+
+    Raises `UniqueViolationError` when another clinic has it.
+    """
     before: str | None = await tx.fetchval(
         """
         INSERT INTO portals (clinic_id, slug) VALUES ($1, $2)

@@ -1,8 +1,8 @@
-"""What turns open pages to Paid: invoices' and payments' events, handed to the pages of the client they are about.
+"""Passes events of invoices and payments to the open pages of their client, so that a page turns to Paid.
 
 Each gateway process reads every partition itself, without a group and from the end: all processes need all events,
-and a page's past is asked of the services when it connects. So nothing is acknowledged or remembered, which is why
-this is plain aiokafka: FastStream's worth is in acknowledging, and the chassis's wrapper in remembering.
+and a page asks the services for the current state when it connects. So nothing is acknowledged or claimed, and this
+is plain aiokafka: FastStream would add only acknowledgements, and the chassis only the inbox.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ LONGEST_QUEUE = 100
 MOST_PER_SESSION = 8
 MOST_PER_PROCESS = 2000
 GATHER_SECONDS = 0.05
-"""Changes are fetched together for this long: no reader of a page notices, and fetches are most of the cost."""
+"""The pause between two fetches. Fetches are most of the cost, and no reader of a page notices it."""
 REFRESH = "updated"
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -45,9 +45,9 @@ class TooManyStreams(DomainError):
 
 
 class StateChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The state of an invoice or payment, as a page is sent it. `version` 0: not known.
+    """The state of an invoice or payment, as sent to a page. `version` 0: not known.
 
-    With `REFRESH` the state has not changed, and the page loads it again all the same.
+    With `REFRESH` the status has not changed, but the page must load the state again.
     """
 
     id: UUID
@@ -60,7 +60,7 @@ Kind = Literal["invoice", "payment"]
 
 
 class Listener:
-    """One open page. `behind` says that it must ask for the current state: changes were, or may have been, missed."""
+    """One open page. `behind`: changes may have been missed, so it must ask for the current state."""
 
     def __init__(self) -> None:
         self.changes: asyncio.Queue[tuple[Kind, StateChange]] = asyncio.Queue(LONGEST_QUEUE)
@@ -86,19 +86,19 @@ class Listener:
         self.woken.set()
 
     def waiting(self) -> list[tuple[Kind, StateChange]]:
-        """What was heard since the last time."""
+        """The changes since the last call."""
         self.woken.clear()
         return [self.changes.get_nowait() for _ in range(self.changes.qsize())]
 
     async def wait(self, seconds: float) -> None:
-        """Until there is something to do, or for so long."""
+        """Wait until there is something to do, or for so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
                 await self.woken.wait()
 
 
 class Hub:
-    """Who listens in this process, and the reader that tells them."""
+    """The listeners of this process, and the reader of the topics."""
 
     def __init__(self, bootstrap_servers: str, security: KafkaSecurity = OPEN) -> None:
         self._servers = bootstrap_servers.split(",")
@@ -109,7 +109,7 @@ class Hub:
         self._closed = False
 
     def check_room(self, session: bytes) -> None:
-        """Raises `TooManyStreams` when a session, or this process, has as many as it may."""
+        """Raises `TooManyStreams` when the session or this process has the most streams allowed."""
         total = sum(self._by_session.values())
         if self._by_session.get(session, 0) >= MOST_PER_SESSION or total >= MOST_PER_PROCESS:
             raise TooManyStreams("Too many pages are open at once.")
@@ -127,7 +127,7 @@ class Hub:
             self._forget(listener, clinic_id, client_id, session)
 
     def publish(self, topic: str, raw: bytes | None) -> None:
-        """Tell one record to those whom it is about. What cannot be read is skipped: pages ask again anyway."""
+        """Pass one record to its client's listeners. An undecodable one is skipped: pages ask again anyway."""
         if raw is None or not self._by_client:
             return
         try:
@@ -162,7 +162,7 @@ class Hub:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The reader at work, for the app's lifespan. Kafka may be away: it comes back to it."""
+        """Run the reader for the app's lifespan. It reconnects when Kafka was unreachable."""
         reader = asyncio.create_task(self._read_for_ever())
         try:
             yield
@@ -178,7 +178,7 @@ class Hub:
                 async with self._consumer() as consumer:
                     failures = 0
                     await self._read(consumer)
-            except Exception as error:  # whatever it was, the only cure is to begin again
+            except Exception as error:  # whatever it was, connect again
                 log.warning("live_reader_interrupted", reason=type(error).__name__)
             finally:
                 self._reading = False
@@ -186,7 +186,7 @@ class Hub:
             failures += 1
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        """From where the topics end now. Only then pages ask for the current state, so that nothing falls between."""
+        """Read from the topics' end. Pages ask for the current state only after that, so that no change is missed."""
         await consumer.seek_to_end()
         async with asyncio.timeout(10):
             for partition in consumer.assignment():

@@ -28,7 +28,7 @@ ASK_AGAIN_SECONDS = 60.0
 
 @dataclass
 class Page:
-    """What an open page shows, and what it was told last, by id."""
+    """The invoice and payment of an open page, and the last change that it was sent of each id."""
 
     caller: Caller
     upstreams: Upstreams
@@ -37,7 +37,7 @@ class Page:
     last_sent: dict[UUID, StateChange] = field(default_factory=dict)
 
     async def current(self, listener: Listener) -> list[tuple[Kind, StateChange]]:
-        """The state of what the page shows. What cannot be asked now is asked at the next heartbeat."""
+        """The current state of the page's invoice and payment. After a temporary error it is asked for again."""
         found: list[tuple[Kind, StateChange]] = []
         try:
             if self.invoice is not None:
@@ -49,7 +49,7 @@ class Page:
         return found
 
     def is_new(self, change: StateChange) -> bool:
-        """Whether the page has not heard this, or something newer; remembers that it has now."""
+        """Whether the page was sent neither this change nor a newer one; remembers it as sent."""
         if change.status == REFRESH:
             return True
         last = self.last_sent.get(change.id)
@@ -96,7 +96,7 @@ async def live(
 async def stream(
     listener: Listener, page: Page, alive: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """What the page hears until the listener is closed or the session is no longer alive."""
+    """The page's messages, until the listener is closed or the session has ended."""
     yield ServerSentEventMessage(data=None, comment="open", retry=2000)
     asked_at = 0.0
     beat_at = time.monotonic()
@@ -120,7 +120,7 @@ async def stream(
 
 
 async def _alive(db: Database, id_hash: bytes) -> bool:
-    """Whether the session lasts; looking does not prolong it. A database that is away ends no session."""
+    """Whether the session is alive; the check does not prolong it. An unreachable database ends no session."""
     try:
         async with db.tx(None) as tx:
             return await sessions.session_seconds(tx, id_hash) is not None

@@ -23,28 +23,28 @@ AnyRequest = Request[Any, Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class PortalPage:
-    """What every page of the portal needs. `several`: the login opens more than one clinic or client."""
+    """The clinic and the caller of a page. `several`: the login has more than one membership."""
 
     clinic: ClinicOut
     caller: Caller
     several: bool
 
     def render(self, template: str, section: str, status: int = 200, **context: Any) -> Template:
-        """A page in the clinic's frame; `section` is the tab that is marked as current."""
+        """A page in the clinic's layout; `section` is the current tab."""
         frame = {"clinic": self.clinic, "several": self.several, "section": section}
         return Template(template, context={**frame, **context}, status_code=status)
 
     def path(self, rest: str) -> str:
-        """An address inside this clinic's portal."""
+        """An address in this clinic's portal."""
         return f"/c/{self.clinic.slug}/{rest}"
 
 
 CurrentPage = NamedDependency[PortalPage]
-"""A route names it `page`, or `billing` when it shows bills."""
+"""A route's parameter is named `page`, or `billing` when it shows bills."""
 
 
 class ForClients(Exception):
-    """Staff has come to the clients' pages."""
+    """Staff asked for a page of the clients."""
 
     def __init__(self, page: PortalPage) -> None:
         self.page = page
@@ -66,7 +66,7 @@ async def client_page(
 ) -> PortalPage:
     """The page of a clinic's client. Raises `ForClients` for the clinic's staff.
 
-    A clinic for which the operator has chosen no Stripe account shows its bills as one that takes no payments here.
+    A clinic without a Stripe account shows its bills without online payment.
     """
     clinic = await upstreams.clinic(caller)
     if settings.stripe_live and clinic.online_payment and not await _takes_money(upstreams, caller):
@@ -78,7 +78,7 @@ async def client_page(
 
 
 async def _takes_money(upstreams: Upstreams, caller: Caller) -> bool:
-    """Whether live money has an account to go to. While payment is unreachable, yes: payment itself refuses later."""
+    """Whether the clinic has an account for live money. Yes while payment is unreachable: it refuses later itself."""
     try:
         return (await upstreams.recent_account(caller)).charged_on != "none"
     except UpstreamError:

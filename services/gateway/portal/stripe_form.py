@@ -9,7 +9,7 @@ from services.gateway.upstream.services import Upstreams
 
 
 async def stripe_context(page: PortalPage, upstreams: Upstreams, settings: Settings) -> dict[str, Any]:
-    """What pages with Stripe's form need: its script, our key, the clinic's account, words for declines."""
+    """The context of pages with Stripe's form: its script, our key, the clinic's account, decline texts."""
     account = await upstreams.account(page.caller)
     return {
         "stripe_js_url": str(settings.stripe_js_url),
@@ -20,5 +20,5 @@ async def stripe_context(page: PortalPage, upstreams: Upstreams, settings: Setti
 
 
 def decline_texts() -> dict[str, str]:
-    """The sentences for Stripe's codes, as the pages' script reads them; under "" the one for every other code."""
+    """The texts for Stripe's decline codes, for the pages' script; under "" the text for every other code."""
     return {code: str(each) for code, each in DECLINES.items()} | {"": str(OTHER_DECLINE)}

@@ -1,6 +1,6 @@
-"""What the gateway asks of the services: one method a route, each with the caller it asks for.
+"""The gateway's calls to the services: one method for each route, on behalf of a caller.
 
-How calls are made, and what is retried, stands in `calls.py`. Every method raises `UpstreamError`.
+`calls.py` makes the calls and retries them. Every method raises `UpstreamError`.
 """
 
 import time
@@ -28,11 +28,11 @@ __all__ = ["SETTINGS_SECONDS", "UpstreamError", "Upstreams"]
 T = TypeVar("T")
 
 SETTINGS_SECONDS = 3.0
-"""How old a clinic's settings may be."""
+"""The highest age of a clinic's settings."""
 
 
 def _checking(check: bool) -> dict[str, str]:
-    """Asks the service to check a write, and to change nothing."""
+    """The parameter that asks the service to check a write without changing anything."""
     return {"check": "true"} if check else {}
 
 
@@ -81,7 +81,7 @@ class Upstreams:
     async def create_clinic(
         self, caller: Caller, clinic_id: UUID, body: ClinicIn, *, check: bool = False
     ) -> tuple[ClinicOut, bool]:
-        """Put a clinic on, and whether it is new; one that is there stays as it is."""
+        """Add a clinic; returns it, and whether it is new. An existing one stays as it is."""
         clinic, is_new = await self._calls.create(
             caller, "invoice", f"/clinics/{clinic_id}", ClinicOut, body, _checking(check)
         )
@@ -92,7 +92,7 @@ class Upstreams:
     async def change_clinic(
         self, caller: Caller, method: Literal["PUT", "PATCH"], body: Mapping[str, Any], *, check: bool = False
     ) -> ClinicOut:
-        """Put the settings of the caller's clinic whole, or change some of them."""
+        """Replace all settings of the caller's clinic (PUT), or change some of them (PATCH)."""
         clinic = await self._calls.write(
             caller, "invoice", method, f"/clinics/{caller.clinic}", ClinicOut, body, params=_checking(check)
         )
@@ -103,7 +103,7 @@ class Upstreams:
     async def create_client(
         self, caller: Caller, client_id: UUID, body: ClientIn, *, check: bool = False
     ) -> tuple[ClientOut, bool]:
-        """Add a client, and whether it is new; one that is there stays as it is."""
+        """Add a client; returns it, and whether it is new. An existing one stays as it is."""
         return await self._calls.create(
             caller, "invoice", f"/clients/{client_id}", ClientOut, body, _checking(check)
         )
@@ -125,7 +125,7 @@ class Upstreams:
     async def create_contact(
         self, caller: Caller, client_id: UUID, body: ContactIn, *, check: bool = False
     ) -> tuple[ContactOut, bool]:
-        """Keep how to reach a client, and whether that is new; a contact that is there stays as it is."""
+        """Add a client's contact; returns it, and whether it is new. An existing one stays as it is."""
         return await self._calls.create(
             caller, "notification", f"/contacts/{client_id}", ContactOut, body, _checking(check)
         )
@@ -152,11 +152,11 @@ class Upstreams:
     # Invoices
 
     async def issue_invoice(self, caller: Caller, body: InvoiceIn, key: str) -> InvoiceOut:
-        """Issue an invoice; the same key answers the same invoice again."""
+        """Issue an invoice; the same key returns the same invoice again."""
         return await self._calls.write(caller, "invoice", "POST", "/invoices", InvoiceOut, body, key=key)
 
     async def issue_invoices(self, caller: Caller, body: InvoicesIn, key: str) -> InvoicesOut:
-        """Issue a set of invoices, all or none; the same key answers the same invoices again."""
+        """Issue a set of invoices, all or none; the same key returns the same invoices again."""
         return await self._calls.write(
             caller, "invoice", "POST", "/invoices/bulk", InvoicesOut, body, key=key
         )
@@ -172,7 +172,7 @@ class Upstreams:
         limit: int = 20,
         client_id: UUID | None = None,
     ) -> Page[InvoiceItem]:
-        """Invoices, newest first; a client sees its own alone."""
+        """Invoices, newest first; a client sees only its own."""
         params = {"status": status, "cursor": cursor, "limit": limit, "client_id": client_id}
         return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceItem], params)
 
@@ -182,7 +182,7 @@ class Upstreams:
     # Payments
 
     async def start_payment(self, caller: Caller, body: PaymentIn, key: str | None = None) -> PaymentStart:
-        """Reserve the amounts and make the intent; `key` makes a repeated click the same payment.
+        """Reserve the amounts and make the intent; a second call with the same `key` returns the same payment.
 
         409 `amount_changed` (field `open`), `already_paid`, `online_payment_off`; 503 `payable_unknown` only
         after two seconds of trying.
@@ -212,7 +212,7 @@ class Upstreams:
         await self._calls.send(caller, "payment", "PUT", path, timeout=STRIPE_TIMEOUT)
 
     async def start_setup(self, caller: Caller) -> SetupStart:
-        """A SetupIntent, to keep a card without paying."""
+        """A SetupIntent, to save a card without paying."""
         return await self._calls.write(
             caller, "payment", "POST", "/setup-intents", SetupStart, timeout=STRIPE_TIMEOUT
         )
@@ -221,17 +221,17 @@ class Upstreams:
         return await self._calls.get(caller, "payment", "/credit", list[Money])
 
     async def client_credit(self, caller: Caller, client_id: UUID) -> CreditOut:
-        """Of a client, who may be the caller. 404 `client_not_found` for one who never paid here."""
+        """A client's credit; the client may be the caller. 404 `client_not_found` for one who never paid here."""
         return await self._calls.get(caller, "payment", f"/clients/{client_id}/credit", CreditOut)
 
     async def refund(self, caller: Caller, body: RefundIn, key: str) -> RefundsOut:
-        """Send a client's credit back; the same key answers the same refunds, as they are by then."""
+        """Refund a client's credit; the same key returns the same refunds, in their current state."""
         return await self._calls.write(
             caller, "payment", "POST", "/refunds", RefundsOut, body, key=key, timeout=STRIPE_TIMEOUT
         )
 
     async def account(self, caller: Caller) -> AccountOut:
-        """Which Stripe account the caller's clinic has."""
+        """The Stripe account of the caller's clinic."""
         account = await self._calls.get(caller, "payment", "/account", AccountOut)
         self._accounts.put(caller.clinic, account)
         return account
@@ -247,7 +247,7 @@ class Upstreams:
         return chosen
 
     async def forward_webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Payment's own answer to a webhook; tried once, since Stripe repeats it. No token: it is signed."""
+        """Payment's own answer to a webhook. Tried once: Stripe repeats it. Without a token: it is signed."""
         return await self._calls.forward("payment", "/webhooks/stripe", body, headers)
 
 

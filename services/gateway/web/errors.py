@@ -1,4 +1,4 @@
-"""Errors as people and programs get them: a page for whoever looks at one, problem+json for all else."""
+"""Errors as people and programs get them: an HTML page in a browser, problem+json for everything else."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ AnyRequest = Request[Any, Any, Any]
 Handler = Callable[[AnyRequest, Any], Response[Any]]
 
 SCRIPTS = "scripts"
-"""A route's option: our pages' scripts ask it, never a person."""
+"""A route's option: only our pages' scripts call it, never a person."""
 _MACHINES = ("/api/", "/webhooks/", "/healthz/")
 
 _WORDS: dict[int, tuple[str, str, str]] = {
@@ -41,9 +41,9 @@ _WORDS: dict[int, tuple[str, str, str]] = {
 
 
 def wants_page(request: AnyRequest) -> bool:
-    """Whether a person looks at the answer: a portal address, and not one of its scripts asking.
+    """Whether the answer must be an HTML page: a person asks for a portal address, not a script.
 
-    A route that answers scripts alone (`opt={SCRIPTS: True}`) and a body that is JSON say it, whatever is accepted.
+    A route for scripts (`opt={SCRIPTS: True}`) and a JSON body mean a script, whatever `Accept` holds.
     """
     if path_of(request).startswith(_MACHINES) or _is_for_scripts(request):
         return False
@@ -58,7 +58,7 @@ def _is_for_scripts(request: AnyRequest) -> bool:
 
 
 def path_of(request: AnyRequest) -> str:
-    """Not by `request.url`: that is made of the Host header too, and a malformed one makes it raise."""
+    """The request's path. `request.url` is not used: a malformed Host header makes it raise."""
     return request.scope["path"]
 
 
@@ -75,7 +75,7 @@ def error_page(status: int, headers: dict[str, str] | None = None) -> Template:
 
 
 def on_upstream_error(_: AnyRequest, error: UpstreamError) -> Response[Any]:
-    """The service's refusal as it is. That it does not know us is our fault, not the asker's."""
+    """The service's refusal as it is; 502 for a 401, since then our token is wrong, not the request."""
     if error.status == 401:
         return problems.problem(502, "upstream_error", "A part of ClinicPay refused to answer.")
     headers = {"Retry-After": str(max(1, round(error.retry_after or 1)))} if error.temporary else None
@@ -87,7 +87,7 @@ def on_forbidden(_: AnyRequest, error: PermissionDeniedException) -> Response[An
 
 
 def page_or(problem_of: Handler) -> Handler:
-    """The problem, or for people a page with its status and headers."""
+    """The problem, or for people an HTML page with the same status and headers."""
 
     def answer(request: AnyRequest, error: Any) -> Response[Any]:
         found = problem_of(request, error)

@@ -1,4 +1,4 @@
-"""Whether the whole system is ready: the gateway asks every part that it was told of."""
+"""Whether the whole system is ready: the gateway asks every part in its settings."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 SECONDS = 1.0
-"""How long a part may take to answer, and how long an answer of ours is good for: anybody may ask."""
+"""The timeout of a part, and how long our own answer is cached, since anybody may ask."""
 
 
 class Readiness:

@@ -1,4 +1,4 @@
-"""What every answer tells browsers to allow, and which requests come from our own pages."""
+"""Security headers of every answer, and the check that a request comes from our own pages."""
 
 import re
 from collections.abc import Callable, Coroutine, Iterable
@@ -16,21 +16,21 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.settings import Settings
 
 NOT_PAGES = ["^/api/", "^/webhooks/", "^/healthz/"]
-"""Paths that browsers' cookies mean nothing to: no session, no CSRF token."""
+"""Paths without cookies: no session, no CSRF token."""
 PUBLIC_FILES = ["^/static/", r"^/c/[^/]+/theme\.css$"]
-"""Files that caches may share: none of them sets a cookie."""
+"""Files that shared caches may keep: none of them sets a cookie."""
 
 _STRIPE = "https://js.stripe.com"
 
 
 def asks_for(paths: Iterable[str]) -> Callable[[Scope], bool]:
-    """Whether a request is for one of these paths, given as above. Of none: never."""
+    """A test whether a request's path matches one of these regular expressions. Without any: never."""
     any_of_them = re.compile("|".join(paths) or "(?!)")
     return lambda scope: any_of_them.match(scope["path"]) is not None
 
 
 def content_security_policy(stripe_origin: str) -> str:
-    """Scripts and styles are ours alone, but for the payment script and its frames, as Stripe asks for them."""
+    """Only our own scripts and styles, and the payment script with its frames, as Stripe requires."""
     live = stripe_origin == _STRIPE
     scripts = f"{_STRIPE} https://*.js.stripe.com" if live else stripe_origin
     frames = f"{scripts} https://hooks.stripe.com" if live else stripe_origin
@@ -57,7 +57,7 @@ def security_headers(settings: Settings) -> dict[str, str]:
         "Content-Security-Policy": content_security_policy(settings.stripe_origin),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        # Not `no-referrer`: forms of our own pages would then be sent with `Origin: null`.
+        # Not `no-referrer`: browsers would send our own pages' forms with `Origin: null`.
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), usb=(), interest-cohort=()",
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
@@ -69,7 +69,7 @@ def security_headers(settings: Settings) -> dict[str, str]:
 
 
 def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[Any, Any, None]]:
-    """A `before_send` hook: the headers, and `no-store` unless the route said how long its answer may be kept."""
+    """A `before_send` hook: adds the headers, and `no-store` where the route sets no `Cache-Control`."""
     ours = security_headers(settings)
 
     async def add_headers(message: Message, scope: Scope) -> None:
@@ -84,7 +84,7 @@ def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[
 
 
 def csrf_config(settings: Settings) -> CSRFConfig:
-    """The token stands in a cookie and in the page: forms send it as `_csrf_token`, scripts as a header."""
+    """The token is in a cookie and in the page: forms send it as `_csrf_token`, scripts as a header."""
     return CSRFConfig(
         secret=settings.csrf_secret,
         cookie_name="__Host-csrf" if settings.https else "csrf",
@@ -96,7 +96,7 @@ def csrf_config(settings: Settings) -> CSRFConfig:
 
 
 class SameSiteOnly(ASGIMiddleware):
-    """Refuses what another site's page makes a browser send, besides the CSRF token and the cookie's SameSite."""
+    """Refuses requests from other sites' pages, in addition to the CSRF token and the cookie's SameSite."""
 
     scopes = (ScopeType.HTTP,)
 

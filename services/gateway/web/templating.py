@@ -1,7 +1,7 @@
 """How pages are rendered: one Jinja environment and versioned assets.
 
-The gateway's app takes `template_config()`; its login and error pages (`login.html`, `clinics.html`, `error.html`)
-come from the same environment as the portal's.
+The login and error pages (`login.html`, `clinics.html`, `error.html`) are rendered by the same environment as the
+portal's pages.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 STATIC_URL = "/static"
 TEMPLATES = sorted(HERE.parent.glob("*/templates"))
-"""Each room of the gateway keeps its own pages; `web` keeps those that all of them build on."""
+"""Each room of the gateway has its own templates; `web` has the shared ones."""
 
 
 def environment() -> Environment:
-    """Jinja with escaping on, which refuses a name that a page forgot to give."""
+    """Jinja with escaping; a name that is missing from the context raises an error."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -33,12 +33,12 @@ def environment() -> Environment:
 
 
 def template_config() -> TemplateConfig[JinjaTemplateEngine]:
-    """What the gateway's `Litestar(template_config=…)` takes."""
+    """The value for the gateway's `Litestar(template_config=…)`."""
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment()))
 
 
 @lru_cache(maxsize=64)
 def asset(name: str) -> str:
-    """The address of a static file; it changes with the content, so that browsers keep it for a year."""
+    """The address of a static file. It changes with the content, so browsers may keep the file for a year."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
     return f"{STATIC_URL}/{name}?v={digest}"

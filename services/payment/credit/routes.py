@@ -14,7 +14,7 @@ Tx = NamedDependency[Connection]
 
 @get("/credit", guards=[client])
 async def get_credit(caller: NamedDependency[Caller], tx: Tx) -> list[Money]:
-    """What the clinic owes the client, by currency."""
+    """The client's credit at the clinic, one sum for each currency."""
     credit: list[money.Money] = await store.get_credit(tx, caller.subject)
     return [Money(each.minor, each.currency) for each in credit]
 

@@ -1,9 +1,9 @@
 """The double-entry ledger: pure functions that build balanced entries.
 
 Debits are positive, credits negative, and an entry's postings sum to zero in each currency. Four accounts:
-`stripe` is money that Stripe holds for the clinic, `receivable` is what is still to be had for a payable,
-`client_credit` is what the clinic owes a client, `refund_pending` is credit that is on its way back to where it
-came from.
+`stripe` is money that Stripe holds for the clinic, `receivable` is what clients still owe on receivables,
+`client_credit` is what the clinic owes a client, `refund_pending` is credit on its way back to the payment
+method that it came from.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What changes of rows add to the books: entries, movements, and the events published, each with its cause."""
+    """Entries and movements to book, and events to publish, each with its cause."""
 
     entries: Sequence[Entry] = ()
     movements: Sequence[PaymentSettled] = ()
@@ -68,16 +68,16 @@ class Booking:
 
 
 def entry_id(moved_by: UUID, effect: str, clinic_id: UUID, stripe_object_id: str) -> UUID:
-    """The id of an entry, made from our own id of the payment or refund that moves the money.
+    """The id of an entry, made from our id of the payment or refund that moves the money.
 
-    That id was committed before Stripe was called, and Stripe's object carries it: an entry that is booked again, also
-    by a service that was restored from a backup, has the id that it had.
+    Our id was committed before Stripe was called, and Stripe's object carries it. So an entry that is booked again has
+    the same id, even in a service that was restored from a backup.
     """
     return event_id(made_at(moved_by), effect, clinic_id, stripe_object_id)
 
 
 def allocate(amount: int, limits: Iterable[tuple[UUID, int]]) -> dict[UUID, int]:
-    """Hand out an amount in the order given: to each at most its limit, until nothing is left."""
+    """Share out an amount in the order given: to each id at most its limit, until nothing is left."""
     parts: dict[UUID, int] = {}
     for each, limit in limits:
         parts[each] = min(limit, amount)
@@ -86,7 +86,7 @@ def allocate(amount: int, limits: Iterable[tuple[UUID, int]]) -> dict[UUID, int]
 
 
 def unbalanced(postings: tuple[Posting, ...]) -> dict[str, int]:
-    """What each currency is off by; empty for a balanced set."""
+    """The sum of the postings in each currency where it is not zero; empty for a balanced set."""
     sums: dict[str, int] = {}
     for posting in postings:
         sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount
@@ -104,7 +104,7 @@ def credit_keys(entries: Iterable[Entry]) -> set[CreditKey]:
 
 
 def capture(amount: int, currency: str, settled: Mapping[UUID, int], client_id: UUID) -> tuple[Posting, ...]:
-    """Postings for `amount` that Stripe took, of which `settled` goes to payables and the rest is credit."""
+    """Postings for `amount` that Stripe charged: `settled` goes to receivables, the rest is credit."""
     surplus = amount - sum(settled.values())
     if surplus < 0 or min(settled.values(), default=0) < 0:
         raise ValueError("more is settled than was taken")
@@ -131,14 +131,14 @@ def pay_out(amount: int, currency: str) -> tuple[Posting, ...]:
 
 
 def give_back(amount: int, currency: str, client_id: UUID, held_by: Account) -> tuple[Posting, ...]:
-    """Postings for a refund that came to nothing: what `held_by` had of it is credit again."""
+    """Postings for a refund that failed: its sum in the account `held_by` is credit again."""
     return Posting(held_by, amount, currency), Posting(
         "client_credit", -amount, currency, client_id=client_id
     )
 
 
 class CreditOverdrawn(DomainError):
-    """More credit would be taken than the client has."""
+    """More credit would be used than the client has."""
 
     code = "credit_overdrawn"
     status = 409

@@ -16,7 +16,7 @@ _METHOD = """
 
 
 async def claim_customer(tx: Connection, clinic_id: UUID, client_id: UUID, account: str) -> Customer:
-    """The client's customer on the account. A new one has no id yet, but the key to make it with."""
+    """The client's customer on the account. A new one has no Stripe id yet, but its idempotency key."""
     row = await tx.fetchrow(
         """
         INSERT INTO customers (clinic_id, client_id, account, idempotency_key) VALUES ($1, $2, $3, $4)
@@ -46,7 +46,7 @@ async def keep_customer(tx: Connection, customer: Customer, stripe_id: str) -> N
 
 
 async def renew_customer_key(tx: Connection, customer: Customer) -> None:
-    """Give a customer that is not made yet another key, once: a second call with the old one changes nothing."""
+    """Replace the idempotency key of a customer that is not made yet; repeated with the old key it does nothing."""
     await tx.execute(
         """
         UPDATE customers SET idempotency_key = CASE
@@ -64,7 +64,7 @@ async def renew_customer_key(tx: Connection, customer: Customer) -> None:
 
 
 async def forget_customers(tx: Connection, gone: Collection[tuple[str, str]]) -> None:
-    """Forget customers, by (account, Stripe id), with their methods. Each gets another key to be made with."""
+    """Forget customers, by (account, Stripe id), with their methods. Each gets a new idempotency key."""
     await tx.execute(
         """
         WITH forgotten AS (
@@ -84,7 +84,7 @@ async def forget_customers(tx: Connection, gone: Collection[tuple[str, str]]) ->
 
 
 async def find_clients(tx: Connection, customers: Collection[tuple[str, str]]) -> dict[tuple[str, str], Key]:
-    """The (clinic, client) of each (account, Stripe customer) that is one of ours."""
+    """The (clinic, client) of each (account, Stripe customer) that we have."""
     rows = await tx.fetch(
         """
         SELECT account, stripe_customer_id, clinic_id, client_id
@@ -111,7 +111,7 @@ async def lock_customers(tx: Connection, named: Collection[tuple[str, str]]) -> 
 
 
 async def list_methods_of(tx: Connection, customers: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The methods, by (account, Stripe id), of customers by the same."""
+    """The (account, Stripe id) of the methods of these customers, given by (account, Stripe id)."""
     rows = await tx.fetch(
         """
         SELECT m.account, m.stripe_payment_method_id
@@ -139,7 +139,7 @@ async def lock_methods(tx: Connection, named: Collection[tuple[str, str]]) -> No
 
 
 async def upsert_methods(tx: Connection, methods: Collection[SavedMethod]) -> None:
-    """Upsert methods by (account, Stripe id). Details that are not known leave those that are; removed stays so."""
+    """Upsert methods by (account, Stripe id). Unknown details replace no known ones; a removed method stays removed."""
     rows = sorted(methods, key=lambda method: (method.account, method.stripe_id))
     await tx.execute(
         """
@@ -182,9 +182,9 @@ async def get_method(tx: Connection, client_id: UUID, method_id: UUID) -> SavedM
 
 
 async def list_methods(tx: Connection, client_id: UUID, account: str) -> list[tuple[SavedMethod, bool]]:
-    """The client's methods on the account that can be shown, and whether each is the default; that one first.
+    """The client's methods on the account that can be shown, and whether each is the default; the default first.
 
-    Without a choice of the client's, the oldest is the default.
+    If the client chose none, the oldest is the default.
     """
     rows = await tx.fetch(
         f"""
@@ -207,9 +207,9 @@ async def list_methods(tx: Connection, client_id: UUID, account: str) -> list[tu
 
 
 async def take_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
-    """Saved cards without the number's end that it is time to ask Stripe about: marked as asked now.
+    """Saved cards whose last four digits are unknown and due to be asked for at Stripe; marked as asked now.
 
-    Each is asked about once at first, and then at most after a tenth of its age, so that none keeps another waiting.
+    Each is asked for at once, and then at the latest after a tenth of its age, so that none holds up another.
     """
     rows = await tx.fetch(
         f"""

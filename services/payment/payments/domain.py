@@ -1,4 +1,4 @@
-"""Payables, payments, clients at Stripe: the values that decisions are made on, and the refusals. No I/O.
+"""Payments and their allocations: the values that decisions are made on, and the refusals. No I/O.
 
 Amounts are integer minor units of `currency` throughout.
 """
@@ -60,14 +60,14 @@ class WrongAmount(DomainError):
 
 
 class RestTooSmall(DomainError):
-    """What the payment leaves could never be paid online. `whole` is open, `largest_part` may be paid of it."""
+    """The rest could never be paid online. `whole` is open, `largest_part` is the most that leaves a payable rest."""
 
     code = "rest_too_small"
     status = 422
 
 
 class TooManyInvoices(DomainError):
-    """More than one payment's metadata can name; `most` says how many it can."""
+    """More invoices than one payment's metadata can name; `most` is the limit."""
 
     code = "too_many_invoices"
     status = 422
@@ -80,7 +80,7 @@ class KeyReused(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A payment's share for one payable; a reservation while it is open."""
+    """A payment's share for one receivable; a reservation while the payment is open."""
 
     receivable_id: UUID
     amount: int
@@ -92,9 +92,9 @@ class Allocation:
 class Payment:
     """One payment and its PaymentIntent at Stripe.
 
-    `amount` is what Stripe takes while it is on its way and once it succeeded; else what was agreed.
-    `account` is the connected account, '' the platform's own. `version` counts the state events said.
-    `seen_at` is Stripe's time of the newest state applied, or of its charge. `declines` counts what a bank declined,
+    `amount` is the sum that Stripe charges while it is processing and once it succeeded; else the agreed sum.
+    `account` is the connected account, '' the platform's own. `version` counts the published state events.
+    `seen_at` is Stripe's time of the newest state applied, or of its charge. `declines` counts declined attempts,
     and `declined_charge` is the failed charge that the newest decline left. `fact_id` is the id of the newest state
     event; None for one that an earlier release made by another rule. `installation` and `signature` are the seal of
     its intent; None for a payment of an earlier release.
@@ -136,16 +136,16 @@ class Payment:
 
     @property
     def reserves(self) -> bool:
-        """Whether its payables are kept for it."""
+        """Whether it reserves its receivables."""
         return all(share.state == "open" for share in self.allocations)
 
     @property
     def agreed(self) -> int:
-        """What the client agreed to pay."""
+        """The sum that the client agreed to pay."""
         return sum(share.amount for share in self.allocations)
 
     @property
     def surplus(self) -> int:
-        """What came in above what was open; 0 unless it succeeded."""
+        """The sum charged above the open amounts; 0 unless it succeeded."""
         settled = sum(share.settled_amount for share in self.allocations)
         return self.amount - settled if self.status == "succeeded" else 0

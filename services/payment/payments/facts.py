@@ -1,4 +1,4 @@
-"""What is published about a payment, made from its row: made again from the same row, it is the same event."""
+"""Events about a payment, built from its row. The same row always gives the same event."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ FACTS: Mapping[PaymentStatus, type[PaymentState]] = {
 
 
 def fact_about(payment: Payment) -> PaymentState:
-    """The state event of the payment's version."""
+    """Build the state event of the payment's version."""
     event = FACTS[payment.status]
     made_before = event_id(payment.updated_at, event.topic.name, payment.id, payment.version)
     return event(
@@ -47,8 +47,9 @@ def fact_about(payment: Payment) -> PaymentState:
 
 
 def update_about(payment: Payment) -> PaymentUpdated | None:
-    """That a success which was said is known to be of this method. None where it settled nothing, so that nobody
-    keeps a method of it. Made again from the same row, it is the same event.
+    """Build `payment.updated`, which adds the payment method to a success published without it.
+
+    None for a payment that settled nothing, since no reader keeps a method for it.
     """
     settled = tuple(share.receivable_id for share in payment.allocations if share.settled_amount)
     if payment.status != "succeeded" or payment.method is None or not settled:
@@ -67,7 +68,7 @@ def update_about(payment: Payment) -> PaymentUpdated | None:
 
 
 def _shares(payment: Payment) -> tuple[Share, ...]:
-    """What was settled, once it succeeded; before, what is meant to be, of no more than Stripe takes."""
+    """The settled shares of a succeeded payment; before, the shares to settle, within the sum that Stripe charges."""
     if payment.status == "succeeded":
         parts = {share.receivable_id: share.settled_amount for share in payment.allocations}
     else:

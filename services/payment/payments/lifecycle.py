@@ -1,7 +1,7 @@
-"""What news from Stripe does to a payment: pure decisions, monotonic, each effect at most once.
+"""How an observation at Stripe changes a payment: pure decisions, monotonic, each effect at most once.
 
-A success is never undone. A cancel ends what has not succeeded. Of the states in between the newest by Stripe's
-clock wins, so that events may come late, twice and in any order.
+A success is never undone. A cancel ends a payment that has not succeeded. Of the states in between the newest by
+Stripe's clock wins, so events may come late, twice and in any order.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ _SUCCESS_EVENTS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an observation does: the payment after it, what it touches, what is to be said. Often nothing."""
+    """The effect of an observation: the payment after it, the changed rows, the events to publish. Often nothing."""
 
     payment: Payment
     receivables: tuple[Receivable, ...] = ()
@@ -54,12 +54,12 @@ class Change:
 def observe(
     payment: Payment, receivables: Mapping[UUID, Receivable], seen: StripeEvent, now: datetime
 ) -> Change:
-    """The effect of one observation, on payables as they are now. Raises a `StripeMismatch`."""
+    """The effect of one observation, with receivables as they are now. Raises a `StripeMismatch`."""
     check_match(payment, seen)
     intent_id, method = payment.intent_id or seen.payment_intent, _better_method(payment, seen)
     published, seen_at = payment.method, payment.seen_at
     if seen.event_type == "charge.succeeded":
-        # Whatever is older than this is of an attempt that it made good.
+        # An older observation is of an attempt before the success.
         seen_at = max(seen.created, seen_at or seen.created)
     if (intent_id, method, seen_at) != (payment.intent_id, published, payment.seen_at):
         payment = replace(payment, intent_id=intent_id, method=method, seen_at=seen_at)
@@ -72,7 +72,10 @@ def observe(
 
 
 def check_match(payment: Payment, seen: StripeEvent) -> None:
-    """Account, mode, clinic, intent, currency and customer are the payment's own. The amount is what Stripe took."""
+    """Refuse an event whose account, mode, clinic, intent, currency or customer is not the payment's.
+
+    The amount may differ: the sum that Stripe charged is booked. Raises a `StripeMismatch`.
+    """
     if (seen.account or "") != payment.account:
         raise WrongAccount("The event is of another Stripe account than the payment.")
     if seen.livemode != payment.livemode:
@@ -86,10 +89,11 @@ def check_match(payment: Payment, seen: StripeEvent) -> None:
 
 
 def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
-    """An intent without a customer fits: Stripe empties the field when the customer is deleted.
+    """Whether currency and customer are as agreed, and a success charged a sum.
 
-    Another customer does not: somebody changed our intent by hand, and a person must say whose payment it is.
-    Another amount does: the account's owner can change it until the client confirms, and what was taken is booked.
+    An intent without a customer is accepted: Stripe empties the field when the customer is deleted.
+    Another customer is not: somebody changed our intent by hand, and a person must decide whose payment it is.
+    Another amount is: the account's owner can change it until the client confirms, and the sum charged is booked.
     """
     taken = STATUS_OF.get(seen.event_type) != "succeeded" or (seen.amount_received or 0) > 0
     return (
@@ -100,7 +104,7 @@ def _charges_as_agreed(payment: Payment, seen: StripeEvent) -> bool:
 
 
 def _better_method(payment: Payment, seen: StripeEvent) -> Method | None:
-    """The charge that succeeded knows how it was paid; of attempts before it, the newest is shown."""
+    """The method of the charge that succeeded; before a success, that of the newest attempt."""
     if seen.method is None or seen.event_type in _SUCCESS_EVENTS:
         return seen.method or payment.method
     late = payment.status == "succeeded" or (payment.seen_at and seen.created < payment.seen_at)
@@ -128,7 +132,7 @@ def _move(payment: Payment, status: PaymentStatus, seen: StripeEvent, now: datet
         "failure_code": (seen.decline_code or seen.failure_code) if status == "failed" else None,
         "seen_at": seen.created,
         "allocations": _released(payment.allocations) if ends else payment.allocations,
-        # On its way it can be changed no more, and says which invoices wait for money.
+        # While it is processing the amount cannot change, and the event names the invoices.
         "amount": (seen.amount if status == "processing" else None) or payment.agreed,
         **_counted_declines(payment, status, seen),
     }
@@ -137,7 +141,7 @@ def _move(payment: Payment, status: PaymentStatus, seen: StripeEvent, now: datet
     attempt = (seen.attempt or seen.stripe_event_id, change["failure_code"]) if status != "canceled" else ()
     moved = _stated(payment, now, *attempt, **change)
     if moved.fact_id == payment.fact_id:
-        # Stripe tells of this attempt once more: that is published already.
+        # Stripe reports this attempt again: it is published already.
         return Change(replace(payment, **change))
     return Change(moved, fact=fact_about(moved))
 
@@ -149,7 +153,7 @@ def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
 
 
 def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> Change:
-    """Give up a payment of which Stripe has nothing: it refused to make the intent, or provably has none."""
+    """Cancel a payment without an intent: Stripe refused to make one, or provably has none."""
     given_up = _stated(
         payment,
         now,
@@ -164,7 +168,7 @@ def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> 
 def _capture(
     payment: Payment, receivables: Mapping[UUID, Receivable], seen: StripeEvent, now: datetime
 ) -> Change:
-    """Book the money that Stripe took: to each payable at most what is open on it now, the rest is credit."""
+    """Book the money that Stripe charged: to each receivable at most its open amount now, the rest is credit."""
     taken = seen.amount_received
     assert taken is not None, "checked"
     settled = _allocate(taken, payment.allocations, receivables)
@@ -173,7 +177,7 @@ def _capture(
         now,
         status="succeeded",
         amount=taken,
-        # Without its charge's event, which may come later, an intent that takes cards alone was paid by card.
+        # The charge's event may come later; an intent for cards only was paid by card.
         method=payment.method or (Method(kind="card") if payment.kind == "card" else None),
         failure_code=None,
         succeeded_at=seen.created,
@@ -196,7 +200,7 @@ def _capture(
 def _allocate(
     taken: int, shares: tuple[Allocation, ...], receivables: Mapping[UUID, Receivable]
 ) -> dict[UUID, int]:
-    """The part of each receivable, oldest first: no more than was agreed and is open."""
+    """The part of each receivable, oldest first: at most the agreed and the open amount."""
     limits = (
         (share.receivable_id, min(share.amount, receivables[share.receivable_id].open_amount))
         for share in shares
@@ -209,7 +213,7 @@ def _settle(receivable: Receivable, part: int) -> Receivable:
 
 
 def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime) -> ledger.Entry:
-    """One intent makes at most one successful charge, so the intent's id names the effect."""
+    """The entry of the charge. An intent has at most one successful charge, so its id names the effect."""
     assert payment.intent_id is not None
     return ledger.Entry(
         clinic_id=payment.clinic_id,
@@ -245,10 +249,10 @@ def _stated(payment: Payment, now: datetime, *attempt: str | None, **change: Any
 
 
 def _counted_declines(payment: Payment, status: PaymentStatus, seen: StripeEvent) -> dict[str, Any]:
-    """The fields of the payment that count its declines, after the news that its status is `status`.
+    """The payment's fields that count its declines, after an observation of `status`.
 
-    A debit that fails after days is no decline. A decline leaves a failed charge at Stripe, by which the same one is
-    known when it comes again: in a second event of Stripe's, or from the sweeper.
+    A debit that fails after days is no decline. A decline leaves a failed charge at Stripe, whose id identifies the
+    same decline in a second event of Stripe's or from the sweeper.
     """
     again = seen.charge is not None and seen.charge == payment.declined_charge
     if status != "failed" or payment.status == "processing" or again:

@@ -1,4 +1,4 @@
-"""Who may start a payment of what: pure decisions, no I/O."""
+"""Whether a client may start a payment request: pure decisions, no I/O."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ from services.payment.receivables.domain import Clinic, Receivable, ReceivableNo
 from services.payment.stripe.limits import AmountTooLarge, AmountTooSmall
 
 MOST_INVOICES = 40
-"""Stripe takes 50 names of metadata for an object: one for each invoice, and ours beside."""
+"""Stripe allows 50 metadata keys for an object: one for each invoice, and the fixed ones."""
 
 UNKNOWN_MAY_COME = timedelta(days=1)
-"""For how long an invoice that nobody told us about may still be on its way."""
+"""How long the `invoice.created` of an unknown invoice may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """What a client asks for: which payables, how much of each, and how to pay."""
+    """A payment request: the receivables, the amount for each, and how to pay."""
 
     client_id: UUID
     shares: Mapping[UUID, Money]
@@ -54,11 +54,11 @@ class PaymentRequest:
 
     @property
     def way(self) -> AcceptedMethod:
-        """The kind of method that a clinic accepts or does not."""
+        """The kind of method, as clinics accept it."""
         return "redirect" if self.kind == "redirect" else "card"
 
     def same_as(self, payment: Payment) -> bool:
-        """Whether `payment` is an answer to this request."""
+        """Whether `payment` is of the same receivables, amounts and method."""
         shares = {share.receivable_id: share.amount for share in payment.allocations}
         return (
             shares == {receivable_id: share.minor for receivable_id, share in self.shares.items()}
@@ -71,9 +71,9 @@ class PaymentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The attempt to go on with: a new one, or the client's live one for the same choice.
+    """The attempt to continue with: a new one, or the client's live one of the same request.
 
-    Without one, `stale` attempts must be confirmed as canceled at Stripe, and then the start is tried again.
+    Without one, cancel the `stale` attempts at Stripe first, then start again.
     `saved_method` is the Stripe id of the method to pay with, if one was chosen.
     """
 
@@ -85,7 +85,7 @@ class Started:
 
 DECLINE_WINDOW = timedelta(hours=1)
 MOST_DECLINES = 20
-"""A client's declines in a window, and one payment's at all. Whoever tries out stolen cards needs many more."""
+"""The most declines of a client in a window, and of one payment. Testing stolen cards needs many more."""
 
 
 def check_declines(declines: int, most: int) -> None:
@@ -98,7 +98,7 @@ def check_declines(declines: int, most: int) -> None:
 
 
 def check_request(request: PaymentRequest) -> None:
-    """Refuse what can be no payment, whatever is due.
+    """Refuse a request that can be no payment, whatever is due.
 
     Raises `TooManyInvoices`, `WrongAmount`, `WrongCurrency`, `AmountTooSmall`, `AmountTooLarge`.
     """
@@ -122,7 +122,10 @@ def check_request(request: PaymentRequest) -> None:
 
 
 def check_largest(request: PaymentRequest, brand: str | None) -> None:
-    """Refuse more than the chosen way takes; `brand` is that of the saved card. Raises `AmountTooLarge`."""
+    """Refuse more than the chosen way takes; `brand` is the saved card's.
+
+    Raises `AmountTooLarge`, or `MethodNotAccepted` where the way does not take the currency.
+    """
     most = CURRENCIES[request.currency].maximum(request.way, brand)
     if 0 < most < request.amount:
         raise AmountTooLarge(
@@ -150,7 +153,7 @@ def check_clinic(clinic: Clinic | None, request: PaymentRequest) -> None:
 
 
 def check_receivables(request: PaymentRequest, receivables: Mapping[UUID, Receivable], now: datetime) -> None:
-    """Every payable is the client's, in the right currency, and open for what the client agreed to.
+    """Refuse unless each receivable is the client's, in its currency, and open for the agreed amount.
 
     Raises `ReceivableUnknown`, `ReceivableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`, `RestTooSmall`.
     """
@@ -178,7 +181,7 @@ def _check_amount(receivable: Receivable, share: Money) -> None:
 
 
 def _check_rest(receivable: Receivable, share: Money) -> None:
-    """A rest counts by itself: whether another invoice will be open to pay it with, nobody knows."""
+    """Refuse a rest that could not be paid by itself: perhaps no other invoice will be open to pay it with."""
     least = CURRENCIES[receivable.currency].minimum
     if not 0 < receivable.open_amount - share.minor < least:
         return
@@ -192,7 +195,7 @@ def _check_rest(receivable: Receivable, share: Money) -> None:
 
 
 def _may_still_come(receivable_id: UUID, now: datetime) -> bool:
-    """Whether an unknown id is a young UUIDv7, whose invoice.created may be on its way."""
+    """Whether an unknown id is a young UUIDv7, whose `invoice.created` may be on its way."""
     millis = receivable_id.int >> 80
     return (
         receivable_id.version == 7 and abs(now.timestamp() - millis / 1000) < UNKNOWN_MAY_COME.total_seconds()
@@ -200,7 +203,7 @@ def _may_still_come(receivable_id: UUID, now: datetime) -> bool:
 
 
 def live_answer(request: PaymentRequest, live: Collection[Payment]) -> Payment | None:
-    """The client's live attempt for the same choice, if that is all there is. Raises `PaymentInProgress`."""
+    """The client's live attempt of the same request, if it is the only one. Raises `PaymentInProgress`."""
     if any(payment.status == "processing" for payment in live):
         raise PaymentInProgress("A payment for this invoice is already on its way. Please wait for it.")
     return next((each for each in live if len(live) == 1 and each.reserves and request.same_as(each)), None)
@@ -217,7 +220,7 @@ def begin(
     traceparent: str | None,
     now: datetime,
 ) -> Payment:
-    """A new payment that reserves its payables. Its Stripe idempotency key is committed with it."""
+    """A new payment that reserves its receivables. Its Stripe idempotency key is committed with it."""
     return Payment(
         clinic_id=clinic_id,
         id=payment_id,

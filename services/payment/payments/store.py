@@ -51,9 +51,9 @@ async def find_payments(
 
 
 async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Payment]:
-    """Read payments with their shares, and keep others from changing them. Lock their payables first.
+    """Read payments with their shares, and keep others from changing them. Lock their receivables first.
 
-    They may still be named by new rows: a refund of one is made without waiting for this lock.
+    New rows may still refer to them: a refund is inserted without waiting for this lock.
     """
     rows = await tx.fetch(
         f"""
@@ -69,9 +69,9 @@ async def lock_payments(tx: Connection, keys: Collection[Key]) -> dict[Key, Paym
 
 
 async def lock_live_payments(tx: Connection, receivables: Collection[Key]) -> list[Payment]:
-    """The payments of any of the payables, which are locked already, whose intents may still take money.
+    """The payments of these locked receivables whose intents may still take money.
 
-    That is not only those that hold a reservation: a delayed method that failed gave its own free, not its intent.
+    Some of them hold no reservation: a delayed method that failed releases it, but its intent stays open.
     """
     rows = await tx.fetch(
         f"""
@@ -90,7 +90,7 @@ async def lock_live_payments(tx: Connection, receivables: Collection[Key]) -> li
 
 
 async def add_payment(tx: Connection, payment: Payment) -> None:
-    """Insert a payment and its reservations. Raises `KeyReused` when its request key began another just now."""
+    """Insert a payment and its reservations. Raises `KeyReused` if another payment just took its request key."""
     try:
         await _insert_payment(tx, payment)
     except asyncpg.UniqueViolationError:
@@ -143,9 +143,9 @@ async def _insert_payment(tx: Connection, payment: Payment) -> None:
 async def keep_intent(
     tx: Connection, payment: Payment, intent_id: str, customer_id: str | None, *, made: bool
 ) -> PaymentStatus:
-    """Keep the ids that Stripe gave; returns the status, which may have moved meanwhile.
+    """Save the ids that Stripe gave; returns the status, which may have changed meanwhile.
 
-    The webhook may have been faster: the ids are the same then. `made`: it is the answer to the call that makes it.
+    The webhook may have been faster, with the same ids. `made`: the ids are from the call that made the intent.
     """
     status: PaymentStatus = await tx.fetchval(
         """
@@ -164,7 +164,7 @@ async def keep_intent(
 
 
 async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
-    """Keep what an observation may have changed, shares included. The rows are locked."""
+    """Update the columns and shares that an observation may change. The rows are locked."""
     shares = [(payment, share) for payment in payments for share in payment.allocations]
     await tx.execute(
         """

@@ -1,6 +1,6 @@
 """Verbs that call Stripe: transactions before and after a call, and no connection held during it.
 
-They take `transaction`, which opens one: of a clinic for requests, of the worker for jobs.
+`transaction` opens one: of a clinic for requests, of the worker for jobs.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ log = structlog.get_logger()
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
 MOST_STARTS = 3
-"""How often a start begins anew after it had to cancel other attempts, or found its own canceled."""
+"""How often a start is tried, if it must cancel other attempts or finds its own canceled."""
 BUSY_PAUSES = (0.1, 0.3, 0.9)
-"""Seconds between looks at an intent that another request is just making."""
+"""Seconds between tries while another request is making the intent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ async def start(
 ) -> Ready:
     """The client's payment for a request, with its PaymentIntent. Other live attempts are canceled first.
 
-    Raises what `actions.start_payment` and the calls to Stripe raise; after an unknown outcome, asking again heals.
+    Raises what `actions.start_payment` and the calls to Stripe raise. After an unknown outcome, ask again.
     """
     for _ in range(MOST_STARTS):
         async with transaction() as tx:
@@ -80,7 +80,7 @@ async def ensure_intent(
 ) -> Intent | None:
     """The payment's intent as it is now: retrieved, or made with the key that was committed with the payment.
 
-    `look_up`, or a key too old, makes none any more. None: the payment was given up, and holds nothing.
+    With `look_up`, or a key too old, none is made. None: the payment was canceled, and reserves nothing.
     """
     for pause in BUSY_PAUSES:
         try:
@@ -110,7 +110,7 @@ async def _ensure_intent(
 
 
 async def _end_other_mode(transaction: Transaction, payment: Payment) -> None:
-    """End an attempt that the key of this mode cannot see, unless it may take real money. Raises `KeyRefused`."""
+    """End an attempt of the other mode, unless it may take real money: then raise `KeyRefused`."""
     if payment.livemode and payment.intent_id is not None:
         raise KeyRefused(KeyRefused.message, retry_after=KeyRefused.again)
     await _end(transaction, payment, "other_mode", on_its_way=True)
@@ -124,13 +124,13 @@ async def _end(transaction: Transaction, payment: Payment, reason: str, *, on_it
 
 
 async def _retrieve_intent(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
-    """The intent as it is now. One that the account has no more can take no money: its attempt is ended."""
+    """The intent as it is now. One that the account no longer has can take no money: its attempt is ended."""
     assert payment.intent_id is not None
     try:
         return await stripe.retrieve_intent(payment.account, payment.intent_id)
     except StripeGone as gone:
         if payment.status == "processing":
-            raise  # Money is on its way: only Stripe's word of the money ends it.
+            raise  # Money is on its way: only Stripe's final state of it ends the attempt.
         log.warning("intent_gone", payment_id=str(payment.id), stripe_code=gone.fields["stripe_code"])
         await _end(transaction, payment, "intent_gone")
         return None
@@ -147,7 +147,7 @@ async def _make_intent(transaction: Transaction, stripe: StripeApi, payment: Pay
         await _end(transaction, payment, "customer_gone")
         return None
     except StripeFailed as failed:
-        # Asked again with its key, Stripe would say the same; the intent may be there all the same.
+        # With the same key Stripe repeats this error, although the intent may exist.
         found = await _find_intent(transaction, stripe, payment, failed.code)
         if found is None and not isinstance(failed, KeySpent):
             raise
@@ -158,9 +158,9 @@ async def _make_intent(transaction: Transaction, stripe: StripeApi, payment: Pay
 async def _find_intent(
     transaction: Transaction, stripe: StripeApi, payment: Payment, reason: str
 ) -> Intent | None:
-    """Adopt what an earlier call made, if its answer was lost. Without any the attempt is ended.
+    """Adopt the intent of an earlier call whose answer was lost. Without one the attempt is ended.
 
-    One that was made and is not seen yet has a secret that nobody was given, so that nobody can pay with it.
+    If one exists that Stripe does not list yet, nobody has its secret, so nobody can pay with it.
     """
     wanted = new_intent(payment)
     intent = await stripe.find_intent(wanted)
@@ -174,15 +174,15 @@ async def _find_intent(
 async def _keep_intent(
     transaction: Transaction, payment: Payment, intent: Intent, customer: str | None, *, made: bool
 ) -> Intent | None:
-    """Commit the intent's id, before anybody is given its secret."""
+    """Commit the intent's id, before its secret is handed out."""
     async with transaction() as tx:
         status = await payments.keep_intent(tx, payment, intent.id, customer, made=made)
-    # Given up meanwhile, it reserves nothing: nobody may be given its secret.
+    # Canceled meanwhile, it reserves nothing: its secret must not be handed out.
     return None if status == "canceled" else intent
 
 
 async def _customer_of(transaction: Transaction, stripe: StripeApi, payment: Payment) -> str | None:
-    """The customer to charge, when there must be one. Raises `MethodNotFound` for a saved method that is gone."""
+    """The customer to charge, if the payment needs one. Raises `MethodNotFound` for a saved method that is gone."""
     if not payment.save and payment.kind != "saved":
         return None
     who = (payment.clinic_id, payment.client_id, payment.account)
@@ -200,8 +200,8 @@ async def cancel(
 ) -> None:
     """End an attempt for good: once Stripe has confirmed it, its reservations are released.
 
-    Raises `StripeMoved` when its money is on the way or has come. An `abandoned` one is ended even while its account
-    is out of reach: no page of ours can pay with it there.
+    Raises `StripeMoved` when its money is on the way or has come. An `abandoned` one is ended even while we have no
+    access to its account: none of our pages can pay with it.
     """
     if payment.intent_id is None:
         try:
@@ -253,7 +253,7 @@ async def _has_left_account(transaction: Transaction, payment: Payment) -> bool:
 
 
 async def observe(transaction: Transaction, payment: Payment, intent: Intent | None) -> None:
-    """Apply what Stripe says of a payment's intent, as if a webhook had said it."""
+    """Apply the state of a payment's intent at Stripe, like a webhook's."""
     seen = observations.looked_up(intent.body, payment.account, clock.now()) if intent else None
     if seen is not None:
         async with transaction() as tx:

@@ -29,7 +29,7 @@ _NO_CLIENT = "No client of this clinic with this id has paid online."
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """A client's credit as staff see it. `refundable` may be less: what came in the other mode cannot go back."""
+    """A client's credit as staff see it. `refundable` may be less: a payment of the other mode cannot be refunded."""
 
     balances: list[Money]
     refundable: list[Money]
@@ -38,7 +38,7 @@ class Credit:
 
 
 async def read_credit(tx: Connection, caller: Caller, client_id: UUID, livemode: bool) -> Credit:
-    """Raises `ClientNotFound` for one who never paid here, unless clients ask for their own."""
+    """A client's credit. Raises `ClientNotFound` for one who never paid here, unless clients ask for their own."""
     clinic_id = caller.clinic
     if caller.role == "client" and caller.subject != client_id:
         raise ClientNotFound(_NO_CLIENT)
@@ -66,7 +66,7 @@ async def start_refunds_once(
     key: str | None,
     body: bytes,
 ) -> list[Refund]:
-    """Make the refunds under an idempotency key: the same request again finds those that the first one made.
+    """Make the refunds under an idempotency key: the same request again returns the refunds of the first one.
 
     Raises what `idempotency.claim` and `start_refunds` raise.
     """
@@ -87,14 +87,15 @@ async def start_refunds(
     seen: Mapping[UUID, AtStripe],
     signer: Seal | None = None,
 ) -> list[Refund]:
-    """Set credit aside for a refund of each payment that the request reaches. Stripe's keys are committed with it.
+    """Set credit aside for a refund of each payment that the request covers. Stripe's idempotency keys are committed
+    with it.
 
-    `seen` is what Stripe has just told of payments. Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`,
+    `seen` is the state of payments just read at Stripe. Raises `ClientNotFound`, `PaymentNotFound`, `NothingToRefund`,
     `RefundTooLarge`, `CreditOverdrawn`, and what `check_at_stripe` raises.
     """
     await _check_client(tx, caller.clinic, request.client_id)
     await _check_payment(tx, request)
-    # Before the client's first surplus there is none to lock, but always a balance.
+    # Before the client's first surplus there is no surplus to lock, but always a balance.
     await store.lock_credit(tx, {(caller.clinic, request.client_id, request.currency)})
     surpluses = await refunds.list_surpluses(tx, caller.clinic, request.client_id, livemode)
     parts = decide.plan(request, surpluses, await store.get_credit(tx, request.client_id))

@@ -1,8 +1,8 @@
-"""Refunds of credit: how much may go back to which payment, and what Stripe's news do to one. Pure decisions.
+"""Refunds of credit: how much may go back to which payment, and how observations change a refund. Pure decisions.
 
-A refund's states are a ladder: created, then with Stripe (pending, requires_action), succeeded, and last what ends it
-without the money (failed, canceled), which may come days after it had succeeded. It only climbs, so that news may
-come late, twice and in any order. Amounts are integer minor units.
+A refund's states have an order: created, then with Stripe (pending, requires_action), succeeded, and last the end
+without the money (failed, canceled), which may come days after a success. A state is never followed by an earlier
+one, so events may come late, twice and in any order. Amounts are integer minor units.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ _STATUS_OF: Mapping[str | None, RefundStatus] = {
     "canceled": "canceled",
 }
 LOST_AFTER = timedelta(minutes=10)
-"""An error of Stripe's own stays under the key: no refund by then is none for ever."""
+"""Stripe repeats its own error under the same key: if there is no refund by then, there never will be."""
 
 
 class ClientNotFound(DomainError):
@@ -59,21 +59,21 @@ class NothingToRefund(DomainError):
 
 
 class RefundTooLarge(DomainError):
-    """More than is refundable; `refundable` says how much is."""
+    """More than is refundable; `refundable` is the limit."""
 
     code = "refund_too_large"
     status = 409
 
 
 class RefundGivenUp(StripeMismatch):
-    """Stripe has a refund whose credit was given back, since it provably had none. For a person to look at."""
+    """Stripe has a refund whose credit was given back, since it provably had none. A person must decide."""
 
     code = "stripe_refund_given_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """What is left of a payment's surplus: not refunded, and not on its way back. `refunded` is what is."""
+    """A payment's surplus. `left` is neither refunded nor being refunded; `refunded` is."""
 
     payment_id: UUID
     left: Money
@@ -83,7 +83,7 @@ class Surplus:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """What staff ask for: of one payment or of all in `currency`; `amount` None is all that is left."""
+    """A refund request of staff, for one payment or for all in `currency`; `amount` None means all that is left."""
 
     client_id: UUID
     currency: str
@@ -93,7 +93,7 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A refund and what its payment says of where it goes. `account` '' is the platform's own.
+    """A refund, with its payment's account and method. `account` '' is the platform's own.
 
     `fact_id` is the id of its `payment.refunded`; None for one that an earlier release made by another rule.
     `installation` and `signature` are its seal at Stripe; None for a refund of an earlier release.
@@ -132,7 +132,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class RefundChange:
-    """What an observation does: the refund after it, what is booked and said. Often nothing."""
+    """The effect of an observation: the refund after it, the booking, the event to publish. Often nothing."""
 
     refund: Refund
     entry: ledger.Entry | None = None
@@ -144,7 +144,7 @@ def key_of(refund_id: UUID) -> str:
 
 
 def refundable(surpluses: Sequence[Surplus], credit: Sequence[Money]) -> dict[str, int]:
-    """How much of each currency can go back: what payments left, and no more than the credit that is there."""
+    """How much of each currency can be refunded: the payments' surpluses, and at most the credit."""
     left: dict[str, int] = {}
     for surplus in surpluses:
         left[surplus.left.currency] = left.get(surplus.left.currency, 0) + surplus.left.minor
@@ -181,12 +181,12 @@ def plan(
 
 
 def set_aside(refund: Refund, now: datetime) -> ledger.Entry:
-    """The booking with which a refund begins: the credit can no more be refunded twice."""
+    """The entry with which a refund begins, so that the credit cannot be refunded twice."""
     return _entry(refund, "refund", ledger.set_aside(refund.amount, refund.currency, refund.client_id), now)
 
 
 def give_up(refund: Refund, status: RefundStatus, reason: str, now: datetime) -> RefundChange:
-    """End a refund that Stripe refused, or provably never had: the credit is back."""
+    """End a refund that Stripe refused, or provably never had, and give the credit back."""
     return _end(replace(refund, failure_reason=reason), status, now)
 
 
@@ -205,7 +205,7 @@ def observe(refund: Refund, seen: StripeEvent, now: datetime) -> RefundChange:
 
 
 def _check_match(refund: Refund, seen: StripeEvent) -> None:
-    """Account, mode, clinic, intent, amount, currency and, once it is known, Stripe's own id are the refund's."""
+    """Refuse an event whose account, mode, clinic, intent, amount, currency or known Stripe id is not the refund's."""
     if (seen.account or "") != refund.account:
         raise WrongAccount("The event is of another Stripe account than the refund.")
     if seen.livemode != refund.livemode:
@@ -223,7 +223,7 @@ def _check_match(refund: Refund, seen: StripeEvent) -> None:
 def _is_news(refund: Refund, status: RefundStatus, created: datetime) -> bool:
     if _STEP[status] != _STEP[refund.status]:
         return _STEP[status] > _STEP[refund.status]
-    # Of the two states that wait at Stripe the newer one is right; what has ended stays as it ended.
+    # Of the two waiting states the newer one is right; an ended refund stays as it is.
     later = refund.seen_at is None or created >= refund.seen_at
     return _STEP[status] == _STEP["pending"] and status != refund.status and later
 
@@ -236,7 +236,7 @@ def _succeed(refund: Refund, now: datetime) -> RefundChange:
 
 
 def _end(refund: Refund, status: RefundStatus, now: datetime) -> RefundChange:
-    """Without the money. If its success was booked, Stripe has given it back to the clinic's balance."""
+    """End the refund without the money. If its success was booked, Stripe has returned it to the clinic's balance."""
     ended = replace(refund, status=status, updated_at=now)
     held_by: ledger.Account = "refund_pending" if refund.refunded_at is None else "stripe"
     postings = ledger.give_back(refund.amount, refund.currency, refund.client_id, held_by)
@@ -246,7 +246,7 @@ def _end(refund: Refund, status: RefundStatus, now: datetime) -> RefundChange:
 def _entry(
     refund: Refund, effect: ledger.Effect, postings: tuple[ledger.Posting, ...], now: datetime
 ) -> ledger.Entry:
-    """Named by the key of the call, since Stripe's id is not known before it."""
+    """An entry of the refund. The call's idempotency key names it, since Stripe's id is not known before the call."""
     return ledger.Entry(
         clinic_id=refund.clinic_id,
         id=ledger.entry_id(refund.id, effect, refund.clinic_id, refund.idempotency_key),
@@ -259,7 +259,7 @@ def _entry(
 
 
 def fact_about(refund: Refund) -> PaymentRefunded:
-    """That its money was sent. Made again from the same row, it is the same event."""
+    """Build `payment.refunded`. The same row always gives the same event."""
     assert refund.refunded_at is not None
     made_before = event_id(refund.refunded_at, PaymentRefunded.topic.name, refund.id)
     return PaymentRefunded(

@@ -1,4 +1,4 @@
-"""What was refunded or disputed at Stripe itself, and so cannot be refunded here. Pure decisions."""
+"""Refunds and disputes made at Stripe itself, whose money cannot be refunded here. Pure decisions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.payment.refunds.domain import Surplus
 
 
 class RefundedAtStripe(DomainError):
-    """Money of the payment was sent back at Stripe itself; `refundable` says how much of it can still go back."""
+    """A part of the payment was refunded at Stripe itself; `refundable` is the sum that can still be refunded."""
 
     code = "refunded_at_stripe"
     status = 409
@@ -23,7 +23,7 @@ class ChargeDisputed(DomainError):
 
 
 class NotLookedUp(Exception):
-    """Before these payments are refunded, Stripe must be asked what it has of them."""
+    """The charges of these payments must be read at Stripe before they are refunded."""
 
     def __init__(self, payment_ids: Sequence[UUID]) -> None:
         super().__init__("payments that nobody has asked Stripe about")
@@ -32,7 +32,7 @@ class NotLookedUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AtStripe:
-    """What Stripe has of a payment's charge: how much of it was refunded, by us or not, and whether it is disputed."""
+    """A payment's charge at Stripe: the sum refunded, by us or not, in minor units, and whether it is disputed."""
 
     refunded: int
     disputed: bool
@@ -41,7 +41,7 @@ class AtStripe:
 def check_at_stripe(
     parts: Sequence[tuple[UUID, int]], surpluses: Sequence[Surplus], seen: Mapping[UUID, AtStripe]
 ) -> None:
-    """Refuse a plan that Stripe has no money left for. Raises `NotLookedUp`, `ChargeDisputed`, `RefundedAtStripe`."""
+    """Refuse refunds above the rest of a charge. Raises `NotLookedUp`, `ChargeDisputed`, `RefundedAtStripe`."""
     unseen = [payment_id for payment_id, _ in parts if payment_id not in seen]
     if unseen:
         raise NotLookedUp(unseen)

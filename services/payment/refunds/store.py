@@ -1,4 +1,4 @@
-"""Refunds, and what payments have left to refund."""
+"""SQL of refunds, and of the surpluses that can be refunded."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -34,7 +34,7 @@ def refund_of(row: asyncpg.Record) -> Refund:
 
 
 async def list_surpluses(tx: Connection, clinic_id: UUID, client_id: UUID, livemode: bool) -> list[Surplus]:
-    """What is left of each of the client's surpluses of that mode, oldest first."""
+    """The client's surpluses of that mode, with the sum left of each, oldest first."""
     rows = await tx.fetch(
         f"""
         SELECT p.id, p.currency, p.method_kind, p.method_brand, p.method_last4,
@@ -102,7 +102,7 @@ async def add_refunds(
 
 
 async def get_refunds(tx: Connection, clinic_id: UUID, ids: Collection[UUID]) -> list[Refund]:
-    """In the order of their payments."""
+    """Refunds by id, in the order of their payments."""
     rows = await tx.fetch(
         f"SELECT {REFUND} FROM {JOINED} WHERE r.clinic_id = $1 AND r.id = ANY ($2) ORDER BY r.payment_id, r.id",
         clinic_id,
@@ -123,7 +123,7 @@ async def list_refunds(tx: Connection, clinic_id: UUID, client_id: UUID, limit: 
 
 
 async def find_refunds(tx: Connection, keys: Collection[Key]) -> dict[Key, KnownRefund]:
-    """Refunds by (clinic, id), as far as telling whose an object at Stripe is goes. Locks nothing."""
+    """Refunds by (clinic, id), with the values that identify their object at Stripe. Locks nothing."""
     rows = await tx.fetch(
         f"""
         SELECT {REFUND} FROM {JOINED}
@@ -151,7 +151,7 @@ async def lock_refunds(tx: Connection, keys: Collection[Key]) -> dict[Key, Refun
 
 
 async def save_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
-    """Keep what an observation may have changed. The rows are locked."""
+    """Update the columns that an observation may change. The rows are locked."""
     await tx.execute(
         """
         UPDATE refunds
@@ -176,7 +176,7 @@ async def save_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
 
 
 async def seal_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
-    """Keep the seals that the refunds will carry at Stripe, in the transaction that makes them."""
+    """Save the seals that the refunds will carry at Stripe, in the transaction that makes them."""
     await tx.execute(
         """
         UPDATE refunds SET installation = new.installation, signature = new.signature
@@ -191,7 +191,7 @@ async def seal_refunds(tx: Connection, refunds: Collection[Refund]) -> None:
 
 
 async def keep_refund(tx: Connection, refund: Refund, stripe_refund_id: str) -> None:
-    """Keep the id that Stripe gave, unless a webhook was faster or the refund was given up."""
+    """Save the id that Stripe gave, unless a webhook was faster or the refund was given up."""
     await tx.execute(
         f"""
         UPDATE refunds
@@ -206,7 +206,7 @@ async def keep_refund(tx: Connection, refund: Refund, stripe_refund_id: str) -> 
 
 
 async def claim_first_call(tx: Connection, refund: Refund) -> bool:
-    """Whether Stripe was never asked for it. It is marked as asked, so that one caller alone is the first."""
+    """Whether this is the refund's first call to Stripe. It is marked as called, so only one caller is the first."""
     found: bool = await tx.fetchval(
         """
         WITH claimed AS (
@@ -225,10 +225,10 @@ async def claim_first_call(tx: Connection, refund: Refund) -> bool:
 async def take_unchecked(
     tx: Connection, older_than: timedelta, look_again: timedelta, at_most: timedelta, limit: int
 ) -> list[Refund]:
-    """Refunds that it is time to ask Stripe about: marked as asked now.
+    """Refunds that are due to be asked for at Stripe; marked as asked now.
 
-    Those on their way, the older the less often: at most after a tenth of their age. And every `look_again` those
-    that succeeded within `at_most`, since they may still fail.
+    A pending refund is asked for at the latest after a tenth of its age. A refund that succeeded within `at_most` is
+    asked for every `look_again`, since it may still fail.
     """
     rows = await tx.fetch(
         f"""

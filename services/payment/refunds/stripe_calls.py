@@ -1,6 +1,6 @@
 """Refunds at Stripe: transactions before and after a call, and no connection held during it.
 
-`send` is for the request that made them; `sweep` asks about those without an answer and without a webhook.
+`send` is for the request that made them; `sweep` asks for refunds without an answer or a webhook.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,12 +57,12 @@ async def start(
     key: str | None,
     body: bytes,
 ) -> list[Refund]:
-    """Make and commit the refunds, once Stripe was asked what it has of each payment that they are of.
+    """Read each payment's charge at Stripe, then make and commit the refunds.
 
     Raises what `refunds_actions.start_refunds_once` and the calls to Stripe raise, with nothing changed.
     """
     seen: dict[UUID, AtStripe] = {}
-    while True:  # ends: each round asks about payments that none before asked about
+    while True:  # ends: each round asks for payments that no round before asked for
         try:
             async with transaction() as tx:
                 return await refunds_actions.start_refunds_once(
@@ -84,7 +84,7 @@ async def _look_up(stripe: StripeApi, payment: Payment) -> AtStripe:
     bodies = []
     if charge.get("amount_refunded"):
         bodies = await stripe.list_refunds(payment.account, payment.intent_id)
-    # Not the charge's own sum: nobody says whether that falls again when a refund fails.
+    # Not the charge's own sum: it is not documented whether that falls again when a refund fails.
     refunded = sum(
         int_of(each.get("amount")) or 0 for each in bodies if each.get("status") not in RETURNED_REFUNDS
     )
@@ -92,7 +92,7 @@ async def _look_up(stripe: StripeApi, payment: Payment) -> AtStripe:
 
 
 def _at_least(amount: int, currency: str) -> int:
-    """Stripe's amount in our minor units, rounded up: in the dashboard a part of one can be refunded."""
+    """Stripe's amount in our minor units, rounded up: its dashboard can refund a part of our minor unit."""
     minor = from_stripe(amount, currency)
     return minor if minor is not None else _at_least(amount + 1, currency)
 
@@ -100,7 +100,7 @@ def _at_least(amount: int, currency: str) -> int:
 async def send(
     transaction: Transaction, stripe: StripeApi, clinic_id: UUID, made: list[Refund]
 ) -> list[Refund]:
-    """Ask Stripe for refunds that were committed; as they are then. Without an answer, the sweeper goes on with it."""
+    """Send committed refunds to Stripe, and return their new state. The sweeper repeats calls without an answer."""
     for refund in made:
         if refund.status == "created":
             try:
@@ -114,7 +114,7 @@ async def send(
 async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:
     """Stripe's refund as it is now: retrieved, or made with the key that was committed. None: it was given up.
 
-    Raises `Unavailable` while nobody knows.
+    Raises `Unavailable` while the outcome is unknown.
     """
     if refund.livemode != stripe.livemode:
         raise StillUnknown(
@@ -140,8 +140,10 @@ async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) ->
 async def _make_or_find(
     transaction: Transaction, stripe: StripeApi, refund: Refund, age: timedelta
 ) -> Mapping[str, Any] | None:
-    """Stripe's refund; None when it provably has none. Raises `StripeRefused`, `AccountRefused`, `KeyRefused` when a
-    refusal proves the same, and `Unavailable` while nobody knows.
+    """Stripe's refund; None when it provably has none.
+
+    Raises `StripeRefused`, `AccountRefused`, `KeyRefused` when a refusal proves the same, and `Unavailable` while the
+    outcome is unknown.
     """
     if age > KEY_LIFE:
         return await _find(stripe, refund)
@@ -154,13 +156,13 @@ async def _make_or_find(
             raise
         raise StillUnknown(refused.detail, retry_after=refused.retry_after) from None
     except StripeRefused:
-        # The call before this one may have been done, and its answer lost.
+        # An earlier call may have made the refund, and its answer was lost.
         found = None if first else await _find(stripe, refund)
         if found is None:
             raise
         return found
     except StripeFailed:
-        # Asked again with its key, Stripe would say the same; the refund may be there all the same.
+        # With the same key Stripe repeats this error, although the refund may exist.
         found = await _find(stripe, refund)
         if found is None and age < LOST_AFTER:
             raise
@@ -168,7 +170,7 @@ async def _make_or_find(
 
 
 async def _find(stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:
-    """What an earlier call made. Raises `StillUnknown` while the account cannot be asked."""
+    """The refund that an earlier call made. Raises `StillUnknown` while the account cannot be asked."""
     try:
         return await stripe.find_refund(new_refund(refund))
     except StripeGone:

@@ -1,4 +1,4 @@
-"""What each of Stripe's answers proves: one table, which everything that calls Stripe goes by.
+"""The meaning of each of Stripe's answers: one table for all calls to Stripe.
 
 | answer | this call | an earlier call with its key | client is told | ask again |
 |---|---|---|---|---|
@@ -14,9 +14,9 @@
 | `StripeFailed`: 5xx, 424 | unknown, and kept under the key | unknown: read | try again | new key |
 | `StripeUnavailable`: no answer | unknown | unknown | try again | same key, or read |
 
-An intent whose id we have not committed cannot be paid, for nobody was given its secret. So whatever is unknown about
-such an intent, its attempt may be ended (`ENDS_UNMADE`) without a risk of money. A refund has no such safety: it moves
-money by itself, and its credit comes back only when it is proved that nothing was sent.
+An intent whose id we have not committed cannot be paid, since its secret was not handed out. So its attempt may be
+ended (`ENDS_UNMADE`) without risk to money, whatever is unknown about it. A refund is different: it moves money by
+itself, so its credit comes back only when it is proved that nothing was sent.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class StripeRefused(DomainError):
 
 
 class StripeTooSmall(StripeRefused):
-    """Less than the account can charge, which only Stripe knows where the amount is converted."""
+    """Less than the account can charge. If the amount is converted, only Stripe knows that limit."""
 
     code = AmountTooSmall.code
     status = AmountTooSmall.status
@@ -68,7 +68,7 @@ class StripeDeclined(StripeRefused):
 
 
 class StripeMoved(StripeRefused):
-    """The object is past the state that the call needs, often since its money has moved."""
+    """The object has left the state that the call needs, often because its money has moved."""
 
     code = "payment_in_progress"
     status = 409
@@ -88,11 +88,11 @@ class AccountRefused(StripeMisconfigured):
 
 
 class KeyRefused(StripeMisconfigured):
-    """Our own key is wrong, or lacks a right. It says nothing of any account."""
+    """Our own key is wrong, or lacks a right. This proves nothing about an account."""
 
 
 class StripeBusy(Unavailable):
-    """Too many calls at once, or another one holds the object or the key. Nothing was done by this one."""
+    """Too many calls at once, or another call holds the object or the key. This call did nothing."""
 
     code = "stripe_busy"
     message: ClassVar[str] = "The payment system is busy. Please try again in a moment."
@@ -100,7 +100,7 @@ class StripeBusy(Unavailable):
 
 
 class StripeUnavailable(Unavailable):
-    """No answer: whether it was done is unknown until it is asked again."""
+    """No answer: the outcome is unknown until the call is repeated."""
 
     code = "stripe_unavailable"
     message: ClassVar[str] = "The payment system does not answer. You have not been charged twice."
@@ -108,22 +108,22 @@ class StripeUnavailable(Unavailable):
 
 
 class StripeFailed(StripeUnavailable):
-    """Stripe answered with an error of its own, which it keeps under the call's key and says again for a day."""
+    """Stripe answered with an error of its own, and repeats it to the same key for a day."""
 
 
 class KeySpent(StripeFailed):
-    """An earlier call used up the key, with other parameters or an error. Read what it made, ask with a new one."""
+    """An earlier call used up the key, with other parameters or an error. Read its object, then use a new key."""
 
 
 ENDS_UNMADE = (StripeRefused, StripeMisconfigured)
-"""Answers that end an attempt whose intent is not made: no later call of it would fare better."""
+"""Answers that end an attempt without an intent: a later call would fail too."""
 
 Meaning = type[StripeRefused] | type[StripeMisconfigured] | type[StripeBusy] | type[StripeUnavailable]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer other than success. `status` 0 is none at all; `replayed`: Stripe repeated what it kept of the key."""
+    """An answer other than success. `status` 0: no answer; `replayed`: Stripe repeated the key's stored answer."""
 
     status: int
     type: str | None = None
@@ -145,11 +145,11 @@ class Answer:
 
     @property
     def meaning(self) -> Meaning:
-        """What it proves. Total: an answer that nobody has thought of is an unknown outcome."""
+        """The meaning of the answer. Total: an unforeseen answer is an unknown outcome."""
         return next(row.means for row in TABLE if row.matches(self))
 
     def error(self) -> StripeRefused | Unavailable:
-        """The error to raise. Stripe's own text goes no further: it may quote what was sent."""
+        """The error to raise. Stripe's own text is left out: it may quote the request."""
         means = self.meaning
         if issubclass(means, StripeRefused):
             return means(means.message, stripe_code=self.code, param=self.param)
@@ -159,7 +159,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Answers of this status, type and code mean this. None matches any."""
+    """The meaning of answers with this status, type and code. None matches any."""
 
     means: Meaning
     status: Sequence[int] | None = None

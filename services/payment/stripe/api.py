@@ -1,7 +1,7 @@
 """The calls to Stripe. No database connection is held during any of them.
 
-Every POST carries an idempotency key that was committed before, so that a crash or a lost answer is healed by asking
-again. Errors come out by what they prove: see `answers`.
+Every POST carries an idempotency key that was committed before, so after a crash or a lost answer the call can be
+repeated. Errors are raised by their meaning: see `answers`.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -36,12 +36,12 @@ _answered = metrics.get_meter("clinicpay").create_counter(
 )
 
 API_VERSION = "2026-08-26.dahlia"
-"""The version whose published OpenAPI document the sandbox and the tests are held against."""
+"""The version whose published OpenAPI document the sandbox and the tests are checked against."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A PaymentIntent: what a page needs of it, and `body`, Stripe's own JSON object."""
+    """A PaymentIntent: its id and secret for a page, and `body`, Stripe's own JSON object."""
 
     id: str
     status: str
@@ -50,7 +50,7 @@ class Intent:
 
 
 class StripeApi:
-    """A client for one secret key. Close it when done. What only reads needs no `signer`."""
+    """A client for one secret key. Close it when done. `signer` may be left out by callers that only read."""
 
     def __init__(
         self, secret_key: str, api_base: str, timeout: float = 20, signer: Seal | None = None
@@ -117,13 +117,13 @@ class StripeApi:
         return None
 
     async def cancel_intent(self, account: str, intent_id: str) -> Intent:
-        """Cancel the intent; answers once Stripe has. Raises `StripeMoved` when it is too late for that."""
+        """Cancel the intent; returns once Stripe has. Raises `StripeMoved` when it is too late."""
         async with self._calling("payment_intents.cancel", account):
             canceled = await self.sdk.v1.payment_intents.cancel_async(
                 intent_id,
                 {"cancellation_reason": "abandoned"},
-                # No key of ours: a cancel is the same however often it is done, and a stored key would
-                # replay an early refusal when it could be canceled later.
+                # No idempotency key: a repeated cancel changes nothing, and a key would
+                # replay an early refusal when a later cancel could succeed.
                 call_options(account),
             )
         return _intent(canceled)
@@ -131,7 +131,7 @@ class StripeApi:
     async def create_setup_intent(
         self, account: str, customer: str, metadata: Mapping[str, str], key: str
     ) -> str:
-        """The client secret of a new SetupIntent, with which a page keeps a card without paying."""
+        """The client secret of a new SetupIntent, with which a page saves a card without paying."""
         params = {
             "customer": customer,
             "payment_method_types": ["card"],
@@ -146,10 +146,10 @@ class StripeApi:
         return str(made.client_secret)
 
     async def detach_method(self, account: str, method_id: str) -> None:
-        """Take a saved method from its customer. One that is gone, or whose account is out of reach, is fine."""
+        """Detach a saved method from its customer. No error if it is gone, or we have no access to its account."""
         try:
             async with self._calling("payment_methods.detach", account):
-                # No key of ours, as for a cancel: it may be done again, and a stored error would be repeated.
+                # No idempotency key, as for a cancel: it may be repeated, and a key would replay an error.
                 await self.sdk.v1.payment_methods.detach_async(method_id, None, call_options(account))
         except (StripeRefused, AccountRefused):
             return
@@ -161,7 +161,7 @@ class StripeApi:
         return found.to_dict()
 
     async def create_refund(self, wanted: NewRefund, *, first: bool = False) -> dict[str, Any]:
-        """Send the refund back, or get the one that an earlier call with its key made; Stripe's own JSON object.
+        """Make the refund, or get the one that an earlier call with its key made; Stripe's own JSON object.
 
         The `first` call is one request, so that its refusal proves that nothing was sent.
         """
@@ -198,19 +198,19 @@ class StripeApi:
 
     @asynccontextmanager
     async def _calling(self, what: str, account: str) -> AsyncIterator[None]:
-        """A span around a call, and its error by what it proves."""
+        """A span around a call; its error is raised by its meaning."""
         with tracer.start_as_current_span(f"stripe {what}", kind=SpanKind.CLIENT):
             try:
                 yield
             except stripe.StripeError as error:
                 named = _named(error, what)
                 self._note_account(account, named)
-                # Without the cause: its text, and so the span's and the log's, may quote what was sent.
+                # Without the cause: its text, and so the span's and the log's, may quote the request.
                 raise named from None
         self._note_account(account, None)
 
     def _note_account(self, account: str, error: Exception | None) -> None:
-        """Log once that Stripe refuses an account or our key, and once that it works again: not for each call."""
+        """Log once that Stripe refuses an account or our key, and once that it works again, not at each call."""
         if isinstance(error, StripeMisconfigured):
             where = "key" if isinstance(error, KeyRefused) else account
             if where not in self._refused:

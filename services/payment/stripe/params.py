@@ -1,4 +1,4 @@
-"""What the calls to Stripe send. Callers give plain values of committed rows: a replay must send the very same."""
+"""The parameters of calls to Stripe. Callers give values of committed rows: a replay must send the same parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from services.payment.stripe.answers import StripeRefused
 class NewIntent:
     """The values of a PaymentIntent. `account` '' is the platform's own; `amount` is in minor units of `currency`.
 
-    `by_redirect`: the client is sent to an online payment system; else cards alone are taken.
+    `by_redirect`: the client is sent to an online payment system; else only cards are accepted.
     """
 
     account: str
@@ -57,7 +57,7 @@ def intent_params(wanted: NewIntent, customer: str | None) -> dict[str, Any]:
         "metadata": dict(wanted.metadata),
     }
     if wanted.by_redirect:
-        # The page's form for payment systems leaves cards out too. Stripe wants the form and the intent to agree.
+        # The page's form for payment systems leaves cards out too: the form and the intent must agree.
         params["automatic_payment_methods"] = {"enabled": True}
         params["excluded_payment_method_types"] = ["card"]
     else:
@@ -78,7 +78,7 @@ def refund_params(wanted: NewRefund) -> dict[str, Any]:
 
 
 def _amount(minor: int, currency: str) -> int:
-    """The amount as Stripe counts it. Raises `StripeRefused` for a part of its smallest unit, as Stripe would."""
+    """The amount in Stripe's minor units. Raises `StripeRefused` for a part of one, as Stripe would."""
     amount = to_stripe(minor, currency)
     if amount is None:
         raise StripeRefused("The payment system cannot charge this amount.")

@@ -1,7 +1,7 @@
 """The webhook edge: raw bytes in, a verified `stripe.event` on Kafka out. It needs no database.
 
 Bad input is a 400 with a stable code, since an unsigned request must never make a 500. An event that Stripe signed
-is always acknowledged: Stripe gives up an endpoint that keeps refusing, and then sends none of those that we need.
+is always acknowledged: Stripe disables an endpoint that keeps refusing, and would then send no events at all.
 """
 
 import time
@@ -35,7 +35,7 @@ PATH = "/webhooks/stripe"
 LARGEST_BODY = 256 * 1024
 TOLERANCE_SECONDS = 300
 LARGEST_IN_FLIGHT = 128
-"""Webhooks that one process has in hand at once; those beyond are told to come again."""
+"""The most webhooks in one process at once; Stripe is asked to repeat further ones."""
 
 
 class SignatureInvalid(DomainError):
@@ -62,18 +62,18 @@ class EdgeBusy(Unavailable):
 
 
 class Ignored(StrEnum):
-    """Why a signed event is acknowledged and goes no further."""
+    """Why a signed event is acknowledged and not published."""
 
     THIN = "ignored_thin"
-    """A thin event of Stripe's v2 API, which holds no object. The account has such a destination on this address."""
+    """A thin event of Stripe's v2 API, which holds no object: the account has a v2 destination at this address."""
     TYPE = "ignored_type"
     MODE = "ignored_mode"
     SHAPE = "ignored_shape"
-    """Not as any snapshot event, or without what one of its type must have. The sweeper asks Stripe instead."""
+    """No snapshot event, or one without the fields of its type. The sweeper asks Stripe instead."""
 
 
 class WebhookEdge:
-    """An ASGI app that takes Stripe's webhooks, the bulk of all requests, before any framework has looked at them."""
+    """An ASGI app that handles Stripe's webhooks, the bulk of all requests, before any framework."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class WebhookEdge:
         self._in_flight = 0
 
     def before(self, others: ASGIApp) -> ASGIApp:
-        """An app that takes webhooks itself and leaves all else to `others`."""
+        """An app that handles webhooks itself and passes all other requests to `others`."""
 
         async def either(scope: Scope, receive: Receive, send: Send) -> None:
             await (self if scope["path"] == PATH else others)(scope, receive, send)
@@ -131,7 +131,7 @@ _OK_BODY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"{}", 
 
 
 async def _body(receive: Receive) -> bytes:
-    """The whole body. Raises `WebhookTooLarge`, and `ClientException` when it breaks off."""
+    """The whole body. Raises `WebhookTooLarge`, and `ClientException` if the client disconnects."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()
@@ -159,7 +159,7 @@ async def receive_webhook(
     acted_on: Collection[str],
     seal: Seal | None = None,
 ) -> None:
-    """Verify a webhook, publish the event if something here acts on it, and count the outcome.
+    """Verify a webhook, publish the event if a consumer acts on it, and count the outcome.
 
     Raises `SignatureInvalid`, `WebhookUnreadable` for a body that is no JSON, `EventsUnavailable`.
     """
@@ -177,13 +177,13 @@ async def receive_webhook(
 
 
 async def _publish(event: StripeEvent, events: StripeEvents) -> None:
-    """Go on with the trace that began with the client's click, which our metadata carries."""
+    """Publish the event in the trace of the client's click, which our metadata carries."""
     with span_from("stripe.event publish", event.traceparent, kind=SpanKind.PRODUCER) as span:
         await events.send(event, traceparent_of(span))
 
 
 def verify(body: bytes, signature: str | None, secrets: Sequence[str]) -> None:
-    """Refuse what none of the secrets signed within five minutes. Raises `SignatureInvalid`."""
+    """Refuse a body that none of the secrets signed within five minutes. Raises `SignatureInvalid`."""
     if not any(_signed_by(secret, body, signature) for secret in secrets):
         raise SignatureInvalid("The Stripe-Signature header does not fit the body, or is too old.")
     if _signed_at(signature or "") > time.time() + TOLERANCE_SECONDS:
@@ -198,7 +198,7 @@ def _signed_by(secret: str, body: bytes, signature: str | None) -> bool:
 
 
 def _signed_at(signature: str) -> int:
-    """The header's first `t`, which is the one that the SDK verified."""
+    """The header's first `t`, which the SDK verified."""
     return next(int(part[2:]) for part in signature.split(",") if part.split("=", 2)[0] == "t")
 
 
@@ -213,13 +213,13 @@ def parse(body: bytes) -> Any:
 def read(
     found: Any, livemode: bool, acted_on: Collection[str], seal: Seal | None = None
 ) -> StripeEvent | Ignored:
-    """The allow-listed facts of a snapshot event, or why it is none of ours."""
+    """The allow-listed fields of a snapshot event, or why it is ignored."""
     snapshot = fields.object_of(found)
     if snapshot.get("object") != "event":
         return Ignored.THIN if str(snapshot.get("object")).startswith("v2.") else Ignored.SHAPE
     if fields.text_of(snapshot.get("type")) not in acted_on:
         return Ignored.TYPE
-    # A production Connect endpoint gets its accounts' test events too.
+    # A Connect endpoint in production gets its accounts' test events too.
     if isinstance(snapshot.get("livemode"), bool) and snapshot["livemode"] is not livemode:
         return Ignored.MODE
     try:

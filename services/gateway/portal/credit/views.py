@@ -20,22 +20,22 @@ class RefundView:
 
 @dataclass(frozen=True)
 class CreditView:
-    """`amount` is empty when there is none any more."""
+    """`amount` is empty when the client has no credit."""
 
     amount: str
     refunds: list[RefundView]
 
 
 def credit(found: CreditOut, clinic: ClinicOut) -> CreditView | None:
-    """None when there is nothing to tell. What came back and has gone out since is not told."""
+    """The client's credit; None if there is none. Returned refunds are shown only while there is credit."""
     write = Formats.of(clinic)
     held = {balance.currency for balance in found.balances}
-    told = [refund for refund in found.refunds if not _came_back(refund) or refund.amount.currency in held]
-    if not (found.balances or told):
+    shown = [refund for refund in found.refunds if not _came_back(refund) or refund.amount.currency in held]
+    if not (found.balances or shown):
         return None
     return CreditView(
         amount=" and ".join(write.money(balance) for balance in found.balances),
-        refunds=[_refund(refund, write) for refund in told[:MOST_SHOWN]],
+        refunds=[_refund(refund, write) for refund in shown[:MOST_SHOWN]],
     )
 
 

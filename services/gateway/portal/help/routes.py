@@ -1,4 +1,4 @@
-"""Help centre and contact: for everybody who is signed in, whatever the clinic has switched off."""
+"""Help centre and contact, for every signed-in person, whatever the clinic has switched off."""
 
 from litestar import get
 from litestar.exceptions import NotFoundException
@@ -13,7 +13,7 @@ LONGEST_QUERY = 100
 
 @get("/help")
 async def help_centre(page: CurrentPage, q: FromQuery[str] = "") -> Template:
-    """The Master Guide and all articles, or those that fit the search."""
+    """The Master Guide and all articles, or the articles that match the search."""
     query = q.strip()[:LONGEST_QUERY]
     found = articles.search(query) if query else []
     return page.render(

@@ -24,7 +24,7 @@ CREDIT_SECONDS = 1.0
 
 @get("/")
 async def dashboard(page: CurrentPage, upstreams: InjectedUpstreams) -> Template:
-    """What is owed and what to do next; how to reach the clinic when it does not show bills."""
+    """The sums due and the next step; how to reach the clinic when it does not show bills."""
     summary = None
     if page.clinic.billing_shown:
         summary = invoices.summary(await upstreams.summary(page.caller), page.clinic)
@@ -38,7 +38,7 @@ async def billing_history(
     status: FromQuery[str] = "",
     cursor: FromQuery[str | None] = None,
 ) -> Template:
-    """Every invoice, newest first; `status` is `unpaid`, `paid` or, for anything else, all. Credit stands below."""
+    """Every invoice, newest first, and the client's credit. `status` is `unpaid` or `paid`; anything else means all."""
     chosen = status if status in FILTERS else ""
     found, kept = await asyncio.gather(
         upstreams.invoices(billing.caller, chosen or None, cursor, PAGE_SIZE),
@@ -58,7 +58,7 @@ async def billing_history(
 
 @get("/invoices/{invoice_id:uuid}")
 async def invoice(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams) -> Template:
-    """The total amount due and what makes it up."""
+    """The total amount due, and its parts."""
     found, client = await _invoice_and_client(invoice_id, billing, upstreams)
     return billing.render(
         "invoice.html", "payments", invoice=invoices.invoice(found, billing.clinic), client=client
@@ -82,14 +82,14 @@ async def details(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: I
 async def _invoice_and_client(
     invoice_id: UUID, page: PortalPage, upstreams: Upstreams
 ) -> tuple[InvoiceOut, ClientOut]:
-    """The invoice and whom it is for, who stands on the printed page."""
+    """The invoice and its client, whose name is on the printed page."""
     return await asyncio.gather(
         upstreams.invoice(page.caller, invoice_id), upstreams.client(page.caller, page.caller.subject)
     )
 
 
 async def _credit(page: PortalPage, upstreams: Upstreams) -> CreditOut | None:
-    """The client's credit; None when payment does not answer soon: bills are shown without it."""
+    """The client's credit; None when payment does not answer soon, so that bills are shown without it."""
     try:
         async with asyncio.timeout(CREDIT_SECONDS):
             return await upstreams.client_credit(page.caller, page.caller.subject)

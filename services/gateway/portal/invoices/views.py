@@ -1,4 +1,4 @@
-"""Invoices as pages show them: every amount and date already written in the clinic's way."""
+"""Invoices as pages show them, with amounts and dates in the clinic's format."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ _MOVED = {
 
 @dataclass(frozen=True)
 class RowView:
-    """An invoice in a list. `left` is what is still due when part of it is paid; `said` is read out on a change."""
+    """An invoice in a list. `left` is the amount still due when a part is paid; `said` is for screen readers."""
 
     id: str
     href: str
@@ -67,7 +67,7 @@ class RowView:
 
 @dataclass(frozen=True)
 class Sum:
-    """One line of what makes an amount up."""
+    """One part of an amount, with its label."""
 
     label: str
     amount: str
@@ -98,7 +98,7 @@ class MovementView:
 
 @dataclass(frozen=True)
 class InvoiceView:
-    """One invoice, whole. `row` is what lists show of it."""
+    """One invoice with all its details. `row` is its row in lists."""
 
     row: RowView
     headline: str
@@ -113,7 +113,7 @@ class InvoiceView:
 
 @dataclass(frozen=True)
 class SummaryView:
-    """What a client owes, one amount a currency, and what to do next."""
+    """The sums due, one for each currency, and the next step."""
 
     owed: list[str]
     unpaid: int
@@ -155,7 +155,7 @@ def payable(invoice: InvoiceItem, clinic: ClinicOut) -> bool:
 
 
 def ways(invoice: InvoiceItem, clinic: ClinicOut) -> list[str]:
-    """The kinds by which this invoice can be paid online now; none when the clinic has switched it off."""
+    """The ways to pay this invoice online now; none when the clinic has switched online payment off."""
     return [kind for kind in invoice.methods if kind in ACCEPTED_METHODS] if clinic.online_payment else []
 
 
@@ -205,7 +205,7 @@ def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
 
 
 def _open(invoice: InvoiceItem) -> bool:
-    """Whether something is due that no payment is on its way for, and nobody is checking."""
+    """Whether something is due, no payment is processing, and the invoice is not being checked."""
     owed = is_payable(invoice.status) and invoice.due.minor > 0
     return owed and not invoice.being_checked and not statuses.on_its_way(invoice)
 

@@ -1,4 +1,4 @@
-"""Ways to pay, in words: what was used, what a clinic accepts, what a client has saved."""
+"""Payment methods as pages name them: the used one, the clinic's accepted ones, the client's saved ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from contracts.vocabulary import ACCEPTED_METHODS, METHOD_NAMES, method_name
 
 
 def used(method: PaidWith | SavedMethodOut | None) -> str:
-    """What money came by: "Visa ending 4242", "Cash"; empty when not known."""
+    """The method of a payment: "Visa ending 4242", "Cash"; empty when not known."""
     return method_name(method.kind, method.brand, method.last4) if method else ""
 
 
 def accepted(kinds: Sequence[str]) -> str:
-    """The ways that a clinic takes: "Card or online payment"; empty when it takes none online."""
+    """The ways to pay that a clinic accepts: "Card or online payment"; empty when it accepts none online."""
     names = [METHOD_NAMES[kind].lower() for kind in kinds if kind in ACCEPTED_METHODS]
     return " or ".join(names).capitalize()
 

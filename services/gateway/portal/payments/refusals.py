@@ -1,4 +1,4 @@
-"""What the payment page's script is told when a payment cannot start: plain words, and what to do next."""
+"""Answers to the payment page's script when a payment cannot start: plain words, and the next steps."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class Step(msgspec.Struct):
 
 
 class Refusal(msgspec.Struct):
-    """`code` as the payment service has it; `message` and `next` are shown as they are."""
+    """`code` is the payment service's; `message` and `next` are shown as they are."""
 
     code: str
     message: str
@@ -66,10 +66,15 @@ _LOOK_AT_INVOICE = {
 
 def response(error: UpstreamError, page: PortalPage, invoice: str) -> Response[dict[str, Any]]:
     """The problem for the script, with the service's own status; `invoice` is the invoice's address."""
-    said = _refusal(error, page, invoice)
-    steps: list[Any] = msgspec.to_builtins(said.next)
+    refusal = _refusal(error, page, invoice)
+    steps: list[Any] = msgspec.to_builtins(refusal.next)
     return problem(
-        error.status, said.code, said.message, headers=_headers(error), message=said.message, next=steps
+        error.status,
+        refusal.code,
+        refusal.message,
+        headers=_headers(error),
+        message=refusal.message,
+        next=steps,
     )
 
 

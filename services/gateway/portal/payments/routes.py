@@ -1,4 +1,4 @@
-"""The payment page, the start of a payment, and what came of it."""
+"""The payment page, the start of a payment, and its result."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ from services.gateway.web.errors import SCRIPTS
 
 
 class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
-    """What the client saw and pressed: the amount, the way, and whether to keep the card."""
+    """The client's choice: the amount shown, the way to pay, and whether to save the card."""
 
     amount: Money
     method: PayByCard | PayBySaved | PayByRedirect
@@ -36,7 +36,7 @@ class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
 async def payment_page(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, settings: InjectedSettings
 ) -> Template | Redirect:
-    """The ways to pay; the invoice itself when there is nothing to pay, how to reach the clinic when not here."""
+    """The ways to pay. Without an amount to pay, the invoice; without online payment, how to reach the clinic."""
     found = await upstreams.invoice(billing.caller, invoice_id)
     row = invoices.row(found, billing.clinic)
     if found.being_checked:
@@ -58,7 +58,7 @@ async def start_payment(
     billing: CurrentPage,
     upstreams: InjectedUpstreams,
 ) -> PaymentStart | Response[dict[str, Any]]:
-    """Start a payment of the amount that the page showed, for the page's script to confirm with Stripe."""
+    """Start a payment of the amount that the page showed. The page's script confirms it with Stripe."""
     said = strictly(body, PayInvoice)
     wanted = PaymentIn(
         invoices=[ShareIn(invoice_id=invoice_id, amount=said.amount)], method=said.method, save=said.save
@@ -71,7 +71,7 @@ async def start_payment(
 
 
 async def _refuse_while_checked(invoice_id: UUID, page: PortalPage, upstreams: Upstreams) -> None:
-    """Raise 409 `invoice_being_checked`. An invoice that cannot be read here is payment's to refuse."""
+    """Raise 409 `invoice_being_checked`. If the invoice cannot be read here, payment refuses it."""
     try:
         found = await upstreams.invoice(page.caller, invoice_id)
     except UpstreamError:
@@ -84,7 +84,7 @@ async def _refuse_while_checked(invoice_id: UUID, page: PortalPage, upstreams: U
 async def payment_result(
     payment_id: FromPath[UUID], page: CurrentPage, upstreams: InjectedUpstreams
 ) -> Template:
-    """What the payment service knows, whatever the address says: Stripe's parameters in it prove nothing."""
+    """The payment's result, from the payment service: Stripe's parameters in the address prove nothing."""
     payment = await upstreams.payment(page.caller, payment_id)
     paid = await asyncio.gather(
         *(upstreams.invoice(page.caller, part.invoice_id) for part in payment.invoices)

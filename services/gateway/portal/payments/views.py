@@ -1,4 +1,4 @@
-"""Paying, and what came of it."""
+"""The payment page and the result page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class PayView:
     amount: str
     minor: int
     stripe_amount: int
-    """The same as Stripe's form counts it."""
+    """The same in Stripe's minor units, for its form."""
     currency: str
     saved: list[SavedView]
     card: bool
@@ -46,7 +46,7 @@ class PaidInvoice:
 
 @dataclass(frozen=True)
 class ResultView:
-    """What came of a payment: paid with its receipt, on its way, or not paid and why."""
+    """The result of a payment: paid with its receipt, on its way, or not paid and why."""
 
     id: str
     outcome: str
@@ -84,7 +84,7 @@ def pay(found: InvoiceOut, kept: Sequence[SavedMethodOut], clinic: ClinicOut) ->
 
 
 def _usable(kept: Sequence[SavedMethodOut], due: Money) -> list[SavedMethodOut]:
-    """Saved cards whose network takes this much, and this currency."""
+    """Saved cards whose brand takes this amount in this currency."""
     return [method for method in kept if takes("card", due.minor, due.currency, method.brand)]
 
 
