@@ -61,7 +61,7 @@ def _clinics() -> Ids:
     clinic = clinic_domain.Clinic(id=CLINIC, contact=clinic_domain.Contact(), tax_rates=(), **settings)
     yield "clinic.updated", clinic_domain.updated_event(clinic, AT).id
     contact = b'{"phone":"","email":"","address":"","hours":""}'
-    row: Any = {"clinic_id": CLINIC, "changed_at": AT, "contact": contact, **settings}
+    row: Any = {"id": CLINIC, "changed_at": AT, "contact": contact, "tax_rates": b"[]", **settings}
     [event] = clinics_reemit.clinic_events(row)
     yield "clinic.updated, emitted again", event.id
 

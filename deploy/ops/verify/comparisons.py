@@ -1,8 +1,15 @@
 """The comparisons between services: a copy of another service's rows must be those rows, newest and whole."""
 
+from dataclasses import fields
+
 from deploy.ops.verify.diff import Comparison, Side
+from services.invoice.clinics.domain import ClinicSettings
+from services.notification.projections.domain import Clinic
 
 _INVOICE = ("clinic_id", "invoice_id")
+_SETTINGS = {field.name for field in fields(ClinicSettings)}
+_COPIED = tuple(field.name for field in fields(Clinic) if field.name in _SETTINGS)
+"""The settings that notification keeps a copy of, in columns of the same names on both sides."""
 
 COMPARISONS = (
     Comparison(
@@ -89,24 +96,9 @@ COMPARISONS = (
     Comparison(
         "notification_knows_clinics",
         "Notification has every clinic's newest settings",
-        Side(
-            "invoice",
-            """
-            SELECT id, version, slug, name, locale, time_zone, accent, billing_shown, online_payment
-            FROM clinics
-            """,
-        ),
-        Side(
-            "notification",
-            """
-            SELECT clinic_id, version, slug, name, locale, time_zone, accent, billing_shown, online_payment
-            FROM clinics
-            """,
-        ),
-        (
-            *("clinic_id", "version", "slug", "name", "locale", "time_zone", "accent"),
-            *("billing_shown", "online_payment"),
-        ),
+        Side("invoice", f"SELECT id, version, {', '.join(_COPIED)} FROM clinics"),
+        Side("notification", f"SELECT clinic_id, version, {', '.join(_COPIED)} FROM clinics"),
+        ("clinic_id", "version", *_COPIED),
         key=1,
     ),
     Comparison(

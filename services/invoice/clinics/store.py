@@ -1,7 +1,9 @@
 """Every statement on clinics."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +20,26 @@ from services.invoice.clinics.domain import (
 )
 
 _FIELDS = tuple(field.name for field in fields(Clinic))
+_SETTINGS = tuple(field.name for field in fields(ClinicSettings))
 COLUMNS = ", ".join(_FIELDS)
+"""Every column of a clinic has the name of its field."""
+_JSON: Mapping[str, Any] = {"contact": Contact, "tax_rates": tuple[TaxRate, ...]}
+"""The columns that hold JSON, and the types that they are decoded to."""
+
+
+def _listed(form: str) -> str:
+    """The settings' columns, each written in this form."""
+    return ", ".join(form.format(name) for name in _SETTINGS)
+
+
+_PUT = f"""
+    INSERT INTO clinics AS known (id, {_listed("{0}")})
+    VALUES ($1, {", ".join(f"${at}" for at in range(2, len(_SETTINGS) + 2))})
+    ON CONFLICT (id) DO UPDATE
+    SET {_listed("{0} = excluded.{0}")}, version = known.version + 1, changed_at = app_now()
+    WHERE ({_listed("known.{0}")}) IS DISTINCT FROM ({_listed("excluded.{0}")})
+    RETURNING {COLUMNS}, changed_at
+"""
 
 
 async def lock_clinic(tx: Connection, clinic_id: UUID) -> None:
@@ -34,38 +55,7 @@ async def put_clinic(
     Raises `SlugTaken`, `UnknownTimeZone`.
     """
     try:
-        row = await tx.fetchrow(
-            f"""
-            INSERT INTO clinics AS known (id, slug, name, currency, time_zone, locale, billing_shown,
-                online_payment, methods, contact, accent, tax_rates)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-            ON CONFLICT (id) DO UPDATE
-            SET slug = excluded.slug, name = excluded.name, currency = excluded.currency,
-                time_zone = excluded.time_zone, locale = excluded.locale,
-                billing_shown = excluded.billing_shown, online_payment = excluded.online_payment,
-                methods = excluded.methods, contact = excluded.contact, accent = excluded.accent,
-                tax_rates = excluded.tax_rates, version = known.version + 1, changed_at = app_now()
-            WHERE (known.slug, known.name, known.currency, known.time_zone, known.locale, known.billing_shown,
-                    known.online_payment, known.methods, known.contact, known.accent, known.tax_rates)
-                IS DISTINCT FROM
-                (excluded.slug, excluded.name, excluded.currency, excluded.time_zone, excluded.locale,
-                    excluded.billing_shown, excluded.online_payment, excluded.methods, excluded.contact,
-                    excluded.accent, excluded.tax_rates)
-            RETURNING {COLUMNS}, changed_at
-            """,
-            clinic_id,
-            given.slug,
-            given.name,
-            given.currency,
-            given.time_zone,
-            given.locale,
-            given.billing_shown,
-            given.online_payment,
-            list(given.methods),
-            _json(given.contact),
-            given.accent,
-            _json(given.tax_rates),
-        )
+        row = await tx.fetchrow(_PUT, clinic_id, *[_value(given, name) for name in _SETTINGS])
     except asyncpg.UniqueViolationError:
         raise SlugTaken("another clinic has this slug", field="slug") from None
     except asyncpg.InvalidParameterValueError:
@@ -95,13 +85,17 @@ async def list_clinics(tx: Connection, *, slug: str | None, after: UUID | None, 
     return [clinic_of(row) for row in rows]
 
 
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+def _value(settings: ClinicSettings, name: str) -> object:
+    """A setting as its column takes it."""
+    value = getattr(settings, name)
+    if name in _JSON:
+        return msgspec.json.encode(value).decode()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def clinic_of(row: asyncpg.Record) -> Clinic:
     values = {name: row[name] for name in _FIELDS}
     values["methods"] = tuple(values["methods"])
-    values["contact"] = msgspec.json.decode(values["contact"], type=Contact)
-    values["tax_rates"] = msgspec.json.decode(values["tax_rates"], type=tuple[TaxRate, ...])
+    for name, shape in _JSON.items():
+        values[name] = msgspec.json.decode(values[name], type=shape)
     return Clinic(**values)

@@ -1,43 +1,43 @@
 """Every SQL statement on the copies of clinics and invoices: each row is the newest version received."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 from uuid import UUID
 
-from contracts.events.clinic import ClinicUpdated
+from contracts.events.clinic import ClinicUpdated, Contact
 from contracts.events.invoice import InvoiceState
 from contracts.money import Money
 from services.chassis.db.database import Connection, Key
 from services.notification.projections.domain import Clinic, Invoice
 
+_SQL_TYPES: Mapping[Any, str] = {str: "text", bool: "bool"}
+_SETTINGS = {field.name: _SQL_TYPES[field.type] for field in fields(Clinic) if field.name != "id"}
+"""The columns of a clinic's copy beside its key and version, with the SQL type of each."""
+_NAMES = ", ".join(_SETTINGS)
+_UPSERT_CLINICS = f"""
+    INSERT INTO clinics AS held (clinic_id, version, {_NAMES})
+    SELECT * FROM unnest($1::uuid[], $2::int[],
+        {", ".join(f"${at}::{sql_type}[]" for at, sql_type in enumerate(_SETTINGS.values(), start=3))})
+    ON CONFLICT (clinic_id) DO UPDATE
+    SET (version, {_NAMES}) = ROW (excluded.version, {", ".join(f"excluded.{name}" for name in _SETTINGS)})
+    WHERE held.version < excluded.version
+"""
+
 
 async def upsert_clinics(tx: Connection, clinics: Sequence[ClinicUpdated]) -> None:
     """Save clinics whose stored version is older. `clinics` holds each one at most once."""
     await tx.execute(
-        """
-        INSERT INTO clinics AS held (clinic_id, slug, name, locale, time_zone, accent, billing_shown,
-            online_payment, phone, email, address, hours, version)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bool[],
-            $8::bool[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int[])
-        ON CONFLICT (clinic_id) DO UPDATE SET (slug, name, locale, time_zone, accent, billing_shown,
-            online_payment, phone, email, address, hours, version) = ROW (excluded.slug, excluded.name,
-            excluded.locale, excluded.time_zone, excluded.accent, excluded.billing_shown, excluded.online_payment,
-            excluded.phone, excluded.email, excluded.address, excluded.hours, excluded.version)
-        WHERE held.version < excluded.version
-        """,
+        _UPSERT_CLINICS,
         [clinic.clinic_id for clinic in clinics],
-        [clinic.slug for clinic in clinics],
-        [clinic.name for clinic in clinics],
-        [clinic.locale for clinic in clinics],
-        [clinic.time_zone for clinic in clinics],
-        [clinic.accent for clinic in clinics],
-        [clinic.billing_shown for clinic in clinics],
-        [clinic.online_payment for clinic in clinics],
-        [clinic.contact.phone for clinic in clinics],
-        [clinic.contact.email for clinic in clinics],
-        [clinic.contact.address for clinic in clinics],
-        [clinic.contact.hours for clinic in clinics],
         [clinic.version for clinic in clinics],
+        *[[_setting(clinic, name) for clinic in clinics] for name in _SETTINGS],
     )
+
+
+def _setting(clinic: ClinicUpdated, name: str) -> object:
+    """A setting in the event; the parts of the contact are columns of their own."""
+    return getattr(clinic.contact if name in Contact.model_fields else clinic, name)
 
 
 async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> None:
@@ -70,11 +70,7 @@ async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> N
 async def get_clinics(tx: Connection, ids: Collection[UUID]) -> dict[UUID, Clinic]:
     """Clinics by id; unknown ones are left out."""
     rows = await tx.fetch(
-        """
-        SELECT clinic_id AS id, slug, name, locale, time_zone, accent, billing_shown, online_payment,
-            phone, email, address, hours
-        FROM clinics WHERE clinic_id = ANY($1::uuid[])
-        """,
+        f"SELECT clinic_id AS id, {_NAMES} FROM clinics WHERE clinic_id = ANY($1::uuid[])",
         list(ids),
     )
     return {row["id"]: Clinic(**row) for row in rows}
