@@ -1,39 +1,15 @@
 """Which class reads which topic."""
 
-from contracts.events.clinic import ClinicUpdated
+from contracts.events import clinic, invoice, notification, payment, stripe
 from contracts.events.envelope import CloudEvent, Undecodable
-from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
-from contracts.events.notification import NotificationFailed, NotificationSent
-from contracts.events.payment import (
-    PaymentCanceled,
-    PaymentFailed,
-    PaymentProcessing,
-    PaymentRefunded,
-    PaymentSettled,
-    PaymentSucceeded,
-    PaymentUpdated,
-)
-from contracts.events.stripe import StripeEvent
 
 EVENTS: dict[str, type[CloudEvent]] = {
     event.topic.name: event
-    for event in (
-        ClinicUpdated,
-        InvoiceCreated,
-        InvoiceUpdated,
-        InvoicePaid,
-        PaymentProcessing,
-        PaymentSucceeded,
-        PaymentFailed,
-        PaymentCanceled,
-        PaymentSettled,
-        PaymentUpdated,
-        PaymentRefunded,
-        StripeEvent,
-        NotificationSent,
-        NotificationFailed,
-    )
+    for module in (clinic, invoice, notification, payment, stripe)
+    for event in vars(module).values()
+    if isinstance(event, type) and issubclass(event, CloudEvent) and "topic" in vars(event)
 }
+"""Every class of these modules that names its topic, by the topic's name."""
 
 
 def decode(topic: str, raw: bytes) -> CloudEvent:
