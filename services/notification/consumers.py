@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from contracts.events.clinic import ClinicUpdated
+from contracts.events.envelope import Event
 from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
-from contracts.events.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
 from services.notification.emails import actions as emails
+from services.notification.emails.kinds import EVENTS_WITHOUT_COPY
 from services.notification.projections import actions as projections
 
 
@@ -26,13 +27,7 @@ async def on_invoice_changed(
     await emails.queue_emails(tx, states)
 
 
-@consumes(PaymentSucceeded, PaymentFailed, group="notification", delay_tolerant=True)
-async def on_payment_ended(tx: Connection, ended: Sequence[PaymentSucceeded | PaymentFailed]) -> None:
-    """Queue receipts, and e-mails about failures."""
-    await emails.queue_emails(tx, ended)
-
-
-@consumes(PaymentRefunded, group="notification", delay_tolerant=True)
-async def on_payment_refunded(tx: Connection, refunded: Sequence[PaymentRefunded]) -> None:
-    """Queue e-mails about refunds."""
-    await emails.queue_emails(tx, refunded)
+@consumes(*EVENTS_WITHOUT_COPY, group="notification", delay_tolerant=True)
+async def on_payment_event(tx: Connection, events: Sequence[Event]) -> None:
+    """Queue receipts, and e-mails about failures and refunds."""
+    await emails.queue_emails(tx, events)
