@@ -4,6 +4,7 @@ SQL is built from the tuples (`services.chassis.db.sql.literals`). A migration s
 change; a test reads the database's constraints and compares them with the types here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -47,6 +48,14 @@ AcceptedMethod = Literal["card", "redirect"]
 ACCEPTED_METHODS: Final[tuple[AcceptedMethod, ...]] = get_args(AcceptedMethod)
 PaymentKind = Literal["card", "saved", "redirect"]
 """How a client chose to pay: a new card, a saved one, or an online payment system."""
+ACCEPTED_AS: Final[Mapping[PaymentKind, AcceptedMethod]] = {
+    "card": "card",
+    "saved": "card",
+    "redirect": "redirect",
+}
+"""The method that a clinic must accept for each of these."""
+STRIPE_TYPES: Final[Mapping[AcceptedMethod, tuple[str, ...] | None]] = {"card": ("card",), "redirect": None}
+"""Stripe's payment method types for each. None: all that the account has switched on and that no other method has."""
 ChargedOn = Literal["own", "platform", "none"]
 """Whose Stripe account takes a clinic's payments: its own, the platform's, or nobody's."""
 

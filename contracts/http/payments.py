@@ -1,13 +1,13 @@
 """Payments: bodies of the payment service."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeAlias, cast
 from uuid import UUID
 
 from msgspec import Meta
 
 from contracts.http.common import Answer, Money, PaidWith, Request
-from contracts.vocabulary import PaymentStatus
+from contracts.vocabulary import PaymentKind, PaymentStatus
 
 
 class ShareIn(Request, frozen=True, kw_only=True):
@@ -31,11 +31,19 @@ class PayByRedirect(Request, frozen=True, kw_only=True, tag="redirect", tag_fiel
     """An online payment system that the client is sent to."""
 
 
+PayBy: TypeAlias = PayByCard | PayBySaved | PayByRedirect
+
+
+def kind_of(method: PayBy) -> PaymentKind:
+    """How the client chose to pay: the tag of the body."""
+    return cast(PaymentKind, method.__struct_config__.tag)
+
+
 class PaymentIn(Request, frozen=True, kw_only=True):
     """A payment to start, over one or more invoices."""
 
     invoices: Annotated[list[ShareIn], Meta(min_length=1, max_length=50)]
-    method: PayByCard | PayBySaved | PayByRedirect
+    method: PayBy
     save: bool = False
 
 

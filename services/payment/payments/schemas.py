@@ -6,25 +6,18 @@ from contracts import money
 from contracts.events.envelope import Method
 from contracts.http.common import Money, PaidWith
 from contracts.http.payments import (
-    PayByCard,
-    PayByRedirect,
     PayBySaved,
     PaymentFailure,
     PaymentIn,
     PaymentOut,
     PaymentStart,
     ShareOut,
+    kind_of,
 )
-from contracts.vocabulary import PaymentKind, decline
+from contracts.vocabulary import decline
 from services.payment.payments.domain import Payment
 from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_calls import Ready
-
-_KINDS: dict[type[PayByCard | PayBySaved | PayByRedirect], PaymentKind] = {
-    PayByCard: "card",
-    PayBySaved: "saved",
-    PayByRedirect: "redirect",
-}
 
 
 def payment_request(body: PaymentIn, client_id: UUID, request_key: str | None) -> PaymentRequest | None:
@@ -38,7 +31,7 @@ def payment_request(body: PaymentIn, client_id: UUID, request_key: str | None) -
             receivable_id: money.Money(minor=amount.minor, currency=amount.currency)
             for receivable_id, amount in shares.items()
         },
-        kind=_KINDS[type(body.method)],
+        kind=kind_of(body.method),
         saved_method_id=body.method.payment_method_id if isinstance(body.method, PayBySaved) else None,
         save=body.save,
         request_key=request_key,

@@ -8,7 +8,7 @@ from uuid import UUID
 from contracts.currencies import CURRENCIES
 from contracts.events.envelope import Method
 from contracts.money import Money
-from contracts.vocabulary import AcceptedMethod, PaymentKind
+from contracts.vocabulary import ACCEPTED_AS, AcceptedMethod, PaymentKind
 from services.payment.payments.domain import (
     Allocation,
     AlreadyPaid,
@@ -55,7 +55,7 @@ class PaymentRequest:
     @property
     def way(self) -> AcceptedMethod:
         """The kind of method, as clinics accept it."""
-        return "redirect" if self.kind == "redirect" else "card"
+        return ACCEPTED_AS[self.kind]
 
     def same_as(self, payment: Payment) -> bool:
         """Whether `payment` is of the same receivables, amounts and method."""

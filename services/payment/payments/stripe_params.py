@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from contracts.vocabulary import ACCEPTED_AS
 from services.payment.payments.domain import Payment
 from services.payment.stripe.params import NewIntent
 from services.payment.stripe.seal import SHARE, Seal, completed
@@ -14,7 +15,7 @@ def new_intent(payment: Payment) -> NewIntent:
         livemode=payment.livemode,
         amount=payment.amount,
         currency=payment.currency,
-        by_redirect=payment.kind == "redirect",
+        way=ACCEPTED_AS[payment.kind],
         save=payment.save,
         metadata=metadata_of(payment),
         idempotency_key=payment.idempotency_key,

@@ -7,22 +7,20 @@ from typing import Any
 
 import stripe
 
+from contracts.vocabulary import STRIPE_TYPES, AcceptedMethod
 from services.chassis.locale.money import to_stripe
 from services.payment.stripe.answers import StripeRefused
 
 
 @dataclass(frozen=True, slots=True)
 class NewIntent:
-    """The values of a PaymentIntent. `account` '' is the platform's own; `amount` is in minor units of `currency`.
-
-    `by_redirect`: the client is sent to an online payment system; else only cards are accepted.
-    """
+    """The values of a PaymentIntent. `account` '' is the platform's own; `amount` is in minor units of `currency`."""
 
     account: str
     livemode: bool
     amount: int
     currency: str
-    by_redirect: bool
+    way: AcceptedMethod
     save: bool
     metadata: Mapping[str, str]
     idempotency_key: str
@@ -56,12 +54,15 @@ def intent_params(wanted: NewIntent, customer: str | None) -> dict[str, Any]:
         "currency": wanted.currency.lower(),
         "metadata": dict(wanted.metadata),
     }
-    if wanted.by_redirect:
-        # The page's form for payment systems leaves cards out too: the form and the intent must agree.
+    types = STRIPE_TYPES[wanted.way]
+    if types is None:
+        # The page's form for payment systems leaves these out too: the form and the intent must agree.
         params["automatic_payment_methods"] = {"enabled": True}
-        params["excluded_payment_method_types"] = ["card"]
+        params["excluded_payment_method_types"] = [
+            each for types in STRIPE_TYPES.values() for each in types or ()
+        ]
     else:
-        params["payment_method_types"] = ["card"]
+        params["payment_method_types"] = list(types)
     if customer is not None:
         params["customer"] = customer
     if wanted.save:

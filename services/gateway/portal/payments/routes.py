@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response import Redirect, Template
 
 from contracts.http.common import Money
-from contracts.http.payments import PayByCard, PayByRedirect, PayBySaved, PaymentIn, PaymentStart, ShareIn
+from contracts.http.payments import PayBy, PaymentIn, PaymentStart, ShareIn
 from services.chassis.http.app import json_only
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.page import CurrentPage, PortalPage
@@ -28,7 +28,7 @@ class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
     """The client's choice: the amount shown, the way to pay, and whether to save the card."""
 
     amount: Money
-    method: PayByCard | PayBySaved | PayByRedirect
+    method: PayBy
     save: bool = False
 
 
