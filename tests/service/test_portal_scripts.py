@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from litestar import Router
+from litestar.handlers import HTTPRouteHandler
 
 from services.gateway.portal.routes import portal_routes
 from services.gateway.web.errors import SCRIPTS
@@ -13,7 +15,6 @@ from tests.builders.invoices import taxed_invoice_body
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.gateway import Site, a_whole_site, create_client, create_clinic
-from tests.unit.test_gateway_bodies import handlers_of
 
 PROBLEM = "application/problem+json"
 ACCEPTS = [None, "*/*", "application/json", "text/html,application/xhtml+xml,*/*;q=0.8"]
@@ -44,6 +45,14 @@ async def ask(site: Site, path: str, accept: str | None = None, **more: Any) -> 
     headers = {"x-csrftoken": site.cookie("csrf") or "", **more.pop("headers", {})}
     headers |= {"Accept": accept} if accept else {}
     return await site.client.post(path, headers=headers, follow_redirects=False, **more)
+
+
+def handlers_of(of: object) -> list[HTTPRouteHandler]:
+    if isinstance(of, HTTPRouteHandler):
+        return [of]
+    if isinstance(of, Router):
+        return [handler for route in of.routes for handler in route.route_handlers]  # type: ignore[union-attr]
+    return [handler for each in of for handler in handlers_of(each)]  # type: ignore[attr-defined]
 
 
 def test_each_portal_route_that_answers_json_says_that_scripts_ask_it() -> None:

@@ -60,15 +60,15 @@ def on_validation_error(_: AnyRequest, error: ValidationException) -> Response[A
     """Names the fields that are wrong and what they should be, without the values that were sent."""
     extra = error.extra if isinstance(error.extra, list) else []
     errors = [
-        {"field": each.get("key", ""), "message": _without_value(str(each.get("message", "")))}
+        {"field": each.get("key", ""), "message": without_value(str(each.get("message", "")))}
         for each in extra
         if isinstance(each, dict)
     ]
     return problem(400, "request_invalid", "Some fields are missing or wrong.", errors=errors)
 
 
-def _without_value(message: str) -> str:
-    """msgspec quotes what was sent for an enum."""
+def without_value(message: str) -> str:
+    """msgspec's message without the enum value that was sent, which it quotes."""
     return re.sub(r"Invalid enum value '.*'", "Invalid enum value", message, flags=re.DOTALL)
 
 

@@ -3,15 +3,16 @@
 from litestar import Router
 from litestar.di import Provide
 
-from services.chassis.http.app import json_only
 from services.gateway.api.clients.routes import client_routes
 from services.gateway.api.clinics.routes import clinic_routes
 from services.gateway.api.credit.routes import credit_routes
+from services.gateway.api.idempotency.dependencies import fingerprint
 from services.gateway.api.invoices.routes import invoice_routes
-from services.gateway.api.keys.dependencies import api_key
+from services.gateway.api.keys.dependencies import api_key, authenticate
 from services.gateway.api.keys.routes import create_api_key, key_routes
 from services.gateway.api.staff.routes import staff_routes
 from services.gateway.api.stripe_accounts.routes import stripe_account_routes
+from services.gateway.web.bodies import StrictBody
 
 api_router = Router(
     path="/api/v1",
@@ -25,8 +26,10 @@ api_router = Router(
         *credit_routes,
         *key_routes,
     ],
-    before_request=json_only,
-    dependencies={"key": Provide(api_key)},
+    before_request=authenticate,
+    dependencies={"key": Provide(api_key, sync_to_thread=False), "fingerprint": Provide(fingerprint)},
+    dto=StrictBody,
+    return_dto=None,
     tags=["ClinicPay"],
     security=[{"api_key": []}],
 )

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from litestar import get, patch, post
-from litestar.params import FromPath, JSONBody, RawBody
+from litestar.params import FromPath, JSONBody
 
 from contracts.http.clients import ClientOut
 from contracts.http.common import Page
@@ -11,21 +11,22 @@ from services.gateway.accounts.passwords import InjectedPasswords
 from services.gateway.api.clients import actions
 from services.gateway.api.clients.schemas import ClientAnswer, ClientPatch, NewClient
 from services.gateway.api.idempotency.actions import IdempotentRequest
+from services.gateway.api.idempotency.dependencies import BodyFingerprint
 from services.gateway.api.idempotency.domain import derived_id
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.operations.actions import InjectedOperations
 from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.bodies import patch_of, strictly
+from services.gateway.web.bodies import members_of
 
 
 @post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
 async def create_client(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[NewClient],
     key: CurrentKey,
     idempotency_key: IdempotencyKey,
+    fingerprint: BodyFingerprint,
     operations: InjectedOperations,
     upstreams: InjectedUpstreams,
     passwords: InjectedPasswords,
@@ -34,16 +35,14 @@ async def create_client(
     password, and opens this client besides those that it opens already.
     """
     caller = at_clinic(key, clinic_id)
-    request = IdempotentRequest(key.id, f"client:{clinic_id}:{idempotency_key}", body)
+    request = IdempotentRequest(key.id, f"client:{clinic_id}:{idempotency_key}", fingerprint)
     client_id = derived_id(key.id, "client", idempotency_key, clinic_id)
-    new = strictly(body, NewClient)
-    await actions.create_client(operations, upstreams, passwords, caller, client_id, new, request)
+    await actions.create_client(operations, upstreams, passwords, caller, client_id, data, request)
     return await actions.get_client(upstreams, caller, client_id)
 
 
 @patch("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Change a client")
 async def change_client(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     client_id: FromPath[UUID],
     data: JSONBody[ClientPatch],
@@ -56,7 +55,7 @@ async def change_client(
     E-mails go to the new `email` from now on. A login keeps the e-mail that it was made with.
     """
     caller = at_clinic(key, clinic_id)
-    await actions.change_client(operations, upstreams, caller, client_id, patch_of(body, ClientPatch))
+    await actions.change_client(operations, upstreams, caller, client_id, members_of(data))
     return await actions.get_client(upstreams, caller, client_id)
 
 

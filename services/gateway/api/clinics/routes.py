@@ -1,44 +1,42 @@
 """The public API's part about clinics and their settings."""
 
-from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import get, patch, post, put
-from litestar.params import FromPath, JSONBody, RawBody
+from litestar.params import FromPath, JSONBody
 
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Page
 from services.gateway.api.clinics import actions
 from services.gateway.api.clinics.schemas import ClinicAnswer, ClinicPatch, ClinicSettings, NewClinic
 from services.gateway.api.idempotency.actions import IdempotentRequest
+from services.gateway.api.idempotency.dependencies import BodyFingerprint
 from services.gateway.api.idempotency.domain import derived_id
 from services.gateway.api.keys.dependencies import CurrentKey, as_operator, at_clinic
 from services.gateway.api.operations.actions import InjectedOperations
 from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.bodies import patch_of, strictly
+from services.gateway.web.bodies import members_of
 
 
 @post("/clinics", summary="Put a clinic on")
 async def create_clinic(
-    body: RawBody,
     data: JSONBody[NewClinic],
     key: CurrentKey,
     idempotency_key: IdempotencyKey,
+    fingerprint: BodyFingerprint,
     operations: InjectedOperations,
     upstreams: InjectedUpstreams,
 ) -> ClinicAnswer:
     """Operators only. Its Stripe account is chosen by a request of its own. 409 `slug_taken`."""
     caller = as_operator(key, derived_id(key.id, "clinic", idempotency_key))
-    request = IdempotentRequest(key.id, f"clinic:{idempotency_key}", body)
-    await actions.create_clinic(operations, upstreams, caller, strictly(body, NewClinic), request)
+    request = IdempotentRequest(key.id, f"clinic:{idempotency_key}", fingerprint)
+    await actions.create_clinic(operations, upstreams, caller, data, request)
     return await actions.get_clinic(upstreams, caller)
 
 
 @put("/clinics/{clinic_id:uuid}", summary="Put a clinic's settings whole")
 async def put_clinic(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[ClinicSettings],
     key: CurrentKey,
@@ -50,14 +48,12 @@ async def put_clinic(
     To change some settings and leave the others as they are, use PATCH.
     """
     caller = as_operator(key, clinic_id)
-    settings: dict[str, Any] = msgspec.to_builtins(strictly(body, ClinicSettings))
     await upstreams.clinic(caller)
-    return await actions.change_clinic(operations, upstreams, caller, "PUT", settings)
+    return await actions.change_clinic(operations, upstreams, caller, "PUT", members_of(data))
 
 
 @patch("/clinics/{clinic_id:uuid}", summary="Change some of a clinic's settings")
 async def change_clinic(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[ClinicPatch],
     key: CurrentKey,
@@ -66,8 +62,7 @@ async def change_clinic(
 ) -> ClinicAnswer:
     """Operators only. A JSON merge patch (RFC 7396): what is left out stays, null sets back to the default."""
     caller = as_operator(key, clinic_id)
-    settings = patch_of(body, ClinicPatch)
-    return await actions.change_clinic(operations, upstreams, caller, "PATCH", settings)
+    return await actions.change_clinic(operations, upstreams, caller, "PATCH", members_of(data))
 
 
 @get("/clinics", summary="List clinics")

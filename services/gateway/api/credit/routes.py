@@ -3,14 +3,13 @@
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import FromPath, JSONBody, RawBody
+from litestar.params import FromPath, JSONBody
 
 from contracts.http.credit import CreditOut, RefundIn, RefundsOut
 from services.gateway.api.credit import actions
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.schemas import IdempotencyKey
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.bodies import strictly
 
 
 @get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}/credit", summary="Get a client's credit")
@@ -23,7 +22,6 @@ async def get_client_credit(
 
 @post("/clinics/{clinic_id:uuid}/refunds", summary="Refund a client's credit")
 async def create_refund(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[RefundIn],
     key: CurrentKey,
@@ -36,7 +34,7 @@ async def create_refund(
     422 `idempotency_key_reused` for a key with
     another body. What the payment system has not answered for is `created`, and goes on by itself.
     """
-    return await upstreams.refund(at_clinic(key, clinic_id), strictly(body, RefundIn), idempotency_key)
+    return await upstreams.refund(at_clinic(key, clinic_id), data, idempotency_key)
 
 
 credit_routes = [get_client_credit, create_refund]

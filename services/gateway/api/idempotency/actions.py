@@ -3,7 +3,6 @@
 A key is claimed in the transaction of the request's effect: of two requests at once, the second waits for the first.
 """
 
-import hashlib
 from typing import Literal
 from uuid import UUID
 
@@ -17,10 +16,10 @@ RequestState = Literal["none", "under_way", "done"]
 class IdempotentRequest:
     """A request's use of its key. A refused request has not used it."""
 
-    def __init__(self, api_key_id: UUID, key: str, body: bytes) -> None:
+    def __init__(self, api_key_id: UUID, key: str, fingerprint: bytes) -> None:
         self.key = key
         self._api_key_id = api_key_id
-        self._fingerprint = hashlib.sha256(body).digest()
+        self._fingerprint = fingerprint
 
     async def look_up(self, tx: Connection) -> RequestState:
         """What became of this very request when it came before. Raises `IdempotencyKeyReused`."""

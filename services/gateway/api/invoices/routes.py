@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import FromPath, FromQuery, JSONBody, RawBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from contracts.http.common import Page
 from contracts.http.invoices import InvoiceItem, InvoiceOut, InvoicesOut
@@ -12,12 +12,10 @@ from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.bodies import strictly
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
 async def create_invoice(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[NewInvoice],
     key: CurrentKey,
@@ -26,12 +24,11 @@ async def create_invoice(
 ) -> InvoiceOut:
     """Numbered, and sent to the client by e-mail. 422 `idempotency_key_reused` for a key with another body."""
     caller = at_clinic(key, clinic_id)
-    return await upstreams.issue_invoice(caller, strictly(body, NewInvoice), idempotency_key)
+    return await upstreams.issue_invoice(caller, data, idempotency_key)
 
 
 @post("/clinics/{clinic_id:uuid}/invoices/bulk", summary="Issue a set of invoices")
 async def create_invoices(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[NewInvoices],
     key: CurrentKey,
@@ -42,7 +39,7 @@ async def create_invoices(
     cannot be issued: its `position` in the request from 0, `code`, `detail`, and often `field`.
     """
     caller = at_clinic(key, clinic_id)
-    return await upstreams.issue_invoices(caller, strictly(body, NewInvoices), idempotency_key)
+    return await upstreams.issue_invoices(caller, data, idempotency_key)
 
 
 @get("/clinics/{clinic_id:uuid}/invoices", summary="List invoices")

@@ -1,16 +1,16 @@
 """API keys: who calls the public API, and for which clinics."""
 
-from typing import Any
 from uuid import UUID
 
-from litestar import Request
 from litestar.di import NamedDependency
 
+from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
+from services.chassis.http.app import json_only
 from services.chassis.http.auth import Caller
+from services.chassis.http.problems import AnyRequest
 from services.gateway.api.keys import actions
 from services.gateway.api.keys.domain import ApiKey
-from services.gateway.web.dependencies import Db
 
 CurrentKey = NamedDependency[ApiKey]
 
@@ -30,7 +30,23 @@ class ClinicNotFound(DomainError):
     status = 404
 
 
-async def api_key(request: Request[Any, Any, Any], db: Db) -> ApiKey:
+async def authenticate(request: AnyRequest) -> None:
+    """Refuse what is not JSON, then a caller without a valid key, before the body is read.
+
+    Raises `MediaTypeUnsupported`, `ApiKeyInvalid`. OPTIONS is answered by the framework, for any caller.
+    """
+    await json_only(request)
+    if request.method != "OPTIONS":
+        request.state.api_key = await _key_of(request, request.app.state.db)
+
+
+def api_key(request: AnyRequest) -> ApiKey:
+    """The caller's key, which `authenticate` has found."""
+    found: ApiKey = request.state.api_key
+    return found
+
+
+async def _key_of(request: AnyRequest, db: Database) -> ApiKey:
     """The key of `Authorization: Bearer <api key>`. Raises `ApiKeyInvalid`."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not 10 <= len(key) <= 200:

@@ -4,19 +4,19 @@ from datetime import timedelta
 from uuid import UUID
 
 from litestar import delete, get, post
-from litestar.params import FromPath, JSONBody, RawBody
+from litestar.params import FromPath, JSONBody
 
 from services.chassis import audit
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
 from services.gateway.api.idempotency.actions import IdempotentRequest
+from services.gateway.api.idempotency.dependencies import BodyFingerprint
 from services.gateway.api.keys import actions
 from services.gateway.api.keys.dependencies import CurrentKey, as_operator
 from services.gateway.api.keys.domain import ApiKey
 from services.gateway.api.keys.schemas import KeyList, MadeApiKey, NewApiKey, Roll
 from services.gateway.api.schemas import IdempotencyKey
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.bodies import strictly
 from services.gateway.web.dependencies import Db
 
 
@@ -33,21 +33,24 @@ async def list_operator_keys(key: CurrentKey, db: Db) -> KeyList:
 
 @post("/api-keys", summary="Make an operator's API key")
 async def create_operator_key(
-    body: RawBody, data: JSONBody[NewApiKey], key: CurrentKey, idempotency_key: IdempotencyKey, db: Db
+    data: JSONBody[NewApiKey],
+    key: CurrentKey,
+    idempotency_key: IdempotencyKey,
+    fingerprint: BodyFingerprint,
+    db: Db,
 ) -> MadeApiKey:
     """Operators only. The key is shown this once: sent again, 409 `api_key_already_made`."""
-    new = strictly(body, NewApiKey)
     caller = _for_operators(key)
-    request = IdempotentRequest(key.id, f"operator-key:{idempotency_key}", body)
-    return _shown(await actions.create_api_key(db, caller, new.name, request))
+    request = IdempotentRequest(key.id, f"operator-key:{idempotency_key}", fingerprint)
+    return _shown(await actions.create_api_key(db, caller, data.name, request))
 
 
 @post("/api-keys/{key_id:uuid}/roll", summary="Roll an operator's API key")
 async def roll_operator_key(
-    body: RawBody, key_id: FromPath[UUID], data: JSONBody[Roll], key: CurrentKey, db: Db
+    key_id: FromPath[UUID], data: JSONBody[Roll], key: CurrentKey, db: Db
 ) -> MadeApiKey:
     """Operators only. A new key now; the old one works for `overlap_hours` more. 409 `api_key_already_rolled`."""
-    return await _roll(db, _for_operators(key), key_id, body)
+    return await _roll(db, _for_operators(key), key_id, data)
 
 
 @delete("/api-keys/{key_id:uuid}", summary="Revoke an operator's API key")
@@ -68,7 +71,6 @@ async def list_clinic_keys(
 
 @post("/clinics/{clinic_id:uuid}/api-keys/{key_id:uuid}/roll", summary="Roll a clinic's API key")
 async def roll_clinic_key(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     key_id: FromPath[UUID],
     data: JSONBody[Roll],
@@ -76,7 +78,7 @@ async def roll_clinic_key(
     db: Db,
 ) -> MadeApiKey:
     """Operators only. A new key now; the old one works for `overlap_hours` more. 409 `api_key_already_rolled`."""
-    return await _roll(db, as_operator(key, clinic_id), key_id, body)
+    return await _roll(db, as_operator(key, clinic_id), key_id, data)
 
 
 @delete("/clinics/{clinic_id:uuid}/api-keys/{key_id:uuid}", summary="Revoke a clinic's API key")
@@ -89,22 +91,21 @@ async def revoke_clinic_key(
 
 @post("/clinics/{clinic_id:uuid}/api-keys", summary="Make a clinic's API key")
 async def create_api_key(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[NewApiKey],
     key: CurrentKey,
     idempotency_key: IdempotencyKey,
+    fingerprint: BodyFingerprint,
     db: Db,
     upstreams: InjectedUpstreams,
 ) -> MadeApiKey:
     """Operators only. The key reaches this clinic alone and is shown this once: sent again, 409
     `api_key_already_made`.
     """
-    new = strictly(body, NewApiKey)
     caller = as_operator(key, clinic_id)
-    request = IdempotentRequest(key.id, f"api-key:{clinic_id}:{idempotency_key}", body)
+    request = IdempotentRequest(key.id, f"api-key:{clinic_id}:{idempotency_key}", fingerprint)
     await upstreams.clinic(caller)
-    return _shown(await actions.create_api_key(db, caller, new.name, request))
+    return _shown(await actions.create_api_key(db, caller, data.name, request))
 
 
 async def _list(db: Database, caller: Caller) -> KeyList:
@@ -112,8 +113,8 @@ async def _list(db: Database, caller: Caller) -> KeyList:
         return KeyList(await actions.list_keys(tx, caller))
 
 
-async def _roll(db: Database, caller: Caller, key_id: UUID, body: bytes) -> MadeApiKey:
-    overlap = timedelta(hours=strictly(body, Roll).overlap_hours)
+async def _roll(db: Database, caller: Caller, key_id: UUID, roll: Roll) -> MadeApiKey:
+    overlap = timedelta(hours=roll.overlap_hours)
     async with db.tx(caller.clinic, operator=True) as tx:
         made = await actions.roll(tx, caller, key_id, overlap)
     return _shown(made)

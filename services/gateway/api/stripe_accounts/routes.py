@@ -3,12 +3,11 @@
 from uuid import UUID
 
 from litestar import get, put
-from litestar.params import FromPath, JSONBody, RawBody
+from litestar.params import FromPath, JSONBody
 
 from contracts.http.accounts import AccountIn, AccountOut
 from services.gateway.api.keys.dependencies import CurrentKey, as_operator
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.bodies import strictly
 
 
 @get("/clinics/{clinic_id:uuid}/stripe-account", summary="Get a clinic's Stripe account")
@@ -21,7 +20,6 @@ async def get_account(clinic_id: FromPath[UUID], key: CurrentKey, upstreams: Inj
 
 @put("/clinics/{clinic_id:uuid}/stripe-account", summary="Choose a clinic's Stripe account")
 async def put_account(
-    body: RawBody,
     clinic_id: FromPath[UUID],
     data: JSONBody[AccountIn],
     key: CurrentKey,
@@ -33,9 +31,8 @@ async def put_account(
     `{"stripe_account_id": null}` for none. 409 `stripe_account_in_use` when another clinic has the account.
     """
     caller = as_operator(key, clinic_id)
-    chosen = strictly(body, AccountIn)
     await upstreams.clinic(caller)
-    return await upstreams.put_account(caller, chosen)
+    return await upstreams.put_account(caller, data)
 
 
 stripe_account_routes = [get_account, put_account]

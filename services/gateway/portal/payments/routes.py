@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody, RawBody
+from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect, Template
 
 from contracts.http.common import Money
@@ -19,7 +19,7 @@ from services.gateway.portal.payments import views as payments
 from services.gateway.portal.stripe_form import stripe_context
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.bodies import strictly
+from services.gateway.web.bodies import StrictBody
 from services.gateway.web.dependencies import InjectedSettings
 from services.gateway.web.errors import SCRIPTS
 
@@ -50,22 +50,27 @@ async def payment_page(
     return billing.render("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
 
 
-@post("/invoices/{invoice_id:uuid}/payments", status_code=200, before_request=json_only, opt={SCRIPTS: True})
+@post(
+    "/invoices/{invoice_id:uuid}/payments",
+    status_code=200,
+    before_request=json_only,
+    dto=StrictBody,
+    return_dto=None,
+    opt={SCRIPTS: True},
+)
 async def start_payment(
-    body: RawBody,
     invoice_id: FromPath[UUID],
     data: JSONBody[PayInvoice],
     billing: CurrentPage,
     upstreams: InjectedUpstreams,
 ) -> PaymentStart | Response[dict[str, Any]]:
     """Start a payment of the amount that the page showed. The page's script confirms it with Stripe."""
-    said = strictly(body, PayInvoice)
-    wanted = PaymentIn(
-        invoices=[ShareIn(invoice_id=invoice_id, amount=said.amount)], method=said.method, save=said.save
+    payment = PaymentIn(
+        invoices=[ShareIn(invoice_id=invoice_id, amount=data.amount)], method=data.method, save=data.save
     )
     try:
         await _refuse_while_checked(invoice_id, billing, upstreams)
-        return await upstreams.start_payment(billing.caller, wanted)
+        return await upstreams.start_payment(billing.caller, payment)
     except UpstreamError as error:
         return refusals.response(error, billing, billing.path(f"invoices/{invoice_id}"))
 
