@@ -1,4 +1,4 @@
-"""From a surplus to the mail: staff send credit back by one call, the sandbox does, the client reads it everywhere."""
+"""A refund from the surplus to the e-mail: staff refund credit by one call, and the client sees it on every page."""
 
 from typing import Any
 from uuid import UUID
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-ge
 
 
 async def paid_too_much(world: Portal, card: str) -> None:
-    """€25.00 of the client's that no invoice wants."""
+    """Leave the client a surplus of €25.00."""
     stripe = StripeApi(world.sandbox.secret_key, world.sandbox.url)
     app = payment.api(payment_settings(world.db_payment.api_dsn, world.sandbox))
     async with calling(app, "payment") as api:
@@ -38,7 +38,7 @@ async def paid_too_much(world: Portal, card: str) -> None:
         )
         await leave_credit(payments, eur(25), card)
     await stripe.close()
-    # The invoice was payment's alone: what is said of it is not for the others.
+    # Only payment has this invoice: its events are not for the other services.
     world.passed_on |= {event.id for event in await outbox_events(world.db_payment)}
 
 
@@ -90,7 +90,7 @@ async def test_a_surplus_is_sent_back_by_one_call_and_the_client_is_told(
 
 
 async def mailed(world: Portal, db: ServiceDb) -> list[str]:
-    """What the client gets of what payment has said of refunds, however often it is said."""
+    """The client's e-mails about the refunds that payment published, each event delivered twice."""
     said = [event for event in await outbox_events(world.db_payment) if isinstance(event, PaymentRefunded)]
     assert {event.client_id for event in said} == {world.client_id}
     clinic = a_clinic().model_copy(update={"clinic_id": world.clinic_id})

@@ -51,12 +51,12 @@ class Compose:
         return done.stdout
 
     def containers(self) -> dict[str, str]:
-        """Id by service of those that run."""
+        """The ids of the running containers, by service."""
         rows = [json.loads(line) for line in self.run("ps", "--format", "json").splitlines()]
         return {row["Service"]: row["ID"] for row in rows}
 
     def _environment(self) -> dict[str, str]:
-        """Only what Docker itself needs: keys and passwords of the user's own must not reach this system."""
+        """Only the variables that Docker needs: the user's own keys and passwords must not reach this system."""
         kept = {
             name: value
             for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""The HTTP bodies: requests are read strictly, answers leniently all the way down, and the last release's are read."""
+"""The HTTP bodies: requests are read strictly, answers leniently at every level, also answers of the last release."""
 
 import importlib
 import json
@@ -142,7 +142,7 @@ def test_a_lenient_reading_is_derived_once_and_keeps_order_and_equality(body: An
 
 
 def defined(base: type[msgspec.Struct]) -> set[type[msgspec.Struct]]:
-    """The subclasses of `base` that contracts.http defines, without those that others derive."""
+    """The subclasses of `base` that contracts.http defines, without subclasses from elsewhere."""
     modules = [
         importlib.import_module(f"contracts.http.{each.name}") for each in pkgutil.iter_modules(http.__path__)
     ]
@@ -151,7 +151,7 @@ def defined(base: type[msgspec.Struct]) -> set[type[msgspec.Struct]]:
 
 
 def leaves(kind: Any, value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Each struct and each set of values that the example holds, with the place where it stands."""
+    """Each struct and each set of values in the example, with its path."""
     if value is None:
         return
     kind = next(part for part in options(kind) if part is not type(None))
@@ -183,7 +183,7 @@ def parts(kind: Any) -> Iterator[Any]:
 
 
 def structs_in(kind: Any) -> Iterator[Any]:
-    """The struct, and each that stands in one of its fields, at any depth."""
+    """The struct, and each struct in its fields, at any depth."""
     for part in parts(kind):
         if is_struct(part):
             yield part
@@ -227,7 +227,7 @@ def bodies_of(app: Litestar) -> set[Any]:
 
 
 def holds(answer: Any, body: Any) -> bool:
-    """Whether the answer has everything of the body; it may have fields that were added since."""
+    """Whether the answer has all fields of the body; it may have later fields too."""
     if isinstance(body, dict):
         return all(name in answer and holds(answer[name], each) for name, each in body.items())
     if isinstance(body, list):

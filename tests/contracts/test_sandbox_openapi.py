@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Client:
-    """Speaks to the sandbox and checks every answer against the document."""
+    """Calls the sandbox and checks every answer against the document."""
 
     def __init__(self, sandbox: RunningSandbox, http: httpx2.AsyncClient) -> None:
         self.sandbox = sandbox
@@ -41,7 +41,7 @@ class Client:
 
 
 def bracketed(form: Json) -> Json:
-    """`a__b__0` as Stripe writes it: `a[b][0]`."""
+    """The form with Stripe's names: `a__b__0` becomes `a[b][0]`."""
     names = (name.split("__") for name in form)
     return dict(
         zip((head + "".join(f"[{key}]" for key in rest) for head, *rest in names), form.values(), strict=True)
@@ -49,7 +49,7 @@ def bracketed(form: Json) -> Json:
 
 
 def wrong_with(body: Json) -> list[str]:
-    """What the document says against an answer, a list of answers, or an error."""
+    """The errors of an answer, a list of answers or an error body, by the document."""
     if body.get("object") == "list":
         assert set(body) == LIST
         return [complaint for item in body["data"] for complaint in wrong_with(item)]
@@ -75,7 +75,7 @@ def _validator(shape: str) -> Any:
 
 
 def _strict(node: Any) -> Any:
-    """Fields that the document does not know are wrong too."""
+    """The schema, which also refuses fields that the document does not have."""
     if isinstance(node, list):
         return [_strict(value) for value in node]
     if not isinstance(node, dict):
@@ -102,7 +102,7 @@ async def client(inbox: Inbox) -> AsyncIterator[Client]:
 
 
 async def tour(client: Client) -> None:
-    """Every resource and every way that a payment can go, each answer checked on the way."""
+    """Call every resource, take a payment to every end, and check each answer."""
     customer = await client.post("customers", name="A client", metadata__client_id="c-1")
     await client.post(f"customers/{customer['id']}", description="changed")
     await _cards(client, customer["id"])
@@ -201,7 +201,7 @@ async def _bank_debit(client: Client) -> None:
 
 
 async def _refunds(client: Client) -> None:
-    """By charge and by intent; at once, pending, canceled, and failed after it had succeeded."""
+    """Refund by charge and by intent; at once, pending, canceled, and failed after a success."""
     for token, outcome in (
         ("pm_card_visa", None),
         ("pm_card_pendingRefund", "succeeded"),

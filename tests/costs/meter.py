@@ -1,10 +1,10 @@
-"""What one hot operation costs, in counts that are the same on every machine and every day.
+"""The cost of one hot operation, in counts that are the same on every machine and every day.
 
-statements, round_trips  what crosses the wire to PostgreSQL
+statements, round_trips  sent to PostgreSQL
 rows                     inserted, updated and deleted
-wal                      bytes of PostgreSQL's log, of which a little may differ
-events                   added to the outbox, and so sent to Kafka
-calls                    Python functions of ours that were entered or resumed
+wal                      bytes of PostgreSQL's log, which may differ a little
+events                   added to the outbox, so sent to Kafka
+calls                    our own Python functions that were entered or resumed
 """
 
 import sys
@@ -25,7 +25,7 @@ UNLIKE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
 """No calls from Python 3.12 on."""
 ROUNDS = 6
 WARM = 3
-"""Rounds of which nothing is counted: statements are prepared, types looked up, modules imported."""
+"""Rounds that are not counted: they prepare statements, look up types, import modules."""
 WAL_MAY_DIFFER = 0.02
 
 Work = Callable[[int], Awaitable[object]]
@@ -42,13 +42,13 @@ class Cost:
 
 
 def least(costs: list[Cost]) -> Cost:
-    """Of each count the least: a round may be disturbed, and is never cheaper than the work."""
+    """The lowest of each count: a round may be disturbed, but is never cheaper than the work."""
     rows = [asdict(cost) for cost in costs]
     return Cost(**{name: min(row[name] for row in rows) for name in rows[0]})
 
 
 def differences(name: str, kept: dict[str, int], found: Cost) -> list[str]:
-    """A line for each count that is another than the one kept."""
+    """A line for each count that differs from the kept one."""
     lines = []
     for count, now in asdict(found).items():
         before = kept.get(count)
@@ -59,7 +59,7 @@ def differences(name: str, kept: dict[str, int], found: Cost) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """A service's database, and the one connection over which the work is done."""
+    """A service's database, and the one connection that does the work."""
 
     db: ServiceDb
     wire: Wire
@@ -86,7 +86,7 @@ class Meter:
         )
 
     async def _rows(self) -> int:
-        """Rows written so far. A session keeps its count to itself for a second unless it is asked to share it."""
+        """Rows written so far. A session reports its count up to a second late, unless asked to report it."""
         async with self.database.statements() as connection:
             await connection.execute("SELECT pg_stat_force_next_flush()")
         return int(
@@ -99,7 +99,7 @@ class Meter:
         return int(await self.db.admin.fetchval("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
 
     async def _events(self) -> int:
-        """Ever added: what a relay would have taken away counts too."""
+        """Events added so far: no relay runs, so none is deleted."""
         return int(await self.db.admin.fetchval("SELECT count(*) FROM outbox"))
 
 

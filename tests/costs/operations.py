@@ -1,4 +1,4 @@
-"""The hot operations, each through the code that does it in production, on rows that wait for it."""
+"""The hot operations, each through its production code, on prepared rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,12 +40,12 @@ CARD = Method(kind="card", brand="visa", last4="4242")
 SEAL = Seal("costs", (b"k" * 32,))
 FREE = [{"code": "NONE", "name": "Exempt", "percent": "0"}]
 LAST = ROUNDS * BATCH
-"""Invoices 1 to this wait for their payments; as many more are payable, and nobody pays them yet."""
+"""Invoices 1 to `LAST` have live payments; as many more are payable and have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`role` is the one whose connection does the work. `work` is made once, and then done in rounds."""
+    """`role` owns the connection that does the work. `work` is built once, then run in rounds."""
 
     name: str
     service: str
@@ -71,7 +71,7 @@ async def seed(db: ServiceDb) -> None:
 
 
 def a_success(live: Live) -> dict[str, Any]:
-    """The snapshot event of a payment that Stripe has taken."""
+    """The snapshot event of a successful payment."""
     return {
         "id": f"evt_3Costs{live.n:018}",
         "object": "event",
@@ -112,7 +112,7 @@ def a_receipt(live: Live) -> PaymentSucceeded:
 
 
 def an_invoice(live: Live) -> InvoiceCreated:
-    """One that is new to payment and notification: its id is its number's, far from those that are seeded."""
+    """An invoice that is new to payment and notification. Its id is made from its number, outside the seeded range."""
     now, other = datetime.now(UTC), Live(live.n + 1_000_000)
     return InvoiceCreated(
         id=event_id(now, "costs", other.invoice_id),
@@ -132,7 +132,7 @@ def an_invoice(live: Live) -> InvoiceCreated:
 
 
 def consuming(consumers: ModuleType, event: Callable[[Live], CloudEvent]) -> Callable[[Meter], Work]:
-    """A batch of a hundred events through the service's consumers."""
+    """Consume a batch of a hundred events through the service's consumers."""
 
     def work(meter: Meter) -> Work:
         batches = [[event(live) for live in batch(number)] for number in range(ROUNDS)]
@@ -204,7 +204,7 @@ def _summary(meter: Meter) -> Work:
 
 
 class Topic:
-    """In Kafka's place at the webhook edge: what is sent there, encoded."""
+    """Replaces Kafka at the webhook edge: holds the encoded records."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

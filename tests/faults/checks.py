@@ -1,4 +1,4 @@
-"""When everything has come to rest, and whether what happened happened once, to the cent."""
+"""Waits until the system is at rest, and checks that each payment had its effect once, to the cent."""
 
 import asyncio
 import json
@@ -15,15 +15,15 @@ from tests.faults.lab import Lab
 
 DRAIN_SECONDS = 90.0
 LETTER_SECONDS = 2.0
-"""How long letters are waited for before the clock is moved."""
+"""Seconds to wait for e-mails before the clock is moved."""
 
 
 class Breach(AssertionError):
-    """Something that was promised did not hold."""
+    """A promise did not hold."""
 
 
 async def drained(lab: Lab, bills: Sequence[Bill] = (), within: float = DRAIN_SECONDS) -> None:
-    """Wait until outboxes, webhooks, topics and letters are done, and the bills are paid. Raises `Breach`."""
+    """Wait until outboxes, webhooks, topics and e-mails are done, and the bills are paid. Raises `Breach`."""
     loop = asyncio.get_running_loop()
     deadline, rush_at = loop.time() + within, loop.time() + LETTER_SECONDS
     while True:
@@ -42,7 +42,7 @@ async def drained(lab: Lab, bills: Sequence[Bill] = (), within: float = DRAIN_SE
 
 
 async def _undone(lab: Lab, bills: Sequence[Bill]) -> str:
-    """What is still on its way; empty when nothing is."""
+    """The work still pending; empty when there is none."""
     for service in ("invoice", "payment", "notification"):
         if waiting := await lab.value(service, "SELECT count(*) FROM outbox"):
             return f"{waiting} events in the outbox of {service}"
@@ -65,7 +65,7 @@ async def _undone(lab: Lab, bills: Sequence[Bill]) -> str:
 
 
 async def paid_once(lab: Lab, bill: Bill, *, letters_may_repeat: bool = False) -> str:
-    """Raise `Breach` unless the bill was charged, booked, settled and receipted once. Answers a remark, or nothing."""
+    """Raise `Breach` unless the bill was charged, booked, settled and receipted once. Returns a remark, or ""."""
     movements = await lab.sql("invoice", "SELECT amount FROM movements WHERE invoice_id = $1", bill.id)
     _same("movements at invoice", [row["amount"] for row in movements], [bill.total])
     row = (await lab.sql("invoice", "SELECT status, settled_amount FROM invoices WHERE id = $1", bill.id))[0]
@@ -100,7 +100,7 @@ async def _payments_of(lab: Lab, bill: Bill) -> set[str]:
 
 
 def all_charges(lab: Lab) -> list[dict[str, Any]]:
-    """The successful charges in the sandbox's own books."""
+    """The successful charges at the sandbox."""
     bodies = (
         json.loads(body) for (body,) in sandbox_rows(lab, "SELECT body FROM objects WHERE kind = 'charge'")
     )

@@ -1,4 +1,4 @@
-"""Crash at every commit point: a counting run numbers the points, then each is died at, alone."""
+"""Crash at every commit point: a counting run numbers the points, then a process dies at each of them."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ from tests.faults.matrix import Scenario
 AREA = "Crash at a commit point"
 IDLE_SECONDS = 2.5
 MOST_TRIES = 3
-"""A batch may hold two events or one: a point may be missed, and is then tried again."""
+"""A batch may hold one event or two, so a point may be missed, and is tried again."""
 
 Flow = Callable[[Client], Awaitable[Bill]]
 
@@ -47,7 +47,7 @@ FLOWS: dict[str, Flow] = {MAIN_FLOW: pay, "decline, then pay": decline, "3-D Sec
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The nth passing of a point by a process, in a flow."""
+    """The nth time that a process passes a point in a flow."""
 
     flow: str
     process: str
@@ -56,7 +56,7 @@ class Point:
 
 
 async def count(lab: Lab, client: Client) -> list[Point]:
-    """Every point of every process in every flow, each once: a later flow adds what the earlier did not pass."""
+    """Every point of every process once: a later flow adds the points that the earlier ones did not pass."""
     idle = await _passed(lab, asyncio.sleep(IDLE_SECONDS))
     found: dict[tuple[str, str, int], Point] = {}
     for flow, play in FLOWS.items():
@@ -83,7 +83,7 @@ async def _passed(lab: Lab, doing: Awaitable[object]) -> dict[str, Sequence[str]
 
 
 def _numbered(flow: str, process: str, names: Sequence[str], idle: set[str]) -> list[Point]:
-    """What also happens when nothing does is passed at any time: once is enough."""
+    """Number the points. One that an idle process also passes is listed once."""
     passed: Counter[str] = Counter()
     points = []
     for name in names:
@@ -94,7 +94,7 @@ def _numbered(flow: str, process: str, names: Sequence[str], idle: set[str]) -> 
 
 
 def spread(points: Sequence[Point]) -> list[Point]:
-    """After what cannot be taken back, before what would record it: the last such point of each process."""
+    """The last point of each process after an effect that cannot be undone and before its record."""
     wanted = (
         "after commit",
         "after Stripe",
@@ -110,7 +110,7 @@ def spread(points: Sequence[Point]) -> list[Point]:
 
 
 def _of_main_flow(point: Point) -> bool:
-    """What each run of it passes at least once."""
+    """Whether each run of the main flow passes the point at least once."""
     return point.flow == MAIN_FLOW and point.nth == 1 and point.process != "gateway"
 
 
@@ -123,7 +123,7 @@ def scenario(number: int, point: Point) -> Scenario:
 
 
 async def _die_at(lab: Lab, client: Client, point: Point) -> str:
-    """Die there while the flow goes on, come back, and hold the invoice against what is promised."""
+    """Kill the process at the point during the flow, restart it, and check the promises about the invoice."""
     died = _died_file(lab, point)
     for _ in range(MOST_TRIES):
         bill = await _run_once(lab, client, point)
@@ -135,7 +135,7 @@ async def _die_at(lab: Lab, client: Client, point: Point) -> str:
 
 
 async def _run_once(lab: Lab, client: Client, point: Point) -> Bill:
-    """The flow once more, with the order to die there, until everything is at rest again."""
+    """Run the flow again with the order to die at the point, until the system is at rest."""
     _died_file(lab, point).unlink(missing_ok=True)
     order(lab, point.process, mode="kill", point=point.name, nth=point.nth)
     bill = await FLOWS[point.flow](client)
@@ -148,8 +148,7 @@ async def _run_once(lab: Lab, client: Client, point: Point) -> Bill:
 
 
 def _died_file(lab: Lab, point: Point) -> Path:
-    """Where a process says that it died as ordered; `MAILED`, if the mail server had a letter that our books had not.
-
-    There alone a letter may go twice.
+    """The file in which a process notes that it died as ordered: `MAILED`, if the mail server had an e-mail that is not
+    recorded as sent. Only then an e-mail may be sent twice.
     """
     return lab.system.orders / f"{point.process}.died"

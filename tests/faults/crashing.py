@@ -1,10 +1,10 @@
-"""Runs a service's own main program with numbered points at its edges, where it can be told to die.
+"""Runs a service's own main program with numbered points at its edges, where it can be ordered to die.
 
-`python -m tests.faults.crashing <unit> <module> [role]`. The points stand around what leaves the process: statements
-and commits, sends, acknowledgements, calls to Stripe, mails, calls between services. They are laid over the libraries
-from outside, so that the code of the services knows nothing of them. A file named by FAULT_ORDERS says what to do:
+`python -m tests.faults.crashing <unit> <module> [role]`. The points are before and after each effect outside the
+process: statements and commits, sends, acknowledgements, calls to Stripe, e-mails, calls between services. They wrap
+library functions, so the services' code does not know them. The file named by FAULT_ORDERS is the order:
 `{"mode": "count"}` writes down each point, `{"mode": "kill", "point": …, "nth": n}` dies at the nth passing of one,
-by SIGKILL, `"freeze"` stands still there.
+by SIGKILL, `"freeze"` stops there.
 """
 
 import json
@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 MAILED, RECORDED = "after mail to the server", "after commit of INSERT outbox"
-"""In the notification worker: the mail server has a letter, and we have its record."""
+"""In the notification worker: the mail server has accepted an e-mail; its record is committed."""
 _TABLE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|FROM)\s+([a-z_]+)", re.I)
 _QUIET = re.compile(r"^\s*(BEGIN|SELECT 1$|SELECT pg_advisory_unlock_all|CLOSE ALL|UNLISTEN)", re.I)
 
 
 class Points:
-    """What the order file says, looked at on every point."""
+    """The order file, which is read at every point."""
 
     def __init__(self, place: Path, process: str) -> None:
         self._order_file = place / f"{process}.order"
@@ -37,7 +37,7 @@ class Points:
         self._mailed = False
 
     def reach(self, point: str) -> None:
-        """Pass a point, or die there."""
+        """Pass the point, or die at it."""
         self._read()
         self._mailed = point == MAILED or (self._mailed and point != RECORDED)
         if self._order.get("mode") == "count":
@@ -100,7 +100,7 @@ def _replace(points: Points, owner: type, method: str, name: Callable[..., str |
 
 
 def lay_over(points: Points) -> None:
-    """Put points around every edge of this process."""
+    """Wrap every edge of this process in points."""
     _over_postgres(points)
     _over_kafka(points)
     _over_stripe_and_smtp(points)
@@ -140,7 +140,7 @@ def _over_postgres(points: Points) -> None:
 
 
 def _commit_of(connection: Any) -> str | None:
-    """A commit by what it commits; None for one of a transaction that only asked whether the server is there."""
+    """A commit's name, by its first statement; None for a transaction that only pinged the server."""
     last = getattr(connection, "last_statement", None)
     return f"commit of {last}" if last else None
 

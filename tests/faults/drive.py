@@ -1,4 +1,4 @@
-"""What people do while things fail: issue, pay, be declined, prove who they are. They try again, as people do."""
+"""Actions of people while things fail: issue, pay, be declined, pass 3-D Secure. They try again, as people do."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,17 +16,17 @@ from tests.faults.lab import Lab
 EMAIL, PASSWORD = "payer@example.com", "clinicpay-faults"
 ACCOUNT = "acct_faults"
 PATIENCE = 150.0
-"""Seconds that a client goes on trying. More than a killed process needs to be back, or a frozen one."""
+"""Seconds that a client goes on trying: longer than a killed or frozen process needs to recover."""
 T = TypeVar("T")
 
 
 class TryAgain(Exception):
-    """The answer asks for another try: away for now, or not known yet."""
+    """The answer asks for another try: temporarily unreachable, or not known yet."""
 
 
 @dataclass
 class Bill:
-    """An invoice, and what was done to pay it."""
+    """An invoice, and its payments."""
 
     id: str
     number: str
@@ -37,7 +37,7 @@ class Bill:
 
 
 async def persist(work: Callable[[], Awaitable[T]], within: float = PATIENCE) -> T:
-    """Do it until it is done, within the client's patience. A refusal that another try cannot mend is raised."""
+    """Repeat the work until it succeeds, within the client's patience. A permanent refusal is raised."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     while True:
@@ -72,7 +72,7 @@ async def api(lab: Lab, method: str, path: str, body: Any = None, key: str = "")
 
 
 async def put_on(lab: Lab) -> None:
-    """One clinic with a Stripe account, and one client who can log in."""
+    """Create one clinic with a Stripe account, and one client who can log in."""
     await lab.control("PUT", f"/accounts/{ACCOUNT}", {})
     settings = {
         "slug": "faults",
@@ -116,7 +116,7 @@ class Client:
         await persist(lambda: self.visitor.log_in(EMAIL, PASSWORD))
 
     async def issue(self, price: int = 10_000) -> Bill:
-        """A new invoice, by the API, under one idempotency key however often it is tried."""
+        """Issue an invoice through the API; all tries have one idempotency key."""
         key = str(new_id())
         line = {
             "service": "Session",
@@ -161,7 +161,7 @@ class Client:
 
     @staticmethod
     def _challenge_of(action: dict[str, Any]) -> str:
-        """Where the sandbox's script would open its frame."""
+        """The address that the sandbox's script would open in its frame."""
         texts = [value for value in _strings(action) if "/challenge/" in value or "/redirect/" in value]
         return texts[0]
 

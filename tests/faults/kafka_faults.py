@@ -1,4 +1,4 @@
-"""Kafka: records again, offsets lost, groups that change, brokers that go."""
+"""Faults of Kafka: repeated records, lost offsets, changed groups, stopped brokers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ GROUP_NOT_FOUND = 69
 
 
 async def send_again(lab: Lab, times: int) -> int:
-    """Send every record of every topic again, `times` times. Answers how many records were sent."""
+    """Send every record of every topic again, `times` times. Returns how many records were sent."""
     bootstrap = lab.system.kafka.bootstrap_servers
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
@@ -69,7 +69,7 @@ async def duplicates(lab: Lab, client: Client) -> str:
 
 
 async def _effects(lab: Lab) -> tuple[object, ...]:
-    """What a second effect would change."""
+    """The counts that a second effect would change."""
     return (
         await lab.value("invoice", "SELECT count(*) FROM movements"),
         await lab.value("invoice", "SELECT sum(version) FROM invoices"),
@@ -87,7 +87,7 @@ async def _unchanged(lab: Lab, before: tuple[object, ...]) -> None:
 
 
 def _groups_changed(change: Callable[[Lab, str], Awaitable[None]]) -> Play:
-    """With the workers down, change what Kafka knows of their groups; then everything is read again."""
+    """With the workers down, change their groups in Kafka; then every record is read again."""
 
     async def play(lab: Lab, client: Client) -> str:
         bill = await paid(lab, client)
@@ -107,7 +107,7 @@ def _groups_changed(change: Callable[[Lab, str], Awaitable[None]]) -> Play:
 
 
 async def _until_empty(lab: Lab, group: str, change: Callable[[Lab, str], Awaitable[None]]) -> None:
-    """A member that was killed holds its group until its session has ended."""
+    """Wait until the group is empty: a killed member stays in it until its session has ended."""
     async with asyncio.timeout(90):
         while True:
             try:
@@ -151,7 +151,7 @@ scenario(AREA, "old offsets delivered again: the groups are set back to the star
 
 
 async def _all_read(lab: Lab) -> bool:
-    """Whether every group has acknowledged something, and nothing is left."""
+    """Whether every group has acknowledged records and has no lag."""
     admin = AIOKafkaAdminClient(bootstrap_servers=lab.system.kafka.bootstrap_servers)
     await admin.start()
     try:
@@ -183,7 +183,7 @@ async def rebuilt(lab: Lab, client: Client) -> str:
 
 
 async def _made(lab: Lab) -> bool:
-    """Make the topics anew, once the broker is done with the old ones."""
+    """Create the topics again, once the broker has deleted the old ones."""
     try:
         return bool(await ensure(lab.system.kafka.bootstrap_servers))
     except (KafkaError, TopicRefused, KeyError, TimeoutError):
@@ -209,7 +209,7 @@ async def rebalance(lab: Lab, client: Client) -> None:
 
 @scenario(AREA, f"the broker gone for {GONE_SECONDS:.0f} s, longer than a producer's request timeout")
 async def poisoned_producer(lab: Lab, client: Client) -> str:
-    """The relay has sent before and has something to send: its producer is the one that goes bad."""
+    """The relay has sent before and has events to send: its producer fails."""
     first = await paid(lab, client)
     bill = await client.issue()
     start = await client.start(bill)

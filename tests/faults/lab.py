@@ -1,4 +1,4 @@
-"""The whole system as `./clinicpay up` runs it, with a proxy on every link and a switch on every process."""
+"""The whole system as `./clinicpay up` runs it, with a proxy on every link; every process can be stopped."""
 
 import asyncio
 import contextlib
@@ -32,18 +32,18 @@ from tests.faults.watch import Watch
 from tests.running.system import until
 
 CRASHED = ("gateway", "relay")
-"""Besides the services' own processes, those that a fault may hit at a numbered point."""
+"""The processes, besides the services' own, that can crash at a numbered point."""
 
 
 @dataclass
 class Lab:
-    """A running, faulty system, and what a scenario may do to it."""
+    """A running system, and the faults that a scenario can cause in it."""
 
     system: FaultySystem
     keeper: Keeper
     said: list[str]
     admin: dict[str, "asyncpg.Pool[asyncpg.Record]"] = field(default_factory=dict)
-    """A superuser's pool for each service's database, past all links."""
+    """A superuser's pool for each service's database, not through the proxies."""
     clinic: dict[str, Any] = field(default_factory=dict)
     client_id: str = ""
     disk: Disk | None = None
@@ -56,7 +56,7 @@ class Lab:
 
     @property
     def access(self) -> Access:
-        """How `clinicpay verify` reads this installation: past all links."""
+        """The access of `clinicpay verify` to this installation, not through the proxies."""
         secrets = self.system.secrets
         server = f"postgresql://127.0.0.1:{self.system.postgres.port}/postgres"
         return Access(
@@ -96,7 +96,7 @@ class Lab:
 
     @asynccontextmanager
     async def down(self, name: str, how: signal.Signals = signal.SIGKILL) -> AsyncIterator[None]:
-        """Keep a process away for as long as the block runs, and wait until it is back after."""
+        """Keep a process stopped while the block runs, then wait until it is ready again."""
         before = self.keeper.statuses[name].restarts
         self.keeper.gate(name).clear()
         try:
@@ -109,7 +109,7 @@ class Lab:
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
-        """Stop a process in its tracks, by SIGSTOP, while the block runs."""
+        """Freeze a process by SIGSTOP while the block runs."""
         pid = self.pid(name)
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -133,7 +133,7 @@ class Lab:
         return answer.json()
 
     async def quiet(self) -> None:
-        """Take all faults away."""
+        """Remove all faults."""
         for link in self.system.links.values():
             link.heal()
         for order in self.system.orders.glob("*.order"):
@@ -145,7 +145,7 @@ class Lab:
         await self.control("POST", "/clock", {"offset_seconds": 0})
 
     async def make_time_pass(self) -> None:
-        """What waits for a minute is due now: letters that a process held when it was killed, and later tries."""
+        """Make waiting e-mails due: later tries, and the ones that a killed process had claimed."""
         started = datetime.fromtimestamp(_started_at(self.pid("notification.worker")), UTC)
         await self.admin["notification"].execute(
             """
@@ -158,13 +158,13 @@ class Lab:
         )
 
     async def sweep_now(self) -> None:
-        """Let the sweeper find every live payment due at its next run."""
+        """Make every live payment due for the sweeper's next run."""
         await self.admin["payment"].execute("UPDATE payments SET checked_at = now() - interval '2 hours'")
 
 
 @asynccontextmanager
 async def lab() -> AsyncIterator[Lab]:
-    """A new installation with one clinic and one client; stopped and thrown away at the end."""
+    """A new installation with one clinic and one client; stopped and deleted at the end."""
     supervising.LONGEST_PAUSE, supervising.FIRST_TRIES = 0.4, 50
     with ExitStack() as ending:
         place = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="clinicpay-faults-")))
@@ -205,7 +205,7 @@ def _started_at(pid: int) -> float:
 
 
 def order(one: Lab, process: str, **what: Any) -> None:
-    """Tell a process, by a file that its crash points read, what to do: count its points, or die at one."""
+    """Order a process, by a file that its crash points read, to count its points or to die at one."""
     place = one.system.orders / f"{process}.order"
     aside = place.with_suffix(".new")
     aside.write_text(json.dumps(what))

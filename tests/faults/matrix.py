@@ -1,4 +1,4 @@
-"""Scenarios, and the matrix of fault × outcome that running them makes."""
+"""Scenarios, and the matrix of faults and outcomes."""
 
 import asyncio
 import subprocess
@@ -26,7 +26,7 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A fault, and a play that causes it, lets the system recover and checks. It answers a remark, if any."""
+    """A fault, and a play that causes it, lets the system recover and checks. It returns a remark, if any."""
 
     area: str
     fault: str
@@ -53,7 +53,7 @@ SCENARIOS: list[Scenario] = []
 
 
 def scenario(area: str, fault: str, *, quick: bool = False) -> Callable[[Play], Play]:
-    """Enter a play into the suite."""
+    """Add a play to the suite."""
 
     def enter(play: Play) -> Play:
         SCENARIOS.append(Scenario(area, fault, play, quick))
@@ -63,7 +63,7 @@ def scenario(area: str, fault: str, *, quick: bool = False) -> Callable[[Play], 
 
 
 def chosen(scenarios: Iterable[Scenario], *, quick: bool, only: str) -> list[Scenario]:
-    """Those of the quick subset, or all; of them those whose name holds the pattern."""
+    """The scenarios of the quick subset, or all, whose name contains the pattern."""
     wanted = f"*{only.lower()}*" if only else "*"
     return [
         each for each in scenarios if (each.quick or not quick) and fnmatchcase(each.name.lower(), wanted)
@@ -80,7 +80,7 @@ class Matrix:
         return [row for row in self.rows if row.outcome == "breach"]
 
     async def play(self, each: Scenario, lab: Lab, client: Client) -> None:
-        """Run one scenario, take its faults away, and hold the books as a whole against what is promised."""
+        """Run one scenario, remove its faults, and check the promises about all books."""
         began = time.monotonic()
         outcome, remark = "ok", ""
         try:
@@ -107,7 +107,7 @@ class Matrix:
         return f"{len(self.rows)} faults: {count['ok']} ok, {count['breach']} breaches, {count['skipped']} skipped"
 
     def write(self, place: Path, notes: Iterable[str] = ()) -> None:
-        """The matrix as Markdown, with the date and the commit it is of."""
+        """Write the matrix as Markdown, with its date and commit."""
         areas = dict.fromkeys(row.area for row in self.rows)
         lines = [
             "# What was made to fail, and what came of it",

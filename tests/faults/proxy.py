@@ -1,4 +1,4 @@
-"""A TCP link between a process and a server that can fail in the ways networks do, and lose replies on purpose."""
+"""A TCP link between a process and a server that can fail as networks do, and lose replies on purpose."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ PRODUCE, FETCH, OFFSET_COMMIT = 0, 1, 8
 
 @dataclass
 class Loss:
-    """Lose the reply to the next requests that match: the server acts, its answer never arrives.
+    """Lose the reply to the next matching requests: the server acts, its answer never arrives.
 
-    matches     says of a request's bytes whether it is meant
+    matches     whether a request's bytes match
     """
 
     matches: Callable[[bytes], bool]
@@ -38,15 +38,15 @@ def http_request(start: str) -> Callable[[bytes], bool]:
 
 @dataclass
 class Link:
-    """A proxy on a free port of 127.0.0.1. What it does to bytes is set by its attributes, at any time."""
+    """A proxy on a free port of 127.0.0.1. Its attributes set its faults, at any time."""
 
     name: str
     target: Callable[[], int]
     port: int = 0
     latency: float = 0.0
-    """Seconds that every piece waits, each way."""
+    """Seconds by which each piece is delayed, each way."""
     cut: bool = False
-    """A partition: nothing passes, nobody is told; new connections hang."""
+    """A partition: no bytes pass, without an error; new connections hang."""
     loss: Loss | None = None
     server: asyncio.Server | None = None
     _pairs: set[asyncio.Task[None]] = field(default_factory=set)
@@ -73,7 +73,7 @@ class Link:
             pair.cancel()
 
     def heal(self) -> None:
-        """As if nothing had been; connections that a partition froze are broken."""
+        """Remove all faults; connections that a partition froze are broken."""
         frozen, self.cut, self.latency, self.loss = self.cut, False, 0.0, None
         if frozen:
             self.reset()
@@ -125,7 +125,7 @@ class Link:
             if half == "request" and self._lost(data):
                 pair.losing = True
             elif half == "reply" and pair.losing:
-                return  # the server has acted, and nobody hears of it
+                return  # the server has acted, and its reply is lost
             sink.write(data)
             await sink.drain()
 

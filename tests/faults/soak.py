@@ -1,4 +1,4 @@
-"""Processes: killed and frozen at random under a modest load, by a seed, for a bounded time."""
+"""Kills and freezes processes at random under a modest load, by a seed, for a limited time."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ SERVERS = ("postgres", "kafka", "sandbox", "mailbox")
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """What happens to a process: `kill`, or `freeze` for so many seconds, after a pause."""
+    """A fault of a process: `kill`, or `freeze` for so many seconds, after a pause."""
 
     after: float
     process: str
@@ -29,7 +29,7 @@ class Blow:
 
 
 def blows(seed: int, processes: list[str], seconds: float) -> list[Blow]:
-    """The same seed has the same blows. Servers are hit an eighth as often as each of our own processes."""
+    """The blows of a seed, always the same. Servers are hit an eighth as often as each of our own processes."""
     chance = random.Random(seed)
     weights = [0.125 if name in SERVERS else 1.0 for name in processes]
     plan, total = [], 0.0
@@ -44,7 +44,7 @@ def blows(seed: int, processes: list[str], seconds: float) -> list[Blow]:
 
 @dataclass
 class Soak:
-    """One run: who pays, what was paid, and what was done to whom."""
+    """One run: the paying clients, the paid bills and the blows."""
 
     lab: Lab
     seed: int
@@ -56,7 +56,7 @@ class Soak:
     _thaws: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> str:
-        """Strike while clients pay, stop, drain, check every bill. Raises `checks.Breach`."""
+        """Strike while clients pay; then stop, drain and check every bill. Raises `checks.Breach`."""
         ends = time.monotonic() + self.seconds
         payers = [asyncio.create_task(self._pay_until(ends, number)) for number in range(PAYERS)]
         await self._strike(ends)

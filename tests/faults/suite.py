@@ -1,4 +1,4 @@
-"""`./clinicpay faults`: every fault, one after the other, on one running system."""
+"""`./clinicpay faults`: every fault, one after the other, on a running system."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ Part = Callable[["Wish", Matrix, Lab, Client], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be run. `seconds` and `seed` are the random soak's."""
+    """Options of a run. `seconds` and `seed` are the soak's."""
 
     quick: bool = False
     only: str = ""
@@ -42,9 +42,9 @@ class Wish:
 
 
 async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
-    """Run what is wished for; the matrix is written to docs/faults.md when that is everything.
+    """Run the chosen scenarios. A run of the whole suite writes the matrix to docs/faults.md.
 
-    The whole suite mostly waits, so crash points and scenarios then have a system each, side by side.
+    The whole suite waits most of the time, so crash points and scenarios then have a system each, side by side.
     """
     for play in PLAYS:
         import_module(f"tests.faults.{play}")
@@ -106,7 +106,7 @@ async def _plays(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Take everything down on SIGTERM, as on Ctrl-C: a small disk would stay mounted."""
+    """Stop everything on SIGTERM, as on Ctrl-C: otherwise the small disk would stay mounted."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task
     loop.add_signal_handler(signal.SIGTERM, task.cancel)

@@ -1,4 +1,4 @@
-"""How far the consumer groups are behind their topics, asked past all links."""
+"""The lag of the consumer groups, not read through the proxies."""
 
 import contextlib
 from collections import Counter
@@ -23,19 +23,19 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     for module in (invoice, notification, payment)
     for consumer in consumers_of(module, Database(""))
 }
-"""What each consumer group reads."""
+"""The topics of each consumer group."""
 GROUPS = tuple(TOPICS)
 
 
 class Watch:
-    """Two clients that are kept between questions, and made anew after an error."""
+    """Two clients of Kafka that are kept between calls, and replaced after an error."""
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._clients: tuple[Any, Any] | None = None
 
     async def lag(self) -> dict[str, int]:
-        """Records that a group has not acknowledged, by topic; topics without any are left out. OSError if away."""
+        """Records that a group has not acknowledged, by topic, if any. OSError if Kafka is unreachable."""
         try:
             admin, consumer = self._clients or await self._started()
             return await _lag(admin, consumer)
@@ -60,7 +60,7 @@ class Watch:
 
 
 async def _lag(admin: Any, consumer: Any) -> dict[str, int]:
-    """Against where the topics end: a group that never acknowledged anything of one has all of it to read."""
+    """The lag against the topics' ends. Without an acknowledged offset, the whole topic is the lag."""
     lag: Counter[str] = Counter()
     for group, names in TOPICS.items():
         offsets = await admin.list_consumer_group_offsets(group)

@@ -1,7 +1,8 @@
 """One request, all or nothing: the gateway is killed around each call and each commit of its own, request by request.
 
-A counting run numbers the points of a request. Then each is died at, alone, by SIGKILL: within a minute no operation is
-left, and the databases hold all of the request or nothing. The same request, sent again, gives one thing.
+A counting run numbers the points of a request. Then the gateway is killed at each point, one point a run: within a
+minute no operation is left, and the databases hold all of the request or nothing. The request, sent again, has its
+effect once.
 """
 
 import asyncio
@@ -26,12 +27,12 @@ from tests.running.system import until
 
 AREA = "Whole requests"
 WITHIN = 60.0
-"""Seconds from a kill until the request is done, or undone."""
+"""The most seconds from a kill until the request is done or undone."""
 _STRUCK = re.compile(r"(before|after) (call|commit of (INSERT|UPDATE|DELETE)) (?!.* for update)")
-"""Calls and commits: what another sees. The sweeper's own commit (`for update`) happens at any time."""
+"""Calls and commits, which others see. Not the sweeper's own commit (`for update`), which happens at any time."""
 QUICK_WRITE = "POST …/clients"
 QUICK = ("before call POST /clients/…?check", "after call POST /contacts/…")
-"""Of that request: a point where nothing is kept yet, and one where half of it is done."""
+"""Of the quick request: a point where nothing is kept yet, and one where half of it is done."""
 
 Sent = tuple[str, str, Any]
 """Method, path and body."""
@@ -60,15 +61,13 @@ async def _some_of_a_client(lab: Lab, label: str) -> Sent:
 
 
 async def _staff(lab: Lab, label: str) -> Sent:
-    await asyncio.sleep(
-        SETTINGS_SECONDS
-    )  # a clinic that the gateway has seen just now is not asked for again
+    await asyncio.sleep(SETTINGS_SECONDS)  # the gateway caches a clinic that it has just read
     body = {"email": f"{label}@example.com", "password": PASSWORD}
     return "POST", f"/clinics/{lab.clinic['id']}/staff", body
 
 
 async def _made(lab: Lab, sent: Sent, label: str) -> dict[str, Any]:
-    """What the request needs to be there."""
+    """Create the rows that the request needs; returns its body."""
     made: dict[str, Any] = await persist(lambda: api(lab, *sent, key=f"old-{label}"))
     return made
 
@@ -89,11 +88,11 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What an undisturbed run of a request passes and leaves."""
+    """The points that an undisturbed run of a request passes, and the rows that it leaves."""
 
     write: str
     points: Sequence[tuple[str, int]]
-    """Names, and which passing of the name."""
+    """(name, how many times it was passed before and with this)."""
     whole: tuple[Held, Held]
 
 
@@ -116,7 +115,7 @@ async def _count(lab: Lab, write: str) -> Counted:
 
 
 async def _make_use_due(lab: Lab) -> None:
-    """That a key was used is kept once a minute: each request is to pass that commit."""
+    """Make the record of the key's use due, which is written once a minute: each request must pass that commit."""
     await lab.admin["gateway"].execute(
         "UPDATE api_keys SET last_used_at = last_used_at - interval '2 minutes'"
     )
@@ -131,7 +130,7 @@ async def _passed(lab: Lab, doing: Awaitable[object]) -> Sequence[str]:
 
 
 def numbered(passed: Sequence[str]) -> list[tuple[str, int]]:
-    """Calls and commits, each with the number of its passing."""
+    """Calls and commits, each with the number of its occurrence."""
     times: Counter[str] = Counter()
     for name in passed:
         times[name] += 1
@@ -164,7 +163,7 @@ async def _strike(lab: Lab, counted: Counted, point: str, nth: int) -> str:
 
 
 async def _killed(lab: Lab, sent: Sent, label: str, point: str, nth: int) -> float:
-    """Send the request once, and see the gateway killed by it. Answers when, by the loop's clock."""
+    """Send the request once, so that it kills the gateway. Returns when, by the loop's clock."""
     died, before = lab.system.orders / "gateway.died", lab.keeper.statuses["gateway"].restarts
     died.unlink(missing_ok=True)
     order(lab, "gateway", mode="kill", point=point, nth=nth)
@@ -178,7 +177,7 @@ async def _killed(lab: Lab, sent: Sent, label: str, point: str, nth: int) -> flo
 
 
 async def _ended(lab: Lab, before: Held, label: str, deadline: float) -> tuple[Held, Held]:
-    """What the request has left once no operation is. Nobody sends it again meanwhile. Raises `Breach`."""
+    """The rows that the request has left once no operation is left, without sending it again. Raises `Breach`."""
     try:
         async with asyncio.timeout_at(deadline):
             while not lab.runs("gateway") or await lab.value("gateway", "SELECT count(*) FROM operations"):
@@ -198,5 +197,5 @@ def _nothing() -> tuple[Held, Held]:
 
 
 def _label() -> str:
-    """A name that no other run's things have in theirs."""
+    """A label that no other run uses."""
     return f"whole{str(new_id()).replace('-', '')[-12:]}"

@@ -1,7 +1,7 @@
-"""Every place that makes an identity out of parts: ids of events and entries, idempotency keys, prefixes of names.
+"""Every call that builds an identity from parts: ids of events and entries, idempotency keys, prefixes of names.
 
-A place that is not in the picture is new: it belongs into `event_ids` or `idempotency` too. One whose expression is
-only put otherwise shows here and not there.
+A call that is not in the picture is new: add it to `event_ids` or `idempotency` too. One whose expression is only
+written differently shows here and not there.
 """
 
 import ast
@@ -39,7 +39,7 @@ def _sites(file: File) -> Iterator[tuple[str, str]]:
 
 
 def _keys(file: File) -> Iterator[ast.expr]:
-    """What is given as an idempotency key, by that name: in a call, a dictionary, or put into one."""
+    """Expressions given as an idempotency key, by that name: in a call, a dictionary, or an item assignment."""
     for node in file.nodes:
         if isinstance(node, ast.Call):
             yield from (each.value for each in node.keywords if each.arg == "idempotency_key")

@@ -1,4 +1,4 @@
-"""Ids and times are new each time: each is replaced by a name, ids by their kind in the order in which they appear."""
+"""Replaces ids and times, which differ in each run, by names: ids by their kind, numbered in order of appearance."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _TODAY = (
 
 
 class Placeholders:
-    """Those of one story: an id has the same name everywhere in it."""
+    """The placeholders of one story: an id has the same name everywhere in it."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}

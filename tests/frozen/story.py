@@ -1,4 +1,4 @@
-"""One story from a clinic's first day to a debit that its bank took back: every call at Stripe, event and e-mail."""
+"""One story from a clinic's first day to a debit that failed later: every call at Stripe, event and e-mail."""
 
 import json
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ async def draw(dbs: Dbs) -> Any:
 
 @dataclass
 class Story:
-    """`steps` is what was seen in each so far."""
+    """`steps` holds the observations of each step so far."""
 
     system: WholeSystem
     steps: dict[str, Any] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class Story:
         await self._keep("the time has passed in which the client might have paid by other means")
 
     async def _issue(self, minor: int) -> Any:
-        """Long ago, so that nothing depends on today."""
+        """Issue an invoice dated long ago, so that nothing depends on today."""
         price = {"minor": minor, "currency": "EUR"}
         lines = [{"service": "Physiotherapy", "practitioner": "", "unit_price": price, "tax_code": "reduced"}]
         body = {"client_id": self.client, "issued_on": "2025-01-06", "due_on": "2025-01-20", "lines": lines}
@@ -144,7 +144,7 @@ class Story:
         return await self.system.visitor.pay("story", invoice["id"], invoice["total"], method, save=save)
 
     async def _confirm(self, start: Any, chosen: dict[str, str]) -> Any:
-        """What the page's script does; Stripe's answer, be it a refusal."""
+        """Confirm as the page's script does; returns Stripe's answer, also a refusal."""
         secret = start["client_secret"]
         form = {
             "client_secret": secret,

@@ -1,6 +1,6 @@
-"""Every transaction locks in one order, then decides, then saves: two of them never wait in a circle.
+"""Every transaction locks in one order, then decides, then saves, so that two never deadlock.
 
-The statements are those that the real wrapper, the real routes and the real jobs send to a real PostgreSQL.
+The statements are sent by the real wrapper, routes and jobs to a real PostgreSQL.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Log = tuple[PaymentService, LockLog]
 
 @pytest.fixture
 async def logged(db_payment: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Log]:
-    """A clinic that is paid online, and the log of all that its service does."""
+    """A clinic that is paid online, and the log of its service's statements."""
     async with lock_log.logged(app, db_payment, monkeypatch) as (db, log), a_payment_service(db) as payments:
         yield payments, log
 
@@ -41,7 +41,7 @@ async def another_clinic(payments: PaymentService) -> PaymentService:
 
 
 async def one_of_everything(payments: PaymentService) -> None:
-    """At Stripe: a refund on its way, a card that was saved, a payment that leaves credit. None is heard of."""
+    """Make a pending refund, a saved card and a payment that leaves credit at Stripe, without consuming events."""
     await leave_credit(payments)
     await request_refund(payments, amount=100)
     invoice, void = await payments.open_invoice(eur(30)), await payments.open_invoice(eur(20))
@@ -114,7 +114,7 @@ async def everything_done(payments: PaymentService) -> None:
 
 
 async def customers_go(payments: PaymentService) -> None:
-    """A customer with a saved card is deleted at Stripe: heard of once, and once found out."""
+    """A customer with a saved card is deleted at Stripe: once an event reports it, once a call finds it out."""
     for heard in (True, False):
         started = await payments.start((await payments.open_invoice(eur(9)), eur(9)), save=True)
         await payments.confirm(started)
@@ -135,7 +135,7 @@ async def customers_go(payments: PaymentService) -> None:
 
 
 def again(events: list[StripeEvent]) -> list[StripeEvent]:
-    """The same news under other ids, as a second event of Stripe's, so that no claim keeps it from the locks."""
+    """The same observations under new event ids, so that the inbox does not skip them before the locks."""
     return [event.model_copy(update={"id": new_id()}) for event in events]
 
 

@@ -1,4 +1,4 @@
-"""What must hold whatever happened: cheap looks after each step, and the whole when everything has been passed on."""
+"""Invariants of all books: cheap checks after each step, and a whole check once all events are delivered."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ FINAL = ("succeeded", "canceled")
 
 @dataclass
 class Books:
-    """What was seen so far, to notice what goes back."""
+    """The versions and statuses seen so far, to notice any that goes back."""
 
     clinic: ModelClinic
     ended: dict[UUID, str] = field(default_factory=dict)
     versions: dict[tuple[str, UUID], int] = field(default_factory=dict)
 
     async def look(self) -> None:
-        """Hold every invariant that is true between any two steps. AssertionError names what is broken."""
+        """Check every invariant that holds between any two steps. The AssertionError names the broken one."""
         payments, allocations = await self._payments(), await self._allocations()
         self._nothing_goes_back("payment", payments)
         self._a_success_stays(payments)
@@ -103,7 +103,7 @@ class Books:
         assert not off, f"invoices are not what their movements make them: {off}"
 
     def _one_way_to_pay(self, allocations: list[Any]) -> None:
-        """At most one reservation of a payable, and at most one intent at Stripe that could still take money for it."""
+        """A receivable has at most one reservation, and at most one intent at Stripe that could still charge for it."""
         reserved = Counter(share["payable_id"] for share in allocations if share["state"] == "open")
         assert max(reserved.values(), default=0) <= 1, "a payable is reserved twice"
         live = {
@@ -117,7 +117,7 @@ class Books:
         assert max(made.values(), default=0) <= 1, "a payment has two intents"
 
     def _booked_is_charged(self, payments: dict[UUID, Any]) -> None:
-        """Nothing is booked that Stripe has not taken; no client has paid anything twice."""
+        """Only charged sums are booked; no client has paid anything twice."""
         taken = Counter[str]()
         for charge in self.clinic.charges():
             taken[charge["payment_intent"]] += charge["amount"]
@@ -126,7 +126,7 @@ class Books:
                 assert taken[payment["stripe_payment_intent_id"]] == payment["amount"]
 
     async def close(self) -> None:
-        """Everything was passed on and asked about: nothing may be missing, and nothing may be there twice."""
+        """Check the books once all events are delivered and the sweeper has run: nothing is missing or booked twice."""
         await self.look()
         await self._every_charge_is_booked_once()
         await self._stripe_and_we_agree()
@@ -195,7 +195,7 @@ class Books:
         assert {m.payment_id for m in published if isinstance(m, PaymentSettled)} == set(successes)
 
     async def _nothing_is_parked(self) -> None:
-        """But for what was forged, which keeps nothing else from its effect."""
+        """Only forged events are parked, and they hold up no other."""
         for db in (self.clinic.parts.payment, self.clinic.parts.notification):
             assert await waiting_parked(db) == []
         forged = await waiting_parked(self.clinic.parts.invoice)

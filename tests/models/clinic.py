@@ -1,4 +1,4 @@
-"""One clinic and one client of it, with all that people, Stripe and failures can do to them."""
+"""One clinic and one client, with everything that people, Stripe and failures can do to them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -42,12 +42,12 @@ REDIRECTS: dict[str, dict[str, str]] = {
         "payment_method_data[sepa_debit][iban]": "DE89370400440532013000",
     },
 }
-"""What a client may choose after `redirect`, where the clinic's Stripe account accepts it."""
+"""The payment systems that a client may choose after `redirect`, where the clinic's Stripe account accepts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A browser's tab with a payment page in it, which can confirm its intent for as long as it is open."""
+    """A browser's tab with a payment page, which can confirm its intent as long as it is open."""
 
     payment_id: UUID
     intent_id: str
@@ -120,7 +120,7 @@ class ModelClinic:
         return answer
 
     async def answer_bank(self, tab: Tab, agreed: bool) -> None:
-        """Go through 3-D Secure or the other payment system's page, if the intent waits for that."""
+        """Complete 3-D Secure or the payment system's page, if the intent waits for it."""
         action = self.intent(tab.intent_id)["next_action"] or {}
         url = (action.get("use_stripe_sdk") or {}).get("stripe_js") or (
             action.get("redirect_to_url") or {}
@@ -137,7 +137,7 @@ class ModelClinic:
     # what travels
 
     async def listen(self) -> list[CloudEvent]:
-        """The events in the outboxes since the last time."""
+        """The events added to the outboxes since the last call."""
         new: list[CloudEvent] = []
         for db in (self.parts.invoice, self.parts.payment):
             rows = await db.admin.fetch(
@@ -163,7 +163,7 @@ class ModelClinic:
         ]
 
     async def consume(self, events: Sequence[StripeEvent], *, at_once: int = 1) -> None:
-        """Deliver webhooks to payment as one batch, in so many workers at once."""
+        """Deliver webhooks to payment as one batch, in `at_once` workers at the same time."""
         hearing = (deliver(self.parts.payment.worker, payment_consumers, *events) for _ in range(at_once))
         await asyncio.gather(*hearing)
 
@@ -187,7 +187,7 @@ class ModelClinic:
             self.refused.append("crash")
 
     async def let_pass(self, by: timedelta) -> None:
-        """Make everything older by so much, here and at Stripe."""
+        """Make all rows older by this, here and at Stripe."""
         await self.parts.payment.admin.execute(
             """
             UPDATE payments SET created_at = created_at - $1::interval, checked_at = checked_at - $1::interval,

@@ -1,6 +1,6 @@
-"""A clinic, its invoices and a client with many tabs, under everything that may happen in any order.
+"""A clinic, its invoices and a client with many tabs, through random steps in any order.
 
-CLINICPAY_MODEL_EXAMPLES and CLINICPAY_MODEL_STEPS ask for more than the few seconds that every test run gives it.
+CLINICPAY_MODEL_EXAMPLES and CLINICPAY_MODEL_STEPS make it run longer than the few seconds of a usual test run.
 """
 
 import asyncio
@@ -43,11 +43,11 @@ CARDS = (
     "pm_card_threeDSecureRequiredChargeDeclined",
 )
 INDEX = st.integers(0, 200)
-"""Which of those that there are, counted around: what is drawn must not depend on what happens to be there."""
+"""An index into a list, modulo its length: drawn values must not depend on the lists' current contents."""
 KINDS: st.SearchStrategy[PaymentKind] = st.sampled_from(["card", "card", "redirect"])
 PHASES = [each for each in Phase if SHRINKS or each is not Phase.shrink]
 MANY = 40
-"""The most records that one step hands on."""
+"""The most records that one step delivers."""
 
 
 def _chosen(there: Sequence[T], which: Sequence[int]) -> list[T]:
@@ -132,7 +132,7 @@ class Paying(RuleBasedStateMachine):
         twins=st.booleans(),
     )
     def consume_webhooks(self, which: list[int], at_once: int, twins: bool) -> None:
-        """Any of them in any order and number; now and then two Event objects for one change."""
+        """Consume any webhooks in any order and number; sometimes two Event objects for one change."""
         events = _chosen(self.clinic.webhooks(), which)
         if twins:
             events += [event.model_copy(update={"id": new_id()}) for event in events]
@@ -140,7 +140,7 @@ class Paying(RuleBasedStateMachine):
 
     @rule(which=st.lists(INDEX, min_size=1, max_size=MANY))
     def pass_some_on(self, which: list[int]) -> None:
-        """Any events in any order and number: also old ones again."""
+        """Deliver any events in any order and number, also old ones again."""
         self.run(self.clinic.pass_on(_chosen(self.run(self._published()), which)))
 
     @rule()
@@ -177,7 +177,7 @@ class Paying(RuleBasedStateMachine):
         self.run(self.books.look())
 
     def teardown(self) -> None:
-        """Drain: with webhooks by turns, else by the sweeper alone. Then all must be there, and payable goes on."""
+        """Drain, in some runs by webhooks, in others by the sweeper alone. Then all is booked and payable."""
         self.run(self._drain())
         self.run(self.books.close())
         self.run(self._what_is_open_can_be_paid())
@@ -203,7 +203,7 @@ class Paying(RuleBasedStateMachine):
         return self.clinic.published
 
     async def _what_is_open_can_be_paid(self) -> None:
-        """No invoice is left that nobody can pay: unless its money is on the way."""
+        """Every open invoice can be paid, unless its money is on the way."""
         rows = await self.parts.invoice.admin.fetch(
             "SELECT * FROM invoices WHERE status IN ('unpaid', 'part_paid')"
         )
@@ -221,7 +221,7 @@ class Paying(RuleBasedStateMachine):
 async def parts(
     db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Services]:
-    # As if switched on in the Dashboard: a method whose money comes, or does not come, days later.
+    # As if enabled in the Dashboard: a method whose money comes, or fails to come, days later.
     monkeypatch.setattr(methods, "AUTOMATIC", ("card", "paypal", "sepa_debit"))
     async with the_services(db_invoice, db_payment, db_notification) as parts:
         yield parts

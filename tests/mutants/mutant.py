@@ -1,11 +1,11 @@
-"""What a mutant is: edits of the code, and the test that must notice them."""
+"""A mutant: edits of the code, and the test that must notice them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`old` stands in `file` exactly once."""
+    """`old` is in `file` exactly once."""
 
     file: str
     old: str

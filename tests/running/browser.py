@@ -1,6 +1,6 @@
 """A portal in this process for a browser: real gateway, invoice and payment, and the sandbox as Stripe.
 
-Kafka alone is missing: `Portal.pass_on` hands each service's outbox to the others' real consumers and to open pages.
+Only Kafka is missing: `Portal.pass_on` delivers each outbox to the real consumers and to open pages.
 """
 
 import os
@@ -57,7 +57,7 @@ class Portal:
     passed_on: set[UUID] = field(default_factory=set)
 
     async def put_clinic(self, **changes: Any) -> None:
-        """The clinic's settings, whole; pages see them at once."""
+        """Replace the clinic's settings; pages see them at once."""
         operator = a_caller("operator", self.clinic_id)
         await invoice_world.put(self.invoices, f"/clinics/{self.clinic_id}", operator, CLINIC | changes)
         self.site.state.upstreams.recent_clinics.clear()
@@ -68,7 +68,7 @@ class Portal:
         await invoice_world.add_client(self.invoices, self.client_id, staff, "Róisín Kelly")
 
     async def issue(self, minor: int = 11_013, *, due_in_days: int = 14) -> Any:
-        """An invoice for a physiotherapy session, tax included: 11013 is €125.00 with 13.5 %."""
+        """Issue an invoice for a physiotherapy session. `minor` is before tax: 11013 and 13.5 % are €125.00."""
         line = line_body(
             minor,
             service="Initial physiotherapy assessment",
@@ -162,7 +162,7 @@ async def a_browser() -> AsyncIterator[Browser]:
 
 @dataclass
 class Visitor:
-    """A browser's page that remembers everything that went wrong in it."""
+    """A browser's page that records all its errors."""
 
     page: Page
     wrong: list[str] = field(default_factory=list)
@@ -201,7 +201,7 @@ async def a_visitor(
 
 
 async def serious(page: Page) -> list[str]:
-    """What axe finds serious or critical on our own page, with where. Stripe's frames are not ours."""
+    """The serious and critical findings of axe on our own page, without Stripe's frames, with the elements."""
     await page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
     found: dict[str, Any] = await page.evaluate("axe.run(document, {iframes: false})")
     return [

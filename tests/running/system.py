@@ -37,7 +37,7 @@ class Span:
 
 
 class Spans:
-    """What the processes' OTLP exporters sent. `raw` are the requests, with all attributes and events."""
+    """The spans that the processes' OTLP exporters sent. `raw` are the requests, with all attributes and events."""
 
     def __init__(self) -> None:
         self.all: list[Span] = []
@@ -63,7 +63,7 @@ class Spans:
 
 @contextmanager
 def otlp_receiver() -> Iterator[tuple[str, Spans]]:
-    """A receiver of OTLP traces over HTTP on a free port, and what came."""
+    """A receiver of OTLP traces over HTTP on a free port: its address and the received spans."""
     spans = Spans()
 
     class Receiver(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ def otlp_receiver() -> Iterator[tuple[str, Spans]]:
 
 @dataclass
 class Running:
-    """The running system: where it is, and what a test may do to it."""
+    """The running system: its addresses, and the actions of a test on it."""
 
     url: str
     sandbox_url: str
@@ -147,7 +147,7 @@ class Running:
 
 
 async def until(true: Callable[[], Any], seconds: float = PAID_SECONDS) -> Any:
-    """What the condition answers once it is true; an awaitable answer is awaited."""
+    """The condition's result once it is true; an awaitable result is awaited."""
     async with asyncio.timeout(seconds):
         while True:
             answer = true()
@@ -162,7 +162,7 @@ async def until(true: Callable[[], Any], seconds: float = PAID_SECONDS) -> Any:
 async def running(data: Path, program: Sequence[str] = ("deploy.cli", "up")) -> AsyncIterator[Running]:
     """`clinicpay up` on a data directory of its own, with the demo loaded; stopped by SIGTERM at the end.
 
-    program     a module that runs the system, and its words, where it is not that command
+    program     a module that runs the system, with its arguments, instead of that command
     """
     with otlp_receiver() as (otlp, spans):
         process = await asyncio.create_subprocess_exec(

@@ -34,7 +34,7 @@ PRICE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A client with an open invoice, a paid one, its payment and a saved card. `secrets` are theirs alone."""
+    """A client with an open invoice, a paid one, its payment and a saved card. No other client has its `secrets`."""
 
     clinic_id: UUID
     client_id: UUID
@@ -52,7 +52,7 @@ class Owner:
 
     @property
     def ids(self) -> dict[str, str]:
-        """What a path or a query may name, by the parameter's name."""
+        """The owner's ids for paths and queries, by the parameter's name."""
         names = ("clinic_id", "client_id", "invoice_id", "payment_id", "method_id", "slug")
         others = {"article": "paying", "key_id": "0190c0de-0000-7000-8000-000000000000"}
         return {name: str(getattr(self, name)) for name in names} | others
@@ -77,7 +77,7 @@ class TwoClinics:
     keys: Mapping[str, str]
 
     async def rows_of(self, clinic_id: UUID, *services: str) -> dict[str, str]:
-        """A fingerprint of every row that a clinic has, by table. When its API keys were used is left out."""
+        """A fingerprint of every row of a clinic, by table, without the times when its API keys were used."""
         found = {}
         for service in services:
             admin = self.dbs[service].admin
@@ -95,7 +95,7 @@ class TwoClinics:
 
     @asynccontextmanager
     async def visitor(self, email: str | None) -> AsyncIterator[Site]:
-        """A browser of its own, signed in unless nobody is named."""
+        """A new browser session, signed in if `email` is given."""
         async with httpx2.AsyncClient(
             transport=reach(self.site.app), base_url=self.site.client.base_url
         ) as client:
@@ -107,7 +107,7 @@ class TwoClinics:
 
 
 async def tables_with_a_clinic(db: ServiceDb) -> list[str]:
-    """Tables and partitions' parents that have a clinic_id, by name."""
+    """Tables, and parents of partitions, with a clinic_id, by name."""
     rows = await db.admin.fetch(
         """
         SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid

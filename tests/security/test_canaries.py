@@ -1,7 +1,7 @@
-"""What is personal or medical stays in the databases and on the pages of whom it is about.
+"""Personal and medical data stays in the databases and on its client's own pages.
 
-Each such field of a client and an invoice holds a word of its own. The whole way is walked on the running system, with
-a decline and with errors, and then every place where such a word must not be is searched for it.
+Each such field of a client and an invoice holds a unique word, a canary. The tests walk through the running system,
+with a decline and with errors, and then search for canaries wherever none may be.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ def an_invoice(client_id: str) -> dict[str, Any]:
 
 @dataclass
 class Walk:
-    """What the walk left: the system, where it lies, and every answer that was an error."""
+    """The result of the walk: the system, its directory, and every error answer."""
 
     system: Running
     data: Path
@@ -94,7 +94,7 @@ async def walk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Walk]:
 
 
 async def _pay(walk: Walk) -> None:
-    """Every page, a declined card, a saved one, the receipt."""
+    """Visit every page; pay with a declined card, then with a saved one; open the receipt."""
     path = f"/c/harbour/invoices/{walk.invoice['id']}"
     async with Visitor(walk.system.url) as client:
         await client.log_in(EMAIL, PASSWORD)
@@ -117,7 +117,7 @@ async def _is_paid(walk: Walk) -> bool:
 
 
 async def _park(walk: Walk) -> None:
-    """A movement of money that does not fit the invoice, and a record that is no event and holds personal words."""
+    """Park a movement that does not fit its invoice, and a record that is no event and holds canaries."""
     wrong = a_settlement(UUID(walk.clinic_id), UUID(walk.invoice["id"]), money(1, "JPY"))
     nonsense = json.dumps({"name": canary("name"), "invoice_id": canary("note")}).encode()
     producer = AIOKafkaProducer(bootstrap_servers=walk.access.kafka)
@@ -132,7 +132,7 @@ async def _park(walk: Walk) -> None:
 
 
 async def _err(walk: Walk) -> None:
-    """Errors of every kind, each asked for with a canary in it."""
+    """Cause errors of every kind, each with a canary in the request."""
     async with httpx2.AsyncClient(base_url=walk.system.url, timeout=20) as http:
         for method, path, body, headers in [*_bad_bodies(walk), *_bad_addresses(walk)]:
             walk.errors.append(await http.request(method, path, json=body, headers=headers))
@@ -149,7 +149,7 @@ def _bad_bodies(walk: Walk) -> Iterator[Ask]:
         yield "POST", f"{clinic}/invoices", {**invoice, **changed}, key
     for changed in ({"email": canary("email")}, {"language": canary("name")}, {"name": canary("x") * 50}):
         yield "POST", f"{clinic}/clients", {**CLIENT, **changed}, key
-    # The key that the invoice came with.
+    # The idempotency key of the invoice.
     again = {**key, "Idempotency-Key": "canary-invoice"}
     yield "POST", f"{clinic}/invoices", {**invoice, "note": "other"}, again
     clinic_in = {"slug": "x", "name": "x", "currency": "EUR", "time_zone": "UTC"}
@@ -168,7 +168,7 @@ def _bad_addresses(walk: Walk) -> Iterator[Ask]:
 
 
 async def _mails(walk: Walk) -> list[dict[str, Any]]:
-    """All e-mails to the client, whole, once the receipt is there."""
+    """All e-mails to the client, complete, once the receipt is there."""
     async with httpx2.AsyncClient(base_url=walk.system.mailbox_url) as http:
         listed = (await http.get("/api/messages", params={"to": EMAIL})).json()
         items = listed["items"] if isinstance(listed, dict) else listed
@@ -199,7 +199,7 @@ async def test_no_span_holds_a_canary(walk: Walk) -> None:
 
 
 async def test_no_topic_holds_a_canary(walk: Walk) -> None:
-    """Every record from the beginning, but the one that this test forged."""
+    """Every record from the beginning, except the one that this test forged."""
     records = await _every_record(walk)
     forged = [
         record for record in records if MARK.encode() in b"".join(filter(None, (record.key, record.value)))
@@ -244,7 +244,7 @@ async def test_e_mails_name_nobody_who_treats_and_nothing_that_was_done(walk: Wa
 
 
 async def test_parked_rows_say_why_without_what(walk: Walk) -> None:
-    """The record itself is kept whole, so that it can be replayed; all that is said of it quotes nothing."""
+    """The record is kept complete, so that it can be replayed; its reason quotes none of it."""
     rows = [
         row for service in ("invoice", "payment", "notification") for row in await _parked_rows(walk, service)
     ]

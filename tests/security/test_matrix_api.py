@@ -1,4 +1,4 @@
-"""The public API, asked with every kind of key: a clinic's key reaches that clinic, an operator's every one."""
+"""The public API with every kind of key: a clinic's key reaches that clinic, an operator's reaches all."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from tests.security.test_matrix_services import leaked_by, operations_in, operat
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Whether it is the operator's alone, and a body about a client of alder."""
+    """Whether only the operator may call it, and a body about a client of alder."""
 
     operator_only: bool = False
     body: Callable[[Owner], Any] | None = None
     operator: frozenset[int] = frozenset({200, 201})
-    """What the operator's key gets: 404 where the path names an API key, since the test names one that is none."""
+    """The statuses for the operator's key: 404 where the path names an API key, since the test's id is unknown."""
 
 
 def _clinic(owner: Owner) -> dict[str, Any]:

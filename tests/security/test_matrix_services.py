@@ -1,7 +1,7 @@
-"""Every endpoint of every service, asked by everybody: only those whom a rule lets see something do.
+"""Every endpoint of every service, called by every caller: only callers allowed by a rule get data.
 
 The endpoints come from the apps and the OpenAPI files. One that is in no table below fails, so that nobody forgets
-to say who may ask it.
+its rule.
 """
 
 import json
@@ -34,9 +34,9 @@ Scope = Literal["client", "clinic", "platform"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may ask: these roles, about a client of their own or their clinic; `platform` opens any to operators.
+    """Who may call: these roles, about themselves or a client of their clinic; `platform`: operators, about any.
 
-    `makes` says that the id in the path is the asker's to choose: elsewhere it names another thing of theirs.
+    `makes`: the caller chooses the id in the path, so the same id in another clinic is another row.
     """
 
     roles: frozenset[str]
@@ -117,7 +117,7 @@ OPEN_TO_ALL = {
     *("GET /openapi", "GET /openapi/{path}", "GET /openapi/openapi.json"),
 }
 
-# What takes things away comes after what asks for them; what makes things of the same id elsewhere comes last.
+# Deletions come after reads; operations that create rows with the same id elsewhere come last.
 OPERATIONS = sorted(
     ((service, operation) for service, rules in RULES.items() for operation in rules),
     key=lambda each: (RULES[each[0]][each[1]].makes, each[1].startswith("DELETE")),
@@ -133,7 +133,7 @@ def operations_of(app: Litestar) -> Iterator[str]:
 
 
 def operations_in(service: str) -> set[str]:
-    """The same, as the OpenAPI file tells them."""
+    """The same, from the OpenAPI file."""
     document = json.loads((OPENAPI / f"{service}.json").read_text())
     return {f"{method.upper()} {path}" for path, found in document["paths"].items() for method in found}
 
@@ -161,7 +161,7 @@ def askers(two: TwoClinics) -> dict[str, Caller]:
 
 
 def may_see(rule: Rule, caller: Caller, owner: Owner) -> bool:
-    """Whether the rule lets the caller at the owner's things."""
+    """Whether the rule lets the caller read the owner's data."""
     if caller.role not in rule.roles:
         return False
     if caller.role == "operator" and rule.scope == "platform":
@@ -172,7 +172,7 @@ def may_see(rule: Rule, caller: Caller, owner: Owner) -> bool:
 
 @pytest.mark.parametrize(("service", "operation"), OPERATIONS)
 async def test_nobody_reaches_what_is_anothers(two: TwoClinics, service: str, operation: str) -> None:
-    """The client's own things, asked for by everybody. Strangers first: what they did must not have worked."""
+    """Every caller calls with the client's ids. Strangers come first: their calls must have had no effect."""
     rule = RULES[service][operation]
     seen_by: set[str] = set()
     for who, caller in askers(two).items():
@@ -197,7 +197,7 @@ async def test_nobody_asks_without_a_token_for_this_service(
     before = await two.rows_of(two.ann.clinic_id, service)
     for authorization in (None, "", "Bearer", "Bearer x.y.z", f"Bearer {elsewhere}", "Basic YTpi"):
         headers = {} if authorization is None else {"Authorization": authorization}
-        # What a proxy may say of the asker counts for nothing.
+        # A proxy's headers about the caller are ignored.
         headers |= {"X-Tenant": str(two.ann.clinic_id), "X-Forwarded-User": str(two.ann.client_id)}
         answer = await _ask(two, service, operation, None, headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid"), authorization
@@ -229,11 +229,11 @@ def _ids_in_query(service: str, operation: str) -> list[str]:
 
 
 def _check_refusal(rule: Rule, operation: str, who: str, caller: Caller, answer: Any) -> None:
-    """A role that may not ask is told so; a thing of somebody else's is not there. Lists are of the asker's own."""
+    """A role without the right gets 403; another client's row gets 404. Lists hold only the caller's own rows."""
     if caller.role not in rule.roles:
         assert answer.status_code == 403, (who, answer.text)
     elif operation == "POST /payments":
-        # An unknown invoice that is as young as this one may still be on its way.
+        # An unknown invoice as young as this one may still be on its way.
         assert (answer.status_code, answer.json()["code"]) in {
             (404, "payable_not_found"),
             (503, "payable_unknown"),
@@ -242,7 +242,7 @@ def _check_refusal(rule: Rule, operation: str, who: str, caller: Caller, answer:
         codes = {error["code"] for error in answer.json()["errors"]}
         assert (answer.status_code, codes) == (422, {"client_not_found"}), (who, answer.text)
     elif operation == "GET /clients/{client_id}/credit" and who == "another clinic's client with the same id":
-        # It is this client's own credit, at the other clinic, where nothing is.
+        # It is the client's own credit at the other clinic, where there is none.
         assert answer.json() == {"balances": [], "refundable": [], "payments": [], "refunds": []}, (
             who,
             answer.text,
@@ -254,7 +254,7 @@ def _check_refusal(rule: Rule, operation: str, who: str, caller: Caller, answer:
 
 
 def leaked_by(owner: Owner, operation: str, body: Callable[[Owner], Any] | None, text: str) -> set[str]:
-    """What an answer holds of the owner's, beyond what the question itself named."""
+    """The owner's ids and secrets in an answer that were not in the request itself."""
     asked = set(operation.format_map(owner.ids).split("/"))
     if body:
         asked |= {value for value in owner.ids.values() if value in json.dumps(body(owner))}

@@ -1,4 +1,4 @@
-"""What no HTTP client would send, on a raw socket to the server as the processes run it."""
+"""Requests that no HTTP client would send, on a raw socket to a server process."""
 
 import asyncio
 import os
@@ -66,7 +66,7 @@ async def _answers(port: int) -> bool:
 
 
 async def say(port: int, raw: bytes) -> bytes:
-    """All that the server answers to these bytes until it closes, or half a second after it fell silent."""
+    """The server's answer to these bytes, until it closes or sends nothing for half a second."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(raw)
@@ -106,7 +106,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 async def test_what_is_no_clear_request_is_refused_once(port: int, what: str) -> None:
-    """And what hides behind it is not taken for a request of its own."""
+    """And bytes hidden behind it are not read as another request."""
     said = await say(port, REFUSED[what])
 
     assert b"HTTP/1.1 5" not in said and b'"live"' not in said, said

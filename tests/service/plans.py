@@ -1,4 +1,4 @@
-"""What the server did for the statements that the code ran: their plans, told by `auto_explain` as they ended."""
+"""The plans by which the server ran the code's statements, reported by `auto_explain` as they ended."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ from services.chassis.db.database import Connection
 from tests.running.databases import ServiceDb
 
 Mode = Literal["force_custom_plan", "force_generic_plan"]
-"""PostgreSQL plans a prepared statement, as asyncpg's all are, for its parameters, or once for whatever they may be. It
-chooses from the sixth run on, by what it guesses the second to cost: either must do."""
+"""PostgreSQL plans a prepared statement, as all of asyncpg's are, either for its parameters or once for all. From the
+sixth run on it chooses by the estimated cost: both plans must be good."""
 
 _TELLING = {
     "session_preload_libraries": "auto_explain",
@@ -28,7 +28,7 @@ _TELLING = {
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that the code ran, and the plan that it ran by."""
+    """A statement that the code ran, and its plan."""
 
     plan: dict[str, Any]
 
@@ -38,7 +38,7 @@ class Statement:
         return asked | {each["Index Name"] for each in nodes if "Index Name" in each}
 
     def read(self) -> int:
-        """The most rows that one of its nodes has read, all of its loops together."""
+        """The most rows that one node of the plan read, over all its loops."""
         return max(map(_rows, _nodes(self.plan)))
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Statement:
 
 
 async def tell_plans(db: ServiceDb) -> None:
-    """From now on sessions on this database hear the plan of each of their statements."""
+    """Report the plan of each statement to new sessions on this database."""
     name = await db.admin.fetchval("SELECT current_database()")
     for setting, value in _TELLING.items():
         await db.admin.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'")
@@ -60,7 +60,7 @@ async def tell_plans(db: ServiceDb) -> None:
 async def explained(
     transaction: AbstractAsyncContextManager[Connection], mode: Mode, found: list[Statement]
 ) -> AsyncIterator[Connection]:
-    """A transaction, as its service opens it, whose statements are found and undone."""
+    """A transaction, as its service opens it, whose statements are added to `found` and rolled back."""
 
     def on_message(_: object, message: asyncpg.PostgresLogMessage) -> None:
         _, _, plan = message.message.partition("plan:")
@@ -73,7 +73,7 @@ async def explained(
             tx.add_log_listener(on_message)
             try:
                 yield tx
-                # A plan is told when the next statement takes its place, and listeners a turn of the loop later.
+                # A plan is reported at the next statement, and to listeners one turn of the loop later.
                 await tx.execute("SELECT 1")
                 await asyncio.sleep(0)
             finally:
@@ -84,7 +84,7 @@ async def explained(
 
 
 class _Undo(Exception):
-    """The statements were run to be seen, not to stay."""
+    """Rolls back the statements, which were run only for their plans."""
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -94,7 +94,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _rows(node: dict[str, Any]) -> int:
-    """What it gave, and what it had to look at and threw away."""
+    """The rows that the node returned or filtered out."""
     seen = (
         "Actual Rows",
         "Rows Removed by Filter",

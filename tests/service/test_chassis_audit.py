@@ -1,4 +1,4 @@
-"""The audit log: one entry for each deed, one chain for each clinic, and nobody changes it unseen."""
+"""The audit log: one entry for each change, one chain for each clinic, and every tampering is noticed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def site(
 
 
 def test_each_route_by_which_staff_act_is_walked_here() -> None:
-    """A new one fails this test until `test_each_deed_…` walks it too, and its deed writes an entry.
+    """A new route fails this test until `test_each_deed_…` calls it too, and its change writes an entry.
 
     A refund needs credit: `test_payment_refunds.py::test_each_press_leaves_one_line_in_the_audit_log`.
     """
@@ -80,7 +80,7 @@ def test_each_route_by_which_staff_act_is_walked_here() -> None:
 
 
 async def entries(db: ServiceDb) -> list[tuple[str, str, int]]:
-    """(role, action, seq), without those of the installation itself."""
+    """(role, action, seq) of each entry, without those of the installation itself."""
     rows = await db.admin.fetch(
         "SELECT role, action, seq FROM audit WHERE clinic_id <> $1 ORDER BY clinic_id, seq",
         audit.INSTALLATION,
@@ -94,7 +94,7 @@ async def breaches(db: ServiceDb, anchors: dict[UUID, audit.Head] | None = None)
 
 
 async def tamper(db: ServiceDb, statement: str) -> None:
-    """What only a superuser can do: change the log with its triggers switched off."""
+    """Change the log with its triggers switched off, which only a superuser can do."""
     async with db.admin.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
         changed = await connection.execute(statement)

@@ -1,4 +1,4 @@
-"""What an open page hears, over real events and the real invoice service; Kafka itself is in tests/system."""
+"""The stream of an open page, with real events and the real invoice service; Kafka itself is in tests/system."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -87,7 +87,7 @@ def publish(hub: Hub, *events: Event) -> None:
 
 
 def no_services() -> Any:
-    """Pages that ask for nothing need no service."""
+    """No services, for pages that ask for nothing."""
     return None
 
 
@@ -109,7 +109,7 @@ async def received(
 
 
 async def test_a_page_is_to_be_shown_anew_when_it_is_known_how_it_was_paid() -> None:
-    """Whatever version it shows; and an older version is no news after it either."""
+    """Whatever version the page shows; and an older version is not sent after it either."""
     hub, payment = Hub(NOBODY), new_id()
     with hub.listening(CLINIC, CLIENT, b"s") as listener:
         publish(
@@ -211,7 +211,7 @@ async def test_first_comes_the_current_state_and_again_when_news_may_be_lost(
         messages = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)
         assert await received(messages, 1) == [("invoice", said)]
 
-        # Its own page hears nothing twice; one that has heard nothing yet is told again.
+        # Its own page is sent nothing twice; a new page is sent the state again.
         assert listener.behind is False
         listener.fall_behind()
         again = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)

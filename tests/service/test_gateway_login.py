@@ -1,4 +1,4 @@
-"""Signing in: who may, how often, and what it leaves behind."""
+"""Signing in: who may, how often, and the rows that it leaves."""
 
 import asyncio
 import hashlib
@@ -174,7 +174,7 @@ async def test_five_wrong_passwords_are_enough_and_a_stranger_cannot_lock_anyone
     refused = await site.log_in("ann@example.com")
     assert refused.status_code == 429 and 0 < int(refused.headers["retry-after"]) <= 900
     assert "Too many tries" in refused.text
-    # What is kept tells neither the e-mail nor the address.
+    # The stored rows reveal neither the e-mail nor the address.
     rows = await db_gateway.admin.fetch("SELECT * FROM attempts")
     assert rows and all(len(row["key"]) == 32 for row in rows)
     await db_gateway.admin.execute("UPDATE attempts SET ends_at = now()")

@@ -1,4 +1,4 @@
-"""What browsers are told, and what other sites cannot make them do."""
+"""Security headers for browsers, and requests from other sites, which are refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -162,7 +162,7 @@ async def test_general_limits_hold_for_an_address(db_gateway: ServiceDb) -> None
 
 
 async def test_an_address_that_no_trusted_proxy_forwards_counts_for_nothing(db_gateway: ServiceDb) -> None:
-    """Tests' requests come from 127.0.0.1, which many servers believe by default."""
+    """Requests of tests come from 127.0.0.1, which many servers trust by default."""
     async with a_site(db_gateway, requests_per_minute=2) as site:
         answers = [await site.get("/login", headers=by) for by in _forwarded("X-Forwarded-For", "Forwarded")]
         assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
@@ -196,7 +196,7 @@ async def test_tries_at_a_password_are_counted_by_the_same_address(db_gateway: S
 
 
 def _forwarded(*names: str) -> list[dict[str, str]]:
-    """Headers of four clients, with all else that proxies write."""
+    """Headers of four clients, with the others that proxies write."""
     also = {"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "https"}
     return [{"X-Real-IP": f"198.51.100.{each}", **also, **_as_proxies(names, each)} for each in range(4)]
 
@@ -245,7 +245,7 @@ async def test_a_clinics_transaction_cannot_let_anyone_into_another_clinic(
 async def test_a_password_that_a_clinic_chose_opens_that_clinic_alone(
     site: Site, db_gateway: ServiceDb
 ) -> None:
-    """Or a clinic could make logins for strangers' e-mails, and wait for another clinic to fill them."""
+    """Otherwise a clinic could make logins for strangers' e-mails, and wait until another clinic adds memberships."""
     oak, elm = await a_portal(site.db, "oak"), await a_portal(site.db, "elm")
     await a_login(site.db, oak, by_operator=False, password="known to oak alone")
     await a_login(site.db, elm, by_operator=False, password="known to elm alone")
@@ -253,7 +253,7 @@ async def test_a_password_that_a_clinic_chose_opens_that_clinic_alone(
     assert [each.slug for each in await _opens(site)] == ["oak"]
     assert (await site.log_in("ann@example.com", "known to elm alone")).status_code == 401
 
-    # An operator is trusted by both: the password is then the operator's, and opens all.
+    # Both clinics trust an operator: the password is then the operator's, and opens all.
     await a_login(site.db, elm, by_operator=True, client_id=await _client_at(db_gateway, elm))
     assert [each.slug for each in await _opens(site)] == ["elm", "oak"]
     assert (await site.log_in("ann@example.com", "known to oak alone")).status_code == 401

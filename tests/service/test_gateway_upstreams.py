@@ -1,4 +1,4 @@
-"""Calls to services over a bad network, webhooks passed through, and readiness of the whole."""
+"""Calls to services over a bad network, forwarded webhooks, and readiness of the whole system."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ SETTINGS = ClinicIn(slug="oak", name="Oak", currency="EUR", time_zone="Europe/Du
 
 @dataclass
 class Network(httpx2.AsyncBaseTransport):
-    """A network that goes wrong on order: before the request arrives, or after it did its work."""
+    """A network that fails on order: before the request arrives, or after it had its effect."""
 
     inner: httpx2.AsyncBaseTransport
     refused: int = 0
@@ -57,7 +57,7 @@ def upstreams_over(transport: httpx2.AsyncBaseTransport) -> Upstreams:
 
 @pytest.fixture
 async def network(db_invoice: ServiceDb) -> AsyncIterator[Network]:
-    """The way to a real invoice service."""
+    """A network to a real invoice service."""
     invoice = invoice_app.api(
         InvoiceSettings(
             http_port=1,
@@ -154,7 +154,7 @@ async def test_an_answer_that_cannot_be_read_is_bad_gateway() -> None:
 
 
 def test_the_gateway_asks_as_the_public_asks() -> None:
-    """What is left out of a question stays out, so that the service's own default holds."""
+    """Parameters left out of a request stay out, so that the service's own default applies."""
     body = InvoiceIn(client_id=a_caller("client").subject, due_on=date(2026, 1, 1), lines=())
 
     assert set(msgspec.to_builtins(body)) == {"client_id", "due_on", "lines"}

@@ -1,4 +1,4 @@
-"""What the database itself keeps apart and refuses, whatever the code above it does."""
+"""Isolation and constraints of the database itself, whatever the code above it does."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -102,6 +102,6 @@ async def test_the_database_itself_refuses_sums_that_do_not_add_up(world: Invoic
 
 
 async def test_the_database_itself_refuses_a_time_zone_that_it_does_not_know(world: InvoiceService) -> None:
-    """Or every list of that clinic's invoices would fail."""
+    """Otherwise every list of that clinic's invoices would fail."""
     with pytest.raises(asyncpg.InvalidParameterValueError):
         await world.db.admin.execute("UPDATE clinics SET time_zone = 'Europe/Atlantis'")

@@ -1,4 +1,4 @@
-"""What payment says, booked: real database, real wrapper, real decoding."""
+"""Booking of payment's events: real database, real wrapper, real decoding."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -47,7 +47,7 @@ async def now(world: InvoiceService, invoice: Any) -> Any:
 
 
 async def facts(world: InvoiceService, invoice: Any) -> Sequence[tuple[str, int, str]]:
-    """(topic, version, status) of what was said about the invoice after it was issued."""
+    """(topic, version, status) of each event about the invoice after it was issued."""
     said = [event for event in await outbox_events(world.db) if isinstance(event, InvoiceState)]
     mine = [event for event in said if str(event.invoice_id) == invoice["id"]]
     return [(event.topic.name, event.version, event.status) for event in mine][1:]
@@ -259,7 +259,7 @@ async def test_a_decline_that_changes_nothing_says_nothing(world: InvoiceService
 
 
 def an_update(world: InvoiceService, *settled: PaymentSettled, card: Method = VISA) -> PaymentUpdated:
-    """What payment says when it hears how these movements' payment was made."""
+    """The event with which payment adds the method to these movements' payment."""
     movement, now = settled[0], datetime.now(UTC)
     return PaymentUpdated(
         id=event_id(now, PaymentUpdated.topic.name, movement.payment_id),
@@ -353,7 +353,7 @@ async def test_an_update_and_its_movement_at_the_same_moment_meet(world: Invoice
 
 
 async def test_parallel_workers_book_every_movement_once(world: InvoiceService) -> None:
-    """Batches of different movements of the same invoices, and then each of them once more."""
+    """Batches of different movements of the same invoices, and then each movement again."""
     invoices = [await world.issue(10_000) for _ in range(4)]
     batches = [[settled(world, invoice, 1_000) for invoice in invoices] for _ in range(5)]
 
@@ -379,9 +379,7 @@ async def test_a_batch_takes_as_many_statements_for_fifty_events_as_for_one(worl
 
     connection: Any = await asyncpg.connect(world.db.worker_dsn)
     async with connection.transaction():
-        await actions.book_payments(
-            connection, both(invoices[0])
-        )  # asks the database once what its types are
+        await actions.book_payments(connection, both(invoices[0]))  # the first use looks up types
         for_one = await statements(connection, both(invoices[1]))
         for_all = await statements(connection, [each for invoice in invoices[2:] for each in both(invoice)])
     await connection.close()
@@ -391,7 +389,7 @@ async def test_a_batch_takes_as_many_statements_for_fifty_events_as_for_one(worl
 
 
 async def statements(connection: Any, events: Sequence[Any]) -> int:
-    """How many statements booking these events takes."""
+    """The number of statements that booking these events needs."""
     seen: list[str] = []
 
     def note(logged: Any) -> None:
@@ -420,7 +418,7 @@ async def test_records_of_another_topic_or_key_are_parked(world: InvoiceService)
 async def test_one_movement_under_two_ids_is_booked_once(
     world: InvoiceService, objects: tuple[str | None, str | None], apart: bool
 ) -> None:
-    """An earlier release made another id of it, and named no object of Stripe's."""
+    """An earlier release gave it another id, and no object of Stripe's."""
     invoice, payment_id = await world.issue(12_500), new_id()
     one, other = (
         settled(world, invoice, 5_000, payment_id=payment_id).model_copy(update={"stripe_object_id": name})

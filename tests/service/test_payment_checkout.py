@@ -1,4 +1,4 @@
-"""Starting payments on a real database against the sandbox, and what happens when something is cut off."""
+"""Starting payments on a real database against the sandbox, also with interrupted calls."""
 
 import asyncio
 from datetime import timedelta
@@ -269,7 +269,7 @@ async def test_only_clients_pay_and_only_with_a_token(payments: PaymentService) 
 
 
 class Watched(StripeApi):
-    """The real client; it also notes what the database holds while Stripe is asked, and may cut off."""
+    """The real client, which also records the database's rows during calls to Stripe, and can interrupt calls."""
 
     def __init__(self, payments: PaymentService, cut: str = "") -> None:
         super().__init__(payments.sandbox.secret_key, payments.sandbox.url)
@@ -358,7 +358,7 @@ async def test_a_crash_around_the_call_is_healed_by_the_sweeper(payments: Paymen
 
 
 async def test_a_try_after_an_error_that_stripe_keeps_has_a_new_key(payments: PaymentService) -> None:
-    """The error is kept under the key for a day: with it the invoice could not be paid until then."""
+    """Stripe repeats the error to the same key for a day: with it the invoice could not be paid until then."""
     invoice = await payments.open_invoice(eur(125))
     fault = {"kind": "500_before", "method": "POST", "path": "/v1/payment_intents"}
     await payments.sandbox.control("POST", "/faults/api", fault)
@@ -393,7 +393,7 @@ async def test_an_unknown_outcome_stays_unknown_and_asking_again_makes_no_second
 async def test_an_error_of_stripes_own_does_not_hide_the_intent_that_was_made(
     payments: PaymentService,
 ) -> None:
-    """Stripe keeps the 500 under the key for a day, so asking again with it would never heal."""
+    """Stripe repeats the 500 to the same key for a day, so repeating the call would not help."""
     invoice = await payments.open_invoice(eur(125))
     fault = {"kind": "500_after", "method": "POST", "path": "/v1/payment_intents"}
     await payments.sandbox.control("POST", "/faults/api", fault)
@@ -421,7 +421,7 @@ async def test_a_busy_stripe_is_said_to_be_busy(payments: PaymentService) -> Non
 @pytest.mark.parametrize(
     ("fault", "status", "code", "words"),
     [
-        # What an amount converts to in the account's own currency, and so its smallest charge, only Stripe knows.
+        # Only Stripe knows the rate to the account's own currency, and so the smallest charge.
         ("400_small", 422, "amount_too_small", AmountTooSmall.message),
         ("400_large", 422, "amount_too_large", AmountTooLarge.message),
         ("400", 502, "stripe_refused", "The payment system refused this."),

@@ -1,4 +1,4 @@
-"""A client's credit balance: locked before there is any, kept by the database itself, and never below zero."""
+"""A client's credit balance: can be locked before there is any, kept by the database itself, never below zero."""
 
 import asyncio
 from contextlib import suppress
@@ -52,7 +52,7 @@ from tests.service.waiting import until_waiting
 
 
 async def balances(db: ServiceDb) -> dict[str, int]:
-    """Credit by currency, after a look whether each balance is the sum of its postings."""
+    """Credit by currency, after a check that each balance is the sum of its postings."""
     wrong = await db.admin.fetch(
         """
         SELECT * FROM credit_balances AS b FULL JOIN (
@@ -68,7 +68,7 @@ async def balances(db: ServiceDb) -> dict[str, int]:
 
 
 async def pays_a_void_invoice(payments: PaymentService) -> None:
-    """Stripe has taken the money, which will be credit. Nobody here has heard of it yet."""
+    """Stripe has charged the money, which will be credit. Its event is not consumed yet."""
     invoice = await payments.open_invoice(CREDIT)
     started = await payments.start((invoice, CREDIT))
     await deliver(
@@ -80,7 +80,7 @@ async def pays_a_void_invoice(payments: PaymentService) -> None:
 
 
 class Pausing:
-    """A statement whose first caller is paused: before it, or when it has its answer."""
+    """A statement whose first caller is paused, before or after it."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, *, before: bool
@@ -153,7 +153,7 @@ async def test_a_refund_waits_for_nobody_but_refunds_of_the_same_client_and_curr
 async def test_a_refund_and_a_capture_of_one_client_at_once_end_as_if_one_after_the_other(
     payments: PaymentService,
 ) -> None:
-    """The capture holds the older payment too, which the refund's rows name: neither waits in a circle."""
+    """The capture locks the older payment too, to which the refund's rows refer: the two do not deadlock."""
     await leave_credit(payments)
     await pays_a_void_invoice(payments)
 
@@ -167,7 +167,7 @@ async def test_a_refund_and_a_capture_of_one_client_at_once_end_as_if_one_after_
 
 
 async def test_a_refund_may_name_a_payment_that_a_batch_holds(payments: PaymentService) -> None:
-    """The batch waits for the client's credit, which the refund has: were the refund to wait, it would be a circle."""
+    """The batch waits for the client's credit, which the refund has locked: a wait of the refund would deadlock."""
     await leave_credit(payments)
     seen = payments.hook.events()
     await pays_a_void_invoice(payments)
@@ -179,7 +179,7 @@ async def test_a_refund_may_name_a_payment_that_a_batch_holds(payments: PaymentS
         batch = asyncio.create_task(payments.consume(*again, *new))
         await until_waiting(payments.db, batch)
         wish = RefundRequest(payments.client_id, "EUR", None, None)
-        # Sooner than PostgreSQL would end the circle by failing one of the two.
+        # Shorter than PostgreSQL's deadlock timeout.
         await tx.execute("SET LOCAL lock_timeout = '500ms'")
         await refunds_actions.start_refunds(tx, staff(payments), wish, payments.stripe.livemode, Untouched())
     await batch
@@ -220,7 +220,7 @@ async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(payment
 
 
 async def _skip_the_lock(tx: Connection, keys: Any) -> None:
-    """What forgetting it would be."""
+    """Simulates the forgotten lock."""
 
 
 async def test_without_the_lock_the_database_still_refuses_by_name(
@@ -273,7 +273,7 @@ async def test_a_settlement_that_leaves_no_credit_touches_no_balance(payments: P
 async def test_balances_of_before_are_made_from_the_postings(
     payments: PaymentService, roles: dict[str, str]
 ) -> None:
-    """And what was overdrawn before stops no upgrade: it begins at zero, and `verify` names it."""
+    """An overdrawn balance does not stop the upgrade: it begins at zero, and `verify` reports it."""
     await leave_credit(payments)
     clinic, overdrawn = payments.clinic_id, new_id()
     await payments.db.admin.execute(
@@ -305,14 +305,14 @@ async def test_balances_of_before_are_made_from_the_postings(
 
 @dataclass
 class Till:
-    """One client's money, as the verbs of the service move it. Every step is a transaction of its own."""
+    """One client's money, moved by the service's verbs. Every step is a transaction of its own."""
 
     db: ServiceDb
     clinic_id: UUID = field(default_factory=new_id)
     client_id: UUID = field(default_factory=new_id)
 
     async def capture(self, amount: int, _: int) -> None:
-        """A payment that leaves all of it as credit."""
+        """Capture a payment that becomes credit as a whole."""
         payment_id, now = new_id(), datetime.now(UTC)
         await self.db.admin.execute(
             """

@@ -1,4 +1,4 @@
-"""What Stripe tells, or does not tell, on a real database: booked once, parked by name, swept in the end."""
+"""Stripe's events, also missing ones, on a real database: booked once, parked by name, swept in the end."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from tests.running.payment import PaymentService
 async def a_confirmed_payment(
     payments: PaymentService, method: str = "pm_card_visa", **how: Any
 ) -> tuple[UUID, Any]:
-    """(invoice, answer of the start) of a payment of 125 EUR that Stripe has taken and nobody here knows of."""
+    """(invoice, answer of the start) of a payment of 125 EUR that succeeded, and whose event is not consumed."""
     invoice = await payments.open_invoice(eur(125))
     started = await payments.start((invoice, eur(125)), **how)
     assert started.status_code == 201, started.text
@@ -107,7 +107,7 @@ async def test_a_success_that_comes_before_its_charge_is_told_as_by_card(payment
 
 
 async def test_a_declined_card_is_not_what_a_payment_was_made_with(payments: PaymentService) -> None:
-    """All that Stripe told of two attempts is in one batch, as after a pause of the worker, and of one second."""
+    """All events of two attempts are in one batch, as after a pause of the worker, and of the same second."""
     invoice = await payments.open_invoice(eur(125))
     started = await payments.start((invoice, eur(125)))
     await payments.confirm(started, "pm_card_chargeDeclined")
@@ -205,7 +205,7 @@ async def test_two_workers_with_the_same_batch_book_once(payments: PaymentServic
 
 
 async def statements(payments: PaymentService, events: list[StripeEvent]) -> int:
-    """How many statements a batch takes."""
+    """The number of statements that a batch needs."""
     asked: list[str] = []
     async with payments.worker.worker_tx() as tx:
         tx.add_query_logger(lambda logged: asked.append(logged.query))
@@ -235,7 +235,7 @@ async def test_without_any_webhook_the_sweeper_books_it_and_late_webhooks_change
     await sweep.sweep_payments(payments.worker, payments.stripe)
     assert (await payments.payment(started.json()["payment_id"]))[
         "status"
-    ] == "created"  # too young to ask about
+    ] == "created"  # too young to be swept
     await payments.age(timedelta(minutes=5))
     await sweep.sweep_payments(payments.worker, payments.stripe)
 

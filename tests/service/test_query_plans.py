@@ -1,9 +1,9 @@
-"""Hot statements read no more than they are asked for, however many rows there are.
+"""Hot statements read no more rows than they need, however many rows there are.
 
-Fifty thousand rows a table are loaded (`plan_rows`), the code's own functions are called, and the server tells by what
-plan each of their statements ran and how many rows it read. Nothing about the tables is forged: a look-up reads the
-same at fifty thousand rows and at a million, so a statement that keeps to `MOST` here keeps to it there. Both plans
-count that PostgreSQL may choose, see `plans.Mode`.
+Fifty thousand rows a table are loaded (`plan_rows`), the code's own functions are called, and the server reports the
+plan of each statement and how many rows it read. The tables' statistics are real: a look-up reads as many rows of
+fifty thousand as of a million, so a statement within `MOST` here stays within it there. Both plans that PostgreSQL
+may choose are checked, see `plans.Mode`.
 """
 
 import asyncio
@@ -46,9 +46,9 @@ from tests.service.plans import Mode, Statement, explained, tell_plans
 
 BATCH = 100
 MOST = 5 * BATCH
-"""Rows that any step of a statement may read, of fifty thousand: a batch asks for a hundred, or five hundred."""
+"""Rows that any node of a plan may read, of fifty thousand: a batch needs a hundred, or five hundred."""
 ROWS = [(clinic(each * 499 // PER_CLINIC), each * 499) for each in range(BATCH)]
-"""(clinic, number) of rows all over the tables, as a batch of events names them."""
+"""(clinic, number) of rows spread over the tables, as in a batch of events."""
 INVOICES = [(clinic_id, key(3, number)) for clinic_id, number in ROWS]
 PAYMENTS = [(clinic_id, key(4, number)) for clinic_id, number in ROWS]
 CLINIC, BUSY, SOME = clinic(7), key(2, 0), key(2, 1_007)
@@ -87,7 +87,7 @@ async def _book(tx: Connection) -> None:
 
 
 async def _settle(tx: Connection) -> None:
-    """What the payment service does to book a batch of Stripe's events."""
+    """Run the payment service's statements for a batch of Stripe's events."""
     named = [("", f"pi_{number}") for _, number in ROWS]
     assert len(await payments.find_payments(tx, PAYMENTS[:50], named[50:])) == BATCH
     await payables.save_receivables(tx, (await payables.lock_receivables(tx, INVOICES)).values())

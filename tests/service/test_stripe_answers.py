@@ -1,7 +1,7 @@
-"""No answer of Stripe's leaves a reservation that nothing ends: each of them, to each call, and then all is well again.
+"""No answer of Stripe's leaves a reservation for ever: each answer is given to each call, then Stripe recovers.
 
-An answer is given to every call, as an outage or a wrong account would. Then it is corrected, and the client presses
-once more.
+Every call gets the answer, as in an outage or with a wrong account. Then that is corrected, and the client presses
+Pay again.
 """
 
 from datetime import timedelta
@@ -50,7 +50,7 @@ async def open_reservations(payments: PaymentService) -> int:
 
 
 async def is_paid_once(payments: PaymentService, invoice: UUID, started: Any) -> None:
-    """The page pays with what it was given, and the books have the invoice once."""
+    """The page pays with its client secret, and the invoice is booked once."""
     assert started.status_code in (200, 201), started.text
     already = payments.hook.count("payment_intent.succeeded")
     assert (await payments.confirm(started))["status"] == "succeeded"
@@ -79,7 +79,7 @@ async def test_a_new_payment_can_be_paid_once_all_is_corrected(payments: Payment
 async def test_a_payment_under_way_can_be_paid_or_changed_once_all_is_corrected(
     payments: PaymentService, kind: str
 ) -> None:
-    """The same choice asks for the intent, another one cancels it."""
+    """The same request retrieves the intent, another one cancels it."""
     for amount, again in ((eur(125), eur(125)), (eur(100), eur(125))):
         invoice = await payments.open_invoice(eur(125))
         assert (await payments.start((invoice, amount))).status_code == 201
@@ -92,7 +92,7 @@ async def test_a_payment_under_way_can_be_paid_or_changed_once_all_is_corrected(
 
 @pytest.mark.parametrize("kind", [kind for kind in ANSWERS if kind != "timeout_after"])
 async def test_the_sweeper_comes_to_rest(payments: PaymentService, kind: str) -> None:
-    """One attempt whose intent was never made and one that has it. Nobody comes back."""
+    """One attempt without an intent and one with it. The client does not come back."""
     await payments.start((await payments.open_invoice(eur(10)), eur(10)))
     await everything_answers(payments, kind)
     await payments.start((await payments.open_invoice(eur(20)), eur(20)))
@@ -114,7 +114,7 @@ async def test_the_sweeper_comes_to_rest(payments: PaymentService, kind: str) ->
 async def test_a_refund_is_sent_once_and_its_credit_is_never_back_as_well(
     payments: PaymentService, kind: str
 ) -> None:
-    """What Stripe has of the payment is told; each call about its refunds is answered so."""
+    """The payment's intent is answered normally; each call about its refunds gets the answer."""
     await leave_credit(payments)
     await everything_answers(payments, kind, "/v1/refunds*")
     assert (await request_refund(payments)).status_code == 201

@@ -1,4 +1,4 @@
-"""What Stripe does not have any more, or does not let us see: the next press works, and the client is told."""
+"""Objects that are gone at Stripe or that we may not see: the next press works, and the client is told."""
 
 from datetime import timedelta
 from typing import Any
@@ -100,7 +100,7 @@ async def test_an_attempt_on_a_revoked_account_goes_on_with_it_or_ends_with_anot
 
 
 async def test_a_lost_refund_is_not_credit_again_while_nobody_knows(payments: PaymentService) -> None:
-    """The answer to the first call was lost, and the next one is refused: the money may have gone back."""
+    """The answer to the first call was lost, and the next call is refused: the money may have been refunded."""
     await leave_credit(payments)
     await fault(payments, "timeout_after", count=1)
     await request_refund(payments)

@@ -1,4 +1,4 @@
-"""What two transactions at once do to one invoice, one to another clinic's, and what the database itself refuses."""
+"""Two transactions at once on one invoice, isolation of clinics' locks, and refusals of the database itself."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ Lock = Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Any]]]
 
 
 async def two_successes_of_one_invoice(payments: PaymentService) -> tuple[StripeEvent, StripeEvent]:
-    """Stripe has taken 100 twice for 125: what should never come to be, and must be booked rightly if it does."""
+    """Stripe has charged 100 twice for 125, which should never happen, and must be booked correctly if it does."""
     invoice = await payments.open_invoice(eur(125))
     given_up = await payments.start((invoice, eur(100)))
     await payments.db.admin.execute("UPDATE allocations SET state = 'released'")
@@ -58,7 +58,7 @@ async def test_two_successes_at_once_settle_no_more_than_is_open(payments: Payme
 async def test_two_workers_with_one_success_say_it_once_without_being_refused(
     payments: PaymentService,
 ) -> None:
-    """The second waits for the first and then sees what it did: nobody depends on the ledger's unique key."""
+    """The second waits for the first and then reads its result, so the ledger's unique key is not needed."""
     await payments.confirm(await payments.start((await payments.open_invoice(eur(125)), eur(125))))
     await payments.hook.until("payment_intent.succeeded")
     (success,) = (e for e in payments.hook.events() if e.event_type == "payment_intent.succeeded")
@@ -78,7 +78,7 @@ async def test_two_workers_with_one_success_say_it_once_without_being_refused(
 
 @pytest.fixture
 async def twins(payments: PaymentService) -> tuple[Key, Key]:
-    """Two clinics that call something by the same id: a payable, and a payment of it."""
+    """Two clinics with a receivable of the same id, and a payment of the same id."""
     invoice = await payments.open_invoice(eur(125))
     await payments.start((invoice, eur(125)))
     stranger, payment_id = new_id(), await payments.db.admin.fetchval("SELECT id FROM payments")
@@ -95,7 +95,7 @@ async def twins(payments: PaymentService) -> tuple[Key, Key]:
 
 
 async def locks_only(db: ServiceDb, table: str, lock: Lock, own: Key, other: Key) -> None:
-    """The lock is on the one row, and leaves that of the other clinic with the same id free."""
+    """The lock is on the one row, and not on the other clinic's row with the same id."""
     async with db.worker.worker_tx() as tx:
         assert set(await lock(tx, {own})) == {own}
         free = f"SELECT true FROM {table} WHERE clinic_id = $1 AND id = $2 FOR UPDATE NOWAIT"

@@ -1,4 +1,4 @@
-"""`clinicpay parked`: what waits is listed, shown whole, applied once what it lacked is there, or discarded."""
+"""`clinicpay parked`: events are listed, shown whole, applied once they can be, or discarded."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.running.invoice import InvoiceService, an_invoice_service
 
 
 async def command(db: ServiceDb, *words: str, columns: int = 300) -> tuple[int, str, str]:
-    """`clinicpay parked …`: its exit code, and what it said on both ways."""
+    """`clinicpay parked …`: its exit code, stdout and stderr."""
     environment = {"COLUMNS": str(columns), "WORKER_DATABASE_URLS": f"invoice={db.worker_dsn}"}
     done = await asyncio.to_thread(CliRunner().invoke, cli.app, ["parked", *words], env=environment)
     return done.exit_code, done.stdout, done.stderr
@@ -39,7 +39,7 @@ async def a_parked_movement(world: InvoiceService) -> PaymentSettled:
 
 
 async def mend(db: ServiceDb) -> None:
-    """What was refused fits from now on."""
+    """Make the refused event valid."""
     await db.admin.execute("UPDATE invoices SET currency = 'USD'")
 
 
@@ -57,7 +57,7 @@ async def test_what_is_parked_is_listed_and_shown_whole(db_invoice: ServiceDb) -
 
 
 async def test_the_list_can_be_read_on_a_narrow_screen(db_invoice: ServiceDb) -> None:
-    """What another command takes is never cut or wrapped, and no text of a producer moves the cursor."""
+    """Values for another command are never cut or wrapped, and no text of a producer moves the cursor."""
     async with an_invoice_service(db_invoice) as world:
         await a_parked_movement(world)
         await db_invoice.admin.execute(
@@ -99,7 +99,7 @@ async def test_a_replay_applies_once_the_cause_is_mended(db_invoice: ServiceDb) 
 
 
 async def test_what_an_earlier_version_held_back_is_applied_in_one_go(db_invoice: ServiceDb) -> None:
-    """As many as there are, but what was refused for a reason of its own; what is refused by now is named."""
+    """All events of an earlier version, except those refused for their own reason; those refused now are named."""
     async with an_invoice_service(db_invoice) as world:
         movement = await a_parked_movement(world)
         behind = [a_settlement(world.clinic_id, movement.invoice_id, eur(n)) for n in (10, 20)]

@@ -1,4 +1,4 @@
-"""`clinicpay reemit` says what a topic lost again, as it was said, and nothing happens twice."""
+"""`clinicpay reemit` publishes the events that a topic lost again, unchanged, and nothing happens twice."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[In
 
 
 async def say_again(installation: Installation, since: datetime = EVER) -> list[CloudEvent]:
-    """What the outboxes hold after it."""
+    """Re-emit; returns the events in the outboxes."""
     for service in CONSUMERS:
         await reemit(
             installation.access.databases[service], installation.dbs[service].worker_dsn, service, since
@@ -63,7 +63,7 @@ async def test_what_is_said_again_is_word_for_word_what_was_said(installation: I
     }
     for event in again:
         if isinstance(event, InvoiceState) and event.status == "void":
-            continue  # nothing voids yet: the world does so by hand, and says it otherwise
+            continue  # no action voids an invoice yet: the test does it by hand, with another event
         said = installation.published[event.id]
         assert event == said.model_copy(update={"traceparent": None})
     movements = {event.id for event in installation.published.values() if isinstance(event, PaymentSettled)}
@@ -82,7 +82,7 @@ async def test_saying_again_what_everybody_knows_changes_nothing(installation: I
 
 
 async def test_what_was_lost_before_anybody_read_it_is_made_good(installation: Installation) -> None:
-    """An announcement, a payment and its movement are lost; then each has its effect, once."""
+    """An `invoice.created`, a payment and its movement are lost; then each has its effect once."""
     issued = await installation.world.issue(900)
     await installation.pump(lose=True)
     paid = await installation.open_invoice(1_100)
@@ -99,7 +99,7 @@ async def test_what_was_lost_before_anybody_read_it_is_made_good(installation: I
 
 
 async def test_how_it_was_paid_is_said_again_where_it_was_known_late(installation: Installation) -> None:
-    """Only that is lost: nothing else says it, and every movement is there."""
+    """Only `payment.updated` is lost: no other event has the method, and every movement is there."""
     payments = installation.payments
     invoice = await installation.open_invoice(1_300)
     started = await payments.start((invoice, money(1_300)))
@@ -130,7 +130,7 @@ async def test_only_what_changed_since_a_moment(installation: Installation) -> N
 
 
 async def _mail(installation: Installation) -> None:
-    """Two e-mails come to their end: one is sent, one fails for good."""
+    """Finish two e-mails: one is sent, one fails for good."""
     db = installation.dbs["notification"]
     async with db.worker.worker_tx() as tx:
         claims = await actions.claim_emails(tx, 2, timedelta(minutes=1))

@@ -1,4 +1,4 @@
-"""What Stripe took is what is booked and told, and `clinicpay verify` decides whose a charge is as consumers do."""
+"""The charged sum is booked and published, and `clinicpay verify` finds a charge's owner as consumers do."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from tests.service.test_foreign_events import in_form, sandbox_post
 
 
 async def changed(installation: Installation, started: Any, minor: int) -> str:
-    """Somebody changes the amount of an intent of ours at Stripe, before the client confirms it; its id."""
+    """Change the amount of our intent at Stripe before the client confirms it; returns its id."""
     intent: str = started.json()["client_secret"].split("_secret_")[0]
     await sandbox_post(installation.payments.sandbox, f"/v1/payment_intents/{intent}", {"amount": str(minor)})
     return intent
@@ -113,7 +113,7 @@ def named(**changes: str) -> dict[str, str]:
 
 
 async def somebody(installation: Installation, path: str, metadata: dict[str, str], **form: str) -> Any:
-    """A charge or a refund that another program of the account makes."""
+    """Make a charge or a refund as another program of the account."""
     charged = {
         "amount": "4200",
         "currency": "eur",
@@ -179,7 +179,7 @@ async def a_refund_of_ours(installation: Installation) -> dict[str, str]:
 async def test_verify_still_names_a_charge_of_ours_that_is_not_booked(
     postgres: str, roles: dict[str, str], edited: dict[str, str]
 ) -> None:
-    """Its webhook never came; by Stripe's own id it is ours, whatever its metadata says."""
+    """Its webhook never came; by Stripe's id it is ours, whatever its metadata holds."""
     async with in_own_task(an_installation(postgres, roles)) as installation:
         invoice = await installation.open_invoice(5_000)
         started = await installation.payments.start((invoice, money(5_000)))

@@ -1,7 +1,7 @@
 """One public request, all or nothing, over all services that it writes to.
 
-Every write of the public API is walked: it is refused, fails, is cut off, and the gateway is killed, at each call that
-it makes. What the databases hold afterwards is what they held before, or what an undisturbed run leaves.
+Every write of the public API is tested: at each call that it makes, the call is refused, fails or is interrupted, or
+the gateway is killed. Afterwards the databases hold the rows from before, or those of an undisturbed run.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -45,7 +45,7 @@ class World:
         operations.pace = replace(operations.pace, **changed)
 
     async def sweep(self) -> None:
-        """A sweep, once those who held an operation have had their time."""
+        """Sweep after the holds on operations have expired."""
         await self.dbs["gateway"].admin.execute("UPDATE operations SET held_until = now(), next_at = now()")
         await self.site.app.state.operations.sweep()
 
@@ -74,9 +74,9 @@ async def world(
 
 
 Request = Callable[[], Awaitable[Any]]
-"""Sends the request of a run; again, it is the same request."""
+"""Sends the request of a run; a second call sends the same request."""
 Prepare = Callable[[World, Any, str], Awaitable[tuple[str, str, Any]]]
-"""Makes what the request needs, at a clinic, under the run's label: method, path and body."""
+"""Creates the rows that the request needs, at a clinic, under the run's label; returns method, path and body."""
 
 
 async def _new_clinic(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
@@ -123,7 +123,7 @@ async def _operator_key(world: World, clinic: Any, label: str) -> tuple[str, str
 
 
 def _old_key(owner: str, method: str, end: str, body: Any = None) -> Prepare:
-    """Does something to a key that was made before; `owner` is the path of those whose key it is."""
+    """A request about an existing API key; `owner` is the path of its owner."""
 
     async def prepare(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
         path = f"{owner.format(clinic_id=clinic['id'])}/api-keys"
@@ -150,7 +150,7 @@ async def _invoices(world: World, clinic: Any, label: str) -> tuple[str, str, An
 
 
 async def _refund(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
-    """Refused, for want of credit. What a refund writes is payment's alone: `test_payment_refunds.py`."""
+    """Refused, since there is no credit. A refund writes only to payment: see `test_payment_refunds.py`."""
     client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
     return "POST", f"/clinics/{clinic['id']}/refunds", {"client_id": client["id"], "currency": "EUR"}
 
@@ -210,7 +210,7 @@ async def test_a_write_that_is_broken_at_any_call_leaves_all_or_nothing(world: W
 
 
 def _modes(call: str, may_refuse: bool) -> tuple[Mode, ...]:
-    """How a call goes wrong. A read once all is written may fail; there is nothing left that it could refuse."""
+    """The faults of a call. A read after all writes may fail, but cannot be refused."""
     if is_write(call):
         return MODES
     return ("refused", "cut before", "killed before") if may_refuse else ("cut before", "killed before")
@@ -229,7 +229,7 @@ async def _walk(world: World, send: Request, label: str, broken: Break, whole: A
     assert broken.seen, broken
     if broken.mode == "refused":
         assert difference(before, await held(world.dbs, label)) == difference(before, before), broken
-    # Half of the runs give the outcome up while the call still goes wrong, the others go on once it is mended.
+    # Half of the runs give up while the call still fails, the others continue once it works again.
     world.go_at(give_up=0 if len(label) % 2 else 60)
     with suppress(Killed):
         await world.sweep()

@@ -1,4 +1,4 @@
-"""What breaks each check: (check, service, what somebody with every right does, a part of the row's words)."""
+"""A breach of each check: (check, service, a superuser's statement, a part of the reported text)."""
 
 from deploy.ops import database
 
@@ -302,7 +302,7 @@ BROKEN = [
         "not refunded at Stripe",
     ),
     ("refunds_are_at_stripe", "payment", "UPDATE refunds SET id = gen_random_uuid()", "status succeeded"),
-    # On their way, or not let through.
+    # Pending or parked.
     (
         "outboxes_are_sent",
         "payment",
@@ -328,7 +328,7 @@ BROKEN = [
         """,
         "being_checked False",
     ),
-    # What staff and operators did.
+    # The audit log.
     *(
         (
             f"{service}_audit_log_is_whole",

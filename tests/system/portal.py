@@ -1,4 +1,4 @@
-"""What a client sees and does at a running system, over HTTP only: Billing History, paying, Paid, the receipt."""
+"""A client at a running system, over HTTP only: Billing History, paying, Paid, the receipt."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from deploy.local.demo.visitor import Refused, Visitor, confirm
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of Billing History, in the page's words."""
+    """A row of Billing History, as text."""
 
     id: str
     number: str
@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A payment that waits for its confirmation, with what the payment page told its script."""
+    """A payment that waits for its confirmation, with the payment page's data for its script."""
 
     id: str
     answer: dict[str, Any]
@@ -36,16 +36,16 @@ class Started:
 
 
 class Portal(Visitor):
-    """A client's session. `Refused` is raised when the portal says no."""
+    """A client's session. `Refused` is raised when the portal refuses."""
 
     async def billing_history(self, slug: str, status: str = "") -> list[Row]:
-        """The first page of it, newest first. `status`: "unpaid", "paid" or all."""
+        """The first page of Billing History, newest first. `status`: "unpaid", "paid" or all."""
         cells = _read(await self.page(f"/c/{slug}/billing?status={status}")).rows
         names = ("number", "status", "method", "amount")
         return [Row(row, *(said[name] for name in names)) for row, said in cells.items()]
 
     async def start_payment(self, slug: str, invoice_id: str) -> Started:
-        """Open the payment page and press Pay, for the amount that it shows, with a new card."""
+        """Open the payment page and press Pay with a new card, for the amount that it shows."""
         page = _read(await self.page(f"/c/{slug}/invoices/{invoice_id}/pay"))
         amount = {"minor": int(page.form["data-minor"]), "currency": page.form["data-currency"]}
         answer = await self.pay(slug, invoice_id, amount)
@@ -54,7 +54,7 @@ class Portal(Visitor):
         return Started(answer["payment_id"], answer, page.form["data-key"], urljoin(script, "/"), result)
 
     async def receives(self, slug: str, kind: str, id: str, status: str, within: float = 30) -> None:
-        """Wait as an open page does until the "invoice" or "payment" is said to be in this state. Or TimeoutError."""
+        """Wait as an open page does until the "invoice" or "payment" has this status. TimeoutError otherwise."""
         stream = self.http.stream("GET", f"/c/{slug}/live", params={kind: id}, timeout=within)
         async with asyncio.timeout(within), stream as answer:
             async for line in answer.aiter_lines():
@@ -65,7 +65,7 @@ class Portal(Visitor):
 
 
 async def pay_at_sandbox(started: Started, number: str = "4242424242424242") -> dict[str, Any]:
-    """Enter a card and confirm, as the sandbox's script does in a browser. Answers the PaymentIntent."""
+    """Enter a card and confirm, as the sandbox's script does in a browser. Returns the PaymentIntent."""
     card = {"number": number, "exp_month": "12", "exp_year": "2034", "cvc": "123"}
     form = {"type": "card", **{f"card[{name}]": value for name, value in card.items()}}
     form |= {"key": started.publishable_key}
@@ -82,11 +82,11 @@ async def pay_at_sandbox(started: Started, number: str = "4242424242424242") -> 
 
 
 class NoReceipt(Exception):
-    """No mail leads to the payment's receipt yet."""
+    """No e-mail links to the payment's receipt yet."""
 
 
 async def receipt(mailbox_url: str, to: str, payment_id: str, within: float = 30) -> dict[str, Any]:
-    """The mail about a payment, as the mailbox has it; asks until it is there. Or `NoReceipt`."""
+    """The e-mail about a payment, from the mailbox; waits until it is there. Raises `NoReceipt`."""
     retries = stamina.retry_context(
         on=NoReceipt, attempts=None, timeout=within, wait_initial=0.1, wait_max=0.5
     )
@@ -128,7 +128,7 @@ class _Page(HTMLParser):
             self._cell = ""
 
     def handle_data(self, data: str) -> None:
-        """The first words of a cell are what it says; what follows is small print."""
+        """Keep a cell's first text as its value; later texts are small print."""
         if self.rows and self._cell and data.strip():
             self.rows[next(reversed(self.rows))].setdefault(self._cell, data.strip())
 

@@ -18,7 +18,7 @@ HOLD_CHARGES = {"kind": "reorder", "type": "charge.succeeded", "count": 100}
 
 
 async def an_invoice(system: Running, price: int = 10_000) -> dict[str, Any]:
-    """A new unpaid invoice of the demo client at the harbour clinic, as the API answered it."""
+    """Issue an unpaid invoice to the demo client at the harbour clinic; returns the API's answer."""
     clinic = await harbour(system)
     client = (await system.api("GET", f"/clinics/{clinic}/clients"))["items"][0]["id"]
     line = {
@@ -53,7 +53,7 @@ async def until_paid(system: Running, invoice: dict[str, Any]) -> dict[str, Any]
         try:
             return await status(system, invoice) == "paid"
         except httpx2.HTTPStatusError as error:
-            # Right after a fault the API may say that it is away, and when to ask again.
+            # Right after a fault the API may answer 503, with the time of the next try.
             assert error.response.status_code == 503, error
             return False
 
@@ -62,7 +62,7 @@ async def until_paid(system: Running, invoice: dict[str, Any]) -> dict[str, Any]
 
 
 async def until_shown(system: Running, invoice: dict[str, Any]) -> dict[str, Any]:
-    """The invoice once it shows how it was paid: Stripe may tell of the money before it tells of the card."""
+    """The invoice once it shows its payment method: Stripe may report the money before the card."""
 
     async def shown() -> dict[str, Any] | None:
         found = await get(system, invoice)
@@ -118,7 +118,7 @@ async def test_a_card_that_stripe_tells_of_after_the_success_is_shown_and_the_op
             async with asyncio.timeout(30), client.http.stream("GET", path) as stream:
                 lines = stream.aiter_lines()
                 data = await _next_data(lines)
-                await system.control("DELETE", "/faults")  # lets go of what is held
+                await system.control("DELETE", "/faults")  # releases the held webhooks
                 while not (invoice["id"] in data and '"updated"' in data):
                     data = await _next_data(lines)
             after = await until_shown(system, invoice)
@@ -164,7 +164,7 @@ async def test_a_declined_card_leaves_the_invoice_unpaid_and_another_try_pays_it
 
 
 async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
-    """Its spans, and each one's parent, through HTTP, Stripe's webhook, outboxes and Kafka."""
+    """The spans and their parents, through HTTP, Stripe's webhook, outboxes and Kafka."""
     invoice = await an_invoice(system)
     begun = await start(system, invoice)
     await system.confirm(begun)
@@ -180,7 +180,7 @@ async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
                 return spans
         return None
 
-    # The newest trace that is whole: exporters send every half second.
+    # The newest complete trace: exporters send every half second.
     spans: list[Span] = await until(whole)
     by_id = {span.span_id: span for span in spans}
 

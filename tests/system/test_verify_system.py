@@ -19,7 +19,7 @@ from tests.system.test_main_job import an_invoice, receipts_for, start, until_pa
 
 
 async def command(*words: str, **environment: str) -> tuple[int, str]:
-    """A command of the command line: its exit code, and all that it said."""
+    """Run a command; returns its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.cli", *words),
         cwd=ROOT,
@@ -61,7 +61,7 @@ async def test_without_a_system_it_cannot_check(tmp_path: Path) -> None:
 async def test_topics_that_are_lost_are_rebuilt_and_nobody_is_mailed_twice(
     system: Running, data: Path
 ) -> None:
-    """What is taken and booked, but not yet read by anybody, is on two topics that somebody deletes."""
+    """Two topics with unread events of a booked payment are deleted."""
     access = Access.of_data(data)
     assert access.kafka
     earlier = await an_invoice(system)
@@ -77,7 +77,7 @@ async def test_topics_that_are_lost_are_rebuilt_and_nobody_is_mailed_twice(
     await until(lambda: _booked(access, begun["payment_id"]))
 
     await _delete(access.kafka, LOST)
-    # They stood still while their topics went: going on, they would keep their place in what is not there any more.
+    # They were stopped while the topics were deleted: otherwise they would keep their offsets of the old topics.
     for reader in readers:
         os.kill(reader, signal.SIGKILL)
     await topics.ensure(access.kafka)
@@ -95,12 +95,12 @@ LOST = ("payment.settled", "payment.succeeded")
 
 
 async def _mailed(system: Running, invoice: dict[str, Any]) -> int:
-    """How many receipts name the invoice."""
+    """The number of receipts that name the invoice."""
     return len(await receipts_for(system, invoice))
 
 
 async def _booked(access: Access, payment_id: str) -> bool:
-    """The payment has succeeded, and what it says is sent."""
+    """Whether the payment has succeeded and its events are sent."""
     payment = await asyncpg.connect(access.databases["payment"])
     try:
         found = await payment.fetchval(

@@ -1,4 +1,4 @@
-"""What may stand in a text that somebody enters."""
+"""The characters allowed in texts that people enter."""
 
 import sys
 import unicodedata

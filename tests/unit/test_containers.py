@@ -1,4 +1,4 @@
-"""What the container files promise, read without an engine."""
+"""The container files' promises, checked without an engine."""
 
 import ast
 import json
@@ -128,7 +128,7 @@ def test_a_build_that_names_no_target_is_the_production_image() -> None:
 
 
 def stages() -> Iterator[tuple[str, str | None]]:
-    """What each stage of the Dockerfile begins from, and its name."""
+    """The base of each stage of the Dockerfile, and the stage's name."""
     for line in (ROOT / "deploy/images/Dockerfile").read_text().splitlines():
         if found := re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", line):
             yield found[1], found[2]
@@ -136,7 +136,7 @@ def stages() -> Iterator[tuple[str, str | None]]:
 
 @cache
 def files_of(target: str) -> frozenset[str]:
-    """The tracked files that COPY puts into a target, with those of the targets that it begins from."""
+    """The tracked files that COPY adds to a target, with the files of its base targets."""
     before = {name: begin for begin, name in stages() if name}[target]
     held = files_of(before) if not before.startswith("$") else frozenset[str]()
     text = (ROOT / "deploy/images/Dockerfile").read_text()
@@ -173,7 +173,7 @@ def imported(file: str) -> Iterator[str]:
 
 
 def module_files(name: str) -> set[str]:
-    """Where the code of a dotted name is: its own module or package, else the module that has it as a member."""
+    """The files of a dotted name: its own module or package, else the module that has it as a member."""
     path = name.replace(".", "/")
     own = {f"{path}.py", f"{path}/__init__.py"}
     outer = path.rpartition("/")[0]

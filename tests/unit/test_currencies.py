@@ -82,7 +82,7 @@ def test_decimals_are_those_of_iso_4217(currency: Currency) -> None:
 
 @each_currency
 def test_both_tables_have_the_same_rules(currency: Currency) -> None:
-    """Both are transcribed from Stripe's page, but for minimums that depend on a rate."""
+    """Both are transcribed from Stripe's page, except the minimums that depend on a rate."""
     code = currency.code.lower()
     assert stripes.decimals(code) == currency.stripe_decimals
     if code in stripes.MINIMUM:
@@ -100,7 +100,7 @@ def test_both_tables_have_the_same_rules(currency: Currency) -> None:
 def test_every_minimum_is_a_charge_and_where_none_is_published_worth_what_stripe_wants(
     currency: Currency,
 ) -> None:
-    """Cautious: at the sandbox's rates, which are its own, clearly above the half dollar that is the rule."""
+    """Cautious: at the sandbox's own rates, clearly above Stripe's rule of half a dollar."""
     code = currency.code.lower()
     assert charge_of(currency.minimum, currency.code) == "possible"
     assert currency.minimum % currency.step == 0 < currency.minimum
@@ -124,7 +124,7 @@ def test_no_amount_that_is_offered_is_refused_by_stripe_and_no_rest_of_a_part_is
 
 
 def rest_of(minor: int, part: int, code: str) -> int:
-    """What a part leaves to be paid; 0 when the part is refused."""
+    """The rest after paying a part; 0 when the part is refused."""
     invoice = new_id()
     wish = PaymentRequest(new_id(), {invoice: ContractMoney(minor=part, currency=code)}, "card")
     payable = Receivable(new_id(), invoice, wish.client_id, minor, 0, code, "unpaid")

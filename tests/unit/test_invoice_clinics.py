@@ -1,4 +1,4 @@
-"""What a clinic's settings and a client's address must look like."""
+"""Validation of a clinic's settings and a client's address."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What may be issued, and what money does to an invoice."""
+"""Issuing invoices, and booking movements on them."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -239,5 +239,5 @@ def test_events_hold_no_service_and_no_person() -> None:
 
 
 def test_what_python_calls_printable_is_never_refused() -> None:
-    """The check takes such texts without looking at each character."""
+    """The check accepts such texts without looking at each character."""
     assert not any(texts.is_unprintable(chr(code)) for code in range(0x110000) if chr(code).isprintable())

@@ -1,4 +1,4 @@
-"""The sh launcher: what it says when it cannot go on, and that it works from anywhere."""
+"""The sh launcher: its messages when it cannot continue, and that it works from every directory."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ NOWHERE = "http://127.0.0.1:9/index"
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """A copy of what the launcher needs, without a .venv, in a directory with a space in its name."""
+    """A copy of the launcher's files, without a .venv, in a directory with a space in its name."""
     root = tmp_path / "a house"
     (root / "deploy").mkdir(parents=True)
     shutil.copy(ROOT / "clinicpay", root)
@@ -49,7 +49,7 @@ def script(path: Path, body: str) -> None:
 
 
 def python_in(tools: Path, but: str = "") -> None:
-    """This very Python as `python3`, on request made to fail when its command line holds a word."""
+    """This Python as `python3`, which fails when its command line holds the word `but`, if given."""
     guard = f'case "$*" in *{but}*) exit 1;; esac; ' if but else ""
     script(tools / "python3", f'{guard}exec "{sys.executable}" "$@"')
 
@@ -98,7 +98,7 @@ def test_no_network_on_first_use_is_said(house: Path, tools: Path, installer: st
 
 
 def installed(house: Path) -> None:
-    """What a first use leaves, without its packages."""
+    """Create the files that a first use leaves, without its packages."""
     venv.create(house / ".venv")
     for name in ("run", "dev"):
         with (house / "requirements" / f"{name}.txt").open("rb") as file:

@@ -1,4 +1,4 @@
-"""Every mutant still takes its safeguard away: its text stands in the code once, and its test exists."""
+"""Every mutant still removes its safeguard: its text is in the code once, and its test exists."""
 
 from collections import Counter
 from pathlib import Path

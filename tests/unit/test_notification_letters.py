@@ -1,4 +1,4 @@
-"""What e-mails say, in both parts, and what they never say."""
+"""The contents of e-mails, in both parts, and what they never contain."""
 
 import re
 from dataclasses import replace

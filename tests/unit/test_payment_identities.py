@@ -1,4 +1,4 @@
-"""Ids of what is booked: the same on every path, in every order, whenever it is booked."""
+"""Ids of bookings: the same on every path, in every order, at every time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ MOMENTS = st.integers(0, 10**7)
 
 
 def a_payment() -> Payment:
-    """A row as a backup may have it: begun, and nothing known of it."""
+    """A payment as a backup may have it: started, without any observation."""
     return Payment(
         clinic_id=CLINIC,
         id=PAYMENT,
@@ -80,7 +80,7 @@ _TYPES = {"requires_payment_method": "payment_failed"}
 
 
 def event_of(intent: dict[str, Any], way: str, second: int) -> StripeEvent:
-    """What we hear of an intent, by one of the ways, at a second after the start."""
+    """An observation of an intent, on one of the paths, so many seconds after the start."""
     at = START + timedelta(seconds=second)
     if way == "looked up":
         charge = {"id": intent["latest_charge"], "payment_method_details": CARD}
@@ -103,7 +103,7 @@ def event_of(intent: dict[str, Any], way: str, second: int) -> StripeEvent:
 
 
 def booked(way: str, second: int, hours_later: int, *before: dict[str, Any]) -> dict[str, Any]:
-    """The ids of a success, booked some hours after Stripe's news of it, and what came before it."""
+    """The ids of a success, booked so many hours after it, following earlier observations."""
     payment, now = a_payment(), START + timedelta(hours=hours_later)
     for step, intent in enumerate(before):
         payment = lifecycle.observe(payment, payables(), event_of(intent, way, step), now).payment

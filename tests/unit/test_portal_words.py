@@ -1,4 +1,4 @@
-"""What the portal writes: money and dates as the clinic's country has them, one word a state, plain reasons."""
+"""Texts of the portal: money and dates in the clinic's format, one word a state, plain reasons."""
 
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-"""What we take from others and must not give away."""
+"""Licences, committed secrets, and the bill of materials."""
 
 import json
 import subprocess
