@@ -22,10 +22,9 @@ class Contact(BaseModel):
     hours: str
 
 
-class ClinicUpdated(StateEvent):
-    """A clinic was put on, or its billing settings changed."""
+class ClinicState(StateEvent):
+    """The public state of a clinic: its billing settings."""
 
-    topic: ClassVar[Topic] = topics.CLINIC_UPDATED
     key_field: ClassVar[str] = "clinic_id"
 
     slug: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
@@ -41,3 +40,9 @@ class ClinicUpdated(StateEvent):
     """`unknown` is a method that this release cannot offer: readers offer the others."""
     contact: Contact
     accent: str = Field(pattern=r"^#[0-9a-f]{6}$")
+
+
+class ClinicUpdated(ClinicState):
+    """A clinic was put on, or its billing settings changed."""
+
+    topic: ClassVar[Topic] = topics.CLINIC_UPDATED

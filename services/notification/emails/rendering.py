@@ -1,7 +1,7 @@
 """An e-mail's subject, HTML and text, from its kind's templates. No I/O but reading templates."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,9 @@ class Renderer:
 
 
 def _tidy(clinic: Clinic) -> dict[str, str]:
-    parts = {name: one_line(getattr(clinic, name)) for name in ("name", "phone", "email", "hours")}
+    parts = {
+        field.name: one_line(getattr(clinic, field.name)) for field in fields(clinic) if field.type is str
+    }
     lines = (one_line(line).strip(", ") for line in clinic.address.splitlines())
     return parts | {"address": ", ".join(line for line in lines if line)}
 

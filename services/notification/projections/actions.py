@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from contracts.events.clinic import ClinicUpdated
+from contracts.events.clinic import ClinicState
 from contracts.events.invoice import InvoiceState
 from services.chassis.db.database import Connection
 from services.notification.projections import domain, store
 
 
-async def upsert_clinics(tx: Connection, updates: Sequence[ClinicUpdated]) -> None:
+async def upsert_clinics(tx: Connection, updates: Sequence[ClinicState]) -> None:
     """Save each clinic's newest version, unless a newer one is stored."""
     await store.upsert_clinics(tx, domain.newest(updates))
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from contracts.events.clinic import ClinicUpdated, Contact
+from contracts.events.clinic import ClinicState, Contact
 from contracts.events.invoice import InvoiceState
 from contracts.money import Money
 from services.chassis.db.database import Connection, Key
@@ -25,7 +25,7 @@ _UPSERT_CLINICS = f"""
 """
 
 
-async def upsert_clinics(tx: Connection, clinics: Sequence[ClinicUpdated]) -> None:
+async def upsert_clinics(tx: Connection, clinics: Sequence[ClinicState]) -> None:
     """Save clinics whose stored version is older. `clinics` holds each one at most once."""
     await tx.execute(
         _UPSERT_CLINICS,
@@ -35,7 +35,7 @@ async def upsert_clinics(tx: Connection, clinics: Sequence[ClinicUpdated]) -> No
     )
 
 
-def _setting(clinic: ClinicUpdated, name: str) -> object:
+def _setting(clinic: ClinicState, name: str) -> object:
     """A setting in the event; the parts of the contact are columns of their own."""
     return getattr(clinic.contact if name in Contact.model_fields else clinic, name)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from contracts.events.clinic import ClinicUpdated
+from contracts.events.clinic import ClinicState
 from contracts.events.envelope import StateEvent
 from contracts.events.invoice import InvoiceState
 from services.chassis.db.database import Connection
@@ -13,7 +13,7 @@ from services.payment.receivables import store
 StateT = TypeVar("StateT", bound=StateEvent)
 
 
-async def upsert_clinics(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
+async def upsert_clinics(tx: Connection, events: Sequence[ClinicState]) -> None:
     await store.upsert_clinics(tx, _newest(events))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from contracts.events.clinic import ClinicUpdated
+from contracts.events.clinic import ClinicState
 from contracts.events.invoice import InvoiceState
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import columns
@@ -15,7 +15,7 @@ async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
     return None if row is None else Clinic(row["online_payment"], frozenset(row["methods"]))
 
 
-async def upsert_clinics(tx: Connection, newest: Collection[ClinicUpdated]) -> None:
+async def upsert_clinics(tx: Connection, newest: Collection[ClinicState]) -> None:
     """Upsert clinics' settings where the event is newer than the row. One event a clinic."""
     rows = sorted(newest, key=lambda clinic: clinic.clinic_id)
     await tx.execute(
