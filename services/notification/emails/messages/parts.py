@@ -9,7 +9,7 @@ from uuid import UUID
 
 from contracts.currencies import charge_of
 from contracts.events.envelope import Method
-from contracts.events.payment import PaymentFailed, PaymentSucceeded
+from contracts.events.payment import PaymentState
 from contracts.vocabulary import is_payable, method_name
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailData
@@ -67,7 +67,7 @@ def method_of(paid_with: Method | None) -> str | None:
     return method_name(paid_with.kind, paid_with.brand, paid_with.last4) if paid_with else None
 
 
-def payment_data(event: PaymentSucceeded | PaymentFailed) -> EmailData:
+def payment_data(event: PaymentState) -> EmailData:
     return EmailData(
         amount=event.amount,
         at=event.time,
