@@ -11,9 +11,6 @@ import httpx2
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Middleware
 
 from services.chassis.db.database import Database
@@ -25,6 +22,7 @@ from services.gateway.accounts.dependencies import PORTAL
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.routes import account_routes
 from services.gateway.accounts.sessions.backend import STORE, SessionStore, session_config
+from services.gateway.api.document import openapi_config
 from services.gateway.api.operations.actions import Operations
 from services.gateway.api.routes import api_router
 from services.gateway.jobs import Jobs
@@ -79,7 +77,7 @@ def api(
         exception_handlers={**web_errors.HANDLERS, **account_errors.HANDLERS},
         before_send=[on_every_answer(settings)],
         template_config=template_config(),
-        openapi_config=_openapi(),
+        openapi_config=openapi_config(),
         request_max_body_size=1024 * 1024,
         state=State(shared),
         debug=False,
@@ -132,23 +130,6 @@ def _lifespan(hub: Hub, jobs: Jobs, closing: Sequence[Callable[[], Awaitable[Non
             yield
 
     return lifespan
-
-
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="ClinicPay API",
-        version="1",
-        description="Put clinics on, add their clients, issue invoices. Money is integer minor units.",
-        # Exactly this address: given a prefix, the plugin would answer the API's unknown addresses with a page.
-        path="/api/v1/openapi.json",
-        render_plugins=[JsonRenderPlugin(path="/")],
-        components=Components(
-            security_schemes={
-                "api_key": SecurityScheme(type="http", scheme="bearer", description="An API key.")
-            }
-        ),
-        use_handler_docstrings=True,
-    )
 
 
 @contextmanager

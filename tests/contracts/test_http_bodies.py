@@ -233,3 +233,20 @@ def holds(answer: Any, body: Any) -> bool:
     if isinstance(body, list):
         return len(answer) == len(body) and all(map(holds, answer, body))
     return bool(answer == body)
+
+
+async def test_the_public_document_lists_unknown_in_every_set_of_a_service_and_in_no_request() -> None:
+    app = generate.apps()["gateway"]
+    document = app.openapi_schema.to_schema()
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    requests = json.dumps([{**each, "responses": None} for each in operations])
+    schemas = {name: json.dumps(schema) for name, schema in document["components"]["schemas"].items()}
+    listing = {name for name, schema in schemas.items() if f'"{UNKNOWN}"' in schema}
+
+    assert listing == {
+        *("AccountOut", "ClinicAnswer", "ClinicOut", "InvoiceItem", "InvoiceOut", "InvoiceRow"),
+        *("MovementOut", "RefundOut"),
+    }
+    assert UNKNOWN not in requests
+    assert [name for name in listing if f'schemas/{name}"' in requests] == []
+    assert app.openapi_schema.to_schema() == document
