@@ -91,11 +91,13 @@ async def test_a_surplus_is_sent_back_by_one_call_and_the_client_is_told(
 
 async def mailed(world: Portal, db: ServiceDb) -> list[str]:
     """The client's e-mails about the refunds that payment published, each event delivered twice."""
-    said = [event for event in await outbox_events(world.db_payment) if isinstance(event, PaymentRefunded)]
-    assert {event.client_id for event in said} == {world.client_id}
+    published = [
+        event for event in await outbox_events(world.db_payment) if isinstance(event, PaymentRefunded)
+    ]
+    assert {event.client_id for event in published} == {world.client_id}
     clinic = a_clinic().model_copy(update={"clinic_id": world.clinic_id})
     async with a_mail_server() as mail, sending(db, mail.port) as sender:
         await put_contact(db, UUID(str(world.clinic_id)), world.client_id)
-        await deliver(db.worker, notification_consumers, clinic, *said, *said)
+        await deliver(db.worker, notification_consumers, clinic, *published, *published)
         await sender.send_due()
         return mail.subjects()

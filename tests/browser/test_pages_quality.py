@@ -61,7 +61,7 @@ async def test_every_page_reads_well(world: Portal, ann: Visitor, width: int, da
         objections += [f"{path} is {over} px too wide" for over in [await sideways(page)] if over > 0]
 
     assert objections == []
-    assert [said for said in ann.wrong if "404" not in said] == []
+    assert [error for error in ann.wrong if "404" not in error] == []
 
 
 async def test_the_login_reads_well_and_keeps_what_was_typed(world: Portal) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 if __name__ == "__main__":
-    wish = {**os.environ, "CLINICPAY_WRITE_COSTS": "1"}
+    environment = {**os.environ, "CLINICPAY_WRITE_COSTS": "1"}
     sys.exit(
         subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "tests/costs"], cwd=ROOT, env=wish, check=False
+            [sys.executable, "-m", "pytest", "-q", "tests/costs"], cwd=ROOT, env=environment, check=False
         ).returncode
     )

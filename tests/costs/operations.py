@@ -161,9 +161,11 @@ def _issue(meter: Meter) -> Work:
 def _start(meter: Meter) -> Work:
     async def work(number: int) -> None:
         live = Live(LAST + 1 + number)
-        wish = PaymentRequest(live.client_id, {live.invoice_id: PRICE}, "card", request_key=f"costs-{number}")
+        request = PaymentRequest(
+            live.client_id, {live.invoice_id: PRICE}, "card", request_key=f"costs-{number}"
+        )
         async with meter.database.tx(live.clinic_id) as tx:
-            await actions.start_payment(tx, live.clinic_id, wish, False, SEAL)
+            await actions.start_payment(tx, live.clinic_id, request, False, SEAL)
 
     return work
 

@@ -14,7 +14,7 @@ from tests.faults.drive import Bill
 from tests.faults.lab import Lab
 
 DRAIN_SECONDS = 90.0
-LETTER_SECONDS = 2.0
+MAIL_SECONDS = 2.0
 """Seconds to wait for e-mails before the clock is moved."""
 
 
@@ -25,7 +25,7 @@ class Breach(AssertionError):
 async def drained(lab: Lab, bills: Sequence[Bill] = (), within: float = DRAIN_SECONDS) -> None:
     """Wait until outboxes, webhooks, topics and e-mails are done, and the bills are paid. Raises `Breach`."""
     loop = asyncio.get_running_loop()
-    deadline, rush_at = loop.time() + within, loop.time() + LETTER_SECONDS
+    deadline, rush_at = loop.time() + within, loop.time() + MAIL_SECONDS
     while True:
         try:
             undone = await _undone(lab, bills)
@@ -36,7 +36,7 @@ async def drained(lab: Lab, bills: Sequence[Bill] = (), within: float = DRAIN_SE
         if loop.time() > deadline:
             raise Breach(f"not at rest after {within:.0f} s: {undone}")
         if loop.time() > rush_at and "letters" in undone and lab.runs("notification.worker"):
-            rush_at = loop.time() + LETTER_SECONDS
+            rush_at = loop.time() + MAIL_SECONDS
             await lab.make_time_pass()
         await asyncio.sleep(0.1)
 
@@ -64,7 +64,7 @@ async def _undone(lab: Lab, bills: Sequence[Bill]) -> str:
     return ""
 
 
-async def paid_once(lab: Lab, bill: Bill, *, letters_may_repeat: bool = False) -> str:
+async def paid_once(lab: Lab, bill: Bill, *, mails_may_repeat: bool = False) -> str:
     """Raise `Breach` unless the bill was charged, booked, settled and receipted once. Returns a remark, or ""."""
     movements = await lab.sql("invoice", "SELECT amount FROM movements WHERE invoice_id = $1", bill.id)
     _same("movements at invoice", [row["amount"] for row in movements], [bill.total])
@@ -83,7 +83,7 @@ async def paid_once(lab: Lab, bill: Bill, *, letters_may_repeat: bool = False) -
     _same("entries in the ledger", len(entries), 1)
     charges = charges_of(lab, await _payments_of(lab, bill))
     _same("charges at Stripe", [charge["amount"] for charge in charges], [bill.total])
-    return _letters(lab, bill, letters_may_repeat)
+    return _check_mails(lab, bill, mails_may_repeat)
 
 
 async def books_balance(lab: Lab) -> None:
@@ -120,7 +120,7 @@ def sandbox_rows(lab: Lab, query: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-def _letters(lab: Lab, bill: Bill, may_repeat: bool) -> str:
+def _check_mails(lab: Lab, bill: Bill, may_repeat: bool) -> str:
     """Count Message-IDs: one receipt and one announcement, whatever the number of copies."""
     copies = Counter(
         (kind, message_id)

@@ -128,7 +128,7 @@ async def _die_at(lab: Lab, client: Client, point: Point) -> str:
     for _ in range(MOST_TRIES):
         bill = await _run_once(lab, client, point)
         may_repeat = died.exists() and died.read_text() == MAILED
-        remark = await checks.paid_once(lab, bill, letters_may_repeat=may_repeat)
+        remark = await checks.paid_once(lab, bill, mails_may_repeat=may_repeat)
         if died.exists():
             return remark
     return f"not passed in {MOST_TRIES} more runs: its events came in other batches"

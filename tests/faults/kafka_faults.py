@@ -173,13 +173,13 @@ async def rebuilt(lab: Lab, client: Client) -> str:
     finally:
         await admin.close()
     await until(lambda: _made(lab), 60)
-    said = 0
+    published = 0
     for service in WORKED:
         auditor, worker = lab.access.databases[service], worker_dsns(lab.system.data.path)[service]
-        said += await reemit(auditor, worker, service, datetime.min.replace(tzinfo=UTC))
+        published += await reemit(auditor, worker, service, datetime.min.replace(tzinfo=UTC))
     await at_rest(lab, bill)
     await _unchanged(lab, before)
-    return f"{len(gone)} topics, {said} events said again, nobody mailed twice"
+    return f"{len(gone)} topics, {published} events said again, nobody mailed twice"
 
 
 async def _made(lab: Lab) -> bool:

@@ -41,7 +41,7 @@ class Lab:
 
     system: FaultySystem
     keeper: Keeper
-    said: list[str]
+    output: list[str]
     admin: dict[str, "asyncpg.Pool[asyncpg.Record]"] = field(default_factory=dict)
     """A superuser's pool for each service's database, not through the proxies."""
     clinic: dict[str, Any] = field(default_factory=dict)
@@ -172,9 +172,9 @@ async def lab() -> AsyncIterator[Lab]:
         system = FaultySystem(DataDir(place / "data"), Ports.choose(free_port()), demo=False)
         disk = ending.enter_context(small_disk(system.postgres.moved_to or place / "data" / "postgres"))
         await system.open_links()
-        said: list[str] = []
-        keeper = Keeper(said.append)
-        one = Lab(system, keeper, said, disk=disk)
+        output: list[str] = []
+        keeper = Keeper(output.append)
+        one = Lab(system, keeper, output, disk=disk)
         try:
             system.keep_all(keeper)
             system.keep_addresses()

@@ -27,10 +27,10 @@ async def paid(lab: Lab, client: Client) -> Bill:
     return bill
 
 
-async def at_rest(lab: Lab, *bills: Bill, letters_may_repeat: bool = False) -> None:
+async def at_rest(lab: Lab, *bills: Bill, mails_may_repeat: bool = False) -> None:
     await checks.drained(lab, bills)
     for bill in bills:
-        await checks.paid_once(lab, bill, letters_may_repeat=letters_may_repeat)
+        await checks.paid_once(lab, bill, mails_may_repeat=mails_may_repeat)
 
 
 def _lose_commits(process: str, count: int) -> Play:
@@ -119,7 +119,7 @@ async def resets(lab: Lab, client: Client) -> None:
         await client.pay(bill)
         bills.append(bill)
     await breaks
-    await at_rest(lab, *bills, letters_may_repeat=True)
+    await at_rest(lab, *bills, mails_may_repeat=True)
 
 
 def _cut(names: tuple[str, ...], while_paying: bool) -> Play:

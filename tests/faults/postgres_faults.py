@@ -28,7 +28,7 @@ async def restarted(lab: Lab, client: Client) -> None:
         await client.confirm(start)
         await killed
         bills.append(bill)
-    await at_rest(lab, *bills, letters_may_repeat=True)
+    await at_rest(lab, *bills, mails_may_repeat=True)
 
 
 @scenario(AREA, "away for 20 s: webhooks are taken, and booked after")
@@ -71,7 +71,7 @@ async def terminated(lab: Lab, client: Client) -> str:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    await at_rest(lab, *bills, letters_may_repeat=True)
+    await at_rest(lab, *bills, mails_may_repeat=True)
     return f"{ended} connections ended"
 
 
@@ -187,7 +187,7 @@ async def disk_full(lab: Lab, client: Client) -> str:
         lab.disk.make_room()
     await lab.all_run()
     await client.pay(other)
-    await at_rest(lab, bill, other, letters_may_repeat=True)
+    await at_rest(lab, bill, other, mails_may_repeat=True)
     return "writes were refused" if refused else "the server did not need more room"
 
 

@@ -57,7 +57,7 @@ async def press(lab: Lab, bill: Bill) -> None:
     await persist(lambda: api(lab, "POST", path, body, key=key))
 
 
-async def refunded_once(lab: Lab, bill: Bill, status: str = "succeeded", letters: int = 1) -> None:
+async def refunded_once(lab: Lab, bill: Bill, status: str = "succeeded", mails: int = 1) -> None:
     """Raise a `Breach` unless one refund was made, booked and told. `verify` then looks at the rest."""
     wanted = "SELECT count(*) FROM refunds WHERE payment_id = $1::uuid AND status = $2"
     await until(lambda: lab.value("payment", wanted, bill.payment_id, status), 60)
@@ -65,13 +65,13 @@ async def refunded_once(lab: Lab, bill: Bill, status: str = "succeeded", letters
     made = [each for each in await _at_stripe(lab) if each["metadata"].get("payment_id") == bill.payment_id]
     if [each["amount"] for each in made] != [bill.total]:
         raise checks.Breach(f"refunds at Stripe: {made}")
-    told = await lab.value(
+    sent = await lab.value(
         "notification",
         "SELECT count(*) FROM deliveries WHERE template = 'refund' AND subject_id = $1::uuid",
         made[0]["metadata"]["refund_id"],
     )
-    if told != letters:
-        raise checks.Breach(f"letters of the refund: {told}, not {letters}")
+    if sent != mails:
+        raise checks.Breach(f"letters of the refund: {sent}, not {mails}")
 
 
 async def _at_stripe(lab: Lab) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ class Soak:
         await self.lab.quiet()
         await asyncio.gather(*payers)
         await checks.drained(self.lab, self.bills, within=180)
-        remarks = [await checks.paid_once(self.lab, bill, letters_may_repeat=True) for bill in self.bills]
+        remarks = [await checks.paid_once(self.lab, bill, mails_may_repeat=True) for bill in self.bills]
         if self.failures:
             raise checks.Breach(f"clients that gave up: {self.failures[:5]}")
         repeated = sum(bool(remark) for remark in remarks)

@@ -28,11 +28,11 @@ QUICK_SECONDS = 15
 RESULT = ROOT / "docs" / "faults.md"
 
 
-Part = Callable[["Wish", Matrix, Lab, Client], Awaitable[None]]
+Part = Callable[["Options", Matrix, Lab, Client], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Options:
     """Options of a run. `seconds` and `seed` are the soak's."""
 
     quick: bool = False
@@ -41,7 +41,7 @@ class Wish:
     seed: int = 1
 
 
-async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
+async def run(options: Options, say: Callable[[str], None] | None = None) -> Matrix:
     """Run the chosen scenarios. A run of the whole suite writes the matrix to docs/faults.md.
 
     The whole suite waits most of the time, so crash points and scenarios then have a system each, side by side.
@@ -50,57 +50,57 @@ async def run(wish: Wish, say: Callable[[str], None] | None = None) -> Matrix:
         import_module(f"tests.faults.{play}")
     matrix = Matrix(say or _say)
     with _ended_by_sigterm():
-        await _run(wish, matrix)
+        await _run(options, matrix)
     matrix.say(matrix.summary())
-    if not wish.quick and not wish.only:
+    if not options.quick and not options.only:
         matrix.write(RESULT, ELSEWHERE)
     return matrix
 
 
-async def _run(wish: Wish, matrix: Matrix) -> None:
-    if wish.quick or wish.only:
-        await _on_a_system(wish, matrix, _crashes, _plays, _whole_requests)
+async def _run(options: Options, matrix: Matrix) -> None:
+    if options.quick or options.only:
+        await _on_a_system(options, matrix, _crashes, _plays, _whole_requests)
     else:
         async with asyncio.TaskGroup() as both:
-            both.create_task(_on_a_system(wish, matrix, _crashes))
-            both.create_task(_on_a_system(wish, matrix, _plays, _whole_requests))
+            both.create_task(_on_a_system(options, matrix, _crashes))
+            both.create_task(_on_a_system(options, matrix, _plays, _whole_requests))
 
 
-async def _on_a_system(wish: Wish, matrix: Matrix, *parts: Part) -> None:
+async def _on_a_system(options: Options, matrix: Matrix, *parts: Part) -> None:
     async with lab() as one, Visitor(one.system.public_url) as visitor:
         client = Client(one, visitor)
         await drive.put_on(one)
         await client.log_in()
         for part in parts:
-            await part(wish, matrix, one, client)
+            await part(options, matrix, one, client)
 
 
-async def _crashes(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
-    if not _wanted(wish, crash_points.AREA):
+async def _crashes(options: Options, matrix: Matrix, one: Lab, client: Client) -> None:
+    if not _wanted(options, crash_points.AREA):
         return
     points = await crash_points.count(one, client)
     matrix.say(f"{len(points)} crash points counted")
-    tried = crash_points.spread(points) if wish.quick else points
+    tried = crash_points.spread(points) if options.quick else points
     scenarios = [crash_points.scenario(number, point) for number, point in enumerate(tried, 1)]
-    for each in chosen(scenarios, quick=wish.quick, only=wish.only):
+    for each in chosen(scenarios, quick=options.quick, only=options.only):
         await matrix.play(each, one, client)
 
 
-def _wanted(wish: Wish, area: str) -> bool:
-    return fnmatchcase(area.lower(), f"*{wish.only.lower().split(':')[0]}*")
+def _wanted(options: Options, area: str) -> bool:
+    return fnmatchcase(area.lower(), f"*{options.only.lower().split(':')[0]}*")
 
 
-async def _whole_requests(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
-    if not _wanted(wish, whole_requests.AREA):
+async def _whole_requests(options: Options, matrix: Matrix, one: Lab, client: Client) -> None:
+    if not _wanted(options, whole_requests.AREA):
         return
-    scenarios = await whole_requests.count(one, quick=wish.quick)
+    scenarios = await whole_requests.count(one, quick=options.quick)
     matrix.say(f"{len(scenarios)} points of whole requests counted")
-    for each in chosen(scenarios, quick=wish.quick, only=wish.only):
+    for each in chosen(scenarios, quick=options.quick, only=options.only):
         await matrix.play(each, one, client)
 
 
-async def _plays(wish: Wish, matrix: Matrix, one: Lab, client: Client) -> None:
-    for each in chosen([*SCENARIOS, _soak(wish, matrix)], quick=wish.quick, only=wish.only):
+async def _plays(options: Options, matrix: Matrix, one: Lab, client: Client) -> None:
+    for each in chosen([*SCENARIOS, _soak(options, matrix)], quick=options.quick, only=options.only):
         await matrix.play(each, one, client)
 
 
@@ -116,13 +116,13 @@ def _ended_by_sigterm() -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _soak(wish: Wish, matrix: Matrix) -> Scenario:
-    seconds = min(wish.seconds, QUICK_SECONDS) if wish.quick else wish.seconds
+def _soak(options: Options, matrix: Matrix) -> Scenario:
+    seconds = min(options.seconds, QUICK_SECONDS) if options.quick else options.seconds
 
     async def play(lab: Lab, _: Client) -> str:
-        return await Soak(lab, wish.seed, seconds, matrix.say).run()
+        return await Soak(lab, options.seed, seconds, matrix.say).run()
 
-    fault = f"kill -9 and SIGSTOP at random for {seconds} s under load, seed {wish.seed}"
+    fault = f"kill -9 and SIGSTOP at random for {seconds} s under load, seed {options.seed}"
     return Scenario("Processes", fault, play, quick=True, longest=seconds + 400)
 
 

@@ -11,7 +11,7 @@ from tests.faults.whole_requests import numbered
 
 
 async def test_a_spread_of_faults_loses_doubles_and_leaks_nothing() -> None:
-    matrix = await suite.run(suite.Wish(quick=True), lambda line: print(line, file=sys.stderr))
+    matrix = await suite.run(suite.Options(quick=True), lambda line: print(line, file=sys.stderr))
 
     assert not matrix.breaches, "\n".join(f"{row.fault}: {row.remark}" for row in matrix.breaches)
     assert len(matrix.rows) > 20

@@ -43,9 +43,9 @@ def an_invoice() -> Invoice:
 
 def a_payment() -> Payment:
     """As it begins, of two invoices."""
-    wish = starting.PaymentRequest(client_id=CLIENT, shares={INVOICE: DUE, OTHER: DUE}, kind="card")
+    request = starting.PaymentRequest(client_id=CLIENT, shares={INVOICE: DUE, OTHER: DUE}, kind="card")
     return starting.begin(
-        wish, CLINIC, PAYMENT, account=ACCOUNT, livemode=False, method=None, traceparent=None, now=AT
+        request, CLINIC, PAYMENT, account=ACCOUNT, livemode=False, method=None, traceparent=None, now=AT
     )
 
 

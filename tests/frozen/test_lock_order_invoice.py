@@ -53,10 +53,10 @@ def new_events(world: InvoiceService, invoice_id: UUID) -> list[CloudEvent]:
 
 async def test_a_mixed_batch_locks_its_invoices_once_before_it_saves(logged: Log) -> None:
     world, log = logged
-    said = [event for invoice_id in await invoices(world) for event in new_events(world, invoice_id)]
+    published = [event for invoice_id in await invoices(world) for event in new_events(world, invoice_id)]
     log.transactions.clear()
 
-    await world.deliver(*said)
+    await world.deliver(*published)
 
     [batch] = log.transactions
     reading = read(batch, locks.ORDER, locks.GUARDED)
@@ -93,9 +93,9 @@ async def test_batches_in_opposite_order_never_wait_in_a_circle(logged: Log) -> 
     several = await invoices(world, 6)
 
     for _ in range(4):
-        said = [event for invoice_id in several for event in new_events(world, invoice_id)]
+        published = [event for invoice_id in several for event in new_events(world, invoice_id)]
         again = [event for invoice_id in several for event in new_events(world, invoice_id)]
-        await asyncio.gather(world.deliver(*said), world.deliver(*again[::-1]))
+        await asyncio.gather(world.deliver(*published), world.deliver(*again[::-1]))
 
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     assert await world.db.admin.fetchval(deadlocks) == 0

@@ -97,10 +97,10 @@ class ModelClinic:
     async def start(self, shares: dict[UUID, int], kind: PaymentKind) -> Tab | None:
         """Press Pay. None when it was refused, or when the process ended meanwhile."""
         amounts = {invoice: Money(minor=minor, currency=CURRENCY) for invoice, minor in shares.items()}
-        wish = PaymentRequest(client_id=self.client_id, shares=amounts, kind=kind)
+        request = PaymentRequest(client_id=self.client_id, shares=amounts, kind=kind)
         transaction = partial(self.parts.payment.api.tx, self.clinic_id)
         try:
-            ready = await checkout.start(transaction, self.parts.stripe, self.clinic_id, wish)
+            ready = await checkout.start(transaction, self.parts.stripe, self.clinic_id, request)
         except (DomainError, Crash) as refusal:
             self.refused.append(refusal.code if isinstance(refusal, DomainError) else "crash")
             return None

@@ -94,7 +94,7 @@ class Running:
     process: asyncio.subprocess.Process
     secrets: dict[str, Any]
     spans: Spans
-    said: list[str]
+    output: list[str]
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Visitor]:
@@ -172,16 +172,16 @@ async def running(data: Path, program: Sequence[str] = ("deploy.cli", "up")) -> 
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said: list[str] = []
-        reading = asyncio.create_task(_read(process, said))
+        output: list[str] = []
+        reading = asyncio.create_task(_read(process, output))
         try:
             await until(
-                lambda: any("Operator API key" in line for line in said) or reading.done(), START_SECONDS
+                lambda: any("Operator API key" in line for line in output) or reading.done(), START_SECONDS
             )
-            where = {name: _address(said, name) for name in ("Portal", "Stripe sandbox", "Mailbox")}
+            where = {name: _address(output, name) for name in ("Portal", "Stripe sandbox", "Mailbox")}
             secrets = json.loads((data / "secrets.json").read_text())
             yield Running(
-                where["Portal"], where["Stripe sandbox"], where["Mailbox"], process, secrets, spans, said
+                where["Portal"], where["Stripe sandbox"], where["Mailbox"], process, secrets, spans, output
             )
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -190,18 +190,18 @@ async def running(data: Path, program: Sequence[str] = ("deploy.cli", "up")) -> 
             await reading
 
 
-async def _read(process: asyncio.subprocess.Process, said: list[str]) -> None:
+async def _read(process: asyncio.subprocess.Process, output: list[str]) -> None:
     assert process.stdout is not None
     while line := await process.stdout.readline():
-        said.append(line.decode().rstrip())
+        output.append(line.decode().rstrip())
 
 
-def _address(said: list[str], name: str) -> str:
-    for line in said:
+def _address(output: list[str], name: str) -> str:
+    for line in output:
         found = re.match(rf"\s*{name}\s+(http://\S+)", line)
         if found:
             return found.group(1)
-    raise AssertionError("the system did not start:\n" + "\n".join(said))
+    raise AssertionError("the system did not start:\n" + "\n".join(output))
 
 
 def _descendants(parent: int) -> list[int]:

@@ -190,7 +190,7 @@ async def test_no_log_holds_a_canary(walk: Walk) -> None:
     files = sorted((walk.data / "logs").iterdir())
     assert any(file.read_bytes().count(b"event_parked") for file in files), "errors were logged"
     assert [file.name for file in files if MARK.encode() in file.read_bytes()] == []
-    assert [line for line in walk.system.said if MARK in line] == []
+    assert [line for line in walk.system.output if MARK in line] == []
 
 
 async def test_no_span_holds_a_canary(walk: Walk) -> None:
@@ -250,8 +250,8 @@ async def test_parked_rows_say_why_without_what(walk: Walk) -> None:
     ]
     assert {"wrong_currency", "undecodable"} <= {row["reason"] for row in rows}
     for row in rows:
-        said = {name: str(value) for name, value in row.items() if name != "value"}
-        assert MARK not in json.dumps(said), row["reason"]
+        output = {name: str(value) for name, value in row.items() if name != "value"}
+        assert MARK not in json.dumps(output), row["reason"]
         assert row["reason"] == "undecodable" or MARK.encode() not in row["value"]
 
 

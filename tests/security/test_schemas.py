@@ -38,11 +38,11 @@ async def test_no_answer_is_a_500(two: TwoClinics, name: str, label: str) -> Non
     for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
         for case in made_up(operation, mode):
             answer = await send(two, name, case)
-            said = (case.method, case.formatted_path, case.query, case.body, answer.text[:300])
-            assert answer.status_code in (503, *range(500)), said
+            context = (case.method, case.formatted_path, case.query, case.body, answer.text[:300])
+            assert answer.status_code in (503, *range(500)), context
             if answer.content:
-                assert answer.headers["content-type"] in DECLARED, said
-            assert answer.status_code < 400 or answer.json()["code"], said
+                assert answer.headers["content-type"] in DECLARED, context
+            assert answer.status_code < 400 or answer.json()["code"], context
 
 
 def made_up(operation: Any, mode: Any) -> list[Any]:

@@ -24,18 +24,18 @@ async def port(dbs: dict[str, ServiceDb]) -> AsyncIterator[int]:
 async def drip(port: int, first: bytes, then: bytes) -> bytes:
     """Send something at once, then byte for byte until the server hangs up; what it answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    said = asyncio.create_task(reader.read(-1))
+    received = asyncio.create_task(reader.read(-1))
     try:
         writer.write(first)
         async with asyncio.timeout(WITHIN):
-            while not said.done():
+            while not received.done():
                 writer.write(then)
-                await asyncio.wait([said], timeout=0.2)
-        return said.result()
+                await asyncio.wait([received], timeout=0.2)
+        return received.result()
     except ConnectionError:
         return b""
     finally:
-        said.cancel()
+        received.cancel()
         writer.close()
 
 
@@ -56,11 +56,11 @@ async def drip(port: int, first: bytes, then: bytes) -> bytes:
 async def test_whoever_is_slow_is_answered_and_hung_up_on(
     port: int, first: bytes, then: bytes, answer: bytes
 ) -> None:
-    said = await drip(port, first, then)
+    received = await drip(port, first, then)
 
-    assert said.startswith(answer), said
-    if b"408" in said:
-        assert b"application/problem+json" in said and b"request_too_slow" in said
+    assert received.startswith(answer), received
+    if b"408" in received:
+        assert b"application/problem+json" in received and b"request_too_slow" in received
 
 
 async def test_sixty_slow_senders_end_while_others_are_served(port: int) -> None:
@@ -86,26 +86,26 @@ async def test_sixty_slow_senders_end_while_others_are_served(port: int) -> None
 )
 async def test_a_head_that_is_too_large_is_431_at_once(port: int, head: bytes) -> None:
     async with asyncio.timeout(WITHIN):
-        said = await say(port, b"GET /login HTTP/1.1\r\n" + HOST + head + b"\r\n\r\n")
+        received = await say(port, b"GET /login HTTP/1.1\r\n" + HOST + head + b"\r\n\r\n")
 
-    assert said.startswith(b"HTTP/1.1 431 "), said[:200]
-    assert b"headers_too_large" in said and said.count(b"HTTP/1.1 ") == 1
+    assert received.startswith(b"HTTP/1.1 431 "), received[:200]
+    assert b"headers_too_large" in received and received.count(b"HTTP/1.1 ") == 1
 
 
 async def test_an_address_without_end_is_431(port: int) -> None:
-    said = await say(port, b"GET /" + b"a" * 5_000_000)
-    assert said.startswith(b"HTTP/1.1 431 "), said[:200]
+    received = await say(port, b"GET /" + b"a" * 5_000_000)
+    assert received.startswith(b"HTTP/1.1 431 "), received[:200]
 
 
 async def test_more_connections_than_fit_are_told_to_come_again(port: int) -> None:
     opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(90)]
     try:
         async with asyncio.timeout(WITHIN):
-            said = await asyncio.gather(*(reader.read(-1) for reader, _ in opened))
+            received = await asyncio.gather(*(reader.read(-1) for reader, _ in opened))
     finally:
         for _, writer in opened:
             writer.close()
-    full = [each for each in said if each]
+    full = [each for each in received if each]
     assert len(full) >= 20
     assert all(each.startswith(b"HTTP/1.1 503 ") and b"too_many_connections" in each for each in full)
     assert (await say(port, LAST)).startswith(b"HTTP/1.1 200 "), "and all of them are gone"

@@ -70,13 +70,13 @@ async def say(port: int, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(raw)
-        said = b""
+        reply = b""
         try:
-            while more := await asyncio.wait_for(reader.read(65536), 10 if not said else 0.5):
-                said += more
+            while more := await asyncio.wait_for(reader.read(65536), 10 if not reply else 0.5):
+                reply += more
         except (TimeoutError, ConnectionResetError):
             pass
-        return said
+        return reply
     finally:
         writer.close()
 
@@ -107,10 +107,10 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 async def test_what_is_no_clear_request_is_refused_once(port: int, what: str) -> None:
     """And bytes hidden behind it are not read as another request."""
-    said = await say(port, REFUSED[what])
+    reply = await say(port, REFUSED[what])
 
-    assert b"HTTP/1.1 5" not in said and b'"live"' not in said, said
-    assert said.count(b"HTTP/1.1 ") <= 1 and (said == b"" or b"HTTP/1.1 4" in said), said
+    assert b"HTTP/1.1 5" not in reply and b'"live"' not in reply, reply
+    assert reply.count(b"HTTP/1.1 ") <= 1 and (reply == b"" or b"HTTP/1.1 4" in reply), reply
 
 
 @pytest.mark.parametrize(
@@ -134,15 +134,15 @@ async def test_what_is_no_clear_request_is_refused_once(port: int, what: str) ->
     }.items(),
 )
 async def test_what_is_odd_ends_in_an_answer_that_is_no_500(port: int, what: str, raw: bytes) -> None:
-    said = await say(port, raw)
+    reply = await say(port, raw)
 
-    assert b"HTTP/1.1 5" not in said and b"evil.test" not in said.split(b"\r\n\r\n")[0], said[:500]
+    assert b"HTTP/1.1 5" not in reply and b"evil.test" not in reply.split(b"\r\n\r\n")[0], reply[:500]
     assert await _answers(port), "the server lives on"
 
 
 async def test_a_body_without_end_is_cut_off_at_the_cap(port: int) -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
 
-    said = await say(port, post(b"Transfer-Encoding: chunked\r\n", chunk * 40))
+    reply = await say(port, post(b"Transfer-Encoding: chunked\r\n", chunk * 40))
 
-    assert b"HTTP/1.1 413" in said, said[:500]
+    assert b"HTTP/1.1 413" in reply, reply[:500]

@@ -16,7 +16,7 @@ Mode = Literal["force_custom_plan", "force_generic_plan"]
 """PostgreSQL plans a prepared statement, as all of asyncpg's are, either for its parameters or once for all. From the
 sixth run on it chooses by the estimated cost: both plans must be good."""
 
-_TELLING = {
+_EXPLAIN_SETTINGS = {
     "session_preload_libraries": "auto_explain",
     "auto_explain.log_min_duration": "0",
     "auto_explain.log_analyze": "on",
@@ -42,9 +42,9 @@ class Statement:
         return max(map(_rows, _nodes(self.plan)))
 
     def __str__(self) -> str:
-        told = ("Node Type", "Relation Name", "Index Name", "Index Cond", "Filter")
+        names = ("Node Type", "Relation Name", "Index Name", "Index Cond", "Filter")
         return "\n".join(
-            f"    {' '.join(str(each[name]) for name in told if name in each)}: {_rows(each)} rows"
+            f"    {' '.join(str(each[name]) for name in names if name in each)}: {_rows(each)} rows"
             for each in _nodes(self.plan)
         )
 
@@ -52,7 +52,7 @@ class Statement:
 async def tell_plans(db: ServiceDb) -> None:
     """Report the plan of each statement to new sessions on this database."""
     name = await db.admin.fetchval("SELECT current_database()")
-    for setting, value in _TELLING.items():
+    for setting, value in _EXPLAIN_SETTINGS.items():
         await db.admin.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'")
 
 

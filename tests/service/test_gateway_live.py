@@ -122,7 +122,7 @@ async def test_a_page_is_to_be_shown_anew_when_it_is_known_how_it_was_paid() -> 
         page = Page(CALLER, no_services(), None, None)
         news = await received(stream(listener, page, alive), 4)
 
-    assert [(kind, said["id"], said["status"]) for kind, said in news] == [
+    assert [(kind, message["id"], message["status"]) for kind, message in news] == [
         ("invoice", str(INVOICE), "paid"),
         ("payment", str(payment), "updated"),
         ("invoice", str(INVOICE), "updated"),
@@ -205,17 +205,17 @@ async def test_first_comes_the_current_state_and_again_when_news_may_be_lost(
         invoice = (await site.api("POST", path, json=taxed_invoice_body(client))).json()
         caller = Caller(subject=UUID(client["id"]), role="client", clinic_id=UUID(clinic["id"]))
         upstreams = site.app.state.upstreams
-        said = {"id": invoice["id"], "status": "unpaid", "version": 1, "number": invoice["number"]}
+        message = {"id": invoice["id"], "status": "unpaid", "version": 1, "number": invoice["number"]}
 
         listener = Listener()
         messages = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)
-        assert await received(messages, 1) == [("invoice", said)]
+        assert await received(messages, 1) == [("invoice", message)]
 
         # Its own page is sent nothing twice; a new page is sent the state again.
         assert listener.behind is False
         listener.fall_behind()
         again = stream(listener, Page(caller, upstreams, UUID(invoice["id"]), None), alive)
-        assert await received(again, 1) == [("invoice", said)]
+        assert await received(again, 1) == [("invoice", message)]
 
 
 async def test_what_cannot_be_asked_now_is_asked_again(db_gateway: ServiceDb) -> None:

@@ -41,8 +41,8 @@ async def ask(
 
 
 async def ok(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
-    said = head + body
-    writer.write(b"HTTP/1.1 422 No\r\nRetry-After: 7\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+    sent = head + body
+    writer.write(b"HTTP/1.1 422 No\r\nRetry-After: 7\r\nContent-Length: %d\r\n\r\n%s" % (len(sent), sent))
 
 
 async def test_a_request_arrives_as_it_is_and_its_answer_comes_back_over_one_kept_connection() -> None:

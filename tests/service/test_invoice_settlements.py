@@ -48,8 +48,8 @@ async def now(world: InvoiceService, invoice: Any) -> Any:
 
 async def facts(world: InvoiceService, invoice: Any) -> Sequence[tuple[str, int, str]]:
     """(topic, version, status) of each event about the invoice after it was issued."""
-    said = [event for event in await outbox_events(world.db) if isinstance(event, InvoiceState)]
-    mine = [event for event in said if str(event.invoice_id) == invoice["id"]]
+    published = [event for event in await outbox_events(world.db) if isinstance(event, InvoiceState)]
+    mine = [event for event in published if str(event.invoice_id) == invoice["id"]]
     return [(event.topic.name, event.version, event.status) for event in mine][1:]
 
 
@@ -273,17 +273,19 @@ def an_update(world: InvoiceService, *settled: PaymentSettled, card: Method = VI
 
 
 @pytest.mark.parametrize("order", ["settled first", "updated first", "one batch", "updated alone first"])
-@pytest.mark.parametrize("told", [None, Method(kind="card"), Method(kind="card", brand="amex", last4="0005")])
+@pytest.mark.parametrize(
+    "known", [None, Method(kind="card"), Method(kind="card", brand="amex", last4="0005")]
+)
 async def test_how_it_was_paid_is_shown_whatever_comes_first(
-    world: InvoiceService, order: str, told: Method | None
+    world: InvoiceService, order: str, known: Method | None
 ) -> None:
     one, two, other = [await world.issue(12_500) for _ in range(3)]
     payment_id = new_id()
     movements = [
-        settled(world, invoice, 12_500, payment_id=payment_id).model_copy(update={"method": told})
+        settled(world, invoice, 12_500, payment_id=payment_id).model_copy(update={"method": known})
         for invoice in (one, two)
     ]
-    beside = settled(world, other, 12_500).model_copy(update={"method": told})
+    beside = settled(world, other, 12_500).model_copy(update={"method": known})
     update = an_update(world, *movements)
     batches: dict[str, list[list[Any]]] = {
         "settled first": [[*movements, beside], [update], [update]],
@@ -301,7 +303,7 @@ async def test_how_it_was_paid_is_shown_whatever_comes_first(
         assert (shown["status"], shown["settled"]["minor"], shown["version"]) == ("paid", 12_500, 2)
         assert await facts(world, invoice) == [(InvoicePaid.topic.name, 2, "paid")]
     left = (await now(world, other))["paid_with"]
-    assert left == (told.model_dump() if told else None)
+    assert left == (known.model_dump() if known else None)
     assert await parked(world.db) == []
 
 

@@ -323,7 +323,7 @@ async def test_an_address_that_was_kept_unchecked_fails_its_own_letters_once_and
         ("invoice_ready", "failed", 1, "email_not_valid"),
         ("invoice_ready", "sent", 1, None),
     ]
-    (letter,) = mail.inbox
-    assert letter["Reply-To"] is None
+    (email,) = mail.inbox
+    assert email["Reply-To"] is None
     kinds = [type(fact) for fact in await outbox_events(db_notification)]
     assert kinds == [NotificationFailed, NotificationSent]

@@ -36,10 +36,10 @@ async def test_a_payment_is_started_confirmed_and_booked_once(payments: PaymentS
         {"invoice_id": str(invoice), "amount": {"minor": 12500, "currency": "EUR"}}
     ]
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
-    said = await outbox_events(payments.db)
-    assert [event.topic.name for event in said] == ["payment.settled", "payment.succeeded"]
-    assert said[0].method == said[1].method  # type: ignore[attr-defined]
-    assert said[0].method.last4 == "4242"  # type: ignore[attr-defined]
+    published = await outbox_events(payments.db)
+    assert [event.topic.name for event in published] == ["payment.settled", "payment.succeeded"]
+    assert published[0].method == published[1].method  # type: ignore[attr-defined]
+    assert published[0].method.last4 == "4242"  # type: ignore[attr-defined]
     assert await waiting_parked(payments.db) == []
 
 
@@ -292,7 +292,7 @@ class Watched(StripeApi):
         return intent
 
 
-def a_wish(payments: PaymentService, invoice: UUID, **changes: Any) -> PaymentRequest:
+def a_request(payments: PaymentService, invoice: UUID, **changes: Any) -> PaymentRequest:
     return PaymentRequest(client_id=payments.client_id, shares={invoice: eur(125)}, kind="card", **changes)
 
 
@@ -306,7 +306,7 @@ async def test_no_connection_is_held_while_stripe_is_called_and_its_key_is_commi
         partial(payments.db.api.tx, payments.clinic_id),
         stripe,
         payments.clinic_id,
-        a_wish(payments, invoice, save=True),
+        a_request(payments, invoice, save=True),
     )
     await stripe.close()
 
@@ -325,7 +325,7 @@ async def test_a_crash_around_the_call_is_healed_by_asking_again(payments: Payme
             partial(payments.db.api.tx, payments.clinic_id),
             stripe,
             payments.clinic_id,
-            a_wish(payments, invoice),
+            a_request(payments, invoice),
         )
     await stripe.close()
 
@@ -346,7 +346,7 @@ async def test_a_crash_around_the_call_is_healed_by_the_sweeper(payments: Paymen
             partial(payments.db.api.tx, payments.clinic_id),
             stripe,
             payments.clinic_id,
-            a_wish(payments, invoice),
+            a_request(payments, invoice),
         )
     await stripe.close()
 

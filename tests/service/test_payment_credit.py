@@ -178,10 +178,12 @@ async def test_a_refund_may_name_a_payment_that_a_batch_holds(payments: PaymentS
         await store.lock_credit(tx, {(payments.clinic_id, payments.client_id, "EUR")})
         batch = asyncio.create_task(payments.consume(*again, *new))
         await until_waiting(payments.db, batch)
-        wish = RefundRequest(payments.client_id, "EUR", None, None)
+        request = RefundRequest(payments.client_id, "EUR", None, None)
         # Shorter than PostgreSQL's deadlock timeout.
         await tx.execute("SET LOCAL lock_timeout = '500ms'")
-        await refunds_actions.start_refunds(tx, staff(payments), wish, payments.stripe.livemode, Untouched())
+        await refunds_actions.start_refunds(
+            tx, staff(payments), request, payments.stripe.livemode, Untouched()
+        )
     await batch
 
     assert await balances(payments.db) == {"EUR": 2500}
@@ -204,9 +206,9 @@ async def test_credit_that_comes_back_can_be_refunded_again_once(payments: Payme
 async def test_giving_up_a_refund_and_a_new_one_at_once_overdraw_nothing(payments: PaymentService) -> None:
     await leave_credit(payments)
     async with payments.db.api.tx(payments.clinic_id) as tx:
-        wish = RefundRequest(payments.client_id, "EUR", None, 2000)
+        request = RefundRequest(payments.client_id, "EUR", None, 2000)
         [lost] = await refunds_actions.start_refunds(
-            tx, staff(payments), wish, payments.stripe.livemode, Untouched()
+            tx, staff(payments), request, payments.stripe.livemode, Untouched()
         )
 
     async with payments.db.api.tx(payments.clinic_id) as tx:
@@ -336,10 +338,10 @@ class Till:
             await books.add_entries(tx, [entry])
 
     async def refund(self, amount: int, _: int) -> None:
-        wish, who = RefundRequest(self.client_id, "EUR", None, amount), a_caller("staff", self.clinic_id)
+        request, who = RefundRequest(self.client_id, "EUR", None, amount), a_caller("staff", self.clinic_id)
         with suppress(NothingToRefund, RefundTooLarge, ClientNotFound):
             async with self.db.api.tx(self.clinic_id) as tx:
-                await refunds_actions.start_refunds(tx, who, wish, False, Untouched())
+                await refunds_actions.start_refunds(tx, who, request, False, Untouched())
 
     async def give_up(self, _: int, which: int) -> None:
         async with self.db.api.tx(self.clinic_id) as tx:

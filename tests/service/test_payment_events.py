@@ -112,8 +112,8 @@ async def test_a_declined_card_is_not_what_a_payment_was_made_with(payments: Pay
     started = await payments.start((invoice, eur(125)))
     await payments.confirm(started, "pm_card_chargeDeclined")
     await payments.confirm(started, "pm_card_mastercard")
-    for told in ("payment_intent.payment_failed", "charge.succeeded", "payment_intent.succeeded"):
-        await payments.hook.until(told)
+    for awaited in ("payment_intent.payment_failed", "charge.succeeded", "payment_intent.succeeded"):
+        await payments.hook.until(awaited)
 
     heard = payments.hook.events()
     at = max(event.created for event in heard)
@@ -241,9 +241,9 @@ async def test_without_any_webhook_the_sweeper_books_it_and_late_webhooks_change
 
     paid = await payments.payment(started.json()["payment_id"])
     assert (paid["status"], paid["method"]["last4"]) == ("succeeded", "4242")
-    said = await outbox_events(payments.db)
+    published = await outbox_events(payments.db)
     await payments.consume()
-    assert await outbox_events(payments.db) == said
+    assert await outbox_events(payments.db) == published
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
 

@@ -46,15 +46,15 @@ async def test_one_click_sends_the_credit_back_to_the_card_it_came_from(payments
     assert (after["balances"], after["payments"]) == ([], [])
     assert [each["status"] for each in after["refunds"]] == ["succeeded"]
     assert await payments.books() == SENT
-    [said] = await refund_events(payments)
-    assert (said.refund_id, said.payment_id, said.client_id) == (
+    [published] = await refund_events(payments)
+    assert (published.refund_id, published.payment_id, published.client_id) == (
         UUID(made["id"]),
         payment_id,
         payments.client_id,
     )
-    assert said.amount == CREDIT
-    assert said.method is not None
-    assert said.method.last4 == "4242"
+    assert published.amount == CREDIT
+    assert published.method is not None
+    assert published.method.last4 == "4242"
     seen = await payments.api.call("GET", f"/clients/{payments.client_id}/credit", payments.client)
     assert [each["id"] for each in seen.json()["refunds"]] == [made["id"]]
     assert (await payments.api.call("GET", "/credit", payments.client)).json() == []
@@ -194,12 +194,12 @@ async def test_a_refund_is_said_again_under_its_own_id(payments: PaymentService)
     await request_refund(payments)
     await payments.hook.until("refund.created")
     await payments.consume()
-    said = await refund_events(payments)
+    published = await refund_events(payments)
 
     rows = await payments.db.admin.fetch(f"SELECT {REFUND} FROM {JOINED}")
 
     assert [event for row in rows for event in refunds_reemit.refund_events(row)] == [
-        event.model_copy(update={"traceparent": None}) for event in said
+        event.model_copy(update={"traceparent": None}) for event in published
     ]
 
 

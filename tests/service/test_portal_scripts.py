@@ -98,11 +98,11 @@ async def test_an_amount_that_is_wrong_is_told_with_a_way_forward(
 ) -> None:
     refused = await ask(site, f"{invoice}/payments", json={**GOOD, "amount": amount})
 
-    said = refused.json()
-    assert (refused.status_code, refused.headers["content-type"], said["code"]) == (422, PROBLEM, code)
-    assert words in said["message"] == said["detail"]
-    assert "again in a moment" not in said["message"]
-    assert said["next"] == [{"href": invoice, "words": "Look at the invoice"}]
+    refusal = refused.json()
+    assert (refused.status_code, refused.headers["content-type"], refusal["code"]) == (422, PROBLEM, code)
+    assert words in refusal["message"] == refusal["detail"]
+    assert "again in a moment" not in refusal["message"]
+    assert refusal["next"] == [{"href": invoice, "words": "Look at the invoice"}]
     assert await db_payment.admin.fetchval("SELECT count(*) FROM payments") == 0
 
 

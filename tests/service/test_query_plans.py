@@ -381,7 +381,7 @@ async def test_it_reads_what_it_is_asked_for(data: dict[str, ServiceDb], case: C
     async with explained(transaction, mode, found) as tx:
         await case.run(tx)
 
-    told = "\n".join(map(str, found))
+    report = "\n".join(map(str, found))
     assert found
-    assert max(statement.read() for statement in found) <= MOST, told
-    assert not set(case.indexes) - set().union(*(statement.indexes() for statement in found)), told
+    assert max(statement.read() for statement in found) <= MOST, report
+    assert not set(case.indexes) - set().union(*(statement.indexes() for statement in found)), report

@@ -53,10 +53,10 @@ async def test_what_was_refunded_in_the_dashboard_is_not_refunded_again(payments
     charge = await pays_too_much(payments)
     await dashboard(payments, charge, 2000)
 
-    said = await refused(payments)
+    refusal = await refused(payments)
 
-    assert said["code"] == "refunded_at_stripe"
-    assert (said["refunded"]["minor"], said["refundable"]["minor"]) == (2000, 0)
+    assert refusal["code"] == "refunded_at_stripe"
+    assert (refusal["refunded"]["minor"], refusal["refundable"]["minor"]) == (2000, 0)
     assert (await refused(payments, amount=1))["code"] == "refunded_at_stripe"
     assert sum(each["amount"] for each in await at_stripe(payments)) == 2000
 
@@ -65,10 +65,10 @@ async def test_as_much_goes_back_as_the_dashboard_left(payments: PaymentService)
     charge = await pays_too_much(payments)
     await dashboard(payments, charge, 500)
 
-    said = await refused(payments)
+    refusal = await refused(payments)
     most = await request_refund(payments, amount=1500)
 
-    assert said["refundable"] == {"minor": 1500, "currency": "EUR"}
+    assert refusal["refundable"] == {"minor": 1500, "currency": "EUR"}
     assert most.status_code == 201
     assert (await refused(payments, amount=1))["refundable"]["minor"] == 0
     assert sorted(each["amount"] for each in await at_stripe(payments)) == [500, 1500]

@@ -64,7 +64,7 @@ async def published(installation: Installation) -> set[tuple[str, UUID]]:
     return {(event.topic.name, event.id) for event in events}
 
 
-async def letters(installation: Installation, template: str) -> int:
+async def count_mails(installation: Installation, template: str) -> int:
     count: int = await installation.dbs["notification"].admin.fetchval(
         "SELECT count(*) FROM deliveries WHERE template = $1", template
     )
@@ -126,21 +126,21 @@ async def test_a_payment_that_is_booked_again_after_a_restore_is_booked_once(
         await payments.confirm(started)
         await payments.hook.until("payment_intent.succeeded", already + 1)
         await first(installation)
-        said, booked, receipts = (
+        facts, booked, receipts = (
             await published(installation),
             await ids_in_the_books(installation),
-            await letters(installation, "receipt"),
+            await count_mails(installation, "receipt"),
         )
         await restore()
 
         await again(installation)
 
-        assert {topic for topic, _ in said} >= {PaymentSettled.topic.name, PaymentSucceeded.topic.name}
+        assert {topic for topic, _ in facts} >= {PaymentSettled.topic.name, PaymentSucceeded.topic.name}
         assert {each for each in await published(installation) if each[0] != "payment.updated"} == {
-            each for each in said if each[0] != "payment.updated"
+            each for each in facts if each[0] != "payment.updated"
         }
     assert await ids_in_the_books(installation) == booked
-    assert await letters(installation, "receipt") == receipts
+    assert await count_mails(installation, "receipt") == receipts
     for invoice, total in ((one, 4_000), (two, 5_000)):
         shown = await installation.world.get(f"/invoices/{invoice}")
         assert (shown["status"], shown["settled"]["minor"]) == ("paid", total)
@@ -160,14 +160,14 @@ async def test_a_decline_is_told_once_although_it_is_heard_of_again_after_a_rest
         await payments.confirm(started, "pm_card_chargeDeclined")
         await payments.hook.until("payment_intent.payment_failed", already + 1)
         await payments.consume()
-        said, told = await published(installation), await letters(installation, "payment_failed")
+        facts, mails = await published(installation), await count_mails(installation, "payment_failed")
         await restore()
 
         await by_sweeper(installation)
 
-        assert await published(installation) == said
-    assert {topic for topic, _ in said} == {PaymentFailed.topic.name}
-    assert await letters(installation, "payment_failed") == told
+        assert await published(installation) == facts
+    assert {topic for topic, _ in facts} == {PaymentFailed.topic.name}
+    assert await count_mails(installation, "payment_failed") == mails
 
 
 async def test_a_refund_that_is_booked_again_after_a_restore_is_booked_once(
@@ -184,15 +184,15 @@ async def test_a_refund_that_is_booked_again_after_a_restore_is_booked_once(
         await payments.sandbox.control("POST", path, {"outcome": "succeeded"})
         await payments.hook.until("refund.updated", already + 1)
         await payments.consume()
-        said, booked = await published(installation), await ids_in_the_books(installation)
-        told = await letters(installation, "refund")
+        facts, booked = await published(installation), await ids_in_the_books(installation)
+        mails = await count_mails(installation, "refund")
         await restore()
 
         await sweep_refunds(payments.worker, payments.stripe, AT_ONCE)
 
-        assert await published(installation) == said
-    assert {topic for topic, _ in said} == {PaymentRefunded.topic.name}
+        assert await published(installation) == facts
+    assert {topic for topic, _ in facts} == {PaymentRefunded.topic.name}
     assert await ids_in_the_books(installation) == booked
-    assert await letters(installation, "refund") == told
+    assert await count_mails(installation, "refund") == mails
     report = await verify(installation.access, wait=0)
     assert not report.breaches, str(report)

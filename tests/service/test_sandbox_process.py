@@ -86,9 +86,9 @@ async def test_what_is_missing_is_said_in_one_line() -> None:
         env={"PATH": os.environ["PATH"]},
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await process.communicate()
+    _, output = await process.communicate()
 
     assert process.returncode == 1
-    assert said.decode().count("\n") == 1
-    assert "HTTP_PORT" in said.decode()
-    assert "SANDBOX_SECRET_KEY" in said.decode()
+    assert output.decode().count("\n") == 1
+    assert "HTTP_PORT" in output.decode()
+    assert "SANDBOX_SECRET_KEY" in output.decode()

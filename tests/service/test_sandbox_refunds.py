@@ -73,8 +73,8 @@ async def test_the_bank_answers_days_later(
 
     after = await v1.refunds.retrieve_async(made.id, None, ON)
     charge = await v1.charges.retrieve_async(intent.latest_charge, None, ON)
-    said = await inbox.wait_for("refund.failed" if outcome == "failed" else "refund.updated")
+    webhook = await inbox.wait_for("refund.failed" if outcome == "failed" else "refund.updated")
     assert (made.status, after.status) == (begins, outcome)
     assert charge.amount - charge.amount_refunded == left
-    assert said.event["created"] - made.created >= 5 * 86_400
+    assert webhook.event["created"] - made.created >= 5 * 86_400
     assert ("failure_balance_transaction" in after) == (outcome != "succeeded")

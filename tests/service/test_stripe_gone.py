@@ -197,5 +197,5 @@ async def test_an_account_that_is_refused_is_logged_once(payments: PaymentServic
         await payments.sandbox.control("PUT", "/accounts/acct_wrong", {})
         await payments.start((invoice, eur(125)))
 
-    told = [(each["event"], each["account"]) for each in logs if "access" in each["event"]]
-    assert told == [("stripe_refuses_access", "acct_wrong"), ("stripe_gives_access_again", "acct_wrong")]
+    logged = [(each["event"], each["account"]) for each in logs if "access" in each["event"]]
+    assert logged == [("stripe_refuses_access", "acct_wrong"), ("stripe_gives_access_again", "acct_wrong")]

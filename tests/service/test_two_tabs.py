@@ -179,7 +179,7 @@ def later(event: StripeEvent, event_type: str) -> StripeEvent:
 async def test_a_late_failure_never_undoes_a_success(payments: PaymentService, event_type: str) -> None:
     invoice = await payments.open_invoice(eur(125))
     payment_id = await payments.pay((invoice, eur(125)))
-    said = await outbox_events(payments.db)
+    published = await outbox_events(payments.db)
     success = next(
         event for event in payments.hook.events() if event.event_type == "payment_intent.succeeded"
     )
@@ -187,7 +187,7 @@ async def test_a_late_failure_never_undoes_a_success(payments: PaymentService, e
     await payments.consume(later(success, event_type))
 
     assert (await payments.payment(payment_id))["status"] == "succeeded"
-    assert await outbox_events(payments.db) == said
+    assert await outbox_events(payments.db) == published
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
 

@@ -88,12 +88,12 @@ async def test_a_replay_applies_once_the_cause_is_mended(db_invoice: ServiceDb) 
         refused, _, why = await command(db_invoice, "replay", "invoice", "1")
         await mend(db_invoice)
 
-        code, said, _ = await command(db_invoice, "replay", "invoice", "1")
+        code, output, _ = await command(db_invoice, "replay", "invoice", "1")
         again, _, nothing = await command(db_invoice, "replay", "invoice", "1")
 
         invoice = await world.get(f"/invoices/{movement.invoice_id}")
     assert refused == 1 and "wrong_currency" in why
-    assert (code, said) == (0, "applied: 1\n")
+    assert (code, output) == (0, "applied: 1\n")
     assert again == 1 and "does not wait" in nothing
     assert invoice["settled"]["minor"] == 1_000
 
@@ -110,12 +110,12 @@ async def test_what_an_earlier_version_held_back_is_applied_in_one_go(db_invoice
             ]
             await park.add(tx, "invoice", held)
 
-        code, said, refused = await command(db_invoice, "replay", "invoice", "--all-behind")
+        code, output, refused = await command(db_invoice, "replay", "invoice", "--all-behind")
         both, _, _ = await command(db_invoice, "replay", "invoice", "1", "--all-behind")
         neither, _, _ = await command(db_invoice, "replay", "invoice")
 
         invoice = await world.get(f"/invoices/{movement.invoice_id}")
-    assert (code, said) == (1, "applied: 2 that had been held back\n")
+    assert (code, output) == (1, "applied: 2 that had been held back\n")
     assert "still refused: 4" in refused
     assert both == neither == 1
     assert invoice["settled"]["minor"] == 3_000
@@ -127,7 +127,7 @@ async def test_what_is_discarded_stays_with_who_and_why_and_is_never_applied(db_
         movement = await a_parked_movement(world)
         await mend(db_invoice)
 
-        code, said, _ = await command(
+        code, output, _ = await command(
             db_invoice, "discard", "invoice", "1", "--reason", "a  test record", "--by", "Ada"
         )
         again, _, gone = await command(db_invoice, "discard", "invoice", "1", "--reason", "again")
@@ -136,7 +136,7 @@ async def test_what_is_discarded_stays_with_who_and_why_and_is_never_applied(db_
         _, waiting, _ = await command(db_invoice, "list")
 
         invoice = await world.get(f"/invoices/{movement.invoice_id}")
-    assert (code, said) == (0, "discarded: 1\n") and invoice["settled"]["minor"] == 0
+    assert (code, output) == (0, "discarded: 1\n") and invoice["settled"]["minor"] == 0
     assert again == replayed == 1 and "does not wait" in gone and "does not wait" in nothing
     assert "Ada" in listed and "a test record" in listed and "Nothing is parked." in waiting
     entry = await db_invoice.admin.fetchrow("SELECT * FROM audit WHERE action = 'discard_parked'")
@@ -198,6 +198,6 @@ async def test_a_strange_record_is_shown_and_stays(db_invoice: ServiceDb) -> Non
 
 
 async def test_nothing_parked_is_said(db_invoice: ServiceDb) -> None:
-    code, said, _ = await command(db_invoice, "list")
+    code, output, _ = await command(db_invoice, "list")
 
-    assert code == 0 and "Nothing is parked." in said
+    assert code == 0 and "Nothing is parked." in output

@@ -44,7 +44,7 @@ async def say_again(installation: Installation, since: datetime = EVER) -> list[
     return [event for service in CONSUMERS for event in await outbox_events(installation.dbs[service])]
 
 
-async def letters(installation: Installation) -> list[Any]:
+async def mails(installation: Installation) -> list[Any]:
     rows = await installation.dbs["notification"].admin.fetch(
         "SELECT * FROM deliveries ORDER BY clinic_id, id"
     )
@@ -64,19 +64,19 @@ async def test_what_is_said_again_is_word_for_word_what_was_said(installation: I
     for event in again:
         if isinstance(event, InvoiceState) and event.status == "void":
             continue  # no action voids an invoice yet: the test does it by hand, with another event
-        said = installation.published[event.id]
-        assert event == said.model_copy(update={"traceparent": None})
+        original = installation.published[event.id]
+        assert event == original.model_copy(update={"traceparent": None})
     movements = {event.id for event in installation.published.values() if isinstance(event, PaymentSettled)}
     assert movements <= {event.id for event in again}
 
 
 async def test_saying_again_what_everybody_knows_changes_nothing(installation: Installation) -> None:
-    before = await letters(installation)
+    before = await mails(installation)
     await say_again(installation)
 
     await installation.pump()
 
-    assert await letters(installation) == before
+    assert await mails(installation) == before
     report = await verify(installation.access, wait=0)
     assert not report.breaches, str(report)
 
@@ -108,9 +108,9 @@ async def test_how_it_was_paid_is_said_again_where_it_was_known_late(installatio
     await payments.hook.until("payment_intent.succeeded", already + 1)
     await payments.hook.until("charge.succeeded", already + 1)
     intent = started.json()["client_secret"].partition("_secret_")[0]
-    told = [event for event in payments.hook.events() if event.payment_intent == intent]
+    webhooks = [event for event in payments.hook.events() if event.payment_intent == intent]
     for event_type in ("payment_intent.succeeded", "charge.succeeded"):
-        await payments.consume(*(event for event in told if event.event_type == event_type))
+        await payments.consume(*(event for event in webhooks if event.event_type == event_type))
         await installation.pump(lose=event_type == "charge.succeeded")
     assert (await verify(installation.access, wait=0)).broken == {"movements_agree"}
     (lost,) = [event for event in installation.published.values() if isinstance(event, PaymentUpdated)]

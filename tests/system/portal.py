@@ -42,7 +42,7 @@ class Portal(Visitor):
         """The first page of Billing History, newest first. `status`: "unpaid", "paid" or all."""
         cells = _read(await self.page(f"/c/{slug}/billing?status={status}")).rows
         names = ("number", "status", "method", "amount")
-        return [Row(row, *(said[name] for name in names)) for row, said in cells.items()]
+        return [Row(row, *(values[name] for name in names)) for row, values in cells.items()]
 
     async def start_payment(self, slug: str, invoice_id: str) -> Started:
         """Open the payment page and press Pay with a new card, for the amount that it shows."""
@@ -112,16 +112,16 @@ class _Page(HTMLParser):
         self._cell = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = {name: value or "" for name, value in attrs}
-        if tag == "tr" and "data-id" in said:
-            self.rows[said["data-id"]] = {}
+        values = {name: value or "" for name, value in attrs}
+        if tag == "tr" and "data-id" in values:
+            self.rows[values["data-id"]] = {}
         elif tag in ("td", "th"):
-            names = [word.removeprefix("cell-") for word in said.get("class", "").split()]
+            names = [word.removeprefix("cell-") for word in values.get("class", "").split()]
             self._cell = names[0] if names else ""
-        elif tag == "form" and said.get("id") == "pay":
-            self.form = said
-        elif tag == "script" and "src" in said:
-            self.scripts.append(said["src"])
+        elif tag == "form" and values.get("id") == "pay":
+            self.form = values
+        elif tag == "script" and "src" in values:
+            self.scripts.append(values["src"])
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th", "tr"):

@@ -206,9 +206,9 @@ async def test_a_backlog_is_sent_by_statements_that_read_no_more_than_they_send(
             found: list[Statement] = []
             async with explained(relay.worker_tx(), mode, found) as tx:
                 assert await Shard("invoice", db_invoice.relay_dsn, 0, 1, sender).send_waiting(tx) == AT_ONCE
-            told = "\n".join(map(str, found))
-            assert {"outbox_pkey"} == set().union(*(statement.indexes() for statement in found)), told
-            assert max(statement.read() for statement in found) <= AT_ONCE, told
+            report = "\n".join(map(str, found))
+            assert {"outbox_pkey"} == set().union(*(statement.indexes() for statement in found)), report
+            assert max(statement.read() for statement in found) <= AT_ONCE, report
     await relay.close()
 
 

@@ -163,9 +163,9 @@ async def clinicpay(command: str, given: dict[str, str]) -> str:
         env={**os.environ, **given},
         stdout=asyncio.subprocess.PIPE,
     )
-    said, _ = await process.communicate()
+    output, _ = await process.communicate()
     assert process.returncode == 0
-    return said.decode()
+    return output.decode()
 
 
 async def test_the_auditor_sees_how_far_every_group_is(secured: Secured) -> None:

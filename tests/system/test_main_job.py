@@ -69,8 +69,8 @@ async def until_shown(system: Running, invoice: dict[str, Any]) -> dict[str, Any
         return found if (found["paid_with"] or {}).get("last4") else None
 
     await until_paid(system, invoice)
-    told: dict[str, Any] = await until(shown)
-    return told
+    invoice_shown: dict[str, Any] = await until(shown)
+    return invoice_shown
 
 
 async def start(system: Running, invoice: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +230,7 @@ async def test_the_invoice_worker_is_killed_in_the_middle_and_the_invoice_is_pai
 
     assert [movement["amount"]["minor"] for movement in paid["movements"]] == [10_000]
     assert system.pid("services.invoice worker") != worker
-    assert any("invoice.worker ended" in line for line in system.said)
+    assert any("invoice.worker ended" in line for line in system.output)
 
 
 async def test_a_webhook_that_comes_while_postgresql_is_down_is_taken_and_booked_later(

@@ -27,9 +27,9 @@ async def command(*words: str, **environment: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
+    output, _ = await process.communicate()
     assert process.returncode is not None
-    return process.returncode, said.decode()
+    return process.returncode, output.decode()
 
 
 async def test_the_running_system_is_sound_after_a_payment(system: Running, data: Path) -> None:
@@ -45,17 +45,17 @@ async def test_the_running_system_is_sound_after_a_payment(system: Running, data
 
 
 async def test_the_command_says_so_and_ends_well(system: Running, data: Path) -> None:
-    code, said = await command("verify", "--data", str(data))
+    code, output = await command("verify", "--data", str(data))
 
-    assert code == 0, said
-    assert "no breach" in said and "entries_balance" in said
+    assert code == 0, output
+    assert "no breach" in output and "entries_balance" in output
 
 
 async def test_without_a_system_it_cannot_check(tmp_path: Path) -> None:
-    code, said = await command("verify", "--data", str(tmp_path))
+    code, output = await command("verify", "--data", str(tmp_path))
 
     assert code == 2
-    assert "cannot verify" in said
+    assert "cannot verify" in output
 
 
 async def test_topics_that_are_lost_are_rebuilt_and_nobody_is_mailed_twice(
@@ -81,9 +81,9 @@ async def test_topics_that_are_lost_are_rebuilt_and_nobody_is_mailed_twice(
     for reader in readers:
         os.kill(reader, signal.SIGKILL)
     await topics.ensure(access.kafka)
-    code, said = await command("reemit", "--service", "payment", "--data", str(data))
+    code, output = await command("reemit", "--service", "payment", "--data", str(data))
 
-    assert code == 0, said
+    assert code == 0, output
     await until_paid(system, invoice)
     await until(lambda: _mailed(system, invoice))
     report = await verify(access, topics=True)

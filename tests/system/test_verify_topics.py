@@ -225,11 +225,11 @@ async def test_a_version_without_its_event_and_an_event_without_effect_are_named
     await send(kafka_of_its_own, published_records(installation))
 
     async with broken(installation, "invoice", "UPDATE invoices SET version = version + 1") as access:
-        unsaid = await on_topics(replace(access, kafka=kafka_of_its_own))
+        unpublished = await on_topics(replace(access, kafka=kafka_of_its_own))
     async with broken(installation, "notification", "DELETE FROM inbox") as access:
         unheard = await on_topics(replace(access, kafka=kafka_of_its_own))
 
-    assert {breach.check for breach in unsaid} == {"state_is_on_its_topic"}
+    assert {breach.check for breach in unpublished} == {"state_is_on_its_topic"}
     assert {(breach.check, breach.row["group"]) for breach in unheard} == {
         ("events_had_their_effect", "notification")
     }

@@ -37,7 +37,7 @@ def faults(
     """Make everything fail that can, and check that nothing was lost, doubled or leaked. Exits 1 on a breach."""
     from tests.faults import suite
 
-    matrix = asyncio.run(suite.run(suite.Wish(quick, only, seconds, seed)))
+    matrix = asyncio.run(suite.run(suite.Options(quick, only, seconds, seed)))
     raise typer.Exit(1 if matrix.breaches else 0)
 
 

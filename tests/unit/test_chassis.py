@@ -53,11 +53,13 @@ def test_all_that_is_wrong_with_the_settings_is_said_at_once_and_no_value_with_i
     with pytest.raises(SystemExit) as ended:
         load(ServiceSettings)
 
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert ended.value.code == 2
-    assert [name in said for name in ("HTTP_PORT", "DATABASE_URL", "INTERNAL_TOKEN_PUBLIC_KEY")] == [True] * 3
-    assert "KAFKA" not in said
-    assert "canary" not in said
+    assert [name in output for name in ("HTTP_PORT", "DATABASE_URL", "INTERNAL_TOKEN_PUBLIC_KEY")] == [
+        True
+    ] * 3
+    assert "KAFKA" not in output
+    assert "canary" not in output
 
 
 def test_a_secret_may_stand_in_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -79,12 +81,12 @@ def test_the_relay_knows_its_outboxes_by_name(environment: pytest.MonkeyPatch) -
 
 
 def _logged(event: str, level: str = "info", **fields: Any) -> dict[str, Any]:
-    said = io.StringIO()
-    with redirect_stderr(said):
+    output = io.StringIO()
+    with redirect_stderr(output):
         logs.configure("invoice", "api", "INFO")
         getattr(structlog.get_logger(), level)(event, **fields)
     structlog.contextvars.clear_contextvars()
-    entry: dict[str, Any] = json.loads(said.getvalue())
+    entry: dict[str, Any] = json.loads(output.getvalue())
     return entry
 
 

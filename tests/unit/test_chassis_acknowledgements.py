@@ -15,7 +15,7 @@ class Group:
     """aiokafka's consumer as far as committing goes. Refuses while it is `away`."""
 
     def __init__(self) -> None:
-        self.told: list[dict[TopicPartition, int]] = []
+        self.acknowledged: list[dict[TopicPartition, int]] = []
         self.away = False
 
     def assignment(self) -> set[TopicPartition]:
@@ -24,7 +24,7 @@ class Group:
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if self.away:
             raise CommitFailedError
-        self.told.append(offsets)
+        self.acknowledged.append(offsets)
 
 
 def record(partition: TopicPartition, offset: int) -> Any:
@@ -40,11 +40,11 @@ async def test_finished_batches_are_told_together_and_once() -> None:
     consumer: Any = group
     await finished(acknowledgements, consumer, record(MINE, 4), record(MINE, 5))
     await finished(acknowledgements, consumer, record(MINE, 6), record(MOVED, 9))
-    assert group.told == [], "an acknowledgement waits for the next round"
+    assert group.acknowledged == [], "an acknowledgement waits for the next round"
 
     await acknowledgements.commit(consumer)
     await acknowledgements.commit(consumer)
-    assert group.told == [{MINE: 7}], "the other partition is somebody else's by now"
+    assert group.acknowledged == [{MINE: 7}], "the other partition is somebody else's by now"
 
 
 async def test_what_kafka_did_not_take_is_told_again() -> None:
@@ -56,7 +56,7 @@ async def test_what_kafka_did_not_take_is_told_again() -> None:
     await finished(acknowledgements, consumer, record(MINE, 5))
     group.away = False
     await acknowledgements.commit(consumer)
-    assert group.told == [{MINE: 6}]
+    assert group.acknowledged == [{MINE: 6}]
 
 
 async def test_a_batch_that_is_not_acknowledged_is_not_told() -> None:
@@ -64,4 +64,4 @@ async def test_a_batch_that_is_not_acknowledged_is_not_told() -> None:
     consumer: Any = group
     acknowledgements.message([record(MINE, 4)], consumer)
     await acknowledgements.commit(consumer)
-    assert group.told == []
+    assert group.acknowledged == []

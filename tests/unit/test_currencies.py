@@ -126,11 +126,11 @@ def test_no_amount_that_is_offered_is_refused_by_stripe_and_no_rest_of_a_part_is
 def rest_of(minor: int, part: int, code: str) -> int:
     """The rest after paying a part; 0 when the part is refused."""
     invoice = new_id()
-    wish = PaymentRequest(new_id(), {invoice: ContractMoney(minor=part, currency=code)}, "card")
-    payable = Receivable(new_id(), invoice, wish.client_id, minor, 0, code, "unpaid")
+    request = PaymentRequest(new_id(), {invoice: ContractMoney(minor=part, currency=code)}, "card")
+    payable = Receivable(new_id(), invoice, request.client_id, minor, 0, code, "unpaid")
     try:
-        starting.check_request(wish)
-        starting.check_receivables(wish, {invoice: payable}, datetime.now(UTC))
+        starting.check_request(request)
+        starting.check_receivables(request, {invoice: payable}, datetime.now(UTC))
     except DomainError:
         return 0
     return minor - part

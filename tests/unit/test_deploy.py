@@ -106,14 +106,14 @@ def test_secret_keys_reach_only_who_needs_them(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_1")
     system = System(DataDir(tmp_path), Ports.choose(free_port()), demo=False)
     system.dsns = {role: f"postgresql://{role}@h/d" for role in database.all_roles()}
-    told = {unit.name: set(unit.env().values()) for unit in system.units()}
-    assert {name for name, values in told.items() if "sk_live_1" in values} == {
+    given = {unit.name: set(unit.env().values()) for unit in system.units()}
+    assert {name for name, values in given.items() if "sk_live_1" in values} == {
         "payment.api",
         "payment.worker",
     }
     signing = system.secrets.token_private_key
-    assert {name for name, values in told.items() if signing in values} == {"gateway"}
-    assert "sandbox" not in told
+    assert {name for name, values in given.items() if signing in values} == {"gateway"}
+    assert "sandbox" not in given
 
 
 def test_every_role_has_its_own_dsn() -> None:

@@ -48,8 +48,8 @@ class House:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.order: list[str] = []
-        self.said: asyncio.Queue[str] = asyncio.Queue()
-        self.supervisor = Supervisor(self.said.put_nowait)
+        self.output: asyncio.Queue[str] = asyncio.Queue()
+        self.supervisor = Supervisor(self.output.put_nowait)
 
     def keep(
         self, name: str, line: str = "exec sleep 600", *, after: Sequence[str] = (), needed: bool = False
@@ -60,7 +60,7 @@ class House:
 
     async def hears(self, *lines: str) -> None:
         for line in lines:
-            assert await asyncio.wait_for(self.said.get(), 10) == line
+            assert await asyncio.wait_for(self.output.get(), 10) == line
 
 
 @pytest.fixture

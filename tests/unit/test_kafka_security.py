@@ -45,7 +45,7 @@ def test_a_password_comes_from_a_file_and_is_never_shown(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "expected"),
     [
         ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SASL_PASSWORD"),
         ("KAFKA_SECURITY_PROTOCOL", "canary", "KAFKA_SECURITY_PROTOCOL"),
@@ -54,13 +54,13 @@ def test_a_password_comes_from_a_file_and_is_never_shown(
     ],
 )
 def test_what_is_wrong_is_said_without_the_value(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, said: str
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, expected: str
 ) -> None:
     environment.setenv(name, value)
     with pytest.raises(SystemExit):
         load(KafkaSettings)
     message = capsys.readouterr().err
-    assert said in message and "canary" not in message
+    assert expected in message and "canary" not in message
 
 
 def test_the_rules_are_those_of_the_registry() -> None:

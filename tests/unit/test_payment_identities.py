@@ -145,17 +145,17 @@ def test_a_state_has_the_same_id_by_webhook_and_when_it_is_looked_up(
 def test_each_declined_attempt_is_published_once_under_its_own_id(
     attempts: list[tuple[str | None, str]],
 ) -> None:
-    payment, said = a_payment(), []
+    payment, published = a_payment(), []
     for second, (charge, method) in enumerate(attempts):
         for way in ("webhook", "looked up"):
             change = lifecycle.observe(
                 payment, payables(), event_of(declined(charge, method), way, second), START
             )
             payment = change.payment
-            said += [change.fact] if change.fact else []
-    assert [type(fact) for fact in said] == [PaymentFailed] * 4
-    assert len({fact.id for fact in said}) == 4
-    assert [fact.version for fact in said] == [1, 2, 3, 4]
+            published += [change.fact] if change.fact else []
+    assert [type(fact) for fact in published] == [PaymentFailed] * 4
+    assert len({fact.id for fact in published}) == 4
+    assert [fact.version for fact in published] == [1, 2, 3, 4]
 
 
 def test_what_an_earlier_release_published_keeps_its_id() -> None:

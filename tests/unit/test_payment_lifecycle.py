@@ -264,17 +264,17 @@ def test_however_late_its_charge_comes_it_is_told_what_was_paid_with_and_at_most
         payment, payables, [seen(payment, what, times[what], method=methods[what]) for what in order]
     )
 
-    (said,) = [change.fact for change in changes if isinstance(change.fact, PaymentSucceeded)]
+    (published,) = [change.fact for change in changes if isinstance(change.fact, PaymentSucceeded)]
     updates = [change.update for change in changes if change.update]
     after = changes[-1].payment
     paid_first = order.index("succeeded") < order.index("charge.succeeded")
     assert after.method == CARD
-    assert said.method == CARD or paid_first
+    assert published.method == CARD or paid_first
     assert len(updates) == (1 if paid_first and due else 0)
     for update in updates:
         assert update == update_about(after)
         assert (update.method, update.invoices) == (CARD, (FIRST,))
-        assert (after.version, after.updated_at) == (said.version, said.time)
+        assert (after.version, after.updated_at) == (published.version, published.time)
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,12 @@ def seen(refund: Refund, status: str | None, second: int, **changes: Any) -> Str
 
 def after_events(refund: Refund, news: list[tuple[str | None, int]]) -> tuple[Refund, list[Entry], int]:
     """The refund after the news, all that was booked of it, and how often its success was said."""
-    entries, said = [refunds.set_aside(refund, START)], 0
+    entries, published = [refunds.set_aside(refund, START)], 0
     for status, second in news:
         change = refunds.observe(refund, seen(refund, status, second), START)
-        refund, said = change.refund, said + (change.fact is not None)
+        refund, published = change.refund, published + (change.fact is not None)
         entries += [change.entry] if change.entry else []
-    return refund, entries, said
+    return refund, entries, published
 
 
 def balances(entries: list[Entry]) -> dict[str, int]:
@@ -92,13 +92,13 @@ ENDS = {
     )
 )
 def test_whatever_comes_the_books_are_those_of_the_highest_rung(news: list[tuple[str | None, int]]) -> None:
-    refund, entries, said = after_events(a_refund(), news)
+    refund, entries, published = after_events(a_refund(), news)
 
     highest = max((LADDER.get(status or "", 0) for status, _ in news), default=0)
     assert LADDER.get(refund.status, 0) == highest
     assert balances(entries) == ENDS[highest]
     assert len({(entry.stripe_object_id, entry.effect) for entry in entries}) == len(entries)
-    assert said == (refund.refunded_at is not None) <= 1
+    assert published == (refund.refunded_at is not None) <= 1
 
 
 @given(st.permutations([("pending", 1), ("requires_action", 2), ("succeeded", 3), ("failed", 4)]), st.data())
@@ -130,14 +130,14 @@ def test_a_plan_never_takes_more_than_each_payment_left_nor_than_there_is(
 ) -> None:
     surpluses = [surplus(each) for each in left]
     most = min(sum(left), credit)
-    wish = RefundRequest(CLIENT, EUR, None, amount)
+    request = RefundRequest(CLIENT, EUR, None, amount)
     kept = [Money(minor=credit, currency=EUR)] if credit else []
     if most == 0 or (amount or 0) > most:
         with pytest.raises((NothingToRefund, RefundTooLarge)):
-            refunds.plan(wish, surpluses, kept)
+            refunds.plan(request, surpluses, kept)
         return
 
-    parts = dict(refunds.plan(wish, surpluses, kept))
+    parts = dict(refunds.plan(request, surpluses, kept))
 
     assert sum(parts.values()) == (most if amount is None else amount)
     assert all(part > 0 for part in parts.values())

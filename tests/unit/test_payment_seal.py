@@ -134,10 +134,10 @@ def test_settings_name_all_that_is_wrong_with_the_seal(
     with pytest.raises(SystemExit):
         load(Settings)
 
-    said = capsys.readouterr().err
-    assert "INSTALLATION" in said
-    assert "METADATA_KEY" in said
-    assert "short," not in said
+    output = capsys.readouterr().err
+    assert "INSTALLATION" in output
+    assert "METADATA_KEY" in output
+    assert "short," not in output
 
     monkeypatch.setenv("INSTALLATION", "harbour")
     monkeypatch.setenv("METADATA_KEY", f"{'n' * 32}, {'o' * 32}")

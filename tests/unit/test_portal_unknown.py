@@ -23,7 +23,7 @@ def test_an_invoice_of_unknown_status_is_being_updated_and_is_not_payable() -> N
     shown = invoices.invoice(an_invoice(status=UNKNOWN), a_clinic())
 
     assert shown.row.status == statuses.BEING_UPDATED
-    assert shown.row.said.endswith("is being updated")
+    assert shown.row.spoken.endswith("is being updated")
     assert (shown.row.payable, shown.row.not_online) == (False, "")
     assert (shown.headline, shown.timing) == (
         "Invoice total",

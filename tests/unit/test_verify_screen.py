@@ -16,10 +16,10 @@ def test_what_was_left_out_is_counted_under_the_table() -> None:
         ),
         Result("bookings_are_charged", "Stripe", "charged", (), 0),
     ]
-    said = io.StringIO()
+    output = io.StringIO()
 
-    show(report, Console(file=said, width=200))
+    show(report, Console(file=output, width=200))
 
-    lines = said.getvalue().splitlines()
+    lines = output.getvalue().splitlines()
     assert "left out by charges_are_booked: 2 not ours: copied, 3 not ours: unsigned" in lines
     assert "no breach: 2 checks" in lines

@@ -43,7 +43,7 @@ async def check_login(db: Database, passwords: Passwords, email: str, password: 
     fits = await passwords.check(usable.password_hash if usable else None, password)
     if usable is None or not fits:
         raise WrongPassword("The e-mail address or the password is not right.")
-    await limits.take_back(db, limited)
+    await limits.return_tries(db, limited)
     if passwords.outdated(usable.password_hash):
         renewed = await passwords.hash(password)
         async with db.tx(None) as tx:

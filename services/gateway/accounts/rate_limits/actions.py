@@ -14,10 +14,10 @@ async def count(db: Database, limits: tuple[Limit, ...]) -> None:
         raise TooManyTries(max(1, *waits))
 
 
-async def take_back(db: Database, limits: tuple[Limit, ...]) -> None:
-    """The try succeeded: what was counted for this e-mail and address is forgotten, elsewhere it is one less."""
+async def return_tries(db: Database, limits: tuple[Limit, ...]) -> None:
+    """After a successful try, forget the tries of this e-mail and address, and count one less for the other limits."""
     own, *others = limits
     async with db.tx(None) as tx:
         await store.forget_tries(tx, own.key)
         for limit in others:
-            await store.take_back_try(tx, limit.key)
+            await store.return_try(tx, limit.key)

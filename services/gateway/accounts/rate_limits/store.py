@@ -22,8 +22,8 @@ async def count_try(tx: Connection, key: bytes, window: timedelta) -> tuple[int,
     return int(row["tries"]), int(row["seconds"])
 
 
-async def take_back_try(tx: Connection, key: bytes) -> None:
-    """A try that succeeded was none."""
+async def return_try(tx: Connection, key: bytes) -> None:
+    """Count one try less, since a successful try does not count."""
     await tx.execute("UPDATE attempts SET tries = greatest(tries - 1, 0) WHERE key = $1", key)
 
 

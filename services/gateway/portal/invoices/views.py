@@ -12,7 +12,7 @@ from services.gateway.portal import statuses
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.statuses import Status
 
-_SAID = {
+_SPOKEN = {
     "Unpaid": "is unpaid",
     "Overdue": "is overdue",
     "Part paid": "is part paid",
@@ -43,7 +43,7 @@ _MOVED = {
 
 @dataclass(frozen=True)
 class RowView:
-    """An invoice in a list. `left` is the amount still due when a part is paid; `said` is for screen readers."""
+    """An invoice in a list. `left` is the amount still due when a part is paid; `spoken` is for screen readers."""
 
     id: str
     href: str
@@ -57,7 +57,7 @@ class RowView:
     left: str
     status: Status
     method: str
-    said: str
+    spoken: str
     version: int
     state: str
     open: bool
@@ -140,7 +140,7 @@ def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
         left=write.money(invoice.due) if partly else "",
         status=status,
         method=_method(invoice, clinic),
-        said=f"Invoice {invoice.number} {_SAID[status.word]}",
+        spoken=f"Invoice {invoice.number} {_SPOKEN[status.word]}",
         version=invoice.version,
         state=invoice.status,
         open=_open(invoice),

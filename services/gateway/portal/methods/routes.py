@@ -31,8 +31,8 @@ async def saved_methods(
     """The client's cards. `had` is how many there were before one was added: the page waits for one more."""
     kept = methods.saved(await upstreams.saved_methods(billing.caller))
     waiting = had is not None and len(kept) <= had
-    said = "Your card has been saved." if had is not None and not waiting else _DONE.get(done, "")
-    return billing.render("methods.html", "payments", methods=kept, waiting=waiting, done=said)
+    message = "Your card has been saved." if had is not None and not waiting else _DONE.get(done, "")
+    return billing.render("methods.html", "payments", methods=kept, waiting=waiting, done=message)
 
 
 @get("/methods/add")

@@ -60,7 +60,7 @@ class ResultView:
     invoices: list[PaidInvoice]
     surplus: str
     again: str
-    said: str
+    spoken: str
     version: int
     state: str
 
@@ -105,7 +105,7 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -
         invoices=_paid(payment, paid, clinic),
         surplus=write.money(payment.surplus) if payment.surplus and payment.surplus.minor else "",
         again=f"/c/{clinic.slug}/invoices/{payment.invoices[0].invoice_id}/pay",
-        said=title,
+        spoken=title,
         version=payment.version,
         state=payment.status,
     )
