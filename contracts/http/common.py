@@ -1,4 +1,4 @@
-"""What bodies of several services share: the base classes, money, pages, and how something was paid."""
+"""Types shared by the bodies of several services: base classes, money, pages, and the method of a payment."""
 
 from typing import Annotated, Generic, TypeVar
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 LARGEST_AMOUNT = 10**15
 """The largest amount in a body, in minor units."""
 
-# `$` alone would let a newline stand at the end.
+# `$` alone would allow a newline at the end.
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 
 
@@ -36,7 +36,7 @@ class Page(Answer, Generic[T], frozen=True, kw_only=True):
 
 
 class PaidWith(Answer, frozen=True, kw_only=True):
-    """How something was paid: Stripe's method type or `cash`, and a card's brand and last four digits."""
+    """The method of a payment: Stripe's method type or `cash`, and a card's brand and last four digits."""
 
     kind: str
     brand: str | None = None

@@ -20,7 +20,7 @@ class AppointmentIn(Request, frozen=True, kw_only=True):
 
 
 class LineIn(Request, frozen=True, kw_only=True):
-    """`unit_price` is without tax. `quantity` is a decimal text above 0 with up to three places."""
+    """A line to invoice. `unit_price` is without tax. `quantity` is a decimal text above 0 with up to three places."""
 
     service: str
     practitioner: str = ""
@@ -50,11 +50,11 @@ class InvoicesIn(Request, frozen=True, kw_only=True):
 class InvoiceItem(Answer, frozen=True, kw_only=True):
     """An invoice as lists show it.
 
-    `due` is 0 once paid, refunded or void. `methods` is how it can be paid online now: empty when nothing is due,
-    online payment is off, or no accepted method can charge the amount. `online_charge` tells whether the amount that is
-    due can be charged online at all, whatever the clinic accepts; null when nothing is due. `service_summary` names
-    the first service. While it is `being_checked`, a movement of money could not be applied to it yet: ask nobody to
-    pay it.
+    `due` is 0 once paid, refunded or void. `methods` are the ways to pay it online now: empty when nothing is due,
+    online payment is off, or no accepted way can charge the amount. `online_charge` tells whether the amount due can be
+    charged online at all, whatever the clinic accepts; null when nothing is due. `service_summary` names the first
+    service. While it is `being_checked`, a movement of money could not be applied to it yet: do not ask anybody to pay
+    it.
     """
 
     id: UUID
@@ -132,7 +132,7 @@ class MovementOut(Answer, frozen=True, kw_only=True):
 
 
 class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
-    """An invoice whole. The lines' nets sum to `subtotal`, their taxes to the sum of `taxes`.
+    """An invoice with its lines. The lines' net amounts sum to `subtotal`, their taxes to the sum of `taxes`.
 
     Both and `rounding` sum to `total`; it is null unless the currency's smallest charge made rounding necessary.
     """
@@ -147,9 +147,9 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
 
 
 class Summary(Answer, frozen=True, kw_only=True):
-    """What a client's dashboard shows: what is due, one sum a currency; `next` is the invoice to pay first.
+    """A client's dashboard: the sums due, one for each currency; `next` is the invoice to pay first.
 
-    An invoice whose payment is under way, or that is being checked, counts neither as due nor as unpaid.
+    An invoice whose payment is processing, or that is being checked, counts neither as due nor as unpaid.
     """
 
     due: list[Money]

@@ -6,7 +6,7 @@ from contracts.http.common import Answer
 
 
 class SavedMethodOut(Answer, frozen=True, kw_only=True):
-    """A payment method that a client saved. `default`: the one that is offered first."""
+    """A payment method that a client saved. `default`: it is offered first."""
 
     id: UUID
     kind: str
@@ -18,7 +18,7 @@ class SavedMethodOut(Answer, frozen=True, kw_only=True):
 
 
 class SetupStart(Answer, frozen=True, kw_only=True):
-    """What a page needs to save a card."""
+    """The values with which a page saves a card."""
 
     client_secret: str
     stripe_account: str | None

@@ -18,7 +18,7 @@ class ShareIn(Request, frozen=True, kw_only=True):
 
 
 class PayByCard(Request, frozen=True, kw_only=True, tag="card", tag_field="kind"):
-    """A card that the page's form takes."""
+    """A card that is entered in the page's form."""
 
 
 class PayBySaved(Request, frozen=True, kw_only=True, tag="saved", tag_field="kind"):
@@ -48,7 +48,7 @@ class PaymentIn(Request, frozen=True, kw_only=True):
 
 
 class PaymentStart(Answer, frozen=True, kw_only=True):
-    """What a page needs to confirm a payment. `saved_method` is Stripe's id of the method to confirm with."""
+    """The values with which a page confirms a payment. `saved_method` is Stripe's id of the method to confirm with."""
 
     payment_id: UUID
     status: PaymentStatus
@@ -72,7 +72,7 @@ class ShareOut(Answer, frozen=True, kw_only=True):
 
 
 class PaymentOut(Answer, frozen=True, kw_only=True):
-    """A payment. `version` counts its state events, so that a page knows which of two pictures is newer."""
+    """A payment. `version` counts its state events, so that a page knows which of two answers is newer."""
 
     id: UUID
     status: PaymentStatus

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("contracts", "services", "deploy", "tests")
 EXEMPT = ROOT / "tests/tools/words_exempt.txt"
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
-AT_MOST = 14
+AT_MOST = 0
 """How many files are exempt today. Lower it with the list; never raise it."""
 
 _AS_SUBJECT = re.compile(r"(?:^|\. |\n\n)(?:What|Whoever|Those)\b[^.?]*(?:[.:]|$)")

@@ -32,7 +32,7 @@ async def create_client(
     passwords: InjectedPasswords,
 ) -> ClientAnswer:
     """With `login`, the e-mail can sign in to the portal as this client. An e-mail that has a login keeps its
-    password, and opens this client besides those that it opens already.
+    password, and can then sign in as this client too.
     """
     caller = at_clinic(key, clinic_id)
     request = IdempotentRequest(key.id, f"client:{clinic_id}:{idempotency_key}", fingerprint)
@@ -50,9 +50,9 @@ async def change_client(
     operations: InjectedOperations,
     upstreams: InjectedUpstreams,
 ) -> ClientAnswer:
-    """A JSON merge patch (RFC 7396): what is left out stays, null sets back to the default.
+    """A JSON merge patch (RFC 7396): an absent member stays, null resets it to its default.
 
-    E-mails go to the new `email` from now on. A login keeps the e-mail that it was made with.
+    E-mails go to the new `email` from now on. A login keeps the e-mail with which it was made.
     """
     caller = at_clinic(key, clinic_id)
     await actions.change_client(operations, upstreams, caller, client_id, members_of(data))

@@ -26,7 +26,7 @@ class LoginIn(Request, frozen=True, kw_only=True):
 
 
 class NewClient(Request, frozen=True, kw_only=True):
-    """A client, the contact for e-mails, and if wanted a login to the portal."""
+    """A client, the contact for e-mails, and optionally a login to the portal."""
 
     name: ShortText
     email: str
@@ -43,7 +43,7 @@ class AddressPatch(Request, frozen=True, kw_only=True):
 
 
 class ClientPatch(Request, frozen=True, kw_only=True):
-    """What to change. Null sets back to the default, and is refused where there is none."""
+    """Members to change. Null resets a member to its default, and is refused where there is none."""
 
     name: ShortText | UnsetType = UNSET
     email: str | UnsetType = UNSET

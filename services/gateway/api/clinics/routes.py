@@ -28,7 +28,7 @@ async def create_clinic(
     operations: InjectedOperations,
     upstreams: InjectedUpstreams,
 ) -> ClinicAnswer:
-    """Operators only. Its Stripe account is chosen by a request of its own. 409 `slug_taken`."""
+    """Operators only. Its Stripe account is chosen by another request. 409 `slug_taken`."""
     caller = as_operator(key, derived_id(key.id, "clinic", idempotency_key))
     request = IdempotentRequest(key.id, f"clinic:{idempotency_key}", fingerprint)
     await actions.create_clinic(operations, upstreams, caller, data, request)
@@ -43,7 +43,7 @@ async def put_clinic(
     operations: InjectedOperations,
     upstreams: InjectedUpstreams,
 ) -> ClinicAnswer:
-    """Operators only. A setting that is left out takes its default; those that are about money must be there.
+    """Operators only. A setting that is left out takes its default; settings about money are required.
 
     To change some settings and leave the others as they are, use PATCH.
     """
@@ -60,7 +60,7 @@ async def change_clinic(
     operations: InjectedOperations,
     upstreams: InjectedUpstreams,
 ) -> ClinicAnswer:
-    """Operators only. A JSON merge patch (RFC 7396): what is left out stays, null sets back to the default."""
+    """Operators only. A JSON merge patch (RFC 7396): an absent setting stays, null resets it to its default."""
     caller = as_operator(key, clinic_id)
     return await actions.change_clinic(operations, upstreams, caller, "PATCH", members_of(data))
 

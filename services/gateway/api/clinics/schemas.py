@@ -26,7 +26,7 @@ TaxRates = Annotated[list[NewTaxRate], msgspec.Meta(max_length=50)]
 
 
 class NewClinic(ClinicIn, frozen=True, kw_only=True):
-    """A clinic's settings, whole: what is left out takes its default."""
+    """All settings of a clinic: one that is left out takes its default."""
 
     slug: Slug
     name: ShortText
@@ -36,7 +36,7 @@ class NewClinic(ClinicIn, frozen=True, kw_only=True):
 
 
 class ClinicSettings(NewClinic, frozen=True, kw_only=True):
-    """A clinic's settings, whole. Those that are about money must be there: none is set back by being forgotten."""
+    """All settings of a clinic. Settings about money are required, so that none is reset by being left out."""
 
     billing_shown: bool
     online_payment: bool
@@ -52,7 +52,7 @@ class ContactPatch(Request, frozen=True, kw_only=True):
 
 
 class ClinicPatch(Request, frozen=True, kw_only=True):
-    """Settings to change. Null sets back to the default, and is refused where there is none."""
+    """Settings to change. Null resets a setting to its default, and is refused where there is none."""
 
     slug: Slug | UnsetType = UNSET
     name: ShortText | UnsetType = UNSET
@@ -68,7 +68,7 @@ class ClinicPatch(Request, frozen=True, kw_only=True):
 
 
 class ClinicAnswer(ClinicOut, frozen=True, kw_only=True):
-    """The settings, and the choice of a Stripe account: `PUT /clinics/{id}/stripe-account` makes it."""
+    """The settings, and the Stripe account, which `PUT /clinics/{id}/stripe-account` chooses."""
 
     stripe_account_id: str | None = None
     platform_account: bool = False

@@ -1,4 +1,4 @@
-"""The public API's part about credit: what a client has of it, and the one call that sends it back."""
+"""The public API's part about credit: a client's credit, and the call that refunds it."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from services.gateway.upstream.services import InjectedUpstreams
 async def get_client_credit(
     clinic_id: FromPath[UUID], client_id: FromPath[UUID], key: CurrentKey, upstreams: InjectedUpstreams
 ) -> CreditOut:
-    """What came in above what was open, how much of it can be refunded, and the newest fifty refunds."""
+    """The client's credit, how much of it can be refunded, and the newest fifty refunds."""
     return await actions.get_credit(upstreams, at_clinic(key, clinic_id), client_id)
 
 
@@ -28,11 +28,11 @@ async def create_refund(
     idempotency_key: IdempotencyKey,
     upstreams: InjectedUpstreams,
 ) -> RefundsOut:
-    """Sends credit back to the payments that left it, and no other money.
+    """Refunds credit to the payments that it came from, and no other money.
 
     409 `nothing_to_refund`, `refund_too_large` and `refunded_at_stripe` (field `refundable`), `charge_disputed`.
     422 `idempotency_key_reused` for a key with
-    another body. What the payment system has not answered for is `created`, and goes on by itself.
+    another body. A refund without an answer of the payment system yet is `created`, and continues by itself.
     """
     return await upstreams.refund(at_clinic(key, clinic_id), data, idempotency_key)
 

@@ -1,7 +1,7 @@
-"""What can be done with API keys: make, list, roll with an overlap, revoke; and the keys that settings name.
+"""API keys: make, list, roll with an overlap, revoke; and the keys in the settings.
 
-A key is looked up for each request, so it works in every process from the moment that it is made, and in none from
-the moment that it is revoked.
+A key is looked up for each request, so it works in every process as soon as it is made, and in none as soon as it is
+revoked.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class ApiKeyAlreadyRolled(DomainError):
 
 
 class LastOperatorKey(DomainError):
-    """Nobody could make another one by the API."""
+    """The last operator's key: without it, no other one could be made through the API."""
 
     code = "last_operator_key"
 
@@ -52,27 +52,27 @@ class NewKey:
 
 
 def hash_of(key: str) -> bytes:
-    """Keys are random and long, so a plain hash keeps them."""
+    """The hash of a key. Keys are random and long, so a plain hash is safe."""
     return hashlib.sha256(key.encode()).digest()
 
 
 async def find(db: Database, key: str) -> ApiKey | None:
-    """The key that has this secret and works; that it was used is kept, at most once a minute."""
+    """The working key with this secret. Its use is recorded, at most once a minute."""
     async with db.statements() as connection:
         found = await store.get_api_key(connection, hash_of(key))
     if found is not None and found.use_is_due:
         with suppress(
             *UNREACHABLE
-        ):  # a transaction of its own: what is asked for does not wait for it to succeed
+        ):  # a transaction of its own: the use is recorded even if the request fails
             async with db.tx(None, operator=True) as tx:
                 await store.note_use(tx, hash_of(key))
     return found
 
 
 async def make(tx: Connection, caller: Caller, name: str, root_id: UUID | None = None) -> NewKey:
-    """A new key for the caller's clinic, or an operator's. Its secret is seen this once. Raises `InvalidText`.
+    """A new key for the caller's clinic, or an operator's. Its secret is shown only once. Raises `InvalidText`.
 
-    With `root_id` it is a successor, whose name is another key's already.
+    With `root_id` it is the successor of a key, with the same name.
     """
     if root_id is None:
         name = texts.text(name, "name", least=1, most=200)
@@ -93,12 +93,12 @@ async def make(tx: Connection, caller: Caller, name: str, root_id: UUID | None =
 
 
 async def list_keys(tx: Connection, caller: Caller) -> list[KeyRow]:
-    """The keys of the caller's clinic that work, or the operators'."""
+    """The working keys of the caller's clinic, or the operators'."""
     return await store.list_keys(tx, _clinic_of(caller))
 
 
 async def roll(tx: Connection, caller: Caller, key_id: UUID, overlap: timedelta) -> NewKey:
-    """A key in place of another one, which ends after the overlap. Raises `ApiKeyNotFound`, `ApiKeyAlreadyRolled`."""
+    """Make a successor of a key, which ends after the overlap. Raises `ApiKeyNotFound`, `ApiKeyAlreadyRolled`."""
     found = await _locked(tx, caller, key_id)
     if found.replaced_by is not None:
         raise ApiKeyAlreadyRolled("This key has a successor already. Roll or revoke that one.")
@@ -109,7 +109,7 @@ async def roll(tx: Connection, caller: Caller, key_id: UUID, overlap: timedelta)
 
 
 async def revoke(tx: Connection, caller: Caller, key_id: UUID) -> None:
-    """End a key now. Raises `ApiKeyNotFound`, and `LastOperatorKey` where no operator's key would stay for good."""
+    """End a key now. Raises `ApiKeyNotFound`, and `LastOperatorKey` where no permanent operator's key would be left."""
     found = await _locked(tx, caller, key_id)
     if found.role == "operator":
         others = [each for each in await store.list_keys(tx, None) if each.id != key_id]
@@ -121,10 +121,10 @@ async def revoke(tx: Connection, caller: Caller, key_id: UUID) -> None:
 
 
 async def keep_settings_keys(db: Database, keys: Sequence[str], demo: bool) -> None:
-    """Done at every start: keep the operators' keys that settings name, and revoke those that they named before.
+    """At every start, add the operators' keys in the settings, and revoke the earlier keys from settings.
 
-    A key that was revoked stays so, whatever settings say: an older process could start last. The demo's key and
-    logins are different: they work in demo mode, and outside it they do not.
+    A revoked key stays revoked even if the settings have it: an older process could start last. The demo's key and
+    logins are different: they work only in demo mode.
     """
     itself = Caller(audit.INSTALLATION, "operator", audit.INSTALLATION)
     async with db.tx(audit.INSTALLATION, operator=True) as tx:
@@ -169,7 +169,7 @@ async def _revoke(tx: Connection, caller: Caller, key_ids: Sequence[UUID]) -> No
 
 
 async def _locked(tx: Connection, caller: Caller, key_id: UUID) -> KeyRow:
-    """The key, if it works and is of the caller's clinic, or an operator's where the caller is at none."""
+    """Lock a working key of the caller's clinic, or of operators for a caller without a clinic."""
     await store.lock_operator_keys(tx)
     for each in await store.list_keys(tx, _clinic_of(caller)):
         if each.id == key_id:
@@ -186,7 +186,7 @@ class ApiKeyMade(DomainError):
 
 
 async def create_api_key(db: Database, caller: Caller, name: str, request: IdempotentRequest) -> NewKey:
-    """A key for the caller's clinic, or an operator's, shown this once. Raises `ApiKeyMade`."""
+    """A key for the caller's clinic, or an operator's, shown only once. Raises `ApiKeyMade`."""
     async with db.tx(caller.clinic, operator=True) as tx:
         if await request.claim(tx) != "none":
             raise ApiKeyMade(

@@ -24,7 +24,7 @@ async def get_api_key(tx: Connection, key_hash: bytes) -> ApiKey | None:
 
 
 async def note_use(tx: Connection, key_hash: bytes) -> None:
-    """Keep that the key was used now, unless another process did within the minute."""
+    """Record that the key was used now, unless that was recorded within the minute."""
     await tx.execute(
         """
         UPDATE api_keys SET last_used_at = app_now()
@@ -45,7 +45,7 @@ async def add_api_key(
     root_id: UUID | None = None,
     from_settings: bool = False,
 ) -> bool:
-    """Add a key, an operator's where there is no clinic; False when there is one with this hash."""
+    """Add a key, an operator's if `clinic_id` is None; False when there is one with this hash."""
     added = await tx.execute(
         """
         INSERT INTO api_keys (id, key_hash, prefix, name, role, clinic_id, root_id, from_settings)
@@ -64,7 +64,7 @@ async def add_api_key(
 
 
 async def list_keys(tx: Connection, clinic_id: UUID | None) -> list[KeyRow]:
-    """The keys that work: a clinic's, or without a clinic the operators'. Oldest first."""
+    """The working keys of a clinic, or of the operators for None. Oldest first."""
     rows = await tx.fetch(
         f"""
         SELECT {_ROW} FROM api_keys
@@ -76,7 +76,7 @@ async def list_keys(tx: Connection, clinic_id: UUID | None) -> list[KeyRow]:
 
 
 async def lock_operator_keys(tx: Connection) -> None:
-    """Let two changes of operators' keys wait for each other, or each could leave the other's key as the last."""
+    """Serialise changes of operators' keys: otherwise two changes at once could end the last two keys."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('clinicpay operator keys'))")
 
 
@@ -86,7 +86,7 @@ async def root_of(tx: Connection, key_id: UUID) -> UUID:
 
 
 async def replace_key(tx: Connection, key_id: UUID, by: UUID, overlap: timedelta) -> None:
-    """Let a key end after the overlap, or when it would have ended anyway."""
+    """Let a key end after the overlap, or at its earlier end."""
     await tx.execute(
         """
         UPDATE api_keys SET replaced_by = $2, expires_at = least(app_now() + $3, expires_at) WHERE id = $1
@@ -107,10 +107,10 @@ async def revoke_keys(tx: Connection, key_ids: Sequence[UUID]) -> None:
 
 
 async def settings_keys_to_revoke(tx: Connection, named: Sequence[bytes]) -> list[UUID]:
-    """Keys from settings that the settings name no more.
+    """Keys from earlier settings that are no longer in the settings.
 
-    Those alone that are older than the newest key that is named and works: a process that starts with the settings
-    of yesterday, in the middle of a rolling restart, takes none away.
+    Only keys older than the newest working key in the settings: a process that starts with old settings in the
+    middle of a rolling restart revokes none.
     """
     rows = await tx.fetch(
         f"""
@@ -124,7 +124,7 @@ async def settings_keys_to_revoke(tx: Connection, named: Sequence[bytes]) -> lis
 
 
 async def mark_from_settings(tx: Connection, named: Sequence[bytes]) -> None:
-    """Also those that were kept before this was marked."""
+    """Mark keys as from settings, also keys of an earlier release, which did not mark them."""
     await tx.execute(
         "UPDATE api_keys SET from_settings = true WHERE key_hash = ANY ($1) AND NOT from_settings", named
     )
@@ -143,7 +143,7 @@ async def restore_key(tx: Connection, key_id: UUID) -> None:
 
 
 async def disable_logins_of(tx: Connection, key_id: UUID, disabled: bool) -> None:
-    """End or allow signing in with the logins that the demo's key made, or that were made before that was kept."""
+    """Disable or enable the logins that the demo's key made, also the demo's logins of an earlier release."""
     await tx.execute(
         """
         UPDATE logins SET disabled_at = CASE WHEN $2 THEN app_now() END

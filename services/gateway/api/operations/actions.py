@@ -1,9 +1,9 @@
 """One request, all or nothing, over all services that it writes to.
 
-A row keeps what the request will do before the first service is asked, and is deleted by the transaction that ends it.
-A refusal undoes what was done. When a service does not answer, or the gateway is killed, the request's outcome is not
-known: whoever asks again with the same key goes on with it, and so does the sweeper. What stays unclear for too long is
-undone.
+A row holds the request's plan before the first call to a service, and is deleted by the transaction that ends it.
+A refusal undoes the earlier calls. When a service does not answer, or the gateway is killed, the request's outcome is
+unknown: a request with the same key continues it, and so does the sweeper. An operation whose outcome stays unknown
+for too long is undone.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ from services.gateway.upstream.services import Upstreams
 log = structlog.get_logger()
 
 ALL = 100
-"""More calls than a plan makes."""
+"""More calls than any plan makes."""
 AT_ONCE = 20
-"""Operations that a sweep takes over."""
+"""The most operations that a sweep takes over."""
 
 
 class RequestInProgress(Unavailable):
-    """The same request, or another on the same thing, is under way and has not ended in time."""
+    """An operation on the same subject is under way and has not ended in time."""
 
     code = "request_in_progress"
 
@@ -49,9 +49,9 @@ class _Occupied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. `hold`: how long a process has an operation to itself, longer than a call with its retries takes.
+    """Seconds. `hold`: how long a process holds an operation, longer than a call with its retries takes.
 
-    `wait`: how long a request waits for another's operation on the same thing. `give_up`: the age from which an
+    `wait`: how long a request waits for another operation on the same subject. `give_up`: the age from which an
     operation whose outcome is unclear is undone; no service works on a call for so long.
     """
 
@@ -63,7 +63,7 @@ class Pace:
 
 
 class Operations:
-    """Carries out plans, and takes over those that were left behind."""
+    """Carries out plans, and takes over abandoned operations."""
 
     def __init__(self, db: Database, upstreams: Upstreams, pace: Pace | None = None) -> None:
         self._db, self._upstreams, self.pace = db, upstreams, pace or Pace()
@@ -71,7 +71,7 @@ class Operations:
     async def carry_out(
         self, caller: Caller, subject_id: UUID, plan: Plan, request: IdempotentRequest | None = None
     ) -> None:
-        """All of the plan, once; at once when the key's request was carried out before.
+        """Carry out the plan once; return at once if the key's request was carried out before.
 
         Raises `UpstreamError`: a refusal, which has changed nothing, or a 5xx, after which the request may yet be
         carried out. Raises `IdempotencyKeyReused`, `SlugTaken`, `RequestInProgress`.
@@ -89,7 +89,7 @@ class Operations:
             return
 
     async def was_carried_out(self, caller: Caller, subject_id: UUID, request: IdempotentRequest) -> bool:
-        """Whether this request was carried out before. One that is under way is ended first.
+        """Whether this request was carried out before. If it is under way, it is ended first.
 
         Raises as `carry_out`.
         """
@@ -102,7 +102,7 @@ class Operations:
         raise AssertionError("patience ends by raising")
 
     async def sweep(self) -> None:
-        """Take over what was left behind: end it, or undo it. Services that do not answer are asked again later."""
+        """Take over abandoned operations, and finish or undo them. Calls without an answer are repeated later."""
         async with self._db.tx(None, operator=True) as tx:
             due = await store.take_due_operations(tx, AT_ONCE, self.pace.hold)
         ended = await asyncio.gather(*map(self._take_over, due), return_exceptions=True)
@@ -111,7 +111,7 @@ class Operations:
                 log.error("operation_not_ended", reason=type(error).__name__)
 
     async def _begin(self, tx: Connection, operation: Operation, request: IdempotentRequest | None) -> bool:
-        """Keep what will be done, with what it needs of the gateway; False when it was done before."""
+        """Add the operation, with the gateway's own checks; False if it was carried out before."""
         earlier = await request.claim(tx) if request is not None else "none"
         if earlier == "under_way":
             raise _Occupied
@@ -124,7 +124,7 @@ class Operations:
         return True
 
     async def _help(self, caller: Caller, subject_id: UUID) -> None:
-        """End another's operation if nobody holds it, or wait a moment."""
+        """Continue another request's operation if no process holds it; otherwise wait a moment."""
         async with self._tx(caller) as tx:
             taken = await store.take_operation(tx, caller.clinic, subject_id, self.pace.hold)
         if taken is None:
@@ -164,14 +164,14 @@ class Operations:
                 await step()
                 done += 1
         except UpstreamError as error:
-            # Who took it over does not know how far the one before had come.
+            # A process that took it over does not know which calls were made before.
             done = done if operation.tries == 1 else ALL
             await (self._put_off(operation) if is_unclear(error) else self._undo(operation, done))
             raise
         await self._finish(operation)
 
     async def _ready(self, operation: Operation) -> Operation:
-        """With what undoing it needs to know, kept before the first write."""
+        """The operation with the values that undoing needs, saved before the first write."""
         ready = await operation.plan.ready(self._upstreams, operation.caller, operation.subject_id)
         if ready is not operation.plan:
             async with self._tx(operation.caller) as tx:
@@ -186,7 +186,7 @@ class Operations:
             await operation.plan.finish(tx, operation.caller, operation.subject_id)
 
     async def _undo(self, operation: Operation, done: int = ALL) -> None:
-        """Undo what the operation has done, `done` calls at most. What cannot be undone now is, by a sweep."""
+        """Undo the operation, at most `done` calls. After an error a sweep tries again."""
         await self._hold(operation, undoing=True)
         try:
             await operation.plan.undo(self._upstreams, operation.caller, operation.subject_id, done)
@@ -209,7 +209,7 @@ class Operations:
             await store.put_off_operation(tx, operation, pause)
 
     async def _patiently(self) -> AsyncIterator[None]:
-        """Again and again, for as long as a request may wait. Raises `RequestInProgress` at the end."""
+        """Yield for as long as a request may wait. Raises `RequestInProgress` at the end."""
         until = time.monotonic() + self.pace.wait
         while time.monotonic() < until:
             yield
@@ -228,7 +228,7 @@ async def _check_slug(tx: Connection, clinic_id: UUID, slug: str) -> None:
 
 
 def is_unclear(error: UpstreamError) -> bool:
-    """Whether the service may have done it, or may do it when asked again: it did not refuse the request itself."""
+    """Whether the call may have had its effect, or may succeed later: the service did not refuse the request itself."""
     return error.status >= 500 or error.status in (401, 408, 429)
 
 

@@ -1,8 +1,8 @@
-"""What a request writes to several services: its calls, the gateway's own part, and how it is undone.
+"""Plans of requests that write to several services: their calls, the gateway's own part, and the undoing.
 
-Calls are made in order and may be repeated. What the last of them answers decides: after it, only the gateway's own
-part is left, which is written in the transaction that ends the operation. Undoing is told of how many calls may have
-been done.
+Calls are made in order and may be repeated. The answer to the last call decides: after it, only the gateway's own
+part is left, which is written in the transaction that ends the operation. `undo` gets the number of calls that may
+have been made.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -51,11 +51,11 @@ class CreateClinic(msgspec.Struct, frozen=True, tag=True):
         return await found_or_none(upstreams.clinic(caller, fresh=True)) is not None
 
     async def undo(self, upstreams: Upstreams, caller: Caller, subject_id: UUID, done: int) -> None:
-        """Its one call was refused: there is nothing."""
+        """Nothing to undo: its only call was refused."""
 
 
 class ChangeClinic(msgspec.Struct, frozen=True, tag=True):
-    """Settings that name the portal's address: in invoice, and the address here. PUT has them whole, PATCH a part."""
+    """Settings with the portal's slug: in invoice, and the slug here. PUT has all settings, PATCH some."""
 
     method: Literal["PUT", "PATCH"]
     settings: dict[str, Any]
@@ -77,13 +77,13 @@ class ChangeClinic(msgspec.Struct, frozen=True, tag=True):
         return (await upstreams.clinic(caller, fresh=True)).slug == self.new_slug
 
     async def undo(self, upstreams: Upstreams, caller: Caller, subject_id: UUID, done: int) -> None:
-        """Its one call was refused: nothing has changed."""
+        """Nothing to undo: its only call was refused."""
 
 
 class CreateClient(msgspec.Struct, frozen=True, tag=True):
     """A contact in notification, the client in invoice, and a login here.
 
-    The contact comes first, since an e-mail without one waits. `contact_is_new`: there was none before.
+    The contact comes first, since e-mails wait for it. `contact_is_new`: there was none before.
     """
 
     contact: ContactIn
@@ -121,7 +121,7 @@ class CreateClient(msgspec.Struct, frozen=True, tag=True):
 
 
 class Before(msgspec.Struct, frozen=True):
-    """Members as they were."""
+    """The changed members' values before the change."""
 
     contact: dict[str, Any]
     client: dict[str, Any]
@@ -136,7 +136,7 @@ class ChangeClient(msgspec.Struct, frozen=True, tag=True):
     new_slug: ClassVar[None] = None
 
     async def ready(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> "ChangeClient":
-        """With the members as they are now. Nobody else changes them while this operation lasts."""
+        """The plan with the members' current values. No other request changes them during this operation."""
         if self.before is not None:
             return self
         contact, client = {}, {}
@@ -150,7 +150,7 @@ class ChangeClient(msgspec.Struct, frozen=True, tag=True):
         return _patches(upstreams, caller, subject_id, self.contact, self.client)
 
     async def finish(self, tx: Connection, caller: Caller, subject_id: UUID) -> None:
-        """Nothing of it is the gateway's."""
+        """The gateway has no part of its own."""
 
     async def is_decided(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> bool:
         return False
@@ -195,6 +195,6 @@ def _patches(
 
 
 def _members(current: msgspec.Struct, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that the patch names, as they are: put back by a patch, they are whole again."""
+    """The current values of the patch's members, as the patch that restores them."""
     known: dict[str, Any] = msgspec.to_builtins(current)
     return {name: known[name] for name in patch}
