@@ -105,8 +105,12 @@ class PaymentService:
         **changes: Any,
     ) -> InvoiceState:
         """The state of an invoice of the client's, by the event that reports it."""
-        facts = {"invoice_id": invoice_id, "version": version} | changes
-        return invoice_state(event, self.clinic_id, self.client_id, due, **facts)
+        facts: dict[str, Any] = {
+            "client_id": self.client_id,
+            "invoice_id": invoice_id,
+            "version": version,
+        } | changes
+        return invoice_state(event, self.clinic_id, facts.pop("client_id"), due, **facts)
 
     async def open_invoice(self, due: Money, **changes: Any) -> UUID:
         """Deliver a new invoice of the client's; answers its id."""
