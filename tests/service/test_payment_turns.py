@@ -31,7 +31,7 @@ async def began(payments: PaymentService, payment_id: UUID, ago: timedelta, aske
 
 async def taken(payments: PaymentService, limit: int = 50) -> list[UUID]:
     async with payments.worker.worker_tx() as tx:
-        return [payment.id for payment in await lookups.take_unchecked(tx, MINUTE, limit)]
+        return [payment.id for payment in await lookups.claim_unchecked(tx, MINUTE, limit)]
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ CASES = [
         "payment",
         "worker",
         "sweeper",
-        lambda tx: lookups.take_unchecked(tx, timedelta(minutes=1), 50),
+        lambda tx: lookups.claim_unchecked(tx, timedelta(minutes=1), 50),
         "payments_due",
     ),
     case(
@@ -226,7 +226,7 @@ CASES = [
         lambda tx: methods.find_clients(tx, [("", "cus_7_1007")]),
         "customers_stripe",
     ),
-    case("payment", "worker", "cards without details", lambda tx: methods.take_undetailed(tx, 50)),
+    case("payment", "worker", "cards without details", lambda tx: methods.claim_undetailed(tx, 50)),
     case(
         "payment",
         "worker",
@@ -360,14 +360,14 @@ CASES = [
         "gateway",
         "api",
         "operation of a subject",
-        lambda tx: operation_store.take_operation(tx, CLINIC, key(3, 7), 1.0),
+        lambda tx: operation_store.claim_operation(tx, CLINIC, key(3, 7), 1.0),
         "operations_clinic_id_subject_id_key",
     ),
     case(
         "gateway",
         "api",
         "operations left behind",
-        lambda tx: operation_store.take_due_operations(tx, 20, 1.0),
+        lambda tx: operation_store.claim_due_operations(tx, 20, 1.0),
         "operations_due",
     ),
 ]

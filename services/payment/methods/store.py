@@ -206,7 +206,7 @@ async def list_methods(tx: Connection, client_id: UUID, account: str) -> list[tu
     return [(_method(row), row["is_default"]) for row in rows]
 
 
-async def take_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
+async def claim_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
     """Saved cards whose last four digits are unknown and due to be asked for at Stripe; marked as asked now.
 
     Each is asked for at once, and then at the latest after a tenth of its age, so that none holds up another.

@@ -15,7 +15,7 @@ from services.payment.stripe.sweeps import MOST_A_RUN, tolerate
 async def refresh_methods(db: Database, stripe: StripeApi) -> None:
     """Ask Stripe for the details of cards that were saved without them."""
     async with db.worker_tx() as tx:
-        undetailed = await store.take_undetailed(tx, MOST_A_RUN)
+        undetailed = await store.claim_undetailed(tx, MOST_A_RUN)
     for method in undetailed:
         await tolerate(_refresh(db, stripe, method), method_id=str(method.id))
 

@@ -119,7 +119,7 @@ async def count_declines(tx: Connection, client_id: UUID, window: timedelta) -> 
     return found
 
 
-async def take_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
+async def claim_unchecked(tx: Connection, older_than: timedelta, limit: int) -> list[Payment]:
     """Live payments that it is time to ask Stripe about: marked as asked now.
 
     A payment is due when Stripe was last asked about it, or when it began, longer ago than `older_than`. The older a

@@ -28,7 +28,7 @@ IDLE_FOR = timedelta(hours=24)
 async def sweep_payments(db: Database, stripe: StripeApi, unchecked_for: timedelta = UNCHECKED_FOR) -> None:
     """Ask Stripe about open payments, oldest first, and apply the answers as webhooks are applied."""
     async with db.worker_tx() as tx:
-        due = await reads.take_unchecked(tx, unchecked_for, MOST_A_RUN)
+        due = await reads.claim_unchecked(tx, unchecked_for, MOST_A_RUN)
     for payment in due:
         await tolerate(_check(db, stripe, payment), payment_id=str(payment.id))
 

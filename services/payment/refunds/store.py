@@ -222,7 +222,7 @@ async def claim_first_call(tx: Connection, refund: Refund) -> bool:
     return found
 
 
-async def take_unchecked(
+async def claim_unchecked(
     tx: Connection, older_than: timedelta, look_again: timedelta, at_most: timedelta, limit: int
 ) -> list[Refund]:
     """Refunds that are due to be asked for at Stripe; marked as asked now.

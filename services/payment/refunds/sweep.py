@@ -24,7 +24,7 @@ MAY_FAIL_FOR = timedelta(days=35)
 async def sweep_refunds(db: Database, stripe: StripeApi, unchecked_for: timedelta = UNCHECKED_FOR) -> None:
     """Ask Stripe about refunds on their way, and whether refunds that arrived stayed, and apply the answers."""
     async with db.worker_tx() as tx:
-        due = await store.take_unchecked(tx, unchecked_for, LOOK_AGAIN, MAY_FAIL_FOR, MOST_A_RUN)
+        due = await store.claim_unchecked(tx, unchecked_for, LOOK_AGAIN, MAY_FAIL_FOR, MOST_A_RUN)
     for refund in due:
         await tolerate(_check(db, stripe, refund), refund_id=str(refund.id))
 

@@ -104,7 +104,7 @@ class Operations:
     async def sweep(self) -> None:
         """Take over abandoned operations, and finish or undo them. Calls without an answer are repeated later."""
         async with self._db.tx(None, operator=True) as tx:
-            due = await store.take_due_operations(tx, AT_ONCE, self.pace.hold)
+            due = await store.claim_due_operations(tx, AT_ONCE, self.pace.hold)
         ended = await asyncio.gather(*map(self._take_over, due), return_exceptions=True)
         for error in ended:
             if error is not None:
@@ -126,7 +126,7 @@ class Operations:
     async def _help(self, caller: Caller, subject_id: UUID) -> None:
         """Continue another request's operation if no process holds it; otherwise wait a moment."""
         async with self._tx(caller) as tx:
-            taken = await store.take_operation(tx, caller.clinic, subject_id, self.pace.hold)
+            taken = await store.claim_operation(tx, caller.clinic, subject_id, self.pace.hold)
         if taken is None:
             await asyncio.sleep(self.pace.look)
             return

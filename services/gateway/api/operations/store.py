@@ -50,7 +50,7 @@ async def save_plan(tx: Connection, operation: Operation, plan: Plan) -> bool:
     return bool(saved == "UPDATE 1")
 
 
-async def take_operation(tx: Connection, clinic_id: UUID, subject_id: UUID, hold: float) -> Operation | None:
+async def claim_operation(tx: Connection, clinic_id: UUID, subject_id: UUID, hold: float) -> Operation | None:
     """Take over the subject's operation; None when another holds it, or there is none."""
     row = await tx.fetchrow(
         f"""
@@ -65,7 +65,7 @@ async def take_operation(tx: Connection, clinic_id: UUID, subject_id: UUID, hold
     return None if row is None else _operation(dict(row))
 
 
-async def take_due_operations(tx: Connection, most: int, hold: float) -> list[Operation]:
+async def claim_due_operations(tx: Connection, most: int, hold: float) -> list[Operation]:
     """Take over operations whose time has come and that nobody holds. Needs an operator's transaction."""
     # Row-level security comes before conditions that could leak rows; app_now() alone is one, and no index would serve.
     rows = await tx.fetch(
