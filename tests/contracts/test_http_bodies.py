@@ -48,7 +48,11 @@ ANSWERS: dict[str, Any] = {
     "notification/contact": ContactOut,
     "notification/deliveries": Page[DeliveryOut],
 }
-"""Real answers of the last release, by the type that reads them."""
+"""Answers of the last release, by the type that reads them.
+
+Recorded from running services: clinic, client, invoice, contact, account, and the pages of clinics, clients and
+invoices. Written by hand on the same ids: the others.
+"""
 
 Place = tuple[str | int, ...]
 FUTURE = "a_value_of_tomorrow"
