@@ -12,10 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("contracts", "services", "deploy", "tests")
-EXEMPT = ROOT / "tests/tools/words_exempt.txt"
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
-AT_MOST = 0
-"""How many files are exempt today. Lower it with the list; never raise it."""
 
 _AS_SUBJECT = re.compile(r"(?:^|\. |\n\n)(?:What|Whoever|Those)\b[^.?]*(?:[.:]|$)")
 
@@ -52,18 +49,8 @@ def offenders() -> dict[str, list[str]]:
     return found
 
 
-def exempt() -> list[str]:
-    return EXEMPT.read_text().split()
-
-
-def test_no_other_file_has_unwanted_words() -> None:
-    assert {path: words for path, words in offenders().items() if path not in exempt()} == {}
-
-
-def test_every_exempt_file_still_needs_to_be() -> None:
-    assert [path for path in exempt() if path not in offenders()] == []
-    assert exempt() == sorted(set(exempt()))
-    assert len(exempt()) <= AT_MOST
+def test_no_file_has_unwanted_words() -> None:
+    assert offenders() == {}
 
 
 @pytest.mark.parametrize(
