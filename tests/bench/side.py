@@ -1,6 +1,6 @@
 """One side of a comparison: a running installation that settles invoices on request.
 
-It runs under the code that its PYTHONPATH names, also an older one, so it uses nothing newer than `settle`. A line on
+Each side of a comparison runs this program of its own tree. A line on
 standard input is a number of invoices; a line on standard output is the CPU that each of them took, in milliseconds.
 """
 
