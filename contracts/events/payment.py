@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from contracts.events import topics
-from contracts.events.envelope import Event, Method, Open, StateEvent
+from contracts.events.envelope import Event, Method, StateEvent
 from contracts.events.topics import Topic
 from contracts.money import Money
 from contracts.vocabulary import MovementKind, PublishedPaymentStatus
@@ -33,8 +33,8 @@ class PaymentState(StateEvent):
 
     payment_id: UUID
     client_id: UUID
-    status: Open[PublishedPaymentStatus]
-    """The topic names the change. `unknown` is shown as being updated."""
+    status: PublishedPaymentStatus
+    """The topic names the change. A reader that does not know the status parks the event."""
     amount: Money
     invoices: tuple[Share, ...]
     """The settled shares of a succeeded payment; for any other status, the shares to settle."""
