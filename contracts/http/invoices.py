@@ -155,6 +155,6 @@ class Summary(Answer, frozen=True, kw_only=True):
     due: list[Money]
     unpaid_count: int
     overdue_count: int
-    checked_count: int
+    checked_count: int = 0
     next: InvoiceRow | None
     last_paid: InvoiceRow | None
