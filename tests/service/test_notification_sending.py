@@ -145,6 +145,31 @@ async def test_claims_that_overlap_share_the_work_and_wait_for_nobody(db_notific
     assert len({claim.delivery.id for claim in first + second}) == 3
 
 
+async def test_an_email_of_a_newer_release_waits_and_holds_back_no_other(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(
+        db_notification.worker, consumers, *(an_invoice(clinic.clinic_id, client_id) for _ in range(2))
+    )
+    await db_notification.admin.execute("ALTER TABLE deliveries DROP CONSTRAINT deliveries_template_check")
+    await db_notification.admin.execute(
+        """
+        UPDATE deliveries SET template = 'payment_disputed', next_attempt_at = next_attempt_at - interval '1 hour'
+        WHERE id = (SELECT min(id::text)::uuid FROM deliveries)
+        """
+    )
+
+    assert await sender.send_due() == 1
+
+    assert len(mail.inbox) == 1
+    states = await delivery_states(db_notification)
+    assert {(template, state) for template, state, *_ in states} == {
+        ("invoice_ready", "sent"),
+        ("payment_disputed", "due"),
+    }
+
+
 async def test_who_lost_the_lease_records_nothing(db_notification: ServiceDb) -> None:
     clinic, client_id = await a_reachable_client(db_notification)
     await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))

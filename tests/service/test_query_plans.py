@@ -32,6 +32,7 @@ from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices import store
 from services.notification.emails import store as deliveries
+from services.notification.emails.kinds import BY_TEMPLATE
 from services.payment.credit import store as credit_store
 from services.payment.methods import store as methods
 from services.payment.payments import reads as lookups
@@ -273,7 +274,7 @@ CASES = [
         "notification",
         "worker",
         "letters",
-        lambda tx: deliveries.claim_deliveries(tx, 50, HOUR),
+        lambda tx: deliveries.claim_deliveries(tx, 50, HOUR, BY_TEMPLATE.keys()),
         "deliveries_next",
         "deliveries_pkey",
     ),

@@ -29,8 +29,11 @@ async def queue_emails(tx: Connection, events: Sequence[Event]) -> None:
 
 
 async def claim_emails(tx: Connection, limit: int, lease: timedelta) -> list[Claim]:
-    """Claim e-mails that are due, each with the rows that its content needs, in a constant number of reads."""
-    deliveries = await store.claim_deliveries(tx, limit, lease)
+    """Claim e-mails that are due, each with the rows that its content needs, in a constant number of reads.
+
+    An e-mail of a kind that only a newer release can write waits for that release.
+    """
+    deliveries = await store.claim_deliveries(tx, limit, lease, BY_TEMPLATE.keys())
     if not deliveries:
         return []
     clinics = await projections.get_clinics(tx, {delivery.clinic_id for delivery in deliveries})

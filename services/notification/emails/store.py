@@ -63,14 +63,16 @@ async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
     )
 
 
-async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list[Delivery]:
-    """Claim for `lease` up to `limit` e-mails that are due and that no other sender holds, oldest first."""
+async def claim_deliveries(
+    tx: Connection, limit: int, lease: timedelta, templates: Collection[str]
+) -> list[Delivery]:
+    """Claim for `lease` up to `limit` e-mails by these templates that are due and unclaimed, oldest first."""
     rows = await tx.fetch(
         f"""
         WITH next AS (
             SELECT clinic_id, id FROM deliveries
             WHERE state IN {_UNSENT} AND next_attempt_at <= app_now()
-                AND (claimed_until IS NULL OR claimed_until <= app_now())
+                AND (claimed_until IS NULL OR claimed_until <= app_now()) AND template = ANY ($3)
             ORDER BY next_attempt_at
             LIMIT $1
             FOR UPDATE SKIP LOCKED
@@ -82,6 +84,7 @@ async def claim_deliveries(tx: Connection, limit: int, lease: timedelta) -> list
         """,
         limit,
         lease,
+        templates,
     )
     claimed = [Delivery(**{**row, "data": EmailData.model_validate_json(row["data"])}) for row in rows]
     return sorted(claimed, key=lambda delivery: delivery.next_attempt_at)
