@@ -127,10 +127,7 @@ async def apply_observations(tx: Connection, events: Sequence[StripeEvent]) -> N
     """Apply what Stripe answered about payments. Raises a `StripeMismatch`."""
     observed = await read_observed(tx, events)
     locked = await lock_observed(tx, observed)
-    decided = decide(observed, locked, clock.now())
-    await lock_changed_credit(tx, decided.booking.entries)
-    await save_rows(tx, decided)
-    await ledger.book(tx, decided.booking)
+    await _save(tx, decide(observed, locked, clock.now()))
     origins.count(observed.foreign)
 
 
@@ -150,6 +147,11 @@ async def give_up_payment(
     if locked is None or locked.intent_id != intent_id or locked.status not in may_end:
         return
     change = lifecycle.cancel(locked, clock.now(), failure_code)
-    decided = Decided({key: change.payment}, {}, [(change, None)])
+    await _save(tx, Decided({key: change.payment}, {}, [(change, None)]))
+
+
+async def _save(tx: Connection, decided: Decided) -> None:
+    booking = decided.booking
+    await lock_changed_credit(tx, booking.entries)
     await save_rows(tx, decided)
-    await ledger.book(tx, decided.booking)
+    await ledger.book(tx, booking)

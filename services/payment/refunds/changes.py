@@ -124,6 +124,7 @@ async def give_up_refund(tx: Connection, key: Key, status: RefundStatus, reason:
 
 
 async def _save(tx: Connection, decided: Decided) -> None:
-    await lock_changed_credit(tx, decided.booking.entries)
+    booking = decided.booking
+    await lock_changed_credit(tx, booking.entries)
     await save_rows(tx, decided)
-    await ledger.book(tx, decided.booking)
+    await ledger.book(tx, booking)
