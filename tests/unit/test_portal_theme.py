@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.http.clinics import DEFAULT_ACCENT
 from services.chassis.locale.colours import READABLE, Colour, contrast, from_hex, mix, text_on
 from services.gateway.web import theme
 from services.gateway.web.templating import STATIC
@@ -34,7 +35,7 @@ def test_an_accent_that_reads_is_kept_as_it_is() -> None:
 
 @pytest.mark.parametrize("wrong", ["", "#", "#12345", "red", "#12345g", "#000;}body{display:none"])
 def test_what_is_no_colour_becomes_the_default_and_never_style(wrong: str) -> None:
-    assert theme.stylesheet(wrong) == theme.stylesheet(theme.DEFAULT_ACCENT)
+    assert theme.stylesheet(wrong) == theme.stylesheet(DEFAULT_ACCENT)
 
 
 def test_the_surfaces_are_those_of_the_stylesheet() -> None:

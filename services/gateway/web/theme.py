@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from contracts.http.clinics import DEFAULT_ACCENT
 from services.chassis.locale.colours import (
     READABLE,
     Colour,
@@ -13,8 +14,6 @@ from services.chassis.locale.colours import (
     text_on,
     to_hex,
 )
-
-DEFAULT_ACCENT = "#0b6e6e"
 
 LIGHT_SURFACES = ("#faf9f7", "#ffffff")
 DARK_SURFACES = ("#131517", "#1b1e21")
