@@ -1,7 +1,7 @@
 """One side of a comparison: a running installation that settles invoices on request.
 
-Each side of a comparison runs this program of its own tree. A line on
-standard input is a number of invoices; a line on standard output is the CPU that each of them took, in milliseconds.
+Each side runs this program of its own tree. A line on standard input is a number of invoices; a line on standard output
+is the CPU that each of them took, in milliseconds.
 """
 
 import asyncio
