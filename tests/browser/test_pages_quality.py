@@ -64,6 +64,33 @@ async def test_every_page_reads_well(world: Portal, ann: Visitor, width: int, da
     assert [error for error in ann.wrong if "404" not in error] == []
 
 
+@pytest.mark.parametrize("width", [320, 390, 768])
+async def test_a_long_name_and_the_links_beside_it_do_not_overlap(
+    world: Portal, ann: Visitor, width: int
+) -> None:
+    page = ann.page
+    await page.set_viewport_size({"width": width, "height": 844})
+    await page.goto(world.portal)
+    # As the page is for a login with several memberships.
+    await page.evaluate(
+        """() => {
+            document.querySelector(".brand span:last-child").textContent = "Harbour Physiotherapy"
+            document.querySelector(".account").insertAdjacentHTML("afterbegin", '<a href="/clinics">Change clinic</a>')
+        }"""
+    )
+
+    apart = await page.evaluate(
+        """() => {
+            const name = document.createRange()
+            name.selectNodeContents(document.querySelector(".brand span:last-child"))
+            const [left, right] = [name, document.querySelector(".account")].map(e => e.getBoundingClientRect())
+            return left.right <= right.left || left.bottom <= right.top
+        }"""
+    )
+    assert apart
+    assert await sideways(page) <= 0
+
+
 async def test_the_login_reads_well_and_keeps_what_was_typed(world: Portal) -> None:
     async with a_browser() as browser, a_visitor(browser, width=390) as visitor:
         page = visitor.page
