@@ -125,6 +125,7 @@ def reemit(
     """Publish again what a topic lost, made from aggregates and movements under the same event ids."""
     from deploy.ops import reemit as work
     from deploy.ops.verify.access import Access
+    from deploy.ops.verify.databases import UNREACHABLE
     from deploy.ops.verify.report import CannotCheck
     from deploy.ops.workers import WORKED, worker_dsns
 
@@ -132,13 +133,22 @@ def reemit(
     try:
         auditor = (Access.of_data(data) if data else Access.of_environment()).databases
         workers = worker_dsns(data)
-        for name in service or WORKED:
-            if name not in WORKED:
-                raise CannotCheck(f"{name} is not one of {', '.join(WORKED)}")
-            count = asyncio.run(work.reemit(auditor[name], workers[name], name, begin))
-            typer.echo(f"{name}: {count} events are in its outbox again")
+        if unknown := set(service or ()) - set(WORKED):
+            raise CannotCheck(f"{', '.join(sorted(unknown))} is not one of {', '.join(WORKED)}")
     except CannotCheck as reason:
         give_up(str(reason))
+    left_out = []
+    for name in service or WORKED:
+        try:
+            count = asyncio.run(work.reemit(auditor[name], workers[name], name, begin))
+        except (KeyError, *UNREACHABLE):
+            left_out.append(name)
+        else:
+            typer.echo(f"{name}: {count} events are in its outbox again")
+    if left_out:
+        give_up(
+            f"no database answers for {', '.join(left_out)}: nothing of it was published again, run it again"
+        )
 
 
 app.add_typer(parked, name="parked")

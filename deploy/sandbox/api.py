@@ -58,7 +58,8 @@ class Api:
         request = _request(scope)
         if request.method == "OPTIONS":
             return await send_bytes(send, 204, b"", _PREFLIGHT)
-        fault = self._sandbox.faults.for_call(request.method, request.path)
+        account = request.headers.get("stripe-account", "platform")
+        fault = self._sandbox.faults.for_call(request.method, request.path, account)
         try:
             request.body = (await read_body(receive, LARGEST_BODY)).decode("utf-8", "replace")
             answer = await self._answer(request, fault)

@@ -18,6 +18,8 @@ class ApiFault:
     path: str = "*"
     """A shell pattern over the path, such as `/v1/payment_intents/*/confirm`."""
     count: int = 1
+    account: str = "*"
+    """The connected account that is called for; `platform` for the platform's own."""
     seconds: float = 0.0
     """How long `latency` waits before the effect."""
 
@@ -38,10 +40,11 @@ class Faults:
         self.api: list[ApiFault] = []
         self.webhooks: list[WebhookFault] = []
 
-    def for_call(self, method: str, path: str) -> ApiFault | None:
+    def for_call(self, method: str, path: str, account: str = "platform") -> ApiFault | None:
         """The first rule that matches, used up by one."""
+        asked = (method, path, account)
         for rule in self.api:
-            if rule.count > 0 and fnmatchcase(method, rule.method) and fnmatchcase(path, rule.path):
+            if rule.count > 0 and all(map(fnmatchcase, asked, (rule.method, rule.path, rule.account))):
                 rule.count -= 1
                 return rule
         return None

@@ -1,10 +1,12 @@
 """`clinicpay reemit` publishes the events that a topic lost again, unchanged, and nothing happens twice."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import CloudEvent
@@ -17,6 +19,7 @@ from contracts.events.payment import (
     PaymentSucceeded,
     PaymentUpdated,
 )
+from deploy import cli
 from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
 from services.notification.emails import actions
@@ -138,3 +141,23 @@ async def _mail(installation: Installation) -> None:
     for claim, outcome in zip(claims, outcomes, strict=True):
         async with db.worker.worker_tx() as tx:
             await actions.record_outcome(tx, claim.delivery, outcome)
+
+
+async def test_a_service_out_of_reach_is_named_and_the_others_are_done(installation: Installation) -> None:
+    workers = {service: installation.dbs[service].worker_dsn for service in ("payment", "notification")}
+    away = "postgresql://invoice_worker:x@127.0.0.1:9/clinicpay_invoice"
+    environment = {
+        "AUDITOR_DATABASE_URLS": _urls(installation.access.databases),
+        "WORKER_DATABASE_URLS": _urls({"invoice": away, **workers}),
+    }
+
+    done = await asyncio.to_thread(CliRunner().invoke, cli.app, ["reemit"], env=environment)
+
+    assert done.exit_code == 1
+    assert "no database answers for invoice" in done.output
+    assert "payment: " in done.output
+    assert await outbox_events(installation.dbs["payment"])
+
+
+def _urls(databases: Mapping[str, str]) -> str:
+    return ",".join(f"{service}={dsn}" for service, dsn in databases.items())

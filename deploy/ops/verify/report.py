@@ -28,7 +28,7 @@ class Breach:
 class Result:
     """One check: where it looked, what must be true there, which rows break it, how long it took.
 
-    `left_out` counts what it saw and is no concern of it, by reason.
+    `left_out` counts what it saw and is no concern of it, by reason. `unread` is what it could not ask, and why.
     """
 
     check: str
@@ -37,19 +37,24 @@ class Result:
     breaches: tuple[Breach, ...]
     seconds: float
     left_out: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Report:
-    """`waiting`: parked events that somebody has to look at. `skipped`: what could not be asked, and why."""
+    """`waiting`: parked events that somebody has to look at."""
 
     results: list[Result] = field(default_factory=list)
     waiting: list[Breach] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def breaches(self) -> list[Breach]:
         return [breach for result in self.results for breach in result.breaches]
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """All that could not be asked, with the reason: the report has gaps."""
+        return {what: why for result in self.results for what, why in result.unread.items()}
 
     @property
     def broken(self) -> set[str]:

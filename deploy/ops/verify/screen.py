@@ -25,7 +25,14 @@ def run(data: Path | None, wait: float, topics: bool) -> int:
         sys.stderr.write(f"clinicpay: cannot verify: {reason}\n")
         return UNKNOWN
     show(report, Console())
-    return BROKEN if report.breaches else SOUND
+    return exit_code(report)
+
+
+def exit_code(report: Report) -> int:
+    """A breach that was found counts more than what could not be looked at."""
+    if report.breaches:
+        return BROKEN
+    return UNKNOWN if report.unread else SOUND
 
 
 def show(report: Report, console: Console) -> None:
@@ -42,11 +49,12 @@ def show(report: Report, console: Console) -> None:
         counts = ", ".join(f"{count} {escape(reason)}" for reason, count in sorted(result.left_out.items()))
         if counts:
             console.print(f"[dim]left out by {result.check}:[/] {counts}", soft_wrap=True)
-    for what, why in report.skipped.items():
-        console.print(f"[yellow]not looked at:[/] {escape(what)}: {escape(why)}")
+    for what, why in report.unread.items():
+        console.print(f"[bold yellow]not checked:[/] {escape(what)}: {escape(why)}", soft_wrap=True)
     broken = len(report.broken)
     last = f"[bold red]{broken} of {len(report.results)} checks are broken" if broken else "[green]no breach"
-    console.print(f"{last}[/]: {len(report.results)} checks")
+    rest = f", [bold yellow]not whole: {len(report.unread)} not checked[/]" if report.unread else ""
+    console.print(f"{last}[/]: {len(report.results)} checks{rest}")
 
 
 def _rows(console: Console, title: str, rows: Iterable[Breach]) -> None:

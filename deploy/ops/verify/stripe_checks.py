@@ -79,11 +79,11 @@ class Charge:
 
 
 async def compare(access: Access, databases: Databases) -> list[Result]:
-    """All accounts. CannotCheck when Stripe does not answer, or refuses an account that money was booked on.
+    """All accounts: one that cannot be read is named, and the others are checked.
 
-    What is not ours there is counted and left out.
+    CannotCheck when Stripe refuses the key. What is not ours there is counted and left out.
     """
-    began, seal, others = time.monotonic(), access.seal, Counter[str]()
+    began, seal, others, unread = time.monotonic(), access.seal, Counter[str](), dict[str, str]()
     if seal is None:
         raise CannotCheck("nothing tells our charges at Stripe from those of others: no seal is given")
     http = stripe.HTTPXClient(timeout=20)
@@ -98,7 +98,12 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
     try:
         for row in await databases["payment"].fetch(_ACCOUNTS):
             sorter = Ownership(databases["payment"], seal, row["account"])
-            breaches += await _compare_named(client, databases, row["account"], sorter)
+            try:
+                breaches += await _compare_account(client, databases, row["account"], sorter)
+            except stripe.AuthenticationError as error:
+                raise CannotCheck(f"Stripe refuses STRIPE_SECRET_KEY: {error.http_status}") from None
+            except stripe.StripeError as error:
+                unread[f"Stripe account {_name(row['account'])}"] = _reason(error)
             others.update({f"not ours: {reason}": count for reason, count in sorter.others.items()})
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
@@ -111,19 +116,25 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
             tuple(b for b in breaches if b.check == name)[:MOST_ROWS],
             seconds,
             others if name == "charges_are_booked" else {},
+            unread,
         )
         for name, says in SAYS.items()
     ]
 
 
-async def _compare_named(
-    client: StripeClient, databases: Databases, account: str, sorter: Ownership
-) -> list[Breach]:
-    try:
-        return await _compare_account(client, databases, account, sorter)
-    except stripe.StripeError as error:
-        name = account or "platform"
-        raise CannotCheck(f"Stripe does not answer for account {name}: {type(error).__name__}") from None
+def _reason(error: stripe.StripeError) -> str:
+    """Why an account cannot be read, and what to do. Stripe's own text is left out: it may quote the key."""
+    code = getattr(error.error, "code", None)
+    if isinstance(error, stripe.PermissionError):
+        return (
+            f"Stripe refuses access ({code or error.http_status}). Its money cannot be compared. If the clinic took "
+            "the access away, ask its owner to connect the account again."
+        )
+    if isinstance(error, stripe.RateLimitError):
+        return "Stripe is asked too often. Verify again later."
+    if not error.http_status:
+        return "Stripe does not answer. Verify again later."
+    return f"Stripe answers {error.http_status} {code or ''}".rstrip() + ". Verify again later."
 
 
 async def _compare_account(
@@ -173,9 +184,13 @@ def _disputed(account: str, charges: Iterable[Charge]) -> Iterable[Breach]:
             yield Breach("charges_are_undisputed", row)
 
 
+def _name(account: str) -> str:
+    return account or "platform"
+
+
 def _named(account: str, charge: Charge) -> dict[str, Any]:
     return {
-        "account": account or "platform",
+        "account": _name(account),
         "charge": charge.id,
         "payment_intent": charge.intent,
         "payment_id": charge.payment_id,
@@ -212,7 +227,7 @@ def _uncharged(account: str, charges: Iterable[Charge], booked: dict[str, Any]) 
         found = by_intent.get(intent, [])
         if len(found) != 1:
             row = {
-                "account": account or "platform",
+                "account": _name(account),
                 "payment_intent": intent,
                 "clinic_id": booking["clinic_id"],
                 "payment_id": booking["id"],

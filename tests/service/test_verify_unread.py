@@ -1,0 +1,100 @@
+"""An account that cannot be read is named by `clinicpay verify`, and all others are checked."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from deploy.ops.verify.report import CannotCheck
+from deploy.ops.verify.run import verify
+from deploy.ops.verify.screen import BROKEN, SOUND, UNKNOWN, exit_code, show
+from tests.builders.values import money
+from tests.running.apps import in_own_task
+from tests.running.installation import Installation, an_installation
+from tests.service.test_foreign_events import sandbox_post
+from tests.service.test_stripe_gone import charged_on
+
+MOVED = "acct_moved000000000001"
+
+
+async def paid_on(installation: Installation, account: str) -> None:
+    """The clinic takes money on an account of its own, beside what it took on the platform's."""
+    await charged_on(installation.payments, account)
+    invoice = await installation.open_invoice(4_000)
+    await installation.pay((invoice, money(4_000)))
+
+
+async def refund_at_stripe(installation: Installation) -> None:
+    """A breach on the platform's own account."""
+    charge = next(each for each in await installation.payments.intents() if each["amount"] == 12_500)
+    form = {"payment_intent": charge["id"], "amount": "123"}
+    await sandbox_post(installation.payments.sandbox, "/v1/refunds", form)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("revoked", "ask its owner to connect the account again"),
+        ("403_permission", "Stripe refuses access"),
+        ("404", "Stripe answers 404 resource_missing"),
+        ("500_before", "Stripe answers 500"),
+        ("429", "Stripe is asked too often"),
+    ],
+)
+async def test_an_account_out_of_reach_is_named_and_the_others_are_checked(
+    postgres: str, roles: dict[str, str], kind: str, words: str
+) -> None:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        await refund_at_stripe(installation)
+        await paid_on(installation, MOVED)
+        control = installation.payments.sandbox.control
+        if kind == "revoked":
+            await control("DELETE", f"/accounts/{MOVED}")
+        else:
+            fault = {"kind": kind, "account": MOVED, "count": 99}
+            await control("POST", "/faults/api", fault)
+
+        report = await verify(installation.access, wait=0)
+        await control("DELETE", "/faults")
+        if kind == "revoked":
+            await control("PUT", f"/accounts/{MOVED}", {})
+        again = await verify(installation.access, wait=0)
+
+    [(what, why)] = report.unread.items()
+    assert what == f"Stripe account {MOVED}"
+    assert words in why
+    assert [breach.check for breach in report.breaches] == ["charges_are_refunded_as_booked"]
+    assert again.unread == {}
+    assert exit_code(report) == exit_code(again) == BROKEN
+
+
+async def test_the_report_of_a_verification_that_is_not_whole_says_so(
+    postgres: str, roles: dict[str, str]
+) -> None:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        await paid_on(installation, MOVED)
+        whole = await verify(installation.access, wait=0)
+        await installation.payments.sandbox.control("DELETE", f"/accounts/{MOVED}")
+        part = await verify(installation.access, wait=0)
+
+    assert (exit_code(whole), exit_code(part)) == (SOUND, UNKNOWN)
+    screen = shown(part)
+    assert f"not checked: Stripe account {MOVED}: Stripe refuses access (account_invalid)" in screen
+    assert "not whole: 1 not checked" in screen
+    assert "not checked" not in shown(whole)
+
+
+def shown(report: Any) -> str:
+    screen = StringIO()
+    show(report, Console(file=screen, width=200))
+    return screen.getvalue()
+
+
+async def test_a_key_that_stripe_refuses_checks_nothing(postgres: str, roles: dict[str, str]) -> None:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        await installation.payments.sandbox.control(
+            "POST", "/faults/api", {"kind": "401", "path": "/v1/*", "count": 99}
+        )
+        with pytest.raises(CannotCheck, match="STRIPE_SECRET_KEY"):
+            await verify(installation.access, wait=0)
