@@ -36,7 +36,7 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 
 
 class Settings(ServiceSettings):
-    """`public_url` is how browsers reach the portal; `ready_parts` are asked for the gateway's own readiness."""
+    """`public_url` is how browsers reach the portal; `ready_parts` are asked for the state of the whole."""
 
     invoice_url: AnyHttpUrl
     payment_url: AnyHttpUrl

@@ -40,6 +40,8 @@ def api(settings: Settings) -> Litestar:
             "declines_per_hour": Provide(lambda: settings.declines_per_hour, sync_to_thread=False),
         },
         lifespan=[_closing(events.close), _closing(stripe.close)],
+        needed={"kafka": events.check},
+        database_needed=False,
     )
     made.asgi_handler = edge.before(made.asgi_handler)
     return made

@@ -83,7 +83,7 @@ def compose() -> Iterator[Compose]:
 
 async def test_everything_is_ready(compose: Compose) -> None:
     async with httpx2.AsyncClient(base_url=compose.portal_url, timeout=20) as http:
-        answer = await http.get("/healthz/ready")
+        answer = await http.get("/healthz/system")
 
     assert answer.status_code == 200, answer.text
     assert {"invoice.worker", "payment.api", "relay"} <= answer.json()["checks"].keys()

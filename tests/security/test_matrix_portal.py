@@ -54,7 +54,7 @@ STREAM = "GET /c/{slug}/live"
 FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
     *("GET /static/{file_path}", "HEAD /static/{file_path}"),
-    *("POST /webhooks/stripe", "GET /healthz/live", "GET /healthz/ready"),
+    *("POST /webhooks/stripe", "GET /healthz/live", "GET /healthz/ready", "GET /healthz/system"),
 }
 
 

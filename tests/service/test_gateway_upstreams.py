@@ -195,13 +195,17 @@ async def test_webhooks_arrive_unchanged_and_come_again_when_payment_is_away(db_
         assert "cookie" not in sent.headers and "x-forwarded-for" not in sent.headers
 
 
-async def test_the_whole_is_ready_when_every_part_is(db_gateway: ServiceDb) -> None:
+async def test_the_whole_has_an_address_of_its_own_and_the_gateway_is_ready_without_the_others(
+    db_gateway: ServiceDb,
+) -> None:
     async with a_site(db_gateway, ready_parts=f"relay=http://{NOBODY},invoice.api=http://{NOBODY}") as site:
         assert (await site.get("/healthz/live")).json() == {"status": "live"}
-        answer = await site.get("/healthz/ready")
+        alone, whole = await site.get("/healthz/ready"), await site.get("/healthz/system")
 
-        assert answer.status_code == 503
-        assert answer.json() == {
+        assert alone.status_code == 200
+        assert alone.json() == {"status": "degraded", "checks": {"database": "ok", "live": "ConnectionError"}}
+        assert whole.status_code == 503
+        assert whole.json() == {
             "status": "failing",
-            "checks": {"database": "ok", "live": "failing", "relay": "away", "invoice.api": "away"},
+            "checks": {"database": "ok", "live": "ConnectionError", "relay": "away", "invoice.api": "away"},
         }

@@ -81,7 +81,7 @@ class Run:
 
     async def answer(self) -> tuple[int, dict[str, object]]:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as web:
-            answer = await web.get("/healthz/ready", timeout=20)
+            answer = await web.get("/healthz/system", timeout=20)
         return answer.status_code, answer.json()
 
 

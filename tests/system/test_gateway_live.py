@@ -104,7 +104,7 @@ async def a_process(db: ServiceDb, bootstrap: str) -> AsyncIterator[tuple[str, a
 
 async def _is_ready(client: httpx2.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(f"{url}/healthz/ready")).status_code == 200
+        return (await client.get(f"{url}/healthz/system")).status_code == 200
     except httpx2.TransportError:
         return False
 

@@ -80,7 +80,7 @@ async def start(system: Running, invoice: dict[str, Any]) -> dict[str, Any]:
 
 async def test_everything_is_ready_and_says_so(system: Running) -> None:
     async with httpx2.AsyncClient(base_url=system.url) as http:
-        answer = await http.get("/healthz/ready")
+        answer = await http.get("/healthz/system")
 
     assert answer.status_code == 200
     parts = {"invoice.api", "invoice.worker", "payment.api", "payment.worker", "relay", "sandbox", "mailbox"}

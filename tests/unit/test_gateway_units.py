@@ -2,10 +2,11 @@
 
 import pytest
 
+from services.chassis.http.health import readiness
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.live.hub import LONGEST_QUEUE, Hub, Listener, StateChange
-from services.gateway.web.ready import status_in, status_of
+from services.gateway.web.ready import status_in
 from services.gateway.web.security import content_security_policy
 from tests.running.settings import gateway_settings
 
@@ -86,11 +87,18 @@ def test_the_policy_names_stripe_where_it_is_stripe() -> None:
 
 
 def test_a_whole_is_as_ready_as_its_parts() -> None:
-    assert status_of({"ok"}) == status_of(set()) == "ready"
-    assert status_of({"ok", "starting"}) == "starting"
-    assert status_of({"ok", "starting", "away"}) == status_of({"failing"}) == "failing"
-    assert status_in(b'{"status":"starting"}') == "starting"
-    assert status_in(b"[]") == status_in(b"<html>") == status_in(b'{"status":[]}') == "failing"
+    assert answered({"a": "ok"}, {}) == answered({}, {}) == ("ready", 200)
+    assert answered({"a": "ok"}, {"b": "OSError"}) == ("degraded", 200)
+    assert answered({"a": "away"}, {"b": "ok"}) == ("failing", 503)
+    assert status_in(200, b'{"status":"ready"}') == status_in(200, b"[]") == "ok"
+    assert status_in(200, b'{"status":"degraded"}') == "degraded"
+    assert status_in(503, b'{"status":"starting"}') == "starting"
+    assert status_in(503, b"[]") == status_in(503, b"<html>") == status_in(503, b'{"status":[]}') == "failing"
+
+
+def answered(needed: dict[str, str], reported: dict[str, str]) -> tuple[str, int | None]:
+    answer = readiness(needed, reported)
+    return answer.content["status"], answer.status_code
 
 
 def test_a_page_that_does_not_read_falls_behind_and_holds_no_more_than_its_queue() -> None:

@@ -36,16 +36,22 @@ def service_app(
     db: Database,
     route_handlers: Sequence[Any] = (),
     lifespan: Sequence[Lifespan] = (),
-    checks: Mapping[str, Check] | None = None,
+    needed: Mapping[str, Check] | None = None,
+    database_needed: bool = True,
     dependencies: Mapping[str, Provide] | None = None,
 ) -> Litestar:
     """A service's app. Every route needs a token unless its `opt` says `public`.
 
     Routes may take `caller: Caller`, `tx: Connection` (one transaction with the caller's clinic, committed before the
     answer leaves) or `db: Database` (routes that call Stripe: no connection is held meanwhile).
+
+    needed              what else has to answer for the process to be ready, by name
+    database_needed     False: it has work to do without its database, whose loss is reported only
     """
+    database = {"database": db.ping}
+    checks = {**(database if database_needed else {}), **(needed or {})}
     return Litestar(
-        route_handlers=[*route_handlers, *health_routes({"database": db.ping, **(checks or {})})],
+        route_handlers=[*route_handlers, *health_routes(checks, {} if database_needed else database)],
         lifespan=[*lifespan, _closing(db)],
         guards=[any_caller],
         before_request=json_only,

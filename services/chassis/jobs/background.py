@@ -32,7 +32,7 @@ def background_app(work: Work, failure: str, checks: Mapping[str, Check]) -> Lit
             task.cancel()
 
     return Litestar(
-        route_handlers=health_routes(checks),
+        route_handlers=health_routes(checks, {}),
         lifespan=[working],
         openapi_config=None,
         logging_config=None,

@@ -54,7 +54,7 @@ def worker_app(
         settings=settings,
         db=db,
         lifespan=[*lifespan, consuming],
-        checks={"kafka": partial(kafka.ping, broker), "progress": partial(kafka.check_progress, broker)},
+        needed={"kafka": partial(kafka.ping, broker), "progress": partial(kafka.check_progress, broker)},
     )
 
 

@@ -13,7 +13,9 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from litestar import Litestar
 
+from contracts.events import topics
 from services.chassis.jobs.background import background_app
+from services.chassis.leaders import check_leaders
 from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
 
@@ -36,7 +38,7 @@ class Shard(OutboxWorker):
 
     def __init__(self, name: str, dsn: str, shard: int, shards: int, producer: AIOKafkaProducer) -> None:
         super().__init__(name, dsn, RETRY_PAUSE, shard=shard)
-        self._shard, self._shards, self._producer = shard, shards, producer
+        self._shard, self._shards, self.producer = shard, shards, producer
 
     async def _work(self, connection: Any) -> None:
         """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
@@ -89,7 +91,7 @@ class Shard(OutboxWorker):
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 confirmations = [
-                    await self._producer.send(
+                    await self.producer.send(
                         row["aggregatetype"], value=row["payload"], key=row["aggregateid"].encode()
                     )
                     for row in rows
@@ -120,8 +122,15 @@ def app(settings: Settings) -> Litestar:
     return background_app(
         partial(_send_all, settings, shards),
         failure="relay_ends",
-        checks={"outboxes": partial(check_reached, shards)},
+        checks={"outboxes": partial(check_reached, shards), "kafka": partial(_check_kafka, shards)},
     )
+
+
+async def _check_kafka(shards: list[Shard]) -> None:
+    """Raise unless Kafka takes events. All shards have one producer; before it has started there are none."""
+    if not shards:
+        raise ConnectionError("Kafka is not reached yet")
+    await check_leaders(shards[0].producer, topics.ALL)
 
 
 async def _send_all(settings: Settings, shards: list[Shard]) -> None:

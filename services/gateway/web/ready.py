@@ -1,4 +1,8 @@
-"""Whether the whole system is ready: the gateway asks every part in its settings."""
+"""Whether the gateway is ready, and, at an address of its own, whether the whole system is.
+
+A gateway can hand on webhooks without its database and without Kafka, and says itself on its pages what is unreachable.
+So nothing takes it from its load balancer: no part of the system that dies may take the others with it.
+"""
 
 import asyncio
 import time
@@ -10,79 +14,85 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-SECONDS = 1.0
-"""The timeout of a part, and how long our own answer is cached, since anybody may ask."""
+from services.chassis.http.health import CHECK_SECONDS, Check, readiness, states_of
+
+KEPT_SECONDS = 1.0
+"""How long an answer is kept, since anybody may ask."""
+PART_SECONDS = CHECK_SECONDS + 0.5
 
 
 class Readiness:
     """Asks all parts at once. `checks` are the gateway's own, `parts` the addresses of other processes."""
 
-    def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]], parts: Mapping[str, str]) -> None:
+    def __init__(self, checks: Mapping[str, Check], parts: Mapping[str, str]) -> None:
         self._checks = checks
         self._parts = parts
-        self._client = httpx2.AsyncClient(timeout=SECONDS, trust_env=False)
-        self._asking = asyncio.Lock()
-        self._last: tuple[float, dict[str, str]] = (0.0, {})
+        self._client = httpx2.AsyncClient(timeout=PART_SECONDS, trust_env=False)
+        self._own = Kept()
+        self._others = Kept()
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def states(self) -> dict[str, str]:
-        """`ok`, `starting`, `failing` or `away` by part, at most a second old."""
-        async with self._asking:
-            asked_at, states = self._last
-            if not states or time.monotonic() - asked_at > SECONDS:
-                states = await self._ask()
-                self._last = (time.monotonic(), states)
-        return states
+    async def own(self) -> dict[str, str]:
+        """`ok`, or the class of the error, by the gateway's own check."""
+        return await self._own.newest(lambda: states_of(self._checks))
+
+    async def whole(self) -> dict[str, str]:
+        """The same, and `ok`, `degraded`, `starting`, `failing` or `away` by part."""
+        own, others = await asyncio.gather(self.own(), self._others.newest(self._ask))
+        return {**own, **others}
 
     async def _ask(self) -> dict[str, str]:
-        own = (_own(check) for check in self._checks.values())
-        others = (self._part(url) for url in self._parts.values())
-        states = await asyncio.gather(*own, *others)
-        return dict(zip([*self._checks, *self._parts], states, strict=True))
+        states = await asyncio.gather(*(self._part(url) for url in self._parts.values()))
+        return dict(zip(self._parts, states, strict=True))
 
     async def _part(self, url: str) -> str:
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(PART_SECONDS):
                 answer = await self._client.get(f"{url.rstrip('/')}/healthz/ready")
         except (httpx2.HTTPError, TimeoutError):
             return "away"
-        return "ok" if answer.status_code == 200 else status_in(answer.content)
+        return status_in(answer.status_code, answer.content)
 
 
-def readiness_routes(readiness: Readiness) -> list[HTTPRouteHandler]:
+class Kept:
+    """An answer that is asked for again when it is a second old."""
+
+    def __init__(self) -> None:
+        self._asking = asyncio.Lock()
+        self._last: tuple[float, dict[str, str]] | None = None
+
+    async def newest(self, ask: Callable[[], Awaitable[dict[str, str]]]) -> dict[str, str]:
+        async with self._asking:
+            if self._last is None or time.monotonic() - self._last[0] > KEPT_SECONDS:
+                states = await ask()
+                self._last = (time.monotonic(), states)
+            return self._last[1]
+
+
+def readiness_routes(gateway: Readiness) -> list[HTTPRouteHandler]:
     @get("/healthz/live", include_in_schema=False)
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
     @get("/healthz/ready", include_in_schema=False)
     async def ready() -> Response[dict[str, Any]]:
-        states = await readiness.states()
-        status = status_of(set(states.values()))
-        return Response({"status": status, "checks": states}, status_code=200 if status == "ready" else 503)
+        return readiness({}, await gateway.own())
 
-    return [live, ready]
+    @get("/healthz/system", include_in_schema=False)
+    async def system() -> Response[dict[str, Any]]:
+        return readiness(await gateway.whole(), {})
 
-
-async def _own(check: Callable[[], Awaitable[None]]) -> str:
-    try:
-        async with asyncio.timeout(SECONDS):
-            await check()
-    except Exception:
-        return "failing"
-    return "ok"
+    return [live, ready, system]
 
 
-def status_in(body: bytes) -> str:
+def status_in(status_code: int, body: bytes) -> str:
+    """A part's state, from its answer to `ready`."""
     try:
         status = msgspec.json.decode(body)["status"]
     except (msgspec.MsgspecError, KeyError, TypeError):
-        return "failing"
-    return status if status in ("starting", "failing") else "failing"
-
-
-def status_of(states: set[str]) -> str:
-    if states <= {"ok"}:
-        return "ready"
-    return "failing" if "failing" in states or "away" in states else "starting"
+        status = None
+    if status_code == 200:
+        return "degraded" if status == "degraded" else "ok"
+    return "starting" if status == "starting" else "failing"

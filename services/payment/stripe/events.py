@@ -6,8 +6,10 @@ import contextlib
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from contracts.events import topics
 from contracts.events.stripe import StripeEvent
 from services.chassis.errors import Unavailable
+from services.chassis.leaders import check_leaders
 from services.chassis.settings import OPEN, KafkaSecurity
 
 log = structlog.get_logger()
@@ -46,6 +48,10 @@ class StripeEvents:
             log.error("stripe_event_not_sent", error=type(error).__name__, event_id=str(event.id))
             self._give_up(producer)
             raise EventsUnavailable("The event could not be kept. Send it again.", retry_after=5) from error
+
+    async def check(self) -> None:
+        """Raise unless Kafka can take an event."""
+        await check_leaders(await self._started(), [topics.STRIPE_EVENT])
 
     async def close(self) -> None:
         self._give_up(self.producer)
