@@ -3,7 +3,10 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.running.browser import CHROMIUM, Portal, Visitor, a_browser, a_visitor, serious
+from services.chassis.ids import new_id
+from tests.running.browser import CHROMIUM, EMAIL, Portal, Visitor, a_browser, a_visitor, serious
+from tests.running.databases import ServiceDb
+from tests.running.gateway import a_login
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
@@ -89,6 +92,30 @@ async def test_a_long_name_and_the_links_beside_it_do_not_overlap(
     )
     assert apart
     assert await sideways(page) <= 0
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+async def test_a_mailed_link_of_a_further_client_asks_first_and_then_leads_on(
+    world: Portal, ann: Visitor, db_gateway: ServiceDb, width: int
+) -> None:
+    """The login's owner sees which clinic asks, nothing of the client, and lands on the invoice after accepting."""
+    page, parent = ann.page, world.client_id
+    await page.set_viewport_size({"width": width, "height": 844})
+    world.client_id = new_id()
+    await world.put_client()
+    await a_login(db_gateway.api, world.clinic_id, EMAIL, client_id=world.client_id, accepts=False)
+    invoice = await world.issue()
+    world.client_id = parent
+
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}")
+    await expect(page.get_by_role("heading", name="Is this for you?")).to_be_visible()
+    await expect(page.get_by_text("Harbour Physiotherapy has connected one of its clients")).to_be_visible()
+    assert await serious(page) + await small_targets(page) == []
+    assert await sideways(page) <= 0
+    await page.get_by_role("button", name="Accept").click()
+
+    await page.wait_for_url(f"**/invoices/{invoice['id']}")
+    await expect(page.get_by_text(invoice["number"]).first).to_be_visible()
 
 
 async def test_the_login_reads_well_and_keeps_what_was_typed(world: Portal) -> None:

@@ -13,9 +13,9 @@ from litestar import Litestar
 from services.chassis.db.database import Database
 from services.chassis.ids import new_id
 from services.gateway import app
-from services.gateway.accounts import actions
-from services.gateway.accounts.domain import Role
-from services.gateway.accounts.passwords import Passwords
+from services.gateway.accounts import actions, store
+from services.gateway.accounts.domain import Membership, Role
+from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.api.keys.actions import keep_settings_keys
 from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
@@ -122,8 +122,9 @@ async def a_login(
     role: Role = "client",
     password: str = PASSWORD,
     by_operator: bool = True,
+    accepts: bool = True,
 ) -> UUID | None:
-    """A login with a place at the clinic; answers the client's id."""
+    """A login with a place at the clinic, which its owner accepts; answers the client's id."""
     if role == "client":
         client_id = client_id or new_id()
     hashed = await _hash(password)
@@ -132,6 +133,11 @@ async def a_login(
         await actions.put_login(
             tx, email=email, password_hash=hashed, caller=caller, client_id=client_id, role=role
         )
+        if accepts:
+            login = await store.get_login(tx, normal_email(email))
+            assert login is not None
+            place = Membership(clinic_id, client_id, "", role)
+            await actions.answer_invitation(tx, login.id, place, accepted=True)
     return client_id
 
 

@@ -1,5 +1,6 @@
 """One login, several clients of a clinic: a family. Each mailed link works, and the last choice is remembered."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -31,6 +32,17 @@ async def choose(site: Site, client: Any) -> Any:
     )
 
 
+async def answer(site: Site, client: Any, answer: str, next: str = "", slug: str = "oak") -> Any:
+    """The owner's answer to a clinic that connected a client to the login."""
+    form = {"slug": slug, "place": client["id"], "answer": answer, "next": next}
+    return await site.client.post(
+        "/clinics/invitations",
+        data=form,
+        headers={"x-csrftoken": site.cookie("csrf") or ""},
+        follow_redirects=False,
+    )
+
+
 async def test_a_login_opens_each_of_its_clients_and_remembers_the_choice(site: Site) -> None:
     oak = await create_clinic(site)
     ann, bea = await create_client(site, oak), await create_client(site, oak, name="Bea Byrne")
@@ -39,6 +51,7 @@ async def test_a_login_opens_each_of_its_clients_and_remembers_the_choice(site: 
         issued = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=taxed_invoice_body(client))
         invoices[client["name"]] = issued.json()
     await site.log_in("ann@example.com")
+    await answer(site, bea, "accept")
 
     choices = (await page(site, "/clinics")).text
     assert "Ann Byrne" in choices and "Bea Byrne" in choices
@@ -82,9 +95,89 @@ async def test_a_password_that_a_clinic_chose_opens_no_other_clinics_clients(
         assert made.status_code == 201, made.text
 
     await site.log_in("ann@example.com", f"oak {PASSWORD}")
+    waiting = (await page(site, "/clinics")).text
+    assert waiting.count("has connected one of its clients") == 1 and "Elm" not in waiting
+    place = re.search(r'name="place" value="([^"]+)"', waiting)
+    assert place is not None
+    await answer(site, {"id": place[1]}, "accept")
 
     choices = (await page(site, "/clinics")).text
     assert "Ann" in choices and "Bea" in choices and "Elm" not in choices
     assert (await page(site, "/c/elm")).status_code == 404
     waiting = await db_gateway.admin.fetchval("SELECT count(*) FROM memberships WHERE NOT active")
     assert waiting == 1
+
+
+async def issued_to(site: Site, clinic: Any, client: Any) -> Any:
+    issued = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=taxed_invoice_body(client))
+    assert issued.status_code == 201, issued.text
+    return issued.json()
+
+
+@pytest.mark.parametrize("slug", ["oak", "elm"])
+async def test_a_login_sees_nothing_of_a_further_client_before_its_owner_accepts(
+    site: Site, slug: str
+) -> None:
+    """At the clinic that it knows and at another one; then the mailed link leads where it should."""
+    clinics = {each: await create_clinic(site, slug=each, name=f"{each} clinic") for each in ("oak", "elm")}
+    await create_client(site, clinics["oak"])
+    bea = await create_client(site, clinics[slug], name="Bea Byrne")
+    invoice = await issued_to(site, clinics[slug], bea)
+    link = f"/c/{slug}/invoices/{invoice['id']}"
+
+    arrived = await site.log_in("ann@example.com", next=link)
+    led = await page(site, arrived.headers["location"])
+    assert led.status_code == 303 and led.headers["location"].startswith("/clinics?next=")
+    asked = (await page(site, led.headers["location"])).text
+    assert f"{slug} clinic has connected one of its clients" in asked
+    assert "Bea" not in asked and invoice["number"] not in asked
+    for path in (link, f"{link}/pay", f"/c/{slug}/billing", f"/c/{slug}/methods", f"/c/{slug}"):
+        shown = await page(site, path)
+        assert "Bea" not in shown.text and invoice["number"] not in shown.text, path
+    refused = await site.get(f"{link}", headers={"Accept": "application/json"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "invitation_waits")
+
+    accepted = await answer(site, bea, "accept", next=link, slug=slug)
+
+    assert (accepted.status_code, accepted.headers["location"]) == (303, link)
+    assert invoice["number"] in (await page(site, link)).text
+
+
+async def test_a_client_that_is_declined_stays_hidden_and_is_not_asked_for_again(site: Site) -> None:
+    oak = await create_clinic(site)
+    await create_client(site, oak)
+    bea = await create_client(site, oak, name="Bea Byrne")
+    invoice = await issued_to(site, oak, bea)
+    await site.log_in("ann@example.com")
+
+    declined = await answer(site, bea, "decline")
+
+    assert (declined.status_code, declined.headers["location"]) == (303, "/clinics")
+    assert (await page(site, "/clinics")).headers["location"] == "/c/oak"
+    assert (await page(site, f"/c/oak/invoices/{invoice['id']}")).status_code == 404
+    assert (await answer(site, bea, "accept")).status_code == 404
+
+
+async def test_only_the_logins_owner_answers(site: Site) -> None:
+    oak = await create_clinic(site)
+    await create_client(site, oak)
+    bea = await create_client(site, oak, name="Bea Byrne")
+    await create_client(site, oak, email="cat@example.com", name="Cat")
+    await site.log_in("cat@example.com")
+
+    assert (await answer(site, bea, "accept")).status_code == 404
+    assert (await page(site, "/clinics")).headers["location"] == "/c/oak"
+
+
+async def test_an_existing_login_accepts_staff_too(site: Site) -> None:
+    oak, elm = await create_clinic(site), await create_clinic(site, slug="elm", name="Elm Dental")
+    await create_client(site, oak)
+    staff = {"email": "ann@example.com", "password": PASSWORD}
+    made = await site.api("POST", f"/clinics/{elm['id']}/staff", json=staff)
+    assert made.status_code == 201, made.text
+    await site.log_in("ann@example.com")
+
+    assert "Accept only if you work there" in (await page(site, "/clinics")).text
+    await answer(site, {"id": "staff"}, "accept", slug="elm")
+
+    assert "Elm Dental" in (await page(site, "/c/elm")).text

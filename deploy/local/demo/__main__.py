@@ -165,7 +165,11 @@ async def main() -> None:
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=20) as api, Visitor(url) as client:
         loader = Loader(api, client, sandbox)
         ids = [await loader.put_on(clinic) for clinic in CLINICS]
+        async with Visitor(url) as staff:
+            await staff.log_in(STAFF_EMAIL, PASSWORD)
+            await staff.accept_invitations()
         await client.log_in(CLIENT_EMAIL, PASSWORD)
+        await client.accept_invitations()
         for clinic, (clinic_id, client_id) in zip(CLINICS, ids, strict=True):
             await loader.bill(clinic, clinic_id, client_id)
         if sandbox is not None:

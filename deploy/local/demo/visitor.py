@@ -12,6 +12,10 @@ from uuid import UUID
 import httpx2
 
 _CSRF = re.compile(r'<meta name="csrf-token" content="([^"]+)"')
+_INVITATION = re.compile(
+    r'action="/clinics/invitations">.*?name="slug" value="(?P<slug>[^"]+)".*?name="place" value="(?P<place>[^"]+)"',
+    re.DOTALL,
+)
 
 
 class Refused(Exception):
@@ -45,6 +49,12 @@ class Visitor:
         await self.page("/login")
         form = {"email": email, "password": password, "next": "", "_csrf_token": self._csrf}
         _check(await self.http.post("/login", data=form))
+
+    async def accept_invitations(self) -> None:
+        """Accept every clinic that waits for this login's owner."""
+        while found := _INVITATION.search(await self.page("/clinics")):
+            form = {**found.groupdict(), "answer": "accept", "_csrf_token": self._csrf}
+            _check(await self.http.post("/clinics/invitations", data=form))
 
     async def pay(
         self,

@@ -10,7 +10,7 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway.accounts import store
-from services.gateway.accounts.domain import Role
+from services.gateway.accounts.domain import Membership, Role
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
@@ -65,8 +65,9 @@ async def put_login(
     An e-mail that has a login keeps its password, with one exception. A clinic knows a password that it chose, so
     that password opens no other clinic: a membership elsewhere is inactive until an operator gives a password, which
     replaces it. The answer does not show this, since it would tell one clinic about another's clients.
-    A login may have memberships for several clients of a clinic (a family), and for its staff. An active membership
-    is left as it is. Raises `EmailNotValid`.
+    A login may have memberships for several clients of a clinic (a family), and for its staff. One that is added to a
+    login that exists waits until its owner accepts it. A membership that is there is left as it is. Raises
+    `EmailNotValid`.
     """
     emails.address(email)
     email = normal_email(email)
@@ -83,12 +84,25 @@ async def put_login(
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
         await sessions.delete_sessions_of(tx, login.id)
-    place = ClinicAccess(client_id, role, active=by_operator or login.password_by in (None, caller.clinic))
+    active = by_operator or login.password_by in (None, caller.clinic)
+    place = ClinicAccess(client_id, role, active, accepted=is_new)
     after = await store.add_membership(tx, caller.clinic, login.id, place)
     was = None if is_new else (login.password_by, before)
     await audit.record(
         tx, caller, "put_login", login.id, was, (None if renewed else login.password_by, after)
     )
+
+
+async def answer_invitation(tx: Connection, login_id: UUID, invitation: Membership, accepted: bool) -> None:
+    """Open a membership that waits for the login's owner, or decline it for good. The same call again does nothing.
+
+    The row keeps the answer and its time; the audit log keeps what staff did.
+    """
+    answered = await store.answer_invitation(tx, invitation, login_id, accepted)
+    if answered and invitation.role == "staff":
+        itself = Caller(login_id, "staff", invitation.clinic_id)
+        answer = "accepted" if accepted else "declined"
+        await audit.record(tx, itself, "answer_invitation", login_id, None, answer)
 
 
 async def put_portal(tx: Connection, caller: Caller, slug: str) -> None:
@@ -105,7 +119,7 @@ async def note_sign_in(db: Database, login_id: UUID) -> None:
     async with db.tx(None) as tx:
         memberships = await store.list_memberships(tx, login_id)
     for membership in memberships:
-        if membership.role == "staff":
+        if membership.role == "staff" and membership.accepted:
             async with db.tx(membership.clinic_id) as tx:
                 itself = Caller(login_id, "staff", membership.clinic_id)
                 await audit.record(tx, itself, "sign_in", login_id, None, None)

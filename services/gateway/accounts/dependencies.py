@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from services.chassis.http.auth import Caller
 from services.gateway.accounts import store
-from services.gateway.accounts.domain import LoginSession, Membership, NotSignedIn, SignedIn
+from services.gateway.accounts.domain import InvitationWaits, LoginSession, Membership, NotSignedIn, SignedIn
 from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
@@ -41,8 +41,13 @@ async def signed_in(login_session: CurrentSession, db: Db) -> SignedIn:
         login = await store.get_login_by_id(tx, login_session.login_id)
         if login is None or login.disabled:
             raise NotSignedIn
-        memberships = await store.list_memberships(tx, login.id)
-    return SignedIn(login.id, login.email, tuple(memberships))
+        found = await store.list_memberships(tx, login.id)
+    return SignedIn(
+        login.id,
+        login.email,
+        memberships=tuple(each for each in found if each.accepted),
+        invitations=tuple(each for each in found if not each.accepted),
+    )
 
 
 async def member(
@@ -50,18 +55,22 @@ async def member(
 ) -> Membership:
     """The login's membership of the clinic in the path; 404 without one, or for an unknown slug.
 
-    Of several memberships (a family), the one whose invoice or payment is asked for, else the last one chosen.
+    Of several memberships (a family), the one whose invoice or payment is asked for, else the last one chosen. Raises
+    `InvitationWaits` for an address that none of them shows, while a membership of the clinic waits to be accepted.
     """
     here = [membership for membership in signed_in.memberships if membership.slug == slug]
+    invited = any(invitation.slug == slug for invitation in signed_in.invitations)
     if not here:
-        raise NotFoundException
-    if len(here) == 1:
+        raise InvitationWaits if invited else NotFoundException
+    if len(here) == 1 and not invited:
         return here[0]
     chosen = request.session.get(CHOSEN, {}).get(slug)
     here.sort(key=lambda place: (place.name != chosen, place.client_id is None))
     for place in here:
         if await _shows(place, signed_in.login_id, request, upstreams):
             return place
+    if invited:
+        raise InvitationWaits
     return here[0]
 
 

@@ -9,12 +9,13 @@ Role = Literal["client", "staff"]
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A login's place at one clinic. `client_id` is None for staff."""
+    """A login's place at one clinic. `client_id` is None for staff. Until it is accepted, it opens nothing."""
 
     clinic_id: UUID
     client_id: UUID | None
     slug: str
     role: Role
+    accepted: bool = True
 
     @property
     def name(self) -> str:
@@ -24,11 +25,12 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The login behind the session."""
+    """The login behind the session. `invitations` are memberships that wait for its answer."""
 
     login_id: UUID
     email: str
     memberships: tuple[Membership, ...]
+    invitations: tuple[Membership, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class LoginSession:
 
 class NotSignedIn(Exception):
     """Nobody is signed in. Pages lead to the login; every other request gets 401."""
+
+
+class InvitationWaits(Exception):
+    """The address may belong to a membership that the login has not accepted yet."""
 
 
 def safe_next(target: str | None) -> str:

@@ -7,7 +7,7 @@ from litestar import Response
 from litestar.response import Redirect
 
 from services.chassis.http import problems
-from services.gateway.accounts.domain import NotSignedIn
+from services.gateway.accounts.domain import InvitationWaits, NotSignedIn
 from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.web.errors import AnyRequest, Handler, page_or, path_of, wants_page
 
@@ -23,13 +23,26 @@ def on_not_signed_in(request: AnyRequest, _: NotSignedIn) -> Response[Any]:
         request.clear_session()
     if not wants_page(request):
         return problems.problem(401, "not_signed_in", "Please log in again.")
+    return Redirect(f"/login{_back_to(request)}", status_code=303)
+
+
+def on_invitation_waits(request: AnyRequest, _: InvitationWaits) -> Response[Any]:
+    """To the page on which the login's owner accepts or declines, and from there back."""
+    if not wants_page(request):
+        words = "Please accept first that this clinic is connected to your login."
+        return problems.problem(403, "invitation_waits", words, message=words)
+    return Redirect(f"/clinics{_back_to(request)}", status_code=303)
+
+
+def _back_to(request: AnyRequest) -> str:
+    """The query that leads back to a page that was asked for."""
     query = request.scope["query_string"].decode("latin-1")
     target = path_of(request) + (f"?{query}" if query else "")
-    back = f"?next={quote(target, safe='')}" if request.method == "GET" and target != "/" else ""
-    return Redirect(f"/login{back}", status_code=303)
+    return f"?next={quote(target, safe='')}" if request.method == "GET" and target != "/" else ""
 
 
 HANDLERS: dict[int | type[Exception], Handler] = {
     TooManyTries: page_or(on_too_many_tries),
     NotSignedIn: on_not_signed_in,
+    InvitationWaits: on_invitation_waits,
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException
@@ -47,6 +47,17 @@ class ClinicChoice:
 class ChoiceForm:
     slug: str = ""
     place: str = ""
+    _csrf_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationForm:
+    """`answer` is accept or decline; `next` is the page that led here."""
+
+    slug: str = ""
+    place: str = ""
+    answer: Literal["accept", "decline"] = "decline"
+    next: str = ""
     _csrf_token: str = ""
 
 
@@ -100,12 +111,23 @@ async def log_out(request: AnyRequest) -> Redirect:
 
 
 @get("/clinics")
-async def choose_clinic(signed_in: CurrentLogin, upstreams: InjectedUpstreams) -> Template | Redirect:
-    """The login's memberships, by clinic and client; a redirect to the only one."""
-    if len(signed_in.memberships) == 1:
+async def choose_clinic(
+    signed_in: CurrentLogin, upstreams: InjectedUpstreams, next: FromQuery[str] = ""
+) -> Template | Redirect:
+    """The login's memberships, by clinic and client, and those to accept; a redirect to the only one."""
+    if len(signed_in.memberships) == 1 and not signed_in.invitations:
         return Redirect(f"/c/{signed_in.memberships[0].slug}", status_code=303)
     choices = await asyncio.gather(*(_choice(each, signed_in, upstreams) for each in signed_in.memberships))
-    return Template("clinics.html", context={"clinics": choices})
+    invitations = await asyncio.gather(
+        *(_invitation(each, signed_in, upstreams) for each in signed_in.invitations)
+    )
+    context = {
+        "clinics": choices,
+        "invitations": invitations,
+        "email": signed_in.email,
+        "next": safe_next(next),
+    }
+    return Template("clinics.html", context=context)
 
 
 @post("/clinics", status_code=303)
@@ -113,12 +135,53 @@ async def choose_place(
     request: AnyRequest, data: URLEncodedBody[ChoiceForm], signed_in: CurrentLogin
 ) -> Redirect:
     """Open a clinic as one of the login's clients there, and keep the choice in the session."""
-    if not any((each.slug, each.name) == (data.slug, data.place) for each in signed_in.memberships):
+    chosen = next((each for each in signed_in.memberships if _is_named(each, data)), None)
+    if chosen is None:
         raise NotFoundException
-    request.set_session(
-        {**request.session, CHOSEN: {**request.session.get(CHOSEN, {}), data.slug: data.place}}
-    )
-    return Redirect(f"/c/{data.slug}", status_code=303)
+    _choose(request, chosen)
+    return Redirect(f"/c/{chosen.slug}", status_code=303)
+
+
+@post("/clinics/invitations", status_code=303)
+async def answer_invitation(
+    request: AnyRequest, data: URLEncodedBody[InvitationForm], signed_in: CurrentLogin, db: Db
+) -> Redirect:
+    """Open a membership that waits for its login, or decline it for good. Leads on to the page that was asked for."""
+    invitation = next((each for each in signed_in.invitations if _is_named(each, data)), None)
+    if invitation is None:
+        raise NotFoundException
+    accepted = data.answer == "accept"
+    async with db.tx(invitation.clinic_id) as tx:
+        await actions.answer_invitation(tx, signed_in.login_id, invitation, accepted)
+    if not accepted:
+        return Redirect("/clinics", status_code=303)
+    _choose(request, invitation)
+    target = safe_next(data.next)
+    return Redirect(target if target != "/" else f"/c/{invitation.slug}", status_code=303)
+
+
+def _is_named(member: Membership, data: ChoiceForm | InvitationForm) -> bool:
+    return (member.slug, member.name) == (data.slug, data.place)
+
+
+def _choose(request: AnyRequest, member: Membership) -> None:
+    """Keep in the session as which of its clients the login opens the clinic."""
+    chosen = {**request.session.get(CHOSEN, {}), member.slug: member.name}
+    request.set_session({**request.session, CHOSEN: chosen})
+
+
+async def _invitation(member: Membership, signed_in: SignedIn, upstreams: Upstreams) -> ClinicChoice:
+    """The clinic's name alone: nothing of the client is shown before the login accepts."""
+    try:
+        name = (await upstreams.clinic(caller_of(member, signed_in.login_id))).name
+    except UpstreamError:
+        name = _name_of(member.slug)
+    return ClinicChoice(member.slug, name, member.name, person="Staff" if member.client_id is None else "")
+
+
+def _name_of(slug: str) -> str:
+    """A clinic's name as its address has it, while invoice is unreachable."""
+    return slug.replace("-", " ").title()
 
 
 async def _choice(member: Membership, signed_in: SignedIn, upstreams: Upstreams) -> ClinicChoice:
@@ -129,7 +192,7 @@ async def _choice(member: Membership, signed_in: SignedIn, upstreams: Upstreams)
         clinic = await upstreams.clinic(caller)
         person = await _person(member, caller, upstreams) if several else ""
     except UpstreamError:
-        return ClinicChoice(member.slug, member.slug.replace("-", " ").title(), member.name)
+        return ClinicChoice(member.slug, _name_of(member.slug), member.name)
     return ClinicChoice(member.slug, clinic.name, member.name, person)
 
 
@@ -158,4 +221,4 @@ def _minutes(seconds: int) -> str:
     return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
-account_routes = [start, login_page, log_in, log_out, choose_clinic, choose_place]
+account_routes = [start, login_page, log_in, log_out, choose_clinic, choose_place, answer_invitation]

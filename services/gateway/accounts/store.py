@@ -20,11 +20,15 @@ class Login(msgspec.Struct, frozen=True):
 
 
 class ClinicAccess(msgspec.Struct, frozen=True):
-    """A login's role at a clinic: one of its clients, or staff. An inactive one waits for an operator."""
+    """A login's role at a clinic: one of its clients, or staff.
+
+    An inactive one waits for an operator, one that is not accepted for the login's owner.
+    """
 
     client_id: UUID | None
     role: Role
     active: bool
+    accepted: bool = True
 
 
 # Logins and memberships
@@ -95,7 +99,7 @@ async def get_access(
     """The login's access to the clinic as this client; as staff for None."""
     row = await tx.fetchrow(
         """
-        SELECT client_id, role, active FROM memberships
+        SELECT client_id, role, active, accepted_at IS NOT NULL AS accepted FROM memberships
         WHERE clinic_id = $1 AND login_id = $2 AND client_id IS NOT DISTINCT FROM $3
         """,
         clinic_id,
@@ -108,32 +112,52 @@ async def get_access(
 async def add_membership(
     tx: Connection, clinic_id: UUID, login_id: UUID, place: ClinicAccess
 ) -> ClinicAccess:
-    """Upsert a membership, and return it. An active one stays active."""
+    """Upsert a membership, and return it. An active one stays active, and an answer of the login's stays."""
     row = await tx.fetchrow(
         """
-        INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO memberships (clinic_id, login_id, client_id, role, active, accepted_at)
+        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN app_now() END)
         ON CONFLICT (clinic_id, login_id, client_id)
         DO UPDATE SET active = memberships.active OR excluded.active
-        RETURNING client_id, role, active
+        RETURNING client_id, role, active, accepted_at IS NOT NULL AS accepted
         """,
         clinic_id,
         login_id,
         place.client_id,
         place.role,
         place.active,
+        place.accepted,
     )
     assert row is not None
     return ClinicAccess(**row)
 
 
+async def answer_invitation(tx: Connection, invitation: Membership, login_id: UUID, accepted: bool) -> bool:
+    """Keep the login's answer to an active membership; False when there is none that waits for it."""
+    answered = await tx.fetchval(
+        """
+        UPDATE memberships
+        SET accepted_at = CASE WHEN $4 THEN app_now() END, declined_at = CASE WHEN NOT $4 THEN app_now() END
+        WHERE clinic_id = $1 AND login_id = $2 AND client_id IS NOT DISTINCT FROM $3
+            AND active AND accepted_at IS NULL AND declined_at IS NULL
+        RETURNING true
+        """,
+        invitation.clinic_id,
+        login_id,
+        invitation.client_id,
+        accepted,
+    )
+    return bool(answered)
+
+
 async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
-    """The login's active memberships, by slug."""
+    """The login's active memberships by slug, accepted or still to be answered."""
     await tx.execute("SELECT set_config('app.login', $1, true)", str(login_id))
     rows = await tx.fetch(
         """
-        SELECT m.clinic_id, m.client_id, p.slug, m.role
+        SELECT m.clinic_id, m.client_id, p.slug, m.role, m.accepted_at IS NOT NULL AS accepted
         FROM memberships m JOIN portals p USING (clinic_id)
-        WHERE m.login_id = $1 AND m.active
+        WHERE m.login_id = $1 AND m.active AND m.declined_at IS NULL
         ORDER BY p.slug, m.created_at, m.client_id
         """,
         login_id,

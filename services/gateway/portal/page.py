@@ -71,7 +71,7 @@ async def client_page(
     clinic = await upstreams.clinic(caller)
     if settings.stripe_live and clinic.online_payment and not await _takes_money(upstreams, caller):
         clinic = msgspec.structs.replace(clinic, online_payment=False)
-    made = PortalPage(clinic, caller, len(signed_in.memberships) > 1)
+    made = PortalPage(clinic, caller, len(signed_in.memberships) + len(signed_in.invitations) > 1)
     if member.client_id is None:
         raise ForClients(made)
     return made

@@ -32,7 +32,7 @@ async def create_client(
     passwords: InjectedPasswords,
 ) -> ClientAnswer:
     """With `login`, the e-mail can sign in to the portal as this client. An e-mail that has a login keeps its
-    password, and can then sign in as this client too.
+    password, and can sign in as this client too once its owner has accepted that in the portal.
     """
     caller = at_clinic(key, clinic_id)
     request = IdempotentRequest(key.id, f"client:{clinic_id}:{idempotency_key}", fingerprint)

@@ -27,7 +27,7 @@ async def create_staff(
     upstreams: InjectedUpstreams,
     passwords: InjectedPasswords,
 ) -> Staff:
-    """Operators only. An e-mail that has a login keeps its password."""
+    """Operators only. An e-mail that has a login keeps its password, and its owner accepts in the portal first."""
     caller = as_operator(key, clinic_id)
     request = IdempotentRequest(key.id, f"staff:{clinic_id}:{idempotency_key}", fingerprint)
     await upstreams.clinic(caller)
