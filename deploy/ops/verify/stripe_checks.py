@@ -81,7 +81,7 @@ class Charge:
 async def compare(access: Access, databases: Databases) -> list[Result]:
     """All accounts: one that cannot be read is named, and the others are checked.
 
-    CannotCheck when Stripe refuses the key. What is not ours there is counted and left out.
+    CannotCheck when Stripe refuses the key. Objects of others are counted and left out.
     """
     began, seal, others, unread = time.monotonic(), access.seal, Counter[str](), dict[str, str]()
     if seal is None:
