@@ -69,7 +69,7 @@ async def member(
     for place in here:
         if await _shows(place, signed_in.login_id, request, upstreams):
             return place
-    if invited:
+    if invited and _ids_in(request).keys() & _NAMED:
         raise InvitationWaits
     return here[0]
 
@@ -78,7 +78,7 @@ async def _shows(place: Membership, login_id: UUID, request: AnyRequest, upstrea
     """Whether the membership may read the invoice and the payment that the address names."""
     if place.client_id is None:
         return False
-    named = {**request.query_params.dict(), **request.path_params}
+    named = _ids_in(request)
     caller = caller_of(place, login_id)
     try:
         if invoice_id := named.get("invoice_id") or named.get("invoice"):
@@ -88,6 +88,15 @@ async def _shows(place: Membership, login_id: UUID, request: AnyRequest, upstrea
     except (UpstreamError, ValueError):
         return False
     return True
+
+
+_NAMED = {"invoice_id", "invoice", "payment_id", "payment"}
+"""Parameters of addresses that belong to one client."""
+
+
+def _ids_in(request: AnyRequest) -> dict[str, Any]:
+    """The parameters of the address, in its query and its path."""
+    return {**request.query_params.dict(), **request.path_params}
 
 
 def caller(member: CurrentMembership, signed_in: CurrentLogin) -> Caller:
