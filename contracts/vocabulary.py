@@ -1,11 +1,10 @@
-"""The terms that cross a process boundary, each spelled once: statuses, ways to pay, card brands, declines.
+"""The terms that cross a process boundary, each spelled once: statuses, ways to pay, card brands.
 
 SQL is built from the tuples (`services.chassis.db.sql.literals`). A migration spells its set out, since it may never
 change; a test reads the database's constraints and compares them with the types here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 UNKNOWN: Final = "unknown"
@@ -106,58 +105,3 @@ def method_name(kind: str, brand: str | None = None, last4: str | None = None) -
     else:
         name = METHOD_NAMES.get(kind) or kind.replace("_", " ").capitalize()
     return f"{name} ending {last4}" if last4 else name
-
-
-@dataclass(frozen=True, slots=True)
-class Decline:
-    """Why a payment failed, and what to do next. Plain sentences, never the bank's own text."""
-
-    reason: str
-    advice: str
-
-    def __str__(self) -> str:
-        return f"{self.reason} {self.advice}"
-
-
-_OTHER_CARD = "Use another card, or pay another way."
-_CODE = Decline("The security code is not right.", "Check the digits on the card and try again.")
-_NUMBER = Decline("The card number is not right.", "Check it and try again.")
-_EXPIRY = Decline("The expiry date is not right.", "Check it and try again.")
-_LIMIT = Decline("This card has reached its limit for now.", "Use another card, or ask your bank.")
-_NOT_NOW = Decline("Your bank could not process the payment just now.", "Try again in a moment.")
-_NOT_APPROVED = Decline("The payment was not approved.", "Try again, or choose another way.")
-OTHER_DECLINE: Final = Decline("Your bank declined the payment and did not say why.", _OTHER_CARD)
-"""For every other code, a lost or stolen card among them: a thief may read the text."""
-DECLINES: Final = {
-    "insufficient_funds": Decline("There is not enough money on this card.", _OTHER_CARD),
-    "expired_card": Decline("This card has expired.", _OTHER_CARD),
-    "incorrect_cvc": _CODE,
-    "invalid_cvc": _CODE,
-    "incorrect_number": _NUMBER,
-    "invalid_number": _NUMBER,
-    "invalid_expiry_month": _EXPIRY,
-    "invalid_expiry_year": _EXPIRY,
-    "card_velocity_exceeded": _LIMIT,
-    "withdrawal_count_limit_exceeded": _LIMIT,
-    "card_not_supported": Decline("This card cannot be used for this payment.", _OTHER_CARD),
-    "currency_not_supported": Decline("This card cannot pay in this currency.", _OTHER_CARD),
-    "processing_error": _NOT_NOW,
-    "try_again_later": _NOT_NOW,
-    "authentication_required": Decline(
-        "Your bank wants you to confirm the payment.", "Try again and follow its steps."
-    ),
-    "payment_intent_authentication_failure": Decline(
-        "Your bank could not confirm that it was you.", "Try again and follow its steps, or pay another way."
-    ),
-    "payment_method_not_available": Decline(
-        "This way to pay is not available just now.", "Choose another way."
-    ),
-    "payment_method_provider_decline": _NOT_APPROVED,
-    "payment_intent_payment_attempt_failed": _NOT_APPROVED,
-}
-"""By Stripe's decline code, else its error code."""
-
-
-def decline(code: str | None) -> Decline:
-    """The decline for this code of Stripe's; the general one for an unknown code or none."""
-    return DECLINES.get(code or "", OTHER_DECLINE)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from contracts.declines import decline
 from contracts.events.envelope import Method
 from contracts.events.payment import Share
 from contracts.money import Money
@@ -174,6 +175,16 @@ def test_a_failure_says_that_nothing_was_taken_why_and_what_next() -> None:
 def test_a_failure_over_several_invoices_leads_to_all_of_them() -> None:
     mail = RENDERER.render(an_email("payment_failed", an_invoice(), an_invoice("2026-000124")))
     assert both_parts(mail, "View your invoices", "https://pay.example/c/harbour/billing", "2026-000124")
+
+
+@pytest.mark.parametrize("method", ["card", "paypal", "sepa_debit"])
+@pytest.mark.parametrize(
+    "code", ["payment_intent_authentication_failure", "insufficient_funds", "do_not_honor"]
+)
+def test_a_failure_has_the_reason_that_pages_and_the_api_give(code: str, method: str) -> None:
+    mail = RENDERER.render(an_email("payment_failed", failure_code=code, method=Method(kind=method)))
+
+    assert both_parts(mail, str(decline(code, method)))
 
 
 def test_an_unknown_decline_code_is_not_shown() -> None:

@@ -21,7 +21,7 @@ STRIPE: dict[str, Any] = {
     "stripe_js_url": "https://js.stripe.com/v3/",
     "stripe_publishable_key": "pk_test_1",
     "stripe_account": "acct_1",
-    "declines": stripe_form.decline_texts(),
+    "reasons": stripe_form.paying(),
 }
 
 

@@ -1,11 +1,11 @@
-"""The vocabulary: each set is made of its type's words, and each text can be read by anybody."""
+"""The vocabulary: each set is made of its type's words, and a way to pay has a name that anybody can read."""
 
 from typing import Any, get_args
 
 import pytest
 
 from contracts import vocabulary as words
-from contracts.vocabulary import DECLINES, decline, is_open, is_payable, method_name
+from contracts.vocabulary import is_open, is_payable, method_name
 
 UNKNOWN = "a_word_of_tomorrow"
 
@@ -41,17 +41,3 @@ def test_a_way_to_pay_is_named_by_its_brand_else_its_kind_and_an_unknown_code_is
     assert method_name("card", "cartes_bancaires") == "Cartes Bancaires"
     assert method_name("sepa_debit", None, "3000") == "Bank debit ending 3000"
     assert method_name(UNKNOWN) == "A word of tomorrow"
-
-
-@pytest.mark.parametrize("code", [*DECLINES, None, UNKNOWN])
-def test_a_decline_has_a_reason_and_an_advice_in_sentences_without_its_code(code: str | None) -> None:
-    found = decline(code)
-
-    assert all(text.endswith(".") and "_" not in text for text in (found.reason, found.advice))
-
-
-@pytest.mark.parametrize(
-    "code", ["lost_card", "stolen_card", "pickup_card", "fraudulent", "generic_decline", "do_not_honor"]
-)
-def test_a_thief_reads_what_everybody_reads(code: str) -> None:
-    assert decline(code) == decline("card_declined") == decline(None)

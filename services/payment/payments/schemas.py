@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from contracts import money
+from contracts.declines import decline
 from contracts.events.envelope import Method
 from contracts.http.common import Money, PaidWith
 from contracts.http.payments import (
@@ -14,7 +15,6 @@ from contracts.http.payments import (
     ShareOut,
     kind_of,
 )
-from contracts.vocabulary import decline
 from services.payment.payments.domain import Payment
 from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_calls import Ready
@@ -71,7 +71,8 @@ def paid_with(method: Method | None) -> PaidWith | None:
 
 def _failure(payment: Payment) -> PaymentFailure | None:
     code = payment.failure_code if payment.status == "failed" else None
-    return PaymentFailure(code=code, message=decline(code).reason) if code else None
+    method = payment.method.kind if payment.method else None
+    return PaymentFailure(code=code, message=decline(code, method).reason) if code else None
 
 
 def _shares(payment: Payment) -> list[ShareOut]:

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from litestar import get, post
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
@@ -12,13 +11,17 @@ from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.page import CurrentPage
-from services.gateway.portal.stripe_form import stripe_context
+from services.gateway.portal.stripe_form import saving, stripe_context
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
 from services.gateway.web.errors import SCRIPTS
 
-_DONE = {"removed": "The card has been removed.", "default": "Your default card has been changed."}
+_DONE = {
+    "removed": "The card has been removed.",
+    "default": "Your default card has been changed.",
+    "gone": "This card is no longer saved here.",
+}
 
 
 @get("/methods")
@@ -44,7 +47,7 @@ async def add_page(
         return Redirect(billing.path("methods"), status_code=303)
     had = len(await upstreams.saved_methods(billing.caller))
     stripe = await stripe_context(billing, upstreams, settings)
-    return billing.render("add_card.html", "payments", had=had, **stripe)
+    return billing.render("add_card.html", "payments", had=had, reasons=saving(), **stripe)
 
 
 @post("/methods/setup", status_code=200, opt={SCRIPTS: True})
@@ -58,19 +61,24 @@ async def start_setup(billing: CurrentPage, upstreams: InjectedUpstreams, db: Db
 async def make_default(
     method_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams
 ) -> Redirect:
-    await upstreams.make_default(billing.caller, method_id)
+    try:
+        await upstreams.make_default(billing.caller, method_id)
+    except UpstreamError as error:
+        if error.status != 404:
+            raise
+        return Redirect(billing.path("methods?done=gone"), status_code=303)
     return Redirect(billing.path("methods?done=default"), status_code=303)
 
 
 @get("/methods/{method_id:uuid}/remove")
 async def remove_page(
     method_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams
-) -> Template:
-    """Asks before a card is removed."""
+) -> Template | Redirect:
+    """Asks before a card is removed. For a card that is gone, the list."""
     kept = methods.saved(await upstreams.saved_methods(billing.caller))
     chosen = next((method for method in kept if method.id == str(method_id)), None)
     if chosen is None:
-        raise NotFoundException
+        return Redirect(billing.path("methods?done=gone"), status_code=303)
     return billing.render("remove.html", "payments", method=chosen)
 
 

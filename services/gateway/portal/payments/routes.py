@@ -16,7 +16,7 @@ from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.payments import refusals
 from services.gateway.portal.payments import views as payments
-from services.gateway.portal.stripe_form import stripe_context
+from services.gateway.portal.stripe_form import paying, stripe_context
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.bodies import StrictBody
@@ -47,7 +47,8 @@ async def payment_page(
         return Redirect(row.href, status_code=303)
     kept = await upstreams.saved_methods(billing.caller)
     stripe = await stripe_context(billing, upstreams, settings)
-    return billing.render("pay.html", "payments", pay=payments.pay(found, kept, billing.clinic), **stripe)
+    shown = payments.pay(found, kept, billing.clinic)
+    return billing.render("pay.html", "payments", pay=shown, reasons=paying(), **stripe)
 
 
 @post(

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.currencies import takes
+from contracts.declines import decline
 from contracts.events.payment import receipt_number
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceOut
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import PaymentOut
-from contracts.vocabulary import decline
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
 from services.gateway.portal import statuses
@@ -111,16 +111,17 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -
     )
 
 
-def why_not_paid(code: str | None) -> str:
+def why_not_paid(payment: PaymentOut) -> str:
     """Why a payment failed and what to do next; never the bank's own code. No money was taken in any of these cases."""
-    return f"{decline(code)} No money was taken."
+    code, method = payment.failure.code if payment.failure else None, payment.method
+    return f"{decline(code, method.kind if method else None)} No money was taken."
 
 
 def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
     if payment.status == "succeeded":
         return "paid", f"Paid: {amount}", "Thank you. Your receipt is below, and on its way to you by e-mail."
     if payment.status == "failed":
-        return "not_paid", "Not paid", why_not_paid(payment.failure.code if payment.failure else None)
+        return "not_paid", "Not paid", why_not_paid(payment)
     if payment.status == "canceled":
         return "not_paid", "Not paid", "This payment was cancelled. No money was taken."
     if payment.status == "processing":

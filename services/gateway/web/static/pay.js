@@ -2,12 +2,11 @@
 (() => {
   'use strict';
 
-  const LOGGED_OUT = 'You have been logged out. No money was taken. Log in again, then pay.';
-  const UNREACHABLE = 'We could not reach the payment service. No money was taken. Check your connection and try again.';
-  const REFUSED = 'This was refused. No money was taken. Load this page again, or ask the clinic.';
-  const TOO_MANY = 'That was too often in a short time. No money was taken. Wait a minute, then try again.';
+  const LOGGED_OUT = 'You have been logged out.{nothing} Log in again, then try once more.';
+  const UNREACHABLE = 'We could not reach the payment service.{nothing} Check your connection and try again.';
+  const REFUSED = 'This was refused.{nothing} Load this page again, or ask the clinic.';
+  const TOO_MANY = 'That was too often in a short time.{nothing} Wait a minute, then try again.';
   const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
-  const UNKNOWN = 'We did not hear back from your bank. Look at the invoice before you pay again.';
 
   const $ = (id) => document.getElementById(id);
 
@@ -82,7 +81,22 @@
     radio.focus();
   }
 
-  const declined = (error, words) => `${words[error.decline_code] || words[error.code] || words['']} No money was taken.`;
+  const LAST = ['succeeded', 'processing', 'requires_capture'];
+
+  // Whether the intent in an error of Stripe's has taken the money, or saved the card, all the same.
+  const isDone = (error) => LAST.includes((error.payment_intent || error.setup_intent || {}).status);
+
+  // What an error of Stripe.js says in our words. `sent`: the intent was to be confirmed, so only what proves that
+  // nothing was done says so; `look` is where the outcome can be seen.
+  function refusal(error, reasons, { offCard, others = [], field = '', sent, look }) {
+    if (error.type === 'validation_error') return new Refused(error.message, [], field);
+    const codes = offCard ? { ...reasons.codes, ...reasons.off_card } : reasons.codes;
+    const why = codes[error.decline_code] || codes[error.code] || (error.type === 'card_error' && codes['']);
+    if (why) return new Refused(why + reasons.nothing, others, field);
+    const trouble = reasons.types[error.type];
+    if (trouble) return new Refused(trouble + reasons.nothing, others);
+    return sent ? new Refused(reasons.unknown, [look]) : new Refused(UNREACHABLE.replace('{nothing}', reasons.nothing));
+  }
 
   function clearError() {
     $('errors').hidden = true;
@@ -103,6 +117,8 @@
   }
 
   async function ask(form, body) {
+    const { nothing } = JSON.parse(form.dataset.reasons);
+    const refused = (words, next) => new Refused(words.replace('{nothing}', nothing), next);
     let answer;
     try {
       answer = await fetch(form.action, {
@@ -115,15 +131,15 @@
         body: JSON.stringify(body),
       });
     } catch {
-      throw new Refused(UNREACHABLE);
+      throw refused(UNREACHABLE);
     }
     if (answer.redirected || answer.status === 401 || answer.status === 403) {
-      throw new Refused(LOGGED_OUT, [{ href: form.dataset.login, words: 'Log in again' }]);
+      throw refused(LOGGED_OUT, [{ href: form.dataset.login, words: 'Log in again' }]);
     }
-    if (answer.status === 429) throw new Refused(TOO_MANY);
+    if (answer.status === 429) throw refused(TOO_MANY);
     const said = await answer.json().catch(() => ({}));
     const otherwise = answer.status < 500 ? REFUSED : UNREACHABLE;
-    if (!answer.ok) throw new Refused(said.message || otherwise, said.next || []);
+    if (!answer.ok) throw refused(said.message || otherwise, said.next || []);
     return said;
   }
 
@@ -132,11 +148,12 @@
   function payments(form) {
     const said = form.dataset;
     const button = $('pay-button');
-    const declines = JSON.parse(said.declines);
+    const reasons = JSON.parse(said.reasons);
     const groups = {};
     let stripe;
 
     const way = () => form.querySelector('input[name="method"]:checked').value;
+    const saves = () => ($('save').checked ? 'off_session' : null);
 
     function group(kind) {
       if (groups[kind]) return groups[kind];
@@ -145,6 +162,7 @@
         amount: Number(said.stripeAmount),
         currency: said.currency.toLowerCase(),
         appearance: appearance(),
+        setupFutureUsage: kind === 'card' ? saves() : null,
       };
       // Must fit the intent that is made later: cards alone, or all that the clinic's account has switched on but cards.
       if (kind === 'card') options.paymentMethodTypes = ['card'];
@@ -153,9 +171,11 @@
       return groups[kind];
     }
 
+    // Browsers put the choice back after Back, and tell nobody.
     function show() {
       const kind = way();
       if (kind === 'card' || kind === 'redirect') group(kind);
+      if (kind === 'card') group(kind).update({ setupFutureUsage: saves() });
     }
 
     function otherWays() {
@@ -166,11 +186,14 @@
       }));
     }
 
-    function refused(error) {
-      const field = way() === 'card' ? 'card-error' : '';
-      if (error.type === 'card_error') return new Refused(declined(error, declines), otherWays(), field);
-      if (error.type === 'validation_error') return new Refused(error.message, [], field);
-      return new Refused(UNKNOWN, [{ href: said.invoice, words: 'Look at the invoice' }]);
+    function refused(error, start) {
+      return refusal(error, reasons, {
+        offCard: way() === 'redirect',
+        others: otherWays(),
+        field: way() === 'card' ? 'card-error' : '',
+        sent: Boolean(start),
+        look: start && { href: said.result + start.payment_id, words: 'See what became of the payment' },
+      });
     }
 
     async function pay() {
@@ -200,23 +223,21 @@
         const wanted = { clientSecret: start.client_secret, confirmParams, redirect: 'if_required' };
         outcome = await stripe.confirmPayment(elements ? { elements, ...wanted } : wanted);
       } catch {
-        throw new Refused(UNKNOWN, [{ href: said.invoice, words: 'Look at the invoice' }]);
+        throw refused({}, start);
       }
-      if (outcome.error) throw refused(outcome.error);
+      if (outcome.error && !isDone(outcome.error)) throw refused(outcome.error, start);
     }
 
     form.addEventListener('change', (event) => {
       if (event.target.name === 'method') {
         clearError();
-        show();
       }
-      if (event.target.id === 'save') {
-        group('card').update({ setupFutureUsage: event.target.checked ? 'off_session' : null });
-      }
+      if (event.target.name === 'method' || event.target.id === 'save') show();
     });
     submits(form, button, pay);
     stripe = openStripe(said);
     show();
+    restored = show;
   }
 
   // Add a card
@@ -224,22 +245,23 @@
   function setup(form) {
     const said = form.dataset;
     const button = $('save-button');
-    const declines = JSON.parse(said.declines);
+    const reasons = JSON.parse(said.reasons);
     const stripe = openStripe(said);
     const options = { mode: 'setup', currency: said.currency.toLowerCase(), paymentMethodTypes: ['card'], appearance: appearance() };
     const elements = mount(stripe.elements(options), '#card-form', $('card-waiting'));
 
-    const refused = (error) =>
-      new Refused(error.type === 'validation_error' ? error.message : declined(error, declines), [], 'card-error');
+    const look = { href: said.methods, words: 'See your saved cards' };
+    const refused = (error, sent) => refusal(error, reasons, { field: 'card-error', sent, look });
 
     submits(form, button, async () => {
       working(button, 'Checking your card…');
       const checked = await elements.submit();
-      if (checked.error) throw refused(checked.error);
+      if (checked.error) throw refused(checked.error, false);
       const start = await ask(form, {});
       const confirmParams = { return_url: new URL(said.done, location.href).href };
-      const outcome = await stripe.confirmSetup({ elements, clientSecret: start.client_secret, confirmParams, redirect: 'if_required' });
-      if (outcome.error) throw refused(outcome.error);
+      const wanted = { elements, clientSecret: start.client_secret, confirmParams, redirect: 'if_required' };
+      const outcome = await stripe.confirmSetup(wanted).catch(() => ({ error: {} }));
+      if (outcome.error && !isDone(outcome.error)) throw refused(outcome.error, true);
       location.assign(said.done);
     });
   }
@@ -254,7 +276,8 @@
         await action();
       } catch (error) {
         working(button, '');
-        showError(error instanceof Refused ? error : new Refused(UNREACHABLE));
+        const { nothing } = JSON.parse(form.dataset.reasons);
+        showError(error instanceof Refused ? error : new Refused(UNREACHABLE.replace('{nothing}', nothing)));
       }
     });
   }
@@ -268,6 +291,8 @@
     }
   }
 
+  let restored = () => {};
   document.addEventListener('page:swapped', start);
+  window.addEventListener('pageshow', () => restored());
   start();
 })();

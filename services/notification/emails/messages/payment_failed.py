@@ -4,8 +4,8 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
+from contracts.declines import decline
 from contracts.events.payment import PaymentFailed
-from contracts.vocabulary import decline
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailKind
 from services.notification.emails.messages.parts import (
@@ -23,7 +23,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
     formats = Formats.of(clinic)
     amount = formats.money(data.amount)
     retry = clinic.billing_shown and clinic.online_payment
-    why = decline(data.failure_code)
+    why = decline(data.failure_code, data.method.kind if data.method else None)
     return {
         "subject": f"Your payment of {amount} did not go through",
         "preview": "No money was taken. Here is what you can do next.",
