@@ -107,7 +107,14 @@ def test_a_refusal_names_the_field_and_not_its_value() -> None:
     with pytest.raises(BodyInvalid) as refused:
         strictly(b'{"lines":[{"minor":1},{"minor":"5000"}]}', Shape)
     assert refused.value.fields == {
-        "errors": [{"field": "lines[1].minor", "message": "Expected `int`, got `str`"}]
+        "errors": [
+            {
+                "in": "body",
+                "field": "lines.1.minor",
+                "pointer": "/lines/1/minor",
+                "message": "Expected `int`, got `str`",
+            }
+        ]
     }
 
 

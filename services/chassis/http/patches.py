@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from services.chassis.errors import DomainError
+from services.chassis.http.faults import Fault, body_fault, body_faults
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -35,10 +36,14 @@ def patched(current: msgspec.Struct, patch: Mapping[str, Any], shape: type[T]) -
     """
     members = set(shape.__struct_fields__)
     if unknown := sorted(set(patch) - members):
-        raise PatchInvalid(f"There is no member `{unknown[0]}` to change.")
+        raise _invalid(*(body_fault((name,), "Unknown field") for name in unknown))
     known: dict[str, Any] = msgspec.to_builtins(current)
     whole = merge({name: value for name, value in known.items() if name in members}, patch)
     try:
         return msgspec.convert(whole, shape)
-    except msgspec.ValidationError as error:
-        raise PatchInvalid(str(error)) from None
+    except msgspec.ValidationError:
+        raise _invalid(*body_faults(whole, shape)) from None
+
+
+def _invalid(*errors: Fault) -> PatchInvalid:
+    return PatchInvalid("Some fields are missing or wrong.", errors=list(errors))

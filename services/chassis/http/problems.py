@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problem+json with a stable `code`. No answer quotes a message of the database."""
 
-import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +12,7 @@ from litestar.types import Receive, Scope, Send
 
 from services.chassis.db.database import TRANSIENT, is_transient
 from services.chassis.errors import DomainError, Unavailable
+from services.chassis.http import faults
 
 log = structlog.get_logger()
 
@@ -40,7 +40,9 @@ def problem(
 
 
 def members(status: int, code: str, detail: str, **fields: Any) -> dict[str, Any]:
-    """The body of such an answer."""
+    """The body of such an answer. A `field` of the request's body has its place in `errors` too."""
+    if isinstance(fields.get("field"), str) and "errors" not in fields:
+        fields["errors"] = [faults.body_fault(faults.path_of(fields["field"]), detail)]
     return {
         **fields,
         "type": f"urn:clinicpay:problem:{code}",
@@ -59,17 +61,17 @@ def on_domain_error(_: AnyRequest, error: DomainError) -> Response[Any]:
 def on_validation_error(_: AnyRequest, error: ValidationException) -> Response[Any]:
     """Names the fields that are wrong and what they should be, without the values that were sent."""
     extra = error.extra if isinstance(error.extra, list) else []
-    errors = [
-        {"field": each.get("key", ""), "message": without_value(str(each.get("message", "")))}
-        for each in extra
-        if isinstance(each, dict)
-    ]
+    errors = [_fault(each) for each in extra if isinstance(each, dict)]
     return problem(400, "request_invalid", "Some fields are missing or wrong.", errors=errors)
 
 
-def without_value(message: str) -> str:
-    """msgspec's message without the enum value that was sent, which it quotes."""
-    return re.sub(r"Invalid enum value '.*'", "Invalid enum value", message, flags=re.DOTALL)
+def _fault(found: dict[str, Any]) -> faults.Fault:
+    """The fault that the framework found: of a parameter, or the first of a body."""
+    name, message = str(found.get("key", "")), faults.without_value(str(found.get("message", "")))
+    where = str(found.get("source", "body"))
+    if where in ("query", "header", "path"):
+        return faults.parameter_fault(where, name, message)  # type: ignore[arg-type]
+    return faults.body_fault(faults.path_of(name if name != "data" else ""), message)
 
 
 def on_http_error(_: AnyRequest, error: HTTPException) -> Response[Any]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OpenAPI, SecurityScheme
+from msgspec import UNSET, UnsetType
 
 from contracts.http.common import Answer
 from contracts.vocabulary import UNKNOWN
@@ -25,7 +27,44 @@ class _Document(OpenAPI):
         for name in _names_below(Answer):
             for values in _sets_of_values(schemas.get(name, {})):
                 values.insert(sum(value is not None for value in values), UNKNOWN)
+        _, problem = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+        schemas.update(problem)
+        for operation in _operations(document):
+            if "400" in operation["responses"]:
+                operation["responses"]["400"] = _REFUSED
         return document
+
+
+class Fault(msgspec.Struct, rename={"where": "in"}, omit_defaults=True):
+    """A fault of the request. `pointer` (RFC 6901) is there for a body's; `field` is the same path with dots, or the
+    parameter's name."""
+
+    where: Literal["body", "query", "header", "path"]
+    field: str
+    message: str
+    pointer: str | UnsetType = UNSET
+
+
+class Problem(msgspec.Struct):
+    """A refusal by RFC 9457. `errors` names all faults of body, query and headers at once, at most a hundred."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[Fault] | UnsetType = UNSET
+
+
+_REFUSED = {
+    "description": "The request is malformed, or members and parameters are missing, unknown or wrong",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        yield from (each for each in path.values() if isinstance(each, dict) and "responses" in each)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
+from services.chassis.http.problems import AnyRequest
 from services.gateway.api.clients.routes import client_routes
 from services.gateway.api.clinics.routes import clinic_routes
 from services.gateway.api.credit.routes import credit_routes
@@ -13,6 +14,15 @@ from services.gateway.api.keys.routes import create_api_key, key_routes
 from services.gateway.api.staff.routes import staff_routes
 from services.gateway.api.stripe_accounts.routes import stripe_account_routes
 from services.gateway.web.bodies import StrictBody
+from services.gateway.web.parameters import check_whole
+
+
+async def check_request(request: AnyRequest) -> None:
+    """Refuse callers first, then every fault at once. OPTIONS is answered by the framework, for any caller."""
+    await authenticate(request)
+    if request.method != "OPTIONS":
+        await check_whole(request)
+
 
 api_router = Router(
     path="/api/v1",
@@ -26,7 +36,7 @@ api_router = Router(
         *credit_routes,
         *key_routes,
     ],
-    before_request=authenticate,
+    before_request=check_request,
     dependencies={"key": Provide(api_key, sync_to_thread=False), "fingerprint": Provide(fingerprint)},
     dto=StrictBody,
     return_dto=None,

@@ -10,7 +10,7 @@ from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
 from services.chassis.errors import DomainError
-from services.chassis.http.problems import without_value
+from services.chassis.http.faults import Fault, body_fault, body_faults, path_of, without_value
 
 T = TypeVar("T")
 
@@ -18,6 +18,11 @@ T = TypeVar("T")
 class BodyInvalid(DomainError):
     code = "request_invalid"
     status = 400
+
+
+class FieldsInvalid(BodyInvalid):
+    def __init__(self, errors: list[Fault]) -> None:
+        super().__init__("Some fields are missing or wrong.", errors=errors)
 
 
 class DuplicateMember(BodyInvalid):
@@ -49,26 +54,36 @@ class StrictBody(AbstractDTO[Any]):
 
 
 def strictly(body: bytes, shape: type[T]) -> T:
-    """Decode JSON into `shape` without converting types. Raises `BodyInvalid`, which names fields, never values."""
+    """Decode JSON into `shape` without converting types. Raises `BodyInvalid`, which names all faulty fields."""
     if b"\\u0000" in body:
         raise BodyInvalid("No text may hold a NUL character.")
     try:
-        found = msgspec.json.decode(body, type=shape)
-        _check_members(body)
-    except msgspec.ValidationError as error:
-        raise BodyInvalid("Some fields are missing or wrong.", errors=[_field_error(str(error))]) from None
+        return _decoded(body, shape)
     except RecursionError:
         raise BodyInvalid("The body is nested too deeply.") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise BodyInvalid("The request is malformed.") from None
+
+
+def _decoded(body: bytes, shape: type[T]) -> T:
+    try:
+        found = msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        raise FieldsInvalid(_faults(body, shape) or [_first(str(error))]) from None
+    _check_members(body)
     return found
 
 
-def _field_error(message: str) -> dict[str, str]:
-    """The entry of `errors` for msgspec's message: the field's path (`data` for the whole body) and what is wrong."""
-    path = re.search(r"`\$\.(.+)`$", message)
+def _faults(body: bytes, shape: Any) -> list[Fault]:
+    """Raises `msgspec.DecodeError` when what is wrong is no JSON further on."""
+    return body_faults(msgspec.json.decode(body), shape)
+
+
+def _first(message: str) -> Fault:
+    """The fault in msgspec's own message, which is about the first of them."""
+    path = re.search(r"`\$(.+)`$", message)
     wrong = without_value(message.split(" - ", maxsplit=1)[0])
-    return {"field": path.group(1) if path else "data", "message": wrong}
+    return body_fault(path_of(path.group(1)) if path else (), wrong)
 
 
 def _check_members(body: bytes) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.response import Template
 
 from services.chassis.http import problems
 from services.gateway.upstream.calls import UpstreamError
+from services.gateway.web.parameters import path_faults
 
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[[AnyRequest, Any], Response[Any]]
@@ -82,6 +83,14 @@ def on_upstream_error(_: AnyRequest, error: UpstreamError) -> Response[Any]:
     return problems.problem(error.status, error.code, error.detail, headers=headers, **error.fields)
 
 
+def on_not_found(request: AnyRequest, error: NotFoundException) -> Response[Any]:
+    """Says which id in the address is none, if that is what is wrong with it."""
+    faults = path_faults(request) if path_of(request).startswith("/api/") else []
+    if faults:
+        return problems.problem(404, "not_found", "An id in the address is none.", errors=faults)
+    return problems.on_http_error(request, error)
+
+
 def on_forbidden(_: AnyRequest, error: PermissionDeniedException) -> Response[Any]:
     return problems.problem(403, "not_allowed", error.detail)
 
@@ -102,5 +111,6 @@ def page_or(problem_of: Handler) -> Handler:
 HANDLERS: dict[int | type[Exception], Handler] = {
     **{error: page_or(handler) for error, handler in problems.HANDLERS.items()},
     UpstreamError: page_or(on_upstream_error),
+    NotFoundException: page_or(on_not_found),
     PermissionDeniedException: page_or(on_forbidden),
 }

@@ -163,19 +163,19 @@ def _accent(colour: str) -> str:
 
 
 def _tax_rates(rates: Iterable[TaxRate]) -> tuple[TaxRate, ...]:
-    checked = tuple(_tax_rate(rate) for rate in rates)
+    checked = tuple(_tax_rate(rate, f"tax_rates.{position}") for position, rate in enumerate(rates))
     if len(checked) > MOST_TAX_RATES or len({rate.code for rate in checked}) < len(checked):
         raise InvalidTaxRate("at most 50 tax rates, each with a code of its own", field="tax_rates")
     return checked
 
 
-def _tax_rate(rate: TaxRate) -> TaxRate:
+def _tax_rate(rate: TaxRate, field: str) -> TaxRate:
     if not _TAX_CODE.fullmatch(rate.code):
-        raise InvalidTaxRate("a tax code is 1 to 20 letters, digits, - and _", field="tax_rates.code")
-    percent = checks.decimal(rate.percent, "tax_rates.percent")
+        raise InvalidTaxRate("a tax code is 1 to 20 letters, digits, - and _", field=f"{field}.code")
+    percent = checks.decimal(rate.percent, f"{field}.percent")
     if percent > 100:
-        raise InvalidTaxRate("a tax is at most 100 percent", field="tax_rates.percent")
-    name = texts.text(rate.name, "tax_rates.name", least=1, most=60)
+        raise InvalidTaxRate("a tax is at most 100 percent", field=f"{field}.percent")
+    name = texts.text(rate.name, f"{field}.name", least=1, most=60)
     return TaxRate(code=rate.code, name=name, percent=checks.plain(percent))
 
 

@@ -14,6 +14,7 @@ from services.chassis.db.database import Connection
 from services.chassis.db.statements import execute
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
+from services.chassis.http.faults import body_fault, path_of
 from services.chassis.ids import new_id
 from services.chassis.outbox import outbox
 from services.invoice.clients import store as client_store
@@ -128,11 +129,24 @@ def _check_all(
             drafts.append(_check(each, clinic, clients, now))
         except DomainError as refusal:
             refusals.append(
-                {"position": position, "code": refusal.code, "detail": refusal.detail, **refusal.fields}
+                {
+                    "position": position,
+                    "code": refusal.code,
+                    "detail": refusal.detail,
+                    **_place(position, refusal),
+                }
             )
     if refusals:
         raise InvoicesRefused("None was issued: some cannot be. `errors` says which.", errors=refusals)
     return drafts
+
+
+def _place(position: int, refusal: DomainError) -> dict[str, Any]:
+    """A refusal's members; its `field` is the invoice's own, its `pointer` is the whole body's."""
+    if "field" not in refusal.fields:
+        return refusal.fields
+    pointer = body_fault(("invoices", position, *path_of(refusal.fields["field"])), "")["pointer"]
+    return {**refusal.fields, "pointer": pointer}
 
 
 def _new_invoice(clinic_id: UUID, draft: PricedDraft, sequence: int, now: datetime) -> Invoice:

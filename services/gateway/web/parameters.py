@@ -1,0 +1,109 @@
+"""Every fault of a request at once: of its query, its headers and its body.
+
+The framework would ignore a query parameter that a route does not declare, so a filter that was mistyped, or does not
+exist, would be answered with everything.
+"""
+
+from collections import Counter
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from litestar.enums import ParamType
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import ParameterKwarg
+
+from services.chassis.http.faults import MISSING, Fault, parameter_fault, wrong
+from services.chassis.http.problems import AnyRequest
+from services.gateway.web.bodies import BodyInvalid, FieldsInvalid, strictly
+
+
+class Parameter(NamedTuple):
+    name: str
+    shape: Any
+    required: bool
+
+
+async def check_whole(request: AnyRequest) -> None:
+    """Refuse faulty parameters with the body's faults. A faulty body alone is refused when it is decoded.
+
+    Raises `FieldsInvalid`.
+    """
+    if found := _query_faults(request) + _header_faults(request):
+        raise FieldsInvalid(found + await _body_faults(request))
+
+
+def path_faults(request: AnyRequest) -> list[Fault]:
+    """Which ids in an unknown address are none, if ids in their place would make it one of ours."""
+    given = request.scope["path"].split("/")
+    for route in request.app.routes:
+        names = route.path_format.split("/")
+        if len(names) == len(given) and all(_fits(*each) for each in zip(names, given, strict=True)):
+            return [
+                parameter_fault("path", name[1:-1], "Expected a UUID")
+                for name, value in zip(names, given, strict=True)
+                if name.endswith("_id}") and wrong(value, UUID)
+            ]
+    return []
+
+
+def _fits(name: str, value: str) -> bool:
+    return name == value or name.startswith("{")
+
+
+def _query_faults(request: AnyRequest) -> list[Fault]:
+    declared = _declared(request.route_handler, ParamType.QUERY)
+    given = list(request.query_params.multi_items())
+    faults = [
+        parameter_fault("query", name, f"Given {times} times")
+        for name, times in Counter(name for name, _ in given).items()
+        if times > 1
+    ]
+    for name, value in given:
+        if name not in declared:
+            faults.append(parameter_fault("query", name, _unknown(declared)))
+        elif message := wrong(value, declared[name].shape, strict=False):
+            faults.append(parameter_fault("query", name, message))
+    return faults
+
+
+def _header_faults(request: AnyRequest) -> list[Fault]:
+    faults = []
+    for name, parameter in _declared(request.route_handler, ParamType.HEADER).items():
+        value = request.headers.get(name)
+        message = (
+            wrong(value, parameter.shape) if value is not None else MISSING if parameter.required else None
+        )
+        if message:
+            faults.append(parameter_fault("header", name, message))
+    return faults
+
+
+async def _body_faults(request: AnyRequest) -> list[Fault]:
+    declared = request.route_handler.parsed_data_field
+    if declared is None:
+        return []
+    try:
+        strictly(await request.body(), declared.annotation)
+    except BodyInvalid as error:
+        faults: list[Fault] = error.fields.get("errors", [])
+        return faults
+    return []
+
+
+@cache
+def _declared(handler: HTTPRouteHandler, kind: ParamType) -> dict[str, Parameter]:
+    """The parameters of this kind that a route declares, by their names in requests."""
+    injected = handler.resolve_dependencies()
+    found = {}
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        about = field.kwarg_definition
+        if name not in injected and isinstance(about, ParameterKwarg) and about.param_type is kind:
+            shape = handler.signature_model.__annotations__[name]
+            found[about.name or name] = Parameter(about.name or name, shape, not field.has_default)
+    return found
+
+
+def _unknown(declared: dict[str, Parameter]) -> str:
+    known = ", ".join(f"`{name}`" for name in declared)
+    return f"Unknown parameter; known are {known}" if known else "Unknown parameter; this address takes none"
