@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from litestar.routes import HTTPRoute
 
 from services.chassis.ids import new_id
 from services.gateway.api.routes import api_router
@@ -96,6 +97,7 @@ async def test_an_id_that_is_none_is_named_in_a_404(site: Site) -> None:
 ROUTES = sorted(
     (method, route.path_format.removeprefix("/api/v1"))
     for route in api_router.routes
+    if isinstance(route, HTTPRoute)
     for handler in route.route_handlers
     for method in handler.http_methods
     if method != "OPTIONS"
