@@ -71,8 +71,23 @@ class ShareOut(Answer, frozen=True, kw_only=True):
     amount: Money
 
 
+class OnItsWay(Answer, frozen=True, kw_only=True):
+    """An invoice for which money is or may be on its way.
+
+    `processing`: a payment of it is confirmed and not booked yet. `open` is what is still to be paid by the payment
+    service's count; where that is less than the invoice says, the invoice service has not booked a payment yet.
+    """
+
+    invoice_id: UUID
+    open: Money | None
+    processing: bool
+
+
 class PaymentOut(Answer, frozen=True, kw_only=True):
-    """A payment. `version` counts its state events, so that a page knows which of two answers is newer."""
+    """A payment. `version` counts its state events, so that a page knows which of two answers is newer.
+
+    `asked`: nothing more can have happened at Stripe. `taken`: Stripe has the money, and it is not booked yet.
+    """
 
     id: UUID
     status: PaymentStatus
@@ -84,3 +99,5 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
     invoices: list[ShareOut]
     surplus: Money | None
     version: int
+    asked: bool = False
+    taken: bool = False

@@ -99,5 +99,6 @@ def a_payment(status: Any, **changes: Any) -> PaymentOut:
         "failure": None,
         "surplus": None,
         "version": 1,
+        "asked": True,
     }
     return PaymentOut(**facts | changes)

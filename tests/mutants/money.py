@@ -11,6 +11,8 @@ TABS = f"{SERVICE}test_two_tabs.py::test_"
 PAYING = f"{SERVICE}test_payment_checkout.py::test_"
 TRUTH = f"{SERVICE}test_verify_truth.py::test_"
 FOREIGN = f"{SERVICE}test_foreign_events.py::test_"
+ASKED = f"{SERVICE}test_payment_asked.py::test_"
+LOOKS = "services/payment/payments/looks.py"
 HEARING = f"{SERVICE}test_payment_events.py::test_"
 
 MONEY = (
@@ -109,5 +111,26 @@ MONEY = (
         "services/payment/ledger/actions.py",
         "        await outbox.add(tx, booking.events)\n",
         "        pass\n",
+    ),
+    one(
+        "money that Stripe has is on its way",
+        f"{ASKED}money_that_stripe_has_is_on_its_way_and_booked_once_by_the_next_sweep",
+        LOOKS,
+        '        return replace(payment, status="processing", failure_code=None)\n',
+        "        return payment\n",
+    ),
+    one(
+        "the sweeper books soon what a look has seen",
+        f"{ASKED}money_that_stripe_has_is_on_its_way_and_booked_once_by_the_next_sweep",
+        LOOKS,
+        "            await store.hurry_check(tx, payment)\n",
+        "            pass\n",
+    ),
+    one(
+        "no Pay for what payment has taken and invoice has not booked",
+        "tests/unit/test_portal_current.py::test_it_is_on_its_way_and_offers_no_pay",
+        "services/gateway/portal/invoices/current.py",
+        "    if not found.processing and not taken:\n",
+        "    if True:\n",
     ),
 )

@@ -260,6 +260,16 @@ CASES = [
         "payments of a clinic",
         lambda tx: lookups.list_payments(tx, None, None, key(4, 37_500), 21),
     ),
+    case(
+        "payment", "api", "money on its way", lambda tx: lookups.list_on_its_way(tx, BUSY), "payments_client"
+    ),
+    case(
+        "payment",
+        "api",
+        "payments that may be confirmed",
+        lambda tx: lookups.list_unconfirmed(tx, BUSY, HOUR, 5),
+        "payments_client",
+    ),
     case("payment", "api", "declines", lambda tx: lookups.count_declines(tx, SOME, HOUR), "payments_client"),
     case("payment", "api", "credit", lambda tx: credit_store.get_credit(tx, SOME), "credit_balances_pkey"),
     case(

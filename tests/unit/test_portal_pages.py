@@ -153,7 +153,7 @@ def test_owing_nothing_is_a_good_place_with_the_last_payment() -> None:
     [
         ("succeeded", None, "Receipt number R-", "Back to the dashboard"),
         ("processing", None, "can take a few days", "Back to the dashboard"),
-        ("created", None, "waiting for your bank", "go back to the payment page"),
+        ("created", None, "not finished it. No money was taken", "Go on to pay €125.00"),
         ("failed", "insufficient_funds", "not enough money", "Try again"),
         ("canceled", None, "was cancelled. No money was taken", "Try again"),
     ],

@@ -89,13 +89,21 @@ def test_a_payment_is_paid_only_when_the_bank_has_said_so() -> None:
     states = {state: statuses.of_payment(a_payment(state)).word for state in STATES}
 
     assert states == {
-        "created": "On its way",
-        "requires_action": "On its way",
+        "created": "Not finished",
+        "requires_action": "Not finished",
         "processing": "On its way",
         "succeeded": "Paid",
         "failed": "Not paid",
         "canceled": "Not paid",
     }
+
+
+@pytest.mark.parametrize("state", ["created", "requires_action", "failed"])
+def test_what_may_have_gone_on_at_stripe_is_not_called_unfinished_before_stripe_was_asked(state: str) -> None:
+    shown = payments.result(a_payment(state, asked=False), [], a_clinic())
+
+    assert (shown.status.word, shown.outcome) == ("Waiting for an answer", "waiting")
+    assert "do not know yet" in shown.message
 
 
 STATES = ("created", "requires_action", "processing", "succeeded", "failed", "canceled")

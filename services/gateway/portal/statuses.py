@@ -5,7 +5,7 @@ from typing import Literal
 
 from contracts.http.invoices import InvoiceItem, InvoiceOut
 from contracts.http.payments import PaymentOut
-from contracts.vocabulary import is_payable
+from contracts.vocabulary import STARTABLE_PAYMENTS, is_payable
 
 Shape = Literal["ring", "half", "arrow", "check", "back", "cross", "clock", "info"]
 Tone = Literal["plain", "wait", "good", "quiet", "late"]
@@ -29,6 +29,9 @@ VOID = Status("Void", "cross", "quiet")
 OVERDUE = Status("Overdue", "clock", "late")
 BEING_CHECKED = Status("Being checked", "info", "wait")
 NOT_PAID = Status("Not paid", "ring", "plain")
+NOT_FINISHED = Status("Not finished", "ring", "plain")
+WAITING = Status("Waiting for an answer", "clock", "wait")
+"""For a payment that was started, while Stripe cannot be asked whether more has happened."""
 BEING_UPDATED = Status("Being updated", "info", "wait")
 """For a status of a newer service, which this program does not know."""
 
@@ -41,8 +44,8 @@ _INVOICE = {
     "void": VOID,
 }
 _PAYMENT = {
-    "created": ON_ITS_WAY,
-    "requires_action": ON_ITS_WAY,
+    "created": NOT_FINISHED,
+    "requires_action": NOT_FINISHED,
     "processing": ON_ITS_WAY,
     "succeeded": PAID,
     "failed": NOT_PAID,
@@ -67,4 +70,6 @@ def on_its_way(invoice: InvoiceItem) -> bool:
 
 
 def of_payment(payment: PaymentOut) -> Status:
+    if not payment.asked and payment.status in STARTABLE_PAYMENTS:
+        return WAITING
     return _PAYMENT.get(payment.status, BEING_UPDATED)

@@ -18,7 +18,7 @@ from contracts.http.contacts import ContactIn, ContactOut
 from contracts.http.credit import CreditOut, RefundIn, RefundsOut
 from contracts.http.invoices import InvoiceIn, InvoiceItem, InvoiceOut, InvoicesIn, InvoicesOut, Summary
 from contracts.http.methods import SavedMethodOut, SetupStart
-from contracts.http.payments import PaymentIn, PaymentOut, PaymentStart
+from contracts.http.payments import OnItsWay, PaymentIn, PaymentOut, PaymentStart
 from services.chassis.http.auth import Caller
 from services.gateway.upstream.calls import STRIPE_TIMEOUT, Calls, UpstreamError
 from services.gateway.upstream.transport import Reply
@@ -194,6 +194,16 @@ class Upstreams:
 
     async def payment(self, caller: Caller, payment_id: UUID) -> PaymentOut:
         return await self._calls.get(caller, "payment", f"/payments/{payment_id}", PaymentOut)
+
+    async def payment_at_stripe(self, caller: Caller, payment_id: UUID) -> PaymentOut:
+        """The payment, once Stripe was asked about it if it is not over."""
+        return await self._calls.get(
+            caller, "payment", f"/payments/{payment_id}", PaymentOut, {"ask": "true"}
+        )
+
+    async def on_its_way(self, caller: Caller) -> list[OnItsWay]:
+        """The client's open invoices with money on its way that the invoice service may not know about."""
+        return await self._calls.get(caller, "payment", "/payments/on-its-way", list[OnItsWay])
 
     async def payments(self, caller: Caller, invoice_id: UUID) -> Page[PaymentOut]:
         params = {"invoice_id": invoice_id}

@@ -6,10 +6,11 @@ from uuid import UUID
 import asyncpg
 
 from contracts.events.envelope import Method
-from contracts.vocabulary import LIVE_PAYMENTS
+from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES, STARTABLE_PAYMENTS
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals
 from services.payment.payments.domain import Allocation, Payment
+from services.payment.receivables.domain import Receivable
 from services.payment.receivables.store import OVERDRAWN
 
 PAYMENT = """
@@ -60,6 +61,8 @@ _SAME = (
 
 
 LIVE = f"payments.status IN {literals(LIVE_PAYMENTS)}"
+_NEWEST = "(SELECT * FROM payments WHERE client_id = $1 ORDER BY id DESC LIMIT 100)"
+"""A client's payments that may still move; older ones are over."""
 _TURN = "(checked_at - timestamptz 'epoch') + (checked_at - created_at) / 9"
 """When a tenth of a payment's age has passed since it was last asked about, as `payments_due` has it."""
 
@@ -148,6 +151,41 @@ async def claim_unchecked(tx: Connection, older_than: timedelta, limit: int) -> 
         limit,
     )
     return [payment_of(row) for row in rows]
+
+
+async def list_unconfirmed(tx: Connection, client_id: UUID, within: timedelta, limit: int) -> list[Payment]:
+    """The client's newest payments that somebody may just have confirmed at Stripe without our knowing."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {PAYMENT} FROM {_NEWEST} AS payments
+        WHERE status IN {literals(STARTABLE_PAYMENTS)} AND stripe_payment_intent_id IS NOT NULL
+            AND greatest(created_at, updated_at) > app_now() - $2::interval
+        ORDER BY id DESC LIMIT $3
+        """,
+        client_id,
+        within,
+        limit,
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def list_on_its_way(tx: Connection, client_id: UUID) -> list[tuple[Receivable, bool]]:
+    """The client's open receivables with money taken or on its way, and whether a bank is working on a payment."""
+    rows = await tx.fetch(
+        f"""
+        SELECT r.clinic_id, r.id, r.client_id, r.due_amount, r.settled_amount, r.currency, r.status,
+            bool_or(p.status = 'processing' AND a.state = 'open') AS processing
+        FROM {_NEWEST} AS p
+        JOIN allocations AS a ON (a.clinic_id, a.payment_id) = (p.clinic_id, p.id)
+        JOIN payables AS r ON (r.clinic_id, r.id) = (a.clinic_id, a.payable_id)
+        WHERE p.status IN ('processing', 'succeeded')
+            AND r.status IN {literals(OPEN_INVOICES)}
+        GROUP BY r.clinic_id, r.id
+        """,
+        client_id,
+    )
+    found = [dict(row) for row in rows]
+    return [(Receivable(**row), processing) for row in found for processing in [row.pop("processing")]]
 
 
 async def is_overdrawn(tx: Connection, payment: Payment) -> bool:

@@ -9,11 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from contracts.http.common import Page
-from contracts.http.payments import PaymentIn, PaymentOut, PaymentStart
+from contracts.http.payments import OnItsWay, PaymentIn, PaymentOut, PaymentStart
 from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller, client
-from services.payment.payments import actions, reads, schemas, stripe_calls
+from services.payment.payments import actions, looks, reads, schemas, stripe_calls
 from services.payment.payments.domain import PaymentNotFound
 from services.payment.stripe.api import StripeApi
 
@@ -52,12 +52,36 @@ async def start_payment(
 
 
 @get("/payments/{payment_id:uuid}")
-async def get_payment(payment_id: FromPath[UUID], caller: NamedDependency[Caller], tx: Tx) -> PaymentOut:
-    """A payment; another client's is not found."""
-    payment = await reads.get_payment(tx, _own(caller), payment_id)
+async def get_payment(
+    payment_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    stripe: NamedDependency[StripeApi],
+    ask: FromQuery[bool] = False,
+) -> PaymentOut:
+    """A payment; another client's is not found. With `ask`, it is shown as Stripe has it now."""
+    transaction = partial(db.tx, caller.clinic)
+    async with transaction() as tx:
+        payment = await reads.get_payment(tx, _own(caller), payment_id)
     if payment is None:
         raise PaymentNotFound("There is no such payment.")
-    return schemas.payment_out(payment)
+    if not ask:
+        return schemas.payment_out(payment)
+    look = await looks.look_at(transaction, stripe, payment)
+    return schemas.payment_out(look.payment, asked=look.asked, taken=look.taken)
+
+
+@get("/payments/on-its-way", guards=[client])
+async def list_on_its_way(
+    caller: NamedDependency[Caller], db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
+) -> list[OnItsWay]:
+    """The client's open invoices for which money is on its way, or taken and perhaps not booked there yet.
+
+    Stripe is asked first about payments that may have been confirmed without our hearing of it.
+    """
+    transaction = partial(db.tx, caller.clinic)
+    known, seen = await looks.list_on_its_way(transaction, stripe, caller.subject)
+    return schemas.on_its_way(known, seen)
 
 
 @get("/payments")
@@ -80,4 +104,4 @@ def _own(caller: Caller) -> UUID | None:
     return caller.subject if caller.role == "client" else None
 
 
-ALL = [start_payment, get_payment, list_payments]
+ALL = [start_payment, list_on_its_way, get_payment, list_payments]

@@ -1,5 +1,6 @@
 """Between the bodies in `contracts.http` and the domain's values."""
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from contracts import money
@@ -7,6 +8,7 @@ from contracts.declines import decline
 from contracts.events.envelope import Method
 from contracts.http.common import Money, PaidWith
 from contracts.http.payments import (
+    OnItsWay,
     PayBySaved,
     PaymentFailure,
     PaymentIn,
@@ -18,6 +20,7 @@ from contracts.http.payments import (
 from services.payment.payments.domain import Payment
 from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_calls import Ready
+from services.payment.receivables.domain import Receivable
 
 
 def payment_request(body: PaymentIn, client_id: UUID, request_key: str | None) -> PaymentRequest | None:
@@ -50,7 +53,21 @@ def payment_start(ready: Ready) -> PaymentStart:
     )
 
 
-def payment_out(payment: Payment) -> PaymentOut:
+def on_its_way(known: Sequence[tuple[Receivable, bool]], seen: Collection[UUID]) -> list[OnItsWay]:
+    """The receivables as they are kept, and those of which Stripe alone knows that money is on its way."""
+    kept = [
+        OnItsWay(
+            invoice_id=receivable.id,
+            open=Money(receivable.open_amount, receivable.currency),
+            processing=processing,
+        )
+        for receivable, processing in known
+        if receivable.id not in seen
+    ]
+    return [*kept, *(OnItsWay(invoice_id=each, open=None, processing=True) for each in seen)]
+
+
+def payment_out(payment: Payment, *, asked: bool = False, taken: bool = False) -> PaymentOut:
     return PaymentOut(
         id=payment.id,
         status=payment.status,
@@ -62,6 +79,8 @@ def payment_out(payment: Payment) -> PaymentOut:
         invoices=_shares(payment),
         surplus=Money(payment.surplus, payment.currency) if payment.surplus else None,
         version=payment.version,
+        asked=asked,
+        taken=taken,
     )
 
 

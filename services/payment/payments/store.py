@@ -163,6 +163,17 @@ async def keep_intent(
     return status
 
 
+async def hurry_check(tx: Connection, payment: Payment) -> None:
+    """Make the sweeper ask about the payment in its next run."""
+    await tx.execute(
+        """
+        UPDATE payments SET checked_at = created_at - interval '1 day'
+        WHERE clinic_id = $1 AND id = $2 AND checked_at >= created_at
+        """,
+        *payment.key,
+    )
+
+
 async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
     """Update the columns and shares that an observation may change. The rows are locked."""
     shares = [(payment, share) for payment in payments for share in payment.allocations]

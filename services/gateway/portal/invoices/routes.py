@@ -12,6 +12,7 @@ from contracts.http.clients import ClientOut
 from contracts.http.credit import CreditOut
 from contracts.http.invoices import InvoiceOut
 from services.gateway.portal.credit import views as credit
+from services.gateway.portal.invoices import current
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.upstream.calls import UpstreamError
@@ -27,7 +28,7 @@ async def dashboard(page: CurrentPage, upstreams: InjectedUpstreams) -> Template
     """The sums due and the next step; how to reach the clinic when it does not show bills."""
     summary = None
     if page.clinic.billing_shown:
-        summary = invoices.summary(await upstreams.summary(page.caller), page.clinic)
+        summary = invoices.summary(await current.get_summary(page, upstreams), page.clinic)
     return page.render("dashboard.html", "dashboard", summary=summary)
 
 
@@ -41,7 +42,7 @@ async def billing_history(
     """Every invoice, newest first, and the client's credit. `status` is `unpaid` or `paid`; anything else means all."""
     chosen = status if status in FILTERS else ""
     found, kept = await asyncio.gather(
-        upstreams.invoices(billing.caller, chosen or None, cursor, PAGE_SIZE),
+        current.list_invoices(billing, upstreams, chosen or None, cursor, PAGE_SIZE),
         _nothing() if chosen or cursor else _credit(billing, upstreams),
     )
     here = billing.path("billing")
@@ -84,7 +85,7 @@ async def _invoice_and_client(
 ) -> tuple[InvoiceOut, ClientOut]:
     """The invoice and its client, whose name is on the printed page."""
     return await asyncio.gather(
-        upstreams.invoice(page.caller, invoice_id), upstreams.client(page.caller, page.caller.subject)
+        current.get_invoice(page, upstreams, invoice_id), upstreams.client(page.caller, page.caller.subject)
     )
 
 

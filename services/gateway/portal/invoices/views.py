@@ -219,7 +219,8 @@ def _method(invoice: InvoiceItem, clinic: ClinicOut) -> str:
 
 
 def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
-    if invoice.being_checked or statuses.of_invoice(invoice) is statuses.BEING_UPDATED:
+    status = statuses.of_invoice(invoice)
+    if status in (statuses.BEING_CHECKED, statuses.BEING_UPDATED, statuses.ON_ITS_WAY):
         return "Invoice total", invoice.total
     if invoice.due.minor > 0 and is_open(invoice.status):
         return "Total amount due", invoice.due

@@ -10,8 +10,9 @@ from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect, Template
 
 from contracts.http.common import Money
-from contracts.http.payments import PayBy, PaymentIn, PaymentStart, ShareIn
+from contracts.http.payments import PayBy, PaymentIn, PaymentOut, PaymentStart, ShareIn
 from services.chassis.http.app import json_only
+from services.gateway.portal.invoices import current
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.payments import refusals
@@ -22,6 +23,9 @@ from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.bodies import StrictBody
 from services.gateway.web.dependencies import InjectedSettings
 from services.gateway.web.errors import SCRIPTS
+
+STRIPE_SECONDS = 4.0
+"""How long the result waits for Stripe. After that the page asks again by itself."""
 
 
 class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,7 +41,7 @@ async def payment_page(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, settings: InjectedSettings
 ) -> Template | Redirect:
     """The ways to pay. Without an amount to pay, the invoice; without online payment, how to reach the clinic."""
-    found = await upstreams.invoice(billing.caller, invoice_id)
+    found = await current.get_invoice(billing, upstreams, invoice_id)
     row = invoices.row(found, billing.clinic)
     if found.being_checked:
         return Redirect(row.href, status_code=303)
@@ -90,8 +94,8 @@ async def _refuse_while_checked(invoice_id: UUID, page: PortalPage, upstreams: U
 async def payment_result(
     payment_id: FromPath[UUID], page: CurrentPage, upstreams: InjectedUpstreams
 ) -> Template:
-    """The payment's result, from the payment service: Stripe's parameters in the address prove nothing."""
-    payment = await upstreams.payment(page.caller, payment_id)
+    """The payment's result, as the payment service has it from Stripe: parameters in the address prove nothing."""
+    payment = await _payment(page, upstreams, payment_id)
     paid = await asyncio.gather(
         *(upstreams.invoice(page.caller, part.invoice_id) for part in payment.invoices)
     )
@@ -99,6 +103,15 @@ async def payment_result(
     return page.render(
         "result.html", "payments", result=payments.result(payment, paid, page.clinic), client=client
     )
+
+
+async def _payment(page: PortalPage, upstreams: Upstreams, payment_id: UUID) -> PaymentOut:
+    """The payment, if possible as Stripe knows it now."""
+    try:
+        async with asyncio.timeout(STRIPE_SECONDS):
+            return await upstreams.payment_at_stripe(page.caller, payment_id)
+    except TimeoutError:
+        return await upstreams.payment(page.caller, payment_id)
 
 
 payment_routes = [payment_page, start_payment, payment_result]

@@ -59,6 +59,7 @@ class ResultView:
     method: str
     invoices: list[PaidInvoice]
     surplus: str
+    invoice: str
     again: str
     spoken: str
     version: int
@@ -92,6 +93,7 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -
     write = Formats.of(clinic)
     outcome, title, message = _outcome(payment, write.money(payment.amount))
     status = statuses.of_payment(payment)
+    invoice = f"/c/{clinic.slug}/invoices/{payment.invoices[0].invoice_id}"
     return ResultView(
         id=str(payment.id),
         outcome=outcome,
@@ -104,7 +106,8 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -
         method=methods.used(payment.method),
         invoices=_paid(payment, paid, clinic),
         surplus=write.money(payment.surplus) if payment.surplus and payment.surplus.minor else "",
-        again=f"/c/{clinic.slug}/invoices/{payment.invoices[0].invoice_id}/pay",
+        invoice=invoice,
+        again=f"{invoice}/pay",
         spoken=title,
         version=payment.version,
         state=payment.status,
@@ -120,10 +123,29 @@ def why_not_paid(payment: PaymentOut) -> str:
 def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
     if payment.status == "succeeded":
         return "paid", f"Paid: {amount}", "Thank you. Your receipt is below, and on its way to you by e-mail."
+    status = statuses.of_payment(payment)
+    if status is statuses.WAITING:
+        return (
+            "waiting",
+            "Waiting for an answer",
+            "We do not know yet whether your payment went through. This page changes by itself.",
+        )
+    if status is statuses.NOT_FINISHED:
+        return (
+            "not_finished",
+            "Not finished",
+            "You have started this payment and not finished it. No money was taken.",
+        )
     if payment.status == "failed":
         return "not_paid", "Not paid", why_not_paid(payment)
     if payment.status == "canceled":
         return "not_paid", "Not paid", "This payment was cancelled. No money was taken."
+    if payment.taken:
+        return (
+            "waiting",
+            "On its way",
+            "Your payment went through. We are writing your receipt, and this page changes by itself.",
+        )
     if payment.status == "processing":
         return (
             "on_its_way",
@@ -133,16 +155,10 @@ def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
                 "We e-mail you when it has arrived; you do not need to do anything."
             ),
         )
-    if statuses.of_payment(payment) is statuses.BEING_UPDATED:
-        return (
-            "on_its_way",
-            "Being updated",
-            "This payment is being updated. Please look again in a few minutes; do not pay a second time.",
-        )
     return (
-        "waiting",
-        "On its way",
-        ("We are waiting for your bank's answer, mostly a few seconds. This page changes by itself."),
+        "on_its_way",
+        "Being updated",
+        "This payment is being updated. Please look again in a few minutes; do not pay a second time.",
     )
 
 

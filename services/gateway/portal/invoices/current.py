@@ -1,0 +1,91 @@
+"""A client's invoices as they are now, for every page alike: with what payment knows and invoice does not yet.
+
+Stripe's webhook may be late, and events take their time. Such an invoice is "On its way" and offers no Pay.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from contracts.http.common import Money, Page
+from contracts.http.invoices import InvoiceItem, InvoiceOut, Summary
+from contracts.http.payments import OnItsWay
+from contracts.vocabulary import is_payable
+from services.gateway.portal.page import PortalPage
+from services.gateway.upstream.calls import UpstreamError
+from services.gateway.upstream.services import Upstreams
+
+Known = Mapping[UUID, OnItsWay]
+T = TypeVar("T")
+InvoiceT = TypeVar("InvoiceT", bound=InvoiceItem)
+
+SECONDS = 2.0
+"""How long a page waits for payment. After that it shows what invoice knows: payment refuses to take money twice."""
+MOST_UNPAID = 100
+
+
+async def get_invoice(page: PortalPage, upstreams: Upstreams, invoice_id: UUID) -> InvoiceOut:
+    found, known = await _with_known(upstreams.invoice(page.caller, invoice_id), page, upstreams)
+    return now(found, known)
+
+
+async def list_invoices(
+    page: PortalPage, upstreams: Upstreams, status: str | None, cursor: str | None, limit: int
+) -> Page[InvoiceItem]:
+    listed = upstreams.invoices(page.caller, status, cursor, limit)
+    found, known = await _with_known(listed, page, upstreams)
+    return msgspec.structs.replace(found, items=[now(each, known) for each in found.items])
+
+
+async def get_summary(page: PortalPage, upstreams: Upstreams) -> Summary:
+    found, known = await _with_known(upstreams.summary(page.caller), page, upstreams)
+    if not known or not found.unpaid_count:
+        return found
+    unpaid = await upstreams.invoices(page.caller, "unpaid", None, MOST_UNPAID)
+    return without(found, unpaid.items, known)
+
+
+def now(invoice: InvoiceT, known: Known) -> InvoiceT:
+    """The invoice, on its way if payment has taken money for it that is not booked yet, or a bank is working on it."""
+    found = known.get(invoice.id)
+    if found is None or not is_payable(invoice.status):
+        return invoice
+    taken = found.open is not None and found.open.minor < invoice.due.minor
+    if not found.processing and not taken:
+        return invoice
+    return msgspec.structs.replace(invoice, status="processing", methods=())
+
+
+def without(summary: Summary, unpaid: list[InvoiceItem], known: Known) -> Summary:
+    """The summary without the invoices on their way, which count neither as due nor as unpaid."""
+    moved = [each for each in unpaid if now(each, known) is not each and not each.being_checked]
+    due = {amount.currency: amount.minor for amount in summary.due}
+    for each in moved:
+        due[each.currency] = due.get(each.currency, 0) - each.due.minor
+    ids = {each.id for each in moved}
+    left = [
+        each for each in unpaid if is_payable(each.status) and not each.being_checked and each.id not in ids
+    ]
+    first = min(left, key=lambda each: (each.due_on, each.id), default=None)
+    return msgspec.structs.replace(
+        summary,
+        due=[Money(minor, currency) for currency, minor in due.items() if minor > 0],
+        unpaid_count=summary.unpaid_count - len(moved),
+        overdue_count=summary.overdue_count - sum(each.overdue for each in moved),
+        next=first if summary.next is None or summary.next.id in ids else summary.next,
+    )
+
+
+async def _with_known(asked: Awaitable[T], page: PortalPage, upstreams: Upstreams) -> tuple[T, Known]:
+    return await asyncio.gather(asked, _known(page, upstreams))
+
+
+async def _known(page: PortalPage, upstreams: Upstreams) -> Known:
+    try:
+        async with asyncio.timeout(SECONDS):
+            return {each.invoice_id: each for each in await upstreams.on_its_way(page.caller)}
+    except (UpstreamError, TimeoutError):
+        return {}
