@@ -4,7 +4,7 @@ Stripe's webhook may be late, and events take their time. Such an invoice is "On
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -59,7 +59,7 @@ def now(invoice: InvoiceT, known: Known) -> InvoiceT:
     return msgspec.structs.replace(invoice, status="processing", methods=())
 
 
-def without(summary: Summary, unpaid: list[InvoiceItem], known: Known) -> Summary:
+def without(summary: Summary, unpaid: Sequence[InvoiceItem], known: Known) -> Summary:
     """The summary without the invoices on their way, which count neither as due nor as unpaid."""
     moved = [each for each in unpaid if now(each, known) is not each and not each.being_checked]
     due = {amount.currency: amount.minor for amount in summary.due}
