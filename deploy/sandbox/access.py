@@ -5,8 +5,9 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from deploy.sandbox.errors import Json, StripeError, invalid, masked, no_such_account
+from deploy.sandbox.errors import Json, StripeError, invalid, masked, no_permission, no_such_account
 from deploy.sandbox.sandbox import PLATFORM, Sandbox
 
 VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?(; .*)?")
@@ -20,6 +21,7 @@ NO_KEY = (
 class Caller:
     account: str
     public: bool
+    key: str = ""
 
 
 def identify(sandbox: Sandbox, headers: Mapping[str, str], form: Json) -> Caller:
@@ -29,11 +31,18 @@ def identify(sandbox: Sandbox, headers: Mapping[str, str], form: Json) -> Caller
     if not key:
         raise StripeError(401, "invalid_request_error", NO_KEY)
     settings = sandbox.settings
-    if key not in (settings.secret_key, settings.publishable_key):
+    if key not in (settings.secret_key, settings.publishable_key, *sandbox.restricted_keys):
         raise StripeError(401, "invalid_request_error", f"Invalid API Key provided: {masked(key)}")
     if not is_account(sandbox, account):
         raise no_such_account(key, account)
-    return Caller(account, public=key == settings.publishable_key)
+    return Caller(account, public=key == settings.publishable_key, key=key)
+
+
+def check_right(sandbox: Sandbox, caller: Caller, operation: str) -> None:
+    """A restricted key has rights to the resources that it names, such as `GET /v1/refunds*`."""
+    rights = sandbox.restricted_keys.get(caller.key)
+    if rights is not None and not any(fnmatchcase(operation, right) for right in rights):
+        raise no_permission(caller.key, caller.account, sandbox.unsure)
 
 
 def is_account(sandbox: Sandbox, id: str) -> bool:

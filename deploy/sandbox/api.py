@@ -7,7 +7,7 @@ import msgspec
 from litestar.types import Receive, Scope, Send
 
 from deploy.sandbox import params
-from deploy.sandbox.access import Caller, check_version, identify, secret_key_required
+from deploy.sandbox.access import Caller, check_right, check_version, identify, secret_key_required
 from deploy.sandbox.errors import BadParameter, Json, StripeError
 from deploy.sandbox.expand import expanded
 from deploy.sandbox.faults import ApiFault
@@ -75,13 +75,16 @@ class Api:
         request.form = params.decode_form(request.body or request.query)
         caller = request.caller = identify(self._sandbox, request.headers, request.form)
         if fault and fault.kind in EARLY:
-            raise EARLY[fault.kind]()
+            error = EARLY[fault.kind]()
+            error.rate_limit = fault.reason
+            raise error
         check_version(request.headers.get("stripe-version"))
         route, named = self._table.find(request.method, request.path)
         if route is None:
             raise StripeError(404, "invalid_request_error", _unknown(request))
         if caller.public and not route.public:
             raise secret_key_required()
+        check_right(self._sandbox, caller, f"{request.method} {request.path}")
         typed = params.typed(route.operation, request.form)
         call = {"id": named, "params": typed, "public": caller.public, "request_id": request.id}
         if request.key is None:
@@ -170,7 +173,7 @@ def _request(scope: Scope) -> Request:
 def _failed(request: Request, error: StripeError) -> Answer:
     log = f"https://dashboard.stripe.com/test/logs/{request.id}"
     body = {"error": {**error.body, "request_log_url": log}}
-    return Answer(error.status, msgspec.json.encode(body), request.id)
+    return Answer(error.status, msgspec.json.encode(body), request.id, error.rate_limit)
 
 
 def _server_error() -> StripeError:
@@ -203,7 +206,7 @@ def _headers(request: Request, answer: Answer) -> dict[str, str]:
         if answer.original != request.id:
             headers["Idempotent-Replayed"] = "true"
     if answer.status == 429 and b'"lock_timeout"' not in answer.body:
-        headers["Stripe-Rate-Limited-Reason"] = "endpoint-rate"
+        headers["Stripe-Rate-Limited-Reason"] = answer.rate_limit
     if answer.status >= 500:
         headers["Stripe-Should-Retry"] = "false"
     elif answer.status == 409:

@@ -1,6 +1,6 @@
 """The control API under /_sandbox, for tests and demonstrations; asks for the secret key.
 
-Control over webhooks and calls, the clock, the log of requests, the bank and the account's owner.
+Control over webhooks and calls, the clock, the log of requests and the account's owner; banks are in `control_bank`.
 """
 
 from dataclasses import asdict
@@ -14,35 +14,30 @@ from litestar.exceptions import NotAuthorizedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from deploy.sandbox import payments
+from deploy.sandbox import control_bank
 from deploy.sandbox.errors import Json
 from deploy.sandbox.faults import ApiFault, WebhookFault
-from deploy.sandbox.resources import accounts, charges, refunds
+from deploy.sandbox.resources import accounts
 from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox
+from deploy.sandbox.unsure import Unsure
 
 
 class Clock(msgspec.Struct, forbid_unknown_fields=True):
     offset_seconds: int
 
 
-class Settlement(msgspec.Struct, forbid_unknown_fields=True):
-    outcome: str = "succeeded"
-    """`succeeded` or `failed`."""
-
-
-class RefundsEnd(msgspec.Struct, forbid_unknown_fields=True):
-    outcome: Literal["succeeded", "failed", "canceled"] = "succeeded"
-
-
-class Dispute(msgspec.Struct, forbid_unknown_fields=True):
-    status: Literal["needs_response", "warning_needs_response"] = "needs_response"
-    """The second is an inquiry: no money is withdrawn."""
-    reason: str = "fraudulent"
-
-
 class Abilities(msgspec.Struct, forbid_unknown_fields=True):
     charges_enabled: bool = True
     payouts_enabled: bool = True
+    card_payments: Literal["active", "inactive", "pending"] = "active"
+    requirements: Json = {}
+    """Such as `disabled_reason` and `currently_due`."""
+
+
+class RestrictedKey(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+    rights: list[str]
+    """Shell patterns over `GET /v1/refunds`."""
 
 
 def secret_key_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -125,9 +120,7 @@ def put_account(sandbox: NamedDependency[Sandbox], account: FromPath[str], data:
     def work(call: Call) -> Json:
         known = call.store.get(PLATFORM, account) or accounts.shape(call, account)
         call.store.put(PLATFORM, known, {"revoked": False})
-        wanted = msgspec.to_builtins(data)
-        same = all(known[name] == value for name, value in wanted.items())
-        return known if same else accounts.switch(call, known, **wanted)
+        return accounts.switch(call, known, **msgspec.to_builtins(data))
 
     return sandbox.run(account, work)
 
@@ -150,64 +143,26 @@ def delete_object(sandbox: NamedDependency[Sandbox], account: FromPath[str], id:
     return {"deleted": id}
 
 
-@post("/accounts/{account:str}/payment_intents/{intent:str}/settle", status_code=200, sync_to_thread=False)
-def settle(
-    sandbox: NamedDependency[Sandbox],
-    account: FromPath[str],
-    intent: FromPath[str],
-    data: JSONBody[Settlement],
-) -> Json:
-    """The bank's answer to a debit that is `processing`; account `platform` is the platform's own."""
-
-    def work(call: Call) -> Json:
-        found = call.get("payment_intent", intent)
-        if found["status"] != "processing":
-            raise NotFoundException(f"{intent} is not processing, it is {found['status']}")
-        return payments.finish_processing(call, found, paid=data.outcome == "succeeded")
-
-    return sandbox.run(PLATFORM if account == "platform" else account, work)
+@put("/unsure", sync_to_thread=False)
+def set_unsure(sandbox: NamedDependency[Sandbox], data: JSONBody[Unsure]) -> Json:
+    """Choose among rules that are not known for sure; others have their default."""
+    sandbox.unsure = data
+    chosen: Json = msgspec.to_builtins(data)
+    return chosen
 
 
-@post("/accounts/{account:str}/refunds/{refund:str}/settle", status_code=200, sync_to_thread=False)
-def settle_refund(
-    sandbox: NamedDependency[Sandbox],
-    account: FromPath[str],
-    refund: FromPath[str],
-    data: JSONBody[RefundsEnd],
-) -> Json:
-    """The bank's answer to a refund, days later with the clock: also one that had succeeded may still fail."""
-
-    def work(call: Call) -> Json:
-        found = call.get("refund", refund)
-        if not refunds.may_become(found["status"], data.outcome):
-            raise NotFoundException(f"{refund} is {found['status']} and cannot become {data.outcome}")
-        return refunds.settle(call, found, data.outcome)
-
-    return sandbox.run(PLATFORM if account == "platform" else account, work)
-
-
-@post("/accounts/{account:str}/charges/{charge:str}/dispute", status_code=200, sync_to_thread=False)
-def dispute_charge(
-    sandbox: NamedDependency[Sandbox],
-    account: FromPath[str],
-    charge: FromPath[str],
-    data: JSONBody[Dispute],
-) -> Json:
-    """The payer disputes a charge at the bank: it is marked, and can no more be refunded. No money is moved.
-
-    `charge.dispute.created` is sent.
-    """
-
-    def work(call: Call) -> Json:
-        return charges.dispute(call, call.get("charge", charge), data.status, data.reason)
-
-    return sandbox.run(PLATFORM if account == "platform" else account, work)
+@put("/keys", sync_to_thread=False)
+def put_key(sandbox: NamedDependency[Sandbox], data: JSONBody[RestrictedKey]) -> Json:
+    """Make a restricted key, or change its rights."""
+    sandbox.restricted_keys[data.key] = data.rights
+    return {"key": data.key}
 
 
 def control_router() -> Router:
     handlers = [
         *(list_faults, add_api_fault, add_webhook_fault, clear_faults),
-        *(set_clock, resend, list_requests, forget_requests, counts, put_account, settle),
-        *(settle_refund, revoke_account, delete_object, dispute_charge),
+        *(set_clock, resend, list_requests, forget_requests, counts),
+        *(put_account, revoke_account, delete_object, set_unsure, put_key),
+        *control_bank.HANDLERS,
     ]
     return Router(path="/_sandbox", route_handlers=handlers, guards=[secret_key_only])

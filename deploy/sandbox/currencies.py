@@ -7,7 +7,10 @@ Amounts are as Stripe counts them: two decimals, unless a currency is listed bel
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 
+from babel.numbers import format_currency
+
 from deploy.sandbox.errors import BadParameter, StripeError, invalid
+from deploy.sandbox.unsure import DEFAULT, Unsure
 
 
 def _codes(listed: str) -> tuple[str, ...]:
@@ -36,6 +39,10 @@ MINIMUM = {
     "thb": "10.00", "zar": "0.50",
 }  # fmt: skip
 """In major units, as published. In other currencies a charge must convert to the account's own minimum."""
+NOT_BY_AMEX = _codes("""
+    afn aoa ars bob brl clp cop crc cve djf fkp gnf gtq hnl lak mur nio pab pen pyg shp srd std uyu xof xpf
+""")
+"""American Express does not take them (2023)."""
 CONVERTED_MINIMUM = Decimal("0.50")
 """In dollars, which the sandbox's accounts settle in."""
 _RATES = """
@@ -54,9 +61,11 @@ RATES = dict(zip(_codes(_RATES)[::2], map(Decimal, _codes(_RATES)[1::2]), strict
 """The rough value of a dollar in 2025 in each currency without a published minimum."""
 _CARD, _AMEX, _OTHERWISE = 12, 9, 8
 _OTHERS = {"idr": 12, "cop": 10, "inr": 9}
+_OLDER_BY_CARD = {"idr": 12, "lbp": 11, "cop": 10, "huf": 10, "jpy": 10, "inr": 9}
+"""As documented until 2025; 8 in all others."""
 
 
-def check(amount: int, currency: str, types: Iterable[str]) -> None:
+def check(amount: int, currency: str, types: Iterable[str], unsure: Unsure = DEFAULT) -> None:
     """Refuse an amount that none of these types of payment method takes, as Stripe does."""
     if currency not in ACCEPTED:
         listed = ", ".join(ACCEPTED)
@@ -67,24 +76,27 @@ def check(amount: int, currency: str, types: Iterable[str]) -> None:
         raise BadParameter(
             "This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer"
         )
-    if amount < least(currency):
+    if unsure.enforces_minimum and amount < least(currency):
         raise _too_small(amount, currency)
-    check_multiple(amount, currency)
-    if amount > max(most(currency, each) for each in types):
+    check_multiple(amount, currency, unsure)
+    if amount > max(most(currency, each, unsure=unsure) for each in types):
         raise _too_large()
 
 
-def check_multiple(amount: int, currency: str) -> None:
+def check_multiple(amount: int, currency: str, unsure: Unsure = DEFAULT) -> None:
     """Charges and refunds alike: some currencies are counted finer than they are paid."""
     step = 10 if currency in THREE_DECIMAL else 100 if currency in WHOLE_ONLY else 1
     if amount % step:
         message = f"Invalid amount: amounts in {currency} must be evenly divisible by {step}."
-        raise BadParameter(message, "amount")
+        raise BadParameter(message, "amount", unsure.uneven_code or None)
 
 
-def check_method(amount: int, currency: str, kind: str, brand: str | None) -> None:
+def check_method(amount: int, currency: str, kind: str, brand: str | None, unsure: Unsure = DEFAULT) -> None:
     """Refuse what the chosen method does not take, though another might."""
-    if amount > most(currency, kind, brand):
+    if brand == "amex" and currency in NOT_BY_AMEX:
+        message = f"Your card is not supported: American Express does not take {currency}."
+        raise invalid(message, "payment_method_currency_mismatch", param="payment_method")
+    if amount > most(currency, kind, brand, unsure):
         raise _too_large()
 
 
@@ -95,9 +107,11 @@ def least(currency: str) -> int:
     return int(major.scaleb(decimals(currency)).to_integral_value(ROUND_CEILING))
 
 
-def most(currency: str, kind: str, brand: str | None = None) -> int:
+def most(currency: str, kind: str, brand: str | None = None, unsure: Unsure = DEFAULT) -> int:
     """The largest amount, in so many digits, that a type of payment method takes."""
     by_card = _AMEX if brand == "amex" else _CARD
+    if unsure.maximum == "older":
+        by_card = min(by_card, _OLDER_BY_CARD.get(currency, _OTHERWISE))
     digits = by_card if kind == "card" else _OTHERS.get(currency, _OTHERWISE)
     return int(10**digits) - 1
 
@@ -109,13 +123,21 @@ def decimals(currency: str) -> int:
 
 def written(amount: int, currency: str) -> str:
     """The amount for people: ISK 1,000 is counted as 100000."""
+    return _money(Decimal(amount).scaleb(-decimals(currency)), currency)
+
+
+def _money(major: Decimal, currency: str) -> str:
+    """As in Stripe's own texts: $40.00."""
     shown = 0 if currency in WHOLE_ONLY else decimals(currency)
-    return f"{currency.upper()} {amount / 10 ** decimals(currency):,.{shown}f}"
+    pattern = "¤#,##0" + ("." + "0" * shown if shown else "")
+    return format_currency(
+        major, currency.upper(), pattern, locale="en_US", currency_digits=False, decimal_quantization=False
+    )
 
 
 def _too_small(amount: int, currency: str) -> StripeError:
     if currency in MINIMUM:
-        message = f"Amount must be at least {MINIMUM[currency]} {currency}"
+        message = f"Amount must be at least {_money(Decimal(MINIMUM[currency]), currency)} {currency}"
     else:
         dollars = Decimal(amount).scaleb(-decimals(currency)) / RATES[currency]
         shown = written(amount, currency)

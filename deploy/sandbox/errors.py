@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from deploy.sandbox.unsure import Unsure
+
 Json = dict[str, Any]
 
 
@@ -11,6 +13,8 @@ class StripeError(Exception):
     def __init__(self, status: int, type: str, message: str, **fields: Any) -> None:
         super().__init__(message)
         self.status = status
+        self.rate_limit = "endpoint-rate"
+        """Of a 429: which limit was reached."""
         self.body: Json = {"type": type, "message": message}
         self.body |= {name: value for name, value in fields.items() if value is not None}
         if code := fields.get("code"):
@@ -35,7 +39,7 @@ def invalid(message: str, code: str | None = None, **fields: Any) -> StripeError
 
 def missing(kind: str, id: str, param: str, status: int = 400) -> StripeError:
     """Nothing of that id in this account: 404 when the address names it, 400 when a parameter does."""
-    shown = {"payment_method": "PaymentMethod"}.get(kind, kind)
+    shown = {"payment_method": "PaymentMethod", "setup_intent": "setupintent"}.get(kind, kind)
     message = f"No such {shown}: '{id}'"
     return StripeError(status, "invalid_request_error", message, code="resource_missing", param=param)
 
@@ -46,6 +50,14 @@ def no_such_account(key: str, account: str) -> StripeError:
         "exist). Application access may have been revoked."
     )
     return StripeError(403, "invalid_request_error", message, code="account_invalid")
+
+
+def no_permission(key: str, account: str, unsure: Unsure) -> StripeError:
+    message = (
+        f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on account "
+        f"'{account}'."
+    )
+    return StripeError(403, "invalid_request_error", message, code=unsure.permission_code or None)
 
 
 def masked(key: str) -> str:

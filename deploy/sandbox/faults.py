@@ -8,6 +8,9 @@ from deploy.sandbox.errors import Json
 from deploy.sandbox.refusals import Early, Late
 
 ApiKind = Literal["500_before", "500_after", "timeout_after", "latency"] | Early | Late
+RateLimit = Literal[
+    "global-rate", "endpoint-rate", "global-concurrency", "endpoint-concurrency", "resource-specific"
+]
 WebhookKind = Literal["double", "reorder", "delay", "drop"]
 
 
@@ -20,6 +23,8 @@ class ApiFault:
     count: int = 1
     account: str = "*"
     """The connected account that is called for; `platform` for the platform's own."""
+    reason: RateLimit = "endpoint-rate"
+    """Of `429`: the limit that was reached."""
     seconds: float = 0.0
     """How long `latency` waits before the effect."""
 

@@ -17,6 +17,8 @@ class Answer:
     body: bytes
     original: str
     """The request that made the answer; another one than the present when it is replayed."""
+    rate_limit: str = "endpoint-rate"
+    """Which limit a 429 is about."""
 
 
 class Keys:

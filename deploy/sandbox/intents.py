@@ -88,14 +88,14 @@ def _check_method(method: Json, intent: Json) -> None:
     owner, customer = method["customer"], intent["customer"]
     if owner and customer is None:
         raise invalid(
-            f"The customer associated with the PaymentMethod {method['id']} is {owner}, but no customer was provided. "
-            f"Please include the Customer in the `customer` parameter on the {name}.",
-            param="payment_method",
+            f"The payment method you provided ({method['id']}) belongs to the Customer {owner}. Please include the "
+            f"Customer in the `customer` parameter on the {name}.",
+            "parameter_missing",
+            param="source",
         )
     if owner and owner != customer:
         raise invalid(
-            f"The provided PaymentMethod {method['id']} belongs to a different Customer.",
-            param="payment_method",
+            "The PaymentMethod does not belong to the Customer you supplied.", param="payment_method"
         )
 
 
@@ -122,7 +122,7 @@ def unexpected_state(intent: Json, verb: str, allowed: tuple[str, ...]) -> Excep
     kind, name = intent["object"], NAMES[intent["object"]]
     message = (
         f"You cannot {verb} this {name} because it has a status of {intent['status']}. Only a {name} with one of the "
-        f"following statuses may be {verb}{'ed' if verb != 'update' else 'd'}: {', '.join(allowed)}."
+        f"following statuses may be {verb.removesuffix('e')}ed: {', '.join(allowed)}."
     )
     return invalid(message, f"{kind}_unexpected_state", **{kind: intent})
 

@@ -1,6 +1,6 @@
 """Stripe's lists: one page, newest first."""
 
-from deploy.sandbox.errors import BadParameter, Json
+from deploy.sandbox.errors import BadParameter, Json, invalid
 from deploy.sandbox.sandbox import Call
 
 
@@ -9,6 +9,8 @@ def page(call: Call, kind: str, url: str, **filters: object) -> Json:
     if not 1 <= limit <= 100:
         raise BadParameter("This value must be greater than or equal to 1 and at most 100.", "limit")
     cursors = ("starting_after", "ending_before")
+    if all(name in call.params for name in cursors):
+        raise invalid("You may only specify one of these parameters: ending_before, starting_after.")
     for name in cursors:
         if cursor := call.params.get(name):
             call.get(kind, cursor, name)

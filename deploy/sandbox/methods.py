@@ -8,6 +8,7 @@ from deploy.sandbox.cards import Card
 from deploy.sandbox.errors import Json
 
 Flow = Literal["card", "redirect", "delayed"]
+PASSED = {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"}
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ KINDS = {
     "eps": Kind("redirect", frozenset(["eur"])),
     "p24": Kind("redirect", frozenset(["eur", "pln"])),
     "sepa_debit": Kind("delayed", frozenset(["eur"])),
+    "us_bank_account": Kind("delayed", frozenset(["usd"])),
 }
-SAVABLE = frozenset(["card", "sepa_debit"])
+SAVABLE = frozenset(["card", "sepa_debit", "us_bank_account"])
 """Kinds that can be attached to a customer here."""
 AUTOMATIC = ("card", "paypal")
 """The methods that `automatic_payment_methods` offers, as if switched on in the Dashboard."""
@@ -45,7 +47,7 @@ def takes(name: str, currency: str | None) -> bool:
 def shown_card(card: Card, exp_month: int, exp_year: int, fingerprint: str) -> Json:
     return {
         "brand": card.brand,
-        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+        "checks": PASSED | dict.fromkeys(card.failing, "fail"),
         "country": card.country,
         "display_brand": card.brand,
         "exp_month": exp_month,
@@ -101,6 +103,7 @@ _AUTHENTICATED = {
     "version": "2.2.0",
 }
 _BANK = {"bank": None, "bic": None, "generated_sepa_debit": None, "generated_sepa_debit_mandate": None}
+_US_ACCOUNT = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number")
 _CHARGED: dict[str, Callable[[Json, bool], Json]] = {
     "card": _charged_card,
     "paypal": lambda method, _: {
@@ -128,4 +131,5 @@ _CHARGED: dict[str, Callable[[Json, bool], Json]] = {
         {name: method[name] for name in ("bank_code", "branch_code", "country", "fingerprint", "last4")}
         | {"mandate": None}
     ),
+    "us_bank_account": lambda method, _: {name: method[name] for name in _US_ACCOUNT},
 }

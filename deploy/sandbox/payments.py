@@ -1,10 +1,11 @@
 """The effect of an attempt to pay on a payment intent: charge, decline, wait for the payer or for the bank."""
 
-from deploy.sandbox import intents, outcomes
+from deploy.sandbox import banks, intents, outcomes
 from deploy.sandbox.declines import authentication_failed, card_error, delayed_failure
 from deploy.sandbox.errors import Json, StripeError
+from deploy.sandbox.ids import new_id
 from deploy.sandbox.methods import KINDS
-from deploy.sandbox.resources import balance_transactions, charges, payment_methods
+from deploy.sandbox.resources import balance_transactions, charges, disputes, payment_methods
 from deploy.sandbox.sandbox import Call
 
 
@@ -30,7 +31,7 @@ def finish_challenge(call: Call, intent: Json, passed: bool) -> Json:
     """The payer came back from 3-D Secure or from the other payment system."""
     method = call.get("payment_method", intent["payment_method"])
     if not passed:
-        return _fail(call, intent, method, authentication_failed(setup=False, method=method))
+        return _fail(call, intent, authentication_failed(setup=False, method=method))
     _, reason = outcomes.after_authentication(call.hidden(method["id"]), setup=False)
     try:
         return _finish(call, intent, method, reason, authenticated=KINDS[method["type"]].flow == "card")
@@ -39,34 +40,58 @@ def finish_challenge(call: Call, intent: Json, passed: bool) -> Json:
 
 
 def finish_processing(call: Call, intent: Json, paid: bool) -> Json:
-    """The bank has answered a debit that was `processing`."""
+    """The bank has answered a debit that was `processing`. A test account that fails does so in any case."""
     method = call.get("payment_method", intent["payment_method"])
     charge = call.get("charge", intent["latest_charge"])
-    if paid and not call.hidden(method["id"]).get("fails_later"):
+    bank = call.hidden(method["id"])
+    if paid and not bank.get("failure"):
         balance_transactions.book(call, charge)
         charges.change(call, charge, "succeeded", paid=True)
-        return _succeed(call, intent, method, charge)
-    failure = delayed_failure(method)
-    charges.change(call, charge, "failed", paid=False, failure_message=failure.body["message"])
-    return _fail(call, intent, method, failure)
+        done = _succeed(call, intent, method, charge)
+        if bank.get("returned"):
+            disputes.end(call, disputes.open_(call, charge, "needs_response", "debit_not_authorized"), "lost")
+        return done
+    failure = delayed_failure(method, bank.get("failure"))
+    charges.change(
+        call,
+        charge,
+        "failed",
+        paid=False,
+        failure_code=bank.get("failure"),
+        failure_message=failure.body["message"],
+    )
+    return _fail(call, intent, failure)
+
+
+def capture(call: Call, intent: Json, amount: int) -> Json:
+    """Take an authorised amount or less."""
+    charge = charges.capture(call, call.get("charge", intent["latest_charge"]), amount)
+    return _succeed(call, intent, call.get("payment_method", intent["payment_method"]), charge)
 
 
 def _finish(call: Call, intent: Json, method: Json, reason: str | None, *, authenticated: bool) -> Json:
     if reason is None:
         charge = charges.succeed(call, intent, method, authenticated)
+        if intent["capture_method"] == "manual":
+            return _wait_for_capture(call, intent, charge)
         return _succeed(call, intent, method, charge)
-    charge = charges.fail(call, intent, method, reason)
-    intent["latest_charge"] = charge["id"]
-    error = card_error(reason, charge=charge["id"], payment_method=method)
-    _fail(call, intent, method, error)
+    named = {"payment_method": method}
+    if reason != "authentication_required":
+        charge = charges.fail(call, intent, method, reason)
+        intent["latest_charge"] = charge["id"]
+        named["charge"] = charge["id"]
+    error = card_error(reason, call.unsure, **named)
+    _fail(call, intent, error)
     error.body["payment_intent"] = intent
     raise error
 
 
 def _succeed(call: Call, intent: Json, method: Json, charge: Json) -> Json:
+    _follow(call, method, charge)
     intent |= {
         "status": "succeeded",
-        "amount_received": intent["amount"],
+        "amount_capturable": 0,
+        "amount_received": charge["amount_captured"],
         "latest_charge": charge["id"],
         "next_action": None,
         "processing": None,
@@ -80,7 +105,30 @@ def _succeed(call: Call, intent: Json, method: Json, charge: Json) -> Json:
     return intent
 
 
-def _fail(call: Call, intent: Json, method: Json, error: StripeError) -> Json:
+def _follow(call: Call, method: Json, charge: Json) -> None:
+    """Disputes and warnings that a test card makes: they come before the payment's own success."""
+    card = call.hidden(method["id"])
+    for reason in card.get("disputed", ()):
+        status = "warning_needs_response" if reason.endswith("?") else "needs_response"
+        disputes.open_(call, charge, status, reason.removesuffix("?"))
+    if card.get("warned"):
+        call.emit("radar.early_fraud_warning.created", _warning(call, charge))
+
+
+def _warning(call: Call, charge: Json) -> Json:
+    return {
+        "id": new_id("issfr"),
+        "object": "radar.early_fraud_warning",
+        "actionable": True,
+        "charge": charge["id"],
+        "created": call.now,
+        "fraud_type": "misc",
+        "livemode": False,
+        "payment_intent": charge["payment_intent"],
+    }
+
+
+def _fail(call: Call, intent: Json, error: StripeError) -> Json:
     """Back to the start: the intent can be tried again with another method."""
     intent |= {
         "status": "requires_payment_method",
@@ -101,9 +149,29 @@ def _wait_for_payer(call: Call, intent: Json, step: outcomes.Step) -> Json:
     return intent
 
 
+def _wait_for_capture(call: Call, intent: Json, charge: Json) -> Json:
+    intent |= {"status": "requires_capture", "latest_charge": charge["id"], "next_action": None}
+    intent["amount_capturable"] = intent["amount"]
+    call.put(intent)
+    call.emit("payment_intent.amount_capturable_updated", intent)
+    return intent
+
+
 def _wait_for_bank(call: Call, intent: Json, method: Json) -> Json:
+    bank = call.hidden(method["id"])
+    if bank.get("refused"):
+        raise banks.refusal(bank["refused"])
     charge = charges.begin(call, intent, method)
     intent |= {"status": "processing", "latest_charge": charge["id"]}
     call.put(intent)
     call.emit("payment_intent.processing", intent)
+    if call.sandbox.bank_seconds is not None and not bank.get("stays"):
+        call.sandbox.later(call.sandbox.bank_seconds, call.account, lambda then: _answer(then, intent["id"]))
     return intent
+
+
+def _answer(call: Call, id: str) -> None:
+    """The bank's answer by itself, unless the debit has ended since."""
+    intent = call.get("payment_intent", id)
+    if intent["status"] == "processing":
+        finish_processing(call, intent, paid=True)

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from deploy.sandbox.errors import BadParameter, StripeError, invalid, missing, no_such_account
+from deploy.sandbox.errors import BadParameter, StripeError, invalid, missing, no_permission, no_such_account
 from deploy.sandbox.idempotency import in_use, other_parameters
+from deploy.sandbox.unsure import DEFAULT
 
 Early = Literal["401", "401_expired", "403_account", "403_permission", "429", "429_lock", "409", "400_key"]
 Late = Literal[
@@ -31,8 +32,7 @@ def _lock_timeout() -> StripeError:
 
 
 def _no_permission() -> StripeError:
-    message = "The provided key 'rk_test_***' does not have the required permissions for this endpoint."
-    return StripeError(403, "invalid_request_error", message)
+    return no_permission("rk_test_sandbox_key", "acct_1", DEFAULT)
 
 
 EARLY: Mapping[str, Callable[[], StripeError]] = {

@@ -1,5 +1,6 @@
 """The sandbox as a whole, and one call into it: an account's objects, a moment, and the events that follow."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from deploy.sandbox.ids import new_id
 from deploy.sandbox.recorder import Recorder
 from deploy.sandbox.settings import Settings
 from deploy.sandbox.store import Store
+from deploy.sandbox.unsure import DEFAULT, Unsure
 from deploy.sandbox.webhooks import Sender
 
 PLATFORM = "acct_1SandboxPlatform"
@@ -26,6 +28,11 @@ class Sandbox:
         self.store = Store(settings.state)
         self.faults = Faults()
         self.recorder = Recorder()
+        self.unsure: Unsure = DEFAULT
+        self.restricted_keys: dict[str, list[str]] = {}
+        """By key: the operations that it may call, as shell patterns."""
+        self.bank_seconds: float | None = None
+        """How long a bank debit is processing; None: until the control API says how it ended."""
         self.sender = Sender(self.store, self.faults, settings.webhook_url, settings.webhook_secret)
 
     def now(self) -> int:
@@ -35,6 +42,10 @@ class Sandbox:
     @property
     def offset(self) -> int:
         return int(self.store.setting("clock_offset", "0"))
+
+    def later(self, seconds: float, account: str, work: Callable[["Call"], object]) -> None:
+        """Do the work after a while. It is forgotten when the sandbox ends before."""
+        asyncio.get_running_loop().call_later(seconds, lambda: self.run(account, work))
 
     def run(self, account: str, work: Callable[["Call"], Result], **about: Any) -> Result:
         """Do the work in one transaction, then send its events. An error undoes all of it."""
@@ -61,6 +72,7 @@ class Call:
     def __post_init__(self) -> None:
         self.store = self.sandbox.store
         self.now = self.sandbox.now()
+        self.unsure = self.sandbox.unsure
 
     def get(self, kind: str, id: str, param: str = "id") -> Json:
         """The object, or Stripe's `resource_missing` that names the parameter."""

@@ -31,7 +31,7 @@ def finish_challenge(call: Call, intent: Json, passed: bool) -> Json:
 
 def _finish(call: Call, intent: Json, method: Json, reason: str | None) -> Json:
     if reason:
-        error = card_error(reason, payment_method=method)
+        error = card_error(reason, call.unsure, payment_method=method)
         _fail(call, intent, error)
         error.body["setup_intent"] = intent
         raise error

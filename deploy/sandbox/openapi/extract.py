@@ -14,8 +14,11 @@ from typing import Any
 
 MODULE = "github.com/stripe/stripe-mock@v0.203.0"
 TARGET = Path(__file__).with_name("stripe.json")
-_RESOURCES = "payment_intents setup_intents payment_methods customers charges refunds events accounts account"
-RESOURCES = (*_RESOURCES.split(), "balance_transactions")
+_RESOURCES = """
+    payment_intents setup_intents payment_methods customers charges refunds events accounts account
+    balance_transactions disputes payouts webhook_endpoints payment_method_domains
+"""
+RESOURCES = _RESOURCES.split()
 LEFT_OUT = (
     "search",
     "sources",
@@ -25,12 +28,14 @@ LEFT_OUT = (
     "people",
     "capabilities",
     "{charge}/refund",
-    "dispute",
+    "{charge}/dispute",
 )
-_SHAPES = (
-    "payment_intent setup_intent payment_method customer deleted_customer charge refund event account error"
-)
-SHAPES = (*_SHAPES.split(), "balance_transaction")
+_SHAPES = """
+    payment_intent setup_intent payment_method customer deleted_customer charge refund event account error
+    balance_transaction dispute payout webhook_endpoint deleted_webhook_endpoint payment_method_domain application
+    capability deleted_account radar.early_fraud_warning
+"""
+SHAPES = _SHAPES.split()
 PROSE = ("title", "maxLength", "format", "pattern")
 NAMES_OF_FIELDS = ("properties", "schemas")
 

@@ -24,6 +24,22 @@ def retrieve(call: Call) -> Json:
     return find(call, call.id)
 
 
+def update(call: Call) -> Json:
+    account = find(call, call.id)
+    account |= {name: call.params[name] for name in GIVEN if name in call.params}
+    account["metadata"] = changed(account["metadata"], call.params.get("metadata"))
+    call.store.put(PLATFORM, account)
+    replace(call, account=account["id"], events=call.events).emit("account.updated", account, {})
+    return account
+
+
+def delete(call: Call) -> Json:
+    """As when its owner takes the access away."""
+    account = find(call, call.id)
+    revoke(replace(call, account=account["id"], events=call.events), account)
+    return {"id": account["id"], "object": "account", "deleted": True}
+
+
 def retrieve_own(call: Call) -> Json:
     return find(call, call.account)
 
@@ -35,17 +51,25 @@ def list_all(call: Call) -> Json:
 
 def find(call: Call, id: str) -> Json:
     account = call.store.get(PLATFORM, id)
-    if account is None or account["object"] != "account":
+    if account is None or account["object"] != "account" or call.store.hidden(PLATFORM, id).get("revoked"):
         raise no_such_account(call.sandbox.settings.secret_key, id)
     return account
 
 
-def switch(call: Call, account: Json, **abilities: bool) -> Json:
-    """Change what the account may do, such as `charges_enabled`, and say so in the account's own name."""
-    previous = {name: account[name] for name, now in abilities.items() if account[name] != now}
-    account |= abilities
+def switch(call: Call, account: Json, card_payments: str, requirements: Json, **abilities: bool) -> Json:
+    """Change what the account may do, and say so in the account's own name; nothing is said if all is as it was."""
+    capabilities = account["capabilities"] | {"card_payments": card_payments}
+    wanted = abilities | {
+        "capabilities": capabilities,
+        "requirements": _requirements() | requirements,
+    }
+    previous = {name: account[name] for name, now in wanted.items() if account[name] != now}
+    account |= wanted
     call.store.put(PLATFORM, account)
-    call.emit("account.updated", account, previous)
+    if "capabilities" in previous:
+        call.emit("capability.updated", _capability(call, account, "card_payments"), {"status": None})
+    if previous:
+        call.emit("account.updated", account, previous)
     return account
 
 
@@ -59,14 +83,33 @@ def revoke(call: Call, account: Json) -> Json:
 
 
 def check_charges(call: Call) -> None:
-    """Refuse to charge on an account that may not. Stripe names no code."""
+    """Refuse to charge on an account that may not."""
     account = call.store.get(PLATFORM, call.account)
+    code = call.unsure.no_charges_code or None
     if account and not account["charges_enabled"]:
         raise invalid(
-            "This Connect account cannot currently make charges. The `requirements.disabled_reason` property on the "
-            "account will provide information about why this account is currently disabled. Your transaction has not "
-            "been processed."
+            "This Connect account cannot currently make live charges. The `requirements.disabled_reason` property on "
+            "the account will provide information about why this account is currently disabled. Your transaction has "
+            "not been processed.",
+            code,
         )
+    if account and call.unsure.checks_capability and account["capabilities"].get("card_payments") != "active":
+        raise invalid(
+            "Your account cannot currently make charges without the `card_payments` capability enabled.", code
+        )
+
+
+def _capability(call: Call, account: Json, name: str) -> Json:
+    return {
+        "id": name,
+        "object": "capability",
+        "account": account["id"],
+        "future_requirements": account["future_requirements"],
+        "requested": True,
+        "requested_at": call.now,
+        "requirements": account["requirements"],
+        "status": account["capabilities"][name],
+    }
 
 
 def shape(call: Call, id: str) -> Json:
@@ -107,5 +150,7 @@ ROUTES = (
     Route("POST", "/v1/accounts", create),
     Route("GET", "/v1/accounts", list_all),
     Route("GET", "/v1/accounts/{account}", retrieve),
+    Route("POST", "/v1/accounts/{account}", update),
+    Route("DELETE", "/v1/accounts/{account}", delete),
     Route("GET", "/v1/account", retrieve_own),
 )

@@ -9,6 +9,8 @@ from deploy.sandbox.sandbox import Call
 FEE_PER_MILLE = 15
 FIXED_FEE = 25
 DAYS_UNTIL_AVAILABLE = 2
+DISPUTE_FEE = 1500
+"""In the charge's currency here; Stripe takes it in the currency that the account settles in."""
 _OTHER_REFUNDS = ("payment_refund", "payment_failure_refund")
 
 
@@ -22,7 +24,9 @@ def list_all(call: Call) -> Json:
 
 def book(call: Call, charge: Json) -> None:
     """Book the charge's amount less fee, and name the booking on the charge."""
-    transaction = shape(call, charge)
+    transaction = shape(call, charge | {"amount": charge["amount_captured"]})
+    if call.hidden(charge["payment_method"]).get("available"):
+        transaction |= {"available_on": call.now, "status": "available"}
     call.put(transaction)
     charge["balance_transaction"] = transaction["id"]
 
@@ -34,6 +38,37 @@ def book_refund(call: Call, refund: Json, *, back: bool = False) -> str:
     transaction = shape(call, refund) | {"amount": amount, "fee": 0, "fee_details": [], "net": amount}
     transaction |= {"type": types[back], "reporting_category": "refund_failure" if back else "refund"}
     return str(call.put(transaction)["id"])
+
+
+def book_dispute(call: Call, dispute: Json, amount: int, fee: int, category: str, about: str) -> Json:
+    """Book what a dispute takes, or that it came back. Stripe has no type of its own for it."""
+    detail = {"amount": fee, "application": None, "currency": dispute["currency"], "type": "stripe_fee"}
+    return call.put(
+        shape(call, dispute)
+        | {"amount": amount, "fee": fee, "net": amount - fee, "description": about, "type": "adjustment"}
+        | {"fee_details": [{**detail, "description": "Dispute fee"}] if fee else []}
+        | {"reporting_category": category}
+    )
+
+
+def book_payout(call: Call, payout: Json, *, back: str | None = None) -> str:
+    """Book a payout, or that it came back: `payout_failure` or `payout_cancel`."""
+    amount = payout["amount"] if back else -payout["amount"]
+    transaction = shape(call, payout) | {"amount": amount, "fee": 0, "fee_details": [], "net": amount}
+    transaction |= {"status": "available", "available_on": call.now, "type": back or "payout"}
+    transaction["reporting_category"] = "payout_reversal" if back else "payout"
+    return str(call.put(transaction)["id"])
+
+
+def available(call: Call, currency: str) -> int:
+    """The balance that can be paid out now."""
+    found, _ = call.store.page(call.account, "balance_transaction", {"limit": 10_000})
+    return sum(
+        each["net"]
+        for each in found
+        if each["currency"] == currency
+        and (each["status"] == "available" or each["available_on"] <= call.now)
+    )
 
 
 def shape(call: Call, charge: Json) -> Json:

@@ -1,6 +1,6 @@
 """Charges: one for every attempt that reached the card network or the bank."""
 
-from deploy.sandbox.cards import DECLINES
+from deploy.sandbox.declines import DECLINES
 from deploy.sandbox.errors import Json
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
@@ -20,6 +20,8 @@ APPROVED = {
     "seller_message": "Payment complete.",
     "type": "authorized",
 }
+BLOCKED = {"network_status": "not_sent_to_network", "reason": "highest_risk_level", "risk_level": "highest"}
+SCORES = {"normal": 12, "elevated": 68, "highest": 92}
 
 
 def retrieve(call: Call) -> Json:
@@ -32,11 +34,46 @@ def list_all(call: Call) -> Json:
 
 
 def succeed(call: Call, intent: Json, method: Json, authenticated: bool) -> Json:
+    """An authorisation that is captured by hand counts as a success too; its money is booked when it is captured."""
     charge = shape(call, intent, method, authenticated)
-    balance_transactions.book(call, charge)
-    call.put(charge)
+    if intent["capture_method"] == "manual":
+        charge |= {"captured": False, "amount_captured": 0}
+        call.put(charge)
+    else:
+        _book(call, charge)
     call.emit("charge.succeeded", charge)
     return charge
+
+
+def capture(call: Call, charge: Json, amount: int) -> Json:
+    """Take the authorised amount or less; the rest is let go, and shows as refunded."""
+    charge |= {"captured": True, "amount_captured": amount, "amount_refunded": charge["amount"] - amount}
+    _book(call, charge)
+    call.emit("charge.captured", charge)
+    return charge
+
+
+def let_go(call: Call, charge: Json) -> None:
+    """End an authorisation that was not captured."""
+    charge |= {"amount_refunded": charge["amount"], "refunded": True}
+    call.put(charge)
+    call.emit("charge.refunded", charge)
+
+
+def _book(call: Call, charge: Json) -> None:
+    if call.unsure.booked_later:
+        call.put(charge)
+        call.sandbox.later(0, call.account, lambda then: _book_later(then, charge["id"]))
+        return
+    balance_transactions.book(call, charge)
+    call.put(charge)
+
+
+def _book_later(call: Call, id: str) -> None:
+    charge = call.get("charge", id)
+    balance_transactions.book(call, charge)
+    call.put(charge)
+    call.emit("charge.updated", charge, {"balance_transaction": None})
 
 
 def fail(call: Call, intent: Json, method: Json, reason: str) -> Json:
@@ -48,11 +85,13 @@ def fail(call: Call, intent: Json, method: Json, reason: str) -> Json:
         "failure_message": decline.message,
         "outcome": APPROVED
         | {
+            "advice_code": decline.advice,
             "network_status": "declined_by_network",
             "reason": decline.reason,
             "seller_message": "The bank did not return any further details with this decline.",
-            "type": "issuer_declined",
-        },
+            "type": decline.outcome,
+        }
+        | ({**BLOCKED, "risk_score": SCORES["highest"]} if decline.outcome == "blocked" else {}),
         "paid": False,
         "status": "failed",
     }
@@ -69,30 +108,6 @@ def begin(call: Call, intent: Json, method: Json) -> Json:
     return charge
 
 
-def dispute(call: Call, charge: Json, status: str, reason: str) -> Json:
-    """`disputed` stays true, however the dispute ends."""
-    charge["disputed"] = True
-    call.put(charge)
-    made = {
-        "id": new_id("du"),
-        "object": "dispute",
-        "amount": charge["amount"],
-        "balance_transactions": [],
-        "charge": charge["id"],
-        "created": call.now,
-        "currency": charge["currency"],
-        "is_charge_refundable": status.startswith("warning_"),
-        "livemode": False,
-        "metadata": {},
-        "payment_intent": charge["payment_intent"],
-        "reason": reason,
-        "status": status,
-    }
-    call.put(made)
-    call.emit("charge.dispute.created", made)
-    return made
-
-
 def change(call: Call, charge: Json, status: str, **fields: object) -> None:
     charge |= {"status": status, **fields}
     call.put(charge)
@@ -100,6 +115,7 @@ def change(call: Call, charge: Json, status: str, **fields: object) -> None:
 
 
 def shape(call: Call, intent: Json, method: Json, authenticated: bool) -> Json:
+    risk = call.hidden(method["id"]).get("risk", "normal")
     return {
         "id": new_id("ch" if method["type"] == "card" else "py"),
         "object": "charge",
@@ -125,7 +141,7 @@ def shape(call: Call, intent: Json, method: Json, authenticated: bool) -> Json:
         "livemode": False,
         "metadata": intent["metadata"],
         "on_behalf_of": None,
-        "outcome": APPROVED,
+        "outcome": APPROVED | {"risk_level": risk, "risk_score": SCORES[risk]},
         "paid": True,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
@@ -136,7 +152,7 @@ def shape(call: Call, intent: Json, method: Json, authenticated: bool) -> Json:
         "receipt_url": None,
         "refunded": False,
         "review": None,
-        "shipping": None,
+        "shipping": intent["shipping"],
         "source_transfer": None,
         "statement_descriptor": intent["statement_descriptor"],
         "statement_descriptor_suffix": intent["statement_descriptor_suffix"],

@@ -12,7 +12,9 @@ def retrieve(call: Call) -> Json:
 
 def list_all(call: Call) -> Json:
     answer = page(call, "event", "/v1/events", type=call.params.get("types") or call.params.get("type"))
-    return answer | {"data": [_with_pending(call, event) for event in answer["data"]]}
+    shown = [_with_pending(call, event) for event in answer["data"]]
+    wanted = call.params.get("delivery_success")
+    return answer | {"data": [each for each in shown if wanted in (None, not each["pending_webhooks"])]}
 
 
 def _with_pending(call: Call, event: Json) -> Json:

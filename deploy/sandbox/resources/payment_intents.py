@@ -5,7 +5,7 @@ from deploy.sandbox.errors import Json, invalid
 from deploy.sandbox.ids import client_secret, new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
-from deploy.sandbox.resources import accounts
+from deploy.sandbox.resources import accounts, charges
 from deploy.sandbox.routing import Route
 from deploy.sandbox.sandbox import Call
 
@@ -14,8 +14,11 @@ PLAIN = (
     "description",
     "receipt_email",
     "setup_future_usage",
+    "shipping",
     "statement_descriptor_suffix",
 )
+HOW = ("capture_method", "confirmation_method")
+EARLY_SECONDS = 60
 CANCELABLE = (*intents.OPEN, "requires_capture")
 
 
@@ -23,8 +26,8 @@ def create(call: Call) -> Json:
     amount, currency = call.params["amount"], call.params["currency"].lower()
     accounts.check_charges(call)
     intent = shape(call, amount, currency) | intents.chosen_types(call, currency)
-    currencies.check(amount, currency, intent["payment_method_types"])
-    intent |= {name: call.params[name] for name in PLAIN if name in call.params}
+    currencies.check(amount, currency, intent["payment_method_types"], call.unsure)
+    intent |= {name: call.params[name] for name in (*PLAIN, *HOW) if name in call.params}
     intent |= {
         "customer": intents.chosen_customer(call),
         "metadata": changed({}, call.params.get("metadata")),
@@ -57,7 +60,7 @@ def update(call: Call) -> Json:
         intent["customer"] = intents.chosen_customer(call)
     if "payment_method_types" in call.params:
         intent |= intents.chosen_types(call, currency)
-    currencies.check(intent["amount"], currency, intent["payment_method_types"])
+    currencies.check(intent["amount"], currency, intent["payment_method_types"], call.unsure)
     if "payment_method" in call.params or "payment_method_data" in call.params:
         method = intents.chosen_method(call, intent)
         assert method, "the request names a method"
@@ -76,10 +79,15 @@ def confirm(call: Call) -> Json:
 
 def cancel(call: Call) -> Json:
     intent = retrieve(call)
-    if intent["status"] not in CANCELABLE:
+    if intent["status"] not in CANCELABLE and not _is_early(call, intent):
         raise intents.unexpected_state(intent, "cancel", CANCELABLE)
+    if intent["status"] == "requires_capture":
+        charges.let_go(call, call.get("charge", intent["latest_charge"]))
+    if intent["status"] == "processing":
+        charges.change(call, call.get("charge", intent["latest_charge"]), "failed", paid=False)
     intent |= {
         "status": "canceled",
+        "amount_capturable": 0,
         "canceled_at": call.now,
         "cancellation_reason": call.params.get("cancellation_reason"),
         "next_action": None,
@@ -87,6 +95,27 @@ def cancel(call: Call) -> Json:
     call.put(intent)
     call.emit("payment_intent.canceled", intent)
     return intent
+
+
+def capture(call: Call) -> Json:
+    intent = retrieve(call)
+    if intent["status"] != "requires_capture":
+        raise intents.unexpected_state(intent, "capture", ("requires_capture",))
+    amount = call.params.get("amount_to_capture") or intent["amount"]
+    if not 0 < amount <= intent["amount"]:
+        message = "The provided amount_to_capture must be between 1 and the amount that can be captured."
+        raise invalid(message, "amount_too_large" if amount > 0 else None, param="amount_to_capture")
+    currencies.check_multiple(amount, intent["currency"], call.unsure)
+    return payments.capture(call, intent, amount)
+
+
+def _is_early(call: Call, intent: Json) -> bool:
+    """A US bank debit can be canceled for a short while after it was confirmed."""
+    if intent["status"] != "processing" or intent["payment_method"] is None:
+        return False
+    method = call.get("payment_method", intent["payment_method"])
+    early = call.now - call.get("charge", intent["latest_charge"])["created"] < EARLY_SECONDS
+    return early and bool(method["type"] == "us_bank_account")
 
 
 def _confirm(call: Call, intent: Json, method: Json | None) -> Json:
@@ -100,7 +129,7 @@ def _confirm(call: Call, intent: Json, method: Json | None) -> Json:
         )
     intents.check_return_url(call, intent)
     brand = method.get("card", {}).get("brand")
-    currencies.check_method(intent["amount"], intent["currency"], method["type"], brand)
+    currencies.check_method(intent["amount"], intent["currency"], method["type"], brand, call.unsure)
     return payments.attempt(call, intent, method)
 
 
@@ -147,4 +176,5 @@ ROUTES = (
     Route("POST", "/v1/payment_intents/{intent}", update),
     Route("POST", "/v1/payment_intents/{intent}/confirm", confirm, public=True),
     Route("POST", "/v1/payment_intents/{intent}/cancel", cancel),
+    Route("POST", "/v1/payment_intents/{intent}/capture", capture),
 )

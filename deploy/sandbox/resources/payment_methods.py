@@ -3,9 +3,10 @@
 import hashlib
 import time
 
+from deploy.sandbox import banks
 from deploy.sandbox.cards import CARDS, Card, card_of, passes_check_digit
 from deploy.sandbox.declines import card_error
-from deploy.sandbox.errors import BadParameter, Json, StripeError, invalid
+from deploy.sandbox.errors import BadParameter, Json, StripeError, invalid, missing
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
@@ -53,7 +54,7 @@ def attach(call: Call) -> Json:
         raise invalid("The payment method you provided has already been attached to a customer.")
     hidden = call.hidden(method["id"])
     if hidden.get("decline") and not hidden.get("saves"):
-        raise card_error(hidden["decline"], payment_method=method)
+        raise card_error(hidden["decline"], call.unsure, payment_method=method)
     return attach_to(call, method, customer["id"])
 
 
@@ -85,7 +86,7 @@ def usable(call: Call, id: str) -> Json:
         return _card(call, CARDS[id], 12, _year() + 3, {})
     method = call.get("payment_method", id, "payment_method")
     if method["customer"] is None and call.hidden(id).get("used"):
-        raise invalid(USED, "payment_method_unexpected_state")
+        raise invalid(USED, call.unsure.used_method_code or None, param="payment_method")
     return method
 
 
@@ -103,19 +104,27 @@ def make(call: Call, data: Json) -> Json:
     if kind == "card":
         return _card_from_fields(call, data)
     given = data.get(kind, {})
-    own = _account_shown(given) if kind == "sepa_debit" else _REDIRECTS.get(kind, {}) | given
-    return _put(call, kind, own, data, _bank_behaviour(data))
+    if kind in _BANKS:
+        own, account = _BANKS[kind](given)
+        return _put(call, kind, own, data, _bank_behaviour(account))
+    return _put(call, kind, _REDIRECTS.get(kind, {}) | given, data, {})
 
 
 def _card_from_fields(call: Call, data: Json) -> Json:
     fields = data.get("card", {})
     if token := fields.get("token"):
-        return _card(call, CARDS[token.replace("tok_", "pm_card_")], 12, _year() + 3, data)
+        named = CARDS.get(token.replace("tok_", "pm_card_", 1))
+        if named is None:
+            raise missing("token", token, "card[token]")
+        return _card(call, named, 12, _year() + 3, data)
     if "number" not in fields:
         raise BadParameter("Missing required param: card.", "card", "parameter_missing")
     number = fields["number"].replace(" ", "")
     _check_card(number, fields)
-    return _card(call, card_of(number), fields["exp_month"], fields["exp_year"] % 100 + 2000, data)
+    card = card_of(number)
+    if card.decline == "incorrect_cvc" and "cvc" not in fields:
+        card = Card(number)
+    return _card(call, card, fields["exp_month"], fields["exp_year"] % 100 + 2000, data)
 
 
 def _check_card(number: str, fields: Json) -> None:
@@ -136,36 +145,60 @@ def _refused(code: str, message: str, param: str) -> StripeError:
 
 
 def _card(call: Call, card: Card, exp_month: int, exp_year: int, data: Json) -> Json:
-    fingerprint = hashlib.sha256(card.number.encode()).hexdigest()[:16]
-    behaviour = {"decline": card.decline, "authentication": card.authentication, "saves": card.saves}
-    behaviour["refund"] = card.refund
-    return _put(call, "card", shown_card(card, exp_month, exp_year, fingerprint), data, behaviour)
+    behaviour: Json = {"decline": card.decline, "authentication": card.authentication, "saves": card.saves}
+    behaviour |= {"refund": card.refund, "disputed": card.disputed, "warned": card.warned}
+    behaviour |= {"available": card.available, "risk": card.risk}
+    return _put(
+        call, "card", shown_card(card, exp_month, exp_year, _fingerprint(card.number)), data, behaviour
+    )
 
 
 def _put(call: Call, kind: str, own: Json, data: Json, hidden: Json) -> Json:
     return call.put(shape(call, kind, own, data), hidden)
 
 
-def _account_shown(given: Json) -> Json:
-    iban = given.get("iban", "").replace(" ", "").upper()
-    if not (15 <= len(iban) <= 34 and iban.isalnum()):
-        raise invalid(
-            "The IBAN you provided is invalid.", "invalid_bank_account_iban", param="sepa_debit[iban]"
-        )
-    return {
+def _sepa(given: Json) -> tuple[Json, banks.Account]:
+    iban = banks.iban_of(given.get("iban", ""))
+    shown = {
         "bank_code": iban[4:12],
         "branch_code": "",
         "country": iban[:2],
-        "fingerprint": hashlib.sha256(iban.encode()).hexdigest()[:16],
+        "fingerprint": _fingerprint(iban),
         "generated_from": {"charge": None, "setup_attempt": None},
         "last4": iban[-4:],
     }
+    return shown, banks.SEPA.get(iban, banks.GOOD)
 
 
-def _bank_behaviour(data: Json) -> Json:
-    """Stripe's test accounts that end in 3202 fail once the bank has looked."""
-    iban = data.get("sepa_debit", {}).get("iban", "").replace(" ", "")
-    return {"fails_later": iban.endswith("3202")}
+def _us(given: Json) -> tuple[Json, banks.Account]:
+    number, routing = given.get("account_number", ""), given.get("routing_number", "")
+    if not (number.isdecimal() and len(routing) == 9 and routing.isdecimal()):
+        raise BadParameter("Missing required param: us_bank_account.", "us_bank_account", "parameter_missing")
+    shown = {
+        "account_holder_type": given.get("account_holder_type", "individual"),
+        "account_type": given.get("account_type", "checking"),
+        "bank_name": "STRIPE TEST BANK",
+        "financial_connections_account": None,
+        "fingerprint": _fingerprint(routing + number),
+        "last4": number[-4:],
+        "networks": {"preferred": "ach", "supported": ["ach"]},
+        "routing_number": routing,
+        "status_details": {},
+    }
+    return shown, banks.ACH.get(number, banks.GOOD)
+
+
+def _fingerprint(number: str) -> str:
+    return hashlib.sha256(number.encode()).hexdigest()[:16]
+
+
+def _bank_behaviour(account: banks.Account) -> Json:
+    return {
+        "failure": account.failure,
+        "returned": account.disputed,
+        "stays": account.stays,
+        "refused": account.refused,
+    }
 
 
 def shape(call: Call, kind: str, own: Json, data: Json) -> Json:
@@ -198,6 +231,8 @@ _REDIRECTS: dict[str, Json] = {
     "eps": {"bank": None},
     "p24": {"bank": None},
 }
+
+_BANKS = {"sepa_debit": _sepa, "us_bank_account": _us}
 
 ROUTES = (
     Route("POST", "/v1/payment_methods", create, public=True),

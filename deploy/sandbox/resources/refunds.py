@@ -5,7 +5,7 @@ from deploy.sandbox.errors import BadParameter, Json, invalid, missing
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
-from deploy.sandbox.resources import balance_transactions
+from deploy.sandbox.resources import balance_transactions, disputes
 from deploy.sandbox.routing import Route
 from deploy.sandbox.sandbox import Call
 
@@ -19,13 +19,15 @@ _NEXT = {
 def create(call: Call) -> Json:
     charge = _charge(call)
     amount = call.params.get("amount", _left(charge))
-    _check_amount(charge, amount)
+    _check_amount(call, charge, amount)
     refund = shape(call, charge, amount)
     refund["balance_transaction"] = balance_transactions.book_refund(call, refund)
     call.put(refund)
     _count_back(call, charge, amount)
     call.emit("refund.created", refund)
     call.emit("charge.refunded", charge)
+    if charge["refunded"]:
+        disputes.settle_inquiries(call, charge)
     return refund
 
 
@@ -49,30 +51,40 @@ def update(call: Call) -> Json:
     return refund
 
 
+def cancel(call: Call) -> Json:
+    """Only while the payer still has to say where it should go."""
+    refund = retrieve(call)
+    if refund["status"] != "requires_action":
+        raise invalid("Canceling this refund is unsupported.")
+    return settle(call, refund, "canceled")
+
+
 def may_become(status: str, outcome: str) -> bool:
     return outcome in _NEXT.get(status, ())
 
 
 def settle(call: Call, refund: Json, outcome: str) -> Json:
     """The bank's result. A refund that failed or was canceled comes back to the account's balance."""
-    refund["status"] = outcome
+    before, refund["status"] = refund["status"], outcome
     refund.pop("pending_reason", None)
-    if outcome == "failed":
-        refund["failure_reason"] = "expired_or_canceled_card"
+    previous: Json = {"status": before}
     if outcome != "succeeded":
+        previous |= {"failure_reason": None, "failure_balance_transaction": None}
+        refund["failure_reason"] = "merchant_request" if outcome == "canceled" else "expired_or_canceled_card"
         back = balance_transactions.book_refund(call, refund, back=True)
         refund["failure_balance_transaction"] = back
-        _count_back(call, call.get("charge", refund["charge"]), -refund["amount"])
+        if call.unsure.failed_refund_counts_back:
+            _count_back(call, call.get("charge", refund["charge"]), -refund["amount"])
     call.put(refund)
     if outcome == "failed":
         call.emit("refund.failed", refund)
-    _say(call, refund)
+    _say(call, refund, previous)
     return refund
 
 
-def _say(call: Call, refund: Json) -> None:
-    call.emit("refund.updated", refund)
-    call.emit("charge.refund.updated", refund)
+def _say(call: Call, refund: Json, previous: Json | None = None) -> None:
+    call.emit("refund.updated", refund, previous)
+    call.emit("charge.refund.updated", refund, previous)
 
 
 def _charge(call: Call) -> Json:
@@ -89,15 +101,15 @@ def _charge(call: Call) -> Json:
     charge = call.store.get(call.account, named)
     if charge is None or charge["object"] != "charge":
         raise missing("charge", named, "id", 404)
-    _check_charge(charge)
+    _check_charge(call, charge)
     return charge
 
 
-def _check_charge(charge: Json) -> None:
-    if charge["status"] != "succeeded":
+def _check_charge(call: Call, charge: Json) -> None:
+    if charge["status"] != "succeeded" or not charge["captured"]:
         intent = charge["payment_intent"]
         raise invalid(f"This PaymentIntent ({intent}) does not have a successful charge to refund.")
-    if charge["disputed"]:
+    if not all(each["is_charge_refundable"] for each in disputes.of_charge(call, charge)):
         raise invalid(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", "charge_disputed"
         )
@@ -107,18 +119,18 @@ def _left(charge: Json) -> int:
     return int(charge["amount"] - charge["amount_refunded"])
 
 
-def _check_amount(charge: Json, amount: int) -> None:
+def _check_amount(call: Call, charge: Json, amount: int) -> None:
     if _left(charge) == 0:
         raise invalid(f"Charge {charge['id']} has already been refunded.", "charge_already_refunded")
     if amount < 1:
         raise BadParameter(
             "This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer"
         )
-    currencies.check_multiple(amount, charge["currency"])
+    currencies.check_multiple(amount, charge["currency"], call.unsure)
     if amount > _left(charge):
+        asked, left = (currencies.written(each, charge["currency"]) for each in (amount, _left(charge)))
         raise invalid(
-            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({_left(charge)})",
-            param="amount",
+            f"Refund amount ({asked}) is greater than unrefunded amount on charge ({left})", param="amount"
         )
 
 
@@ -160,4 +172,5 @@ ROUTES = (
     Route("GET", "/v1/refunds", list_all),
     Route("GET", "/v1/refunds/{refund}", retrieve),
     Route("POST", "/v1/refunds/{refund}", update),
+    Route("POST", "/v1/refunds/{refund}/cancel", cancel),
 )

@@ -1,0 +1,158 @@
+"""The banks' part of the control API: what becomes of debits, refunds, disputes, payouts and cards."""
+
+from typing import Literal
+
+import msgspec
+from litestar import post, put
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, JSONBody
+
+from deploy.sandbox import payments
+from deploy.sandbox.errors import Json
+from deploy.sandbox.resources import disputes, payouts, refunds
+from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox
+
+
+class Settlement(msgspec.Struct, forbid_unknown_fields=True):
+    outcome: str = "succeeded"
+    """`succeeded` or `failed`."""
+
+
+class RefundsEnd(msgspec.Struct, forbid_unknown_fields=True):
+    outcome: Literal["succeeded", "failed", "canceled"] = "succeeded"
+
+
+class PayoutEnd(msgspec.Struct, forbid_unknown_fields=True):
+    outcome: Literal["in_transit", "paid", "failed"] = "paid"
+
+
+class Dispute(msgspec.Struct, forbid_unknown_fields=True):
+    status: Literal["needs_response", "warning_needs_response"] = "needs_response"
+    """The second is an inquiry: no money is withdrawn."""
+    reason: str = "fraudulent"
+    amount: int | None = None
+    """The charge's, if not given. A bank may dispute another amount, even a larger one."""
+
+
+class Verdict(msgspec.Struct, forbid_unknown_fields=True):
+    outcome: Literal["won", "lost", "warning_closed", "prevented", "escalated"]
+
+
+class Bank(msgspec.Struct, forbid_unknown_fields=True):
+    seconds: float | None = None
+    """How long a debit is processing before the bank answers by itself; None: until `settle`."""
+
+
+@post("/accounts/{account:str}/payment_intents/{intent:str}/settle", status_code=200, sync_to_thread=False)
+def settle(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    intent: FromPath[str],
+    data: JSONBody[Settlement],
+) -> Json:
+    """The bank's answer to a debit that is `processing`; account `platform` is the platform's own."""
+
+    def work(call: Call) -> Json:
+        found = call.get("payment_intent", intent)
+        if found["status"] != "processing":
+            raise NotFoundException(f"{intent} is not processing, it is {found['status']}")
+        return payments.finish_processing(call, found, paid=data.outcome == "succeeded")
+
+    return sandbox.run(_account(account), work)
+
+
+@post("/accounts/{account:str}/refunds/{refund:str}/settle", status_code=200, sync_to_thread=False)
+def settle_refund(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    refund: FromPath[str],
+    data: JSONBody[RefundsEnd],
+) -> Json:
+    """The bank's answer to a refund, days later with the clock: also one that had succeeded may still fail."""
+
+    def work(call: Call) -> Json:
+        found = call.get("refund", refund)
+        if not refunds.may_become(found["status"], data.outcome):
+            raise NotFoundException(f"{refund} is {found['status']} and cannot become {data.outcome}")
+        return refunds.settle(call, found, data.outcome)
+
+    return sandbox.run(_account(account), work)
+
+
+@post("/accounts/{account:str}/charges/{charge:str}/dispute", status_code=200, sync_to_thread=False)
+def dispute_charge(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    charge: FromPath[str],
+    data: JSONBody[Dispute],
+) -> Json:
+    """The payer disputes a charge at the bank."""
+
+    def work(call: Call) -> Json:
+        return disputes.open_(call, call.get("charge", charge), data.status, data.reason, data.amount)
+
+    return sandbox.run(_account(account), work)
+
+
+@post("/accounts/{account:str}/disputes/{dispute:str}/end", status_code=200, sync_to_thread=False)
+def end_dispute(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    dispute: FromPath[str],
+    data: JSONBody[Verdict],
+) -> Json:
+    """The bank's verdict, whatever the evidence; also one that comes late, after the dispute was lost."""
+
+    def work(call: Call) -> Json:
+        found = call.get("dispute", dispute)
+        if data.outcome == "escalated":
+            return disputes.escalate(call, found)
+        return disputes.end(call, found, data.outcome)
+
+    return sandbox.run(_account(account), work)
+
+
+@post("/accounts/{account:str}/payouts/{payout:str}/settle", status_code=200, sync_to_thread=False)
+def settle_payout(
+    sandbox: NamedDependency[Sandbox],
+    account: FromPath[str],
+    payout: FromPath[str],
+    data: JSONBody[PayoutEnd],
+) -> Json:
+    """The bank's answer to a payout, days later with the clock."""
+
+    def work(call: Call) -> Json:
+        found = call.get("payout", payout)
+        if not payouts.may_become(found["status"], data.outcome):
+            raise NotFoundException(f"{payout} is {found['status']} and cannot become {data.outcome}")
+        return payouts.settle(call, found, data.outcome)
+
+    return sandbox.run(_account(account), work)
+
+
+@put("/bank", sync_to_thread=False)
+def set_bank(sandbox: NamedDependency[Sandbox], data: JSONBody[Bank]) -> Json:
+    sandbox.bank_seconds = data.seconds
+    return {"seconds": data.seconds}
+
+
+@post("/accounts/{account:str}/payment_methods/{method:str}/renew", status_code=200, sync_to_thread=False)
+def renew_card(sandbox: NamedDependency[Sandbox], account: FromPath[str], method: FromPath[str]) -> Json:
+    """The card's network reports a new expiry date, four years on."""
+
+    def work(call: Call) -> Json:
+        found = call.get("payment_method", method)
+        found["card"]["exp_year"] += 4
+        call.put(found)
+        call.emit("payment_method.automatically_updated", found)
+        return found
+
+    return sandbox.run(_account(account), work)
+
+
+def _account(named: str) -> str:
+    return PLATFORM if named == "platform" else named
+
+
+HANDLERS = (settle, settle_refund, dispute_charge, end_dispute, settle_payout, set_bank, renew_card)
