@@ -54,7 +54,7 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     online payment is off, or no accepted way can charge the amount. `online_charge` tells whether the amount due can be
     charged online at all, whatever the clinic accepts; null when nothing is due. `service_summary` names the first
     service. While it is `being_checked`, a movement of money could not be applied to it yet: do not ask anybody to pay
-    it.
+    it. `updated_at` is when its amounts, its status or `being_checked` last changed.
     """
 
     id: UUID
@@ -73,6 +73,7 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     version: int
     online_charge: Charge | None = None
     being_checked: bool = False
+    updated_at: datetime | None = None
 
 
 class InvoiceRow(InvoiceItem, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -41,6 +42,14 @@ def parts(cursor: str, *readers: Callable[[str], Any]) -> list[Any]:
         return [read(text) for read, text in zip(readers, texts, strict=True)]
     except ValueError:
         raise BadCursor("not a cursor of this list") from None
+
+
+def moment(text: str) -> datetime:
+    """A time with its offset. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("no offset")
+    return found
 
 
 def after_id(cursor: str | None) -> UUID | None:

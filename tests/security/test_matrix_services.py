@@ -81,6 +81,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "PATCH /clients/{client_id}": Rule(CLINIC_STAFF, "clinic", lambda _: {"name": "Someone Else"}),
         "GET /clients/{client_id}": Rule(EVERYONE, "client"),
         "GET /clients": Rule(CLINIC_STAFF, "clinic"),
+        "GET /invoices/changed": Rule(EVERYONE, "client"),
         "POST /invoices": Rule(CLINIC_STAFF, "clinic", _new_invoice),
         "POST /invoices/bulk": Rule(
             CLINIC_STAFF, "clinic", lambda owner: {"invoices": [_new_invoice(owner)] * 2}
@@ -107,9 +108,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "POST /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic", _contact, makes=True),
         "PATCH /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic", lambda _: {"name": "Someone Else"}),
         "DELETE /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic"),
+        "GET /contacts": Rule(CLINIC_STAFF, "clinic"),
         "GET /contacts/{client_id}": Rule(EVERYONE, "client"),
         "GET /deliveries": Rule(CLINIC_STAFF, "clinic"),
     },
+}
+QUERIES = {
+    "GET /invoices/changed": {"since": "2020-01-01T00:00:00Z"},
+    "GET /contacts": {"email": "ann@example.com"},
 }
 SIGNED_BY_STRIPE = {"POST /webhooks/stripe"}
 OPEN_TO_ALL = {
@@ -216,6 +222,7 @@ async def _ask(
     body = rule.body(two.ann) if rule.body else None
     sent = {"Idempotency-Key": str(new_id()), **(headers or {})} if method == "POST" else headers
     query = {name: two.ann.ids[name] for name in _ids_in_query(service, operation)}
+    query |= QUERIES.get(operation, {})
     return await two.services[service].call(
         method, path.format_map(two.ann.ids), caller, json=body, headers=sent, params=query
     )

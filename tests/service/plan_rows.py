@@ -104,7 +104,7 @@ NOTIFICATION = """
 INSERT INTO clinics SELECT pg_temp.key(1, c), 'c' || c, 'C', 'en', 'UTC', '#000000', true, true, '', '', '', '', 1
     FROM generate_series(0, 4999) AS c;
 INSERT INTO contacts (clinic_id, client_id, email, name, language)
-    SELECT pg_temp.key(1, c), pg_temp.key(2, n), 'a@b.example', 'C', 'en'
+    SELECT pg_temp.key(1, c), pg_temp.key(2, n), n || '@b.example', 'C', 'en'
     FROM generate_series(0, 9) AS c, generate_series(0, 1999) AS n;
 INSERT INTO invoices (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version)
     SELECT clinic_id, pg_temp.key(3, n), client_id, n::text, 'paid', 0, 'EUR', '2026-01-01', 1 FROM many;

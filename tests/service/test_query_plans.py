@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -31,6 +31,7 @@ from services.invoice.clients import store as store_clients
 from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices import store
+from services.notification.contacts import store as contacts_store
 from services.notification.emails import store as deliveries
 from services.notification.emails.kinds import BY_TEMPLATE
 from services.payment.credit import store as credit_store
@@ -97,6 +98,12 @@ async def _settle(tx: Connection) -> None:
 
 async def _history(tx: Connection, status: Any, client: Any, after: Any = AFTER) -> None:
     await store_reads.list_invoices(tx, CLINIC, client_id=client, status=status, after=after, limit=21)
+
+
+async def _changes(tx: Connection, client: Any) -> None:
+    since = datetime(2020, 1, 1, tzinfo=UTC)
+    for after in (None, (since, key(3, 100))):
+        await store_reads.list_changed(tx, CLINIC, client_id=client, since=since, after=after, limit=21)
 
 
 async def _keep_answer(tx: Connection) -> None:
@@ -167,6 +174,26 @@ CASES = [
         "clients",
         lambda tx: store_clients.list_clients(tx, CLINIC, after=key(2, 999), limit=21),
         "clients_pkey",
+    ),
+    case(
+        "invoice", "api", "changes at a clinic", lambda tx: _changes(tx, None), "invoices_changed_of_clinic"
+    ),
+    case(
+        "invoice", "api", "changes of a client", lambda tx: _changes(tx, BUSY), "invoices_changed_of_client"
+    ),
+    case(
+        "invoice",
+        "api",
+        "clients by id",
+        lambda tx: store_clients.get_clients(tx, CLINIC, [SOME, BUSY]),
+        "clients_pkey",
+    ),
+    case(
+        "notification",
+        "api",
+        "clients of an address",
+        lambda tx: contacts_store.list_contacts(tx, CLINIC, "7@b.example", key(2, 0), 21),
+        "contacts_of_email",
     ),
     case("invoice", "api", "client", lambda tx: store_clients.get_client(tx, CLINIC, SOME), "clients_pkey"),
     case(

@@ -24,6 +24,7 @@ IdempotencyKey = Annotated[
 ]
 Password = Annotated[str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST)]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+Email = Annotated[str | None, QueryParameter(min_length=3, max_length=320)]
 Cursor = Annotated[str | None, QueryParameter(max_length=500)]
 
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid4
 
@@ -122,6 +123,18 @@ class Upstreams:
         params = {"cursor": cursor, "limit": limit}
         return await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], params)
 
+    async def clients_by_email(
+        self, caller: Caller, email: str, cursor: str | None = None, limit: int = 20
+    ) -> Page[ClientOut]:
+        """The clients whom an address reaches, such as a family's."""
+        params = {"email": email, "cursor": cursor, "limit": limit}
+        found = await self._calls.get(caller, "notification", "/contacts", Page[ContactOut], params)
+        if not found.items:
+            return Page(items=[])
+        ids = {"ids": ",".join(str(each.client_id) for each in found.items)}
+        clients = await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], ids)
+        return Page(items=clients.items, next=found.next)
+
     async def create_contact(
         self, caller: Caller, client_id: UUID, body: ContactIn, *, check: bool = False
     ) -> tuple[ContactOut, bool]:
@@ -175,6 +188,18 @@ class Upstreams:
         """Invoices, newest first; a client sees only its own."""
         params = {"status": status, "cursor": cursor, "limit": limit, "client_id": client_id}
         return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceItem], params)
+
+    async def changed_invoices(
+        self,
+        caller: Caller,
+        since: datetime,
+        cursor: str | None = None,
+        limit: int = 20,
+        client_id: UUID | None = None,
+    ) -> Page[InvoiceItem]:
+        """Invoices that changed since then, in the order of their last change."""
+        params = {"since": since.isoformat(), "cursor": cursor, "limit": limit, "client_id": client_id}
+        return await self._calls.get(caller, "invoice", "/invoices/changed", Page[InvoiceItem], params)
 
     async def summary(self, caller: Caller) -> Summary:
         return await self._calls.get(caller, "invoice", "/summary", Summary)

@@ -96,6 +96,16 @@ async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, l
     return [_client(row) for row in rows]
 
 
+async def get_clients(tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]) -> list[Client]:
+    """These clients of the clinic, in order of their ids; an unknown id is left out."""
+    rows = await tx.fetch(
+        "SELECT id, name, billing_address FROM clients WHERE clinic_id = $1 AND id = ANY($2) ORDER BY id",
+        clinic_id,
+        list(client_ids),
+    )
+    return [_client(row) for row in rows]
+
+
 def _client(row: asyncpg.Record) -> Client:
     address = msgspec.json.decode(row["billing_address"], type=BillingAddress)
     return Client(id=row["id"], name=row["name"], billing_address=address)

@@ -1,6 +1,6 @@
 """Every statement that shows invoices. Row-level security separates clinics; clients are separated here."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -26,7 +26,7 @@ _STATUS["unpaid"] = f"AND i.status IN {literals(OPEN_INVOICES)}"
 
 _ROW = f"""
 SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
-    i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked,
+    i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked, i.changed_at,
     {_ASKED_FOR} AND {_LATE} AS overdue,
     CASE WHEN {_ASKED_FOR} AND c.online_payment THEN c.methods ELSE '{{}}' END AS methods,
     paid.method_kind, paid.method_brand, paid.method_last4
@@ -76,6 +76,32 @@ async def list_invoices(
     """Billing History, newest first: a client's when `client_id` is given, else the clinic's."""
     sql, parameters = list_statement(clinic_id, client_id=client_id, status=status, after=after, limit=limit)
     return [views.row(row) for row in await tx.fetch(sql, *parameters)]
+
+
+async def list_changed(
+    tx: Connection,
+    clinic_id: UUID,
+    *,
+    client_id: UUID | None,
+    since: datetime,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[InvoiceRow]:
+    """Invoices that changed at `since` or later, in the order of their last change: a client's, or the clinic's.
+
+    One that changes meanwhile moves to the end, so that pages leave none out.
+    """
+    parameters: list[object] = [clinic_id, max(since, after[0]) if after else since]
+    sql = _ROW + " AND i.changed_at >= $2"
+    if client_id is not None:
+        parameters.append(client_id)
+        sql += f" AND i.client_id = ${len(parameters)}"
+    if after is not None:
+        parameters.extend(after)
+        sql += f" AND (i.changed_at, i.id) > (${len(parameters) - 1}, ${len(parameters)})"
+    parameters.append(limit)
+    rows = await tx.fetch(f"{sql} ORDER BY i.changed_at, i.id LIMIT ${len(parameters)}", *parameters)
+    return [views.row(row) for row in rows]
 
 
 async def get_invoice(

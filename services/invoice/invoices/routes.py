@@ -1,6 +1,6 @@
 """Invoices over HTTP. The internal token names the caller: role, clinic, and for clients their id."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -68,6 +68,27 @@ async def list_invoices(
     return paging.page(rows, limit, lambda last: (last.issued_on, last.id))
 
 
+@get("/invoices/changed")
+async def list_changed_invoices(
+    caller: NamedDependency[Caller],
+    tx: NamedDependency[Connection],
+    since: FromQuery[datetime],
+    client_id: FromQuery[UUID | None] = None,
+    cursor: paging.Cursor = None,
+    limit: paging.Limit = paging.DEFAULT_LIMIT,
+) -> Page[InvoiceRow]:
+    """Invoices that changed since then, in the order of their last change. Clients see their own alone."""
+    rows = await reads.list_changed(
+        tx,
+        caller.clinic,
+        client_id=_own(caller) or client_id,
+        since=since,
+        after=_after_change(cursor),
+        limit=limit + 1,
+    )
+    return paging.page(rows, limit, _change_of)
+
+
 @get("/invoices/{invoice_id:uuid}")
 async def get_invoice(
     invoice_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
@@ -97,4 +118,23 @@ def _after_row(cursor: str | None) -> tuple[date, UUID] | None:
     return issued_on, invoice_id
 
 
-ALL: list[Any] = [issue_invoice, issue_invoices, list_invoices, get_invoice, get_summary]
+def _change_of(row: InvoiceRow) -> tuple[str, UUID]:
+    assert row.updated_at is not None, "the database has it"
+    return row.updated_at.isoformat(), row.id
+
+
+def _after_change(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    changed_at, invoice_id = paging.parts(cursor, paging.moment, UUID)
+    return changed_at, invoice_id
+
+
+ALL: list[Any] = [
+    issue_invoice,
+    issue_invoices,
+    list_invoices,
+    list_changed_invoices,
+    get_invoice,
+    get_summary,
+]

@@ -72,6 +72,7 @@ def issued(invoice: Invoice, draft: PricedDraft, clinic: Clinic, today: date) ->
         "methods": clinic.methods if clinic.online_payment else (),
         "method_kind": None,
         "being_checked": False,
+        "changed_at": invoice.changed_at,
     }
     return whole(shown, [_line_row(at, line) for at, line in enumerate(draft.lines, start=1)], [])
 
@@ -106,6 +107,7 @@ def _row_fields(row: Row) -> dict[str, Any]:
     )
     return {name: row[name] for name in same} | {
         "version": row["version"],
+        "updated_at": row["changed_at"],
         "total": Money(row["total_amount"], currency),
         "settled": Money(row["settled_amount"], currency),
         "due": Money(due, currency),

@@ -1,17 +1,19 @@
 """Contacts over HTTP. With `check=true` a request is checked and answered, and changes nothing."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from contracts.http.common import Page
 from contracts.http.contacts import ContactIn, ContactOut
+from services.chassis import emails
 from services.chassis.db.database import Connection, trial
 from services.chassis.http.auth import Caller, staff
 from services.chassis.http.patches import patched
-from services.notification.contacts import actions, domain
+from services.notification.contacts import actions, domain, store
 from services.notification.contacts.schemas import contact_of, contact_out
 
 
@@ -55,6 +57,22 @@ async def delete_contact(
     await actions.delete_contact(tx, caller, client_id)
 
 
+@get("/contacts", guards=[staff])
+async def list_contacts(
+    email: FromQuery[str],
+    caller: NamedDependency[Caller],
+    tx: NamedDependency[Connection],
+    cursor: FromQuery[UUID | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
+) -> Page[ContactOut]:
+    """The contacts that an address reaches. 422 `email_not_valid`."""
+    rows = await store.list_contacts(
+        tx, caller.clinic, emails.address(email), cursor or UUID(int=0), limit + 1
+    )
+    more = str(rows[limit - 1].client_id) if len(rows) > limit else None
+    return Page(items=[contact_out(each) for each in rows[:limit]], next=more)
+
+
 @get("/contacts/{client_id:uuid}")
 async def get_contact(
     client_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
@@ -65,4 +83,4 @@ async def get_contact(
     return contact_out(await actions.get_contact(tx, caller.clinic, client_id))
 
 
-ALL: list[Any] = [create_contact, change_contact, delete_contact, get_contact]
+ALL: list[Any] = [create_contact, change_contact, delete_contact, list_contacts, get_contact]

@@ -44,6 +44,24 @@ async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Conta
     return Contact(**row) if row else None
 
 
+async def list_contacts(
+    tx: Connection, clinic_id: UUID, email: str, after: UUID, limit: int
+) -> list[Contact]:
+    """The contacts that an address reaches, whatever its case, in order of their clients' ids."""
+    rows = await tx.fetch(
+        """
+        SELECT client_id, email, name, language FROM contacts
+        WHERE clinic_id = $1 AND email_lower = lower($2) AND client_id > $3
+        ORDER BY client_id LIMIT $4
+        """,
+        clinic_id,
+        email,
+        after,
+        limit,
+    )
+    return [Contact(**row) for row in rows]
+
+
 async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
     """Delete a contact; what it was, None when there was none."""
     row = await tx.fetchrow(

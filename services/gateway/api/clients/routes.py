@@ -15,7 +15,7 @@ from services.gateway.api.idempotency.dependencies import BodyFingerprint
 from services.gateway.api.idempotency.domain import derived_id
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.operations.actions import InjectedOperations
-from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
+from services.gateway.api.schemas import Cursor, Email, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.bodies import members_of
 
@@ -64,11 +64,15 @@ async def list_clients(
     clinic_id: FromPath[UUID],
     key: CurrentKey,
     upstreams: InjectedUpstreams,
+    email: Email = None,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[ClientOut]:
-    """A clinic's clients."""
-    return await upstreams.clients(at_clinic(key, clinic_id), cursor, limit)
+    """A clinic's clients; with `email`, those whom this address reaches, whatever its case. 422 `email_not_valid`."""
+    caller = at_clinic(key, clinic_id)
+    if email is not None:
+        return await upstreams.clients_by_email(caller, email, cursor, limit)
+    return await upstreams.clients(caller, cursor, limit)
 
 
 @get("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Get a client")

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from contracts.http.common import Page
 from contracts.http.invoices import InvoiceItem, InvoiceOut, InvoicesOut
 from contracts.vocabulary import InvoiceStatus
-from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices
+from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices, UpdatedSince, since_of
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
@@ -49,12 +49,19 @@ async def list_invoices(
     upstreams: InjectedUpstreams,
     status: FromQuery[InvoiceStatus | None] = None,
     client_id: FromQuery[UUID | None] = None,
+    updated_since: UpdatedSince = None,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[InvoiceItem]:
-    """Newest first."""
+    """Newest first. With `updated_since` those whose `updated_at` is that time or later, the oldest change first.
+
+    `updated_since` goes with no `status`: an invoice that left a status would be missing.
+    """
     caller = at_clinic(key, clinic_id)
     await upstreams.clinic(caller)
+    if updated_since is not None:
+        since = since_of(updated_since, status)
+        return await upstreams.changed_invoices(caller, since, cursor, limit, client_id)
     return await upstreams.invoices(caller, status, cursor, limit, client_id)
 
 

@@ -1,16 +1,39 @@
 """Bodies of the public API about invoices, with the limits that it promises."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
+from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from contracts.http.common import Currency
 from contracts.http.invoices import InvoiceIn, InvoicesIn, LineIn
+from services.chassis.http.faults import parameter_fault
 from services.gateway.api.schemas import Decimals, ShortText
+from services.gateway.web.bodies import FieldsInvalid
 
 Note = Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+UpdatedSince = Annotated[
+    datetime | None,
+    QueryParameter(
+        description="A time with its offset from UTC: `2026-11-23T08:00:00Z`; `+` is written `%2B`."
+    ),
+]
+
+
+def since_of(updated_since: datetime, status: str | None) -> datetime:
+    """The time to list changes from. Raises `FieldsInvalid`."""
+    faults = []
+    if updated_since.tzinfo is None:
+        faults.append(parameter_fault("query", "updated_since", "Expected a time with its offset from UTC"))
+    if status is not None:
+        faults.append(parameter_fault("query", "status", "Not together with `updated_since`"))
+    if faults:
+        raise FieldsInvalid(faults)
+    return updated_since
 
 
 class NewLine(LineIn, frozen=True, kw_only=True):
