@@ -90,11 +90,18 @@ MONEY = (
         "                await tx.execute(\"UPDATE payments SET status = 'canceled'\")\n",
     ),
     one(
+        "an overtaken press yields",
+        f"{TABS}a_press_that_is_overtaken_at_any_time_cancels_and_starts_nothing_more",
+        "services/payment/payments/starting.py",
+        "    if any(receivable.choice not in (None, request.choice) for receivable in receivables):\n",
+        "    if False:\n",
+    ),
+    one(
         "key committed before the call",
         f"{PAYING}no_connection_is_held_while_stripe_is_called_and_its_key_is_committed",
         CHECKOUT,
-        "            started = await actions.start_payment(tx, clinic_id, request, stripe.livemode, stripe.signer)\n",
-        "            started = await actions.start_payment(tx, clinic_id, request, stripe.livemode, stripe.signer)\n"
+        "newest=tried == 0\n            )\n",
+        "newest=tried == 0\n            )\n"
         "            if started.payment is not None:\n"
         "                await stripe.create_intent(new_intent(started.payment), None)\n",
     ),

@@ -2,19 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import httpx2
+import msgspec
 import pytest
 
 from contracts.events.invoice import InvoiceUpdated
 from contracts.events.stripe import StripeEvent
+from contracts.http.payments import PaymentIn
+from contracts.money import Money
 from deploy.sandbox import methods
+from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.payment import consumers
-from services.payment.payments import sweep
+from services.payment.payments import schemas, sweep
+from services.payment.payments import stripe_calls as checkout
+from services.payment.payments.domain import ChosenElsewhere
+from services.payment.payments.starting import PaymentRequest
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver, outbox_events, waiting_parked
 from tests.builders.payments import a_settlement
@@ -64,6 +72,103 @@ async def test_fifty_presses_and_fifty_confirmations_at_once_make_one_charge(
 
     assert [charge["amount"] for charge in await charges(payments)] == [12500]
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
+
+
+WAYS: tuple[dict[str, Any], ...] = (
+    {"method": {"kind": "card"}},
+    {"method": {"kind": "card"}, "save": True},
+    {"method": {"kind": "redirect"}},
+)
+
+
+def ways_to_pay(invoice: UUID, count: int) -> list[tuple[tuple[UUID, Money], dict[str, Any]]]:
+    """So many choices, each another one: the amount, the way and whether to save the card."""
+    return [((invoice, eur(125 - number // 3)), WAYS[number % 3]) for number in range(count)]
+
+
+async def the_live_intent(payments: PaymentService) -> Any:
+    (live,) = [each for each in await payments.intents() if each["status"] == "requires_payment_method"]
+    return live
+
+
+async def test_of_fifty_tabs_with_other_choices_the_last_wins_once(payments: PaymentService) -> None:
+    invoice = await payments.open_invoice(eur(125))
+    choices = ways_to_pay(invoice, 50)
+
+    answers = await asyncio.gather(*(payments.start(share, **how) for share, how in choices))
+
+    winner = await the_live_intent(payments)
+    newest = await payments.db.admin.fetchval("SELECT choice FROM payables")
+    (won,) = [
+        answer
+        for answer in answers
+        if answer.status_code == 201 and answer.json()["client_secret"] == winner["client_secret"]
+    ]
+    request = next(
+        schemas.payment_request(as_body(share, how), payments.client_id, None)
+        for (share, how), answer in zip(choices, answers, strict=True)
+        if answer is won
+    )
+    assert request is not None and request.choice == newest
+    others = {(answer.status_code, answer.json().get("code")) for answer in answers if answer is not won}
+    assert others <= {(409, "chosen_elsewhere"), (201, None)}
+    # Few of the others have begun: one by one they would have made and canceled fifty.
+    assert len(await payments.intents()) <= 25
+    assert (await payments.confirm(won))["status"] == "succeeded"
+    await payments.hook.until("payment_intent.succeeded")
+    await payments.consume()
+    assert len(await charges(payments)) == 1
+
+
+def as_body(share: tuple[UUID, Money], how: dict[str, Any]) -> PaymentIn:
+    return msgspec.convert(
+        {"invoices": [{"invoice_id": str(share[0]), "amount": share[1].model_dump()}], **how}, PaymentIn
+    )
+
+
+@pytest.mark.parametrize("at", [2, 3, 4])
+async def test_a_press_that_is_overtaken_at_any_time_cancels_and_starts_nothing_more(
+    payments: PaymentService, at: int
+) -> None:
+    """Before its transaction number `at` the client chooses something else in another tab."""
+    invoice = await payments.open_invoice(eur(125))
+    await payments.start((invoice, eur(75)))
+    opened = 0
+    newest: Any = None
+
+    @asynccontextmanager
+    async def transaction() -> AsyncIterator[Connection]:
+        nonlocal opened, newest
+        opened += 1
+        if opened == at:
+            newest = await payments.start((invoice, eur(125)), method={"kind": "redirect"})
+        async with payments.db.api.tx(payments.clinic_id) as tx:
+            yield tx
+
+    older = PaymentRequest(payments.client_id, {invoice: eur(100)}, "card")
+    try:
+        await checkout.start(transaction, payments.stripe, payments.clinic_id, older)
+    except ChosenElsewhere as refused:
+        assert "another tab" in refused.detail
+
+    assert newest.status_code == 201
+    assert (await the_live_intent(payments))["client_secret"] == newest.json()["client_secret"]
+    again = await payments.start((invoice, eur(100)))
+    assert (again.status_code, (await the_live_intent(payments))["amount"]) == (201, 10000)
+
+
+async def test_what_is_refused_is_no_choice(payments: PaymentService) -> None:
+    """Neither a wrong amount nor a stranger's press keeps a tab that has begun from going on."""
+    invoice = await payments.open_invoice(eur(125))
+    first = await payments.start((invoice, eur(125)))
+    chosen = await payments.db.admin.fetchval("SELECT choice FROM payables")
+
+    assert (await payments.start((invoice, eur(200)))).status_code == 409
+    stranger = a_caller("client", payments.clinic_id)
+    assert (await payments.start((invoice, eur(75)), caller=stranger)).status_code == 404
+
+    assert await payments.db.admin.fetchval("SELECT choice FROM payables") == chosen
+    assert (await the_live_intent(payments))["client_secret"] == first.json()["client_secret"]
 
 
 async def test_the_database_itself_has_one_reservation_of_an_invoice_at_most(

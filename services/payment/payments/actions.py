@@ -1,11 +1,12 @@
 """The verbs of the payment service. Each takes the transaction first, and commits nothing."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from contracts.vocabulary import STARTABLE_PAYMENTS
 from services.chassis import clock
 from services.chassis.db.database import Connection
-from services.chassis.ids import new_id
+from services.chassis.ids import Key, new_id
 from services.chassis.telemetry.traces import current_traceparent
 from services.payment.accounts import domain as accounts
 from services.payment.accounts import store
@@ -18,16 +19,25 @@ from services.payment.payments.domain import KeyReused, Payment
 from services.payment.payments.starting import PaymentRequest, Started
 from services.payment.payments.stripe_params import seal_payment
 from services.payment.receivables import store as receivables
+from services.payment.receivables.domain import Receivable
 from services.payment.stripe.seal import Seal
 
 
 async def start_payment(
-    tx: Connection, clinic_id: UUID, request: PaymentRequest, livemode: bool, signer: Seal | None = None
+    tx: Connection,
+    clinic_id: UUID,
+    request: PaymentRequest,
+    livemode: bool,
+    signer: Seal | None = None,
+    *,
+    newest: bool = True,
 ) -> Started:
     """Reserve the payables for the client's live attempt or for a new one; its Stripe key
     and seal are committed with it.
 
-    Raises what `starting` refuses, `KeyReused`, `MethodNotFound`, `NoStripeAccount`.
+    `newest`: the client has just pressed. Otherwise it goes on with a press, and yields to a newer one.
+
+    Raises what `starting` refuses, `ChosenElsewhere`, `KeyReused`, `MethodNotFound`, `NoStripeAccount`.
     """
     now = clock.now()
     starting.check_request(request)
@@ -43,6 +53,7 @@ async def start_payment(
         )
         holders = await payments.lock_live_payments(tx, locked)
         live = starting.live_answer(request, holders)
+        await _choose(tx, request, locked, newest)
         if holders and (live is None or not _is_at(live, chosen, livemode)):
             return Started(None, stale=tuple(holders))
     elif live.status in STARTABLE_PAYMENTS and not _is_at(live, chosen, livemode):
@@ -65,6 +76,21 @@ async def start_payment(
         payment = seal_payment(payment, signer) if signer else payment
         await payments.add_payment(tx, payment)
     return Started(payment, saved_method=saved.stripe_id if saved else None, is_new=live is None)
+
+
+async def _choose(
+    tx: Connection, request: PaymentRequest, locked: Mapping[Key, Receivable], newest: bool
+) -> None:
+    if not newest:
+        starting.check_choice(request, locked.values())
+    elif any(receivable.choice != request.choice for receivable in locked.values()):
+        await receivables.keep_choice(tx, locked, request.choice)
+
+
+async def check_choice(tx: Connection, clinic_id: UUID, request: PaymentRequest) -> None:
+    """Raises `ChosenElsewhere` when the client has made another choice since this press."""
+    locked = await receivables.lock_receivables(tx, {(clinic_id, each) for each in request.shares})
+    starting.check_choice(request, locked.values())
 
 
 def _is_at(payment: Payment, chosen: ClinicAccount, livemode: bool) -> bool:

@@ -49,6 +49,13 @@ class PaymentInProgress(DomainError):
     status = 409
 
 
+class ChosenElsewhere(DomainError):
+    """The client has made another choice for the invoice since, perhaps in another tab. The last choice wins."""
+
+    code = "chosen_elsewhere"
+    status = 409
+
+
 class WrongCurrency(DomainError):
     code = "wrong_currency"
     status = 422

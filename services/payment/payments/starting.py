@@ -1,6 +1,7 @@
 """Whether a client may start a payment request: pure decisions, no I/O."""
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,6 +14,7 @@ from services.payment.payments.domain import (
     Allocation,
     AlreadyPaid,
     AmountChanged,
+    ChosenElsewhere,
     MethodNotAccepted,
     OnlinePaymentOff,
     Payment,
@@ -56,6 +58,13 @@ class PaymentRequest:
     def way(self) -> AcceptedMethod:
         """The kind of method, as clinics accept it."""
         return ACCEPTED_AS[self.kind]
+
+    @property
+    def choice(self) -> bytes:
+        """A hash of all that makes two requests the same, as `same_as` has it."""
+        shares = [f"{receivable_id} {share.minor}" for receivable_id, share in sorted(self.shares.items())]
+        how = [self.currency, self.kind, str(self.saved_method_id), str(self.save)]
+        return hashlib.sha256("\n".join([*how, *shares]).encode()).digest()
 
     def same_as(self, payment: Payment) -> bool:
         """Whether `payment` is of the same receivables, amounts and method."""
@@ -200,6 +209,18 @@ def _may_still_come(receivable_id: UUID, now: datetime) -> bool:
     return (
         receivable_id.version == 7 and abs(now.timestamp() - millis / 1000) < UNKNOWN_MAY_COME.total_seconds()
     )
+
+
+def check_choice(request: PaymentRequest, receivables: Iterable[Receivable]) -> None:
+    """Yield to a newer choice: of many tabs the last one wins, and none cancels what it has begun.
+
+    Raises `ChosenElsewhere`.
+    """
+    if any(receivable.choice not in (None, request.choice) for receivable in receivables):
+        raise ChosenElsewhere(
+            "You have chosen another way or amount to pay since, perhaps in another tab. "
+            "Go on there, or choose here again."
+        )
 
 
 def live_answer(request: PaymentRequest, live: Collection[Payment]) -> Payment | None:

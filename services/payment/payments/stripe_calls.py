@@ -60,12 +60,18 @@ async def start(
 ) -> Ready:
     """The client's payment for a request, with its PaymentIntent. Other live attempts are canceled first.
 
+    The client's last press wins: an older one that finds a newer choice cancels and starts nothing more.
+
     Raises what `actions.start_payment` and the calls to Stripe raise. After an unknown outcome, ask again.
     """
-    for _ in range(MOST_STARTS):
+    for tried in range(MOST_STARTS):
         async with transaction() as tx:
-            started = await actions.start_payment(tx, clinic_id, request, stripe.livemode, stripe.signer)
+            started = await actions.start_payment(
+                tx, clinic_id, request, stripe.livemode, stripe.signer, newest=tried == 0
+            )
         for stale in started.stale:
+            async with transaction() as tx:
+                await actions.check_choice(tx, clinic_id, request)
             await cancel(transaction, stripe, stale)
         if started.payment is not None:
             intent = await ensure_intent(transaction, stripe, started.payment)

@@ -29,7 +29,10 @@ class Clinic:
 
 @dataclass(frozen=True, slots=True)
 class Receivable:
-    """An invoice as far as paying it goes. `due_amount` is before payments, `settled_amount` is our count."""
+    """An invoice as far as paying it goes. `due_amount` is before payments, `settled_amount` is our count.
+
+    `choice` is the newest choice of how to pay it, as a hash; None before the first.
+    """
 
     clinic_id: UUID
     id: UUID
@@ -38,6 +41,7 @@ class Receivable:
     settled_amount: int
     currency: str
     status: str
+    choice: bytes | None = None
 
     @property
     def key(self) -> Key:

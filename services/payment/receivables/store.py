@@ -68,7 +68,7 @@ async def lock_receivables(tx: Connection, keys: Collection[Key]) -> dict[Key, R
     """Read payables and keep others from settling or reserving them until the transaction ends."""
     rows = await tx.fetch(
         """
-        SELECT clinic_id, id, client_id, due_amount, settled_amount, currency, status
+        SELECT clinic_id, id, client_id, due_amount, settled_amount, currency, status, choice
         FROM payables
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         ORDER BY clinic_id, id
@@ -78,6 +78,18 @@ async def lock_receivables(tx: Connection, keys: Collection[Key]) -> dict[Key, R
     )
     receivables = [Receivable(**row) for row in rows]
     return {receivable.key: receivable for receivable in receivables}
+
+
+async def keep_choice(tx: Connection, keys: Collection[Key], choice: bytes) -> None:
+    """Save the newest choice of how to pay these payables. They are locked."""
+    await tx.execute(
+        """
+        UPDATE payables SET choice = $3
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        """,
+        *columns(keys),
+        choice,
+    )
 
 
 async def save_receivables(tx: Connection, receivables: Collection[Receivable]) -> None:

@@ -35,6 +35,8 @@ _WORDS = {
     "wrong_currency": "This invoice is in another currency. No money was taken. Pay the amount that the invoice shows.",
     "already_paid": "This invoice is already paid. Nothing more was taken.",
     "payment_in_progress": "A payment for this invoice is already on its way. Nothing more was taken.",
+    "chosen_elsewhere": "You have chosen another way to pay, perhaps in another tab. No money was taken here. "
+    "Go on there, or press Pay here again.",
     "invoice_being_checked": "A payment of this invoice is being checked. You do not need to pay anything now. "
     "No money was taken.",
     "online_payment_off": "The clinic has just switched off payments in this portal. No money was taken.",
