@@ -14,6 +14,7 @@ import typer
 
 from deploy.ops.keys_commands import app as keys
 from deploy.ops.parked_commands import give_up, parked
+from deploy.ops.stripe_commands import app as stripe
 
 if TYPE_CHECKING:
     from services.chassis.settings import KafkaSecurity
@@ -153,6 +154,7 @@ def reemit(
 
 app.add_typer(parked, name="parked")
 app.add_typer(keys, name="keys")
+app.add_typer(stripe, name="stripe")
 
 
 def _required(name: str) -> str:

@@ -27,6 +27,14 @@ async def sandbox(inbox: Inbox) -> AsyncIterator[RunningSandbox]:
 
 
 @pytest.fixture
+async def stripe() -> AsyncIterator[RunningSandbox]:
+    """The sandbox of an operator: nobody hears its webhooks."""
+    async with running_sandbox() as sandbox:
+        await sandbox.control("PUT", f"/accounts/{ACCOUNT}", {})
+        yield sandbox
+
+
+@pytest.fixture
 def v1(sandbox: RunningSandbox) -> V1:
     return client_of(sandbox)
 

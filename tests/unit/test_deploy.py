@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import socket
 import stat
 from pathlib import Path
@@ -14,8 +13,7 @@ from deploy.local.errors import EmbeddedError
 from deploy.local.process import free_port
 from deploy.local.system import Ports, Stripe, System
 from deploy.ops import database
-from services.payment.consumers import ACTED_ON
-from tests.tools.runner import ROOT, Count, count
+from tests.tools.runner import Count, count
 
 
 def test_a_data_directory_is_for_one_at_a_time(tmp_path: Path) -> None:
@@ -142,9 +140,3 @@ def test_a_report_counts_tests_and_keeps_the_reasons(tmp_path: Path) -> None:
         '<skipped message="needs Go"/></testcase></testsuite></testsuites>'
     )
     assert count(report) + Count(1) == Count(passed=3, failed=2, skipped=1, skips=("needs Go",))
-
-
-def test_the_operations_page_names_the_events_that_stripe_should_send() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
-    listed = page[page.index("Send these events to it") :].partition("\n\n")[0]
-    assert set(re.findall(r"`([a-z_.]+)`", listed)) == ACTED_ON

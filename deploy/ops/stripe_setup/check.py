@@ -1,0 +1,20 @@
+"""The whole check: settings, keys, endpoints, accounts, domains."""
+
+from deploy.ops.stripe_setup import accounts, endpoints, keys, reach
+from deploy.ops.stripe_setup.access import Given, client_of
+from deploy.ops.stripe_setup.findings import Finding
+
+
+async def check(given: Given, *, reach_too: bool = False) -> list[Finding]:
+    """All findings. Without a key that Stripe takes, nothing more can be asked."""
+    found = keys.check_settings(given)
+    if given.secret_key:
+        async with client_of(given) as client:
+            platform = await keys.check_platform(client)
+            found += platform
+            if all(finding.level not in ("wrong", "unknown") for finding in platform):
+                found += [each async for each in keys.check_rights(given, client)]
+                found += await keys.check_same_account(given, client) if given.publishable_key else []
+                found += await endpoints.check(given, client)
+                found += [each async for each in accounts.check(given, client)]
+    return [*found, *(await reach.check(given) if reach_too and given.public_url else [])]
