@@ -157,7 +157,29 @@ class ServiceSettings(ProcessSettings):
     """The settings of every service's process. `database_url` names the role that the process runs as."""
 
     database_url: str
+    database_url_next: str | None = None
+    """The same role with its next password, while it is replaced where the environment is all that is handed over."""
     internal_token_public_key: str
+
+    def database_urls(self) -> list[str]:
+        """The URLs to connect by, the first first. One that is in a file is read each time."""
+        return urls_of(self, "database_url")
+
+
+def urls_of(settings: BaseSettings, name: str) -> list[str]:
+    """A setting's present value, read again if it is in a file, and the one to come."""
+    values = [getattr(settings, each) for each in (name, f"{name}_next")]
+    again = [in_file(each) for each in (name, f"{name}_next")]
+    return [value for value in (again[0] or values[0], again[1] or values[1]) if value]
+
+
+def in_file(name: str) -> str | None:
+    """The setting in the file that `NAME_FILE` names, unless `NAME` is set. None while the file cannot be read."""
+    path = None if os.environ.get(name.upper()) else os.environ.get(f"{name.upper()}_FILE")
+    try:
+        return Path(path).read_text().strip() if path else None
+    except OSError:
+        return None
 
 
 def load(settings: type[Loaded]) -> Loaded:

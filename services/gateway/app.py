@@ -34,10 +34,11 @@ from services.gateway.upstream.calls import Calls, Service
 from services.gateway.upstream.services import Upstreams
 from services.gateway.upstream.webhooks import stripe_webhook
 from services.gateway.web import errors as web_errors
+from services.gateway.web.csrf import csrf
 from services.gateway.web.limits import RequestLimit
 from services.gateway.web.proxies import ClientAddresses
 from services.gateway.web.ready import Readiness, readiness_routes
-from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, csrf_config, on_every_answer
+from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, on_every_answer
 from services.gateway.web.templating import template_config
 
 
@@ -45,7 +46,7 @@ def api(
     settings: Settings, transports: Mapping[Service, httpx2.AsyncBaseTransport] | None = None
 ) -> Litestar:
     """The app. `transports` replace the network to a service, by its name, with an app in this process."""
-    db = Database(settings.database_url)
+    db = Database(settings.database_urls)
     urls: dict[Service, str] = {
         "invoice": str(settings.invoice_url),
         "payment": str(settings.payment_url),
@@ -58,7 +59,7 @@ def api(
     hub = Hub(settings.kafka_bootstrap_servers, settings.kafka_security)
     jobs = Jobs(db, settings, operations)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
-    readiness = Readiness({"database": jobs.check, "live": hub.check}, parts)
+    readiness = Readiness({"database": jobs.check, "live": hub.check}, parts, calls.clocks)
     shared = {
         "db": db,
         "hub": hub,
@@ -72,7 +73,6 @@ def api(
         lifespan=[_lifespan(hub, jobs, (db.close, calls.close, readiness.close))],
         dependencies={name: _provide(value) for name, value in shared.items()},
         middleware=_middleware(settings),
-        csrf_config=csrf_config(settings),
         stores={STORE: SessionStore(db)},
         exception_handlers={**web_errors.HANDLERS, **account_errors.HANDLERS},
         before_send=[on_every_answer(settings)],
@@ -111,6 +111,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         RequestLimit(settings.requests_per_minute, otherwise_limited),
         SameSiteOnly(settings.public_origin),
         session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,
+        csrf(settings),
     ]
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from services.chassis.http.keys import keys_in
 from services.chassis.settings import ServiceSettings
 
 
@@ -96,10 +97,12 @@ class Settings(ServiceSettings):
         return origin_of(self.stripe_js_url)
 
     @property
-    def csrf_secret(self) -> str:
-        """The key for CSRF tokens, the same in every gateway process."""
-        private = self.internal_token_private_key.get_secret_value().encode()
-        return hmac.new(private, b"clinicpay csrf tokens", hashlib.sha256).hexdigest()
+    def csrf_secrets(self) -> list[str]:
+        """The keys for CSRF tokens, the same in every gateway process: the first signs, all are accepted."""
+        private = keys_in(self.internal_token_private_key.get_secret_value())
+        return [
+            hmac.new(key.encode(), b"clinicpay csrf tokens", hashlib.sha256).hexdigest() for key in private
+        ]
 
 
 def origin_of(url: AnyHttpUrl) -> str:

@@ -16,11 +16,11 @@ ROUTES = [*clinics.ALL, *clients.ALL, *invoices.ALL]
 
 def api(settings: Settings) -> Litestar:
     """HTTP: clinics, clients, invoices."""
-    db = Database(settings.database_url)
+    db = Database(settings.database_urls)
     return service_app(name="invoice", settings=settings, db=db, route_handlers=ROUTES)
 
 
 def worker(settings: Settings) -> Litestar:
     """Kafka: consume payment's events and book them on invoices."""
-    db = Database(settings.database_url)
+    db = Database(settings.database_urls)
     return worker_app(name="invoice", settings=settings, db=db, consumers=consumers)

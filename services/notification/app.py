@@ -22,13 +22,13 @@ ROUTES = [*contacts.ALL, *emails.ALL]
 
 def api(settings: Settings) -> Litestar:
     """Contacts and deliveries over HTTP, as the role `notification_api`."""
-    db = Database(settings.database_url)
+    db = Database(settings.database_urls)
     return service_app(name=NAME, settings=settings, db=db, route_handlers=ROUTES)
 
 
 def worker(settings: Settings) -> Litestar:
     """Consumers and the sender, as the role `notification_worker`."""
-    db = Database(settings.database_url)
+    db = Database(settings.database_urls)
     connections = [Smtp(settings.smtp_url) for _ in range(settings.smtp_connections)]
     sender = Sender(db, Renderer(settings.portal_url), connections, settings.mail_from)
 

@@ -26,7 +26,7 @@ ROUTES = [*accounts.ALL, *payments.ALL, *methods.ALL, *credit.ALL, *refunds.ALL]
 
 def api(settings: Settings) -> Litestar:
     """HTTP: starting payments, saved methods, and the webhook edge, which needs no database."""
-    db = Database(settings.database_url)
+    db = Database(settings.database_urls)
     stripe = _stripe(settings)
     events = StripeEvents(settings.kafka_bootstrap_servers, settings.kafka_security)
     edge = WebhookEdge(settings.webhook_secrets, stripe.livemode, events, consumers.ACTED_ON, settings.seal)
@@ -49,7 +49,7 @@ def api(settings: Settings) -> Litestar:
 
 def worker(settings: Settings) -> Litestar:
     """Kafka: what can be paid, and what Stripe says. Time: what Stripe did not say."""
-    db = Database(settings.database_url)
+    db = Database(settings.database_urls)
     stripe = _stripe(settings)
     timed = Jobs(db)
     timed.every(jobs.SWEEP_SECONDS, "sweep_payments", jobs.sweeps(db, stripe))

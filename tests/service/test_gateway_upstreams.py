@@ -203,9 +203,18 @@ async def test_the_whole_has_an_address_of_its_own_and_the_gateway_is_ready_with
         alone, whole = await site.get("/healthz/ready"), await site.get("/healthz/system")
 
         assert alone.status_code == 200
-        assert alone.json() == {"status": "degraded", "checks": {"database": "ok", "live": "ConnectionError"}}
+        assert alone.json() == {
+            "status": "degraded",
+            "checks": {"database": "ok", "live": "ConnectionError", "clocks": "ok"},
+        }
         assert whole.status_code == 503
         assert whole.json() == {
             "status": "failing",
-            "checks": {"database": "ok", "live": "ConnectionError", "relay": "away", "invoice.api": "away"},
+            "checks": {
+                "database": "ok",
+                "live": "ConnectionError",
+                "clocks": "ok",
+                "relay": "away",
+                "invoice.api": "away",
+            },
         }

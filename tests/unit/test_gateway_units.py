@@ -73,7 +73,7 @@ def test_parts_come_as_names_and_addresses() -> None:
 
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
     assert parts == {"relay": "http://a.test:1/", "invoice.api": "http://b.test:2/"}
-    assert settings.csrf_secret != gateway_settings("x", internal_token_private_key="other").csrf_secret
+    assert settings.csrf_secrets != gateway_settings("x", internal_token_private_key="other").csrf_secrets
 
 
 def test_the_policy_names_stripe_where_it_is_stripe() -> None:

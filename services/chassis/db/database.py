@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from services.chassis.db.connecting import Connector, Urls
 from services.chassis.ids import Key as Key
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ TRANSIENT: tuple[type[Exception], ...] = (
     # asyncpg raises it when the server dies in the middle of an answer.
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -76,8 +78,8 @@ class Database:
     cannot be reached.
     """
 
-    def __init__(self, dsn: str, *, size: int = 10) -> None:
-        self._dsn = dsn
+    def __init__(self, urls: Urls, *, size: int = 10) -> None:
+        self._connector = Connector(urls)
         self._size = size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
@@ -149,7 +151,7 @@ class Database:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._dsn,
+                    connect=self._connector.connect,
                     min_size=0,
                     max_size=self._size,
                     timeout=5,

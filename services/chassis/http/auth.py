@@ -1,6 +1,7 @@
 """Internal tokens: who a request is made for. The gateway signs them, the services hold the public key only."""
 
 import time
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -12,9 +13,12 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from services.chassis.errors import DomainError
+from services.chassis.http.keys import keys_in
 
 Role = Literal["client", "staff", "operator"]
 LIFETIME_SECONDS = 60
+LEEWAY_SECONDS = 30
+"""How far the clocks of a gateway and a service may differ."""
 _MOST_KEPT = 10_000
 """Tokens that are remembered: signing one takes 60 µs of CPU and checking one 150, as much as a small request."""
 _ALGORITHMS = ["Ed25519", "EdDSA"]
@@ -45,6 +49,13 @@ class NotSignedIn(DomainError):
     status = 401
 
 
+class ClockSkew(DomainError):
+    """Two machines' clocks differ by more than is tolerated."""
+
+    code = "clock_skew"
+    status = 401
+
+
 class NotAllowed(DomainError):
     code = "not_allowed"
     status = 403
@@ -56,10 +67,10 @@ class ClinicMissing(DomainError):
 
 
 class TokenMint:
-    """Signs tokens. `private_key` is a JWK of an Ed25519 key as JSON."""
+    """Signs tokens. `private_key` is a JWK of an Ed25519 key as JSON, or a set of which the first signs."""
 
     def __init__(self, private_key: str) -> None:
-        self._key = OKPKey.import_key(msgspec.json.decode(private_key))
+        self._key = OKPKey.import_key(msgspec.json.decode(keys_in(private_key)[0]))
         self.kept: dict[tuple[str, Caller], tuple[str, float]] = {}
 
     def token(self, *, audience: str, caller: Caller) -> str:
@@ -87,13 +98,16 @@ class TokenMint:
 
 
 class TokenCheck:
-    """Verifies tokens meant for one service. `public_key` is a JWK as JSON."""
+    """Verifies tokens meant for one service. `public_key` is a JWK as JSON, or a set: a token is good by any of them.
+
+    A token of a gateway whose clock differs by up to `LEEWAY_SECONDS` is good.
+    """
 
     def __init__(self, public_key: str, audience: str) -> None:
-        self._key = OKPKey.import_key(msgspec.json.decode(public_key))
+        self._keys = [OKPKey.import_key(msgspec.json.decode(key)) for key in keys_in(public_key)]
         self.kept: dict[str, tuple[Caller, float]] = {}
         self._registry = jwt.JWTClaimsRegistry(
-            leeway=5,
+            leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": "gateway"},
             aud={"essential": True, "value": audience},
             exp={"essential": True},
@@ -108,21 +122,40 @@ class TokenCheck:
         if scheme.lower() != "bearer":
             raise NotSignedIn("Send an internal token.")
         caller, expires = self.kept.get(token, (None, 0.0))
-        if caller is None or time.time() >= expires:
+        if caller is None or time.time() >= expires + LEEWAY_SECONDS:
             caller, expires = self._checked(token)
             _keep(self.kept, token, (caller, expires))
         return caller
 
+    def _decoded(self, token: str) -> dict[str, Any]:
+        """The claims by the first key that signed them. Raises `JoseError`."""
+        *others, last = self._keys
+        for key in others:
+            with suppress(JoseError):
+                return jwt.decode(token, key, algorithms=_ALGORITHMS).claims
+        return jwt.decode(token, last, algorithms=_ALGORITHMS).claims
+
     def _checked(self, token: str) -> tuple[Caller, float]:
         try:
-            claims = jwt.decode(token, self._key, algorithms=_ALGORITHMS).claims
+            claims = self._decoded(token)
+            made, expires = float(claims.get("iat", 0)), float(claims.get("exp", 0))
+            if not 0 < expires - made <= LIFETIME_SECONDS:
+                raise NotSignedIn("This token has no lifetime of ours.")
+            _check_clock(made, expires)
             self._registry.validate(claims)
-            if claims["exp"] - claims["iat"] > LIFETIME_SECONDS:
-                raise NotSignedIn("This token lives too long.")
             named = {"subject": claims["sub"], "role": claims["role"], "clinic_id": claims.get("clinic")}
             return msgspec.convert(named, Caller, strict=False), float(claims["exp"])
         except (JoseError, ValueError, TypeError):
             raise NotSignedIn("This token is not valid here.") from None
+
+
+def _check_clock(made: float, expires: float) -> None:
+    """Raise `ClockSkew` for a token that a gateway of ours signed at a time which its clock alone has."""
+    now = time.time()
+    ahead, behind = made - now, now - expires
+    if max(ahead, behind) > LEEWAY_SECONDS:
+        words = f"{ahead:.0f} s ahead of" if ahead > behind else f"{behind:.0f} s or more behind"
+        raise ClockSkew(f"The gateway's clock is {words} this service's: set the clocks.")
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:

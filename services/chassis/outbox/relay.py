@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from litestar import Litestar
 
 from contracts.events import topics
+from services.chassis.db.connecting import Urls
 from services.chassis.jobs.background import background_app
 from services.chassis.leaders import check_leaders
 from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
@@ -36,8 +37,8 @@ GATHER_PAUSE = 0.02
 class Shard(OutboxWorker):
     """One shard of one service's outbox. `reached` while connected, and not only while its lock is held."""
 
-    def __init__(self, name: str, dsn: str, shard: int, shards: int, producer: AIOKafkaProducer) -> None:
-        super().__init__(name, dsn, RETRY_PAUSE, shard=shard)
+    def __init__(self, name: str, urls: Urls, shard: int, shards: int, producer: AIOKafkaProducer) -> None:
+        super().__init__(name, urls, RETRY_PAUSE, shard=shard)
         self._shard, self._shards, self.producer = shard, shards, producer
 
     async def _work(self, connection: Any) -> None:
@@ -136,8 +137,8 @@ async def _check_kafka(shards: list[Shard]) -> None:
 async def _send_all(settings: Settings, shards: list[Shard]) -> None:
     producer = await _producer(settings)
     shards += [
-        Shard(name, dsn, shard, settings.outbox_shards, producer)
-        for name, dsn in settings.outboxes.items()
+        Shard(name, partial(settings.urls_of, name), shard, settings.outbox_shards, producer)
+        for name in settings.outboxes
         for shard in range(settings.outbox_shards)
     ]
     await run_all(shards)

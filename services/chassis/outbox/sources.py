@@ -9,8 +9,9 @@ import asyncpg
 import structlog
 from pydantic import Field
 
+from services.chassis.db.connecting import Connector, Urls
 from services.chassis.db.database import SESSION, UNREACHABLE
-from services.chassis.settings import ProcessSettings
+from services.chassis.settings import ProcessSettings, urls_of
 
 log = structlog.get_logger()
 
@@ -19,13 +20,23 @@ _RETRIED: tuple[type[Exception], ...] = (*UNREACHABLE, asyncpg.PostgresError)
 
 class Settings(ProcessSettings):
     relay_database_urls: str
+    relay_database_urls_next: str | None = None
     """`invoice=postgresql://…,payment=postgresql://…`: each as its service's relay role."""
     outbox_shards: Annotated[int, Field(ge=1, le=64)] = 1
 
     @property
     def outboxes(self) -> dict[str, str]:
-        pairs = (entry.strip().partition("=") for entry in self.relay_database_urls.split(","))
-        return {name: url for name, _, url in pairs}
+        return _outboxes(self.relay_database_urls)
+
+    def urls_of(self, outbox: str) -> list[str]:
+        """The URLs to connect by, read again if they are in a file."""
+        lists = [_outboxes(each) for each in urls_of(self, "relay_database_urls")]
+        return [urls[outbox] for urls in lists if outbox in urls]
+
+
+def _outboxes(setting: str) -> dict[str, str]:
+    pairs = (entry.strip().partition("=") for entry in setting.split(","))
+    return {name: url for name, _, url in pairs}
 
 
 class OutboxWorker(ABC):
@@ -35,17 +46,17 @@ class OutboxWorker(ABC):
     about   further fields of a log line
     """
 
-    def __init__(self, name: str, dsn: str, pause: float, **about: object) -> None:
+    def __init__(self, name: str, urls: Urls, pause: float, **about: object) -> None:
         self.name = name
         self.reached = False
-        self._dsn, self._pause, self._about = dsn, pause, about
+        self._connector, self._pause, self._about = Connector(urls), pause, about
 
     async def run(self) -> None:
         """Work for ever. Database errors are waited out; others are raised."""
         while True:
             try:
-                connection = await asyncpg.connect(
-                    self._dsn, timeout=5, command_timeout=30, server_settings=dict(SESSION)
+                connection = await self._connector.connect(
+                    timeout=5, command_timeout=30, server_settings=dict(SESSION)
                 )
                 try:
                     await self._work(connection)

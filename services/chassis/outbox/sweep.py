@@ -12,6 +12,7 @@ from typing import Any
 
 from litestar import Litestar
 
+from services.chassis.db.connecting import Urls
 from services.chassis.jobs.background import background_app
 from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
@@ -23,8 +24,8 @@ PAUSE, LOOK_EVERY = 1.0, 0.1
 class Sweep(OutboxWorker):
     """Sweeps one service's outbox. `reached` while its slot is being read."""
 
-    def __init__(self, name: str, dsn: str) -> None:
-        super().__init__(name, dsn, PAUSE)
+    def __init__(self, name: str, urls: Urls) -> None:
+        super().__init__(name, urls, PAUSE)
         self._slot = f"outbox_{name}"
 
     async def _work(self, connection: Any) -> None:
@@ -66,7 +67,7 @@ class Sweep(OutboxWorker):
 
 def app(settings: Settings) -> Litestar:
     """The process: it sweeps in its lifespan, and is ready while Debezium reads every outbox's slot."""
-    sweeps = [Sweep(name, dsn) for name, dsn in settings.outboxes.items()]
+    sweeps = [Sweep(name, partial(settings.urls_of, name)) for name in settings.outboxes]
     return background_app(
         partial(run_all, sweeps), failure="sweep_ends", checks={"slots": partial(check_reached, sweeps)}
     )

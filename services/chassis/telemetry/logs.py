@@ -43,6 +43,7 @@ FIELDS = {
         "request_id",
         "template",
         "part",
+        "seconds",
     ),
 }
 

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from contracts.http.reading import lenient
 from services.chassis.http.auth import Caller, TokenMint
+from services.gateway.upstream.clocks import Clocks
 from services.gateway.upstream.transport import (
     HttpTransport,
     InProcessTransport,
@@ -83,6 +84,7 @@ class Calls:
         transports: Mapping[Service, httpx2.AsyncBaseTransport] | None = None,
     ) -> None:
         self._mint = mint
+        self.clocks = Clocks()
         reached = transports or {}
         self._transports: dict[Service, Transport] = {
             service: InProcessTransport(url, reached[service]) if service in reached else HttpTransport(url)
@@ -186,6 +188,7 @@ class Calls:
                 )
             except Unreachable as error:
                 raise _unreachable(call.service) from error
+            self.clocks.note(call.service, reply.headers)
             span.set_attribute("http.response.status_code", reply.status)
             if 200 <= reply.status < 300:
                 return reply

@@ -77,6 +77,8 @@ def error_page(status: int, headers: dict[str, str] | None = None) -> Template:
 
 def on_upstream_error(_: AnyRequest, error: UpstreamError) -> Response[Any]:
     """The service's refusal as it is; 502 for a 401, since then our token is wrong, not the request."""
+    if error.code == "clock_skew":
+        return problems.problem(502, "clock_skew", error.detail)
     if error.status == 401:
         return problems.problem(502, "upstream_error", "A part of ClinicPay refused to answer.")
     headers = {"Retry-After": str(max(1, round(error.retry_after or 1)))} if error.temporary else None

@@ -15,6 +15,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from services.chassis.http.health import CHECK_SECONDS, Check, readiness, states_of
+from services.gateway.upstream.clocks import Clocks
 
 KEPT_SECONDS = 1.0
 """How long an answer is kept, since anybody may ask."""
@@ -24,8 +25,9 @@ PART_SECONDS = CHECK_SECONDS + 0.5
 class Readiness:
     """Asks all parts at once. `checks` are the gateway's own, `parts` the addresses of other processes."""
 
-    def __init__(self, checks: Mapping[str, Check], parts: Mapping[str, str]) -> None:
+    def __init__(self, checks: Mapping[str, Check], parts: Mapping[str, str], clocks: Clocks) -> None:
         self._checks = checks
+        self._clocks = clocks
         self._parts = parts
         self._client = httpx2.AsyncClient(timeout=PART_SECONDS, trust_env=False)
         self._own = Kept()
@@ -35,8 +37,9 @@ class Readiness:
         await self._client.aclose()
 
     async def own(self) -> dict[str, str]:
-        """`ok`, or the class of the error, by the gateway's own check."""
-        return await self._own.newest(lambda: states_of(self._checks))
+        """`ok`, or the class of the error, by the gateway's own check; how far services' clocks are from its own."""
+        states = await self._own.newest(lambda: states_of(self._checks))
+        return {**states, "clocks": self._clocks.state()}
 
     async def whole(self) -> dict[str, str]:
         """The same, and `ok`, `degraded`, `starting`, `failing` or `away` by part."""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from litestar.config.csrf import CSRFConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
@@ -81,18 +80,6 @@ def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[
         headers.setdefault("Cache-Control", "no-store")
 
     return add_headers
-
-
-def csrf_config(settings: Settings) -> CSRFConfig:
-    """The token is in a cookie and in the page: forms send it as `_csrf_token`, scripts as a header."""
-    return CSRFConfig(
-        secret=settings.csrf_secret,
-        cookie_name="__Host-csrf" if settings.https else "csrf",
-        cookie_secure=settings.https,
-        cookie_httponly=True,
-        header_name="x-csrftoken",
-        exclude=[*NOT_PAGES, *PUBLIC_FILES],
-    )
 
 
 class SameSiteOnly(ASGIMiddleware):
