@@ -50,7 +50,7 @@ EDGES = (
         "token lifetime",
         f"{SERVING}a_token_that_is_not_exactly_right_is_refused",
         AUTH,
-        'if not 0 < expires - made <= LIFETIME_SECONDS:',
+        "if not 0 < expires - made <= LIFETIME_SECONDS:",
         "if False:",
     ),
     one(
