@@ -37,7 +37,7 @@ def api(settings: Settings) -> Litestar:
         route_handlers=ROUTES,
         dependencies={
             "stripe": Provide(lambda: stripe, sync_to_thread=False),
-            "declines_per_hour": Provide(lambda: settings.declines_per_hour, sync_to_thread=False),
+            "limits": Provide(lambda: settings.client_limits, sync_to_thread=False),
         },
         lifespan=[_closing(events.close), _closing(stripe.close)],
         needed={"kafka": events.check},
@@ -69,6 +69,7 @@ def _stripe(settings: Settings) -> StripeApi:
         settings.stripe_api_base,
         settings.stripe_timeout_seconds,
         settings.seal,
+        settings.budget,
     )
 
 

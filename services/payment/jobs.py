@@ -1,10 +1,10 @@
-"""Jobs that run by the clock: asking Stripe about rows that no webhook came for."""
+"""Jobs that run by the clock: Stripe is asked about rows that no webhook came for, and ended counts are deleted."""
 
 from collections.abc import Awaitable, Callable
 
 from services.chassis.db.database import Database
 from services.payment.methods.sweep import refresh_methods
-from services.payment.payments.sweep import sweep_payments
+from services.payment.payments.sweep import forget_starts, sweep_payments
 from services.payment.refunds.sweep import sweep_refunds
 from services.payment.stripe.api import StripeApi
 
@@ -16,5 +16,6 @@ def sweeps(db: Database, stripe: StripeApi) -> Callable[[], Awaitable[None]]:
         await sweep_payments(db, stripe)
         await sweep_refunds(db, stripe)
         await refresh_methods(db, stripe)
+        await forget_starts(db)
 
     return sweep

@@ -1,6 +1,7 @@
 """The order in which every transaction of this service locks rows: two that follow it never wait in a circle."""
 
 ORDER = (
+    "starts",
     "clinics",
     "accounts",
     "payables",

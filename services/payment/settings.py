@@ -6,6 +6,9 @@ from pydantic import Field, SecretStr, field_validator
 
 from services.chassis.settings import ServiceSettings
 from services.payment.payments import starting
+from services.payment.payments.starting import ClientLimits
+from services.payment.stripe import budget
+from services.payment.stripe.budget import Budget
 from services.payment.stripe.seal import Seal
 
 SHORTEST_KEY = 32
@@ -25,6 +28,13 @@ class Settings(ServiceSettings):
     declines_per_hour: Annotated[int, Field(ge=1)] = starting.MOST_DECLINES
     """After so many declines a client can start no payment for an hour."""
 
+    starts_per_hour: Annotated[int, Field(ge=1)] = starting.MOST_STARTS
+    """After so many presses of Pay a client can start no payment until the hour is over."""
+    stripe_calls_per_second: Annotated[int, Field(ge=4)] = budget.PLATFORM_A_SECOND
+    """Requests of this process to Stripe in any second. Divide what Stripe allows by the number of processes."""
+    stripe_calls_per_second_of_account: Annotated[int, Field(ge=4)] = budget.ACCOUNT_A_SECOND
+    """The same for each account."""
+
     installation: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     """The installation's name in the metadata of its objects at Stripe. Never change it."""
     metadata_key: SecretStr
@@ -38,6 +48,14 @@ class Settings(ServiceSettings):
         if not keys or any(len(key) < SHORTEST_KEY for key in keys):
             raise ValueError(f"each key needs at least {SHORTEST_KEY} characters")
         return given
+
+    @property
+    def client_limits(self) -> ClientLimits:
+        return ClientLimits(self.starts_per_hour, self.declines_per_hour)
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.stripe_calls_per_second, self.stripe_calls_per_second_of_account)
 
     @property
     def seal(self) -> Seal:

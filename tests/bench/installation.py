@@ -27,7 +27,17 @@ from tests.bench.verify.population import tidy
 if TYPE_CHECKING:
     from tests.bench.webhooks import Template
 
-UNLIMITED = dict.fromkeys(("REQUESTS_PER_MINUTE", "WEBHOOKS_PER_MINUTE", "DECLINES_PER_HOUR"), "100000000")
+UNLIMITED = dict.fromkeys(
+    (
+        "REQUESTS_PER_MINUTE",
+        "WEBHOOKS_PER_MINUTE",
+        "DECLINES_PER_HOUR",
+        "STARTS_PER_HOUR",
+        "STRIPE_CALLS_PER_SECOND",
+        "STRIPE_CALLS_PER_SECOND_OF_ACCOUNT",
+    ),
+    "100000000",
+)
 """One load generator does here what a thousand clients do elsewhere."""
 READY_SECONDS = 60
 MEASURED = {"track_commit_timestamp": "on"}

@@ -12,7 +12,16 @@ from deploy.local.system import Environment, System
 from deploy.local.units import PythonUnit
 from tests.faults.proxy import Link
 
-UNLIMITED = {"REQUESTS_PER_MINUTE": "1000000", "DECLINES_PER_HOUR": "1000000"}
+UNLIMITED = dict.fromkeys(
+    (
+        "REQUESTS_PER_MINUTE",
+        "DECLINES_PER_HOUR",
+        "STARTS_PER_HOUR",
+        "STRIPE_CALLS_PER_SECOND",
+        "STRIPE_CALLS_PER_SECOND_OF_ACCOUNT",
+    ),
+    "1000000",
+)
 """One client does here what a thousand do elsewhere."""
 
 

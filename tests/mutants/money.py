@@ -90,6 +90,20 @@ MONEY = (
         "                await tx.execute(\"UPDATE payments SET status = 'canceled'\")\n",
     ),
     one(
+        "presses of Pay have a limit",
+        f"{SERVICE}test_payment_limits.py::test_presses_at_once_over_many_invoices_are_counted_before_they_do_anything",
+        "services/payment/payments/starting.py",
+        "    if starts > most:\n",
+        "    if False:\n",
+    ),
+    one(
+        "starting leaves a part of the budget",
+        f"{SERVICE}test_payment_limits.py::test_starts_end_at_their_part_of_the_budget_and_leave_the_rest",
+        "services/payment/stripe/budget.py",
+        "budget - budget // LEFT_BY_STARTS if _starting.get() else budget",
+        "budget",
+    ),
+    one(
         "an overtaken press yields",
         f"{TABS}a_press_that_is_overtaken_at_any_time_cancels_and_starts_nothing_more",
         "services/payment/payments/starting.py",

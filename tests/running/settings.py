@@ -37,6 +37,7 @@ def payment_settings(
         "installation": SEAL.installation,
         "metadata_key": SEAL.keys[0].decode(),
     }
+    given |= {"stripe_calls_per_second": 10_000, "stripe_calls_per_second_of_account": 10_000}
     given |= {"stripe_timeout_seconds": 2} if sandbox else {}
     return PaymentSettings.model_validate(given | changes)
 

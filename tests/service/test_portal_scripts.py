@@ -106,6 +106,19 @@ async def test_an_amount_that_is_wrong_is_told_with_a_way_forward(
     assert await db_payment.admin.fetchval("SELECT count(*) FROM payments") == 0
 
 
+async def test_too_many_presses_are_told_in_words_and_when_to_come_back(
+    site: Site, invoice: str, db_payment: ServiceDb
+) -> None:
+    await ask(site, f"{invoice}/payments", json=GOOD)
+    await db_payment.admin.execute("UPDATE starts SET tries = 100")
+
+    refused = await ask(site, f"{invoice}/payments", json=GOOD)
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_starts")
+    assert "No money was taken. Please try again later" in refused.json()["message"]
+    assert 0 < int(refused.headers["retry-after"]) <= 3600
+
+
 @pytest.mark.parametrize("accept", ACCEPTS)
 async def test_whoever_asks_in_vain_gets_json(site: Site, invoice: str, accept: str | None) -> None:
     """A token that is missing, another media type, a section that is hidden, and nobody signed in."""

@@ -16,6 +16,7 @@ from services.payment.accounts.domain import PLATFORM
 from services.payment.methods import schemas, store, stripe_calls
 from services.payment.methods.domain import MethodNotFound
 from services.payment.stripe.api import StripeApi
+from services.payment.stripe.budget import starting
 
 Tx = NamedDependency[Connection]
 
@@ -56,9 +57,10 @@ async def start_setup(
     caller: NamedDependency[Caller], db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
 ) -> SetupStart:
     """Start saving a card without paying. The webhook keeps the method once the page has confirmed."""
-    secret, account = await stripe_calls.start_setup(
-        partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject
-    )
+    with starting():
+        secret, account = await stripe_calls.start_setup(
+            partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject
+        )
     return SetupStart(client_secret=secret, stripe_account=account or None)
 
 

@@ -16,7 +16,7 @@ from services.payment.methods.domain import MethodNotFound, SavedMethod
 from services.payment.payments import reads, starting
 from services.payment.payments import store as payments
 from services.payment.payments.domain import KeyReused, Payment
-from services.payment.payments.starting import PaymentRequest, Started
+from services.payment.payments.starting import ClientLimits, PaymentRequest, Started
 from services.payment.payments.stripe_params import seal_payment
 from services.payment.receivables import store as receivables
 from services.payment.receivables.domain import Receivable
@@ -98,10 +98,16 @@ def _is_at(payment: Payment, chosen: ClinicAccount, livemode: bool) -> bool:
     return (payment.account, payment.livemode) == (chosen.own or accounts.PLATFORM, livemode)
 
 
-async def check_declines(tx: Connection, client_id: UUID, most: int) -> None:
-    """Keep a burst of declines from going on with another payment. Raises `TooManyDeclines`."""
-    declines = await reads.count_declines(tx, client_id, starting.DECLINE_WINDOW)
-    starting.check_declines(declines, most)
+async def check_limits(tx: Connection, clinic_id: UUID, client_id: UUID, limits: ClientLimits) -> None:
+    """Keep a burst of presses, or of declines, from going on. Raises `TooManyStarts`, `TooManyDeclines`.
+
+    The press is counted before it does anything, so that many at once are counted too.
+    """
+    starting.check_starts(
+        *await payments.count_start(tx, clinic_id, client_id, starting.WINDOW), limits.starts
+    )
+    declines = await reads.count_declines(tx, client_id, starting.WINDOW)
+    starting.check_declines(declines, limits.declines)
 
 
 async def _earlier_request(tx: Connection, request: PaymentRequest) -> Payment | None:

@@ -34,6 +34,11 @@ class TooManyDeclines(Unavailable):
     status = 429
 
 
+class TooManyStarts(Unavailable):
+    code = "too_many_starts"
+    status = 429
+
+
 class OnlinePaymentOff(DomainError):
     code = "online_payment_off"
     status = 409

@@ -15,7 +15,9 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller, client
 from services.payment.payments import actions, looks, reads, schemas, stripe_calls
 from services.payment.payments.domain import PaymentNotFound
+from services.payment.payments.starting import ClientLimits
 from services.payment.stripe.api import StripeApi
+from services.payment.stripe.budget import starting
 
 Tx = NamedDependency[Connection]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -35,19 +37,20 @@ async def start_payment(
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     stripe: NamedDependency[StripeApi],
-    declines_per_hour: NamedDependency[int],
+    limits: NamedDependency[ClientLimits],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[PaymentStart]:
     """Start paying invoices, or go on with the live payment of the same choice (200); another one is canceled.
 
-    429 `too_many_declines` after a burst of declined cards.
+    429 `too_many_declines` after a burst of declined cards, 429 `too_many_starts` after a burst of calls.
     """
     request = schemas.payment_request(data, caller.subject, idempotency_key)
     if request is None:
         raise InvoiceNamedTwice("Name each invoice once.")
     async with db.tx(caller.clinic) as tx:
-        await actions.check_declines(tx, caller.subject, declines_per_hour)
-    ready = await stripe_calls.start(partial(db.tx, caller.clinic), stripe, caller.clinic, request)
+        await actions.check_limits(tx, caller.clinic, caller.subject, limits)
+    with starting():
+        ready = await stripe_calls.start(partial(db.tx, caller.clinic), stripe, caller.clinic, request)
     return Response(schemas.payment_start(ready), status_code=201 if ready.is_new else 200)
 
 

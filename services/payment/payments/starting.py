@@ -22,6 +22,7 @@ from services.payment.payments.domain import (
     RestTooSmall,
     TooManyDeclines,
     TooManyInvoices,
+    TooManyStarts,
     WrongAmount,
     WrongCurrency,
 )
@@ -92,9 +93,30 @@ class Started:
     is_new: bool = False
 
 
-DECLINE_WINDOW = timedelta(hours=1)
+WINDOW = timedelta(hours=1)
 MOST_DECLINES = 20
 """The most declines of a client in a window, and of one payment. Testing stolen cards needs many more."""
+
+
+MOST_STARTS = 100
+"""The most presses of Pay of a client in a window. Each may make and cancel a payment at Stripe."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """The most presses of Pay, and the most declines, of a client in an hour."""
+
+    starts: int = MOST_STARTS
+    declines: int = MOST_DECLINES
+
+
+def check_starts(starts: int, seconds: int, most: int) -> None:
+    """Raises `TooManyStarts`; the window ends in so many seconds."""
+    if starts > most:
+        raise TooManyStarts(
+            "Too many payments were started. Please try again later, or ask the clinic.",
+            retry_after=max(1, seconds),
+        )
 
 
 def check_declines(declines: int, most: int) -> None:
@@ -102,7 +124,7 @@ def check_declines(declines: int, most: int) -> None:
     if declines >= most:
         raise TooManyDeclines(
             "Too many cards were declined. Please try again later, or ask the clinic.",
-            retry_after=int(DECLINE_WINDOW.total_seconds()),
+            retry_after=int(WINDOW.total_seconds()),
         )
 
 

@@ -1,6 +1,8 @@
 """Payments and their shares."""
 
 from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 
@@ -10,6 +12,28 @@ from services.chassis.ids import columns
 from services.payment.payments.domain import KeyReused, Payment
 from services.payment.payments.origins import Known
 from services.payment.payments.reads import LIVE, PAYMENT, payment_of
+
+
+async def count_start(tx: Connection, clinic_id: UUID, client_id: UUID, window: timedelta) -> tuple[int, int]:
+    """Count one more press of Pay: how many there are in the window, and the seconds until it ends."""
+    row = await tx.fetchrow(
+        """
+        INSERT INTO starts AS s (clinic_id, client_id, tries, ends_at) VALUES ($1, $2, 1, app_now() + $3)
+        ON CONFLICT (clinic_id, client_id) DO UPDATE SET
+            tries = CASE WHEN s.ends_at <= app_now() THEN 1 ELSE s.tries + 1 END,
+            ends_at = CASE WHEN s.ends_at <= app_now() THEN app_now() + $3 ELSE s.ends_at END
+        RETURNING tries, ceil(extract(epoch FROM ends_at - app_now()))::int AS seconds
+        """,
+        clinic_id,
+        client_id,
+        window,
+    )
+    assert row is not None
+    return int(row["tries"]), int(row["seconds"])
+
+
+async def delete_ended_starts(tx: Connection) -> None:
+    await tx.execute("DELETE FROM starts WHERE ends_at < app_now()")
 
 
 async def find_payments(

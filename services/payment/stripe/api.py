@@ -4,6 +4,7 @@ Every POST carries an idempotency key that was committed before, so after a cras
 repeated. Errors are raised by their meaning: see `answers`.
 """
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from services.payment.stripe.answers import (
     StripeMisconfigured,
     StripeRefused,
 )
+from services.payment.stripe.budget import Budget, CountingClient
 from services.payment.stripe.limits import KEY_LIFE
 from services.payment.stripe.params import NewIntent, NewRefund, call_options, intent_params, refund_params
 from services.payment.stripe.seal import Seal
@@ -50,14 +52,23 @@ class Intent:
 
 
 class StripeApi:
-    """A client for one secret key. Close it when done. `signer` may be left out by callers that only read."""
+    """A client for one secret key. Close it when done. `signer` may be left out by callers that only read.
+
+    Without a `budget` it sends whatever it is asked to.
+    """
 
     def __init__(
-        self, secret_key: str, api_base: str, timeout: float = 20, signer: Seal | None = None
+        self,
+        secret_key: str,
+        api_base: str,
+        timeout: float = 20,
+        signer: Seal | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.signer = signer
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
-        self.http = stripe.HTTPXClient(timeout=timeout)
+        self.budget = budget or Budget(sys.maxsize, sys.maxsize)
+        self.http = CountingClient(self.budget, timeout)
         self.sdk = StripeClient(
             secret_key,
             stripe_version=API_VERSION,

@@ -46,6 +46,8 @@ _WORDS = {
     "payable_unknown": "This invoice is very new and not ready to be paid yet. Try again in a moment.",
     "payable_not_found": "This invoice cannot be paid here. Please ask the clinic.",
     "too_many_declines": "Too many cards were declined. Please try again in an hour, or ask the clinic.",
+    "too_many_starts": "There were too many tries to pay within an hour. No money was taken. "
+    "Please try again later, or ask the clinic.",
     "amount_too_small": "This is less than can be paid by card or online. Please ask the clinic how to pay it.",
     "amount_too_large": "This is more than can be paid at once in this way. Choose another one, or ask the clinic.",
     "rest_too_small": "This would leave an amount that is too small to pay online. Please pay the whole amount.",
