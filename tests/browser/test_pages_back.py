@@ -123,3 +123,26 @@ async def test_back_after_logging_in_leads_on_and_after_logging_out_to_the_login
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Log in").click()
     await expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
+@pytest.mark.parametrize("status", ["unpaid", ""])
+async def test_an_invoice_leads_back_to_the_page_of_the_list_that_led_to_it(
+    world: Portal, ann: Visitor, status: str
+) -> None:
+    for minor in range(10_000, 10_022):
+        await world.issue(minor)
+    page = ann.page
+    await page.goto(f"{world.portal}/billing" + (f"?status={status}" if status else ""))
+    await page.get_by_role("link", name="Older invoices").click()
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    older = page.url
+
+    await page.locator("tbody tr").first.get_by_role("link").click()
+    await page.get_by_role("link", name="Invoice Details").click()
+    await page.get_by_role("link", name="Pay with Card").click()
+    await page.get_by_role("link", name="Cancel and go back").click()
+    await page.get_by_role("link", name=re.compile("^Invoice 2")).first.click()
+    await page.get_by_role("link", name="Billing History").click()
+
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    assert page.url == older

@@ -177,6 +177,22 @@ async def test_a_clinic_without_online_payment_shows_the_invoice_and_how_to_reac
     await expect(page.get_by_role("heading", name="takes payments directly")).to_be_visible()
 
 
+async def test_a_clinic_without_online_payment_offers_nothing_that_cannot_be_done(
+    world: Portal, ann: Visitor
+) -> None:
+    await world.put_clinic(online_payment=False)
+    page = ann.page
+    for path in ("", "/billing", "/methods", "/help", "/help/master-guide"):
+        await page.goto(world.portal + path)
+        words = await page.locator("body").inner_text()
+        assert "Stripe" not in words and "Pay with Card" not in words and "Save a card" not in words, path
+    await page.goto(f"{world.portal}/methods")
+    await expect(page.get_by_text("does not take cards in this portal")).to_be_visible()
+    await expect(page.get_by_role("link", name="Add a card")).to_have_count(0)
+    await page.goto(f"{world.portal}/billing")
+    await expect(page.get_by_role("link", name="Saved methods")).to_have_count(0)
+
+
 async def test_a_clinic_without_billing_says_so_and_how_to_reach_it(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await world.put_clinic(billing_shown=False)

@@ -136,7 +136,7 @@ async def test_signing_out_ends_the_session(site: Site, db_gateway: ServiceDb) -
     csrf = site.cookie("csrf")
     answer = await site.client.post("/logout", data={"_csrf_token": csrf}, follow_redirects=False)
 
-    assert answer.headers["location"] == "/login"
+    assert answer.headers["location"] == "/login?why=out"
     assert await db_gateway.admin.fetchval("SELECT count(*) FROM sessions") == 0
 
 

@@ -1,15 +1,17 @@
 """The answers to a request of nobody, and to too many tries."""
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from litestar import Response
+from litestar.exceptions import PermissionDeniedException
 from litestar.response import Redirect
 
 from services.chassis.http import problems
-from services.gateway.accounts.domain import InvitationWaits, NotSignedIn
+from services.gateway.accounts.domain import InvitationWaits, NotSignedIn, safe_next
 from services.gateway.accounts.rate_limits.domain import TooManyTries
-from services.gateway.web.errors import AnyRequest, Handler, page_or, path_of, wants_page
+from services.gateway.accounts.sessions.backend import SESSION_COOKIES
+from services.gateway.web.errors import AnyRequest, Handler, on_forbidden, page_or, path_of, wants_page
 
 
 def on_too_many_tries(_: AnyRequest, error: TooManyTries) -> Response[Any]:
@@ -18,12 +20,30 @@ def on_too_many_tries(_: AnyRequest, error: TooManyTries) -> Response[Any]:
 
 
 def on_not_signed_in(request: AnyRequest, _: NotSignedIn) -> Response[Any]:
-    """To the login, and back to where it was asked for if that was a page. A session of nobody ends."""
+    """To the login with a word why, and back to where it was asked for. A session of nobody ends."""
     if request.session:
         request.clear_session()
     if not wants_page(request):
         return problems.problem(401, "not_signed_in", "Please log in again.")
-    return Redirect(f"/login{_back_to(request)}", status_code=303)
+    return _to_login(request, "ended" if _had_session(request) else "")
+
+
+def on_refused_form(request: AnyRequest, error: PermissionDeniedException) -> Response[Any]:
+    """A form without its token, from a browser that lost its cookies: to the login, which makes new ones."""
+    lost = isinstance(error.detail, str) and error.detail.startswith("CSRF") and wants_page(request)
+    if lost and (path_of(request) == "/login" or not _had_session(request)):
+        return _to_login(request, "again")
+    return page_or(on_forbidden)(request, error)
+
+
+def _had_session(request: AnyRequest) -> bool:
+    return any(name in request.cookies for name in SESSION_COOKIES)
+
+
+def _to_login(request: AnyRequest, why: str) -> Redirect:
+    given = {"next": _asked_for(request), "why": why}
+    query = urlencode({name: value for name, value in given.items() if value and value != "/"})
+    return Redirect(f"/login?{query}" if query else "/login", status_code=303)
 
 
 def on_invitation_waits(request: AnyRequest, _: InvitationWaits) -> Response[Any]:
@@ -36,13 +56,31 @@ def on_invitation_waits(request: AnyRequest, _: InvitationWaits) -> Response[Any
 
 def _back_to(request: AnyRequest) -> str:
     """The query that leads back to a page that was asked for."""
-    query = request.scope["query_string"].decode("latin-1")
-    target = path_of(request) + (f"?{query}" if query else "")
+    target = _asked_for(request)
     return f"?next={quote(target, safe='')}" if request.method == "GET" and target != "/" else ""
+
+
+def _asked_for(request: AnyRequest) -> str:
+    """The page that was asked for; for a form the page that it is on."""
+    if request.method != "GET":
+        return page_before(request)
+    query = request.scope["query_string"].decode("latin-1")
+    return path_of(request) + (f"?{query}" if query else "")
+
+
+def page_before(request: AnyRequest) -> str:
+    """The page of ours from which the browser says that it comes; "/" without one, or for the login."""
+    came = urlsplit(request.headers.get("referer", ""))
+    if came.netloc != request.headers.get("host"):
+        return "/"
+    if came.path == "/login":
+        return safe_next(dict(parse_qsl(came.query)).get("next"))
+    return safe_next(came.path + (f"?{came.query}" if came.query else ""))
 
 
 HANDLERS: dict[int | type[Exception], Handler] = {
     TooManyTries: page_or(on_too_many_tries),
     NotSignedIn: on_not_signed_in,
+    PermissionDeniedException: on_refused_form,
     InvitationWaits: on_invitation_waits,
 }

@@ -1,6 +1,7 @@
 """Routes to sign in, to sign out and to choose a clinic."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,10 +10,13 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
+from contracts.http.clinics import ClinicOut
+from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
-from services.gateway.accounts import actions
+from services.gateway.accounts import actions, store
 from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_of
 from services.gateway.accounts.domain import Membership, SignedIn, safe_next
+from services.gateway.accounts.errors import page_before
 from services.gateway.accounts.passwords import InjectedPasswords
 from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.accounts.sessions import backend as sessions
@@ -23,6 +27,16 @@ from services.gateway.web.dependencies import Db, InjectedSettings
 from services.gateway.web.limits import address_of
 
 AnyRequest = Request[Any, Any, Any]
+
+
+_PORTAL = re.compile(r"/c/([a-z0-9-]+)")
+_WHY = {
+    "ended": "You were logged out because nothing happened for a while. Log in to go on.",
+    "again": "This page was open for too long, so it had to be loaded again. Please log in once more. "
+    "If you read this again, allow cookies for this site in your browser.",
+    "out": "You are logged out.",
+}
+"""The words for each reason that leads to the login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +83,19 @@ async def start(request: AnyRequest) -> Redirect:
 
 @get("/login")
 async def login_page(
-    request: AnyRequest, settings: InjectedSettings, next: FromQuery[str] = ""
+    request: AnyRequest,
+    db: Db,
+    upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
+    next: FromQuery[str] = "",
+    why: FromQuery[str] = "",
 ) -> Template | Redirect:
-    """The login page; a redirect to `next` for a login with a session."""
+    """The login page; a redirect to `next` for a login with a session. `why`: what led here."""
     target = safe_next(next)
     if request.session:
         return Redirect(target if target != "/" else "/clinics", status_code=303)
-    return _login_page(settings, target)
+    clinic = await _clinic_of(target, db, upstreams)
+    return _login_page(settings, target, clinic, why=why)
 
 
 @post("/login", status_code=303, request_max_body_size=16 * 1024)
@@ -84,6 +104,7 @@ async def log_in(
     data: URLEncodedBody[LoginForm],
     db: Db,
     passwords: InjectedPasswords,
+    upstreams: InjectedUpstreams,
     settings: InjectedSettings,
 ) -> Template | Redirect:
     """Begin a session; 401 for a wrong password or an unknown e-mail alike, 429 after too many tries."""
@@ -93,11 +114,15 @@ async def log_in(
             db, passwords, data.email, data.password, address_of(request.scope)
         )
     except actions.WrongPassword as error:
-        return _login_page(settings, target, status=401, email=data.email, error=error.detail)
+        clinic = await _clinic_of(target, db, upstreams)
+        return _login_page(settings, target, clinic, status=401, email=data.email, error=error.detail)
     except TooManyTries as error:
         wait = f"Too many tries. Please wait {_minutes(error.retry_after)}, then try again."
         headers = {"Retry-After": str(error.retry_after)}
-        return _login_page(settings, target, status=429, email=data.email, error=wait, headers=headers)
+        clinic = await _clinic_of(target, db, upstreams)
+        return _login_page(
+            settings, target, clinic, status=429, email=data.email, error=wait, headers=headers
+        )
     await actions.note_sign_in(db, login_id)
     sessions.sign_in(request, login_id)
     return Redirect(target if target != "/" else "/clinics", status_code=303)
@@ -105,9 +130,10 @@ async def log_in(
 
 @post("/logout", status_code=303)
 async def log_out(request: AnyRequest) -> Redirect:
-    """End the session."""
+    """End the session. The login has the look of the clinic that was left, and leads back to it."""
     sessions.sign_out(request)
-    return Redirect("/login", status_code=303)
+    clinic = _PORTAL.match(page_before(request))
+    return Redirect(f"/login?next={clinic[0]}&why=out" if clinic else "/login?why=out", status_code=303)
 
 
 @get("/clinics")
@@ -203,16 +229,40 @@ async def _person(member: Membership, caller: Caller, upstreams: Upstreams) -> s
     return (await upstreams.client(caller, member.client_id)).name
 
 
+async def _clinic_of(target: str, db: Database, upstreams: Upstreams) -> ClinicOut | None:
+    """The clinic whose portal the login leads to, for its name and colours; None while it cannot be read."""
+    portal = _PORTAL.match(target)
+    if portal is None:
+        return None
+    async with db.tx(None) as tx:
+        clinic_id = await store.get_clinic_of_portal(tx, portal[1])
+    if clinic_id is None:
+        return None
+    try:
+        return await upstreams.clinic(Caller(clinic_id, "client", clinic_id))
+    except UpstreamError:
+        return None
+
+
 def _login_page(
     settings: Settings,
     target: str,
+    clinic: ClinicOut | None = None,
     *,
+    why: str = "",
     status: int = 200,
     email: str = "",
     error: str = "",
     headers: dict[str, str] | None = None,
 ) -> Template:
-    context = {"next": target, "email": email[:254], "error": error, "demo": settings.demo}
+    context = {
+        "next": target,
+        "email": email[:254],
+        "error": error,
+        "demo": settings.demo,
+        "clinic": clinic,
+        "why": _WHY.get(why, ""),
+    }
     return Template("login.html", context=context, status_code=status, headers=headers or {})
 
 

@@ -168,6 +168,11 @@ async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
 # Portals
 
 
+async def get_clinic_of_portal(tx: Connection, slug: str) -> UUID | None:
+    found: UUID | None = await tx.fetchval("SELECT clinic_id FROM portals WHERE slug = $1", slug)
+    return found
+
+
 async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
     """Upsert the slug of the clinic's portal, and return the previous one.
 

@@ -26,6 +26,8 @@ from services.gateway.accounts.sessions import store
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
 STORE = "sessions"
+SESSION_COOKIES = ("session", "__Host-session")
+"""The cookie's name over plain HTTP, and over HTTPS."""
 _LOADED = "clinicpay_session"
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -117,7 +119,7 @@ class SessionBackend(ServerSideSessionBackend):
 def session_config(https: bool, exclude: list[str]) -> ServerSideSessionConfig:
     """The cookie is bound to this host where the browser can promise that, which is on https alone."""
     config = ServerSideSessionConfig(
-        key="__Host-session" if https else "session",
+        key=SESSION_COOKIES[https],
         max_age=int(ABSOLUTE.total_seconds()),
         renew_on_access=True,
         secure=https,

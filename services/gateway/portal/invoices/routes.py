@@ -1,7 +1,6 @@
 """Dashboard, Billing History, an invoice and its details."""
 
 import asyncio
-from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import get
@@ -12,13 +11,12 @@ from contracts.http.clients import ClientOut
 from contracts.http.credit import CreditOut
 from contracts.http.invoices import InvoiceOut
 from services.gateway.portal.credit import views as credit
-from services.gateway.portal.invoices import current
+from services.gateway.portal.invoices import current, lists
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 
-FILTERS = ("unpaid", "paid")
 PAGE_SIZE = 20
 CREDIT_SECONDS = 1.0
 
@@ -40,7 +38,7 @@ async def billing_history(
     cursor: FromQuery[str | None] = None,
 ) -> Template:
     """Every invoice, newest first, and the client's credit. `status` is `unpaid` or `paid`; anything else means all."""
-    chosen = status if status in FILTERS else ""
+    chosen = status if status in lists.FILTERS else ""
     found, kept = await asyncio.gather(
         current.list_invoices(billing, upstreams, chosen or None, cursor, PAGE_SIZE),
         _nothing() if chosen or cursor else _credit(billing, upstreams),
@@ -51,23 +49,34 @@ async def billing_history(
         "payments",
         rows=[invoices.row(row, billing.clinic) for row in found.items],
         filter=chosen,
+        here=lists.kept(lists.query(chosen, cursor)),
         credit=credit.credit(kept, billing.clinic) if kept else None,
-        older=_address(here, chosen, found.next) if found.next else None,
-        newer=_address(here, chosen) if cursor else None,
+        older=lists.address(here, lists.query(chosen, found.next)) if found.next else None,
+        newer=lists.address(here, lists.query(chosen, None)) if cursor else None,
     )
 
 
 @get("/invoices/{invoice_id:uuid}")
-async def invoice(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams) -> Template:
-    """The total amount due, and its parts."""
+async def invoice(
+    invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
+) -> Template:
+    """The total amount due, and its parts. `list` is the query of the list that led here."""
     found, client = await _invoice_and_client(invoice_id, billing, upstreams)
+    query = lists.read(list)
     return billing.render(
-        "invoice.html", "payments", invoice=invoices.invoice(found, billing.clinic), client=client
+        "invoice.html",
+        "payments",
+        invoice=invoices.invoice(found, billing.clinic),
+        client=client,
+        here=lists.kept(query),
+        listed=lists.address(billing.path("billing"), query),
     )
 
 
 @get("/invoices/{invoice_id:uuid}/details")
-async def details(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams) -> Template:
+async def details(
+    invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
+) -> Template:
     """Services, employee, taxes, appointment, and the way to the payment page."""
     found, client = await _invoice_and_client(invoice_id, billing, upstreams)
     by_card = "card" in invoices.ways(found, billing.clinic)
@@ -77,6 +86,7 @@ async def details(invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: I
         invoice=invoices.invoice(found, billing.clinic),
         client=client,
         pay_label="Pay with Card" if by_card else "Pay online",
+        here=lists.kept_list(list),
     )
 
 
@@ -100,11 +110,6 @@ async def _credit(page: PortalPage, upstreams: Upstreams) -> CreditOut | None:
 
 async def _nothing() -> None:
     return None
-
-
-def _address(path: str, status: str, cursor: str | None = None) -> str:
-    given = {name: value for name, value in (("status", status), ("cursor", cursor)) if value}
-    return f"{path}?{urlencode(given)}" if given else path
 
 
 billing_routes = [dashboard, billing_history, invoice, details]

@@ -10,7 +10,7 @@ from contracts.http.methods import SetupStart
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.portal.methods import views as methods
-from services.gateway.portal.page import CurrentPage
+from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.stripe_form import saving, stripe_context
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams
@@ -35,7 +35,10 @@ async def saved_methods(
     kept = methods.saved(await upstreams.saved_methods(billing.caller))
     waiting = had is not None and len(kept) <= had
     message = "Your card has been saved." if had is not None and not waiting else _DONE.get(done, "")
-    return billing.render("methods.html", "payments", methods=kept, waiting=waiting, done=message)
+    usable = _takes_cards(billing)
+    return billing.render(
+        "methods.html", "payments", methods=kept, waiting=waiting, done=message, usable=usable
+    )
 
 
 @get("/methods/add")
@@ -43,7 +46,7 @@ async def add_page(
     billing: CurrentPage, upstreams: InjectedUpstreams, settings: InjectedSettings
 ) -> Template | Redirect:
     """Stripe's card form, without a payment."""
-    if not billing.clinic.online_payment or "card" not in billing.clinic.methods:
+    if not _takes_cards(billing):
         return Redirect(billing.path("methods"), status_code=303)
     had = len(await upstreams.saved_methods(billing.caller))
     stripe = await stripe_context(billing, upstreams, settings)
@@ -52,7 +55,10 @@ async def add_page(
 
 @post("/methods/setup", status_code=200, opt={SCRIPTS: True})
 async def start_setup(billing: CurrentPage, upstreams: InjectedUpstreams, db: Db) -> SetupStart:
-    """A SetupIntent for the page's script; 429 after too many."""
+    """A SetupIntent for the page's script; 429 after too many, 409 when the clinic takes no cards."""
+    if not _takes_cards(billing):
+        words = "The clinic does not take cards in this portal. Nothing was saved."
+        raise UpstreamError(409, "online_payment_off", words, {"message": words})
     await limits.count(db, domain.setup_limits(billing.caller.clinic, billing.caller.subject))
     return await upstreams.start_setup(billing.caller)
 
@@ -91,6 +97,10 @@ async def remove(method_id: FromPath[UUID], billing: CurrentPage, upstreams: Inj
         if error.status != 404:
             raise
     return Redirect(billing.path("methods?done=removed"), status_code=303)
+
+
+def _takes_cards(page: PortalPage) -> bool:
+    return page.clinic.online_payment and "card" in page.clinic.methods
 
 
 method_routes = [saved_methods, add_page, start_setup, make_default, remove_page, remove]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect, Template
 
 from contracts.http.common import Money
@@ -14,6 +14,7 @@ from contracts.http.payments import PayBy, PaymentIn, PaymentOut, PaymentStart, 
 from services.chassis.http.app import json_only
 from services.gateway.portal.invoices import current
 from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.invoices.lists import kept_list
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.payments import refusals
 from services.gateway.portal.payments import views as payments
@@ -38,7 +39,11 @@ class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
 
 @get("/invoices/{invoice_id:uuid}/pay")
 async def payment_page(
-    invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, settings: InjectedSettings
+    invoice_id: FromPath[UUID],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
+    list: FromQuery[str] = "",
 ) -> Template | Redirect:
     """The ways to pay. Without an amount to pay, the invoice; without online payment, how to reach the clinic."""
     found = await current.get_invoice(billing, upstreams, invoice_id)
@@ -51,8 +56,8 @@ async def payment_page(
         return Redirect(row.href, status_code=303)
     kept = await upstreams.saved_methods(billing.caller)
     stripe = await stripe_context(billing, upstreams, settings)
-    shown = payments.pay(found, kept, billing.clinic)
-    return billing.render("pay.html", "payments", pay=shown, reasons=paying(), **stripe)
+    shown, here = payments.pay(found, kept, billing.clinic), kept_list(list)
+    return billing.render("pay.html", "payments", pay=shown, reasons=paying(), here=here, **stripe)
 
 
 @post(
