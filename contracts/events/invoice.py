@@ -12,7 +12,10 @@ from contracts.vocabulary import InvoiceStatus
 
 
 class InvoiceState(StateEvent):
-    """The public state of an invoice. No line, service or person: those stay in the invoice service."""
+    """The public state of an invoice. No line, service or person: those stay in the invoice service.
+
+    `seller_name`, `locale` and `time_zone` are the clinic's when it was issued; an earlier release leaves them out.
+    """
 
     key_field: ClassVar[str] = "invoice_id"
 
@@ -29,6 +32,9 @@ class InvoiceState(StateEvent):
     due_on: date
     being_checked: bool = False
     """A payment or another movement could not be applied to it yet: do not ask anybody to pay it."""
+    seller_name: str | None = None
+    locale: str | None = None
+    time_zone: str | None = None
 
     @property
     def due(self) -> Money:

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.currencies import Charge
+from contracts.http.clients import BillingAddress
 from contracts.http.common import Answer, Currency, Money, PaidWith, Request
 from contracts.vocabulary import AcceptedMethod, InvoiceStatus, MovementKind
 
@@ -55,6 +56,7 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     charged online at all, whatever the clinic accepts; null when nothing is due. `service_summary` names the first
     service. While it is `being_checked`, a movement of money could not be applied to it yet: do not ask anybody to pay
     it. `updated_at` is when its amounts, its status or `being_checked` last changed.
+    `locale` and `time_zone` are the clinic's when it was issued: the document writes its sums and days by them.
     """
 
     id: UUID
@@ -74,6 +76,8 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     online_charge: Charge | None = None
     being_checked: bool = False
     updated_at: datetime | None = None
+    locale: str = ""
+    time_zone: str = ""
 
 
 class InvoiceRow(InvoiceItem, frozen=True, kw_only=True):
@@ -121,6 +125,23 @@ class LineOut(Answer, frozen=True, kw_only=True):
     gross: Money
 
 
+class Seller(Answer, frozen=True, kw_only=True):
+    """The clinic as it was when the invoice was issued. Only the name is never empty."""
+
+    name: str
+    address: str = ""
+    phone: str = ""
+    email: str = ""
+
+
+class BillTo(Answer, frozen=True, kw_only=True):
+    """The client as they were when the invoice was issued; once `erased`, the name is empty."""
+
+    name: str
+    billing_address: BillingAddress
+    erased: bool = False
+
+
 class MovementOut(Answer, frozen=True, kw_only=True):
     """Booked money: positive towards the clinic."""
 
@@ -136,6 +157,7 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     """An invoice with its lines. The lines' net amounts sum to `subtotal`, their taxes to the sum of `taxes`.
 
     Both and `rounding` sum to `total`; it is null unless the currency's smallest charge made rounding necessary.
+    `seller` and `bill_to` stay as they were when it was issued.
     """
 
     subtotal: Money
@@ -145,6 +167,8 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     processing: bool
     note: str
     rounding: Money | None = None
+    seller: Seller | None = None
+    bill_to: BillTo | None = None
 
 
 class Summary(Answer, frozen=True, kw_only=True):

@@ -79,16 +79,24 @@ async def add_own(bench: Bench, owner: ClinicKey) -> None:
         await admin.execute(
             """
             INSERT INTO invoices (clinic_id, id, client_id, number, status, currency, subtotal_amount, tax_amount,
-                total_amount, settled_amount, issued_on, due_on, summary, paid_at)
+                total_amount, settled_amount, issued_on, due_on, summary, paid_at, seller, locale, time_zone)
             SELECT $1, gen_random_uuid(), $2, '2020-' || lpad(n::text, 6, '0'),
                 CASE WHEN n % 3 = 0 THEN 'unpaid' ELSE 'paid' END, 'EUR', 12500, 0, 12500,
                 CASE WHEN n % 3 = 0 THEN 0 ELSE 12500 END, current_date - n, current_date - n + 30, 'Visit',
-                CASE WHEN n % 3 = 0 THEN NULL ELSE now() END
+                CASE WHEN n % 3 = 0 THEN NULL ELSE now() END, '{"name": "Clinic"}', 'en-IE', 'UTC'
             FROM generate_series(1, $3::int) AS n
             """,
             UUID(owner.clinic_id),
             UUID(owner.client_id),
             OWN,
+        )
+        await admin.execute(
+            """
+            INSERT INTO invoice_identities (clinic_id, invoice_id, name, billing_address)
+            SELECT clinic_id, id, 'Client', '{}' FROM invoices WHERE clinic_id = $1
+            ON CONFLICT DO NOTHING
+            """,
+            UUID(owner.clinic_id),
         )
         await admin.execute("ANALYZE invoices")
 

@@ -70,8 +70,10 @@ LIVE: Rows = {
         """,
         """
         INSERT INTO invoices SELECT {clinic}, {invoice}, {client}, {number}, 'unpaid', {currency}, {amount}, 0,
-            {amount}, 0, 0, current_date, current_date + 30, 'Visit', '', NULL, 1, now(), now() FROM {all}
+            {amount}, 0, 0, current_date, current_date + 30, 'Visit', '', NULL, 1, now(), now(),
+            false, 0, '{{"name": "Clinic"}}', 'en-IE', 'UTC' FROM {all}
         """,
+        "INSERT INTO invoice_identities SELECT {clinic}, {invoice}, 'Client', '{{}}' FROM {all}",
         """
         INSERT INTO invoice_lines SELECT {clinic}, {invoice}, 1, 'Visit', 'Dr', NULL, NULL, 1, {amount}, {amount},
             'X', 'X', 0, 0 FROM {all}

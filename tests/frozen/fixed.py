@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events.stripe import StripeEvent
+from services.invoice.clinics.domain import Seller
 from services.invoice.invoices.domain import Invoice
 from services.payment.payments import starting
 from services.payment.payments.domain import Payment
@@ -37,6 +38,9 @@ def an_invoice() -> Invoice:
         total_amount=DUE.minor,
         issued_on=date(2026, 11, 3),
         due_on=date(2026, 12, 3),
+        seller=Seller(name="Fixed Clinic"),
+        locale="en-IE",
+        time_zone="Europe/Dublin",
         changed_at=AT,
     )
 

@@ -137,8 +137,8 @@ VERSIONS = (
         (
             Edit(
                 PROJECTIONS,
-                "excluded.version, excluded.being_checked)\n        WHERE held.version < excluded.version\n",
-                "excluded.version, excluded.being_checked)\n",
+                "held.time_zone))\n        WHERE held.version < excluded.version\n",
+                "held.time_zone))\n",
             ),
         ),
     ),

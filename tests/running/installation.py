@@ -82,7 +82,7 @@ class Installation:
             """
             UPDATE invoices SET status = 'void', version = version + 1, changed_at = clock_timestamp() WHERE id = $1
             RETURNING clinic_id, id, client_id, number, status, currency, total_amount, settled_amount,
-                refunded_amount, issued_on, due_on, paid_at, version, changed_at, created_at
+                refunded_amount, issued_on, due_on, paid_at, version, changed_at, created_at, seller, locale, time_zone
             """,
             invoice_id,
         )

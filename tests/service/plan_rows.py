@@ -51,12 +51,14 @@ INSERT INTO clients (clinic_id, id, name, billing_address)
     SELECT pg_temp.key(1, c), pg_temp.key(2, n), 'C', '{}'
     FROM generate_series(0, 9) AS c, generate_series(0, 1999) AS n;
 INSERT INTO invoices (clinic_id, id, client_id, number, status, currency, subtotal_amount, tax_amount, total_amount,
-        settled_amount, issued_on, due_on, summary, paid_at)
+        settled_amount, issued_on, due_on, summary, paid_at, seller, locale, time_zone)
     SELECT clinic_id, pg_temp.key(3, n), client_id, '2020-' || lpad(n::text, 6, '0'),
         CASE WHEN n % 20 < 2 THEN 'unpaid' ELSE 'paid' END, 'EUR', 100, 0, 100,
         CASE WHEN n % 20 < 2 THEN 0 ELSE 100 END, '2020-01-01'::date + (n % 500)::int, '2026-01-01', 'S',
-        CASE WHEN n % 20 < 2 THEN NULL ELSE now() END
+        CASE WHEN n % 20 < 2 THEN NULL ELSE now() END, '{"name": "C"}', 'en', 'UTC'
     FROM many;
+INSERT INTO invoice_identities (clinic_id, invoice_id, name, billing_address)
+    SELECT clinic_id, pg_temp.key(3, n), 'C', '{}' FROM many;
 INSERT INTO invoice_lines (clinic_id, invoice_id, position, service, practitioner, quantity, unit_amount, net_amount,
         tax_code, tax_name, tax_percent, tax_amount)
     SELECT clinic_id, pg_temp.key(3, n), 1, 'S', 'P', 1, 100, 100, 'N', 'N', 0, 0 FROM many;

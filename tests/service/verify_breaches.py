@@ -328,6 +328,19 @@ BROKEN = [
         """,
         "being_checked False",
     ),
+    ("documents_are_frozen", "invoice", "DELETE FROM invoice_identities", "names_a_client False"),
+    (
+        "documents_are_frozen",
+        "invoice",
+        "UPDATE invoices SET seller = seller - 'name'",
+        "seller None",
+    ),
+    (
+        "documents_are_frozen",
+        "invoice",
+        "UPDATE invoice_identities SET name = '', billing_address = '{}', erased_at = now()",
+        "names_a_client True",
+    ),
     # The audit log.
     *(
         (

@@ -18,7 +18,7 @@ from services.chassis import texts
 from services.chassis.errors import DomainError
 from services.invoice import checks
 from services.invoice.checks import Price
-from services.invoice.clinics.domain import Clinic, Contact, TaxRate
+from services.invoice.clinics.domain import Clinic, Contact, Seller, TaxRate
 from services.invoice.invoices import domain, drafts
 from services.invoice.invoices.domain import Invoice, book, change_event, created_event
 from services.invoice.invoices.drafts import Appointment, InvoiceDraft, LineDraft, price_draft
@@ -53,6 +53,9 @@ INVOICE = Invoice(
     total_amount=12_500,
     issued_on=date(2026, 11, 23),
     due_on=date(2026, 12, 7),
+    seller=Seller(name="Harbour Clinic"),
+    locale="en-IE",
+    time_zone="Europe/Dublin",
     changed_at=NOW,
 )
 
@@ -234,7 +237,7 @@ def test_events_hold_no_service_and_no_person() -> None:
     assert fields == {
         "id", "time", "traceparent", "clinic_id", "version", "invoice_id", "client_id", "number", "status",
         "total", "due_before_payments", "settled", "issued_on", "due_on",
-            "being_checked",
+            "being_checked", "seller_name", "locale", "time_zone",
     }  # fmt: skip
 
 

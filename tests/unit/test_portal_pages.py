@@ -35,7 +35,7 @@ def render(template: str, clinic: ClinicOut | None = None, **context: Any) -> st
 def details(invoice: InvoiceOut, clinic: ClinicOut | None = None) -> str:
     clinic = clinic or a_clinic()
     shown = invoices.invoice(invoice, clinic)
-    return render("details.html", clinic, invoice=shown, client=None, pay_label="Pay with Card")
+    return render("details.html", clinic, invoice=shown, pay_label="Pay with Card")
 
 
 def pay_page(clinic: ClinicOut) -> str:
@@ -79,7 +79,7 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
     status = {0: "unpaid", 12_500: "paid"}.get(settled, "part_paid")
     invoice = an_invoice(**row_facts(settled=settled, status=status, being_checked=True))
     view = invoices.invoice(invoice, a_clinic())
-    shown = render("invoice.html", invoice=view, client=None)
+    shown = render("invoice.html", invoice=view)
     listed = render("billing.html", rows=[view.row], filter="", credit=None, older=None, newer=None)
 
     for page in (shown, details(invoice), listed):
@@ -164,7 +164,7 @@ def test_a_result_says_what_came_of_it_and_what_to_do(
     status: str, failure: str | None, says: str, button: str
 ) -> None:
     payment = a_payment(status, failure=PaymentFailure(code=failure, message="") if failure else None)
-    page = text(render("result.html", result=payments.result(payment, [], a_clinic()), client=None))
+    page = text(render("result.html", result=payments.result(payment, [an_invoice()], a_clinic())))
 
     assert says in page
     assert button in page

@@ -32,7 +32,7 @@ def test_an_invoice_of_unknown_status_is_being_updated_and_is_not_payable() -> N
 
 
 def test_a_payment_of_unknown_status_offers_no_second_payment() -> None:
-    shown = payments.result(a_payment(UNKNOWN), [], a_clinic())
+    shown = payments.result(a_payment(UNKNOWN), [an_invoice()], a_clinic())
 
     assert (shown.outcome, shown.title, shown.status) == (
         "on_its_way",

@@ -12,7 +12,7 @@ from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.payments import views as payments
-from tests.builders.portal import a_clinic, a_payment, a_row
+from tests.builders.portal import a_clinic, a_payment, a_row, an_invoice
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_payment_is_paid_only_when_the_bank_has_said_so() -> None:
 
 @pytest.mark.parametrize("state", ["created", "requires_action", "failed"])
 def test_what_may_have_gone_on_at_stripe_is_not_called_unfinished_before_stripe_was_asked(state: str) -> None:
-    shown = payments.result(a_payment(state, asked=False), [], a_clinic())
+    shown = payments.result(a_payment(state, asked=False), [an_invoice()], a_clinic())
 
     assert (shown.status.word, shown.outcome) == ("Waiting for an answer", "waiting")
     assert "do not know yet" in shown.message

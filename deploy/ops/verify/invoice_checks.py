@@ -85,6 +85,23 @@ _MONEY = {
     ),
 }
 
+_DOCUMENTS = {
+    "documents_are_frozen": (
+        "Every document has its seller as it was when it was issued, and the client whom it named, or their erasure",
+        """
+        SELECT i.clinic_id, i.id AS invoice_id, i.seller->>'name' AS seller, who.name IS NOT NULL AS names_a_client
+        FROM invoices AS i
+        LEFT JOIN invoice_identities AS who ON (who.clinic_id, who.invoice_id) = (i.clinic_id, i.id)
+        WHERE coalesce(i.seller->>'name', '') = '' OR coalesce(i.locale, '') = '' OR coalesce(i.time_zone, '') = ''
+            OR who.name IS NULL
+            OR who.erased_at IS NOT NULL AND NOT EXISTS (
+                SELECT FROM erasures AS e
+                WHERE (e.clinic_id, e.kind, e.subject_id) = (i.clinic_id, 'invoice', i.id)
+            )
+        """,
+    ),
+}
+
 _NUMBERS = {
     "numbers_without_gaps": (
         "A clinic's invoices of a year are numbered from one without a gap",
@@ -108,4 +125,6 @@ _NUMBERS = {
     ),
 }
 
-CHECKS = tuple(Check(name, "invoice", says, sql) for name, (says, sql) in (_MONEY | _NUMBERS).items())
+CHECKS = tuple(
+    Check(name, "invoice", says, sql) for name, (says, sql) in (_MONEY | _DOCUMENTS | _NUMBERS).items()
+)

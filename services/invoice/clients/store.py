@@ -15,19 +15,28 @@ from services.invoice.clinics.store import clinic_of
 
 async def get_clinic_and_clients(
     tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]
-) -> tuple[Clinic, set[UUID]] | None:
-    """The clinic and which of the ids are its clients, in one round trip. None when the clinic is unknown."""
+) -> tuple[Clinic, dict[UUID, Client]] | None:
+    """The clinic and its clients of these ids, in one round trip. None when the clinic is unknown.
+
+    Clients who were erased are left out.
+    """
     row = await tx.fetchrow(
         f"""
         SELECT {CLINIC_COLUMNS},
-            ARRAY(SELECT id FROM clients WHERE clinic_id = clinics.id AND id = ANY($2::uuid[])) AS client_ids
+            ARRAY(
+                SELECT jsonb_build_object('id', id, 'name', name, 'billing_address', billing_address) FROM clients
+                WHERE clinic_id = clinics.id AND id = ANY($2::uuid[]) AND erased_at IS NULL
+            ) AS clients
         FROM clinics
         WHERE id = $1
         """,
         clinic_id,
         list(client_ids),
     )
-    return (clinic_of(row), set(row["client_ids"])) if row else None
+    if row is None:
+        return None
+    clients = [msgspec.json.decode(each, type=Client) for each in row["clients"]]
+    return clinic_of(row), {client.id: client for client in clients}
 
 
 async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientDetails) -> Client | None:
@@ -50,7 +59,8 @@ async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: C
     """Save the name and address of a client that is locked."""
     row = await tx.fetchrow(
         """
-        UPDATE clients SET name = $3, billing_address = $4, changed_at = app_now()
+        UPDATE clients
+        SET name = $3, billing_address = $4, changed_at = app_now(), erase_after = DEFAULT, erased_at = NULL
         WHERE clinic_id = $1 AND id = $2
         RETURNING id, name, billing_address
         """,

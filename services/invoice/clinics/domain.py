@@ -71,6 +71,16 @@ class Clinic(ClinicSettings):
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seller:
+    """A clinic as a document names it; all but the name may be empty."""
+
+    name: str
+    address: str = ""
+    phone: str = ""
+    email: str = ""
+
+
 class ClinicNotFound(DomainError):
     code = "clinic_not_found"
     status = 404
@@ -177,6 +187,12 @@ def _tax_rate(rate: TaxRate, field: str) -> TaxRate:
         raise InvalidTaxRate("a tax is at most 100 percent", field=f"{field}.percent")
     name = texts.text(rate.name, f"{field}.name", least=1, most=60)
     return TaxRate(code=rate.code, name=name, percent=checks.plain(percent))
+
+
+def seller_of(clinic: Clinic) -> Seller:
+    """The clinic as the documents that it issues now name it."""
+    contact = clinic.contact
+    return Seller(name=clinic.name, address=contact.address, phone=contact.phone, email=contact.email)
 
 
 def updated_event(clinic: Clinic, at: datetime) -> ClinicUpdated:

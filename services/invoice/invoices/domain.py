@@ -13,6 +13,7 @@ from contracts.money import LARGEST_MINOR, Money
 from contracts.vocabulary import InvoiceStatus, is_open
 from services.chassis.errors import DomainError
 from services.invoice.checks import AmountOutOfRange, WrongCurrency
+from services.invoice.clinics.domain import Seller
 
 E = TypeVar("E", bound=InvoiceState)
 
@@ -30,6 +31,7 @@ class Invoice:
 
     `settled_amount` is the sum of all movements, `refunded_amount` the sum of its refunds. Both are sums,
     so the state does not depend on the order in which movements arrive. `being_checked`: a movement is parked.
+    `seller`, `locale` and `time_zone` are the clinic's when it was issued.
     """
 
     clinic_id: UUID
@@ -41,6 +43,9 @@ class Invoice:
     total_amount: int
     issued_on: date
     due_on: date
+    seller: Seller
+    locale: str
+    time_zone: str
     changed_at: datetime
     settled_amount: int = 0
     refunded_amount: int = 0
@@ -130,4 +135,7 @@ def _event(kind: type[E], invoice: Invoice) -> E:
         issued_on=invoice.issued_on,
         due_on=invoice.due_on,
         being_checked=invoice.being_checked,
+        seller_name=invoice.seller.name,
+        locale=invoice.locale,
+        time_zone=invoice.time_zone,
     )

@@ -1,7 +1,7 @@
 """Issue invoices, one or a set: check, number, save, publish. A set is issued whole or not at all."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,14 +18,15 @@ from services.chassis.http.faults import body_fault, path_of
 from services.chassis.ids import new_id
 from services.chassis.outbox import outbox
 from services.invoice.clients import store as client_store
-from services.invoice.clients.domain import ClientNotFound
-from services.invoice.clinics.domain import Clinic, ClinicNotFound
+from services.invoice.clients.domain import Client, ClientNotFound
+from services.invoice.clinics.domain import Clinic, ClinicNotFound, seller_of
 from services.invoice.invoices import domain, views
 from services.invoice.invoices import issuing_store as store
 from services.invoice.invoices.domain import Invoice
 from services.invoice.invoices.drafts import InvoiceDraft, PricedDraft, price_draft, today_at
 
 Issued = list[tuple[Invoice, PricedDraft]]
+Clients = Mapping[UUID, Client]
 
 
 class InvoicesRefused(DomainError):
@@ -49,9 +50,9 @@ async def issue_invoice(
     now = clock.now()
     clinic, clients = await _clinic_and_clients(tx, caller.clinic, {given.client_id})
     issued = await _number(tx, clinic, [_check(given, clinic, clients, now)], now)
-    [answer] = _answers(issued, clinic, now)
+    [answer] = _answers(issued, clinic, clients, now)
     assert key is not None, "claimed above"
-    await _save(tx, caller, issued, key, msgspec.json.encode(answer))
+    await _save(tx, caller, issued, clients, key, msgspec.json.encode(answer))
     return answer
 
 
@@ -68,16 +69,16 @@ async def issue_invoices(
     now = clock.now()
     clinic, clients = await _clinic_and_clients(tx, caller.clinic, {each.client_id for each in given})
     issued = await _number(tx, clinic, _check_all(given, clinic, clients, now), now)
-    answer = InvoicesOut(invoices=[views.row_of(invoice) for invoice in _answers(issued, clinic, now)])
+    answer = InvoicesOut(invoices=[views.row_of(each) for each in _answers(issued, clinic, clients, now)])
     assert key is not None, "claimed above"
-    await _save(tx, caller, issued, key, msgspec.json.encode(answer))
+    await _save(tx, caller, issued, clients, key, msgspec.json.encode(answer))
     return answer
 
 
 async def _clinic_and_clients(
     tx: Connection, clinic_id: UUID, client_ids: set[UUID]
-) -> tuple[Clinic, set[UUID]]:
-    """The clinic, and which of the ids are clients of it. Raises `ClinicNotFound`."""
+) -> tuple[Clinic, Clients]:
+    """The clinic, and its clients of these ids. Raises `ClinicNotFound`."""
     found = await client_store.get_clinic_and_clients(tx, clinic_id, client_ids)
     if found is None:
         raise ClinicNotFound("no clinic has this id")
@@ -90,29 +91,37 @@ async def _number(tx: Connection, clinic: Clinic, drafts: Sequence[PricedDraft],
     issued = []
     for draft in drafts:
         year = draft.issued_on.year
-        issued.append((_new_invoice(clinic.id, draft, first[year], now), draft))
+        issued.append((_new_invoice(clinic, draft, first[year], now), draft))
         first[year] += 1
     return issued
 
 
-def _answers(issued: Issued, clinic: Clinic, now: datetime) -> list[InvoiceOut]:
+def _answers(issued: Issued, clinic: Clinic, clients: Clients, now: datetime) -> list[InvoiceOut]:
     today = today_at(clinic, now)
-    return [views.issued(invoice, draft, clinic, today) for invoice, draft in issued]
+    return [
+        views.issued(invoice, draft, clinic, clients[invoice.client_id], today) for invoice, draft in issued
+    ]
 
 
-async def _save(tx: Connection, caller: Caller, issued: Issued, key: str, answer: bytes) -> None:
-    """Save new invoices in one round trip with their audit entries, their events, and the request's answer."""
+async def _save(
+    tx: Connection, caller: Caller, issued: Issued, clients: Clients, key: str, answer: bytes
+) -> None:
+    """Save new invoices in one round trip with their audit entries, their events, and the request's answer.
+
+    The audit entries' hashes leave out to whom an invoice is addressed, which may be erased.
+    """
     await execute(
         tx,
         audit.recording_new(caller, "issue_invoice", [(each[0].id, each) for each in issued]),
         idempotency.keeping(caller.clinic, key, answer),
         outbox.adding((domain.created_event(invoice), None) for invoice, _ in issued),
+        store.insert_identities(issued, clients),
         store.insert_lines(issued),
         store.insert_invoices(issued),
     )
 
 
-def _check(given: InvoiceDraft, clinic: Clinic, clients: set[UUID], now: datetime) -> PricedDraft:
+def _check(given: InvoiceDraft, clinic: Clinic, clients: Clients, now: datetime) -> PricedDraft:
     draft = price_draft(given, clinic, now)
     if given.client_id not in clients:
         raise ClientNotFound("the clinic has no client with this id", field="client_id")
@@ -120,7 +129,7 @@ def _check(given: InvoiceDraft, clinic: Clinic, clients: set[UUID], now: datetim
 
 
 def _check_all(
-    given: Sequence[InvoiceDraft], clinic: Clinic, clients: set[UUID], now: datetime
+    given: Sequence[InvoiceDraft], clinic: Clinic, clients: Clients, now: datetime
 ) -> list[PricedDraft]:
     drafts: list[PricedDraft] = []
     refusals: list[dict[str, Any]] = []
@@ -149,9 +158,9 @@ def _place(position: int, refusal: DomainError) -> dict[str, Any]:
     return {**refusal.fields, "pointer": pointer}
 
 
-def _new_invoice(clinic_id: UUID, draft: PricedDraft, sequence: int, now: datetime) -> Invoice:
+def _new_invoice(clinic: Clinic, draft: PricedDraft, sequence: int, now: datetime) -> Invoice:
     return Invoice(
-        clinic_id=clinic_id,
+        clinic_id=clinic.id,
         id=new_id(),
         client_id=draft.client_id,
         number=domain.invoice_number(draft.issued_on.year, sequence),
@@ -160,5 +169,8 @@ def _new_invoice(clinic_id: UUID, draft: PricedDraft, sequence: int, now: dateti
         total_amount=draft.totals.total,
         issued_on=draft.issued_on,
         due_on=draft.due_on,
+        seller=seller_of(clinic),
+        locale=clinic.locale,
+        time_zone=clinic.time_zone,
         changed_at=now,
     )

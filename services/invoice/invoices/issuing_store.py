@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import msgspec
+
 from services.chassis.db.database import Connection
 from services.chassis.db.statements import Statement
+from services.invoice.clients.domain import ClientDetails
 from services.invoice.invoices.domain import Invoice
 from services.invoice.invoices.drafts import PricedDraft
 from services.invoice.invoices.views import LINE_COLUMNS
@@ -37,14 +40,15 @@ async def allocate_numbers(tx: Connection, clinic_id: UUID, counts: Mapping[int,
 
 
 def insert_invoices(issued: Sequence[tuple[Invoice, PricedDraft]]) -> Statement:
-    """Insert new invoices of one clinic. Their lines belong into the same round trip."""
+    """Insert new invoices of one clinic. Their lines and identities belong into the same round trip."""
+    first = issued[0][0]
     return Statement(
         """
         INSERT INTO invoices (clinic_id, id, client_id, number, status, currency, subtotal_amount,
             tax_amount, rounding_amount, total_amount, issued_on, due_on, summary, note, version, created_at,
-            changed_at)
+            changed_at, seller, locale, time_zone)
         SELECT $1, id, client_id, number, status, currency, subtotal, tax, rounding, total, issued_on,
-            due_on, summary, note, version, changed_at, changed_at
+            due_on, summary, note, version, changed_at, changed_at, $17, $18, $19
         FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[],
                 $8::bigint[], $9::bigint[], $10::bigint[], $11::date[], $12::date[], $13::text[],
                 $14::text[], $15::integer[], $16::timestamptz[])
@@ -52,7 +56,7 @@ def insert_invoices(issued: Sequence[tuple[Invoice, PricedDraft]]) -> Statement:
                 due_on, summary, note, version, changed_at)
         """,
         (
-            issued[0][0].clinic_id,
+            first.clinic_id,
             [invoice.id for invoice, _ in issued],
             [invoice.client_id for invoice, _ in issued],
             [invoice.number for invoice, _ in issued],
@@ -68,6 +72,28 @@ def insert_invoices(issued: Sequence[tuple[Invoice, PricedDraft]]) -> Statement:
             [draft.note for _, draft in issued],
             [invoice.version for invoice, _ in issued],
             [invoice.changed_at for invoice, _ in issued],
+            msgspec.json.encode(first.seller).decode(),
+            first.locale,
+            first.time_zone,
+        ),
+    )
+
+
+def insert_identities(
+    issued: Sequence[tuple[Invoice, PricedDraft]], clients: Mapping[UUID, ClientDetails]
+) -> Statement:
+    """Insert to whom new invoices of one clinic are addressed."""
+    people = [clients[invoice.client_id] for invoice, _ in issued]
+    return Statement(
+        """
+        INSERT INTO invoice_identities (clinic_id, invoice_id, name, billing_address)
+        SELECT $1, new.* FROM unnest($2::uuid[], $3::text[], $4::jsonb[]) AS new
+        """,
+        (
+            issued[0][0].clinic_id,
+            [invoice.id for invoice, _ in issued],
+            [person.name for person in people],
+            [msgspec.json.encode(person.billing_address).decode() for person in people],
         ),
     )
 

@@ -17,21 +17,25 @@ StatusFilter = Literal["all", InvoiceStatus]
 """`unpaid` is the group of all that is open: unpaid, part_paid and processing. The others are themselves."""
 _PAYABLE = f"i.status IN {literals(PAYABLE_INVOICES)}"
 _ASKED_FOR = f"{_PAYABLE} AND NOT i.being_checked"
-_LATE = "i.due_on < (app_now() AT TIME ZONE c.time_zone)::date"
+_LATE = "i.due_on < (app_now() AT TIME ZONE i.time_zone)::date"
 
 # Constant texts, not parameters: the planner then sees that a partial index holds what is asked for.
 _STATUS: dict[str, str] = {status: f"AND i.status = '{status}'" for status in get_args(StatusFilter)}
 _STATUS["all"] = ""
 _STATUS["unpaid"] = f"AND i.status IN {literals(OPEN_INVOICES)}"
 
-_ROW = f"""
+
+def _select(more: str = "", join: str = "") -> str:
+    """The query of invoices as they are shown, with more columns of the table that `join` joins."""
+    return f"""
 SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
     i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked, i.changed_at,
-    {_ASKED_FOR} AND {_LATE} AS overdue,
+    i.locale, i.time_zone{more}, {_ASKED_FOR} AND {_LATE} AS overdue,
     CASE WHEN {_ASKED_FOR} AND c.online_payment THEN c.methods ELSE '{{}}' END AS methods,
     paid.method_kind, paid.method_brand, paid.method_last4
 FROM invoices AS i
 JOIN clinics AS c ON c.id = i.clinic_id
+{join}
 LEFT JOIN LATERAL (
     SELECT m.method_kind, m.method_brand, m.method_last4
     FROM movements AS m
@@ -41,6 +45,13 @@ LEFT JOIN LATERAL (
 ) AS paid ON true
 WHERE i.clinic_id = $1
 """
+
+
+_ROW = _select()
+_WHOLE = _select(
+    ", i.seller, who.name AS client_name, who.billing_address, who.erased_at IS NOT NULL AS erased",
+    "JOIN invoice_identities AS who ON (who.clinic_id, who.invoice_id) = (i.clinic_id, i.id)",
+)
 
 
 def list_statement(
@@ -109,7 +120,7 @@ async def get_invoice(
 ) -> InvoiceOut | None:
     """One invoice whole; None when there is none, or when it is not `client_id`'s (given for clients)."""
     row = await tx.fetchrow(
-        _ROW + " AND i.id = $2 AND ($3::uuid IS NULL OR i.client_id = $3)", clinic_id, invoice_id, client_id
+        _WHOLE + " AND i.id = $2 AND ($3::uuid IS NULL OR i.client_id = $3)", clinic_id, invoice_id, client_id
     )
     if row is None:
         return None
@@ -128,7 +139,6 @@ async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summa
             count(*) FILTER (WHERE NOT i.being_checked AND {_LATE})
                 AS overdue
         FROM invoices AS i
-        JOIN clinics AS c ON c.id = i.clinic_id
         WHERE i.clinic_id = $1 AND i.client_id = $2 AND {_PAYABLE}
         GROUP BY i.currency
         ORDER BY i.currency

@@ -7,12 +7,11 @@ import asyncpg
 
 from contracts.events.envelope import Event
 from services.chassis.outbox.reemit import Source
-from services.invoice.invoices import domain
-from services.invoice.invoices.domain import Invoice
+from services.invoice.invoices import domain, store
 
 _INVOICES = """
     SELECT clinic_id, id, client_id, number, status, currency, total_amount, settled_amount, refunded_amount,
-        issued_on, due_on, paid_at, version, changed_at, being_checked, created_at
+        issued_on, due_on, paid_at, version, changed_at, being_checked, seller, locale, time_zone, created_at
     FROM invoices WHERE changed_at >= $1 ORDER BY clinic_id, id
 """
 
@@ -21,7 +20,7 @@ def invoice_events(row: asyncpg.Record) -> Iterable[Event]:
     """The announcement, and the newest state unless that is the same."""
     fields = dict(row)
     created_at = fields.pop("created_at")
-    newest = Invoice(**fields)
+    newest = store.invoice_of(fields)
     first = replace(
         newest,
         status="unpaid",

@@ -1,12 +1,15 @@
 """Every statement that changes an issued invoice, or reads one in order to change it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
 from services.chassis.db.database import Connection, Key
+from services.invoice.clinics.domain import Seller
 from services.invoice.invoices.domain import Invoice
 
 
@@ -15,7 +18,7 @@ async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invo
     rows = await tx.fetch(
         """
         SELECT clinic_id, id, client_id, number, status, currency, total_amount, settled_amount,
-            refunded_amount, issued_on, due_on, paid_at, version, changed_at, being_checked
+            refunded_amount, issued_on, due_on, paid_at, version, changed_at, being_checked, seller, locale, time_zone
         FROM invoices
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         ORDER BY clinic_id, id
@@ -23,7 +26,12 @@ async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invo
         """,
         *_columns(keys),
     )
-    return {(row["clinic_id"], row["id"]): Invoice(**row) for row in rows}
+    return {(row["clinic_id"], row["id"]): invoice_of(dict(row)) for row in rows}
+
+
+def invoice_of(row: Mapping[str, Any]) -> Invoice:
+    """An invoice from its row's columns, which have its fields' names."""
+    return Invoice(**{**row, "seller": msgspec.json.decode(row["seller"], type=Seller)})
 
 
 async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -> set[UUID]:

@@ -5,17 +5,23 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, Protocol
 
+import msgspec
+
 from contracts.currencies import charge_of, takes
+from contracts.http.clients import BillingAddress
 from contracts.http.common import Money, PaidWith
 from contracts.http.invoices import (
     Appointment,
+    BillTo,
     InvoiceOut,
     InvoiceRow,
     InvoiceTax,
     LineOut,
     MovementOut,
+    Seller,
 )
 from services.invoice.checks import plain
+from services.invoice.clients.domain import ClientDetails
 from services.invoice.clinics.domain import Clinic
 from services.invoice.invoices.domain import Invoice, due_amount
 from services.invoice.invoices.drafts import InvoiceLine, PricedDraft
@@ -51,7 +57,9 @@ class Row(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...
 
 
-def issued(invoice: Invoice, draft: PricedDraft, clinic: Clinic, today: date) -> InvoiceOut:
+def issued(
+    invoice: Invoice, draft: PricedDraft, clinic: Clinic, client: ClientDetails, today: date
+) -> InvoiceOut:
     """The answer about a new invoice, as a read on that day at the clinic gives it."""
     shown = {
         "id": invoice.id,
@@ -73,6 +81,12 @@ def issued(invoice: Invoice, draft: PricedDraft, clinic: Clinic, today: date) ->
         "method_kind": None,
         "being_checked": False,
         "changed_at": invoice.changed_at,
+        "locale": invoice.locale,
+        "time_zone": invoice.time_zone,
+        "seller": msgspec.json.encode(invoice.seller),
+        "client_name": client.name,
+        "billing_address": msgspec.json.encode(client.billing_address),
+        "erased": False,
     }
     return whole(shown, [_line_row(at, line) for at, line in enumerate(draft.lines, start=1)], [])
 
@@ -104,6 +118,8 @@ def _row_fields(row: Row) -> dict[str, Any]:
         "due_on",
         "currency",
         "overdue",
+        "locale",
+        "time_zone",
     )
     return {name: row[name] for name in same} | {
         "version": row["version"],
@@ -136,6 +152,12 @@ def whole(row: Row, lines: Sequence[Row], movements: Sequence[Row]) -> InvoiceOu
         processing=row["status"] == "processing",
         note=row["note"],
         rounding=Money(row["rounding_amount"], currency) if row["rounding_amount"] else None,
+        seller=msgspec.json.decode(row["seller"], type=Seller),
+        bill_to=BillTo(
+            name=row["client_name"],
+            billing_address=msgspec.json.decode(row["billing_address"], type=BillingAddress),
+            erased=row["erased"],
+        ),
     )
 
 

@@ -32,12 +32,17 @@ class Clinic:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
+    """`seller_name`, `locale` and `time_zone` are the clinic's when it was issued, or empty."""
+
     id: UUID
     number: str
     status: str
     due: Money
     due_on: date
     being_checked: bool = False
+    seller_name: str = ""
+    locale: str = ""
+    time_zone: str = ""
 
 
 def newest(events: Iterable[E]) -> list[E]:

@@ -46,12 +46,15 @@ async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> N
     await tx.execute(
         """
         INSERT INTO invoices AS held (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version,
-            being_checked)
+            being_checked, seller_name, locale, time_zone)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-            $8::date[], $9::int[], $10::bool[])
+            $8::date[], $9::int[], $10::bool[], $11::text[], $12::text[], $13::text[])
         ON CONFLICT (clinic_id, id) DO UPDATE SET (client_id, number, status, due_amount, currency, due_on, version,
-            being_checked) = ROW (excluded.client_id, excluded.number, excluded.status, excluded.due_amount,
-            excluded.currency, excluded.due_on, excluded.version, excluded.being_checked)
+            being_checked, seller_name, locale, time_zone) = ROW (excluded.client_id, excluded.number, excluded.status,
+            excluded.due_amount, excluded.currency, excluded.due_on, excluded.version, excluded.being_checked,
+            coalesce(nullif(excluded.seller_name, ''), held.seller_name),
+            coalesce(nullif(excluded.locale, ''), held.locale),
+            coalesce(nullif(excluded.time_zone, ''), held.time_zone))
         WHERE held.version < excluded.version
         """,
         [invoice.clinic_id for invoice in invoices],
@@ -64,6 +67,9 @@ async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> N
         [invoice.due_on for invoice in invoices],
         [invoice.version for invoice in invoices],
         [invoice.being_checked for invoice in invoices],
+        [invoice.seller_name or "" for invoice in invoices],
+        [invoice.locale or "" for invoice in invoices],
+        [invoice.time_zone or "" for invoice in invoices],
     )
 
 
@@ -80,7 +86,9 @@ async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoi
     """Invoices by (clinic, id); unknown ones are left out."""
     rows = await tx.fetch(
         """
-        SELECT clinic_id, id, number, status, due_amount, currency, due_on, being_checked FROM invoices
+        SELECT clinic_id, id, number, status, due_amount, currency, due_on, being_checked,
+            seller_name, locale, time_zone
+        FROM invoices
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         """,
         [clinic_id for clinic_id, _ in keys],
@@ -94,6 +102,9 @@ async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoi
             Money(minor=row["due_amount"], currency=row["currency"]),
             row["due_on"],
             row["being_checked"],
+            row["seller_name"],
+            row["locale"],
+            row["time_zone"],
         )
         for row in rows
     }

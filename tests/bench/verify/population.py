@@ -37,8 +37,10 @@ ROWS = {
             {number},
             CASE WHEN {paid} THEN 'paid' ELSE 'unpaid' END, 'EUR', 100, 0, 100,
             CASE WHEN {paid} THEN 100 ELSE 0 END, 0, '2026-01-01', '2026-02-01', 'Visit', '',
-            CASE WHEN {paid} THEN {at} END, CASE WHEN {paid} THEN 2 ELSE 1 END, {at}, {at} FROM {all}
+            CASE WHEN {paid} THEN {at} END, CASE WHEN {paid} THEN 2 ELSE 1 END, {at}, {at},
+            false, 0, '{{"name": "Clinic"}}', 'en-IE', 'UTC' FROM {all}
         """,
+        "INSERT INTO invoice_identities SELECT {clinic}, {i}, 'Client', '{{}}' FROM {all}",
         """
         INSERT INTO invoice_lines SELECT {clinic}, {i}, 1, 'Visit', 'Dr', NULL, NULL, 1, 100, 100, 'X', 'X', 0, 0
         FROM {all}

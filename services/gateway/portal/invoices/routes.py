@@ -7,9 +7,7 @@ from litestar import get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
-from contracts.http.clients import ClientOut
 from contracts.http.credit import CreditOut
-from contracts.http.invoices import InvoiceOut
 from services.gateway.portal.credit import views as credit
 from services.gateway.portal.invoices import current, lists
 from services.gateway.portal.invoices import views as invoices
@@ -61,13 +59,12 @@ async def invoice(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
 ) -> Template:
     """The total amount due, and its parts. `list` is the query of the list that led here."""
-    found, client = await _invoice_and_client(invoice_id, billing, upstreams)
+    found = await current.get_invoice(billing, upstreams, invoice_id)
     query = lists.read(list)
     return billing.render(
         "invoice.html",
         "payments",
         invoice=invoices.invoice(found, billing.clinic),
-        client=client,
         here=lists.kept(query),
         listed=lists.address(billing.path("billing"), query),
     )
@@ -78,24 +75,14 @@ async def details(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
 ) -> Template:
     """Services, employee, taxes, appointment, and the way to the payment page."""
-    found, client = await _invoice_and_client(invoice_id, billing, upstreams)
+    found = await current.get_invoice(billing, upstreams, invoice_id)
     by_card = "card" in invoices.ways(found, billing.clinic)
     return billing.render(
         "details.html",
         "payments",
         invoice=invoices.invoice(found, billing.clinic),
-        client=client,
         pay_label="Pay with Card" if by_card else "Pay online",
         here=lists.kept_list(list),
-    )
-
-
-async def _invoice_and_client(
-    invoice_id: UUID, page: PortalPage, upstreams: Upstreams
-) -> tuple[InvoiceOut, ClientOut]:
-    """The invoice and its client, whose name is on the printed page."""
-    return await asyncio.gather(
-        current.get_invoice(page, upstreams, invoice_id), upstreams.client(page.caller, page.caller.subject)
     )
 
 

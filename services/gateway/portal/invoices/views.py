@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from contracts.currencies import CURRENCIES
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
-from contracts.http.invoices import InvoiceItem, InvoiceOut, LineOut, MovementOut, Summary
+from contracts.http.invoices import BillTo, InvoiceItem, InvoiceOut, LineOut, MovementOut, Seller, Summary
 from contracts.vocabulary import ACCEPTED_METHODS, UNKNOWN, is_open, is_payable
 from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
@@ -109,6 +109,8 @@ class InvoiceView:
     movements: list[MovementView]
     note: str
     zone: str
+    seller: Seller
+    bill_to: BillTo | None
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,21 @@ class SummaryView:
     last_paid: RowView | None
 
 
+def formats(invoice: InvoiceItem, clinic: ClinicOut) -> Formats:
+    """How the document writes sums and days: as when it was issued, whatever the clinic's settings are now."""
+    return Formats.of(invoice if invoice.locale and invoice.time_zone else clinic)
+
+
+def seller(invoice: InvoiceOut, clinic: ClinicOut) -> Seller:
+    """The clinic as the document names it. The clinic of today only while an earlier invoice service answers."""
+    contact = clinic.contact
+    return invoice.seller or Seller(
+        name=clinic.name, address=contact.address, phone=contact.phone, email=contact.email
+    )
+
+
 def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
-    write = Formats.of(clinic)
+    write = formats(invoice, clinic)
     status = statuses.of_invoice(invoice)
     partly = 0 < invoice.due.minor < invoice.total.minor and not invoice.being_checked
     return RowView(
@@ -171,12 +186,12 @@ def not_online(invoice: InvoiceItem, clinic: ClinicOut) -> str:
 def _limits(invoice: InvoiceItem, clinic: ClinicOut) -> dict[str, str]:
     known = CURRENCIES.get(invoice.currency)
     limits = {"least": known.minimum, "most": known.card_maximum, "step": known.step} if known else {}
-    write = Formats.of(clinic)
+    write = formats(invoice, clinic)
     return {name: write.money(Money(minor, invoice.currency)) for name, minor in limits.items()}
 
 
 def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
-    write = Formats.of(clinic)
+    write = formats(found, clinic)
     shown = row(found, clinic)
     headline, amount = _headline(found)
     return InvoiceView(
@@ -189,6 +204,8 @@ def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
         movements=[_movement(movement, clinic, write) for movement in found.movements],
         note=found.note or "",
         zone=write.zone_name(),
+        seller=seller(found, clinic),
+        bill_to=found.bill_to,
     )
 
 

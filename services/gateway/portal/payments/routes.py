@@ -104,10 +104,7 @@ async def payment_result(
     paid = await asyncio.gather(
         *(upstreams.invoice(page.caller, part.invoice_id) for part in payment.invoices)
     )
-    client = await upstreams.client(page.caller, page.caller.subject)
-    return page.render(
-        "result.html", "payments", result=payments.result(payment, paid, page.clinic), client=client
-    )
+    return page.render("result.html", "payments", result=payments.result(payment, paid, page.clinic))
 
 
 async def _payment(page: PortalPage, upstreams: Upstreams, payment_id: UUID) -> PaymentOut:

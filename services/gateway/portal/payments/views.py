@@ -8,7 +8,7 @@ from contracts.declines import decline
 from contracts.events.payment import receipt_number
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
-from contracts.http.invoices import InvoiceOut
+from contracts.http.invoices import BillTo, InvoiceOut, Seller
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import PaymentOut
 from services.chassis.locale.formats import Formats
@@ -60,6 +60,8 @@ class ResultView:
     invoices: list[PaidInvoice]
     surplus: str
     invoice: str
+    seller: Seller
+    bill_to: BillTo | None
     again: str
     spoken: str
     version: int
@@ -90,7 +92,9 @@ def _usable(kept: Sequence[SavedMethodOut], due: Money) -> list[SavedMethodOut]:
 
 
 def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> ResultView:
-    write = Formats.of(clinic)
+    """The result, written as the newest of its invoices is: a receipt of years ago reads as it did then."""
+    newest = max(paid, key=lambda invoice: invoice.id)
+    write = invoices.formats(newest, clinic)
     outcome, title, message = _outcome(payment, write.money(payment.amount))
     status = statuses.of_payment(payment)
     invoice = f"/c/{clinic.slug}/invoices/{payment.invoices[0].invoice_id}"
@@ -104,10 +108,12 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -
         receipt_number=receipt_number(payment.id),
         day=write.day_of(payment.succeeded_at or payment.created_at),
         method=methods.used(payment.method),
-        invoices=_paid(payment, paid, clinic),
+        invoices=_paid(payment, paid, clinic, write),
         surplus=write.money(payment.surplus) if payment.surplus and payment.surplus.minor else "",
         invoice=invoice,
         again=f"{invoice}/pay",
+        seller=invoices.seller(newest, clinic),
+        bill_to=newest.bill_to,
         spoken=title,
         version=payment.version,
         state=payment.status,
@@ -162,8 +168,9 @@ def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
     )
 
 
-def _paid(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> list[PaidInvoice]:
-    write = Formats.of(clinic)
+def _paid(
+    payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut, write: Formats
+) -> list[PaidInvoice]:
     numbers = {invoice.id: invoice.number for invoice in paid}
     return [
         PaidInvoice(

@@ -6,14 +6,14 @@ from typing import Any
 from contracts.events.invoice import InvoiceCreated
 from contracts.events.payment import Share
 from contracts.vocabulary import is_payable
-from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailData, EmailKind
 from services.notification.emails.messages.parts import (
     ASK_CLINIC,
+    formats,
     invoice_action,
     invoice_number,
     is_payable_online,
-    one_line,
+    seller_name,
 )
 from services.notification.projections.domain import Clinic, Invoice
 
@@ -26,15 +26,15 @@ def data_of(event: InvoiceCreated) -> EmailData:
 def content(email: Email, portal: str) -> dict[str, Any]:
     clinic = email.clinic
     invoice = email.invoices[email.delivery.subject_id]
-    formats = Formats.of(clinic)
-    amount = formats.money(invoice.due)
+    write = formats(email)
+    amount = write.money(invoice.due)
     return {
         "subject": f"Invoice {invoice_number(invoice)} is ready",
-        "preview": f"{amount}, due by {formats.day(invoice.due_on)}",
-        "lead": f"Invoice {invoice_number(invoice)} from {one_line(clinic.name)} is ready for you.",
+        "preview": f"{amount}, due by {write.day(invoice.due_on)}",
+        "lead": f"Invoice {invoice_number(invoice)} from {seller_name(email)} is ready for you.",
         "amount": amount,
-        "due_words": f"Due by {formats.day(invoice.due_on)}",
-        "action": invoice_action(clinic, invoice, portal),
+        "due_words": f"Due by {write.day(invoice.due_on)}",
+        "action": invoice_action(clinic, invoice, portal, write),
         "note": _note(clinic, invoice),
         "question": "Questions about this invoice? Contact the clinic.",
     }

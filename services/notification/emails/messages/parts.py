@@ -37,12 +37,29 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def invoice_action(clinic: Clinic, invoice: Invoice, portal: str) -> Action | None:
+def formats(email: Email) -> Formats:
+    """How the e-mail writes sums and days: as its invoice does, else as the clinic does now."""
+    invoice = _newest(email)
+    return Formats.of(invoice if invoice and invoice.locale and invoice.time_zone else email.clinic)
+
+
+def seller_name(email: Email) -> str:
+    """The clinic's name as the e-mail's invoice has it, on one line."""
+    invoice = _newest(email)
+    return one_line(invoice.seller_name if invoice and invoice.seller_name else email.clinic.name)
+
+
+def _newest(email: Email) -> Invoice | None:
+    """The last issued of the e-mail's invoices, as the receipt's page takes it; ids are in order of time."""
+    return max(email.invoices.values(), key=lambda invoice: invoice.id, default=None)
+
+
+def invoice_action(clinic: Clinic, invoice: Invoice, portal: str, write: Formats) -> Action | None:
     if not clinic.billing_shown:
         return None
     link = f"{portal}/invoices/{invoice.id}"
     if is_payable_online(clinic, invoice):
-        return Action(f"View and pay {Formats.of(clinic).money(invoice.due)}", link)
+        return Action(f"View and pay {write.money(invoice.due)}", link)
     return Action("View invoice", link)
 
 

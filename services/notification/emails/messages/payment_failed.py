@@ -6,28 +6,27 @@ from typing import Any
 
 from contracts.declines import decline
 from contracts.events.payment import PaymentFailed
-from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailKind
 from services.notification.emails.messages.parts import (
     ASK_CLINIC,
     Action,
+    formats,
     invoice_action,
     invoice_name,
-    one_line,
     payment_data,
+    seller_name,
 )
 
 
 def content(email: Email, portal: str) -> dict[str, Any]:
     clinic, data = email.clinic, email.delivery.data
-    formats = Formats.of(clinic)
-    amount = formats.money(data.amount)
+    amount = formats(email).money(data.amount)
     retry = clinic.billing_shown and clinic.online_payment
     why = decline(data.failure_code, data.method.kind if data.method else None)
     return {
         "subject": f"Your payment of {amount} did not go through",
         "preview": "No money was taken. Here is what you can do next.",
-        "lead": f"Your payment to {one_line(clinic.name)} did not go through. No money was taken.",
+        "lead": f"Your payment to {seller_name(email)} did not go through. No money was taken.",
         "amount": amount,
         "about": ", ".join(invoice_name(email, share.invoice_id) for share in data.invoices),
         "reason": why.reason,
@@ -42,7 +41,7 @@ def _retry_action(email: Email, portal: str) -> Action | None:
     invoice = email.invoices.get(shares[0].invoice_id) if len(shares) == 1 else None
     if invoice is None:
         return Action("View your invoices", f"{portal}/billing")
-    return invoice_action(email.clinic, invoice, portal)
+    return invoice_action(email.clinic, invoice, portal, formats(email))
 
 
 KIND = EmailKind(

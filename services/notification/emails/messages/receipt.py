@@ -5,29 +5,29 @@ from typing import Any
 
 from contracts.events.payment import PaymentSucceeded, receipt_number
 from contracts.money import Money
-from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailKind
 from services.notification.emails.messages.parts import (
     Action,
     Row,
+    formats,
     invoice_name,
     method_of,
-    one_line,
     payment_data,
+    seller_name,
 )
 
 
 def content(email: Email, portal: str) -> dict[str, Any]:
     clinic, data = email.clinic, email.delivery.data
-    formats = Formats.of(clinic)
-    amount = formats.money(data.amount)
-    paid_on = formats.day_of(data.at)
+    write = formats(email)
+    amount = write.money(data.amount)
+    paid_on = write.day_of(data.at)
     paid_with = method_of(data.method)
     link = f"{portal}/payments/{email.delivery.subject_id}"
     return {
         "subject": f"Receipt for your payment of {amount}",
         "preview": f"Paid on {paid_on}",
-        "lead": f"Thank you. {one_line(clinic.name)} has received your payment.",
+        "lead": f"Thank you. {seller_name(email)} has received your payment.",
         "amount": amount,
         "paid_words": f"Paid on {paid_on}" + (f" with {paid_with}" if paid_with else ""),
         "number": f"Receipt {receipt_number(email.delivery.subject_id)}",
@@ -40,10 +40,10 @@ def content(email: Email, portal: str) -> dict[str, Any]:
 
 def _rows(email: Email) -> list[Row]:
     data = email.delivery.data
-    formats = Formats.of(email.clinic)
+    write = formats(email)
 
     def row(label: str, amount: Money) -> Row:
-        return Row(label, formats.money(amount))
+        return Row(label, write.money(amount))
 
     rows = [row(invoice_name(email, share.invoice_id), share.amount) for share in data.invoices]
     if data.surplus is not None and data.surplus.minor > 0:

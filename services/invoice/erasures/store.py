@@ -1,0 +1,102 @@
+"""Every statement that erases. Each also writes the log of erasures. Needs the worker's role."""
+
+from collections.abc import Sequence
+
+from contracts.vocabulary import OPEN_INVOICES
+from services.chassis.db.database import Connection
+from services.chassis.db.sql import literals
+from services.invoice.erasures.domain import Erasure
+
+_ERASED = "name = '', billing_address = '{}'"
+
+
+async def erase_due_invoices(tx: Connection, most: int) -> int:
+    """Erase who was named on up to `most` documents whose time has passed. Open invoices keep it."""
+    return await _count(
+        tx,
+        f"""
+        WITH due AS (
+            SELECT who.clinic_id, who.invoice_id
+            FROM invoice_identities AS who
+            JOIN invoices AS i ON (i.clinic_id, i.id) = (who.clinic_id, who.invoice_id)
+            WHERE who.erased_at IS NULL AND who.erase_after <= app_now()::date
+                AND i.status NOT IN {literals(OPEN_INVOICES)}
+            ORDER BY who.erase_after LIMIT $1
+            FOR UPDATE OF who SKIP LOCKED
+        ), erased AS (
+            UPDATE invoice_identities AS who SET {_ERASED}, erased_at = app_now() FROM due
+            WHERE (who.clinic_id, who.invoice_id) = (due.clinic_id, due.invoice_id)
+            RETURNING who.clinic_id, who.invoice_id, who.erased_at
+        )
+        INSERT INTO erasures (clinic_id, kind, subject_id, erased_at)
+        SELECT clinic_id, 'invoice', invoice_id, erased_at FROM erased
+        """,
+        most,
+    )
+
+
+async def erase_due_clients(tx: Connection, most: int) -> int:
+    """Erase up to `most` clients whose time has passed and whom no document names any more."""
+    return await _count(
+        tx,
+        f"""
+        WITH due AS (
+            SELECT c.clinic_id, c.id FROM clients AS c
+            WHERE c.erased_at IS NULL AND c.erase_after <= app_now()::date AND NOT EXISTS (
+                SELECT FROM invoices AS i
+                JOIN invoice_identities AS who ON (who.clinic_id, who.invoice_id) = (i.clinic_id, i.id)
+                WHERE (i.clinic_id, i.client_id) = (c.clinic_id, c.id) AND who.erased_at IS NULL
+            )
+            ORDER BY c.erase_after LIMIT $1
+            FOR UPDATE OF c SKIP LOCKED
+        ), erased AS (
+            UPDATE clients AS c SET {_ERASED}, erased_at = app_now() FROM due
+            WHERE (c.clinic_id, c.id) = (due.clinic_id, due.id)
+            RETURNING c.clinic_id, c.id, c.erased_at
+        )
+        INSERT INTO erasures (clinic_id, kind, subject_id, erased_at)
+        SELECT clinic_id, 'client', id, erased_at FROM erased
+        """,
+        most,
+    )
+
+
+async def list_erasures(tx: Connection) -> list[Erasure]:
+    """The whole log, oldest first."""
+    rows = await tx.fetch(
+        "SELECT clinic_id, kind, subject_id, erased_at FROM erasures ORDER BY erased_at, clinic_id, subject_id"
+    )
+    return [Erasure(**row) for row in rows]
+
+
+async def erase_again(tx: Connection, log: Sequence[Erasure]) -> None:
+    """Erase what the log names and this database still holds, and add the log's entries.
+
+    A client who was given a name again after the erasure keeps it.
+    """
+    await tx.execute(
+        f"""
+        WITH log AS (
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
+                AS log (clinic_id, kind, subject_id, erased_at)
+        ), documents AS (
+            UPDATE invoice_identities AS who SET {_ERASED}, erased_at = log.erased_at FROM log
+            WHERE log.kind = 'invoice' AND who.erased_at IS NULL
+                AND (who.clinic_id, who.invoice_id) = (log.clinic_id, log.subject_id)
+        ), people AS (
+            UPDATE clients AS c SET {_ERASED}, erased_at = log.erased_at FROM log
+            WHERE log.kind = 'client' AND c.erased_at IS NULL AND c.changed_at <= log.erased_at
+                AND (c.clinic_id, c.id) = (log.clinic_id, log.subject_id)
+        )
+        INSERT INTO erasures (clinic_id, kind, subject_id, erased_at) SELECT * FROM log ON CONFLICT DO NOTHING
+        """,
+        [each.clinic_id for each in log],
+        [each.kind for each in log],
+        [each.subject_id for each in log],
+        [each.erased_at for each in log],
+    )
+
+
+async def _count(tx: Connection, sql: str, most: int) -> int:
+    """The number of rows that the statement inserted."""
+    return int((await tx.execute(sql, most)).split()[-1])
