@@ -87,10 +87,14 @@ def dispute_charge(
     charge: FromPath[str],
     data: JSONBody[Dispute],
 ) -> Json:
-    """The payer disputes a charge at the bank."""
+    """The payer disputes a charge at the bank. A refund of it that is on its way fails then."""
 
     def work(call: Call) -> Json:
-        return disputes.open_(call, call.get("charge", charge), data.status, data.reason, data.amount)
+        found = call.get("charge", charge)
+        dispute = disputes.open_(call, found, data.status, data.reason, data.amount)
+        if not dispute["is_charge_refundable"]:
+            refunds.fail_disputed(call, found)
+        return dispute
 
     return sandbox.run(_account(account), work)
 

@@ -50,6 +50,77 @@ async def test_a_refund_that_fails_days_later_is_credit_again_and_can_be_sent_ag
     assert len(await refund_events(payments)) == 1
 
 
+@pytest.mark.parametrize("days", [1, 29, 30, 34])
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_success_may_fail_for_a_month_and_is_heard_of_and_looked_for(
+    payments: PaymentService, days: int, heard: bool
+) -> None:
+    await leave_credit(payments, card="pm_card_refundFail")
+    await request_refund(payments)
+    await payments.hook.until("refund.created")
+    await payments.consume()
+    await age_refunds(payments, timedelta(days=days, hours=1))
+    await settle_refund(payments, "failed")
+
+    if heard:
+        await payments.consume()
+    await sweep(payments)
+
+    assert await payments.books() == BACK
+    [refund] = (await credit_of(payments))["refunds"]
+    assert (refund["status"], refund["failure_reason"]) == ("failed", "expired_or_canceled_card")
+    assert (await request_refund(payments)).status_code == 201
+    await sweep(payments)
+    assert await payments.books() == SENT
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_refund_seconds_before_a_chargeback_is_credit_again_and_is_not_sent_twice(
+    payments: PaymentService, heard: bool
+) -> None:
+    """The chargeback takes the charge's money: what was on its way fails, and no other refund is made."""
+    await leave_credit(payments, card="pm_card_pendingRefund")
+    await request_refund(payments)
+    await payments.hook.until("refund.created")
+    await payments.consume()
+    assert await payments.books() == WAITS
+    [intent] = await payments.intents()
+
+    path = f"/accounts/platform/charges/{intent['latest_charge']}/dispute"
+    await payments.sandbox.control("POST", path, {})
+    if heard:
+        await payments.hook.until("refund.failed")
+        await payments.consume()
+    await sweep(payments)
+
+    assert await payments.books() == BACK
+    [refund] = (await credit_of(payments))["refunds"]
+    assert (refund["status"], refund["failure_reason"]) == ("failed", "charge_for_pending_refund_disputed")
+    again = await request_refund(payments)
+    assert (again.status_code, again.json()["code"]) == (409, "charge_disputed")
+    assert len(await at_stripe(payments)) == 1
+    assert await payments.books() == BACK
+
+
+async def test_a_refund_that_arrived_before_a_chargeback_stays_sent(payments: PaymentService) -> None:
+    """Stripe withdraws the whole charge as well: the clinic's loss, and no credit of the client's."""
+    await leave_credit(payments)
+    await request_refund(payments)
+    await payments.hook.until("refund.created")
+    await payments.consume()
+    [intent] = await payments.intents()
+
+    path = f"/accounts/platform/charges/{intent['latest_charge']}/dispute"
+    await payments.sandbox.control("POST", path, {})
+    await payments.hook.until("charge.dispute.created")
+    await payments.consume()
+    await age_refunds(payments, timedelta(days=3))
+    await sweep(payments)
+
+    assert await payments.books() == SENT
+    assert (await request_refund(payments)).json()["code"] == "nothing_to_refund"
+
+
 @pytest.mark.parametrize(("outcome", "books"), [("succeeded", SENT), ("failed", BACK), ("canceled", BACK)])
 async def test_a_refund_that_waits_ends_as_the_bank_says(
     payments: PaymentService, outcome: str, books: list[tuple[str, int]]

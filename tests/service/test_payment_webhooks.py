@@ -31,14 +31,14 @@ CANARY = "PHI-CANARY-7f3"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def settings(kafka: str) -> Settings:
+def settings(kafka: str, key: str = "sk_test_x") -> Settings:
     return Settings.model_validate(
         {
             "http_port": 1,
             "kafka_bootstrap_servers": kafka,
             "database_url": "postgresql://nobody@127.0.0.1:1/away",
             "internal_token_public_key": callers.PUBLIC_KEY,
-            "stripe_secret_key": "sk_test_x",
+            "stripe_secret_key": key,
             "installation": "harbour",
             "metadata_key": "-" * 32,
             "stripe_webhook_secret": f"{NEW},{OLD}",
@@ -47,9 +47,9 @@ def settings(kafka: str) -> Settings:
 
 
 @asynccontextmanager
-async def an_edge(kafka: str) -> AsyncIterator[Client]:
+async def an_edge(kafka: str, key: str = "sk_test_x") -> AsyncIterator[Client]:
     """The api of a payment service whose PostgreSQL is away."""
-    async with in_own_task(calling(app.api(settings(kafka)), "payment")) as client:
+    async with in_own_task(calling(app.api(settings(kafka, key)), "payment")) as client:
         yield client
 
 
@@ -251,6 +251,22 @@ async def test_what_nothing_acts_on_is_acknowledged_without_kafka(
         answer = await send(edge, raw(event), signed(raw(event)))
     assert (answer.status_code, answer.json()) == (200, {})
     assert [each["reason"] for each in logged if each["event"] == "webhook_ignored"] == [outcome]
+
+
+@pytest.mark.parametrize("key", ["sk_live_x", "rk_live_x", "sk_test_x", "rk_test_x"])
+@pytest.mark.parametrize("livemode", [True, False])
+@pytest.mark.parametrize("account", [None, "acct_1"])
+@pytest.mark.parametrize("event_type", ["payment_intent.succeeded", "refund.failed", "customer.deleted"])
+async def test_an_endpoint_takes_events_of_its_own_mode_alone(
+    monkeypatch: pytest.MonkeyPatch, key: str, livemode: bool, account: str | None, event_type: str
+) -> None:
+    """A live endpoint of a platform gets its accounts' test events too. 503: this one goes to Kafka, which is away."""
+    monkeypatch.setattr(stripe_events, "SEND_SECONDS", 0.1)
+    body = raw(an_event(event_type, livemode=livemode, account=account))
+    async with an_edge(NOBODY, key) as edge:
+        answer = await send(edge, body, signed(body))
+
+    assert answer.status_code == (503 if livemode is ("_live_" in key) else 200)
 
 
 def test_any_object_can_be_read() -> None:

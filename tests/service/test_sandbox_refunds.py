@@ -78,3 +78,25 @@ async def test_the_bank_answers_days_later(
     assert charge.amount - charge.amount_refunded == left
     assert webhook.event["created"] - made.created >= 5 * 86_400
     assert ("failure_balance_transaction" in after) == (outcome != "succeeded")
+
+
+@pytest.mark.parametrize(
+    ("card", "status", "ends"),
+    [
+        ("pm_card_pendingRefund", "needs_response", "failed"),
+        ("pm_card_pendingRefund", "warning_needs_response", "pending"),
+        ("pm_card_visa", "needs_response", "succeeded"),
+    ],
+)
+async def test_a_chargeback_fails_a_refund_that_is_on_its_way(
+    v1: V1, sandbox: RunningSandbox, card: str, status: str, ends: str
+) -> None:
+    intent = await paid(v1, card)
+    made = await refund(v1, intent.id, 500)
+
+    path = f"/accounts/{ACCOUNT}/charges/{intent.latest_charge}/dispute"
+    await sandbox.control("POST", path, {"status": status})
+
+    found = await v1.refunds.retrieve_async(made.id, None, ON)
+    reason = getattr(found, "failure_reason", None)
+    assert (found.status, reason == "charge_for_pending_refund_disputed") == (ends, ends == "failed")

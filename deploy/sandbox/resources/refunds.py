@@ -63,14 +63,24 @@ def may_become(status: str, outcome: str) -> bool:
     return outcome in _NEXT.get(status, ())
 
 
-def settle(call: Call, refund: Json, outcome: str) -> Json:
+def fail_disputed(call: Call, charge: Json) -> None:
+    """A chargeback takes the charge's money back: a refund that is still on its way fails."""
+    found, _ = call.store.page(
+        call.account, "refund", {"payment_intent": charge["payment_intent"], "limit": 100}
+    )
+    for refund in found:
+        if refund["charge"] == charge["id"] and refund["status"] == "pending":
+            settle(call, refund, "failed", "charge_for_pending_refund_disputed")
+
+
+def settle(call: Call, refund: Json, outcome: str, reason: str = "expired_or_canceled_card") -> Json:
     """The bank's result. A refund that failed or was canceled comes back to the account's balance."""
     before, refund["status"] = refund["status"], outcome
     refund.pop("pending_reason", None)
     previous: Json = {"status": before}
     if outcome != "succeeded":
         previous |= {"failure_reason": None, "failure_balance_transaction": None}
-        refund["failure_reason"] = "merchant_request" if outcome == "canceled" else "expired_or_canceled_card"
+        refund["failure_reason"] = "merchant_request" if outcome == "canceled" else reason
         back = balance_transactions.book_refund(call, refund, back=True)
         refund["failure_balance_transaction"] = back
         if call.unsure.failed_refund_counts_back:
