@@ -58,6 +58,10 @@ STRIPE_TYPES: Final[Mapping[AcceptedMethod, tuple[str, ...] | None]] = {"card": 
 ChargedOn = Literal["own", "platform", "none"]
 """Whose Stripe account takes a clinic's payments: its own, the platform's, or nobody's."""
 
+AccountProblem = Literal["no_account", "no_access", "charges_disabled", "no_way_to_pay"]
+"""Why a clinic's Stripe account can take no payment: none was chosen; Stripe refuses us access, since its owner took
+it away or it does not exist; Stripe has switched charges off; or none of the ways to pay is switched on for it."""
+
 
 def is_open(invoice_status: str) -> bool:
     """Whether something is due on the invoice. A status of a newer release, unknown here, counts as open."""

@@ -37,6 +37,7 @@ INVOICE_CREATED = Topic("invoice.created", Kind.STATE, "invoice", _INVOICE_READE
 INVOICE_UPDATED = Topic("invoice.updated", Kind.STATE, "invoice", _INVOICE_READERS)
 INVOICE_PAID = Topic("invoice.paid", Kind.STATE, "invoice", _INVOICE_READERS)
 
+ACCOUNT_UPDATED = Topic("account.updated", Kind.STATE, "payment", ("notification",), partitions=3)
 PAYMENT_PROCESSING = Topic("payment.processing", Kind.STATE, "payment", ("invoice", "gateway"))
 PAYMENT_SUCCEEDED = Topic("payment.succeeded", Kind.STATE, "payment", ("notification", "gateway"))
 PAYMENT_FAILED = Topic("payment.failed", Kind.STATE, "payment", ("invoice", "notification", "gateway"))
@@ -55,6 +56,7 @@ ALL: tuple[Topic, ...] = (
     INVOICE_CREATED,
     INVOICE_UPDATED,
     INVOICE_PAID,
+    ACCOUNT_UPDATED,
     PAYMENT_PROCESSING,
     PAYMENT_SUCCEEDED,
     PAYMENT_FAILED,

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.http.common import Answer, Request
-from contracts.vocabulary import ChargedOn
+from contracts.vocabulary import ACCEPTED_METHODS, AcceptedMethod, AccountProblem, ChargedOn
 
 StripeAccountId = Annotated[str, Meta(pattern=r"^acct_[A-Za-z0-9]{1,60}$(?!\n)")]
 
@@ -29,8 +29,15 @@ class AccountOut(Answer, frozen=True, kw_only=True):
     """The choice for the clinic, and where its clients' money goes by it.
 
     `none`: no payment starts. With Stripe's test keys, money of a clinic without a choice goes to the `platform`.
+
+    Without `takes_payments` online payment is offered nowhere; `problem` says why, `disabled_reason` is Stripe's own.
+    `methods` are the ways to pay that the account has the capabilities for.
     """
 
     stripe_account_id: str | None
     platform_account: bool
     charged_on: ChargedOn
+    takes_payments: bool = True
+    problem: AccountProblem | None = None
+    disabled_reason: str | None = None
+    methods: tuple[AcceptedMethod, ...] = ACCEPTED_METHODS

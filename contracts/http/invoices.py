@@ -52,10 +52,11 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     """An invoice as lists show it.
 
     `due` is 0 once paid, refunded or void. `methods` are the ways to pay it online now: empty when nothing is due,
-    online payment is off, or no accepted way can charge the amount. `online_charge` tells whether the amount due can be
-    charged online at all, whatever the clinic accepts; null when nothing is due. `service_summary` names the first
-    service. While it is `being_checked`, a movement of money could not be applied to it yet: do not ask anybody to pay
-    it. `updated_at` is when its amounts, its status or `being_checked` last changed.
+    online payment is off, the clinic's Stripe account cannot charge, or no accepted way can charge the amount.
+    `online_charge` tells whether the amount due can be charged online at all, whatever the clinic accepts; null when
+    nothing is due. `service_summary` names the first service. While it is `being_checked`, a movement of money could
+    not be applied to it yet: do not ask anybody to pay it. `updated_at` is when its amounts, its status or
+    `being_checked` last changed.
     `locale` and `time_zone` are the clinic's when it was issued: the document writes its sums and days by them.
     """
 

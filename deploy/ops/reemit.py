@@ -14,13 +14,14 @@ from services.chassis.outbox.reemit import Source, put_again
 from services.invoice.clinics import reemit as clinics
 from services.invoice.invoices import reemit as invoices
 from services.notification.emails import reemit as emails
+from services.payment.accounts import reemit as accounts
 from services.payment.ledger import reemit as ledger
 from services.payment.payments import reemit as payments
 from services.payment.refunds import reemit as refunds
 
 SOURCES: Mapping[str, Sequence[Source]] = {
     "invoice": (clinics.SOURCE, invoices.SOURCE),
-    "payment": (payments.SOURCE, payments.UPDATES, ledger.SOURCE, refunds.SOURCE),
+    "payment": (accounts.SOURCE, payments.SOURCE, payments.UPDATES, ledger.SOURCE, refunds.SOURCE),
     "notification": (emails.SOURCE,),
 }
 

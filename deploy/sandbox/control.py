@@ -30,6 +30,8 @@ class Abilities(msgspec.Struct, forbid_unknown_fields=True):
     charges_enabled: bool = True
     payouts_enabled: bool = True
     card_payments: Literal["active", "inactive", "pending"] = "active"
+    capabilities: dict[str, Literal["active", "inactive", "pending"]] = {}
+    """Further ones to change, such as `ideal_payments`."""
     requirements: Json = {}
     """Such as `disabled_reason` and `currently_due`."""
 
@@ -120,7 +122,10 @@ def put_account(sandbox: NamedDependency[Sandbox], account: FromPath[str], data:
     def work(call: Call) -> Json:
         known = call.store.get(PLATFORM, account) or accounts.shape(call, account)
         call.store.put(PLATFORM, known, {"revoked": False})
-        return accounts.switch(call, known, **msgspec.to_builtins(data))
+        accounts.set_capabilities(call, known, data.capabilities)
+        wanted = msgspec.to_builtins(data)
+        del wanted["capabilities"]
+        return accounts.switch(call, known, **wanted)
 
     return sandbox.run(account, work)
 

@@ -87,11 +87,6 @@ class Settings(ServiceSettings):
         return self.public_url.scheme == "https"
 
     @property
-    def stripe_live(self) -> bool:
-        """Whether payments are charged with real money."""
-        return self.stripe_publishable_key.startswith("pk_live_")
-
-    @property
     def stripe_origin(self) -> str:
         """The origin of the payment script: Stripe's, or the sandbox's."""
         return origin_of(self.stripe_js_url)

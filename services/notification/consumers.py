@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import Event
 from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
@@ -16,6 +17,12 @@ from services.notification.projections import actions as projections
 async def on_clinic_updated(tx: Connection, updates: Sequence[ClinicUpdated]) -> None:
     """Update the copies of clinics."""
     await projections.upsert_clinics(tx, updates)
+
+
+@consumes(AccountUpdated, group="notification", delay_tolerant=True)
+async def on_account_updated(tx: Connection, updates: Sequence[AccountUpdated]) -> None:
+    """Keep which clinics' accounts can take payments."""
+    await projections.upsert_accounts(tx, updates)
 
 
 @consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="notification", delay_tolerant=True)

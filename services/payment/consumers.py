@@ -13,6 +13,7 @@ from contracts.events.stripe import StripeEvent
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
+from services.payment.accounts import changes as accounts
 from services.payment.credit.actions import lock_changed_credit
 from services.payment.ledger import actions as ledger
 from services.payment.methods import changes as methods
@@ -28,6 +29,7 @@ class Room(Enum):
     PAYMENTS = "payments"
     REFUNDS = "refunds"
     METHODS = "methods"
+    ACCOUNTS = "accounts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ STRIPE_EVENTS: Mapping[str, Room | Unhandled] = {
     "setup_intent.canceled": Unhandled("Nothing was kept of it."),
     "setup_intent.requires_action": Unhandled("The page asks the client itself."),
     "setup_intent.setup_failed": Unhandled("The page shows it, and nothing was kept of it."),
-    "account.updated": _NOT_OURS_TO_ACT_ON,
-    "account.application.deauthorized": Unhandled("The next call for the account is refused, which counts."),
+    "account.updated": Room.ACCOUNTS,
+    "capability.updated": Room.ACCOUNTS,
+    "account.application.authorized": Room.ACCOUNTS,
+    "account.application.deauthorized": Room.ACCOUNTS,
 }
 """The room of each of Stripe's event types. A type that is not listed is `Unhandled`."""
 
@@ -102,7 +106,7 @@ async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> 
 
 @consumes(StripeEvent, group="payment-stripe")
 async def on_stripe_event(tx: Connection, events: Sequence[StripeEvent]) -> None:
-    """Move payments, book money, keep saved methods."""
+    """Move payments, book money, keep saved methods and what accounts can do."""
     await apply_stripe_events(tx, events)
 
 
@@ -111,6 +115,7 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
 
     Raises a `StripeMismatch`.
     """
+    await accounts.apply_events(tx, _of(Room.ACCOUNTS, events))
     about_refunds = _of(Room.REFUNDS, events)
     about_payments = await payments.read_observed(tx, _of(Room.PAYMENTS, events))
     about_methods = await methods.read_observed(tx, _of(Room.METHODS, events))

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from services.chassis.db.database import Database
+from services.payment.accounts.sweep import refresh_accounts
 from services.payment.methods.sweep import refresh_methods
 from services.payment.payments.sweep import forget_starts, sweep_payments
 from services.payment.refunds.sweep import sweep_refunds
@@ -13,6 +14,7 @@ SWEEP_SECONDS = 15
 
 def sweeps(db: Database, stripe: StripeApi) -> Callable[[], Awaitable[None]]:
     async def sweep() -> None:
+        await refresh_accounts(db, stripe)
         await sweep_payments(db, stripe)
         await sweep_refunds(db, stripe)
         await refresh_methods(db, stripe)

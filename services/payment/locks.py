@@ -4,6 +4,7 @@ ORDER = (
     "starts",
     "clinics",
     "accounts",
+    "account_states",
     "payables",
     "payments",
     "refunds",

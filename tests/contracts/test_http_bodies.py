@@ -37,6 +37,7 @@ ANSWERS: dict[str, Any] = {
     "invoice/summary": Summary,
     "payment/account": AccountOut,
     "payment/balances": list[Money],
+    "payment/account-cannot-charge": AccountOut,
     "payment/credit": CreditOut,
     "payment/payment": PaymentOut,
     "payment/payment-failed": PaymentOut,

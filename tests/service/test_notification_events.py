@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.invoice import InvoicePaid, InvoiceUpdated
 from contracts.events.payment import PaymentFailed, PaymentSucceeded
@@ -63,6 +64,28 @@ async def test_a_refund_is_told_once_however_often_it_is_said(
 
     assert sorted(mail.subjects()) == ["We sent €25.00 back to your card", "We sent €7.00 back to your card"]
     assert await waiting_parked(db_notification) == []
+
+
+@pytest.mark.parametrize("takes", [False, True])
+async def test_an_invoice_is_not_asked_for_online_while_the_clinics_account_cannot_charge(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer, takes: bool
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    states = [
+        AccountUpdated(
+            id=new_id(), time=clinic.time, clinic_id=clinic.clinic_id, version=at, takes_payments=can
+        )
+        for at, can in ((2, takes), (1, not takes))
+    ]
+
+    await deliver(db_notification.worker, consumers, *states)
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
+    await sender.send_due()
+
+    body = mail.inbox[0].get_body(("plain",))
+    assert body is not None
+    assert ("View and pay" in body.get_content()) is takes
+    assert ("please contact the clinic" in body.get_content()) is not takes
 
 
 async def test_an_email_waits_for_the_contact_and_goes_when_it_is_put(

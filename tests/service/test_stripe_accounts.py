@@ -7,7 +7,10 @@ from uuid import uuid4
 
 import pytest
 
+from services.chassis import clock
 from services.payment import consumers
+from services.payment.accounts.changes import apply_states
+from services.payment.accounts.domain import unreachable
 from tests.builders.events import deliver, outbox_events
 from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
@@ -47,16 +50,29 @@ async def test_the_choice_is_kept_and_shown(site: Site) -> None:
     path = f"/clinics/{clinic['id']}"
 
     own = await choose(site, clinic, {"stripe_account_id": ACCOUNT})
-    assert own.json() == {"stripe_account_id": ACCOUNT, "platform_account": False, "charged_on": "own"}
+    able = {"takes_payments": True, "problem": None, "disabled_reason": None, "methods": ["card", "redirect"]}
+    assert own.json() == able | {
+        "stripe_account_id": ACCOUNT,
+        "platform_account": False,
+        "charged_on": "own",
+    }
     assert (await site.api("GET", f"{path}/stripe-account")).json() == own.json()
     assert (await site.api("GET", path)).json()["stripe_account_id"] == ACCOUNT
 
     platform = await choose(site, clinic, {"platform_account": True})
-    assert platform.json() == {"stripe_account_id": None, "platform_account": True, "charged_on": "platform"}
+    assert platform.json() == able | {
+        "stripe_account_id": None,
+        "platform_account": True,
+        "charged_on": "platform",
+    }
     assert (await site.api("GET", path)).json()["platform_account"] is True
 
     none = await choose(site, clinic, {"stripe_account_id": None})
-    assert none.json() == {"stripe_account_id": None, "platform_account": False, "charged_on": "platform"}
+    assert none.json() == able | {
+        "stripe_account_id": None,
+        "platform_account": False,
+        "charged_on": "platform",
+    }
 
 
 async def test_an_account_that_another_clinic_has_is_refused_and_nothing_changes(
@@ -142,6 +158,38 @@ async def test_live_money_needs_a_choice(opened: Open, db_invoice: ServiceDb, db
         assert begun.json()["code"] != "no_stripe_account", begun.text
         accounts = await db_payment.admin.fetch("SELECT account, livemode FROM payments")
         assert [tuple(row) for row in accounts] == [("", True)]
+
+
+async def test_an_account_that_cannot_charge_is_offered_on_no_page_and_in_no_answer(
+    site: Site, db_invoice: ServiceDb, db_payment: ServiceDb
+) -> None:
+    clinic = await create_clinic(site)
+    await put_account(site, clinic)
+    client = await create_client(site, clinic)
+    issued = await site.api("POST", f"/clinics/{clinic['id']}/invoices", json=taxed_invoice_body(client))
+    await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
+    await site.log_in("ann@example.com")
+    page = f"/c/oak/invoices/{issued.json()['id']}"
+    pages = ("/c/oak/", "/c/oak/billing", page, f"{page}/details")
+    assert issued.json()["methods"] == ["card", "redirect"]
+    assert f"{page}/pay" in await _page(site, f"{page}/details")
+
+    async with db_payment.worker.worker_tx() as tx:
+        await apply_states(tx, [unreachable(ACCOUNT, clock.now())])
+    told = (await site.api("GET", f"/clinics/{clinic['id']}/stripe-account")).json()
+    assert (told["takes_payments"], told["problem"]) == (False, "no_access")
+
+    for path in pages:
+        shown = await _page(site, path)
+        assert f"{page}/pay" not in shown and "Review and pay" not in shown, path
+    assert "does not take payments in this portal" in await _page(site, "/c/oak/")
+    assert "takes payments directly" in await _page(site, f"{page}/pay")
+    refused = await _pay(site, page, issued.json()["due"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "account_cannot_charge")
+    assert "contact the clinic" in refused.json()["message"]
+    read = await site.api("GET", f"/clinics/{clinic['id']}/invoices/{issued.json()['id']}")
+    listed = await site.api("GET", f"/clinics/{clinic['id']}/invoices")
+    assert (read.json()["methods"], listed.json()["items"][0]["methods"]) == ([], [])
 
 
 async def _page(site: Site, path: str) -> str:

@@ -1,5 +1,6 @@
 """Connected accounts, which are the clinics'; and the platform's own."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from deploy.sandbox.errors import Json, invalid, no_such_account
@@ -9,6 +10,10 @@ from deploy.sandbox.metadata import changed
 from deploy.sandbox.routing import Route
 from deploy.sandbox.sandbox import PLATFORM, Call
 
+CAPABILITIES = (
+    *("bancontact_payments", "card_payments", "eps_payments", "ideal_payments", "p24_payments"),
+    *("revolut_pay_payments", "sepa_debit_payments", "transfers"),
+)
 GIVEN = ("business_type", "country", "default_currency", "email")
 
 
@@ -73,6 +78,19 @@ def switch(call: Call, account: Json, card_payments: str, requirements: Json, **
     return account
 
 
+def set_capabilities(call: Call, account: Json, statuses: Mapping[str, str]) -> None:
+    """Change capabilities, and send `capability.updated` of each one and `account.updated`."""
+    previous = account["capabilities"]
+    changed = {name: status for name, status in statuses.items() if previous.get(name) != status}
+    if not changed:
+        return
+    account["capabilities"] = previous | changed
+    call.store.put(PLATFORM, account)
+    for name in changed:
+        call.emit("capability.updated", _capability(call, account, name), {"status": previous.get(name)})
+    call.emit("account.updated", account, {"capabilities": previous})
+
+
 def revoke(call: Call, account: Json) -> Json:
     """Take the platform's access away. The event is of the application, and names the account beside it."""
     call.store.put(PLATFORM, account, {"revoked": True})
@@ -118,7 +136,7 @@ def shape(call: Call, id: str) -> Json:
         "object": "account",
         "business_profile": None,
         "business_type": None,
-        "capabilities": {"card_payments": "active", "transfers": "active"},
+        "capabilities": dict.fromkeys(CAPABILITIES, "active"),
         "charges_enabled": True,
         "controller": {"type": "application" if id == PLATFORM else "account"},
         "country": "IE",

@@ -15,7 +15,6 @@ from services.chassis.http.problems import problem
 from services.gateway.accounts.dependencies import CurrentCaller, CurrentLogin, CurrentMembership
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.dependencies import InjectedSettings
 from services.gateway.web.errors import wants_page
 
 AnyRequest = Request[Any, Any, Any]
@@ -62,27 +61,32 @@ async def client_page(
     signed_in: CurrentLogin,
     caller: CurrentCaller,
     upstreams: InjectedUpstreams,
-    settings: InjectedSettings,
 ) -> PortalPage:
     """The page of a clinic's client. Raises `ForClients` for the clinic's staff.
 
-    A clinic without a Stripe account shows its bills without online payment.
+    A clinic whose Stripe account cannot take payments shows its bills without online payment.
     """
     clinic = await upstreams.clinic(caller)
-    if settings.stripe_live and clinic.online_payment and not await _takes_money(upstreams, caller):
-        clinic = msgspec.structs.replace(clinic, online_payment=False)
+    if clinic.online_payment:
+        clinic = await _as_its_account_can(clinic, upstreams, caller)
     made = PortalPage(clinic, caller, len(signed_in.memberships) + len(signed_in.invitations) > 1)
     if member.client_id is None:
         raise ForClients(made)
     return made
 
 
-async def _takes_money(upstreams: Upstreams, caller: Caller) -> bool:
-    """Whether the clinic has an account for live money. Yes while payment is unreachable: it refuses later itself."""
+async def _as_its_account_can(clinic: ClinicOut, upstreams: Upstreams, caller: Caller) -> ClinicOut:
+    """The clinic with the ways to pay that its Stripe account can charge.
+
+    With all while payment is unreachable: it refuses later itself.
+    """
     try:
-        return (await upstreams.recent_account(caller)).charged_on != "none"
+        account = await upstreams.recent_account(caller)
     except UpstreamError:
-        return True
+        return clinic
+    methods = tuple(way for way in clinic.methods if way in account.methods)
+    takes = account.takes_payments and bool(methods)
+    return msgspec.structs.replace(clinic, online_payment=takes, methods=methods)
 
 
 async def billing_page(page: CurrentPage) -> PortalPage:

@@ -14,7 +14,10 @@ E = TypeVar("E", bound=StateEvent)
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """The sender. `locale` and `time_zone` decide how money and days are written."""
+    """The sender. `locale` and `time_zone` decide how money and days are written.
+
+    `online_payment`: it takes payments in the portal, and its Stripe account can.
+    """
 
     id: UUID
     slug: str

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
+from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicState, Contact
 from contracts.events.invoice import InvoiceState
 from contracts.money import Money
@@ -23,6 +24,7 @@ _UPSERT_CLINICS = f"""
     SET (version, {_NAMES}) = ROW (excluded.version, {", ".join(f"excluded.{name}" for name in _SETTINGS)})
     WHERE held.version < excluded.version
 """
+_TAKES_PAYMENTS = "online_payment AND coalesce(takes_payments, true) AS online_payment"
 
 
 async def upsert_clinics(tx: Connection, clinics: Sequence[ClinicState]) -> None:
@@ -38,6 +40,21 @@ async def upsert_clinics(tx: Connection, clinics: Sequence[ClinicState]) -> None
 def _setting(clinic: ClinicState, name: str) -> object:
     """A setting in the event; the parts of the contact are columns of their own."""
     return getattr(clinic.contact if name in Contact.model_fields else clinic, name)
+
+
+async def upsert_accounts(tx: Connection, accounts: Sequence[AccountUpdated]) -> None:
+    """Save what clinics' accounts can do where the stored version is older. Each clinic at most once."""
+    await tx.execute(
+        """
+        INSERT INTO clinic_accounts AS held (clinic_id, version, takes_payments)
+        SELECT * FROM unnest($1::uuid[], $2::int[], $3::bool[])
+        ON CONFLICT (clinic_id) DO UPDATE SET version = excluded.version, takes_payments = excluded.takes_payments
+        WHERE held.version < excluded.version
+        """,
+        [account.clinic_id for account in accounts],
+        [account.version for account in accounts],
+        [account.takes_payments for account in accounts],
+    )
 
 
 async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> None:
@@ -76,7 +93,10 @@ async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> N
 async def get_clinics(tx: Connection, ids: Collection[UUID]) -> dict[UUID, Clinic]:
     """Clinics by id; unknown ones are left out."""
     rows = await tx.fetch(
-        f"SELECT clinic_id AS id, {_NAMES} FROM clinics WHERE clinic_id = ANY($1::uuid[])",
+        f"""
+        SELECT clinic_id AS id, {_NAMES.replace("online_payment", _TAKES_PAYMENTS)}
+        FROM clinics LEFT JOIN clinic_accounts AS a USING (clinic_id) WHERE clinic_id = ANY($1::uuid[])
+        """,
         list(ids),
     )
     return {row["id"]: Clinic(**row) for row in rows}

@@ -7,15 +7,19 @@ from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.payment.accounts import domain as accounts
 from services.payment.accounts import store
-from services.payment.accounts.domain import ClinicAccount
+from services.payment.accounts.domain import PLATFORM, ClinicAccount
 
 
 async def get_account_to_charge(tx: Connection, clinic_id: UUID, livemode: bool) -> str:
-    """Raises `NoStripeAccount`."""
-    return accounts.account_to_charge(await store.get_account(tx, clinic_id), livemode)
+    """Raises `NoStripeAccount`, `AccountCannotCharge`."""
+    chosen, state = await store.get_account_and_state(tx, clinic_id)
+    return accounts.account_to_charge(chosen, livemode, state)
 
 
 async def put_account(tx: Connection, caller: Caller, chosen: ClinicAccount) -> None:
     """Choose the Stripe account of the caller's clinic. Payments under way keep theirs. Raises `AccountInUse`."""
     before = await store.put_account(tx, caller.clinic, chosen)
+    account = chosen.own or PLATFORM
+    await store.add_states(tx, [account])
+    await store.ask_at_once(tx, [account])
     await audit.record(tx, caller, "put_account", caller.clinic, before, chosen)

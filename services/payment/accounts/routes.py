@@ -20,15 +20,15 @@ async def put_account(
     """Choose the clinic's own Stripe account, the platform's, or none. Payments under way keep theirs."""
     chosen = schemas.clinic_account(data)
     await actions.put_account(tx, caller, chosen)
-    return schemas.account_out(chosen, stripe.livemode)
+    return schemas.account_out(*await store.get_account_and_state(tx, caller.clinic), stripe.livemode)
 
 
 @get("/account")
 async def get_account(
     caller: NamedDependency[Caller], tx: Tx, stripe: NamedDependency[StripeApi]
 ) -> AccountOut:
-    """Which Stripe account the clinic's clients are charged on."""
-    return schemas.account_out(await store.get_account(tx, caller.clinic), stripe.livemode)
+    """Which Stripe account the clinic's clients are charged on, and whether it can take payments."""
+    return schemas.account_out(*await store.get_account_and_state(tx, caller.clinic), stripe.livemode)
 
 
 ALL = [put_account, get_account]

@@ -1,16 +1,22 @@
 """Between the bodies in `contracts.http.accounts` and the domain's values."""
 
 from contracts.http.accounts import AccountIn, AccountOut
-from services.payment.accounts.domain import ClinicAccount, charged_on
+from services.payment.accounts.domain import AccountState, ClinicAccount, charged_on
 
 
 def clinic_account(body: AccountIn) -> ClinicAccount:
     return ClinicAccount(body.stripe_account_id or None, body.platform_account)
 
 
-def account_out(chosen: ClinicAccount, livemode: bool) -> AccountOut:
+def account_out(chosen: ClinicAccount, state: AccountState, livemode: bool) -> AccountOut:
+    charged = charged_on(chosen, livemode)
+    problem = "no_account" if charged == "none" else state.problem
     return AccountOut(
         stripe_account_id=chosen.own,
         platform_account=chosen.platform,
-        charged_on=charged_on(chosen, livemode),
+        charged_on=charged,
+        takes_payments=problem is None,
+        problem=problem,
+        disabled_reason=state.disabled_reason,
+        methods=tuple(sorted(state.ways)) if problem is None else (),
     )

@@ -10,6 +10,8 @@ from uuid import UUID
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.payment.accounts import actions as accounts_actions
+from services.payment.accounts import stripe_calls as accounts
+from services.payment.accounts.domain import AccountCannotCharge
 from services.payment.methods import changes
 from services.payment.methods import store as methods
 from services.payment.methods.domain import MethodNotFound, SavedMethod
@@ -63,13 +65,23 @@ async def start_setup(
     transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID
 ) -> tuple[str, str]:
     """(client secret, account) of a SetupIntent with which the client saves a card without paying."""
-    async with transaction() as tx:
-        account = await accounts_actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
+    account = await _account_to_charge(transaction, stripe, clinic_id)
     who = (clinic_id, client_id, account)
     try:
         return await _setup(transaction, stripe, *who), account
     except StripeGone:
         return await _setup(transaction, stripe, *who), account
+
+
+async def _account_to_charge(transaction: Transaction, stripe: StripeApi, clinic_id: UUID) -> str:
+    """Raises `NoStripeAccount`, `AccountCannotCharge` once Stripe says so now."""
+    try:
+        async with transaction() as tx:
+            return await accounts_actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
+    except AccountCannotCharge:
+        await accounts.check_again(transaction, stripe, clinic_id)
+    async with transaction() as tx:
+        return await accounts_actions.get_account_to_charge(tx, clinic_id, stripe.livemode)
 
 
 async def _setup(

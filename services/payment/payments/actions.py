@@ -37,14 +37,15 @@ async def start_payment(
 
     `newest`: the client has just pressed. Otherwise it goes on with a press, and yields to a newer one.
 
-    Raises what `starting` refuses, `ChosenElsewhere`, `KeyReused`, `MethodNotFound`, `NoStripeAccount`.
+    Raises what `starting` refuses, `ChosenElsewhere`, `KeyReused`, `MethodNotFound`, `NoStripeAccount`,
+    `AccountCannotCharge`.
     """
     now = clock.now()
     starting.check_request(request)
     locked = await receivables.lock_receivables(
         tx, {(clinic_id, receivable_id) for receivable_id in request.shares}
     )
-    chosen = await store.get_account(tx, clinic_id)
+    chosen, state = await store.get_account_and_state(tx, clinic_id)
     live = await _earlier_request(tx, request)
     if live is None:
         starting.check_clinic(await receivables.get_clinic(tx, clinic_id), request)
@@ -58,7 +59,10 @@ async def start_payment(
             return Started(None, stale=tuple(holders))
     elif live.status in STARTABLE_PAYMENTS and not _is_at(live, chosen, livemode):
         return Started(None, stale=(live,))
-    account = live.account if live else accounts.account_to_charge(chosen, livemode)
+    if live is None or live.status in STARTABLE_PAYMENTS:
+        accounts.account_to_charge(chosen, livemode, state)
+        starting.check_way(state.ways, request)
+    account = live.account if live else chosen.own or accounts.PLATFORM
     saved = await _saved_method(tx, request, account)
     if live is None:
         starting.check_largest(request, saved.brand if saved else None)

@@ -183,6 +183,12 @@ def check_clinic(clinic: Clinic | None, request: PaymentRequest) -> None:
         raise MethodNotAccepted("The clinic does not take this way of paying.")
 
 
+def check_way(ways: Collection[AcceptedMethod], request: PaymentRequest) -> None:
+    """Refuse a way to pay that the account has no capability for. Raises `MethodNotAccepted`."""
+    if request.way not in ways:
+        raise MethodNotAccepted("The clinic cannot take this way of paying at the moment.")
+
+
 def check_receivables(request: PaymentRequest, receivables: Mapping[UUID, Receivable], now: datetime) -> None:
     """Refuse unless each receivable is the client's, in its currency, and open for the agreed amount.
 

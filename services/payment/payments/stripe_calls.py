@@ -14,7 +14,8 @@ import structlog
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.payment.accounts import store
-from services.payment.accounts.domain import PLATFORM
+from services.payment.accounts import stripe_calls as accounts
+from services.payment.accounts.domain import PLATFORM, AccountCannotCharge
 from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
 from services.payment.payments import actions, changes, reads
@@ -32,6 +33,7 @@ from services.payment.stripe.answers import (
     StripeFailed,
     StripeGone,
     StripeMoved,
+    StripeRefused,
 )
 from services.payment.stripe.api import Intent, StripeApi, is_as_wanted, key_is_fresh
 
@@ -63,7 +65,23 @@ async def start(
     The client's last press wins: an older one that finds a newer choice cancels and starts nothing more.
 
     Raises what `actions.start_payment` and the calls to Stripe raise. After an unknown outcome, ask again.
+    An account that cannot charge is asked about first: it may be able again.
     """
+    try:
+        return await _start(transaction, stripe, clinic_id, request)
+    except AccountCannotCharge:
+        await accounts.check_again(transaction, stripe, clinic_id)
+        return await _start(transaction, stripe, clinic_id, request)
+    except StripeRefused as refused:
+        if type(refused) is StripeRefused:
+            # Stripe names no code when an account may not charge.
+            await accounts.check_again(transaction, stripe, clinic_id)
+        raise
+
+
+async def _start(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, request: PaymentRequest
+) -> Ready:
     for tried in range(MOST_STARTS):
         async with transaction() as tx:
             started = await actions.start_payment(
@@ -74,11 +92,19 @@ async def start(
                 await actions.check_choice(tx, clinic_id, request)
             await cancel(transaction, stripe, stale)
         if started.payment is not None:
-            intent = await ensure_intent(transaction, stripe, started.payment)
+            intent = await _ensure_reachable(transaction, stripe, started.payment)
             if intent is not None and intent.status != "canceled":
                 return Ready(started.payment, intent, started.saved_method, started.is_new)
             await observe(transaction, started.payment, intent)
     raise PaymentInProgress("Another payment for this invoice is being made. Please try again in a moment.")
+
+
+async def _ensure_reachable(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:
+    try:
+        return await ensure_intent(transaction, stripe, payment)
+    except AccountRefused:
+        await accounts.note_refusal(transaction, payment.account)
+        raise
 
 
 async def ensure_intent(

@@ -165,6 +165,12 @@ class StripeApi:
         except (StripeRefused, AccountRefused):
             return
 
+    async def retrieve_account(self, account: str) -> dict[str, Any]:
+        """The account as Stripe's own JSON object; '' is the platform's own."""
+        async with self._calling("account.retrieve", account):
+            found = await self.sdk.v1.accounts.retrieve_current_async(None, call_options(account))
+        return found.to_dict()
+
     async def retrieve_method(self, account: str, method_id: str) -> dict[str, Any]:
         """The payment method as Stripe's own JSON object."""
         async with self._calling("payment_methods.retrieve", account):

@@ -8,6 +8,9 @@ from uuid import UUID
 from contracts.events.envelope import Method
 
 _NAME = re.compile(r"[a-z0-9_]{2,40}")
+_REASON = re.compile(r"[a-z0-9_.]{2,80}")
+MOST_CAPABILITIES = 100
+"""Stripe has about fifty."""
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _LAST4 = re.compile(r"[0-9]{4}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -61,6 +64,15 @@ def expiry_of(details: Any) -> tuple[int | None, int | None]:
     details = object_of(details)
     card = object_of(details.get("card"))
     return int_of(card.get("exp_month")), int_of(card.get("exp_year"))
+
+
+def abilities_of(account: Any) -> tuple[bool, str | None, tuple[str, ...] | None]:
+    """Of an account: whether it may charge, Stripe's reason if not, and its active capabilities if it names any."""
+    account = object_of(account)
+    named = object_of(account.get("capabilities"))
+    active = tuple(name for name, status in named.items() if status == "active" and _NAME.fullmatch(name))
+    reason = _matching(_REASON, object_of(account.get("requirements")).get("disabled_reason"))
+    return account.get("charges_enabled") is True, reason, active[:MOST_CAPABILITIES] if named else None
 
 
 def _matching(pattern: re.Pattern[str], value: Any) -> str | None:

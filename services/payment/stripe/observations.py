@@ -82,6 +82,7 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
     exp_month, exp_year = fields.expiry_of(method)
     error = _error_of(found)
     currency = fields.currency_of(found.get("currency"))
+    abilities = fields.abilities_of(found) if object_type == "account" else (None, None, None)
     return {
         "payment_intent": fields.text_of(
             found.get("id" if object_type == "payment_intent" else "payment_intent")
@@ -105,6 +106,9 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
         "method": fields.method_of(method),
         "method_exp_month": exp_month,
         "method_exp_year": exp_year,
+        "charges_enabled": abilities[0],
+        "disabled_reason": abilities[1],
+        "capabilities": abilities[2],
     }
 
 

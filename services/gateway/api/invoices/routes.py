@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from contracts.http.common import Page
 from contracts.http.invoices import InvoiceItem, InvoiceOut, InvoicesOut
 from contracts.vocabulary import InvoiceStatus
+from services.gateway.api.invoices.offers import as_account_can
 from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices, UpdatedSince, since_of
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
@@ -24,7 +25,8 @@ async def create_invoice(
 ) -> InvoiceOut:
     """Numbered, and sent to the client by e-mail. 422 `idempotency_key_reused` for a key with another body."""
     caller = at_clinic(key, clinic_id)
-    return await upstreams.issue_invoice(caller, data, idempotency_key)
+    issued = await upstreams.issue_invoice(caller, data, idempotency_key)
+    return (await as_account_can(upstreams, caller, [issued]))[0]
 
 
 @post("/clinics/{clinic_id:uuid}/invoices/bulk", summary="Issue a set of invoices")
@@ -39,7 +41,8 @@ async def create_invoices(
     cannot be issued: its `position` in the request from 0, `code`, `detail`, and often `field`.
     """
     caller = at_clinic(key, clinic_id)
-    return await upstreams.issue_invoices(caller, data, idempotency_key)
+    issued = await upstreams.issue_invoices(caller, data, idempotency_key)
+    return InvoicesOut(invoices=await as_account_can(upstreams, caller, issued.invoices))
 
 
 @get("/clinics/{clinic_id:uuid}/invoices", summary="List invoices")
@@ -61,8 +64,10 @@ async def list_invoices(
     await upstreams.clinic(caller)
     if updated_since is not None:
         since = since_of(updated_since, status)
-        return await upstreams.changed_invoices(caller, since, cursor, limit, client_id)
-    return await upstreams.invoices(caller, status, cursor, limit, client_id)
+        page = await upstreams.changed_invoices(caller, since, cursor, limit, client_id)
+    else:
+        page = await upstreams.invoices(caller, status, cursor, limit, client_id)
+    return Page(items=await as_account_can(upstreams, caller, page.items), next=page.next)
 
 
 @get("/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}", summary="Get an invoice")
@@ -70,7 +75,8 @@ async def get_invoice(
     clinic_id: FromPath[UUID], invoice_id: FromPath[UUID], key: CurrentKey, upstreams: InjectedUpstreams
 ) -> InvoiceOut:
     """One invoice with its lines and the money that moved."""
-    return await upstreams.invoice(at_clinic(key, clinic_id), invoice_id)
+    caller = at_clinic(key, clinic_id)
+    return (await as_account_can(upstreams, caller, [await upstreams.invoice(caller, invoice_id)]))[0]
 
 
 invoice_routes = [create_invoice, create_invoices, list_invoices, get_invoice]

@@ -12,7 +12,12 @@ from services.gateway.upstream.services import InjectedUpstreams
 
 @get("/clinics/{clinic_id:uuid}/stripe-account", summary="Get a clinic's Stripe account")
 async def get_account(clinic_id: FromPath[UUID], key: CurrentKey, upstreams: InjectedUpstreams) -> AccountOut:
-    """Operators only. `charged_on` is where the clients' money goes: `none` means that no payment starts."""
+    """Operators only. `charged_on` is where the clients' money goes: `none` means that no payment starts.
+
+    While the account cannot take payments, `problem` says why: `no_account`, `no_access` (Stripe refuses us access to
+    it), `charges_disabled` (Stripe's reason is `disabled_reason`) or `no_way_to_pay`. Its clinic's clients are then
+    offered no online payment. A minute later at the latest it is noticed that the account can again.
+    """
     caller = as_operator(key, clinic_id)
     await upstreams.clinic(caller)
     return await upstreams.account(caller)

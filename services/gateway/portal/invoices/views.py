@@ -170,8 +170,9 @@ def payable(invoice: InvoiceItem, clinic: ClinicOut) -> bool:
 
 
 def ways(invoice: InvoiceItem, clinic: ClinicOut) -> list[str]:
-    """The ways to pay this invoice online now; none when the clinic has switched online payment off."""
-    return [kind for kind in invoice.methods if kind in ACCEPTED_METHODS] if clinic.online_payment else []
+    """The ways to pay this invoice online now; none when the clinic or its account takes no payments."""
+    taken = set(ACCEPTED_METHODS) & set(clinic.methods) if clinic.online_payment else set()
+    return [kind for kind in invoice.methods if kind in taken]
 
 
 def not_online(invoice: InvoiceItem, clinic: ClinicOut) -> str:

@@ -41,6 +41,8 @@ _WORDS = {
     "No money was taken.",
     "online_payment_off": "The clinic has just switched off payments in this portal. No money was taken.",
     "no_stripe_account": "The clinic is not set up for payments in this portal. Please contact the clinic to pay.",
+    "account_cannot_charge": "The clinic cannot take payments in this portal at the moment. No money was taken. "
+    "Please contact the clinic to pay.",
     "method_not_accepted": "The clinic does not take this way to pay. Choose another one.",
     "payment_method_not_found": "This saved card is no longer there. Choose another way to pay.",
     "payable_unknown": "This invoice is very new and not ready to be paid yet. Try again in a moment.",
@@ -62,6 +64,7 @@ _LOOK_AT_INVOICE = {
     "invoice_being_checked",
     "online_payment_off",
     "no_stripe_account",
+    "account_cannot_charge",
     "amount_too_small",
     "amount_too_large",
     "rest_too_small",
