@@ -41,6 +41,7 @@ def test_what_is_open_may_be_paid_whole_or_in_part() -> None:
         (a_request(100), a_payable(100, settled=1), domain.AmountChanged),
         (a_request(100), a_payable(100, settled=100), domain.AlreadyPaid),
         (a_request(100), a_payable(100, status="void"), domain.AlreadyPaid),
+        (a_request(100), a_payable(100, status="unknown"), receivables_domain.ReceivableBeingUpdated),
         (a_request(100, "USD"), a_payable(100), domain.WrongCurrency),
         (a_request(100), a_payable(100, client=uuid4()), receivables_domain.ReceivableNotFound),
     ],

@@ -16,7 +16,7 @@ _UPDATED, _DEAUTHORIZED = "account.updated", "account.application.deauthorized"
 
 
 async def apply_events(tx: Connection, events: Sequence[StripeEvent]) -> None:
-    """Apply Stripe's events about accounts. Those that name no whole state let the sweep ask for it."""
+    """Apply Stripe's events about accounts. One without a whole state lets the sweep ask for it."""
     if not events:
         return
     await apply_states(tx, [state for event in events if (state := _state_in(event)) is not None])

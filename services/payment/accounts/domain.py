@@ -48,7 +48,7 @@ NEVER = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """What an account at Stripe can do. `ways` are the ways to pay that it can charge; none with a `problem`.
+    """The abilities of an account at Stripe. `ways` are the ways to pay that it can charge; none with a `problem`.
 
     `seen_at` is Stripe's time of the newest state applied. `is_doubtful`: Stripe has to be asked which state is newer.
     """

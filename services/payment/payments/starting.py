@@ -9,7 +9,7 @@ from uuid import UUID
 from contracts.currencies import CURRENCIES
 from contracts.events.envelope import Method
 from contracts.money import Money
-from contracts.vocabulary import ACCEPTED_AS, AcceptedMethod, PaymentKind
+from contracts.vocabulary import ACCEPTED_AS, UNKNOWN, AcceptedMethod, PaymentKind
 from services.payment.payments.domain import (
     Allocation,
     AlreadyPaid,
@@ -26,7 +26,13 @@ from services.payment.payments.domain import (
     WrongAmount,
     WrongCurrency,
 )
-from services.payment.receivables.domain import Clinic, Receivable, ReceivableNotFound, ReceivableUnknown
+from services.payment.receivables.domain import (
+    Clinic,
+    Receivable,
+    ReceivableBeingUpdated,
+    ReceivableNotFound,
+    ReceivableUnknown,
+)
 from services.payment.stripe.limits import AmountTooLarge, AmountTooSmall
 
 MOST_INVOICES = 40
@@ -192,7 +198,8 @@ def check_way(ways: Collection[AcceptedMethod], request: PaymentRequest) -> None
 def check_receivables(request: PaymentRequest, receivables: Mapping[UUID, Receivable], now: datetime) -> None:
     """Refuse unless each receivable is the client's, in its currency, and open for the agreed amount.
 
-    Raises `ReceivableUnknown`, `ReceivableNotFound`, `WrongCurrency`, `AlreadyPaid`, `AmountChanged`, `RestTooSmall`.
+    Raises `ReceivableUnknown`, `ReceivableNotFound`, `ReceivableBeingUpdated`, `WrongCurrency`, `AlreadyPaid`,
+    `AmountChanged`, `RestTooSmall`.
     """
     for receivable_id, share in sorted(request.shares.items()):
         receivable = receivables.get(receivable_id)
@@ -204,6 +211,11 @@ def check_receivables(request: PaymentRequest, receivables: Mapping[UUID, Receiv
 
 
 def _check_amount(receivable: Receivable, share: Money) -> None:
+    if receivable.status == UNKNOWN:
+        raise ReceivableBeingUpdated(
+            "This invoice is being updated. Please look at it again in a few minutes.",
+            invoice_id=str(receivable.id),
+        )
     if share.currency != receivable.currency:
         raise WrongCurrency(f"This invoice is in {receivable.currency}.")
     if receivable.open_amount == 0:

@@ -14,6 +14,13 @@ class ReceivableUnknown(Unavailable):
     code = "payable_unknown"
 
 
+class ReceivableBeingUpdated(DomainError):
+    """Its status is one of a newer release: whether it is to be paid is not known here."""
+
+    code = "invoice_being_updated"
+    status = 409
+
+
 class ReceivableNotFound(DomainError):
     code = "payable_not_found"
     status = 404

@@ -41,6 +41,7 @@ _WORDS = {
     "No money was taken.",
     "online_payment_off": "The clinic has just switched off payments in this portal. No money was taken.",
     "no_stripe_account": "The clinic is not set up for payments in this portal. Please contact the clinic to pay.",
+    "invoice_being_updated": "This invoice is being updated. No money was taken. Look at it again in a few minutes.",
     "account_cannot_charge": "The clinic cannot take payments in this portal at the moment. No money was taken. "
     "Please contact the clinic to pay.",
     "method_not_accepted": "The clinic does not take this way to pay. Choose another one.",
@@ -65,6 +66,8 @@ _LOOK_AT_INVOICE = {
     "online_payment_off",
     "no_stripe_account",
     "account_cannot_charge",
+    "invoice_being_updated",
+    "too_many_starts",
     "amount_too_small",
     "amount_too_large",
     "rest_too_small",
