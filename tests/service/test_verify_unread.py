@@ -1,5 +1,7 @@
 """An account that cannot be read is named by `clinicpay verify`, and all others are checked."""
 
+import asyncio
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -98,3 +100,22 @@ async def test_a_key_that_stripe_refuses_checks_nothing(postgres: str, roles: di
         )
         with pytest.raises(CannotCheck, match="STRIPE_SECRET_KEY"):
             await verify(installation.access, wait=0)
+
+
+async def test_once_stripe_was_silent_twice_it_is_asked_no_more(postgres: str, roles: dict[str, str]) -> None:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        for number in range(3):
+            await paid_on(installation, f"acct_silent00000000{number}")
+        asked: list[bytes] = []
+
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.close()
+
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            report = await verify(replace(installation.access, stripe_api_base=address), wait=0)
+
+    assert len(report.unread) == 4
+    assert set(report.unread.values()) == {"Stripe does not answer. Verify again later."}
+    assert len(asked) == 2 * 3

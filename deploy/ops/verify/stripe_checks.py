@@ -6,7 +6,7 @@ Stripe's side is read through its API, account by account: the sandbox's or the 
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import stripe
@@ -22,6 +22,7 @@ from services.chassis.locale.money import to_stripe
 from services.payment.payments.origins import Known
 from services.payment.stripe.api import API_VERSION
 from services.payment.stripe.fields import object_of, text_of, uuid_of
+from services.payment.stripe.seal import Seal
 
 SAYS = {
     "charges_are_booked": "Every charge of ours at Stripe is booked once: its amount, currency, account and mode",
@@ -30,6 +31,9 @@ SAYS = {
     "charges_are_undisputed": "No charge of ours is disputed at Stripe",
     **stripe_refunds.SAYS,
 }
+
+MOST_SILENT = 2
+NO_ANSWER = "Stripe does not answer. Verify again later."
 
 _ACCOUNTS = """
     SELECT account FROM payments GROUP BY account
@@ -83,7 +87,7 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
 
     CannotCheck when Stripe refuses the key. Objects of others are counted and left out.
     """
-    began, seal, others, unread = time.monotonic(), access.seal, Counter[str](), dict[str, str]()
+    began, seal = time.monotonic(), access.seal
     if seal is None:
         raise CannotCheck("nothing tells our charges at Stripe from those of others: no seal is given")
     http = stripe.HTTPXClient(timeout=20)
@@ -94,17 +98,10 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
         http_client=http,
         max_network_retries=2,
     )
-    breaches: list[Breach] = []
+    reading = _Reading(client, databases, seal)
     try:
         for row in await databases["payment"].fetch(_ACCOUNTS):
-            sorter = Ownership(databases["payment"], seal, row["account"])
-            try:
-                breaches += await _compare_account(client, databases, row["account"], sorter)
-            except stripe.AuthenticationError as error:
-                raise CannotCheck(f"Stripe refuses STRIPE_SECRET_KEY: {error.http_status}") from None
-            except stripe.StripeError as error:
-                unread[f"Stripe account {_name(row['account'])}"] = _reason(error)
-            others.update({f"not ours: {reason}": count for reason, count in sorter.others.items()})
+            await reading.read(row["account"])
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
     seconds = time.monotonic() - began
@@ -113,13 +110,44 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
             name,
             "payment ↔ Stripe",
             says,
-            tuple(b for b in breaches if b.check == name)[:MOST_ROWS],
+            tuple(b for b in reading.breaches if b.check == name)[:MOST_ROWS],
             seconds,
-            others if name == "charges_are_booked" else {},
-            unread,
+            reading.others if name == "charges_are_booked" else {},
+            reading.unread,
         )
         for name, says in SAYS.items()
     ]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Account after account, and what was found in them."""
+
+    client: StripeClient
+    databases: Databases
+    seal: Seal
+    breaches: list[Breach] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    unread: dict[str, str] = field(default_factory=dict)
+    silent: int = 0
+    """Accounts in a row for which no answer came."""
+
+    async def read(self, account: str) -> None:
+        """Once Stripe was silent twice, the other accounts are not asked: each would take a minute."""
+        if self.silent >= MOST_SILENT:
+            self.unread[f"Stripe account {_name(account)}"] = NO_ANSWER
+            return
+        sorter = Ownership(self.databases["payment"], self.seal, account)
+        try:
+            self.breaches += await _compare_account(self.client, self.databases, account, sorter)
+            self.silent = 0
+        except stripe.AuthenticationError as error:
+            raise CannotCheck(f"Stripe refuses STRIPE_SECRET_KEY: {error.http_status}") from None
+        except stripe.StripeError as error:
+            self.unread[f"Stripe account {_name(account)}"] = _reason(error)
+            self.silent = 0 if error.http_status else self.silent + 1
+        counts = sorter.others.items()
+        self.others.update({f"not ours: {reason}": count for reason, count in counts})
 
 
 def _reason(error: stripe.StripeError) -> str:
@@ -133,7 +161,7 @@ def _reason(error: stripe.StripeError) -> str:
     if isinstance(error, stripe.RateLimitError):
         return "Stripe is asked too often. Verify again later."
     if not error.http_status:
-        return "Stripe does not answer. Verify again later."
+        return NO_ANSWER
     return f"Stripe answers {error.http_status} {code or ''}".rstrip() + ". Verify again later."
 
 
@@ -168,8 +196,9 @@ def _refunded(
     """Refunds may be made while Stripe is read: it has at least what was sent before, at most what was made by then."""
     for charge in charges:
         least = before.get(charge.intent or "", NOTHING).sent
-        most = after.get(charge.intent or "", NOTHING).made
-        if not least <= charge.refunded <= most:
+        then = after.get(charge.intent or "", NOTHING)
+        most = then.made
+        if not any(least <= charge.refunded - back <= most for back in (0, then.back)):
             wrong = (
                 "refunded at Stripe, not in the books" if charge.refunded > most else "not refunded at Stripe"
             )

@@ -24,30 +24,39 @@ _REFUNDS = """
     WHERE p.account = $1
 """
 
+_BACK = literals(RETURNED_REFUNDS)
 _RETURNED = f"""
-    SELECT p.stripe_payment_intent_id AS intent, r.currency, sum(r.amount)::bigint AS made,
-        coalesce(sum(r.amount) FILTER (WHERE r.status <> 'created'), 0)::bigint AS sent
+    SELECT p.stripe_payment_intent_id AS intent, r.currency,
+        coalesce(sum(r.amount) FILTER (WHERE r.status NOT IN {_BACK}), 0)::bigint AS made,
+        coalesce(sum(r.amount) FILTER (WHERE r.status NOT IN {_BACK} AND r.status <> 'created'), 0)::bigint AS sent,
+        coalesce(sum(r.amount) FILTER (WHERE r.status IN {_BACK} AND r.stripe_refund_id IS NOT NULL), 0)::bigint AS back
     FROM refunds AS r JOIN payments AS p ON (p.clinic_id, p.id) = (r.clinic_id, r.payment_id)
-    WHERE p.account = $1 AND r.status NOT IN {literals(RETURNED_REFUNDS)}
+    WHERE p.account = $1
     GROUP BY p.stripe_payment_intent_id, r.currency
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Our refunds of a payment that did not fail, as Stripe counts money: the ones that it surely has, and all."""
+    """Our refunds of a payment that did not fail, as Stripe counts money: the ones that it surely has, and all.
+
+    `back` is the sum of refunds that failed. Whether `amount_refunded` still has them is not known for sure.
+    """
 
     sent: int
     made: int
+    back: int
 
 
-NOTHING = Returned(0, 0)
+NOTHING = Returned(0, 0, 0)
 
 
 async def returned(databases: Databases, account: str) -> dict[str, Returned]:
     """By PaymentIntent."""
     rows = await databases["payment"].fetch(_RETURNED, account)
-    return {row["intent"]: Returned(_as_stripe(row, "sent"), _as_stripe(row, "made")) for row in rows}
+    return {
+        row["intent"]: Returned(*(_as_stripe(row, name) for name in ("sent", "made", "back"))) for row in rows
+    }
 
 
 def _as_stripe(row: Any, name: str) -> int:
