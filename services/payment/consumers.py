@@ -3,9 +3,13 @@
 To handle another event type of Stripe's, add a line to `STRIPE_EVENTS`; to consume another topic, a function below.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+import structlog
+from opentelemetry import metrics
 
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
@@ -21,6 +25,8 @@ from services.payment.payments import changes as payments
 from services.payment.receivables import actions as receivables
 from services.payment.refunds import changes as refunds
 from services.payment.stripe import origins
+
+log = structlog.get_logger()
 
 
 class Room(Enum):
@@ -92,6 +98,11 @@ ACTED_ON = frozenset(name for name, room in STRIPE_EVENTS.items() if isinstance(
 """Stripe's event types that a room applies. All others are acknowledged and not published."""
 
 
+_roomless = metrics.get_meter("clinicpay").create_counter(
+    "stripe_events_without_room", description="Events that an edge of another release published, by type"
+)
+
+
 @consumes(ClinicUpdated, group="payment", delay_tolerant=True)
 async def on_clinic_updated(tx: Connection, events: Sequence[ClinicUpdated]) -> None:
     """Upsert the clinic's settings of online payment."""
@@ -132,8 +143,17 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     await ledger.book(tx, booking)
     await methods.save_rows(tx, about_methods)
     # Last: a batch that raises runs again event by event.
+    _count_roomless(events)
     origins.count([*about_payments.foreign, *refunded.foreign, *about_methods.foreign])
     refunds.report_made_elsewhere(refunded.foreign)
+
+
+def _count_roomless(events: Sequence[StripeEvent]) -> None:
+    """Count events whose type no room applies: this release's edge publishes none of them, another one's may."""
+    roomless = Counter(event.event_type for event in events if event.event_type not in ACTED_ON)
+    for event_type, number in roomless.items():
+        _roomless.add(number, {"event_type": event_type[:80]})
+        log.warning("stripe_events_without_room", event_type=event_type[:80], events=number)
 
 
 def _of(room: Room, events: Sequence[StripeEvent]) -> list[StripeEvent]:

@@ -104,6 +104,13 @@ MONEY = (
         "budget",
     ),
     one(
+        "nothing is paid on an unknown status",
+        f"{SERVICE}test_newer_events.py::test_no_payment_starts_on_an_invoice_with_an_unknown_status",
+        "services/payment/payments/starting.py",
+        "    if receivable.status == UNKNOWN:\n",
+        "    if False:\n",
+    ),
+    one(
         "an overtaken press yields",
         f"{TABS}a_press_that_is_overtaken_at_any_time_cancels_and_starts_nothing_more",
         "services/payment/payments/starting.py",
