@@ -65,7 +65,10 @@ class Portal:
 
     async def put_client(self) -> None:
         staff = a_caller("staff", self.clinic_id)
-        await invoice_world.add_client(self.invoices, self.client_id, staff, "Róisín Kelly")
+        home = {"lines": ["7 Sea Road"], "postcode": "D04", "city": "Dublin", "country": "IE"}
+        await invoice_world.add_client(
+            self.invoices, self.client_id, staff, "Róisín Kelly", billing_address=home
+        )
 
     async def issue(self, minor: int = 11_013, *, due_in_days: int = 14) -> Any:
         """Issue an invoice for a physiotherapy session. `minor` is before tax: 11013 and 13.5 % are €125.00."""

@@ -83,6 +83,8 @@ async def put(http: Client, path: str, caller: Caller, body: dict[str, Any]) -> 
     return answer.json()
 
 
-async def add_client(http: Client, client_id: UUID, caller: Caller, name: str = "Ada Nolan") -> None:
-    answer = await http.call("POST", f"/clients/{client_id}", caller, json={"name": name})
+async def add_client(
+    http: Client, client_id: UUID, caller: Caller, name: str = "Ada Nolan", **more: Any
+) -> None:
+    answer = await http.call("POST", f"/clients/{client_id}", caller, json={"name": name, **more})
     assert answer.status_code == 201, answer.text

@@ -88,6 +88,11 @@ class Formats:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(self.zone)
 
 
+def country_name(code: str) -> str:
+    """`Ireland` for `IE`, in the language of our pages. The code itself, if it is no country's."""
+    return str(Locale("en").territories.get(code.upper(), code))
+
+
 @lru_cache(maxsize=256)
 def _locale(name: str) -> Locale:
     try:

@@ -7,7 +7,7 @@ from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import BillTo, InvoiceItem, InvoiceOut, LineOut, MovementOut, Seller, Summary
 from contracts.vocabulary import ACCEPTED_METHODS, UNKNOWN, is_open, is_payable
-from services.chassis.locale.formats import Formats
+from services.chassis.locale.formats import Formats, country_name
 from services.gateway.portal import statuses
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.statuses import Status
@@ -80,6 +80,8 @@ class LineView:
     practitioner: str
     when: str
     when_iso: str
+    detail: str
+    """Who gave the service and when, on one line."""
     place: str
     quantity: str
     tax: str
@@ -105,12 +107,14 @@ class InvoiceView:
     headline_amount: str
     timing: str
     sums: list[Sum]
+    made_up: list[Sum]
+    """How the total adds up, whatever has been paid of it."""
     lines: list[LineView]
     movements: list[MovementView]
     note: str
     zone: str
     seller: Seller
-    bill_to: BillTo | None
+    bill_to: "BilledView | None"
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,24 @@ def seller(invoice: InvoiceOut, clinic: ClinicOut) -> Seller:
     return invoice.seller or Seller(
         name=clinic.name, address=contact.address, phone=contact.phone, email=contact.email
     )
+
+
+@dataclass(frozen=True)
+class BilledView:
+    """The client whom a document is for, as an envelope has it."""
+
+    name: str
+    address: list[str]
+
+
+def billed(client: BillTo | None) -> BilledView | None:
+    """The client as the document names them; None once that is erased."""
+    if client is None or client.erased:
+        return None
+    where = client.billing_address
+    town = " ".join(part for part in (where.postcode, where.city) if part)
+    lines = (*where.lines, town, country_name(where.country) if where.country else "")
+    return BilledView(client.name, [line for line in lines if line])
 
 
 def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
@@ -200,13 +222,14 @@ def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
         headline=headline,
         headline_amount=write.money(amount),
         timing=_timing(found, write),
-        sums=_sums(found, write),
+        sums=_made_up(found, write) + _paid_so_far(found, write),
+        made_up=_made_up(found, write),
         lines=[_line(line, write) for line in found.lines],
         movements=[_movement(movement, clinic, write) for movement in found.movements],
         note=found.note or "",
         zone=write.zone_name(),
         seller=seller(found, clinic),
-        bill_to=found.bill_to,
+        bill_to=billed(found.bill_to),
     )
 
 
@@ -268,17 +291,21 @@ def _timing(invoice: InvoiceOut, write: Formats) -> str:
     return f"Was due by {due_on}" if invoice.overdue else f"Due by {due_on}"
 
 
-def _sums(invoice: InvoiceOut, write: Formats) -> list[Sum]:
+def _made_up(invoice: InvoiceOut, write: Formats) -> list[Sum]:
     taxes = [
         Sum(f"{tax.name} {write.number(tax.percent)}% on {write.money(tax.base)}", write.money(tax.tax))
         for tax in invoice.taxes
     ]
-    sums = [
+    return [
         Sum("Before tax", write.money(invoice.subtotal)),
         *taxes,
         *([Sum("Rounding", write.money(invoice.rounding))] if invoice.rounding else []),
         Sum("Total", write.money(invoice.total), True),
     ]
+
+
+def _paid_so_far(invoice: InvoiceOut, write: Formats) -> list[Sum]:
+    sums = []
     if invoice.settled.minor and invoice.status != "void":
         sums.append(Sum("Paid so far", write.money(_less(invoice.settled))))
     if invoice.settled.minor and invoice.status != "void" and not invoice.being_checked:
@@ -293,12 +320,17 @@ def _line(line: LineOut, write: Formats) -> LineView:
         practitioner=line.practitioner,
         when=write.moment(seen.starts_at) if seen else "",
         when_iso=write.local(seen.starts_at).isoformat() if seen else "",
+        detail=", ".join(part for part in (line.practitioner, _day_of(line, write)) if part),
         place=seen.place if seen else "",
         quantity=f"{write.number(line.quantity)} × {write.money(line.unit_price)}",
         tax=f"{write.money(line.tax)} ({write.number(line.tax_percent)}%)",
         net=write.money(line.net),
         gross=write.money(line.gross),
     )
+
+
+def _day_of(line: LineOut, write: Formats) -> str:
+    return write.day_of(line.appointment.starts_at) if line.appointment else ""
 
 
 def _movement(movement: MovementOut, clinic: ClinicOut, write: Formats) -> MovementView:

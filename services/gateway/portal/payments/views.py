@@ -8,14 +8,14 @@ from contracts.declines import decline
 from contracts.events.payment import receipt_number
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
-from contracts.http.invoices import BillTo, InvoiceOut, Seller
+from contracts.http.invoices import InvoiceOut, Seller
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import PaymentOut
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
 from services.gateway.portal import statuses
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.invoices.views import RowView
+from services.gateway.portal.invoices.views import BilledView, LineView, RowView, Sum
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.methods.views import SavedView
 from services.gateway.portal.statuses import Status
@@ -39,9 +39,14 @@ class PayView:
 
 @dataclass(frozen=True)
 class PaidInvoice:
+    """An invoice of a payment, with what an insurer wants to know. `amount` is what the payment paid of it."""
+
     number: str
     href: str
+    issued: str
     amount: str
+    lines: list[LineView]
+    sums: list[Sum]
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class ResultView:
     surplus: str
     invoice: str
     seller: Seller
-    bill_to: BillTo | None
+    bill_to: BilledView | None
     again: str
     spoken: str
     version: int
@@ -113,7 +118,7 @@ def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -
         invoice=invoice,
         again=f"{invoice}/pay",
         seller=invoices.seller(newest, clinic),
-        bill_to=newest.bill_to,
+        bill_to=invoices.billed(newest.bill_to),
         spoken=title,
         version=payment.version,
         state=payment.status,
@@ -171,11 +176,16 @@ def _outcome(payment: PaymentOut, amount: str) -> tuple[str, str, str]:
 def _paid(
     payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut, write: Formats
 ) -> list[PaidInvoice]:
-    numbers = {invoice.id: invoice.number for invoice in paid}
+    found = {invoice.id: invoices.invoice(invoice, clinic) for invoice in paid}
     return [
         PaidInvoice(
-            numbers[part.invoice_id], f"/c/{clinic.slug}/invoices/{part.invoice_id}", write.money(part.amount)
+            number=shown.row.number,
+            href=shown.row.href,
+            issued=shown.row.issued,
+            amount=write.money(part.amount),
+            lines=shown.lines,
+            sums=shown.made_up,
         )
         for part in payment.invoices
-        if part.invoice_id in numbers
+        if (shown := found.get(part.invoice_id))
     ]
