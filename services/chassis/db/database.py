@@ -11,6 +11,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from services.chassis.db.connecting import Connector, Urls
 from services.chassis.ids import Key as Key
+from services.chassis.incidents import incidents
 
 if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
@@ -134,8 +135,7 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        pool = await self.opened()
-        connection = await pool.acquire(timeout=10)
+        pool, connection = await self._acquired()
         self.held += 1
         try:
             yield connection
@@ -146,6 +146,16 @@ class Database:
         finally:
             self.held -= 1
             await pool.release(connection)
+
+    async def _acquired(self) -> "tuple[asyncpg.Pool[asyncpg.Record], Connection]":
+        try:
+            pool = await self.opened()
+            connection = await pool.acquire(timeout=10)
+        except Exception as error:
+            incidents.failed("database_unreachable", error=type(error).__name__)
+            raise
+        incidents.worked("database_unreachable")
+        return pool, connection
 
     async def opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:

@@ -13,6 +13,7 @@ from litestar.types import Receive, Scope, Send
 from services.chassis.db.database import TRANSIENT, is_transient
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import faults
+from services.chassis.incidents import incidents
 
 log = structlog.get_logger()
 
@@ -93,7 +94,7 @@ def on_untaken_text(_: AnyRequest, __: asyncpg.CharacterNotInRepertoireError) ->
 
 
 def on_transient(request: AnyRequest, error: Exception) -> Response[Any]:
-    log.warning("database_unavailable", path=_route(request), exc_info=error)
+    incidents.failed("request_without_database", path=_route(request), error=type(error).__name__)
     unavailable = Unavailable("The database is away for now. Ask again in a moment.")
     return on_domain_error(request, unavailable)
 

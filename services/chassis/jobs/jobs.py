@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from services.chassis.db.database import Database
+from services.chassis.db.database import UNREACHABLE, Database
+from services.chassis.incidents import incidents
 
 log = structlog.get_logger()
 
@@ -49,8 +50,12 @@ class Jobs:
         try:
             if await self._leased(name, seconds):
                 await job()
+        except UNREACHABLE as error:
+            incidents.failed("job_failed", name, job=name, exc_info=error)
         except Exception as error:
             log.error("job_failed", job=name, exc_info=error)
+        else:
+            incidents.worked("job_failed", name)
 
     async def _leased(self, name: str, seconds: float) -> bool:
         async with self._db.worker_tx() as tx:

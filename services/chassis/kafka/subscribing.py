@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from stamina.instrumentation import set_on_retry_hooks
 
+from services.chassis.incidents import incidents
 from services.chassis.kafka.adapter.fetching import stop_prefetching
 from services.chassis.kafka.adapter.subscriber import assert_safe, new_broker, subscribe, subscribers_of
 from services.chassis.kafka.consume import Consumer
 from services.chassis.kafka.progress import NoProgress, Progress
 from services.chassis.settings import OPEN, KafkaSecurity
 
-log = structlog.get_logger()
 set_on_retry_hooks([])
 
 LOOK_SECONDS = 10.0
@@ -93,8 +92,10 @@ async def watch(broker: KafkaBroker) -> None:
                     await _look(subscriber.consumer, progress)
             except (KafkaError, AssertionError, TimeoutError) as error:
                 # A broker is unreachable, or the partition just went to another process.
-                log.warning("progress_unknown", error=type(error).__name__)
+                incidents.failed("progress_unknown", progress.group, error=type(error).__name__)
                 progress.unknown()
+            else:
+                incidents.worked("progress_unknown", progress.group)
             _act_on(progress)
 
 
@@ -118,4 +119,6 @@ def _act_on(progress: Progress) -> None:
     try:
         progress.check()
     except NoProgress as trouble:
-        log.error("no_progress", group=progress.group, reason=str(trouble))
+        incidents.failed("no_progress", progress.group, group=progress.group, reason=str(trouble))
+    else:
+        incidents.worked("no_progress", progress.group)

@@ -15,6 +15,7 @@ from litestar import Litestar
 
 from contracts.events import topics
 from services.chassis.db.connecting import Urls
+from services.chassis.incidents import incidents
 from services.chassis.jobs.background import background_app
 from services.chassis.leaders import check_leaders
 from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
@@ -158,9 +159,10 @@ async def _producer(settings: Settings) -> AIOKafkaProducer:
         )
         try:
             await producer.start()
+            incidents.worked("kafka_unreachable")
             return producer
         except Exception as error:
-            log.warning("kafka_unreachable", exc_info=error)
+            incidents.failed("kafka_unreachable", error=type(error).__name__)
         await producer.stop()
         await asyncio.sleep(RETRY_PAUSE)
 

@@ -6,14 +6,12 @@ from collections.abc import Collection
 from typing import Annotated, Any
 
 import asyncpg
-import structlog
 from pydantic import Field
 
 from services.chassis.db.connecting import Connector, Urls
 from services.chassis.db.database import SESSION, UNREACHABLE
+from services.chassis.incidents import incidents
 from services.chassis.settings import ProcessSettings, urls_of
-
-log = structlog.get_logger()
 
 _RETRIED: tuple[type[Exception], ...] = (*UNREACHABLE, asyncpg.PostgresError)
 
@@ -58,13 +56,14 @@ class OutboxWorker(ABC):
                 connection = await self._connector.connect(
                     timeout=5, command_timeout=30, server_settings=dict(SESSION)
                 )
+                incidents.worked("outbox_unreachable", self.name)
                 try:
                     await self._work(connection)
                 finally:
                     self.reached = False
                     connection.terminate()
             except _RETRIED as error:
-                log.warning("outbox_unreachable", database=self.name, **self._about, exc_info=error)
+                incidents.failed("outbox_unreachable", self.name, error=type(error).__name__, **self._about)
                 await asyncio.sleep(self._pause)
 
     @abstractmethod

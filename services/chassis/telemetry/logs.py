@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, with trace ids, and only fields from an allow-list.
 
-The text of a clinic or a client never gets into a log by accident: an unknown field is dropped, and of an exception
-its type and place are kept, not its text, which may quote a row.
+The text of a clinic or a client never gets into a log by accident: of an unknown field the name is kept, in `dropped`,
+and of an exception its type and place, not its text, which may quote a row.
 """
 
 import logging
@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 from opentelemetry import trace
+
+from services.chassis.telemetry.libraries import Repeats
 
 FIELDS = {
     *("event", "level", "timestamp", "service", "role", "logger", "trace_id", "span_id", "exception"),
@@ -39,8 +41,11 @@ FIELDS = {
         "method_id",
         "stripe_event_id",
         "stripe_code",
-        "account",
         "request_id",
+        "object_id",
+        "count",
+        "own",
+        "other",
         "template",
         "part",
         "seconds",
@@ -60,19 +65,20 @@ def configure(service: str, role: str, level: str) -> None:
         _exception_without_text,
     ]
     structlog.configure(
-        processors=[*shared, _allowed, structlog.processors.JSONRenderer()],
+        processors=[*shared, allowed, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service, role=role)
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, _count_of_library, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _allowed,
+                allowed,
                 structlog.processors.JSONRenderer(),
             ],
         )
@@ -101,5 +107,14 @@ def _exception_without_text(_: Any, __: str, entry: Entry) -> Entry:
     return entry
 
 
-def _allowed(_: Any, __: str, entry: Entry) -> Entry:
-    return {name: value for name, value in entry.items() if name in FIELDS}
+def _count_of_library(_: Any, __: str, entry: Entry) -> Entry:
+    """How often a library wrote this since its last line, if more than once."""
+    count = getattr(entry.get("_record"), "count", 1)
+    return {**entry, "count": count} if count > 1 else entry
+
+
+def allowed(_: Any, __: str, entry: Entry) -> Entry:
+    kept = {name: value for name, value in entry.items() if name in FIELDS}
+    if dropped := sorted(entry.keys() - kept.keys()):
+        kept["dropped"] = dropped
+    return kept

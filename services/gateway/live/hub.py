@@ -14,7 +14,6 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-import structlog
 from aiokafka import AIOKafkaConsumer
 
 from contracts.events import topics
@@ -23,11 +22,10 @@ from contracts.events.envelope import Undecodable
 from contracts.events.invoice import InvoiceState
 from contracts.events.payment import PaymentState, PaymentUpdated
 from services.chassis.errors import DomainError
+from services.chassis.incidents import incidents
 from services.chassis.kafka.adapter.any_headers import read_any_headers
 from services.chassis.kafka.adapter.fetching import LONGEST_WAIT_MS
 from services.chassis.settings import OPEN, KafkaSecurity
-
-log = structlog.get_logger()
 
 TOPICS = [topic.name for topic in topics.ALL if "gateway" in topic.readers]
 LONGEST_QUEUE = 100
@@ -179,7 +177,7 @@ class Hub:
                     failures = 0
                     await self._read(consumer)
             except Exception as error:  # whatever it was, connect again
-                log.warning("live_reader_interrupted", reason=type(error).__name__)
+                incidents.failed("live_reader_interrupted", reason=type(error).__name__)
             finally:
                 self._reading = False
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
@@ -192,6 +190,7 @@ class Hub:
             for partition in consumer.assignment():
                 await consumer.position(partition)
         self._reading = True
+        incidents.worked("live_reader_interrupted")
         for listener in self.listeners():
             listener.fall_behind()
         while True:

@@ -12,6 +12,7 @@ import structlog
 from opentelemetry.trace import SpanKind, StatusCode
 
 from services.chassis.db.database import Database, is_transient
+from services.chassis.incidents import incidents
 from services.chassis.telemetry.traces import span_from
 from services.notification.emails import actions, domain, mime
 from services.notification.emails.domain import Claim, Delivery, Email, Outcome, Refusal, Sent
@@ -117,11 +118,13 @@ class Sender:
 
     async def _try_batch(self) -> int:
         try:
-            return await self.send_due()
+            done = await self.send_due()
         except Exception as error:
             # Most likely the database is unreachable. Leases end by themselves, and the next poll is soon.
-            log.error("sending_failed", reason=type(error).__name__, exc_info=error)
+            incidents.failed("sending_failed", reason=type(error).__name__, exc_info=error)
             return 0
+        incidents.worked("sending_failed")
+        return done
 
     async def _process(self, claim: Claim, smtp: Smtp) -> None:
         email = domain.decide(claim)

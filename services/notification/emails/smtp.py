@@ -4,11 +4,9 @@ import asyncio
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
-import structlog
 
+from services.chassis.incidents import incidents
 from services.notification.emails.domain import Refusal
-
-log = structlog.get_logger()
 
 SEND_SECONDS = 20.0
 """The most that one e-mail may take, connecting included."""
@@ -80,6 +78,7 @@ class Smtp:
                 # Its greeting, EHLO or login: about the server or our account, not about this e-mail.
                 client.close()
                 raise aiosmtplib.SMTPConnectError(f"{error.code} on connecting") from None
+            incidents.worked("mail_server_unreachable")
             self._client = client
             self._used_at = asyncio.get_running_loop().time()
         return self._client
@@ -102,6 +101,6 @@ class Smtp:
             # A refused sender is our set-up, which somebody can mend before the e-mail is given up.
             permanent = error.code >= 500 and not isinstance(error, aiosmtplib.SMTPSenderRefused)
             return Refusal(str(error.code), permanent=permanent)
-        log.warning("mail_server_unreachable", reason=type(error).__name__)
+        incidents.failed("mail_server_unreachable", reason=type(error).__name__)
         await self.close()
         return Refusal("timeout" if isinstance(error, TimeoutError) else "unreachable", permanent=False)

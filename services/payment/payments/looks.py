@@ -13,7 +13,8 @@ import structlog
 
 from contracts.vocabulary import LIVE_PAYMENTS
 from services.chassis import clock
-from services.chassis.errors import DomainError
+from services.chassis.errors import DomainError, Unavailable
+from services.chassis.incidents import incidents
 from services.payment.payments import lifecycle, reads, store
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import Payment
@@ -45,6 +46,9 @@ async def look_at(transaction: Transaction, stripe: StripeApi, payment: Payment)
     try:
         intent = await checkout.ensure_intent(transaction, stripe, payment)
         seen = payment if intent is None else as_seen(payment, intent, clock.now())
+    except Unavailable as error:
+        incidents.failed("sweep_unanswered", reason=error.code, payment_id=str(payment.id))
+        return Look(payment, asked=False)
     except DomainError as error:
         log.warning("sweep_failed", reason=error.code, payment_id=str(payment.id))
         return Look(payment, asked=False)

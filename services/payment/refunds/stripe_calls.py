@@ -9,13 +9,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
-
 from contracts.vocabulary import RETURNED_REFUNDS
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.errors import Unavailable
 from services.chassis.http.auth import Caller
+from services.chassis.incidents import incidents
 from services.chassis.locale.money import from_stripe
 from services.payment.payments import reads
 from services.payment.payments.domain import Payment
@@ -36,8 +35,6 @@ from services.payment.stripe.answers import (
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.fields import int_of, object_of
 from services.payment.stripe.limits import KEY_LIFE
-
-log = structlog.get_logger()
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -106,7 +103,9 @@ async def send(
             try:
                 await ensure(transaction, stripe, refund)
             except Unavailable as error:
-                log.warning("refund_not_sent", reason=error.code, refund_id=str(refund.id))
+                incidents.failed("refund_not_sent", reason=error.code, refund_id=str(refund.id))
+            else:
+                incidents.worked("refund_not_sent")
     async with transaction() as tx:
         return await refunds.get_refunds(tx, clinic_id, [refund.id for refund in made])
 

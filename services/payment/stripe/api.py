@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind
 from stripe import StripeClient
 
 from services.chassis.errors import Unavailable
+from services.chassis.incidents import incidents
 from services.chassis.telemetry.traces import tracer
 from services.payment.stripe import seal
 from services.payment.stripe.answers import (
@@ -26,6 +27,7 @@ from services.payment.stripe.answers import (
     KeyRefused,
     StripeMisconfigured,
     StripeRefused,
+    StripeUnavailable,
 )
 from services.payment.stripe.budget import Budget, CountingClient
 from services.payment.stripe.limits import KEY_LIFE
@@ -225,6 +227,7 @@ class StripeApi:
                 # Without the cause: its text, and so the span's and the log's, may quote the request.
                 raise named from None
         self._note_account(account, None)
+        incidents.worked("stripe_unreachable")
 
     def _note_account(self, account: str, error: Exception | None) -> None:
         """Log once that Stripe refuses an account or our key, and once that it works again, not at each call."""
@@ -243,7 +246,12 @@ def _named(error: stripe.StripeError, what: str) -> StripeRefused | Unavailable:
     answer = Answer.of(error)
     means = answer.meaning.__name__
     _answered.add(1, {"call": what, "meaning": means, "code": answer.code or ""})
-    log.info("stripe_error", path=what, reason=means, status=answer.status, stripe_code=answer.code)
+    if issubclass(answer.meaning, StripeUnavailable):
+        incidents.failed(
+            "stripe_unreachable", path=what, reason=means, status=answer.status, request_id=error.request_id
+        )
+    else:
+        log.info("stripe_error", path=what, reason=means, status=answer.status, stripe_code=answer.code)
     return answer.error()
 
 

@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 
-import structlog
 from aiokafka import AIOKafkaProducer
 
 from contracts.events import topics
 from contracts.events.stripe import StripeEvent
 from services.chassis.errors import Unavailable
+from services.chassis.incidents import incidents
 from services.chassis.leaders import check_leaders
 from services.chassis.settings import OPEN, KafkaSecurity
-
-log = structlog.get_logger()
 
 SEND_SECONDS = 8
 """How long Stripe waits on Kafka. It retries what gets a 503."""
@@ -44,8 +42,11 @@ class StripeEvents:
                 producer = await self._started()
                 value = event.encode(traceparent)
                 await producer.send_and_wait(event.topic.name, value, key=str(event.key).encode())
+            incidents.worked("kafka_unreachable", "stripe.event")
         except Exception as error:
-            log.error("stripe_event_not_sent", error=type(error).__name__, event_id=str(event.id))
+            incidents.failed(
+                "kafka_unreachable", "stripe.event", error=type(error).__name__, event_id=str(event.id)
+            )
             self._give_up(producer)
             raise EventsUnavailable("The event could not be kept. Send it again.", retry_after=5) from error
 

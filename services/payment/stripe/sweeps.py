@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import structlog
 
-from services.chassis.errors import DomainError
+from services.chassis.errors import DomainError, Unavailable
+from services.chassis.incidents import incidents
 
 log = structlog.get_logger()
 
@@ -22,5 +23,9 @@ async def tolerate(check: Awaitable[None], **what: str) -> None:
     """A row that cannot be asked about now is logged, and does not keep the others from being asked about."""
     try:
         await check
+    except Unavailable as error:
+        incidents.failed("sweep_unanswered", reason=error.code, **what)
     except DomainError as error:
         log.warning("sweep_failed", reason=error.code, **what)
+    else:
+        incidents.worked("sweep_unanswered")

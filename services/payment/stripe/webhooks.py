@@ -4,6 +4,7 @@ Bad input is a 400 with a stable code, since an unsigned request must never make
 is always acknowledged: Stripe disables an endpoint that keeps refusing, and would then send no events at all.
 """
 
+import re
 import time
 from collections.abc import Collection, Sequence
 from enum import StrEnum
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from contracts.events.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import problems
+from services.chassis.incidents import incidents
 from services.chassis.telemetry.traces import span_from, traceparent_of
 from services.payment.stripe import fields, observations
 from services.payment.stripe.events import StripeEvents
@@ -55,6 +57,9 @@ class WebhookUnreadable(DomainError):
 class WebhookTooLarge(DomainError):
     code = "body_too_large"
     status = 413
+
+
+_EVENT_ID = re.compile(rb'"id"\s*:\s*"(evt_[A-Za-z0-9_]{1,60})"')
 
 
 class EdgeBusy(Unavailable):
@@ -185,9 +190,17 @@ async def _publish(event: StripeEvent, events: StripeEvents) -> None:
 def verify(body: bytes, signature: str | None, secrets: Sequence[str]) -> None:
     """Refuse a body that none of the secrets signed within five minutes. Raises `SignatureInvalid`."""
     if not any(_signed_by(secret, body, signature) for secret in secrets):
+        incidents.failed("webhook_signature_wrong", stripe_event_id=_claimed_id(body))
         raise SignatureInvalid("The Stripe-Signature header does not fit the body, or is too old.")
     if _signed_at(signature or "") > time.time() + TOLERANCE_SECONDS:
         raise SignatureFromTheFuture("The Stripe-Signature header is from the future.")
+    incidents.worked("webhook_signature_wrong")
+
+
+def _claimed_id(body: bytes) -> str | None:
+    """The event's id in a body that nobody vouches for: letters and digits alone."""
+    found = _EVENT_ID.search(body)
+    return found.group(1).decode() if found else None
 
 
 def _signed_by(secret: str, body: bytes, signature: str | None) -> bool:

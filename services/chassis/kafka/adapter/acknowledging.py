@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.message import StreamMessage
 
-log = structlog.get_logger()
+from services.chassis.incidents import incidents
 
 ACKNOWLEDGE_SECONDS = 0.5
 """After a crash the events of this period are delivered again, and the inbox finds them claimed."""
@@ -44,8 +43,9 @@ class Acknowledgements:
         try:
             if offsets:
                 await consumer.commit(offsets)
+                incidents.worked("acknowledgement_delayed")
         except KafkaError as error:
-            log.warning("acknowledgement_delayed", error=type(error).__name__)
+            incidents.failed("acknowledgement_delayed", error=type(error).__name__)
             self._finished = offsets | self._finished
 
     async def keep_committing(self, subscriber: Any) -> None:
