@@ -56,6 +56,7 @@ class StripeEvent(CloudEvent):
     method: Method | None = None
     method_exp_month: int | None = None
     method_exp_year: int | None = None
+    method_fingerprint: str | None = None
     charges_enabled: bool | None = None
     disabled_reason: str | None = None
     capabilities: tuple[str, ...] | None = None

@@ -6,7 +6,7 @@ from contracts.http.common import Answer
 
 
 class SavedMethodOut(Answer, frozen=True, kw_only=True):
-    """A payment method that a client saved. `default`: it is offered first."""
+    """A payment method that a client saved. `default`: it is offered first. An `expired` one is never the default."""
 
     id: UUID
     kind: str
@@ -15,6 +15,7 @@ class SavedMethodOut(Answer, frozen=True, kw_only=True):
     exp_month: int | None
     exp_year: int | None
     default: bool
+    expired: bool = False
 
 
 class SetupStart(Answer, frozen=True, kw_only=True):

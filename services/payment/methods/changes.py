@@ -10,7 +10,7 @@ from contracts.events.stripe import StripeEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.payment.methods import store as methods
-from services.payment.methods.domain import SavedMethod
+from services.payment.methods.domain import NEVER, SavedMethod, newest
 from services.payment.stripe import origins
 from services.payment.stripe.origins import Foreign
 
@@ -38,8 +38,8 @@ async def read_observed(tx: Connection, seen: Sequence[StripeEvent]) -> Observed
         owner = clients.get((event.account or "", event.customer or ""))
         method = _method_in(event, owner) if owner else None
         if method is not None:
-            held = kept.get((method.account, method.stripe_id))
-            kept[method.account, method.stripe_id] = method if held is None or method.last4 else held
+            named = (method.account, method.stripe_id)
+            kept[named] = newest(kept.get(named), method)
     strange = [
         event for event in seen if event.customer and (event.account or "", event.customer) not in clients
     ]
@@ -79,8 +79,11 @@ def _objects_of(seen: Sequence[StripeEvent], event_type: str) -> frozenset[Strip
 
 
 def _method_in(event: StripeEvent, owner: Key) -> SavedMethod | None:
-    """The method in an event. A SetupIntent knows no details: a job asks for them."""
-    if event.payment_method is None or event.event_type == _DETACHED:
+    """The method in an event. A SetupIntent knows no details: a job asks for them.
+
+    One that was detached is kept as removed, so that a late event of before does not bring it back.
+    """
+    if event.payment_method is None:
         return None
     return SavedMethod(
         clinic_id=owner[0],
@@ -94,6 +97,8 @@ def _method_in(event: StripeEvent, owner: Key) -> SavedMethod | None:
         exp_month=event.method_exp_month,
         exp_year=event.method_exp_year,
         created_at=event.created,
+        fingerprint=event.method_fingerprint,
+        seen_at=event.created if event.method and event.method.last4 else NEVER,
     )
 
 

@@ -1,7 +1,9 @@
 """Clients at Stripe and their saved payment methods. No I/O."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from operator import attrgetter
 from uuid import UUID
 
 from contracts.events.envelope import Method
@@ -11,6 +13,14 @@ from services.chassis.errors import DomainError
 class MethodNotFound(DomainError):
     code = "payment_method_not_found"
     status = 404
+
+
+class MethodExpired(DomainError):
+    code = "payment_method_expired"
+    status = 409
+
+
+NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,11 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class SavedMethod:
-    """A payment method that a client keeps. Ours by `id`, Stripe's by `stripe_id` on `account`."""
+    """A payment method that a client keeps. Ours by `id`, Stripe's by `stripe_id` on `account`.
+
+    `fingerprint` is the same for the same card. `seen_at` is Stripe's time of the newest details, and with `doubtful`
+    others have the same time.
+    """
 
     clinic_id: UUID
     id: UUID
@@ -44,8 +58,58 @@ class SavedMethod:
     exp_month: int | None
     exp_year: int | None
     created_at: datetime
+    fingerprint: str | None = None
+    seen_at: datetime = NEVER
+    doubtful: bool = False
+
+    @property
+    def details(self) -> tuple[object, ...]:
+        return self.brand, self.last4, self.exp_month, self.exp_year, self.fingerprint
+
+    def is_expired(self, today: date) -> bool:
+        """Whether the card's last month is over."""
+        if self.exp_year is None or self.exp_month is None:
+            return False
+        return (self.exp_year, self.exp_month) < (today.year, today.month)
 
     @property
     def shown(self) -> Method:
         """As much of it as events may hold."""
         return Method(kind=self.kind, brand=self.brand, last4=self.last4)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A card as its client sees it, once, however often it was saved."""
+
+    method: SavedMethod
+    default: bool
+    expired: bool
+
+
+def listed(kept: Iterable[SavedMethod], chosen: UUID | None, today: date) -> list[Listed]:
+    """A client's cards, the default first. Of one saved several times, the one that expires last.
+
+    The default is the client's choice, else the oldest; an expired card is none.
+    """
+    cards: dict[str, list[SavedMethod]] = {}
+    for method in sorted(kept, key=attrgetter("id")):
+        cards.setdefault(method.fingerprint or method.stripe_id, []).append(method)
+    groups = sorted(cards.values(), key=lambda card: chosen not in {each.id for each in card})
+    shown = [max(card, key=_expires) for card in groups]
+    able = next((method for method in shown if not method.is_expired(today)), None)
+    rows = [Listed(method, method is able, method.is_expired(today)) for method in shown]
+    return sorted(rows, key=lambda row: not row.default)
+
+
+def _expires(method: SavedMethod) -> tuple[int, int, UUID]:
+    return method.exp_year or 0, method.exp_month or 0, method.id
+
+
+def newest(held: SavedMethod | None, seen: SavedMethod) -> SavedMethod:
+    """The newer by Stripe's clock of two observations of a method; one that knows its details before one without."""
+    if held is None or seen.seen_at > held.seen_at:
+        return seen
+    if seen.seen_at == held.seen_at != NEVER and seen.details != held.details:
+        return replace(held, doubtful=True)
+    return held

@@ -9,12 +9,13 @@ from litestar.params import FromPath
 
 from contracts.http.common import Page
 from contracts.http.methods import SavedMethodOut, SetupStart
+from services.chassis import clock
 from services.chassis.db.database import Connection, Database
 from services.chassis.http.auth import Caller, client
 from services.payment.accounts import store as accounts
 from services.payment.accounts.domain import PLATFORM
 from services.payment.methods import schemas, store, stripe_calls
-from services.payment.methods.domain import MethodNotFound
+from services.payment.methods.domain import Listed, MethodExpired, MethodNotFound, listed
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.budget import starting
 
@@ -22,11 +23,18 @@ Tx = NamedDependency[Connection]
 
 
 @get("/payment-methods", guards=[client])
-async def list_methods(caller: NamedDependency[Caller], tx: Tx) -> Page[SavedMethodOut]:
-    """The client's saved payment methods, the default first."""
-    account = (await accounts.get_account(tx, caller.clinic)).own or PLATFORM
-    saved = await store.list_methods(tx, caller.subject, account)
-    return Page(items=[schemas.saved_method_out(method, default) for method, default in saved])
+async def list_methods(
+    caller: NamedDependency[Caller], db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
+) -> Page[SavedMethodOut]:
+    """The client's saved payment methods, the default first. Stripe is asked whether it still has them."""
+    async with db.tx(caller.clinic) as tx:
+        account = (await accounts.get_account(tx, caller.clinic)).own or PLATFORM
+    await stripe_calls.check_kept(
+        partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject, account
+    )
+    async with db.tx(caller.clinic) as tx:
+        kept, chosen = await store.list_methods(tx, caller.subject, account)
+    return Page(items=[schemas.saved_method_out(row) for row in listed(kept, chosen, clock.now().date())])
 
 
 @delete("/payment-methods/{method_id:uuid}", guards=[client])
@@ -48,8 +56,10 @@ async def set_default_method(
     method = await store.get_method(tx, caller.subject, method_id)
     if method is None:
         raise MethodNotFound("There is no such saved payment method.")
+    if method.is_expired(clock.now().date()):
+        raise MethodExpired("This card has expired. Choose another one, or add it again.")
     await store.set_default(tx, method)
-    return schemas.saved_method_out(method, default=True)
+    return schemas.saved_method_out(Listed(method, default=True, expired=False))
 
 
 @post("/setup-intents", guards=[client])

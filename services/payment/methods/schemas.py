@@ -1,10 +1,11 @@
 """Between the bodies in `contracts.http.methods` and the domain's values."""
 
 from contracts.http.methods import SavedMethodOut
-from services.payment.methods.domain import SavedMethod
+from services.payment.methods.domain import Listed
 
 
-def saved_method_out(method: SavedMethod, default: bool) -> SavedMethodOut:
+def saved_method_out(row: Listed) -> SavedMethodOut:
+    method = row.method
     return SavedMethodOut(
         id=method.id,
         kind=method.kind,
@@ -12,5 +13,6 @@ def saved_method_out(method: SavedMethod, default: bool) -> SavedMethodOut:
         last4=method.last4,
         exp_month=method.exp_month,
         exp_year=method.exp_year,
-        default=default,
+        default=row.default,
+        expired=row.expired,
     )

@@ -11,8 +11,18 @@ from services.payment.methods.domain import Customer, SavedMethod
 
 _METHOD = """
     m.clinic_id, m.id, m.client_id, m.account, m.stripe_payment_method_id AS stripe_id, m.kind, m.brand, m.last4,
-    m.exp_month, m.exp_year, m.created_at
+    m.exp_month, m.exp_year, m.created_at, m.fingerprint, m.seen_at, m.doubtful
 """
+
+
+_DETAILS = ("brand", "last4", "exp_month", "exp_year", "fingerprint")
+_NEWER = "excluded.seen_at > held.seen_at"
+_AS_NEW = "excluded.seen_at = held.seen_at AND excluded.last4 IS NOT NULL"
+_NEWEST_DETAILS = ", ".join(
+    f"{name} = CASE WHEN {_NEWER} THEN coalesce(excluded.{name}, held.{name})"
+    f" ELSE coalesce(held.{name}, excluded.{name}) END"
+    for name in _DETAILS
+)
 
 
 async def claim_customer(tx: Connection, clinic_id: UUID, client_id: UUID, account: str) -> Customer:
@@ -139,19 +149,23 @@ async def lock_methods(tx: Connection, named: Collection[tuple[str, str]]) -> No
 
 
 async def upsert_methods(tx: Connection, methods: Collection[SavedMethod]) -> None:
-    """Upsert methods by (account, Stripe id). Unknown details replace no known ones; a removed method stays removed."""
+    """Upsert methods by (account, Stripe id). Newer details replace known ones; a removed method stays removed.
+
+    Other details of the same second replace none: the row is in doubt until Stripe was asked.
+    """
     rows = sorted(methods, key=lambda method: (method.account, method.stripe_id))
     await tx.execute(
-        """
-        INSERT INTO payment_methods (clinic_id, id, client_id, account, stripe_payment_method_id, kind, brand,
-            last4, exp_month, exp_year, created_at)
+        f"""
+        INSERT INTO payment_methods AS held (clinic_id, id, client_id, account, stripe_payment_method_id, kind, brand,
+            last4, exp_month, exp_year, created_at, fingerprint, seen_at, doubtful)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::text[], $9::smallint[], $10::smallint[], $11::timestamptz[])
+            $8::text[], $9::smallint[], $10::smallint[], $11::timestamptz[], $12::text[], $13::timestamptz[],
+            $14::boolean[])
         ON CONFLICT (account, stripe_payment_method_id) DO UPDATE
-        SET brand = coalesce(excluded.brand, payment_methods.brand),
-            last4 = coalesce(excluded.last4, payment_methods.last4),
-            exp_month = coalesce(excluded.exp_month, payment_methods.exp_month),
-            exp_year = coalesce(excluded.exp_year, payment_methods.exp_year)
+        SET {_NEWEST_DETAILS}, seen_at = greatest(held.seen_at, excluded.seen_at),
+            doubtful = CASE WHEN {_NEWER} THEN excluded.doubtful
+                ELSE held.doubtful OR ({_AS_NEW} AND (excluded.last4, excluded.exp_month, excluded.exp_year)
+                    IS DISTINCT FROM (held.last4, held.exp_month, held.exp_year)) END
         """,
         *(list(column) for column in zip(*(astuple(method) for method in rows), strict=True)),
     )
@@ -181,33 +195,56 @@ async def get_method(tx: Connection, client_id: UUID, method_id: UUID) -> SavedM
     return None if row is None else SavedMethod(**row)
 
 
-async def list_methods(tx: Connection, client_id: UUID, account: str) -> list[tuple[SavedMethod, bool]]:
-    """The client's methods on the account that can be shown, and whether each is the default; the default first.
-
-    If the client chose none, the oldest is the default.
-    """
+async def list_methods(
+    tx: Connection, client_id: UUID, account: str
+) -> tuple[list[SavedMethod], UUID | None]:
+    """The client's methods on the account that can be shown, and the id of the one that the client chose."""
     rows = await tx.fetch(
         f"""
-        SELECT {_METHOD}, m.id = coalesce(
-            (
-                SELECT c.default_method_id FROM customers AS c JOIN payment_methods AS d
-                    ON d.clinic_id = c.clinic_id AND d.id = c.default_method_id AND d.removed_at IS NULL
-                WHERE c.clinic_id = m.clinic_id AND c.client_id = m.client_id AND c.account = m.account
-            ),
-            first_value(m.id) OVER (ORDER BY m.id)
-        ) AS is_default
-        FROM payment_methods AS m
+        SELECT {_METHOD}, c.default_method_id AS chosen
+        FROM payment_methods AS m JOIN customers AS c USING (clinic_id, client_id, account)
         WHERE m.client_id = $1 AND m.account = $2 AND m.removed_at IS NULL AND (m.kind <> 'card' OR m.last4 IS NOT NULL)
-        ORDER BY is_default DESC, m.id
         """,
         client_id,
         account,
     )
-    return [(_method(row), row["is_default"]) for row in rows]
+    return [_method(row) for row in rows], rows[0]["chosen"] if rows else None
+
+
+async def get_customer_with_methods(
+    tx: Connection, client_id: UUID, account: str
+) -> tuple[str, set[str]] | None:
+    """The client's Stripe customer and its methods' Stripe ids; None for a client who has no method."""
+    row = await tx.fetchrow(
+        """
+        SELECT c.stripe_customer_id, array_agg(m.stripe_payment_method_id)
+        FROM customers AS c JOIN payment_methods AS m USING (clinic_id, client_id, account)
+        WHERE c.client_id = $1 AND c.account = $2 AND m.removed_at IS NULL AND c.stripe_customer_id IS NOT NULL
+        GROUP BY c.stripe_customer_id
+        """,
+        client_id,
+        account,
+    )
+    return None if row is None else (row[0], set(row[1]))
+
+
+async def list_same(tx: Connection, method: SavedMethod) -> list[SavedMethod]:
+    """The method, and the client's others of the same card."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {_METHOD} FROM payment_methods AS m
+        WHERE client_id = $1 AND account = $2 AND (id = $3 OR fingerprint = $4) AND removed_at IS NULL
+        """,
+        method.client_id,
+        method.account,
+        method.id,
+        method.fingerprint,
+    )
+    return [SavedMethod(**row) for row in rows]
 
 
 async def claim_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
-    """Saved cards whose last four digits are unknown and due to be asked for at Stripe; marked as asked now.
+    """Saved cards without details, or in doubt, that are due to be asked for at Stripe; marked as asked now.
 
     Each is asked for at once, and then at the latest after a tenth of its age, so that none holds up another.
     """
@@ -215,7 +252,7 @@ async def claim_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
         f"""
         WITH due AS (
             SELECT clinic_id, id FROM payment_methods
-            WHERE kind = 'card' AND last4 IS NULL AND removed_at IS NULL
+            WHERE kind = 'card' AND removed_at IS NULL AND (last4 IS NULL OR fingerprint IS NULL OR doubtful)
                 AND checked_at < app_now() - greatest(interval '1 minute', (app_now() - created_at) / 10)
             ORDER BY checked_at LIMIT $1
             FOR UPDATE SKIP LOCKED
@@ -243,4 +280,4 @@ async def set_default(tx: Connection, method: SavedMethod) -> None:
 
 
 def _method(row: asyncpg.Record) -> SavedMethod:
-    return SavedMethod(**{name: value for name, value in row.items() if name != "is_default"})
+    return SavedMethod(**{name: value for name, value in row.items() if name != "chosen"})

@@ -3,11 +3,13 @@
 An id that Stripe does not know any more is not kept: a customer is made again under a new key, a method is forgotten.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 from services.chassis.db.database import Connection
+from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.payment.accounts import actions as accounts_actions
 from services.payment.accounts import stripe_calls as accounts
@@ -18,9 +20,12 @@ from services.payment.methods.domain import MethodNotFound, SavedMethod
 from services.payment.stripe import fields
 from services.payment.stripe.answers import KeySpent, StripeFailed, StripeGone, StripeRefused
 from services.payment.stripe.api import StripeApi
+from services.payment.stripe.budget import starting
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
+CHECK_SECONDS = 2.0
+"""How long a page waits for Stripe's list of a client's saved methods."""
 _NO_METHOD = "This saved card is no longer there. Choose another way to pay."
 
 
@@ -113,6 +118,30 @@ async def check_method(transaction: Transaction, stripe: StripeApi, client_id: U
         raise MethodNotFound(_NO_METHOD)
 
 
+async def check_kept(
+    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID, account: str
+) -> None:
+    """Forget the client's saved methods that Stripe has no more, whose event was lost. Without an answer all stay."""
+    async with transaction() as tx:
+        known = await methods.get_customer_with_methods(tx, client_id, account)
+    if known is None:
+        return
+    customer, held = known
+    try:
+        with starting():
+            async with asyncio.timeout(CHECK_SECONDS):
+                found = await stripe.list_methods(account, customer)
+    except StripeGone:
+        await renew(transaction, clinic_id, client_id, account, customer)
+    except (DomainError, TimeoutError):
+        return
+    else:
+        gone = held - found
+        if gone:
+            async with transaction() as tx:
+                await methods.remove_methods(tx, {(account, each) for each in gone})
+
+
 async def forget(transaction: Transaction, method: SavedMethod) -> None:
     """Mark a method as removed here: Stripe has it no more, or has it of no customer, which is for good."""
     async with transaction() as tx:
@@ -122,11 +151,13 @@ async def forget(transaction: Transaction, method: SavedMethod) -> None:
 async def remove_method(
     transaction: Transaction, stripe: StripeApi, client_id: UUID, method_id: UUID
 ) -> SavedMethod:
-    """Detach a saved method at Stripe, then mark it as removed. Raises `MethodNotFound`."""
+    """Detach a saved card at Stripe, however often it was saved, then mark it as removed. Raises `MethodNotFound`."""
     async with transaction() as tx:
         method = await methods.get_method(tx, client_id, method_id)
-    if method is None:
-        raise MethodNotFound("There is no such saved payment method.")
-    await stripe.detach_method(method.account, method.stripe_id)
-    await forget(transaction, method)
+        if method is None:
+            raise MethodNotFound("There is no such saved payment method.")
+        same = await methods.list_same(tx, method)
+    for each in same:
+        await stripe.detach_method(each.account, each.stripe_id)
+        await forget(transaction, each)
     return method

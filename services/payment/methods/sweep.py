@@ -1,4 +1,4 @@
-"""Saved cards without details: Stripe is asked for them."""
+"""Saved cards without details, or in doubt: Stripe is asked for them."""
 
 from contracts.events.envelope import event_id
 from contracts.events.stripe import StripeEvent
@@ -48,6 +48,7 @@ async def _refresh(db: Database, stripe: StripeApi, method: SavedMethod) -> None
         method=known,
         method_exp_month=exp_month,
         method_exp_year=exp_year,
+        method_fingerprint=fields.fingerprint_of(found),
     )
     async with db.worker_tx() as tx:
         await changes.apply_observations(tx, [seen])

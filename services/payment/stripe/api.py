@@ -173,6 +173,14 @@ class StripeApi:
             found = await self.sdk.v1.accounts.retrieve_current_async(None, call_options(account))
         return found.to_dict()
 
+    async def list_methods(self, account: str, customer: str) -> set[str]:
+        """The ids of the customer's payment methods."""
+        async with self._calling("customers.payment_methods.list", account):
+            page = await self.sdk.v1.customers.payment_methods.list_async(
+                customer, {"limit": 100}, call_options(account)
+            )
+            return {found.id async for found in page.auto_paging_iter()}
+
     async def retrieve_method(self, account: str, method_id: str) -> dict[str, Any]:
         """The payment method as Stripe's own JSON object."""
         async with self._calling("payment_methods.retrieve", account):

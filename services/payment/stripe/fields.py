@@ -8,6 +8,7 @@ from uuid import UUID
 from contracts.events.envelope import Method
 
 _NAME = re.compile(r"[a-z0-9_]{2,40}")
+_FINGERPRINT = re.compile(r"[A-Za-z0-9]{4,64}")
 _REASON = re.compile(r"[a-z0-9_.]{2,80}")
 MOST_CAPABILITIES = 100
 """Stripe has about fifty."""
@@ -64,6 +65,12 @@ def expiry_of(details: Any) -> tuple[int | None, int | None]:
     details = object_of(details)
     card = object_of(details.get("card"))
     return int_of(card.get("exp_month")), int_of(card.get("exp_year"))
+
+
+def fingerprint_of(details: Any) -> str | None:
+    """Stripe's name for a card's number: the same for the same card on one account."""
+    details = object_of(details)
+    return _matching(_FINGERPRINT, object_of(details.get(str(details.get("type")))).get("fingerprint"))
 
 
 def abilities_of(account: Any) -> tuple[bool, str | None, tuple[str, ...] | None]:

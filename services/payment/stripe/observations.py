@@ -52,8 +52,15 @@ def read_event(body: Mapping[str, Any], seal: Seal | None = None) -> StripeEvent
         object_id=object_id,
         object_type=object_type,
         origin=seal.origin(fields.object_of(found.get("metadata"))) if seal else None,
-        **_facts_of(found, object_type),
+        **_facts_of({**found, **_owner_before(body, found)}, object_type),
     )
+
+
+def _owner_before(body: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The customer of a method that was detached: the object has none any more, the event tells whose it was."""
+    before = fields.object_of(fields.object_of(body.get("data")).get("previous_attributes"))
+    detached = body.get("type") == "payment_method.detached" and found.get("customer") is None
+    return {"customer": before.get("customer")} if detached else {}
 
 
 def looked_up(intent: Mapping[str, Any], account: str, now: datetime) -> StripeEvent | None:
@@ -106,6 +113,7 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
         "method": fields.method_of(method),
         "method_exp_month": exp_month,
         "method_exp_year": exp_year,
+        "method_fingerprint": fields.fingerprint_of(method),
         "charges_enabled": abilities[0],
         "disabled_reason": abilities[1],
         "capabilities": abilities[2],

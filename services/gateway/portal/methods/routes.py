@@ -20,6 +20,7 @@ from services.gateway.web.errors import SCRIPTS
 _DONE = {
     "removed": "The card has been removed.",
     "default": "Your default card has been changed.",
+    "expired": "This card has expired. Choose another one, or add it again with its new date.",
     "gone": "This card is no longer saved here.",
 }
 
@@ -70,6 +71,8 @@ async def make_default(
     try:
         await upstreams.make_default(billing.caller, method_id)
     except UpstreamError as error:
+        if error.code == "payment_method_expired":
+            return Redirect(billing.path("methods?done=expired"), status_code=303)
         if error.status != 404:
             raise
         return Redirect(billing.path("methods?done=gone"), status_code=303)

@@ -27,10 +27,11 @@ class SavedView:
     label: str
     expiry: str
     default: bool
+    expired: bool
 
     @classmethod
     def of(cls, method: SavedMethodOut) -> "SavedView":
-        return cls(str(method.id), used(method), _expiry(method), method.default)
+        return cls(str(method.id), used(method), _expiry(method), method.default, method.expired)
 
 
 def saved(methods: Sequence[SavedMethodOut]) -> list[SavedView]:
@@ -41,4 +42,5 @@ def saved(methods: Sequence[SavedMethodOut]) -> list[SavedView]:
 def _expiry(method: SavedMethodOut) -> str:
     if method.exp_month is None or method.exp_year is None:
         return ""
-    return f"Expires {method.exp_month:02d}/{method.exp_year % 100:02d}"
+    word = "Expired" if method.expired else "Expires"
+    return f"{word} {method.exp_month:02d}/{method.exp_year % 100:02d}"

@@ -93,7 +93,8 @@ def pay(found: InvoiceOut, kept: Sequence[SavedMethodOut], clinic: ClinicOut) ->
 
 def _usable(kept: Sequence[SavedMethodOut], due: Money) -> list[SavedMethodOut]:
     """Saved cards whose brand takes this amount in this currency."""
-    return [method for method in kept if takes("card", due.minor, due.currency, method.brand)]
+    able = (method for method in kept if not method.expired)
+    return [method for method in able if takes("card", due.minor, due.currency, method.brand)]
 
 
 def result(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> ResultView:
