@@ -121,6 +121,8 @@ def put_account(sandbox: NamedDependency[Sandbox], account: FromPath[str], data:
 
     def work(call: Call) -> Json:
         known = call.store.get(PLATFORM, account) or accounts.shape(call, account)
+        if call.store.hidden(PLATFORM, account).get("revoked"):
+            accounts.authorize(call)
         call.store.put(PLATFORM, known, {"revoked": False})
         accounts.set_capabilities(call, known, data.capabilities)
         wanted = msgspec.to_builtins(data)

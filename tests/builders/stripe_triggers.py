@@ -244,6 +244,14 @@ WITHOUT_CLI = (
         "capability.updated",
         [Step("PUT", "/accounts/acct_trigger0000001", control={"card_payments": "inactive"})],
     ),
+    Trigger(
+        "account.application.authorized",
+        [
+            Step("PUT", "/accounts/acct_trigger0000002", control={}),
+            Step("DELETE", "/accounts/acct_trigger0000002", control={}),
+            Step("PUT", "/accounts/acct_trigger0000002", control={}),
+        ],
+    ),
 )
 ALL = (*CLI, *WITHOUT_CLI)
 

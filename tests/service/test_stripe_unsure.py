@@ -31,7 +31,10 @@ async def test_an_account_that_may_not_charge_holds_no_invoice(
     invoice = await payments.open_invoice(eur(125))
 
     refused = await payments.start((invoice, eur(125)))
+    await payments.sandbox.control("POST", "/clock", {"offset_seconds": 10})
     await payments.sandbox.control("PUT", f"/accounts/{CLINICS}", {})
+    await payments.hook.until("account.updated", 2)
+    await payments.consume()
     again = await payments.start((invoice, eur(125)))
 
     assert refused.status_code >= 400

@@ -14,6 +14,7 @@ CAPABILITIES = (
     *("bancontact_payments", "card_payments", "eps_payments", "ideal_payments", "p24_payments"),
     *("revolut_pay_payments", "sepa_debit_payments", "transfers"),
 )
+_APPLICATION = {"id": "ca_sandbox", "object": "application", "name": "ClinicPay"}
 GIVEN = ("business_type", "country", "default_currency", "email")
 
 
@@ -94,10 +95,13 @@ def set_capabilities(call: Call, account: Json, statuses: Mapping[str, str]) -> 
 def revoke(call: Call, account: Json) -> Json:
     """Take the platform's access away. The event is of the application, and names the account beside it."""
     call.store.put(PLATFORM, account, {"revoked": True})
-    call.emit(
-        "account.application.deauthorized", {"id": "ca_sandbox", "object": "application", "name": "ClinicPay"}
-    )
+    call.emit("account.application.deauthorized", _APPLICATION)
     return account
+
+
+def authorize(call: Call) -> None:
+    """The owner gives the access back."""
+    call.emit("account.application.authorized", _APPLICATION)
 
 
 def check_charges(call: Call) -> None:
