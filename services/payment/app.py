@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 from litestar import Litestar
 from litestar.di import Provide
@@ -9,6 +10,8 @@ from litestar.di import Provide
 from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan, service_app
 from services.chassis.jobs.jobs import Jobs
+from services.chassis.kafka import parked
+from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.worker import worker_app
 from services.payment import consumers, jobs
 from services.payment.accounts import routes as accounts
@@ -52,7 +55,8 @@ def worker(settings: Settings) -> Litestar:
     db = Database(settings.database_urls)
     stripe = _stripe(settings)
     timed = Jobs(db)
-    timed.every(jobs.SWEEP_SECONDS, "sweep_payments", jobs.sweeps(db, stripe))
+    replay = partial(parked.replay, consumers_of(consumers, db))
+    timed.every(jobs.SWEEP_SECONDS, "sweep_payments", jobs.sweeps(db, stripe, replay))
     return worker_app(
         name="payment",
         settings=settings,

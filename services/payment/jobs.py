@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from services.chassis.db.database import Database
 from services.payment.accounts.sweep import refresh_accounts
+from services.payment.adoption.sweep import adopt_lost
 from services.payment.methods.sweep import refresh_methods
 from services.payment.payments.sweep import forget_starts, sweep_payments
 from services.payment.refunds.sweep import sweep_refunds
@@ -12,12 +13,17 @@ from services.payment.stripe.api import StripeApi
 SWEEP_SECONDS = 15
 
 
-def sweeps(db: Database, stripe: StripeApi) -> Callable[[], Awaitable[None]]:
+def sweeps(
+    db: Database, stripe: StripeApi, replay: Callable[[int], Awaitable[bool]]
+) -> Callable[[], Awaitable[None]]:
+    """`replay` applies a parked event again."""
+
     async def sweep() -> None:
         await refresh_accounts(db, stripe)
         await sweep_payments(db, stripe)
         await sweep_refunds(db, stripe)
         await refresh_methods(db, stripe)
         await forget_starts(db)
+        await adopt_lost(db, stripe, replay)
 
     return sweep

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ import pytest
 
 from contracts.events.stripe import StripeEvent
 from services.chassis.ids import new_id
+from services.chassis.kafka import parked
+from services.chassis.kafka.consume import consumers_of
 from services.payment import app, consumers, jobs, locks
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
@@ -110,7 +113,8 @@ async def everything_done(payments: PaymentService) -> None:
     operator = a_caller("operator", payments.clinic_id)
     await payments.api.call("PUT", "/account", operator, json={"stripe_account_id": None})
     await payments.age(timedelta(days=2))
-    await jobs.sweeps(payments.worker, payments.stripe)()
+    replay = partial(parked.replay, consumers_of(consumers, payments.worker))
+    await jobs.sweeps(payments.worker, payments.stripe, replay)()
 
 
 async def customers_go(payments: PaymentService) -> None:

@@ -122,13 +122,14 @@ async def add_payment(tx: Connection, payment: Payment) -> None:
     await tx.execute(
         """
         INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state)
-        SELECT $1, $2, payable_id, amount, 'open'
-        FROM unnest($3::uuid[], $4::bigint[]) AS share (payable_id, amount)
+        SELECT $1, $2, payable_id, amount, state
+        FROM unnest($3::uuid[], $4::bigint[], $5::text[]) AS share (payable_id, amount, state)
         """,
         payment.clinic_id,
         payment.id,
         [share.receivable_id for share in payment.allocations],
         [share.amount for share in payment.allocations],
+        [share.state for share in payment.allocations],
     )
 
 

@@ -111,13 +111,7 @@ class StripeApi:
     async def find_intent(self, wanted: NewIntent) -> Intent | None:
         """The intent when its key may be forgotten: by metadata, among the intents of its time."""
         around = wanted.created_at
-        params = {
-            "created": {
-                "gte": int((around - timedelta(minutes=10)).timestamp()),
-                "lte": int((around + KEY_LIFE + timedelta(hours=2)).timestamp()),
-            },
-            "limit": 100,
-        }
+        params = _made_within(around - timedelta(minutes=10), around + KEY_LIFE + timedelta(hours=2))
         async with self._calling("payment_intents.list", wanted.account):
             page = await self.sdk.v1.payment_intents.list_async(
                 params,  # type: ignore[arg-type]
@@ -128,6 +122,15 @@ class StripeApi:
                 if seal.is_on(intent.body, wanted.metadata):
                     return intent
         return None
+
+    async def list_intents(self, account: str, since: datetime, until: datetime) -> list[Intent]:
+        """The account's intents that were made within that time, ours or not, newest first."""
+        async with self._calling("payment_intents.list", account):
+            page = await self.sdk.v1.payment_intents.list_async(
+                _made_within(since, until),  # type: ignore[arg-type]
+                call_options(account),
+            )
+            return [_intent(found) async for found in page.auto_paging_iter()]
 
     async def cancel_intent(self, account: str, intent_id: str) -> Intent:
         """Cancel the intent; returns once Stripe has. Raises `StripeMoved` when it is too late."""
@@ -261,6 +264,11 @@ def _named(error: stripe.StripeError, what: str) -> StripeRefused | Unavailable:
     else:
         log.info("stripe_error", path=what, reason=means, status=answer.status, stripe_code=answer.code)
     return answer.error()
+
+
+def _made_within(since: datetime, until: datetime) -> dict[str, Any]:
+    """Parameters of a list. Stripe's clock has whole seconds."""
+    return {"created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())}, "limit": 100}
 
 
 def _intent(found: stripe.PaymentIntent) -> Intent:
