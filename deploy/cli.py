@@ -14,6 +14,7 @@ import typer
 
 from deploy.ops.keys_commands import app as keys
 from deploy.ops.parked_commands import give_up, parked
+from deploy.ops.restore_commands import restore
 from deploy.ops.stripe_commands import app as stripe
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def reemit(
 
 app.add_typer(parked, name="parked")
 app.add_typer(keys, name="keys")
+app.add_typer(restore, name="restore")
 app.add_typer(stripe, name="stripe")
 
 

@@ -69,7 +69,7 @@ def discard_parked(
     """Lay a parked event aside for good. It is kept, and the audit log has an entry of it."""
     from deploy.ops.parked import print_discard
 
-    raise typer.Exit(print_discard(service, _worker(service, data), parked_id, by or _login(), reason))
+    raise typer.Exit(print_discard(service, _worker(service, data), parked_id, by or login_here(), reason))
 
 
 def _workers(data: Path | None) -> dict[str, str]:
@@ -89,7 +89,7 @@ def _worker(service: str, data: Path | None) -> str:
     return _workers(data).get(service) or give_up(f"no database of {service} is given")
 
 
-def _login() -> str:
+def login_here() -> str:
     try:
         return getuser()
     except (KeyError, OSError):  # a container's user often has no name

@@ -48,6 +48,8 @@ COMPARISONS = (
             SELECT clinic_id, id, client_id, version, CASE status WHEN 'void' THEN 0 ELSE total_amount END,
                 currency, status, due_on, settled_amount
             FROM invoices
+            UNION ALL
+            SELECT clinic_id, id, client_id, version, 0, currency, 'void', due_on, 0 FROM lost_invoices
             """,
         ),
         Side(
@@ -68,6 +70,8 @@ COMPARISONS = (
             SELECT clinic_id, id, client_id, number, version, status, currency, due_on,
                 CASE status WHEN 'void' THEN 0 ELSE total_amount END - settled_amount
             FROM invoices
+            UNION ALL
+            SELECT clinic_id, id, client_id, number, version, 'void', currency, due_on, 0 FROM lost_invoices
             """,
         ),
         Side(

@@ -40,7 +40,11 @@ _AGGREGATES = {
     "clinic": ("invoice", "SELECT uuid_send(id), uuid_send(id), version FROM clinics ORDER BY id"),
     "invoice": (
         "invoice",
-        "SELECT uuid_send(clinic_id), uuid_send(id), version FROM invoices ORDER BY clinic_id, id",
+        """
+        SELECT uuid_send(clinic_id), uuid_send(id), version FROM (
+            SELECT clinic_id, id, version FROM invoices UNION ALL SELECT clinic_id, id, version FROM lost_invoices
+        ) AS issued ORDER BY clinic_id, id
+        """,
     ),
     "payment": (
         "payment",

@@ -15,7 +15,7 @@ from contracts.events.payment import Share
 from contracts.money import Money
 from contracts.vocabulary import is_open
 from services.chassis import emails
-from services.chassis.ids import Key, new_id
+from services.chassis.ids import Key, made_at
 from services.notification.projections.domain import Clinic, Invoice, newest
 
 E = TypeVar("E", bound=Event)
@@ -177,7 +177,13 @@ def new_deliveries(kind: EmailKind[Any], events: Iterable[Any]) -> list[NewDeliv
     """The e-mails of this kind to which the events lead."""
     return [
         NewDelivery(
-            new_id(), kind.template, event.client_id, kind.subject_id(event), kind.data(event), cause=event
+            # The same event leads to the same e-mail, also in a service that was restored from a backup.
+            event_id(made_at(event.id), kind.template, event.client_id, event.id),
+            kind.template,
+            event.client_id,
+            kind.subject_id(event),
+            kind.data(event),
+            cause=event,
         )
         for event in (newest(events) if kind.newest_only else events)
     ]

@@ -18,16 +18,19 @@ _QUIET_AFTER_FAILURE = timedelta(hours=1)
 async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: timedelta) -> None:
     """Queue one e-mail per (recipient, event, template), to be sent after `delay`; one that is queued already stays.
 
-    A failure is left out when the payment has its receipt, or had such an e-mail within the hour.
+    One that was sent before a restore is added as sent. A failure is left out when the payment has its receipt, or had such an e-mail within the hour.
     """
     await tx.execute(
         """
         INSERT INTO deliveries
-            (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, next_attempt_at)
-        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, app_now() + $9::interval
+            (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, next_attempt_at,
+            state, attempts, sent_at)
+        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, app_now() + $9::interval,
+            CASE WHEN sent_at IS NULL THEN 'due' ELSE 'sent' END, coalesce(attempts, 0), sent_at
         FROM unnest(
             $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::jsonb[], $8::text[]
         ) AS wanted (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent)
+        LEFT JOIN sent_before USING (clinic_id, id)
         WHERE template <> 'payment_failed' OR NOT EXISTS (
             SELECT FROM deliveries AS earlier
             WHERE earlier.clinic_id = wanted.clinic_id AND earlier.subject_id = wanted.subject_id

@@ -23,6 +23,14 @@ async def get_account_at(tx: Connection, clinic_id: UUID, moment: datetime) -> s
     return own or PLATFORM
 
 
+async def list_accounts(tx: Connection) -> list[str]:
+    """Every Stripe account that a clinic has or had, the platform's first."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT coalesce(stripe_account_id, '') AS account FROM account_choices ORDER BY 1"
+    )
+    return sorted({PLATFORM, *(row["account"] for row in rows)})
+
+
 async def is_here(tx: Connection, payment: Payment) -> bool:
     """Whether a row has the payment's id or its intent."""
     found: bool = await tx.fetchval(
@@ -39,7 +47,7 @@ async def is_here(tx: Connection, payment: Payment) -> bool:
 
 
 async def resume_version(tx: Connection, payment: Payment) -> None:
-    """Let the payment's next state event have a version above those that were published before the restore."""
+    """Let the payment's next state event have a version above all that were published before the restore."""
     await tx.execute(
         """
         UPDATE payments SET version = published.version FROM published_versions AS published

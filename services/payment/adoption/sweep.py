@@ -26,7 +26,7 @@ async def adopt_lost(
     replay: Callable[[int], Awaitable[bool]],
     again_after: timedelta = AGAIN_AFTER,
 ) -> None:
-    """Adopt what parked events are about, and replay them. What cannot be adopted waits for an operator."""
+    """Adopt the rows that parked events need, and replay the events. Others wait for an operator."""
     async with db.worker_tx() as tx:
         waiting = await store.claim_waiting(tx, again_after, MOST_A_RUN)
     for row in waiting:

@@ -1,0 +1,81 @@
+"""Payments whose rows a restore lost: found at Stripe and adopted, or settled by an operator's word."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+from contracts.events.catalogue import decode
+from contracts.events.stripe import StripeEvent
+from deploy.ops.verify.access import Access
+from services.chassis.db.database import Database
+from services.chassis.errors import DomainError
+from services.chassis.kafka import park, parked
+from services.chassis.kafka.consume import consumers_of
+from services.payment import consumers
+from services.payment.adoption import actions, store, stripe_calls
+from services.payment.adoption.domain import CannotAdopt
+from services.payment.stripe.api import StripeApi
+from services.payment.stripe.fields import object_of
+
+
+@asynccontextmanager
+async def opened(access: Access, worker_dsn: str) -> AsyncIterator[tuple[Database, StripeApi]]:
+    """The payment service's database as its worker, and Stripe as the service asks it."""
+    db = Database(worker_dsn, size=2)
+    stripe = StripeApi(access.stripe_secret_key or "", access.stripe_api_base, signer=access.seal)
+    try:
+        yield db, stripe
+    finally:
+        await stripe.close()
+        await db.close()
+
+
+async def adopt_all(db: Database, stripe: StripeApi, since: datetime) -> list[tuple[str, str]]:
+    """Adopt each intent of ours that was made since then and has no row: (intent, what became of it)."""
+    async with db.worker_tx() as tx:
+        accounts = await store.list_accounts(tx)
+    done: list[tuple[str, str]] = []
+    for account in accounts:
+        try:
+            intents = await stripe.list_intents(account, since, datetime.now(UTC))
+        except DomainError as error:
+            done.append((f"account {account or 'platform'}", f"not read: {error.code}"))
+            continue
+        for intent in intents:
+            metadata = object_of(intent.body.get("metadata"))
+            if stripe.signer is not None and stripe.signer.origin(metadata) == "ours":
+                done += await _adopted(db, stripe, account, intent.id)
+    return done
+
+
+async def _adopted(db: Database, stripe: StripeApi, account: str, intent_id: str) -> list[tuple[str, str]]:
+    try:
+        added = await stripe_calls.adopt_payment(db, stripe, account, intent_id)
+    except DomainError as error:
+        return [(intent_id, f"{error.code}: {error.detail}")]
+    return [(intent_id, "adopted")] if added else []
+
+
+async def settle(
+    db: Database, stripe: StripeApi, parked_id: int, client_id: UUID, invoice_id: UUID, by: str, reason: str
+) -> bool:
+    """Book the charge that a parked event is about to this invoice. False if no such event waits.
+
+    Raises `CannotAdopt` for a charge that we did not make, or an invoice that is not the client's.
+    """
+    async with db.worker_tx() as tx:
+        row = await park.get(tx, parked_id)
+    if row is None or row["state"] != "waiting" or row["topic"] != StripeEvent.topic.name:
+        return False
+    seen = decode(row["topic"], row["record"].value)
+    assert isinstance(seen, StripeEvent), "the topic has no other events"
+    if seen.payment_intent is None:
+        raise CannotAdopt("The event is about no payment.")
+    account = seen.account or ""
+    payment = await stripe_calls.read_payment(
+        stripe, account, await stripe.retrieve_intent(account, seen.payment_intent)
+    )
+    async with db.worker_tx() as tx:
+        await actions.adopt_payment_to(tx, payment, client_id, invoice_id, by, reason)
+    return await parked.replay(consumers_of(consumers, db), parked_id)
