@@ -16,7 +16,14 @@ from tests.faults.lab import Lab, lab
 from tests.faults.matrix import ROOT, SCENARIOS, Matrix, Scenario, chosen
 from tests.faults.soak import Soak
 
-PLAYS = ("lost_replies", "kafka_faults", "postgres_faults", "stripe_faults", "refund_faults")
+PLAYS = (
+    "lost_replies",
+    "kafka_faults",
+    "postgres_faults",
+    "stripe_faults",
+    "refund_faults",
+    "restore_faults",
+)
 ELSEWHERE = (
     "Proved by tests of their own, and not repeated here: two handlers of one record at once "
     "(`tests/service/test_chassis_consume.py::test_two_handlers_of_one_batch_at_once_have_one_effect`), records that "

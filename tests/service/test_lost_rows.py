@@ -29,7 +29,7 @@ LOSING = """
 
 
 async def lose_rows(payments: PaymentService, losing: str = LOSING) -> None:
-    """What a restore of an older dump does."""
+    """Lose rows as a restore of an older dump does."""
     await payments.db.admin.execute(losing)
 
 

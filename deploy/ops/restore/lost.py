@@ -70,8 +70,8 @@ async def settle(
         return False
     seen = decode(row["topic"], row["record"].value)
     assert isinstance(seen, StripeEvent), "the topic has no other events"
-    if seen.payment_intent is None:
-        raise CannotAdopt("The event is about no payment.")
+    if seen.payment_intent is None or seen.object_type == "refund":
+        raise CannotAdopt("The event is not about a payment. Settle the payment, and its refunds follow.")
     account = seen.account or ""
     payment = await stripe_calls.read_payment(
         stripe, account, await stripe.retrieve_intent(account, seen.payment_intent)

@@ -1,29 +1,28 @@
-"""Where each consumer group goes on reading after a restore."""
+"""Where each consumer group continues to read after a restore."""
 
+import asyncio
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError, RebalanceInProgressError, UnknownMemberIdError
 
 from deploy.ops.consumers import groups
 from deploy.ops.restore.seen import all_partitions, offsets_at
 from services.chassis.settings import KafkaSecurity
 
+LEAVES_WITHIN = 60.0
+"""Seconds after which Kafka has surely given up a worker that was killed."""
+_HAS_MEMBERS = (CommitFailedError, RebalanceInProgressError, UnknownMemberIdError)
 
-async def members(servers: str, security: KafkaSecurity) -> list[str]:
-    """The consumer groups that have members."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers, **security.options())
-    await admin.start()
-    try:
-        answers = await admin.describe_consumer_groups(sorted(groups()))
-    finally:
-        await admin.close()
-    described = [group for answer in answers for group in answer.groups]
-    return sorted(group[1] for group in described if group[5])
+
+class GroupHasMembers(Exception):
+    """Kafka takes no offsets for a group in which a worker reads; the message is the group."""
 
 
 async def put_back(servers: str, security: KafkaSecurity, since: datetime) -> list[str]:
-    """Put every consumer group of every service to that moment, in all of its topics."""
+    """Put every consumer group of every service to that moment, in all of its topics. Raises `GroupHasMembers`."""
     for group, (_, names) in groups().items():
         consumer = AIOKafkaConsumer(
             bootstrap_servers=servers, group_id=group, enable_auto_commit=False, **security.options()
@@ -32,7 +31,18 @@ async def put_back(servers: str, security: KafkaSecurity, since: datetime) -> li
         try:
             partitions = all_partitions(names)
             consumer.assign(partitions)
-            await consumer.commit(await offsets_at(consumer, partitions, since))
+            await _commit(consumer, group, await offsets_at(consumer, partitions, since))
         finally:
             await consumer.stop()
     return sorted(groups())
+
+
+async def _commit(consumer: Any, group: str, offsets: Mapping[Any, int]) -> None:
+    deadline = asyncio.get_running_loop().time() + LEAVES_WITHIN
+    while True:
+        try:
+            return await consumer.commit(offsets)  # type: ignore[no-any-return]
+        except _HAS_MEMBERS:
+            if asyncio.get_running_loop().time() > deadline:
+                raise GroupHasMembers(group) from None
+            await asyncio.sleep(1)

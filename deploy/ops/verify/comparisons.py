@@ -137,7 +137,13 @@ COMPARISONS = (
     Comparison(
         "one_notice_per_invoice",
         "Every invoice was announced to its client, once",
-        Side("invoice", "SELECT clinic_id, id, client_id FROM invoices"),
+        Side(
+            "invoice",
+            """
+            SELECT clinic_id, id, client_id FROM invoices
+            UNION ALL SELECT clinic_id, id, client_id FROM lost_invoices
+            """,
+        ),
         Side(
             "notification",
             """

@@ -104,14 +104,15 @@ _DOCUMENTS = {
 
 _NUMBERS = {
     "numbers_without_gaps": (
-        "A clinic's invoices of a year are numbered from one without a gap",
+        "A clinic's invoices of a year, with those that a restore lost, are numbered from one without a gap",
         """
         SELECT clinic_id, year, c.last_number, i.invoices, i.highest
         FROM invoice_counters AS c
         FULL JOIN (
             SELECT clinic_id, split_part(number, '-', 1)::int AS year, count(*) AS invoices,
                 max(split_part(number, '-', 2)::bigint) AS highest
-            FROM invoices GROUP BY clinic_id, split_part(number, '-', 1)
+            FROM (SELECT clinic_id, number FROM invoices UNION ALL SELECT clinic_id, number FROM lost_invoices) AS issued
+            GROUP BY clinic_id, split_part(number, '-', 1)
         ) AS i USING (clinic_id, year)
         WHERE c.last_number IS DISTINCT FROM i.invoices OR c.last_number IS DISTINCT FROM i.highest
         """,

