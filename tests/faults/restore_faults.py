@@ -114,7 +114,6 @@ async def settle(lab: Lab, again: Bill) -> None:
     words = ("--client", lab.client_id, "--invoice", again.id, "--reason", "issued again")
     data = ("--data", str(lab.system.data.path))
     await clinicpay("restore", "settle", str(first["id"]), *words, *data)
-    await lab.admin["payment"].execute("UPDATE parked SET tried_at = '-infinity'")
     worker = lab.system.dsns["invoice_worker"]
     for row in await waiting(lab, "invoice"):
         await discard("invoice", worker, row["id"], "faults", "its invoice was lost, and issued again")

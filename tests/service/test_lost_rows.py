@@ -140,6 +140,7 @@ async def test_the_account_of_then_counts_and_not_todays(payments: PaymentServic
     "change",
     [
         "DELETE FROM payables",
+        "INSERT INTO lost_payables SELECT clinic_id, id FROM payables",
         "UPDATE payables SET client_id = gen_random_uuid()",
     ],
 )

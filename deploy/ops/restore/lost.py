@@ -1,7 +1,7 @@
 """Payments whose rows a restore lost: found at Stripe and adopted, or settled by an operator's word."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -60,7 +60,7 @@ async def _adopted(db: Database, stripe: StripeApi, account: str, intent_id: str
 async def settle(
     db: Database, stripe: StripeApi, parked_id: int, client_id: UUID, invoice_id: UUID, by: str, reason: str
 ) -> bool:
-    """Book the charge that a parked event is about to this invoice. False if no such event waits.
+    """Book the charge that a parked event is about to this invoice, and apply all events of it. False if none waits.
 
     Raises `CannotAdopt` for a charge that we did not make, or an invoice that is not the client's.
     """
@@ -78,4 +78,8 @@ async def settle(
     )
     async with db.worker_tx() as tx:
         await actions.adopt_payment_to(tx, payment, client_id, invoice_id, by, reason)
-    return await parked.replay(consumers_of(consumers, db), parked_id)
+        waiting = await store.list_waiting_of(tx, row["key"])
+    for each in waiting:
+        with suppress(DomainError):  # a refund waits for its payment's credit
+            await parked.replay(consumers_of(consumers, db), each)
+    return True

@@ -204,6 +204,9 @@ async def _payment(dsn: str, seen: Seen, say: Say) -> None:
                 [seen.payments[key] for key in keys],
             )
             await admin.executemany(
+                "INSERT INTO lost_payables VALUES ($1, $2) ON CONFLICT DO NOTHING", [row[:2] for row in lost]
+            )
+            await admin.executemany(
                 """
                 INSERT INTO payables (clinic_id, id, client_id, version, due_amount, currency, status, due_on)
                 VALUES ($1, $2, $3, $4, 0, $5, 'void', $6)

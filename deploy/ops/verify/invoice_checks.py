@@ -111,7 +111,9 @@ _NUMBERS = {
         FULL JOIN (
             SELECT clinic_id, split_part(number, '-', 1)::int AS year, count(*) AS invoices,
                 max(split_part(number, '-', 2)::bigint) AS highest
-            FROM (SELECT clinic_id, number FROM invoices UNION ALL SELECT clinic_id, number FROM lost_invoices) AS issued
+            FROM (
+                SELECT clinic_id, number FROM invoices UNION ALL SELECT clinic_id, number FROM lost_invoices
+            ) AS issued
             GROUP BY clinic_id, split_part(number, '-', 1)
         ) AS i USING (clinic_id, year)
         WHERE c.last_number IS DISTINCT FROM i.invoices OR c.last_number IS DISTINCT FROM i.highest

@@ -46,6 +46,8 @@ async def _add_payment(tx: Connection, payment: Payment) -> bool:
     domain.check_receivables(payment, await receivables.lock_receivables(tx, keys))
     if await store.is_here(tx, payment):
         return False
+    if await store.list_lost_invoices(tx, keys):
+        raise domain.CannotAdopt("An invoice of the payment was lost in a restore.")
     live = await payments.lock_live_payments(tx, keys)
     reserved = {share.receivable_id for each in live for share in each.allocations if share.state == "open"}
     if any(share.receivable_id in reserved for share in payment.allocations):

@@ -112,8 +112,6 @@ def check_receivables(payment: Payment, found: Mapping[Key, Receivable]) -> None
         receivable = found.get((payment.clinic_id, share.receivable_id))
         if receivable is None:
             raise CannotAdopt("An invoice of the payment is not here.")
-        if receivable.status == "void":
-            raise CannotAdopt("An invoice of the payment is void, or was lost in a restore.")
         if (receivable.client_id, receivable.currency) != (payment.client_id, payment.currency):
             raise CannotAdopt("An invoice of the payment is another client's, or in another currency.")
 

@@ -1,10 +1,12 @@
 """SQL of rows that were lost, and of the events that wait for them."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.chassis.db.database import Connection
+from services.chassis.db.database import Connection, Key
+from services.chassis.ids import columns
 from services.payment.accounts.domain import PLATFORM
 from services.payment.payments.domain import Payment
 from services.payment.refunds.domain import Refund
@@ -44,6 +46,18 @@ async def is_here(tx: Connection, payment: Payment) -> bool:
         payment.intent_id,
     )
     return found
+
+
+async def list_lost_invoices(tx: Connection, keys: Collection[Key]) -> list[Key]:
+    """The lost ones of these invoices."""
+    rows = await tx.fetch(
+        """
+        SELECT clinic_id, payable_id FROM lost_payables
+        WHERE (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        """,
+        *columns(keys),
+    )
+    return [(row["clinic_id"], row["payable_id"]) for row in rows]
 
 
 async def resume_version(tx: Connection, payment: Payment) -> None:
@@ -100,3 +114,16 @@ async def claim_waiting(tx: Connection, again_after: timedelta, limit: int) -> l
         limit,
     )
     return sorted((dict(row) for row in rows), key=lambda row: int(row["id"]))
+
+
+async def list_waiting_of(tx: Connection, key: bytes) -> list[int]:
+    """Ids of the waiting events about lost rows that have this record key, in their order."""
+    rows = await tx.fetch(
+        """
+        SELECT id FROM parked
+        WHERE state = 'waiting' AND reason IN ('stripe_unknown_payment', 'stripe_unknown_refund') AND key = $1
+        ORDER BY id
+        """,
+        key,
+    )
+    return [row["id"] for row in rows]

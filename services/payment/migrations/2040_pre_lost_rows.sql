@@ -52,6 +52,16 @@ CREATE TABLE published_versions (
 );
 ALTER TABLE published_versions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY every_clinic ON published_versions TO app_worker USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, UPDATE ON published_versions TO app_worker;
+GRANT SELECT ON published_versions TO app_worker;
+
+-- Invoices that a restore lost, of which the topics speak: nothing is booked to them any more.
+CREATE TABLE lost_payables (
+    clinic_id uuid NOT NULL,
+    payable_id uuid NOT NULL,
+    PRIMARY KEY (clinic_id, payable_id)
+);
+ALTER TABLE lost_payables ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY every_clinic ON lost_payables TO app_worker USING (true);
+GRANT SELECT ON lost_payables TO app_worker;
 
 -- migrate:down
