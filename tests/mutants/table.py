@@ -1,6 +1,6 @@
 """The mutants: each takes away one thing that keeps money right or clinics apart, and names the test that notices."""
 
-from tests.mutants import currencies, edges, events, money, refunds, rows
+from tests.mutants import currencies, edges, events, money, refunds, restore, rows
 from tests.mutants.mutant import Mutant
 
 ALL: tuple[Mutant, ...] = (
@@ -11,5 +11,6 @@ ALL: tuple[Mutant, ...] = (
     *money.MONEY,
     *currencies.CURRENCIES,
     *refunds.REFUNDING,
+    *restore.RESTORING,
     *edges.EDGES,
 )

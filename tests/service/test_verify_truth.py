@@ -9,6 +9,9 @@ import pytest
 from contracts.events.payment import PaymentSucceeded
 from deploy.ops.verify.report import Report
 from deploy.ops.verify.run import verify
+from services.chassis.kafka import park, parked
+from services.chassis.kafka.consume import consumers_of
+from services.payment import consumers as payment_consumers
 from services.payment.payments import sweep
 from tests.builders.events import waiting_parked
 from tests.builders.values import money
@@ -191,6 +194,27 @@ async def test_verify_still_names_a_charge_of_ours_that_is_not_booked(
     [breach] = report.breaches
     assert (breach.check, breach.row["wrong"]) == ("charges_are_booked", "not booked")
     assert (breach.row["payment_intent"], breach.row["payment_id"]) == (intent, payment_id)
+
+
+async def test_a_charge_that_an_operator_dismissed_is_counted(postgres: str, roles: dict[str, str]) -> None:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        payments = installation.payments
+        invoice = await installation.open_invoice(5_000)
+        await confirmed(installation, await payments.start((invoice, money(5_000))))
+        await payments.db.admin.execute(
+            "DELETE FROM allocations WHERE state = 'open'; DELETE FROM payments WHERE status = 'created'"
+        )
+        await payments.consume()
+        consumers = consumers_of(payment_consumers, payments.worker)
+        async with payments.worker.worker_tx() as tx:
+            waiting = await park.list_waiting(tx)
+        for row in waiting:
+            await parked.discard(consumers, row["id"], "ada", "paid back in the dashboard")
+        report = await verify(installation.access, wait=0)
+
+    assert not [breach for breach in report.breaches if breach.check == "charges_are_booked"]
+    [counted] = [result.left_out for result in report.results if result.check == "charges_are_booked"]
+    assert counted["dismissed by an operator"] == 1
 
 
 async def test_verify_names_a_charge_of_ours_whose_row_is_lost(postgres: str, roles: dict[str, str]) -> None:

@@ -28,6 +28,8 @@ class Ownership:
         """`payment` is a connection to the payment service's database."""
         self._payment, self._seal, self._account = payment, seal, account
         self.others: Counter[Reason] = Counter()
+        self.dismissed = 0
+        """Charges whose row is lost and that an operator discarded."""
 
     async def charges(self, bodies: AsyncIterable[Json]) -> list[tuple[Json, Known | None]]:
         """Ours, each with its payment; None where that is lost, or may be of another charge."""

@@ -37,7 +37,7 @@ NO_ANSWER = "Stripe does not answer. Verify again later."
 
 _ACCOUNTS = """
     SELECT account FROM payments GROUP BY account
-    UNION SELECT stripe_account_id FROM accounts WHERE stripe_account_id IS NOT NULL
+    UNION SELECT stripe_account_id FROM account_choices WHERE stripe_account_id IS NOT NULL
     ORDER BY account
 """
 _BOOKED = """
@@ -46,6 +46,10 @@ _BOOKED = """
     JOIN entries AS e ON (e.clinic_id, e.payment_id) = (p.clinic_id, p.id) AND e.effect = 'capture'
     JOIN postings AS s ON (s.clinic_id, s.entry_id) = (e.clinic_id, e.id) AND s.account = 'stripe'
     WHERE p.account = $1
+"""
+_DISMISSED = """
+    SELECT DISTINCT encode(key, 'escape') AS intent FROM parked
+    WHERE consumer = 'payment-stripe' AND state = 'discarded' AND reason = 'stripe_unknown_payment'
 """
 _HAS_INTENTS = """
     SELECT EXISTS (SELECT FROM payments WHERE account = $1 AND stripe_payment_intent_id IS NOT NULL)
@@ -102,6 +106,15 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
     try:
         for row in await databases["payment"].fetch(_ACCOUNTS):
             await reading.read(row["account"])
+            sorter = Ownership(databases["payment"], seal, row["account"])
+            try:
+                breaches += await _compare_account(client, databases, row["account"], sorter)
+            except stripe.AuthenticationError as error:
+                raise CannotCheck(f"Stripe refuses STRIPE_SECRET_KEY: {error.http_status}") from None
+            except stripe.StripeError as error:
+                unread[f"Stripe account {_name(row['account'])}"] = _reason(error)
+            others.update({f"not ours: {reason}": count for reason, count in sorter.others.items()})
+            others.update({"dismissed by an operator": sorter.dismissed} if sorter.dismissed else {})
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
     seconds = time.monotonic() - began
@@ -181,7 +194,11 @@ async def _compare_account(
     refunds = await stripe_refunds.compare_account(client, databases, account, sorter)
     after = await returned(databases, account)
     given = [*_refunded(account, ours, before, after), *_disputed(account, ours)]
-    return [*_unbooked(account, ours, booked), *_uncharged(account, ours, booked), *given, *refunds]
+    unbooked = list(_unbooked(account, ours, booked))
+    dismissed = {row["intent"] for row in await databases["payment"].fetch(_DISMISSED)}
+    left = [breach for breach in unbooked if breach.row["payment_intent"] not in dismissed]
+    sorter.dismissed += len(unbooked) - len(left)
+    return [*left, *_uncharged(account, ours, booked), *given, *refunds]
 
 
 async def _succeeded(page: Any) -> AsyncIterator[dict[str, Any]]:
