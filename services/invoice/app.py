@@ -13,6 +13,7 @@ from services.invoice.clients import routes as clients
 from services.invoice.clinics import routes as clinics
 from services.invoice.erasures import actions as erasures
 from services.invoice.invoices import routes as invoices
+from services.invoice.retention import RULES
 from services.invoice.settings import Settings
 
 ERASE_SECONDS = 6 * 3600.0
@@ -32,3 +33,6 @@ def worker(settings: Settings) -> Litestar:
     timed = Jobs(db)
     timed.every(ERASE_SECONDS, "erase_identities", partial(erasures.erase_due, db))
     return worker_app(name="invoice", settings=settings, db=db, consumers=consumers, jobs=timed)
+    """Kafka: consume payment's events and book them on invoices."""
+    db = Database(settings.database_url)
+    return worker_app(name="invoice", settings=settings, db=db, consumers=consumers, rules=RULES)

@@ -14,6 +14,7 @@ from services.notification.emails import routes as emails
 from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
+from services.notification.retention import RULES
 from services.notification.settings import Settings
 
 NAME = "notification"
@@ -42,6 +43,7 @@ def worker(settings: Settings) -> Litestar:
         settings=settings,
         db=db,
         consumers=consumers,
+        rules=RULES,
         lifespan=[] if settings.mail_paused else [sending],
         after_commit=sender.wake,
     )

@@ -19,6 +19,7 @@ from services.payment.credit import routes as credit
 from services.payment.methods import routes as methods
 from services.payment.payments import routes as payments
 from services.payment.refunds import routes as refunds
+from services.payment.retention import RULES
 from services.payment.settings import Settings
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.events import StripeEvents
@@ -62,6 +63,7 @@ def worker(settings: Settings) -> Litestar:
         settings=settings,
         db=db,
         consumers=consumers,
+        rules=RULES,
         jobs=timed,
         lifespan=[_closing(stripe.close)],
     )

@@ -118,5 +118,7 @@ async def make_due(db: ServiceDb) -> None:
 
 
 async def delivery_states(db: ServiceDb) -> list[tuple[str, str, int, str | None]]:
-    rows = await db.admin.fetch("SELECT template, state, attempts, last_error FROM deliveries ORDER BY id")
+    rows = await db.admin.fetch(
+        "SELECT template, state, attempts, last_error FROM deliveries ORDER BY subject_id"
+    )
     return [(row["template"], row["state"], row["attempts"], row["last_error"]) for row in rows]

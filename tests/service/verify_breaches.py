@@ -84,6 +84,24 @@ BROKEN = [
         """,
         "live",
     ),
+    (
+        "reservations_have_an_intent",
+        "payment",
+        """
+        UPDATE payments SET created_at = created_at - interval '25 hours', stripe_payment_intent_id = NULL
+        WHERE status = 'failed'
+        """,
+        "status failed",
+    ),
+    (
+        "reservations_have_an_intent",
+        "payment",
+        """
+        UPDATE payments SET created_at = created_at - interval '25 hours', status = 'canceled'
+        WHERE status = 'failed'
+        """,
+        "status canceled",
+    ),
     ("shares_stay_with_the_client", "payment", "UPDATE payables SET client_id = gen_random_uuid()", "owner"),
     ("shares_stay_with_the_client", "payment", "UPDATE payables SET currency = 'USD'", "USD"),
     (

@@ -7,6 +7,8 @@ from services.invoice.clinics.domain import ClinicSettings
 from services.notification.projections.domain import Clinic
 
 _INVOICE = ("clinic_id", "invoice_id")
+_RECENT = ">= uuid_at(date_trunc('day', app_now()) - interval '365 days')"
+"""Ids begin with their time. E-mails are kept for 400 days (services/notification/retention.py)."""
 _SETTINGS = {field.name for field in fields(ClinicSettings)}
 _COPIED = tuple(field.name for field in fields(Clinic) if field.name in _SETTINGS)
 """The settings that notification keeps a copy of, in columns of the same names on both sides."""
@@ -110,13 +112,13 @@ COMPARISONS = (
         "Every payment that succeeded has its receipt, for its client, and no other payment has one",
         Side(
             "payment",
-            "SELECT clinic_id, id, client_id FROM payments WHERE status = 'succeeded'",
+            f"SELECT clinic_id, id, client_id FROM payments WHERE status = 'succeeded' AND id {_RECENT}",
         ),
         Side(
             "notification",
-            """
+            f"""
             SELECT clinic_id, subject_id, client_id FROM deliveries
-            WHERE template = 'receipt'
+            WHERE template = 'receipt' AND subject_id {_RECENT}
             """,
         ),
         ("clinic_id", "payment_id", "client_id"),
@@ -126,11 +128,14 @@ COMPARISONS = (
         "Every refund whose money went was told to its client, once, and no other",
         Side(
             "payment",
-            "SELECT clinic_id, id, client_id FROM refunds WHERE refunded_at IS NOT NULL",
+            f"SELECT clinic_id, id, client_id FROM refunds WHERE refunded_at IS NOT NULL AND id {_RECENT}",
         ),
         Side(
             "notification",
-            "SELECT clinic_id, subject_id, client_id FROM deliveries WHERE template = 'refund'",
+            f"""
+            SELECT clinic_id, subject_id, client_id FROM deliveries
+            WHERE template = 'refund' AND subject_id {_RECENT}
+            """,
         ),
         ("clinic_id", "refund_id", "client_id"),
     ),
@@ -139,16 +144,16 @@ COMPARISONS = (
         "Every invoice was announced to its client, once",
         Side(
             "invoice",
-            """
-            SELECT clinic_id, id, client_id FROM invoices
-            UNION ALL SELECT clinic_id, id, client_id FROM lost_invoices
+            f"""
+            SELECT clinic_id, id, client_id FROM invoices WHERE id {_RECENT}
+            UNION ALL SELECT clinic_id, id, client_id FROM lost_invoices WHERE id {_RECENT}
             """,
         ),
         Side(
             "notification",
-            """
+            f"""
             SELECT clinic_id, subject_id, client_id FROM deliveries
-            WHERE template = 'invoice_ready'
+            WHERE template = 'invoice_ready' AND subject_id {_RECENT}
             """,
         ),
         (*_INVOICE, "client_id"),

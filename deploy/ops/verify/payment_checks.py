@@ -1,6 +1,6 @@
 """Invariants inside the payment service's database, true at any moment."""
 
-from contracts.vocabulary import PENDING_REFUNDS, PUBLISHED_PAYMENTS, RETURNED_REFUNDS
+from contracts.vocabulary import LIVE_PAYMENTS, PENDING_REFUNDS, PUBLISHED_PAYMENTS, RETURNED_REFUNDS
 from deploy.ops.verify.checks import Check
 from services.chassis.db.sql import literals
 
@@ -167,6 +167,15 @@ _SHARES = {
         """
         SELECT clinic_id, payable_id, count(*) AS live FROM allocations
         WHERE state = 'open' GROUP BY clinic_id, payable_id HAVING count(*) > 1
+        """,
+    ),
+    "reservations_have_an_intent": (
+        "A reservation that is older than a day is of a live payment with an intent at Stripe",
+        f"""
+        SELECT a.clinic_id, a.payment_id, a.payable_id, p.status, p.created_at
+        FROM allocations AS a JOIN payments AS p ON (p.clinic_id, p.id) = (a.clinic_id, a.payment_id)
+        WHERE a.state = 'open' AND p.created_at < app_now() - interval '1 day'
+            AND (p.stripe_payment_intent_id IS NULL OR p.status NOT IN {literals(LIVE_PAYMENTS)})
         """,
     ),
     "shares_stay_with_the_client": (

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from types import ModuleType
 
+import structlog
 from litestar import Litestar
 
 from services.chassis.db.database import Database
@@ -13,7 +14,10 @@ from services.chassis.jobs.jobs import Jobs
 from services.chassis.kafka import inbox
 from services.chassis.kafka import subscribing as kafka
 from services.chassis.kafka.consume import consumers_of
+from services.chassis.retention import RUN_SECONDS, Rule, delete_old
 from services.chassis.settings import ServiceSettings
+
+log = structlog.get_logger()
 
 INBOX_KEEP_DAYS = 30
 """Days from its claim. Longer than any topic keeps its events, so that a replay from the start finds every claim."""
@@ -25,12 +29,14 @@ def worker_app(
     settings: ServiceSettings,
     db: Database,
     consumers: ModuleType,
+    rules: Sequence[Rule],
     jobs: Jobs | None = None,
     lifespan: Sequence[Lifespan] = (),
     after_commit: Callable[[], None] | None = None,
 ) -> Litestar:
-    """The app of a worker. `after_commit` is called when a batch has committed."""
+    """The app of a worker. `after_commit` is called when a batch has committed; `rules` say how long rows are kept."""
     jobs = jobs or Jobs(db)
+    jobs.every(RUN_SECONDS, "delete_old", partial(_delete_old, db, rules))
     jobs.every(6 * 3600, "maintain_inbox", partial(_maintain_inbox, db))
     groups = consumers_of(consumers, db)
     if after_commit is not None:
@@ -56,6 +62,11 @@ def worker_app(
         lifespan=[*lifespan, consuming],
         needed={"kafka": partial(kafka.ping, broker), "progress": partial(kafka.check_progress, broker)},
     )
+
+
+async def _delete_old(db: Database, rules: Sequence[Rule]) -> None:
+    count = await delete_old(db.worker_tx, rules)
+    log.info("old_rows_deleted", events=count)
 
 
 async def _maintain_inbox(db: Database) -> None:

@@ -12,6 +12,6 @@ CREATE TABLE sent_before (
 CREATE INDEX sent_before_by_age ON sent_before (sent_at);
 ALTER TABLE sent_before ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY every_clinic ON sent_before TO app_worker USING (true) WITH CHECK (true);
-GRANT SELECT, DELETE ON sent_before TO app_worker;
+GRANT SELECT, UPDATE (sent_at), DELETE ON sent_before TO app_worker;
 
 -- migrate:down

@@ -1,0 +1,15 @@
+"""How long each table of this service keeps its rows: legal books, kept for ever."""
+
+from services.chassis.retention import CHASSIS, kept
+
+RULES = (
+    *CHASSIS,
+    kept("clinics", "for ever: the seller of its invoices"),
+    kept("clients", "for ever, or until the client is erased: the payer of invoices"),
+    kept("invoice_counters", "for ever: numbers are given once"),
+    kept("invoices", "for ever: legal books"),
+    kept("invoice_lines", "for ever: legal books"),
+    kept("movements", "for ever: legal books"),
+    kept("invoice_payments", "as long as the invoice: a late event must find that it is late"),
+    kept("lost_invoices", "for ever: their numbers stay taken"),
+)

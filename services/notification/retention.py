@@ -1,0 +1,25 @@
+"""How long each table of this service keeps its rows."""
+
+from datetime import timedelta
+
+from services.chassis.retention import CHASSIS, deleted, kept
+
+RULES = (
+    *CHASSIS,
+    kept("clinics", "as long as the clinic: a copy of its newest settings"),
+    kept("contacts", "until the client is erased"),
+    kept("invoices", "as long as the invoice: a copy of its newest state"),
+    deleted(
+        "deliveries",
+        "400 days, once sent, failed or dropped; `verify` compares those of the last 365",
+        timedelta(days=400),
+        "created_at",
+        "state IN ('sent', 'failed', 'dropped')",
+    ),
+    deleted(
+        "sent_before",
+        "30 days: no event is consumed again after that",
+        timedelta(days=30),
+        "sent_at",
+    ),
+)
