@@ -32,7 +32,4 @@ def worker(settings: Settings) -> Litestar:
     db = Database(settings.database_urls)
     timed = Jobs(db)
     timed.every(ERASE_SECONDS, "erase_identities", partial(erasures.erase_due, db))
-    return worker_app(name="invoice", settings=settings, db=db, consumers=consumers, jobs=timed)
-    """Kafka: consume payment's events and book them on invoices."""
-    db = Database(settings.database_url)
-    return worker_app(name="invoice", settings=settings, db=db, consumers=consumers, rules=RULES)
+    return worker_app(name="invoice", settings=settings, db=db, consumers=consumers, rules=RULES, jobs=timed)

@@ -11,5 +11,7 @@ RULES = (
     kept("invoice_lines", "for ever: legal books"),
     kept("movements", "for ever: legal books"),
     kept("invoice_payments", "as long as the invoice: a late event must find that it is late"),
+    kept("invoice_identities", "as long as the invoice; name and address until `erase_after`, then blank"),
+    kept("erasures", "for ever: ids and times, so that erasures can be repeated after a restore"),
     kept("lost_invoices", "for ever: their numbers stay taken"),
 )

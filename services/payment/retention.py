@@ -24,6 +24,7 @@ RULES = (
     kept("customers", "until the client is erased: the client's id at Stripe"),
     kept("payment_methods", "until the client is erased, removed ones too: payments refer to them"),
     kept("payables", "as long as the invoice"),
+    kept("starts", "an hour: how often a client pressed Pay; the sweep deletes them"),
     Rule(
         "payments",
         "for ever: legal books. Canceled, and so without money: 800 days",
