@@ -21,23 +21,46 @@ restore = typer.Typer(
 Since = Annotated[datetime, typer.Option(help="When the first of the dumps began, in UTC.")]
 
 
+@restore.command("erasures")
+def print_erasures() -> None:
+    """The log of erasures as JSON, from ADMIN_DATABASE_URL: keep it beside the dumps, and newer than they are."""
+    import msgspec
+    from asyncpg import PostgresError
+
+    from deploy.ops.restore.prepare import list_erasures
+
+    try:
+        log = asyncio.run(list_erasures(_given("ADMIN_DATABASE_URL")))
+    except (PostgresError, OSError, TimeoutError) as refusal:
+        give_up(str(refusal))
+    typer.echo(msgspec.json.encode(log).decode())
+
+
 @restore.command("prepare")
-def prepare_restored(since: Since) -> None:
+def prepare_restored(
+    since: Since,
+    erasures: Annotated[
+        Path | None, typer.Option(help="The newest log that `restore erasures` printed.")
+    ] = None,
+) -> None:
     """Before the services start, with ADMIN_DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS.
 
     If it breaks off, run it again.
     """
+    import msgspec
     from aiokafka.errors import KafkaError
     from asyncpg import PostgresError
 
     from deploy.ops.restore.prepare import ServicesRun, prepare
     from services.chassis.settings import KafkaSettings, load
+    from services.invoice.erasures.domain import Erasure
 
     admin = _given("ADMIN_DATABASE_URL")
     kafka = (_given("KAFKA_BOOTSTRAP_SERVERS"), load(KafkaSettings).kafka_security)
     try:
-        asyncio.run(prepare(admin, kafka, since.replace(tzinfo=UTC), typer.echo))
-    except (ServicesRun, PostgresError, KafkaError, OSError, TimeoutError) as refusal:
+        log = msgspec.json.decode(erasures.read_bytes(), type=list[Erasure]) if erasures else []
+        asyncio.run(prepare(admin, kafka, since.replace(tzinfo=UTC), typer.echo, log))
+    except (msgspec.MsgspecError, ServicesRun, PostgresError, KafkaError, OSError, TimeoutError) as refusal:
         give_up(f"{refusal}: nothing is lost, run it again")
     typer.echo("prepared: now `clinicpay restore adopt`, then start the services")
 

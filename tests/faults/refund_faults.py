@@ -39,7 +39,7 @@ async def _void(lab: Lab, bill: Bill) -> None:
             """
             UPDATE invoices SET status = 'void', version = version + 1, changed_at = clock_timestamp() WHERE id = $1
             RETURNING clinic_id, id, client_id, number, status, currency, total_amount, settled_amount,
-                refunded_amount, issued_on, due_on, paid_at, version, changed_at, created_at
+                refunded_amount, issued_on, due_on, paid_at, version, changed_at, created_at, seller, locale, time_zone
             """,
             bill.id,
         )

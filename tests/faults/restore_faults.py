@@ -86,12 +86,33 @@ async def stopped(lab: Lab) -> AsyncIterator[None]:
         yield
 
 
-async def prepare(lab: Lab, since: datetime) -> str:
-    env = {
+def _as_operator(lab: Lab) -> dict[str, str]:
+    return {
         "ADMIN_DATABASE_URL": lab.system.postgres.admin_dsn,
         "KAFKA_BOOTSTRAP_SERVERS": lab.system.kafka.bootstrap_servers,
     }
-    return await clinicpay("restore", "prepare", "--since", f"{since:%Y-%m-%dT%H:%M:%S}", env=env)
+
+
+async def prepare(lab: Lab, since: datetime, *more: str) -> str:
+    when = f"{since:%Y-%m-%dT%H:%M:%S}"
+    return await clinicpay("restore", "prepare", "--since", when, *more, env=_as_operator(lab))
+
+
+async def erase(lab: Lab, bill: Bill, log: Path) -> None:
+    """The client's name on the bill is erased, and the log of that is kept."""
+    await lab.admin["invoice"].execute(
+        """
+        WITH erased AS (
+            UPDATE invoice_identities SET name = '', billing_address = '{}', erased_at = now()
+            WHERE invoice_id = $1 RETURNING clinic_id, invoice_id, erased_at
+        )
+        INSERT INTO erasures (clinic_id, kind, subject_id, erased_at)
+        SELECT clinic_id, 'invoice', invoice_id, erased_at FROM erased
+        """,
+        bill.id,
+    )
+    said = await clinicpay("restore", "erasures", env=_as_operator(lab))
+    await asyncio.to_thread(log.write_text, said)
 
 
 async def adopt(lab: Lab, since: datetime) -> str:
@@ -145,13 +166,17 @@ async def _restored(lab: Lab, client: Client, place: Path) -> str:
     await client.pay(lost)
     await press(lab, credited)
     await checks.drained(lab, [begun, untouched, lost])
+    await erase(lab, paid, place / "erasures.json")
     await _refused_while_services_run(lab, dumps.since)
     async with stopped(lab):
         await dumps.put_back(lab)
-        said = await prepare(lab, dumps.since)
+        said = await prepare(lab, dumps.since, "--erasures", str(place / "erasures.json"))
         again = await prepare(lab, dumps.since)
         adopted = await adopt_what_is_known(lab, dumps.since)
     await lab.all_run()
+    name = "SELECT name FROM invoice_identities WHERE invoice_id = $1"
+    if await lab.value("invoice", name, paid.id) != "":
+        raise checks.Breach("a name that was erased is back")
     await client.log_in()
     reissued = await client.issue()
     if reissued.number in (lost.number, lost_unpaid.number):

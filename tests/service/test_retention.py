@@ -173,6 +173,7 @@ async def test_the_books_are_sound_after_old_rows_went(postgres: str, roles: dic
         for db in installation.dbs.values():
             name = await db.admin.fetchval("SELECT current_database()")
             await db.admin.execute(f"ALTER DATABASE {name} SET clinicpay.clock_shift = '500 days'")
+            await db.worker.close()  # a session has the setting from its beginning
         notification = installation.dbs["notification"]
         await notification.admin.execute("UPDATE deliveries SET state = 'sent', sent_at = created_at")
         gone = await delete_old(notification.worker.worker_tx, NOTIFICATION)

@@ -3,7 +3,7 @@
 Each step does only what is missing, so a run that broke off is run again.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,9 @@ from services.chassis.outbox import outbox
 from services.chassis.outbox.reemit import put_again
 from services.chassis.settings import KafkaSecurity
 from services.invoice.clinics import reemit as clinics
+from services.invoice.erasures import actions as erasures
+from services.invoice.erasures import store as erasure_log
+from services.invoice.erasures.domain import Erasure
 from services.invoice.invoices import reemit as invoices
 
 Say = Callable[[str], None]
@@ -39,8 +42,14 @@ class ServicesRun(Exception):
     """The services must be stopped before; the message names which work."""
 
 
-async def prepare(admin_dsn: str, kafka: tuple[str, KafkaSecurity], since: datetime, say: Say) -> None:
-    """All steps. `since`: when the first of the dumps began. Raises `ServicesRun`."""
+async def prepare(
+    admin_dsn: str,
+    kafka: tuple[str, KafkaSecurity],
+    since: datetime,
+    say: Say,
+    erased: Sequence[Erasure] = (),
+) -> None:
+    """All steps. `since`: when the first of the dumps began; `erased`: the newest log. Raises `ServicesRun`."""
     since -= MARGIN
     dsns = {
         name: database.with_database(admin_dsn, database.database_name(name)) for name in database.SERVICES
@@ -49,6 +58,7 @@ async def prepare(admin_dsn: str, kafka: tuple[str, KafkaSecurity], since: datet
     say(f"read the topics since {since:%Y-%m-%d %H:%M:%S} UTC")
     seen = await read_since(*kafka, since)
     await _invoice(dsns["invoice"], seen, say)
+    await _erase_again(dsns["invoice"], erased, say)
     await _payment(dsns["payment"], seen, say)
     await _notification(dsns["notification"], seen, say)
     await _gateway(dsns["gateway"], say)
@@ -95,6 +105,19 @@ async def _opened(dsn: str) -> AsyncIterator[tuple[Any, Database]]:
     finally:
         await admin.close()
         await db.close()
+
+
+async def _erase_again(dsn: str, erased: Sequence[Erasure], say: Say) -> None:
+    async with _opened(dsn) as (_, db), db.worker_tx() as tx:
+        await erasures.replay_erasures(tx, erased)
+    say(f"invoice: {len(erased)} erasures of the log hold again")
+
+
+async def list_erasures(admin_dsn: str) -> list[Erasure]:
+    """The log of erasures, to be kept outside the databases."""
+    dsn = database.with_database(admin_dsn, database.database_name("invoice"))
+    async with _opened(dsn) as (_, db), db.worker_tx() as tx:
+        return await erasure_log.list_erasures(tx)
 
 
 def _clinic_versions(seen: Seen) -> dict[Any, int]:
