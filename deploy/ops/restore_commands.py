@@ -27,7 +27,7 @@ def print_erasures() -> None:
     import msgspec
     from asyncpg import PostgresError
 
-    from deploy.ops.restore.prepare import list_erasures
+    from deploy.ops.restore.invoice_step import list_erasures
 
     try:
         log = asyncio.run(list_erasures(_given("ADMIN_DATABASE_URL")))

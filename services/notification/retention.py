@@ -7,6 +7,7 @@ from services.chassis.retention import CHASSIS, deleted, kept
 RULES = (
     *CHASSIS,
     kept("clinics", "as long as the clinic: a copy of its newest settings"),
+    kept("clinic_accounts", "as long as the clinic: a copy of its account's newest state"),
     kept("contacts", "until the client is erased"),
     kept("invoices", "as long as the invoice: a copy of its newest state"),
     deleted(

@@ -20,6 +20,7 @@ RULES = (
     *CHASSIS,
     kept("clinics", "as long as the clinic: a copy of its newest settings"),
     kept("accounts", "as long as the clinic"),
+    kept("account_states", "as long as a clinic has the account: its newest state at Stripe"),
     kept("account_choices", "for ever: where a clinic's clients were charged when"),
     kept("customers", "until the client is erased: the client's id at Stripe"),
     kept("payment_methods", "until the client is erased, removed ones too: payments refer to them"),

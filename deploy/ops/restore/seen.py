@@ -9,6 +9,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.events import topics
+from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import CloudEvent, Undecodable
 from contracts.events.invoice import InvoiceState
@@ -28,6 +29,7 @@ class Seen:
     """The newest of each aggregate that was published, and the e-mails that were sent."""
 
     clinics: dict[UUID, int] = field(default_factory=dict)
+    accounts: dict[UUID, int] = field(default_factory=dict)
     invoices: dict[Key, InvoiceState] = field(default_factory=dict)
     payments: dict[Key, int] = field(default_factory=dict)
     sent: dict[Key, NotificationSent] = field(default_factory=dict)
@@ -42,6 +44,8 @@ class Seen:
             self.payments[key] = max(event.version, self.payments.get(key, 0))
         elif isinstance(event, ClinicUpdated):
             self.clinics[event.clinic_id] = max(event.version, self.clinics.get(event.clinic_id, 0))
+        elif isinstance(event, AccountUpdated):
+            self.accounts[event.clinic_id] = max(event.version, self.accounts.get(event.clinic_id, 0))
         elif isinstance(event, NotificationSent):
             self.sent[event.clinic_id, event.delivery_id] = event
 

@@ -106,15 +106,6 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
     try:
         for row in await databases["payment"].fetch(_ACCOUNTS):
             await reading.read(row["account"])
-            sorter = Ownership(databases["payment"], seal, row["account"])
-            try:
-                breaches += await _compare_account(client, databases, row["account"], sorter)
-            except stripe.AuthenticationError as error:
-                raise CannotCheck(f"Stripe refuses STRIPE_SECRET_KEY: {error.http_status}") from None
-            except stripe.StripeError as error:
-                unread[f"Stripe account {_name(row['account'])}"] = _reason(error)
-            others.update({f"not ours: {reason}": count for reason, count in sorter.others.items()})
-            others.update({"dismissed by an operator": sorter.dismissed} if sorter.dismissed else {})
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
     seconds = time.monotonic() - began
@@ -161,6 +152,7 @@ class _Reading:
             self.silent = 0 if error.http_status else self.silent + 1
         counts = sorter.others.items()
         self.others.update({f"not ours: {reason}": count for reason, count in counts})
+        self.others.update({"dismissed by an operator": sorter.dismissed} if sorter.dismissed else {})
 
 
 def _reason(error: stripe.StripeError) -> str:

@@ -13,9 +13,8 @@ ALTER TABLE account_choices ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY clinic ON account_choices TO app_api
     USING (clinic_id = (SELECT nullif(current_setting('app.clinic', true), '')::uuid))
     WITH CHECK (clinic_id = (SELECT nullif(current_setting('app.clinic', true), '')::uuid));
-CREATE POLICY every_clinic ON account_choices TO app_worker USING (true);
-GRANT SELECT, INSERT ON account_choices TO app_api;
-GRANT SELECT ON account_choices TO app_worker;
+CREATE POLICY every_clinic ON account_choices TO app_worker USING (true) WITH CHECK (true);
+GRANT SELECT, INSERT ON account_choices TO app_api, app_worker;
 
 ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE account_choices NO FORCE ROW LEVEL SECURITY;
@@ -30,7 +29,9 @@ BEGIN
         VALUES (NEW.clinic_id, clock_timestamp(), NEW.stripe_account_id) ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
-CREATE TRIGGER kept AFTER INSERT OR UPDATE ON accounts FOR EACH ROW EXECUTE FUNCTION keep_account_choice();
+CREATE TRIGGER kept AFTER INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION keep_account_choice();
+CREATE TRIGGER kept_again AFTER UPDATE ON accounts FOR EACH ROW
+    WHEN (OLD.stripe_account_id IS DISTINCT FROM NEW.stripe_account_id) EXECUTE FUNCTION keep_account_choice();
 
 -- The worker adds rows that were lost in a restore, read from Stripe.
 GRANT INSERT ON payments, allocations, refunds TO app_worker;
