@@ -14,13 +14,13 @@ from services.chassis.db.database import Connection
 AT_ONCE = 500
 """Rows that one transaction deletes: few enough that nobody waits for it."""
 MOST_A_RUN = 40
-"""Transactions of one rule in one run. What is left has its turn in the next run, after all other rules."""
+"""Transactions of one rule in one run. Rows that are left have their turn in the next run, after all other rules."""
 RUN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What becomes of a table's rows. `says` is for people: how long they are kept, and why.
+    """How long a table keeps its rows. `says` is for people: the period, and the reason.
 
     delete      a statement that deletes at most $2 rows older than $1; None: nothing is deleted by time
     """
