@@ -23,6 +23,7 @@ PLAYS = (
     "stripe_faults",
     "refund_faults",
     "restore_faults",
+    "gone_faults",
 )
 ELSEWHERE = (
     "Proved by tests of their own, and not repeated here: two handlers of one record at once "
