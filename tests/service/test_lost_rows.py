@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from services.chassis.ids import new_id
 from services.chassis.kafka import parked
 from services.chassis.kafka.consume import consumers_of
 from services.payment import consumers
@@ -169,7 +168,7 @@ async def test_changed_metadata_is_not_adopted(payments: PaymentService) -> None
     [intent] = await payments.intents()
     await lose_rows(payments)
     await payments.consume()
-    changed = intent["metadata"] | {"client_id": str(new_id())}
+    changed = intent["metadata"] | {"invoice_1": f"{invoice} 100 EUR"}
     await sandbox_post(payments.sandbox, f"/v1/payment_intents/{intent['id']}", in_form(changed))
     await exceptions(payments)
 

@@ -1,6 +1,7 @@
 """`clinicpay verify` names what was refunded or disputed at Stripe itself, which no database here knows."""
 
 import httpx2
+import pytest
 
 from deploy.ops.verify.run import verify
 from tests.running.apps import in_own_task
@@ -28,3 +29,28 @@ async def test_what_was_refunded_or_disputed_at_stripe_itself_is_named(
     assert there["wrong"] == "refunded at Stripe, not in the books"
     assert there["payment_id"] is not None
     assert (row["charge"], row["wrong"]) == (disputed["id"], "disputed at Stripe")
+
+
+@pytest.mark.parametrize("how", ["canceled", "gone"])
+async def test_an_old_reservation_whose_intent_is_over_is_named(
+    postgres: str, roles: dict[str, str], how: str
+) -> None:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        payments = installation.payments
+        row = await payments.db.admin.fetchrow(
+            """
+            UPDATE payments SET created_at = created_at - interval '25 hours' WHERE status = 'failed'
+            RETURNING id, stripe_payment_intent_id AS intent
+            """
+        )
+        assert row is not None
+        before = await verify(installation.access, wait=0)
+        if how == "canceled":
+            await payments.stripe.cancel_intent("", row["intent"])
+        else:
+            await payments.sandbox.control("DELETE", f"/accounts/platform/objects/{row['intent']}")
+        report = await verify(installation.access, wait=0)
+
+    assert not before.breaches, str(before)
+    [breach] = [each for each in report.breaches if each.check == "reservations_are_live"]
+    assert (breach.row["payment_id"], breach.row["at Stripe"]) == (row["id"], how)

@@ -12,7 +12,7 @@ from typing import Any
 import stripe
 from stripe import StripeClient
 
-from deploy.ops.verify import stripe_refunds
+from deploy.ops.verify import stripe_refunds, stripe_reservations
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.databases import Databases
 from deploy.ops.verify.ownership import Ownership
@@ -30,6 +30,7 @@ SAYS = {
     "charges_are_refunded_as_booked": "What Stripe has refunded of a charge is what our refunds of its payment make",
     "charges_are_undisputed": "No charge of ours is disputed at Stripe",
     **stripe_refunds.SAYS,
+    **stripe_reservations.SAYS,
 }
 
 MOST_SILENT = 2
@@ -184,6 +185,7 @@ async def _compare_account(
             raise
         return []  # an account that Stripe does not let us see, and that never took a payment
     refunds = await stripe_refunds.compare_account(client, databases, account, sorter)
+    refunds += await stripe_reservations.compare_account(client, databases, account)
     after = await returned(databases, account)
     given = [*_refunded(account, ours, before, after), *_disputed(account, ours)]
     unbooked = list(_unbooked(account, ours, booked))
