@@ -1,4 +1,4 @@
-"""What is gone or never was: objects and accounts at Stripe, records that are no events."""
+"""Objects and accounts that are gone at Stripe, and records that are no events."""
 
 from aiokafka import AIOKafkaProducer
 
