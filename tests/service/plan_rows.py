@@ -120,6 +120,7 @@ INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id
 
 GATEWAY = """
 INSERT INTO portals (clinic_id, slug) SELECT pg_temp.key(1, n), 'c' || n FROM many;
+INSERT INTO former_slugs (slug, clinic_id) SELECT 'f' || n, pg_temp.key(1, n) FROM many;
 INSERT INTO logins (id, email, password_hash) SELECT pg_temp.key(10, n), n || '@b.example', '' FROM many;
 INSERT INTO memberships (clinic_id, login_id, client_id, role, active)
     SELECT clinic_id, pg_temp.key(10, n), client_id, 'client', true FROM many;

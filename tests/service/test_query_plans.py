@@ -392,8 +392,10 @@ CASES = [
         "slug",
         lambda tx: operation_store.slug_is_taken(tx, CLINIC, "c7"),
         "portals_slug_key",
+        "former_slugs_pkey",
         "operations_slug_key",
     ),
+    case("gateway", "api", "moved portal", lambda tx: accounts.get_new_slug(tx, "f7"), "former_slugs_pkey"),
     case(
         "gateway",
         "api",

@@ -346,6 +346,12 @@ BROKEN = [
         """,
         "being_checked False",
     ),
+    (
+        "former_slugs_are_free",
+        "gateway",
+        "INSERT INTO former_slugs (slug, clinic_id) SELECT slug, clinic_id FROM portals LIMIT 1",
+        "other_id",
+    ),
     ("documents_are_frozen", "invoice", "DELETE FROM invoice_identities", "names_a_client False"),
     (
         "documents_are_frozen",

@@ -29,6 +29,15 @@ _NOTIFICATION = {
     ),
 }
 
+_GATEWAY = {
+    "former_slugs_are_free": (
+        "An address that a portal had before is no other portal's",
+        """
+        SELECT f.slug, f.clinic_id, p.clinic_id AS other_id FROM former_slugs AS f JOIN portals AS p USING (slug)
+        """,
+    ),
+}
+
 # `behind_parked` is of a version that held movements back: nothing refuses them any more.
 _PARKED_WITHOUT_REASON = """
     SELECT id AS parked_id, consumer, topic, partition, "offset", reason FROM parked
@@ -42,6 +51,7 @@ WAITING = """
 
 CHECKS = (
     *(Check(name, "notification", says, sql) for name, (says, sql) in _NOTIFICATION.items()),
+    *(Check(name, "gateway", says, sql) for name, (says, sql) in _GATEWAY.items()),
     *(
         Check(
             f"{service}_parked_for_a_reason",

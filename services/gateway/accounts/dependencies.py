@@ -8,9 +8,17 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
 from services.gateway.accounts import store
-from services.gateway.accounts.domain import InvitationWaits, LoginSession, Membership, NotSignedIn, SignedIn
+from services.gateway.accounts.domain import (
+    InvitationWaits,
+    LoginSession,
+    Membership,
+    NotSignedIn,
+    PortalMoved,
+    SignedIn,
+)
 from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
@@ -24,7 +32,7 @@ CurrentSession = NamedDependency[LoginSession]
 
 
 CHOSEN = "places"
-"""The session's key for the last chosen membership: its name, by the clinic's slug."""
+"""The session's key for the last chosen membership: its name, by the clinic's id."""
 
 
 def login_session(request: AnyRequest) -> LoginSession:
@@ -51,20 +59,21 @@ async def signed_in(login_session: CurrentSession, db: Db) -> SignedIn:
 
 
 async def member(
-    slug: FromPath[str], request: AnyRequest, signed_in: CurrentLogin, upstreams: InjectedUpstreams
+    slug: FromPath[str], request: AnyRequest, signed_in: CurrentLogin, upstreams: InjectedUpstreams, db: Db
 ) -> Membership:
     """The login's membership of the clinic in the path; 404 without one, or for an unknown slug.
 
     Of several memberships (a family), the one whose invoice or payment is asked for, else the last one chosen. Raises
-    `InvitationWaits` for an address that none of them shows, while a membership of the clinic waits to be accepted.
+    `InvitationWaits` for an address that none of them shows, while a membership of the clinic waits to be accepted, and
+    `PortalMoved` for an address that the portal had before.
     """
     here = [membership for membership in signed_in.memberships if membership.slug == slug]
     invited = any(invitation.slug == slug for invitation in signed_in.invitations)
     if not here:
-        raise InvitationWaits if invited else NotFoundException
+        raise InvitationWaits if invited else await _elsewhere(slug, db)
     if len(here) == 1 and not invited:
         return here[0]
-    chosen = request.session.get(CHOSEN, {}).get(slug)
+    chosen = request.session.get(CHOSEN, {}).get(str(here[0].clinic_id))
     here.sort(key=lambda place: (place.name != chosen, place.client_id is None))
     for place in here:
         if await _shows(place, signed_in.login_id, request, upstreams):
@@ -72,6 +81,13 @@ async def member(
     if invited and _ids_in(request).keys() & _NAMED:
         raise InvitationWaits
     return here[0]
+
+
+async def _elsewhere(slug: str, db: Database) -> Exception:
+    """Where the portal is now, or that there is none for this login."""
+    async with db.tx(None) as tx:
+        new = await store.get_new_slug(tx, slug)
+    return PortalMoved(slug, new) if new else NotFoundException()
 
 
 async def _shows(place: Membership, login_id: UUID, request: AnyRequest, upstreams: Upstreams) -> bool:

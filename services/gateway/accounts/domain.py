@@ -45,6 +45,13 @@ class NotSignedIn(Exception):
     """Nobody is signed in. Pages lead to the login; every other request gets 401."""
 
 
+class PortalMoved(Exception):
+    """The address is of a portal that has another slug now."""
+
+    def __init__(self, old: str, new: str) -> None:
+        self.old, self.new = old, new
+
+
 class InvitationWaits(Exception):
     """The address may belong to a membership that the login has not accepted yet."""
 

@@ -8,7 +8,7 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.response import Redirect
 
 from services.chassis.http import problems
-from services.gateway.accounts.domain import InvitationWaits, NotSignedIn, safe_next
+from services.gateway.accounts.domain import InvitationWaits, NotSignedIn, PortalMoved, safe_next
 from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.accounts.sessions.backend import SESSION_COOKIES
 from services.gateway.web.errors import AnyRequest, Handler, on_forbidden, page_or, path_of, wants_page
@@ -54,6 +54,16 @@ def on_invitation_waits(request: AnyRequest, _: InvitationWaits) -> Response[Any
     return Redirect(f"/clinics{_back_to(request)}", status_code=303)
 
 
+def on_portal_moved(request: AnyRequest, moved: PortalMoved) -> Response[Any]:
+    """To the same page at the portal's address of today; forms and scripts are sent again there.
+
+    Not for good: the clinic may take its old address back, and browsers keep what is for good.
+    """
+    path = path_of(request).replace(f"/c/{moved.old}", f"/c/{moved.new}", 1)
+    query = request.scope["query_string"].decode("latin-1")
+    return Redirect(path + (f"?{query}" if query else ""), status_code=307)
+
+
 def _back_to(request: AnyRequest) -> str:
     """The query that leads back to a page that was asked for."""
     target = _asked_for(request)
@@ -83,4 +93,5 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     NotSignedIn: on_not_signed_in,
     PermissionDeniedException: on_refused_form,
     InvitationWaits: on_invitation_waits,
+    PortalMoved: on_portal_moved,
 }

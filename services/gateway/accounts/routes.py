@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -158,10 +159,10 @@ async def choose_clinic(
 
 @post("/clinics", status_code=303)
 async def choose_place(
-    request: AnyRequest, data: URLEncodedBody[ChoiceForm], signed_in: CurrentLogin
+    request: AnyRequest, data: URLEncodedBody[ChoiceForm], signed_in: CurrentLogin, db: Db
 ) -> Redirect:
     """Open a clinic as one of the login's clients there, and keep the choice in the session."""
-    chosen = next((each for each in signed_in.memberships if _is_named(each, data)), None)
+    chosen = await _named(signed_in.memberships, data, db)
     if chosen is None:
         raise NotFoundException
     _choose(request, chosen)
@@ -173,7 +174,7 @@ async def answer_invitation(
     request: AnyRequest, data: URLEncodedBody[InvitationForm], signed_in: CurrentLogin, db: Db
 ) -> Redirect:
     """Open a membership that waits for its login, or decline it for good. Leads on to the page that was asked for."""
-    invitation = next((each for each in signed_in.invitations if _is_named(each, data)), None)
+    invitation = await _named(signed_in.invitations, data, db)
     if invitation is None:
         raise NotFoundException
     accepted = data.answer == "accept"
@@ -186,13 +187,18 @@ async def answer_invitation(
     return Redirect(target if target != "/" else f"/c/{invitation.slug}", status_code=303)
 
 
-def _is_named(member: Membership, data: ChoiceForm | InvitationForm) -> bool:
-    return (member.slug, member.name) == (data.slug, data.place)
+async def _named(
+    members: Iterable[Membership], data: ChoiceForm | InvitationForm, db: Database
+) -> Membership | None:
+    """The membership that the form names, also by an address that the portal had when the form was shown."""
+    async with db.tx(None) as tx:
+        clinic_id = await store.get_clinic_of_portal(tx, data.slug)
+    return next((each for each in members if (each.clinic_id, each.name) == (clinic_id, data.place)), None)
 
 
 def _choose(request: AnyRequest, member: Membership) -> None:
     """Keep in the session as which of its clients the login opens the clinic."""
-    chosen = {**request.session.get(CHOSEN, {}), member.slug: member.name}
+    chosen = {**request.session.get(CHOSEN, {}), str(member.clinic_id): member.name}
     request.set_session({**request.session, CHOSEN: chosen})
 
 

@@ -169,12 +169,27 @@ async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
 
 
 async def get_clinic_of_portal(tx: Connection, slug: str) -> UUID | None:
-    found: UUID | None = await tx.fetchval("SELECT clinic_id FROM portals WHERE slug = $1", slug)
+    """The clinic whose portal has this address, or had it."""
+    found: UUID | None = await tx.fetchval(
+        """
+        SELECT clinic_id FROM portals WHERE slug = $1
+        UNION ALL SELECT clinic_id FROM former_slugs WHERE slug = $1
+        """,
+        slug,
+    )
+    return found
+
+
+async def get_new_slug(tx: Connection, slug: str) -> str | None:
+    """The address of the portal that had this one before; None when none had it."""
+    found: str | None = await tx.fetchval(
+        "SELECT p.slug FROM former_slugs AS f JOIN portals AS p USING (clinic_id) WHERE f.slug = $1", slug
+    )
     return found
 
 
 async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
-    """Upsert the slug of the clinic's portal, and return the previous one.
+    """Upsert the slug of the clinic's portal, and return the previous one, which leads to it from then on.
 
     Raises `UniqueViolationError` when another clinic has it.
     """

@@ -224,7 +224,7 @@ InjectedOperations = NamedDependency[Operations]
 
 async def _check_slug(tx: Connection, clinic_id: UUID, slug: str) -> None:
     if await store.slug_is_taken(tx, clinic_id, slug):
-        raise SlugTaken("Another clinic has this slug.")
+        raise SlugTaken("Another clinic has this slug, or had it: its links still lead there.")
 
 
 def is_unclear(error: UpstreamError) -> bool:

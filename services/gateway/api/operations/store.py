@@ -121,7 +121,7 @@ async def delete_operation(tx: Connection, operation: Operation) -> bool:
 
 
 async def slug_is_taken(tx: Connection, clinic_id: UUID, slug: str) -> bool:
-    """Whether another clinic has this portal address, or is about to. Needs an operator's transaction.
+    """Whether another clinic has this portal address, had it, or is about to have it. Needs an operator's transaction.
 
     Until the transaction ends, nobody else takes it.
     """
@@ -130,6 +130,7 @@ async def slug_is_taken(tx: Connection, clinic_id: UUID, slug: str) -> bool:
         await tx.fetchval(
             """
             SELECT EXISTS (SELECT FROM portals WHERE slug = $2 AND clinic_id <> $1)
+                OR EXISTS (SELECT FROM former_slugs WHERE slug = $2 AND clinic_id <> $1)
                 OR EXISTS (SELECT FROM operations WHERE slug = $2 AND clinic_id <> $1)
             """,
             clinic_id,
