@@ -3,7 +3,7 @@
 from typing import ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 from contracts.events import topics
 from contracts.events.envelope import Event, Method, StateEvent
@@ -41,6 +41,8 @@ class PaymentState(StateEvent):
     surplus: Money | None = None
     """The part of the payment above the open amounts: it is the client's credit."""
     method: Method | None = None
+    captured_at: AwareDatetime | None = None
+    """When Stripe captured a succeeded payment: the day on which it was paid. `time` is when that was booked."""
     failure_code: str | None = None
     """Stripe's decline or error code, when the status is `failed`."""
 
@@ -118,6 +120,8 @@ class PaymentSettled(Event):
     """Closed: an event with an unknown kind is undecodable, so it is parked. Money is never booked by a guess."""
     amount: Money
     method: Method | None = None
+    captured_at: AwareDatetime | None = None
+    """Of a payment: when Stripe captured it, which is the day on which it was paid."""
     stripe_object_id: str | None = None
     """Stripe's object that moved the money. With invoice and kind it identifies the movement, whatever its id."""
 

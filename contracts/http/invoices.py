@@ -144,7 +144,7 @@ class BillTo(Answer, frozen=True, kw_only=True):
 
 
 class MovementOut(Answer, frozen=True, kw_only=True):
-    """Booked money: positive towards the clinic."""
+    """Booked money: positive towards the clinic. A payment's day is `captured_at`, if that is known."""
 
     id: UUID
     kind: MovementKind
@@ -152,6 +152,7 @@ class MovementOut(Answer, frozen=True, kw_only=True):
     method: PaidWith | None
     booked_at: datetime
     payment_id: UUID
+    captured_at: datetime | None = None
 
 
 class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):

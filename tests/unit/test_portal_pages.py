@@ -1,9 +1,11 @@
 """Pages from answers of the services: what they show, and what they must never hold."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
@@ -125,6 +127,27 @@ def test_a_paid_invoice_leads_to_its_receipt() -> None:
     page = details(an_invoice(status="paid", settled=eur(12_500), due=eur(0), movements=[moved]))
 
     assert f'href="/c/harbour/payments/{payment.id}"' in page
+
+
+def test_a_payment_shows_the_day_on_which_stripe_captured_it_on_the_clinics_calendar() -> None:
+    captured = datetime(2026, 11, 5, 23, 30, tzinfo=UTC)
+    payment = replace(a_payment("succeeded"), succeeded_at=captured)
+    moved = MovementOut(
+        id=payment.id,
+        kind="payment",
+        amount=eur(12_500),
+        method=None,
+        booked_at=captured + timedelta(days=3),
+        payment_id=payment.id,
+        captured_at=captured,
+    )
+    paid = an_invoice(status="paid", settled=eur(12_500), due=eur(0), movements=[moved])
+    tokyo = replace(a_clinic(), time_zone="Asia/Tokyo")
+
+    for clinic, day in ((a_clinic(), "5 Nov"), (tokyo, "6 Nov")):
+        shown = invoices.invoice(replace(paid, time_zone=clinic.time_zone), clinic)
+        assert (day in shown.timing, day in shown.movements[0].day) == (True, True), shown.timing
+        assert day in payments.result(payment, [replace(paid, time_zone=clinic.time_zone)], clinic).day
 
 
 def test_sums_in_two_currencies_are_not_added_up() -> None:

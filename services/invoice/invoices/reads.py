@@ -182,7 +182,8 @@ async def _lines(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[asyn
 async def _movements(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[asyncpg.Record]:
     return await tx.fetch(
         """
-        SELECT id, kind, amount, currency, method_kind, method_brand, method_last4, booked_at, payment_id
+        SELECT id, kind, amount, currency, method_kind, method_brand, method_last4, booked_at, payment_id,
+            captured_at
         FROM movements
         WHERE clinic_id = $1 AND invoice_id = $2
         ORDER BY booked_at, id

@@ -44,12 +44,12 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
         """
         WITH new AS (
             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[],
-                $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[])
+                $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::timestamptz[])
                 AS new (clinic_id, id, invoice_id, payment_id, kind, amount, currency,
-                    method_kind, method_brand, method_last4, booked_at, stripe_object_id)
+                    method_kind, method_brand, method_last4, booked_at, stripe_object_id, captured_at)
         )
         INSERT INTO movements (clinic_id, id, invoice_id, payment_id, kind, amount, currency,
-            method_kind, method_brand, method_last4, booked_at, stripe_object_id)
+            method_kind, method_brand, method_last4, booked_at, stripe_object_id, captured_at)
         SELECT * FROM new
         WHERE NOT EXISTS (
             SELECT FROM movements AS held
@@ -72,6 +72,7 @@ async def add_movements(tx: Connection, movements: Collection[PaymentSettled]) -
         [m.method.last4 if m.method else None for m in movements],
         [m.time for m in movements],
         [m.stripe_object_id for m in movements],
+        [m.captured_at for m in movements],
     )
     return {row["id"] for row in rows}
 

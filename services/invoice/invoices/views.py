@@ -204,5 +204,6 @@ def _movement(row: Row) -> MovementOut:
         amount=Money(row["amount"], row["currency"]),
         method=_paid_with(row),
         booked_at=row["booked_at"],
+        captured_at=row["captured_at"],
         payment_id=row["payment_id"],
     )

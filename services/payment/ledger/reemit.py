@@ -10,9 +10,11 @@ from contracts.money import Money
 from services.chassis.outbox.reemit import Source
 
 _MOVEMENTS = """
-    SELECT clinic_id, id, payable_id, payment_id, kind, amount, currency, method_kind, method_brand, method_last4,
-        booked_at, stripe_object_id
-    FROM movements WHERE booked_at >= $1 ORDER BY booked_at, clinic_id, id
+    SELECT m.clinic_id, m.id, m.payable_id, m.payment_id, m.kind, m.amount, m.currency, m.method_kind, m.method_brand,
+        m.method_last4, m.booked_at, m.stripe_object_id,
+        CASE WHEN m.kind = 'payment' THEN p.succeeded_at END AS captured_at
+    FROM movements AS m JOIN payments AS p ON (p.clinic_id, p.id) = (m.clinic_id, m.payment_id)
+    WHERE m.booked_at >= $1 ORDER BY m.booked_at, m.clinic_id, m.id
 """
 
 
@@ -29,6 +31,7 @@ def movement_events(row: asyncpg.Record) -> Iterable[Event]:
         kind=row["kind"],
         amount=Money(minor=row["amount"], currency=row["currency"]),
         method=Method(kind=kind, brand=row["method_brand"], last4=row["method_last4"]) if kind else None,
+        captured_at=row["captured_at"],
         stripe_object_id=row["stripe_object_id"],
     )
 

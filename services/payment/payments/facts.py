@@ -42,6 +42,7 @@ def fact_about(payment: Payment) -> PaymentState:
         invoices=_shares(payment),
         surplus=Money(minor=payment.surplus, currency=payment.currency) if payment.surplus else None,
         method=payment.method,
+        captured_at=payment.succeeded_at if payment.status == "succeeded" else None,
         failure_code=payment.failure_code if payment.status == "failed" else None,
     )
 

@@ -238,6 +238,7 @@ def _movement(payment: Payment, receivable_id: UUID, part: int, now: datetime) -
         kind="payment",
         amount=Money(minor=part, currency=payment.currency),
         method=payment.method,
+        captured_at=payment.succeeded_at,
         stripe_object_id=payment.intent_id,
     )
 

@@ -104,7 +104,7 @@ class StripeApi:
         """The intent as it is now, with how its newest charge was paid."""
         async with self._calling("payment_intents.retrieve", account):
             found = await self.sdk.v1.payment_intents.retrieve_async(
-                intent_id, {"expand": ["latest_charge"]}, call_options(account)
+                intent_id, {"expand": ["latest_charge.balance_transaction"]}, call_options(account)
             )
         return _intent(found)
 

@@ -64,13 +64,18 @@ def _owner_before(body: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[
 
 
 def looked_up(intent: Mapping[str, Any], account: str, now: datetime) -> StripeEvent | None:
-    """The observation in a PaymentIntent that was retrieved at `now`; None while it waits for the client."""
+    """The observation in a PaymentIntent that was retrieved at `now`; None while it waits for the client.
+
+    A success is dated by its capture.
+    """
     failed = intent.get("status") == "requires_payment_method" and intent.get("last_payment_error")
     event_type = "payment_intent.payment_failed" if failed else _TYPE_OF_STATUS.get(str(intent.get("status")))
     if event_type is None:
         return None
     # Stripe's clock has whole seconds: a webhook of this very second must not look older than this.
     second = int(now.timestamp())
+    if event_type == "payment_intent.succeeded":
+        second = _captured(intent) or second
     return read_event(
         {
             "id": f"sweeper-{intent.get('id')}-{intent.get('status')}-{second}",
@@ -81,6 +86,13 @@ def looked_up(intent: Mapping[str, Any], account: str, now: datetime) -> StripeE
             "data": {"object": intent},
         }
     )
+
+
+def _captured(intent: Mapping[str, Any]) -> int | None:
+    """When Stripe captured an intent's charge. A debit's charge is older: its money came with the transaction."""
+    charge = fields.object_of(intent.get("latest_charge"))
+    transaction = fields.object_of(charge.get("balance_transaction"))
+    return fields.int_of(transaction.get("created")) or fields.int_of(charge.get("created"))
 
 
 def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:

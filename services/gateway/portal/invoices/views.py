@@ -1,6 +1,7 @@
 """Invoices as pages show them, with amounts and dates in the clinic's format."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from contracts.currencies import CURRENCIES
 from contracts.http.clinics import ClinicOut
@@ -278,9 +279,7 @@ def _timing(invoice: InvoiceOut, write: Formats) -> str:
         return "A payment is on its way. This page changes when it has arrived."
     if invoice.status == "paid":
         return (
-            f"Paid on {write.day_of(invoice.movements[-1].booked_at)}"
-            if invoice.movements
-            else "Paid in full"
+            f"Paid on {write.day_of(paid_at(invoice.movements[-1]))}" if invoice.movements else "Paid in full"
         )
     if invoice.status == "void":
         return "This invoice was cancelled. There is nothing to pay."
@@ -336,12 +335,17 @@ def _day_of(line: LineOut, write: Formats) -> str:
 def _movement(movement: MovementOut, clinic: ClinicOut, write: Formats) -> MovementView:
     receipt = movement.kind == "payment" and movement.payment_id
     return MovementView(
-        day=write.short_day_of(movement.booked_at),
+        day=write.short_day_of(paid_at(movement)),
         label=_MOVED.get(movement.kind, movement.kind.replace("_", " ").capitalize()),
         method=methods.used(movement.method),
         amount=write.money(movement.amount),
         receipt=f"/c/{clinic.slug}/payments/{movement.payment_id}" if receipt else "",
     )
+
+
+def paid_at(movement: MovementOut) -> datetime:
+    """When Stripe captured a payment; of another movement, when it was booked."""
+    return movement.captured_at or movement.booked_at
 
 
 def _less(amount: Money) -> Money:

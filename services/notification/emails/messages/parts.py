@@ -87,7 +87,7 @@ def method_of(paid_with: Method | None) -> str | None:
 def payment_data(event: PaymentState) -> EmailData:
     return EmailData(
         amount=event.amount,
-        at=event.time,
+        at=event.captured_at or event.time,
         invoices=event.invoices,
         method=event.method,
         surplus=event.surplus,
