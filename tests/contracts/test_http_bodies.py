@@ -19,7 +19,7 @@ from contracts.http.contacts import ContactOut, DeliveryOut
 from contracts.http.credit import CreditOut, RefundsOut
 from contracts.http.invoices import InvoiceOut, InvoiceRow, InvoicesOut, Summary
 from contracts.http.methods import SavedMethodOut, SetupStart
-from contracts.http.payments import PaymentOut, PaymentStart
+from contracts.http.payments import OnItsWay, PaymentOut, PaymentStart
 from contracts.http.reading import lenient
 from contracts.vocabulary import UNKNOWN
 from tests.tools import generate
@@ -42,6 +42,7 @@ ANSWERS: dict[str, Any] = {
     "payment/payment": PaymentOut,
     "payment/payment-failed": PaymentOut,
     "payment/payments": Page[PaymentOut],
+    "payment/on-its-way": list[OnItsWay],
     "payment/refunds": RefundsOut,
     "payment/saved-methods": Page[SavedMethodOut],
     "payment/setup": SetupStart,

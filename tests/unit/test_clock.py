@@ -8,6 +8,7 @@ OTHERS_CLOCKS = {
     "services/chassis/clock.py",
     "services/chassis/http/auth.py",  # tokens between processes
     "services/chassis/jobs/jobs.py",  # APScheduler's
+    "services/gateway/upstream/clocks.py",  # the machine's, held against the services'
     "services/gateway/web/limits.py",  # Litestar's rate limit
     "services/notification/emails/mime.py",  # the Date header
     "services/payment/stripe/webhooks.py",  # Stripe's signature
