@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.ops.keys_commands import app as keys
+from deploy.ops.movements_commands import movements
 from deploy.ops.parked_commands import give_up, parked
 from deploy.ops.restore_commands import restore
 from deploy.ops.stripe_commands import app as stripe
@@ -156,6 +157,7 @@ def reemit(
 app.add_typer(parked, name="parked")
 app.add_typer(keys, name="keys")
 app.add_typer(restore, name="restore")
+app.add_typer(movements, name="movements")
 app.add_typer(stripe, name="stripe")
 
 

@@ -83,6 +83,15 @@ def _add(invoice: Invoice, movements: Sequence[PaymentSettled]) -> Invoice:
     return replace(invoice, settled_amount=settled, refunded_amount=refunded)
 
 
+def take_out(invoice: Invoice, amount: int, kind: str, *, processing: bool, at: datetime) -> Invoice:
+    """The invoice without a movement that it has booked, one version later."""
+    refunded = invoice.refunded_amount + (amount if kind == "refund" else 0)
+    moved = replace(invoice, settled_amount=invoice.settled_amount - amount, refunded_amount=refunded)
+    status = status_of(moved, processing=processing)
+    paid_at = (invoice.paid_at or at) if status == "paid" else None
+    return replace(moved, status=status, paid_at=paid_at, version=invoice.version + 1, changed_at=at)
+
+
 def mark_checked(invoice: Invoice, *, being_checked: bool, at: datetime) -> Invoice:
     """The invoice with `being_checked` changed, one version later; itself when nothing changes."""
     if invoice.being_checked == being_checked:

@@ -202,6 +202,54 @@ async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
     )
 
 
+async def get_movement(tx: Connection, clinic_id: UUID, movement_id: UUID) -> asyncpg.Record | None:
+    return await tx.fetchrow(
+        "SELECT invoice_id, payment_id, kind, amount, currency FROM movements WHERE clinic_id = $1 AND id = $2",
+        clinic_id,
+        movement_id,
+    )
+
+
+async def add_correction(
+    tx: Connection, clinic_id: UUID, movement_id: UUID, reason: str, reversed_by: str, approved_by: str
+) -> None:
+    """Keep the whole movement with who takes it out and why."""
+    await tx.execute(
+        """
+        INSERT INTO corrections (clinic_id, movement_id, invoice_id, movement, reason, reversed_by, approved_by)
+        SELECT clinic_id, id, invoice_id, to_jsonb(movements), $3, $4, $5 FROM movements
+        WHERE clinic_id = $1 AND id = $2
+        """,
+        clinic_id,
+        movement_id,
+        reason,
+        reversed_by,
+        approved_by,
+    )
+
+
+async def delete_movement(tx: Connection, clinic_id: UUID, movement_id: UUID) -> None:
+    """Delete a movement that has a correction. Its claim in the inbox stays: it is never booked again."""
+    await tx.execute("DELETE FROM movements WHERE clinic_id = $1 AND id = $2", clinic_id, movement_id)
+
+
+async def forget_settled_payment(tx: Connection, clinic_id: UUID, invoice_id: UUID, payment_id: UUID) -> None:
+    """Let the payment's events count again, if no other movement says that it has settled."""
+    await tx.execute(
+        """
+        DELETE FROM invoice_payments AS p
+        WHERE p.clinic_id = $1 AND p.invoice_id = $2 AND p.payment_id = $3 AND p.state = 'settled'
+            AND NOT EXISTS (
+                SELECT FROM movements AS m
+                WHERE (m.clinic_id, m.invoice_id, m.payment_id, m.kind) = ($1, $2, $3, 'payment')
+            )
+        """,
+        clinic_id,
+        invoice_id,
+        payment_id,
+    )
+
+
 def _columns(keys: Collection[Key]) -> tuple[list[UUID], list[UUID]]:
     ordered = sorted(keys)
     return [clinic_id for clinic_id, _ in ordered], [invoice_id for _, invoice_id in ordered]
