@@ -67,7 +67,26 @@ async def test_every_page_reads_well(world: Portal, ann: Visitor, width: int, da
     assert [error for error in ann.wrong if "404" not in error] == []
 
 
-@pytest.mark.parametrize("width", [320, 390, 768])
+@pytest.mark.parametrize("width", [320, 360, 1280])
+async def test_a_word_of_two_hundred_letters_wraps_on_every_page(world: Portal, width: int) -> None:
+    word = "Physiotherapy" * 15
+    contact = {"phone": "+353 1 555 0123", "email": "a@b.example", "address": word, "hours": word}
+    await world.put_clinic(name=word, contact=contact)
+    place = {"starts_at": "2026-11-18T14:30:00Z", "place": word}
+    invoice = await world.issue(note=word, service=word, practitioner=word, appointment=place)
+    async with a_browser() as browser, a_visitor(browser, width=width) as visitor:
+        page = visitor.page
+        await page.goto(f"{world.url}/login?next=/c/harbour")
+        wide = {"login": await sideways(page)}
+        await visitor.log_in(world)
+        for path in (*PAGES, f"/help?q={word[:90]}"):
+            await page.goto(world.portal + path.format(id=invoice["id"]))
+            wide[path] = await sideways(page)
+
+    assert {path: over for path, over in wide.items() if over > 0} == {}
+
+
+@pytest.mark.parametrize("width", [320, 360, 390, 768])
 async def test_a_long_name_and_the_links_beside_it_do_not_overlap(
     world: Portal, ann: Visitor, width: int
 ) -> None:

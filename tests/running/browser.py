@@ -41,6 +41,13 @@ EMAIL = "ann@example.com"
 CLINIC = clinic_body(name="Harbour Physiotherapy", locale="en-IE", accent="#0b6e6e", contact=CONTACT)
 
 
+SESSION = {
+    "service": "Initial physiotherapy assessment",
+    "practitioner": "Aoife Brennan",
+    "appointment": {"starts_at": "2026-11-18T14:30:00Z", "place": "Treatment room 2"},
+}
+
+
 @dataclass
 class Portal:
     """A clinic with one client who can log in, and the ways to change what the client sees."""
@@ -70,17 +77,21 @@ class Portal:
             self.invoices, self.client_id, staff, "Róisín Kelly", billing_address=home
         )
 
-    async def issue(self, minor: int = 11_013, *, due_in_days: int = 14) -> Any:
+    async def issue(
+        self, minor: int = 11_013, *, due_in_days: int = 14, note: str = "", **changes: Any
+    ) -> Any:
         """Issue an invoice for a physiotherapy session. `minor` is before tax: 11013 and 13.5 % are €125.00."""
         line = line_body(
             minor,
-            service="Initial physiotherapy assessment",
-            practitioner="Aoife Brennan",
-            appointment={"starts_at": "2026-11-18T14:30:00Z", "place": "Treatment room 2"},
             tax_code="reduced",
+            **SESSION | changes,
         )
         body = invoice_body(
-            self.client_id, issued_on=due_in(min(0, due_in_days)), due_on=due_in(due_in_days), lines=[line]
+            self.client_id,
+            issued_on=due_in(min(0, due_in_days)),
+            due_on=due_in(due_in_days),
+            lines=[line],
+            note=note,
         )
         headers = {"Idempotency-Key": str(new_id())}
         staff = a_caller("staff", self.clinic_id)

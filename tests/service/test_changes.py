@@ -46,15 +46,17 @@ async def site(
 
 
 async def test_a_patch_of_settings_leaves_the_others_as_they_are(site: Site) -> None:
-    oak = await create_clinic(site, online_payment=False, contact={"phone": "1", "hours": "9 to 5"})
+    oak = await create_clinic(
+        site, online_payment=False, contact={"phone": "+353 1 555 0101", "hours": "9 to 5"}
+    )
     at = f"/clinics/{oak['id']}"
 
     changed = await site.api(
-        "PATCH", at, json={"name": "Oak", "contact": {"phone": "2"}}, headers=MERGE_PATCH
+        "PATCH", at, json={"name": "Oak", "contact": {"phone": "+353 1 555 0102"}}, headers=MERGE_PATCH
     )
 
     assert changed.status_code == 200, changed.text
-    contact = {**oak["contact"], "phone": "2"}
+    contact = {**oak["contact"], "phone": "+353 1 555 0102"}
     assert changed.json() == {**oak, "name": "Oak", "contact": contact, "version": 2}
     back = await site.api("PATCH", at, json={"tax_rates": None, "online_payment": None})
     assert (back.json()["tax_rates"], back.json()["online_payment"]) == ([], True)

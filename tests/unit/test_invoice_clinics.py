@@ -82,3 +82,15 @@ def test_an_address_has_five_lines_and_a_country_code(address: BillingAddress) -
 def test_a_cursor_that_nobody_gave_is_refused(cursor: str) -> None:
     with pytest.raises(paging.BadCursor):
         paging.after_id(cursor)
+
+
+@pytest.mark.parametrize("phone", ["ask at the desk", "1", "+"])
+def test_a_text_that_nobody_can_dial_is_refused_when_it_is_set_and_kept_when_it_was_there(phone: str) -> None:
+    given = replace(GIVEN, contact=Contact(phone=phone))
+
+    with pytest.raises(clinics.PhoneNotValid):
+        clinics.check_phone(given, GIVEN)
+    with pytest.raises(clinics.PhoneNotValid):
+        clinics.check_phone(given, None)
+    clinics.check_phone(replace(given, name="Oak"), given)
+    clinics.check_phone(GIVEN, given)

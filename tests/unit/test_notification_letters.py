@@ -287,3 +287,23 @@ def test_every_text_arrives_as_it_was_written(lines: list[str]) -> None:
     assert html.splitlines() == f"<p>{written}</p>".splitlines()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998 and raw.isascii()
     assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    "name", ["می\u200cخواهم", "क्\u200dष", "👩\u200d⚕️ Ann", "Physio\u00adtherapie", "שלום\u200f Ann"]
+)
+def test_joiners_and_marks_in_a_name_stay_as_they_are_written(name: str) -> None:
+    clinic, recipient = replace(CLINIC, name=name), replace(RECIPIENT, name=name)
+    mail = RENDERER.render(an_email("receipt", clinic=clinic, recipient=recipient))
+
+    assert both_parts(mail, f"Hello {name}", name)
+
+
+@pytest.mark.parametrize(
+    ("phone", "link"), [("+1 (212) 555-0100 x3", "tel:+1-212-555-0100;ext=3"), ("ask at the desk", "")]
+)
+def test_a_phone_number_in_a_letter_can_be_dialled(phone: str, link: str) -> None:
+    mail = RENDERER.render(an_email("receipt", clinic=replace(CLINIC, phone=phone)))
+
+    assert both_parts(mail, phone)
+    assert (f'href="{link}"' in mail.html) if link else ("tel:" not in mail.html)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from contracts.http.clinics import ClinicOut
+from contracts.http.clinics import ClinicContact, ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceOut, MovementOut, Summary
 from contracts.http.payments import PaymentFailure
@@ -87,7 +87,7 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
     for page in (shown, details(invoice), listed):
         assert "Being checked" in text(page)
         assert "/pay" not in page and "amount due" not in text(page).lower() and "left" not in text(page)
-    assert "being checked. The clinic is told. You do not need to pay anything now." in text(shown)
+    assert "being checked. The clinic knows. You do not need to pay anything now." in text(shown)
     assert (view.headline, view.headline_amount) == ("Invoice total", "€125.00")
 
 
@@ -103,8 +103,8 @@ def test_the_dashboard_says_what_is_being_checked(unpaid: int, checked: int) -> 
     )
     page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
 
-    assert f"{checked} invoice{' is' if checked == 1 else 's are'} being checked. The clinic is told." in page
-    assert "all settled" not in page
+    assert f"{checked} invoice{' is' if checked == 1 else 's are'} being checked. The clinic knows." in page
+    assert "no open invoices" not in page
     assert ("Nothing to pay now" in page) == (unpaid == 0)
 
 
@@ -161,7 +161,7 @@ def test_sums_in_two_currencies_are_not_added_up() -> None:
     )
     page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
 
-    assert "€125.00 US$50.00 2 unpaid invoices" in page
+    assert "€125.00 and US$50.00 2 unpaid invoices" in page
 
 
 def test_owing_nothing_is_a_good_place_with_the_last_payment() -> None:
@@ -210,6 +210,17 @@ def test_what_people_type_is_text_on_pages() -> None:
     assert "<img" not in render(
         "help.html", clinic, query=evil, found=[], guide=articles.guide(), articles=[]
     )
+
+
+@pytest.mark.parametrize(
+    ("phone", "link"), [("+1 (212) 555-0100 x3", 'href="tel:+1-212-555-0100;ext=3"'), ("ask at the desk", "")]
+)
+def test_a_phone_number_can_be_dialled_and_anything_else_is_text(phone: str, link: str) -> None:
+    contact = ClinicContact(phone=phone, email="", address="", hours="")
+    page = render("contact.html", a_clinic(contact=contact))
+
+    assert phone in page
+    assert (link in page) if link else ("tel:" not in page)
 
 
 def test_saved_methods_can_be_made_default_and_removed() -> None:

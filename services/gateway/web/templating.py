@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.template.config import TemplateConfig
 
+from services.chassis.locale.phones import dial_link
+
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 STATIC_URL = "/static"
@@ -29,6 +31,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["asset"] = asset
+    made.globals["dial_link"] = dial_link
     return made
 
 

@@ -15,6 +15,7 @@ async def put_clinic(tx: Connection, caller: Caller, given: ClinicSettings) -> C
     settings = domain.tidy(given)
     await store.lock_clinic(tx, caller.clinic)
     before = await store.get_clinic(tx, caller.clinic)
+    domain.check_phone(settings, before)
     changed = await store.put_clinic(tx, caller.clinic, settings)
     if changed is None:
         return await get_clinic(tx, caller.clinic)

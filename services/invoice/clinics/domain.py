@@ -20,6 +20,7 @@ from contracts.vocabulary import AcceptedMethod
 from services.chassis import emails, texts
 from services.chassis.errors import DomainError
 from services.chassis.locale import colours
+from services.chassis.locale.phones import is_phone
 from services.invoice import checks
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -113,6 +114,13 @@ class UnreadableAccent(DomainError):
     status = 422
 
 
+class PhoneNotValid(DomainError):
+    """Nobody could dial it."""
+
+    code = "phone_not_valid"
+    status = 422
+
+
 class InvalidTaxRate(DomainError):
     code = "invalid_tax_rate"
     status = 422
@@ -133,6 +141,17 @@ def tidy(given: ClinicSettings) -> ClinicSettings:
         accent=_accent(given.accent),
         tax_rates=_tax_rates(given.tax_rates),
     )
+
+
+def check_phone(given: ClinicSettings, before: ClinicSettings | None) -> None:
+    """Refuse a text that is no phone number, unless it is kept from before the rule. Raises `PhoneNotValid`."""
+    phone = given.contact.phone
+    kept = before is not None and before.contact.phone == phone
+    if phone and not kept and not is_phone(phone, given.locale):
+        raise PhoneNotValid(
+            "not a phone number: write it with + and the country's code, and an extension as x3",
+            field="contact.phone",
+        )
 
 
 def _time_zone(name: str) -> str:

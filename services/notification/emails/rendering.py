@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from mjml import mjml2html
 
 from services.chassis.locale.colours import from_hex, text_on, to_hex
+from services.chassis.locale.phones import dial_link
 from services.notification.emails.domain import Email
 from services.notification.emails.kinds import BY_TEMPLATE
 from services.notification.emails.messages.parts import one_line
@@ -48,7 +49,7 @@ class Renderer:
             "name": one_line(email.recipient.name),
             "accent": clinic.accent,
             "ink": to_hex(text_on(from_hex(clinic.accent))),
-            "phone_link": "tel:" + re.sub(r"[^0-9+]", "", clinic.phone),
+            "phone_link": dial_link(one_line(clinic.phone), clinic.locale),
             "email_link": f"mailto:{one_line(clinic.email)}",
         }
         context = common | content

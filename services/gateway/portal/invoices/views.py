@@ -31,7 +31,7 @@ _TOO: dict[str | None, str] = {
     "currency_not_accepted": "This currency cannot be paid by card or online, so you cannot pay this in the portal.",
 }
 CHECKED_WORDS = (
-    "A payment of this invoice is being checked. The clinic is told. You do not need to pay anything now."
+    "A payment of this invoice is being checked. The clinic knows. You do not need to pay anything now."
 )
 _MOVED = {
     "payment": "Payment",
@@ -123,6 +123,8 @@ class SummaryView:
     """The sums due, one for each currency, and the next step."""
 
     owed: list[str]
+    words: str
+    """How many invoices are unpaid, and how many of them overdue."""
     unpaid: int
     overdue: int
     checked: int
@@ -238,12 +240,20 @@ def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
     write = Formats.of(clinic)
     return SummaryView(
         owed=[write.money(amount) for amount in found.due if amount.minor > 0],
+        words=_unpaid_words(found),
         unpaid=found.unpaid_count,
         overdue=found.overdue_count,
         checked=found.checked_count,
         next=row(found.next, clinic) if found.next else None,
         last_paid=row(found.last_paid, clinic) if found.last_paid else None,
     )
+
+
+def _unpaid_words(found: Summary) -> str:
+    if found.unpaid_count == 1:
+        return "1 invoice, overdue" if found.overdue_count else "1 unpaid invoice"
+    late = f", {found.overdue_count} of them overdue" if found.overdue_count else ""
+    return f"{found.unpaid_count} unpaid invoices{late}"
 
 
 def _open(invoice: InvoiceItem) -> bool:
@@ -276,7 +286,7 @@ def _timing(invoice: InvoiceOut, write: Formats) -> str:
     if invoice.being_checked:
         return CHECKED_WORDS
     if statuses.on_its_way(invoice):
-        return "A payment is on its way. This page changes when it has arrived."
+        return "A payment is on its way. This page changes by itself when it has arrived."
     if invoice.status == "paid":
         return (
             f"Paid on {write.day_of(paid_at(invoice.movements[-1]))}" if invoice.movements else "Paid in full"
@@ -287,7 +297,7 @@ def _timing(invoice: InvoiceOut, write: Formats) -> str:
         return "This payment was returned to you."
     if statuses.of_invoice(invoice) is statuses.BEING_UPDATED:
         return "This invoice is being updated. Please look again in a few minutes."
-    return f"Was due by {due_on}" if invoice.overdue else f"Due by {due_on}"
+    return f"Was due on {due_on}" if invoice.overdue else f"Due by {due_on}"
 
 
 def _made_up(invoice: InvoiceOut, write: Formats) -> list[Sum]:

@@ -12,6 +12,7 @@ from contracts.events.envelope import Method
 from contracts.events.payment import PaymentState
 from contracts.vocabulary import is_payable, method_name
 from services.chassis.locale.formats import Formats
+from services.chassis.texts import is_unprintable
 from services.notification.emails.domain import Email, EmailData
 from services.notification.projections.domain import Clinic, Invoice
 
@@ -33,8 +34,11 @@ class Row:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and control characters, which could start another header or line."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    """The text without line breaks and control characters, which could start another header or line.
+
+    Joiners and marks of direction stay: names are written with them.
+    """
+    return " ".join("".join(" " if is_unprintable(char) else char for char in text).split())
 
 
 def formats(email: Email) -> Formats:
