@@ -116,8 +116,15 @@ async def erase(lab: Lab, bill: Bill, log: Path) -> None:
 
 
 async def adopt(lab: Lab, since: datetime) -> str:
-    where = ("--since", f"{since:%Y-%m-%dT%H:%M:%S}", "--data", str(lab.system.data.path))
-    return await clinicpay("restore", "adopt", *where)
+    system = lab.system
+    env = {
+        "WORKER_DATABASE_URLS": f"payment={system.dsns['payment_worker']}",
+        "STRIPE_SECRET_KEY": system.stripe.secret_key,
+        "STRIPE_API_BASE": system.sandbox_url,
+        "INSTALLATION": system.secrets.installation,
+        "METADATA_KEY": system.secrets.metadata_key,
+    }
+    return await clinicpay("restore", "adopt", "--since", f"{since:%Y-%m-%dT%H:%M:%S}", env=env)
 
 
 async def waiting(lab: Lab, service: str) -> list[dict[str, Any]]:
