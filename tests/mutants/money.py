@@ -15,7 +15,30 @@ ASKED = f"{SERVICE}test_payment_asked.py::test_"
 LOOKS = "services/payment/payments/looks.py"
 HEARING = f"{SERVICE}test_payment_events.py::test_"
 
+REVERSING = f"{SERVICE}test_movements_reverse.py::test_"
+
 MONEY = (
+    one(
+        "no movement of payment's is reversed",
+        f"{REVERSING}money_that_payment_has_booked_is_never_reversed",
+        "deploy/ops/movements.py",
+        "_refuse_genuine(movement_id, await _movements(payment",
+        "(movement_id, await _movements(payment",
+    ),
+    one(
+        "no movement that stands for one of payment's is reversed",
+        f"{REVERSING}a_movement_that_may_stand_for_payments_own_is_not_reversed",
+        "deploy/ops/movements.py",
+        "if booked - kept:",
+        "if False:",
+    ),
+    one(
+        "two persons reverse",
+        f"{REVERSING}one_person_alone_or_nobody_reverses_nothing",
+        "services/invoice/invoices/corrections.py",
+        "if found.reversed_by.casefold() == found.approved_by.casefold():",
+        "if False:",
+    ),
     one(
         "no more is settled than is open",
         f"{HEARING}what_came_above_what_is_open_becomes_credit",
