@@ -5,6 +5,7 @@ from services.chassis.retention import CHASSIS, kept
 RULES = (
     *CHASSIS,
     kept("portals", "as long as the clinic"),
+    kept("former_slugs", "for ever: links that were mailed lead on, and no other clinic gets the address"),
     kept("logins", "until the person is erased"),
     kept("memberships", "until the person is erased"),
     kept("sessions", "until they end: idle for too long, or at their last moment"),

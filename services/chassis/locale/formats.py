@@ -1,13 +1,14 @@
 """Money, days and times as one country writes them."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 from babel.dates import format_date, format_time, get_timezone_location
 from babel.numbers import format_decimal
 
@@ -80,8 +81,13 @@ class Formats:
         return format_time(self.local(moment), format="short", locale=self.locale).replace("\u202f", "\u00a0")
 
     def zone_name(self) -> str:
-        """Whose clock the times are on, as people say it: "Ireland Time"."""
-        return get_timezone_location(self.zone, locale=self.locale)
+        """Whose clock the times are on, as people say it: "Ireland Time", "UTC", "UTC+3", "Coyhaique time"."""
+        if not _country_of(self.zone.key):
+            return _zone_without_country(self.zone)
+        try:
+            return get_timezone_location(self.zone, locale=self.locale)
+        except KeyError:  # a locale without names of countries
+            return get_timezone_location(self.zone, locale=FALLBACK_LOCALE)
 
     def local(self, moment: datetime) -> datetime:
         """The moment on the zone's clock; a moment without a zone is UTC."""
@@ -93,10 +99,26 @@ def country_name(code: str) -> str:
     return str(Locale("en").territories.get(code.upper(), code))
 
 
+def _country_of(zone: str) -> str | None:
+    territory: str | None = get_global("zone_territories").get(get_global("zone_aliases").get(zone, zone))
+    return None if territory in ("001", "ZZ") else territory
+
+
+def _zone_without_country(zone: ZoneInfo) -> str:
+    """A fixed offset, which IANA's `Etc/GMT-3` has with the other sign; or a place that Babel does not know yet."""
+    area, _, place = zone.key.rpartition("/")
+    if area not in ("", "Etc"):
+        return f"{place.replace('_', ' ')} time"
+    offset = datetime(2000, 1, 1, tzinfo=zone).utcoffset() or timedelta(0)
+    hours = int(offset.total_seconds() // 3600)
+    return f"UTC{hours:+d}" if hours else "UTC"
+
+
 @lru_cache(maxsize=256)
 def _locale(name: str) -> Locale:
     try:
-        return Locale.parse(name.replace("-", "_"))
+        locale = Locale.parse(name.replace("-", "_"))
+        return locale if locale.language != "root" else Locale.parse(FALLBACK_LOCALE)
     except (UnknownLocaleError, ValueError):
         return Locale.parse(FALLBACK_LOCALE)
 

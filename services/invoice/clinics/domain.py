@@ -12,6 +12,8 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
+from babel.core import parse_locale
+from babel.localedata import locale_identifiers
 
 from contracts.events import clinic as contract
 from contracts.events.clinic import ClinicUpdated
@@ -155,22 +157,49 @@ def check_phone(given: ClinicSettings, before: ClinicSettings | None) -> None:
 
 
 def _time_zone(name: str) -> str:
-    if name not in _time_zones():
-        raise UnknownTimeZone("not a time zone of the IANA database", field="time_zone")
-    return name
+    """The zone as IANA writes it, whatever its letters' case."""
+    known = _time_zones().get(name.lower())
+    if known is None:
+        raise UnknownTimeZone(
+            "not a time zone of the IANA database; `time_zones` lists them",
+            field="time_zone",
+            time_zones=sorted(_time_zones().values()),
+        )
+    return known
 
 
 @cache
-def _time_zones() -> set[str]:
-    return available_timezones()
+def _time_zones() -> dict[str, str]:
+    """By the name in small letters. Two names are of machines, not of places."""
+    return {name.lower(): name for name in available_timezones() - {"localtime", "Factory"}}
 
 
 def _locale(name: str) -> str:
+    """The locale as `en-IE`, whatever its letters' case, also when it was sent as `en_IE`."""
+    parts = _parts_of(name.replace("-", "_"))
+    if parts is None:
+        raise UnknownLocale(
+            "not a locale such as en-IE; `locales` lists them", field="locale", locales=_locales()
+        )
+    return "-".join(part for part in parts if part)
+
+
+def _parts_of(name: str) -> tuple[str | None, ...] | None:
+    """Language, script, territory and variant; None for what names no language that is known."""
     try:
-        Locale.parse(name, sep="-")
-    except (ValueError, UnknownLocaleError):
-        raise UnknownLocale("not a locale such as en-IE", field="locale") from None
-    return name
+        parts = parse_locale(name)
+        Locale.parse(name)
+    except (ValueError, TypeError, UnknownLocaleError):
+        return None
+    if len(parts) != 4 or parts[0] in ("root", "und"):
+        return None
+    language, territory, script, variant = parts
+    return language, script, territory, variant
+
+
+@cache
+def _locales() -> tuple[str, ...]:
+    return tuple(sorted(name.replace("_", "-") for name in locale_identifiers() if name != "root"))
 
 
 def _contact(given: Contact) -> Contact:
