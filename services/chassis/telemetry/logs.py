@@ -17,7 +17,19 @@ from services.chassis.telemetry.libraries import Repeats
 
 FIELDS = {
     *("event", "level", "timestamp", "service", "role", "logger", "trace_id", "span_id", "exception"),
-    *("group", "topic", "partition", "offset", "events", "event_id", "reason", "database", "shard", "sent"),
+    *(
+        "group",
+        "topic",
+        "partition",
+        "offset",
+        "events",
+        "event_id",
+        "parked_id",
+        "reason",
+        "database",
+        "shard",
+        "sent",
+    ),
     *(
         "clinic_id",
         "client_id",
