@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from contracts.http.clinics import ClinicContact, ClinicOut
 from contracts.http.common import Money
-from contracts.http.invoices import InvoiceOut, MovementOut, Summary
+from contracts.http.invoices import InvoiceOut, MovementOut, Seller, Summary
 from contracts.http.payments import PaymentFailure
 from services.gateway.portal import stripe_form
 from services.gateway.portal.help import articles
@@ -234,3 +234,12 @@ def test_saved_methods_can_be_made_default_and_removed() -> None:
 def test_assets_are_small_and_change_their_address_with_their_content(name: str) -> None:
     assert re.fullmatch(rf"/static/{re.escape(name)}\?v=[0-9a-f]{{10}}", asset(name))
     assert (STATIC / name).stat().st_size < 40_000
+
+
+def test_a_receipt_names_the_seller_of_its_invoice_also_where_it_tells_of_credit() -> None:
+    sold = an_invoice(seller=Seller(name="Quay Clinic"), locale="en-IE", time_zone="Europe/Dublin")
+    payment = a_payment("succeeded", surplus=eur(500))
+    page = render("result.html", result=payments.result(payment, [sold], a_clinic()))
+    [article] = re.findall(r"<article.*?</article>", page, re.DOTALL)
+
+    assert "Quay Clinic keeps it as your credit" in text(article) and "Harbour" not in article
