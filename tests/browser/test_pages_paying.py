@@ -110,6 +110,29 @@ async def test_a_bank_that_wants_to_know_more_is_asked_on_the_page(
     await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
 
 
+async def test_a_page_whose_invoice_another_tab_paid_says_so_in_its_heading(
+    world: Portal, ann: Visitor
+) -> None:
+    invoice, page = await world.issue(), ann.page
+    address = f"{world.portal}/invoices/{invoice['id']}/pay"
+    # A page that hears of nothing, as after a night in a pocket.
+    await page.route("**/live?*", lambda route: route.abort())
+    await page.goto(address)
+    await fill_card(page)
+    other = await page.context.new_page()
+    await other.goto(address)
+    await fill_card(other)
+    await other.get_by_role("button", name="Pay €125.00").click()
+    await other.wait_for_url(re.compile("/payments/"))
+    await world.receive_webhooks("payment_intent.succeeded")
+
+    await page.get_by_role("button", name="Pay €125.00").click()
+
+    alert = page.get_by_role("alert").first
+    await expect(alert.get_by_role("heading")).to_have_text("This invoice is paid")
+    await expect(alert).to_contain_text("Nothing more was taken.")
+
+
 async def test_an_incomplete_card_is_refused_before_anything_is_started(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")

@@ -113,6 +113,8 @@ async def test_an_issued_invoice_tells_when_it_changed(site: Site) -> None:
         ({"updated_since": "yesterday"}, ["updated_since"]),
         ({"updated_since": "2026-01-01"}, ["updated_since"]),
         ({"updated_since": "2026-01-01T00:00:00"}, ["updated_since"]),
+        ({"updated_since": "0001-01-01T00:00:00+14:00"}, ["updated_since"]),
+        ({"updated_since": "9999-12-31T23:59:59-23:59"}, ["updated_since"]),
         ({"updated_since": EARLY, "status": "paid"}, ["status"]),
     ],
 )

@@ -116,6 +116,7 @@ async def test_too_many_presses_are_told_in_words_and_when_to_come_back(
 
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_starts")
     assert "No money was taken. Please try again later" in refused.json()["message"]
+    assert refused.json()["heading"] == ""
     assert 0 < int(refused.headers["retry-after"]) <= 3600
 
 

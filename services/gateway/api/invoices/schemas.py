@@ -1,6 +1,6 @@
 """Bodies of the public API about invoices, with the limits that it promises."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import msgspec
@@ -27,13 +27,21 @@ UpdatedSince = Annotated[
 def since_of(updated_since: datetime, status: str | None) -> datetime:
     """The time to list changes from. Raises `FieldsInvalid`."""
     faults = []
-    if updated_since.tzinfo is None:
+    if not _is_moment(updated_since):
         faults.append(parameter_fault("query", "updated_since", "Expected a time with its offset from UTC"))
     if status is not None:
         faults.append(parameter_fault("query", "status", "Not together with `updated_since`"))
     if faults:
         raise FieldsInvalid(faults)
     return updated_since
+
+
+def _is_moment(time: datetime) -> bool:
+    """Whether the time has an offset, and is a year from 1 to 9999 in UTC too, as PostgreSQL wants it."""
+    try:
+        return time.tzinfo is not None and bool(time.astimezone(UTC))
+    except OverflowError:
+        return False
 
 
 class NewLine(LineIn, frozen=True, kw_only=True):

@@ -19,11 +19,15 @@ class Step(msgspec.Struct):
 
 
 class Refusal(msgspec.Struct):
-    """`code` is the payment service's; `message` and `next` are shown as they are."""
+    """`code` is the payment service's; `message` and `next` are shown as they are.
+
+    So is `heading`; without one the page's own says that the payment did not go through.
+    """
 
     code: str
     message: str
     next: list[Step]
+    heading: str = ""
 
 
 _UNCLEAR = "The payment could not be started. No money was taken. Try again in a moment."
@@ -33,7 +37,7 @@ _FOR_GOOD = (
 _WORDS = {
     "wrong_amount": "This amount cannot be paid. No money was taken. Pay the amount that the invoice shows.",
     "wrong_currency": "This invoice is in another currency. No money was taken. Pay the amount that the invoice shows.",
-    "already_paid": "This invoice is already paid. Nothing more was taken.",
+    "already_paid": "This invoice has been paid. Nothing more was taken.",
     "payment_in_progress": "A payment for this invoice is already on its way. Nothing more was taken.",
     "chosen_elsewhere": "You have chosen another way to pay, perhaps in another tab. No money was taken here. "
     "Go on there, or press Pay here again.",
@@ -57,6 +61,13 @@ _WORDS = {
     "account_missing": "The clinic is not ready to take payments here. Please ask the clinic.",
     "stripe_misconfigured": "The clinic is not ready to take payments here. Please ask the clinic.",
 }
+_HEADINGS = {
+    "already_paid": "This invoice is paid",
+    "payment_in_progress": "A payment is on its way",
+    "invoice_being_checked": "A payment is being checked",
+    "chosen_elsewhere": "You chose another way to pay",
+}
+"""For refusals because of another payment: that one may well have gone through."""
 _LOOK_AT_INVOICE = {
     "wrong_amount",
     "wrong_currency",
@@ -83,6 +94,7 @@ def response(error: UpstreamError, page: PortalPage, invoice: str) -> Response[d
         refusal.code,
         refusal.message,
         headers=_headers(error),
+        heading=refusal.heading,
         message=refusal.message,
         next=steps,
     )
@@ -94,7 +106,8 @@ def _refusal(error: UpstreamError, page: PortalPage, invoice: str) -> Refusal:
     code, again = error.code, error.temporary or error.status == HTTP_429_TOO_MANY_REQUESTS
     unknown = code not in _WORDS and not again
     steps = [Step(invoice, "Look at the invoice")] if unknown or code in _LOOK_AT_INVOICE else []
-    return Refusal(code, _WORDS.get(code, _UNCLEAR if again else _FOR_GOOD), steps)
+    words = _WORDS.get(code, _UNCLEAR if again else _FOR_GOOD)
+    return Refusal(code, words, steps, _HEADINGS.get(code, ""))
 
 
 def _changed(error: UpstreamError, page: PortalPage) -> str:

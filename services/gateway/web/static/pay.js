@@ -6,15 +6,17 @@
   const UNREACHABLE = 'We could not reach the payment service.{nothing} Check your connection and try again.';
   const REFUSED = 'This was refused.{nothing} Load this page again, or ask the clinic.';
   const TOO_MANY = 'That was too often in a short time.{nothing} Wait a minute, then try again.';
+  const UNKNOWN = 'We are waiting for an answer';
   const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
 
   const $ = (id) => document.getElementById(id);
 
   class Refused extends Error {
-    constructor(words, next = [], field = '') {
+    constructor(words, next = [], field = '', heading = '') {
       super(words);
       this.next = next;
       this.field = field;
+      this.heading = heading;
     }
   }
 
@@ -55,6 +57,9 @@
   // What is wrong, on top and at the field, and what to do next.
   function showError(error) {
     clearError();
+    const heading = $('errors').querySelector('h2');
+    heading.dataset.words ||= heading.textContent;
+    heading.textContent = error.heading || heading.dataset.words;
     $('errors-words').textContent = error.message;
     for (const step of error.next || []) $('errors-next').append(nextStep(step));
     $('errors').hidden = false;
@@ -95,7 +100,7 @@
     if (why) return new Refused(why + reasons.nothing, others, field);
     const trouble = reasons.types[error.type];
     if (trouble) return new Refused(trouble + reasons.nothing, others);
-    return sent ? new Refused(reasons.unknown, [look]) : new Refused(UNREACHABLE.replace('{nothing}', reasons.nothing));
+    return sent ? new Refused(reasons.unknown, [look], '', UNKNOWN) : new Refused(UNREACHABLE.replace('{nothing}', reasons.nothing));
   }
 
   function clearError() {
@@ -118,7 +123,7 @@
 
   async function ask(form, body) {
     const { nothing } = JSON.parse(form.dataset.reasons);
-    const refused = (words, next) => new Refused(words.replace('{nothing}', nothing), next);
+    const refused = (words, next, heading) => new Refused(words.replace('{nothing}', nothing), next, '', heading);
     let answer;
     try {
       answer = await fetch(form.action, {
@@ -136,10 +141,9 @@
     if (answer.redirected || answer.status === 401 || answer.status === 403) {
       throw refused(LOGGED_OUT, [{ href: form.dataset.login, words: 'Log in again' }]);
     }
-    if (answer.status === 429) throw refused(TOO_MANY);
     const said = await answer.json().catch(() => ({}));
-    const otherwise = answer.status < 500 ? REFUSED : UNREACHABLE;
-    if (!answer.ok) throw refused(said.message || otherwise, said.next || []);
+    const otherwise = answer.status === 429 ? TOO_MANY : answer.status < 500 ? REFUSED : UNREACHABLE;
+    if (!answer.ok) throw refused(said.message || otherwise, said.next || [], said.heading);
     return said;
   }
 
