@@ -55,6 +55,7 @@ FIELDS = {
         "stripe_code",
         "request_id",
         "object_id",
+        "parked_id",
         "count",
         "own",
         "other",
