@@ -20,7 +20,7 @@ from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
 from services.payment.payments import actions, changes, reads
 from services.payment.payments import store as payments
-from services.payment.payments.domain import Payment, PaymentInProgress
+from services.payment.payments.domain import Payment
 from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_params import new_intent
 from services.payment.stripe import fields, observations
@@ -96,7 +96,7 @@ async def _start(
             if intent is not None and intent.status != "canceled":
                 return Ready(started.payment, intent, started.saved_method, started.is_new)
             await observe(transaction, started.payment, intent)
-    raise PaymentInProgress("Another payment for this invoice is being made. Please try again in a moment.")
+    raise StripeBusy(StripeBusy.message, retry_after=StripeBusy.again)
 
 
 async def _ensure_reachable(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:

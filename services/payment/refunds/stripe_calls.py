@@ -169,10 +169,13 @@ async def _make_or_find(
 
 
 async def _find(stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:
-    """The refund that an earlier call made. Raises `StillUnknown` while the account cannot be asked."""
+    """The refund that an earlier call made. Raises `StillUnknown` while the account cannot be asked.
+
+    A search that is refused proves nothing of the refund: only the answer to its own call does.
+    """
     try:
         return await stripe.find_refund(new_refund(refund))
     except StripeGone:
         return None  # The account has no such payment, and so no refund of it.
-    except StripeMisconfigured as refused:
-        raise StillUnknown(refused.detail, retry_after=refused.retry_after) from None
+    except (StripeRefused, StripeMisconfigured) as refused:
+        raise StillUnknown(refused.detail, retry_after=StripeMisconfigured.again) from None
