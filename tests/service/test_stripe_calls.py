@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,9 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from services.payment import jobs
+from services.chassis.kafka import parked
+from services.chassis.kafka.consume import consumers_of
+from services.payment import consumers, jobs
 from services.payment.payments import sweep as payments_sweep
 from services.payment.stripe import api
 from tests.builders.values import eur
@@ -196,12 +199,13 @@ CLIENTS: Mapping[str, Walk] = {
     "setup_intents.create": Walk("POST", "/v1/setup_intents", adding_a_card),
 }
 STAFFS = ("refunds.create", "refunds.retrieve", "refunds.list")
-BY_THE_CLOCK = ("account.retrieve",)
+BY_ITSELF = ("account.retrieve", "customers.payment_methods.list")
+"""Calls that nobody waits for."""
 
 
 def test_every_call_is_walked() -> None:
     calls = set(re.findall(r'_calling\("([a-z_.]+)"', Path(api.__file__).read_text()))
-    assert calls == {*CLIENTS, *STAFFS, *BY_THE_CLOCK}
+    assert calls == {*CLIENTS, *STAFFS, *BY_ITSELF}
     assert set(TOLD) == set(ANSWERS)
 
 
@@ -311,16 +315,30 @@ async def test_an_account_that_cannot_be_asked_about_stops_nothing_else(
     payments: PaymentService, kind: str
 ) -> None:
     """The sweep asks about the account, and about the payments after it."""
+    by_the_clock = jobs.sweeps(
+        payments.worker, payments.stripe, partial(parked.replay, consumers_of(consumers, payments.worker))
+    )
     invoice = await payments.open_invoice(eur(125))
     started = await payments.start((invoice, eur(125)))
     await payments.confirm(started)
     await payments.age(timedelta(hours=1))
     await answers(payments, kind, "GET", "/v1/account")
 
-    await jobs.sweeps(payments.worker, payments.stripe)()
+    await by_the_clock()
 
     assert (await payments.payment(started.json()["payment_id"]))["status"] == "succeeded"
     await corrected(payments)
-    await jobs.sweeps(payments.worker, payments.stripe)()
+    await by_the_clock()
     another = await payments.open_invoice(eur(50))
     assert (await payments.start((another, eur(50)))).status_code == 201
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MEANINGS if kind not in GONE])
+async def test_cards_stay_listed_while_stripe_does_not_tell_of_them(
+    payments: PaymentService, kind: str
+) -> None:
+    card = await a_saved_card(payments)
+    await answers(payments, kind, "GET", "/v1/customers/*/payment_methods")
+    assert [each["id"] for each in await saved_methods(payments)] == [card["id"]]
+    await corrected(payments)
+    assert [each["id"] for each in await saved_methods(payments)] == [card["id"]]
