@@ -126,7 +126,7 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
 
     Raises a `StripeMismatch`.
     """
-    await accounts.apply_events(tx, _of(Room.ACCOUNTS, events))
+    about_accounts = await accounts.lock_observed(tx, _of(Room.ACCOUNTS, events))
     about_refunds = _of(Room.REFUNDS, events)
     about_payments = await payments.read_observed(tx, _of(Room.PAYMENTS, events))
     about_methods = await methods.read_observed(tx, _of(Room.METHODS, events))
@@ -138,6 +138,7 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     booking = paid.booking + refunded.booking
     await lock_changed_credit(tx, booking.entries)
     await methods.lock_observed(tx, about_methods)
+    await accounts.save_rows(tx, about_accounts)
     await payments.save_rows(tx, paid)
     await refunds.save_rows(tx, refunded)
     await ledger.book(tx, booking)

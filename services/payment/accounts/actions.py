@@ -18,8 +18,10 @@ async def get_account_to_charge(tx: Connection, clinic_id: UUID, livemode: bool)
 
 async def put_account(tx: Connection, caller: Caller, chosen: ClinicAccount) -> None:
     """Choose the Stripe account of the caller's clinic. Payments under way keep theirs. Raises `AccountInUse`."""
-    before = await store.put_account(tx, caller.clinic, chosen)
     account = chosen.own or PLATFORM
-    await store.add_states(tx, [account])
-    await store.ask_at_once(tx, [account])
+    await store.lock_account(tx, caller.clinic)
+    await store.lock_states(tx, {account})
+    before = await store.put_account(tx, caller.clinic, chosen)
+    await store.add_state(tx, account)
+    await store.ask_at_once(tx, {account})
     await audit.record(tx, caller, "put_account", caller.clinic, before, chosen)

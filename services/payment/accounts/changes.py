@@ -1,6 +1,8 @@
 """The changes that observations of Stripe's make to what an account can do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 
 import structlog
 
@@ -15,14 +17,19 @@ log = structlog.get_logger()
 _UPDATED, _DEAUTHORIZED = "account.updated", "account.application.deauthorized"
 
 
-async def apply_events(tx: Connection, events: Sequence[StripeEvent]) -> None:
-    """Apply Stripe's events about accounts. One without a whole state lets the sweep ask for it."""
-    if not events:
-        return
-    await apply_states(tx, [state for event in events if (state := _state_in(event)) is not None])
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """States as they were and as they will be, and accounts about which Stripe has to be asked."""
+
+    changed: Sequence[tuple[AccountState, AccountState]]
+    unclear: frozenset[str] = frozenset()
+
+
+async def lock_observed(tx: Connection, events: Sequence[StripeEvent]) -> Decided:
+    """Lock the accounts that events are about, and decide. One without a whole state lets the sweep ask for it."""
+    states = [state for event in events if (state := _state_in(event)) is not None]
     unclear = {event.account or PLATFORM for event in events if _state_in(event) is None}
-    if unclear:
-        await store.ask_at_once(tx, unclear)
+    return await _lock(tx, states, unclear)
 
 
 def _state_in(event: StripeEvent) -> AccountState | None:
@@ -37,17 +44,27 @@ def _state_in(event: StripeEvent) -> AccountState | None:
 
 async def apply_states(tx: Connection, seen: Sequence[AccountState]) -> None:
     """Keep the newest state of each account on which a clinic is charged, and log what changed."""
-    if not seen:
-        return
-    known = await store.lock_states(tx, {state.account for state in seen})
+    await save_rows(tx, await _lock(tx, seen, frozenset()))
+
+
+async def _lock(tx: Connection, seen: Sequence[AccountState], unclear: Collection[str]) -> Decided:
+    named = {state.account for state in seen} | set(unclear)
+    known = await store.lock_states(tx, named) if named else {}
     after = dict(known)
-    for state in sorted(seen, key=lambda each: each.seen_at):
+    for state in sorted(seen, key=attrgetter("seen_at")):
         if state.account in after:
             after[state.account] = newer(after[state.account], state)
-    changed = [state for account, state in after.items() if state != known[account]]
-    if changed:
-        await store.save_states(tx, changed)
-    _log_changes((known[state.account], state) for state in changed)
+    changed = [(known[account], state) for account, state in after.items() if state != known[account]]
+    return Decided(changed, frozenset(unclear) & known.keys())
+
+
+async def save_rows(tx: Connection, decided: Decided) -> None:
+    """Keep the states as they were decided. The rows are locked."""
+    if decided.changed:
+        await store.save_states(tx, [state for _, state in decided.changed])
+    if decided.unclear:
+        await store.ask_at_once(tx, decided.unclear)
+    _log_changes(decided.changed)
 
 
 def _log_changes(changes: Iterable[tuple[AccountState, AccountState]]) -> None:

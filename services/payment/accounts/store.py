@@ -1,6 +1,6 @@
 """The operator's choice of a Stripe account for each clinic, and what each account can do."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -35,6 +35,11 @@ async def get_account_and_state(tx: Connection, clinic_id: UUID) -> tuple[Clinic
     return chosen, _state(row) if row["account"] is not None else AccountState(account=chosen.own or PLATFORM)
 
 
+async def lock_account(tx: Connection, clinic_id: UUID) -> None:
+    """Keep others from changing the clinic's choice."""
+    await tx.execute("SELECT clinic_id FROM accounts WHERE clinic_id = $1 FOR UPDATE", clinic_id)
+
+
 async def put_account(tx: Connection, clinic_id: UUID, chosen: ClinicAccount) -> ClinicAccount | None:
     """Keep the choice; answers with the one before, None when there was none. Raises `AccountInUse`."""
     try:
@@ -55,12 +60,9 @@ async def put_account(tx: Connection, clinic_id: UUID, chosen: ClinicAccount) ->
     return ClinicAccount(row["stripe_account_id"], row["platform"]) if row["clinic_id"] else None
 
 
-async def add_states(tx: Connection, accounts: Iterable[str]) -> None:
-    """Rows for accounts that have none yet: Stripe is asked about them at once."""
-    await tx.execute(
-        "INSERT INTO account_states (account) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
-        sorted(accounts),
-    )
+async def add_state(tx: Connection, account: str) -> None:
+    """The row of an account, if it has none yet: Stripe is asked about a new one at once."""
+    await tx.execute("INSERT INTO account_states (account) VALUES ($1) ON CONFLICT DO NOTHING", account)
 
 
 async def lock_states(tx: Connection, accounts: Collection[str]) -> dict[str, AccountState]:

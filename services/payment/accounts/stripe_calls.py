@@ -57,7 +57,8 @@ async def check_again(transaction: Transaction, stripe: StripeApi, clinic_id: UU
 
 async def _keep(transaction: Transaction, state: AccountState) -> None:
     async with transaction() as tx:
-        await store.add_states(tx, [state.account])
+        await store.add_state(tx, state.account)
+    async with transaction() as tx:
         await changes.apply_states(tx, [state])
 
 
