@@ -110,9 +110,9 @@ _NOT_SAVED: Final[Mapping[str, Decline]] = {
 
 TROUBLE: Final[Mapping[str, Decline]] = {
     "rate_limit_error": Decline("Too many payments are being made just now.", "Try again in a minute."),
-    "authentication_error": Decline("The clinic cannot take payments here just now.", "Contact the clinic."),
+    "authentication_error": Decline("The clinic cannot take payments here just now.", "Ask the clinic."),
     "invalid_request_error": Decline(
-        "This could not be done.", "Load this page again and try once more, or contact the clinic."
+        "This could not be done.", "Load this page again and try once more, or ask the clinic."
     ),
 }
 """By the type of Stripe's error: each proves that nothing was done. Another type without a code proves nothing."""

@@ -110,7 +110,7 @@ async def test_a_payment_that_is_cancelled_on_paypals_page(world: Portal, ann: V
         ),
         (
             "authentication_error",
-            "The clinic cannot take payments here just now. Contact the clinic. No money",
+            "The clinic cannot take payments here just now. Ask the clinic. No money",
         ),
         ("invalid_request_error", "This could not be done. Load this page again and try once more"),
     ],

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.template.config import TemplateConfig
 
+from services.chassis import reach
 from services.chassis.locale.phones import dial_link
 
 HERE = Path(__file__).parent
@@ -32,6 +33,8 @@ def environment() -> Environment:
     )
     made.globals["asset"] = asset
     made.globals["dial_link"] = dial_link
+    made.globals["ask"] = reach.ask
+    made.globals["is_reachable"] = reach.is_reachable
     return made
 
 

@@ -8,11 +8,12 @@ from contracts.events.payment import Share
 from contracts.vocabulary import is_payable
 from services.notification.emails.domain import Email, EmailData, EmailKind
 from services.notification.emails.messages.parts import (
-    ASK_CLINIC,
+    ask_clinic,
     formats,
     invoice_action,
     invoice_number,
     is_payable_online,
+    question,
     seller_name,
 )
 from services.notification.projections.domain import Clinic, Invoice
@@ -36,7 +37,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "due_words": f"Due by {write.day(invoice.due_on)}",
         "action": invoice_action(clinic, invoice, portal, write),
         "note": _note(clinic, invoice),
-        "question": "Questions about this invoice? Contact the clinic.",
+        "question": question(clinic, "invoice"),
     }
 
 
@@ -44,8 +45,9 @@ def _note(clinic: Clinic, invoice: Invoice) -> str | None:
     if invoice.status == "processing":
         return "A payment for it is on its way, so there is nothing you need to do now."
     if not clinic.billing_shown:
-        return "To see this invoice or to pay it, please contact the clinic: its details are below."
-    return None if is_payable_online(clinic, invoice) or not is_payable(invoice.status) else ASK_CLINIC
+        return ask_clinic(clinic, "To see this invoice or to pay it")
+    online = is_payable_online(clinic, invoice)
+    return None if online or not is_payable(invoice.status) else ask_clinic(clinic, "To pay")
 
 
 KIND = EmailKind(

@@ -12,11 +12,10 @@ from contracts.events.envelope import Method
 from contracts.events.payment import PaymentState
 from contracts.vocabulary import is_payable, method_name
 from services.chassis.locale.formats import Formats
+from services.chassis.reach import contact_words, is_reachable
 from services.chassis.texts import is_unprintable
 from services.notification.emails.domain import Email, EmailData
 from services.notification.projections.domain import Clinic, Invoice
-
-ASK_CLINIC = "To pay, please contact the clinic: its details are below."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,18 @@ def one_line(text: str) -> str:
     Joiners and marks of direction stay: names are written with them.
     """
     return " ".join("".join(" " if is_unprintable(char) else char for char in text).split())
+
+
+def ask_clinic(clinic: Clinic, purpose: str) -> str:
+    """`To pay, please contact the clinic: its details are below.`"""
+    below = ": its details are below" if is_reachable(clinic) else ""
+    return f"{purpose}, please {contact_words(clinic)}{below}."
+
+
+def question(clinic: Clinic, about: str) -> str:
+    """The line above the clinic's details, at the end of every e-mail."""
+    words = contact_words(clinic)
+    return f"Questions about this {about}? {words.capitalize()}."
 
 
 def formats(email: Email) -> Formats:

@@ -8,12 +8,13 @@ from contracts.declines import decline
 from contracts.events.payment import PaymentFailed
 from services.notification.emails.domain import Email, EmailKind
 from services.notification.emails.messages.parts import (
-    ASK_CLINIC,
     Action,
+    ask_clinic,
     formats,
     invoice_action,
     invoice_name,
     payment_data,
+    question,
     seller_name,
 )
 
@@ -30,9 +31,9 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "amount": amount,
         "about": ", ".join(invoice_name(email, share.invoice_id) for share in data.invoices),
         "reason": why.reason,
-        "next_step": why.advice if retry else ASK_CLINIC,
+        "next_step": why.advice if retry else ask_clinic(clinic, "To pay"),
         "action": _retry_action(email, portal) if retry else None,
-        "question": "Questions about this payment? Contact the clinic.",
+        "question": question(clinic, "payment"),
     }
 
 

@@ -13,6 +13,7 @@ from services.notification.emails.messages.parts import (
     invoice_name,
     method_of,
     payment_data,
+    question,
     seller_name,
 )
 
@@ -34,7 +35,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "rows": _rows(email),
         "action": Action("View receipt", link) if clinic.billing_shown else None,
         "note": None if clinic.billing_shown else "Please keep this e-mail as your receipt.",
-        "question": "Questions about this payment? Contact the clinic.",
+        "question": question(clinic, "payment"),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from contracts.events.payment import PaymentRefunded
 from services.chassis.locale.formats import Formats
 from services.notification.emails.domain import Email, EmailData, EmailKind
-from services.notification.emails.messages.parts import Action, method_of, one_line
+from services.notification.emails.messages.parts import Action, method_of, one_line, question
 
 
 def data_of(event: PaymentRefunded) -> EmailData:
@@ -29,7 +29,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "sent_words": f"Sent on {sent_on}" + (f" to {sent_to}" if sent_to else ""),
         "note": "Banks take up to ten days to show it. There is nothing you need to do.",
         "action": Action("View your payments", f"{portal}/billing") if clinic.billing_shown else None,
-        "question": "Questions about this refund? Contact the clinic.",
+        "question": question(clinic, "refund"),
     }
 
 
