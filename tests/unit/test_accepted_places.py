@@ -7,8 +7,12 @@ from zoneinfo import available_timezones
 import pytest
 from babel.localedata import locale_identifiers
 
-from services.chassis.locale.formats import Formats
+from services.chassis.ids import new_id
+from services.chassis.locale.formats import Formats, countries, country_name, languages
+from services.invoice.clients import domain as clients
+from services.invoice.clients.domain import BillingAddress, ClientDetails
 from services.invoice.clinics.domain import ClinicSettings, Contact, UnknownLocale, UnknownTimeZone, tidy
+from services.notification.contacts import domain as contacts
 from tests.builders.values import eur
 
 SETTINGS = ClinicSettings(
@@ -100,3 +104,47 @@ def test_a_zone_that_is_none_is_refused_with_the_list(zone: str) -> None:
 
 def test_a_locale_that_was_accepted_before_is_written_in_english() -> None:
     assert Formats.of(replace(SETTINGS, locale="root")).day(date(2026, 11, 2)) == "2 November 2026"
+
+
+def at(country: str) -> ClientDetails:
+    return ClientDetails(name="Ada Nolan", billing_address=BillingAddress(country=country))
+
+
+def speaking(language: str) -> contacts.Contact:
+    return contacts.Contact(new_id(), "ada@example.com", "Ada Nolan", language)
+
+
+def test_every_country_that_an_address_may_have_has_a_name() -> None:
+    assert len(countries()) > 249 and {"IE", "GB", "US", "JP", "BV", "XK"} <= set(countries())
+    for code in countries():
+        clients.check_country(at(code), None)
+        assert country_name(code) != code and "Unknown" not in country_name(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["XX", "ZZ", "UK", "EU", "UN", "XA", "DD", "ie", "Ie", "IRL", "Ireland", "00", " ", "ΙE"]
+)
+def test_a_country_that_nobody_can_name_is_refused_with_the_list_and_kept_when_it_was_there(
+    code: str,
+) -> None:
+    for before in (None, at("IE"), at("")):
+        with pytest.raises(clients.InvalidAddress) as refusal:
+            clients.check_country(at(code), before)
+        assert refusal.value.fields == {"field": "billing_address.country", "countries": countries()}
+    clients.check_country(at(code), at(code))
+    clients.check_country(at(""), at(code))
+
+
+def test_every_language_with_a_name_is_accepted() -> None:
+    assert {"en", "ga", "de", "zh", "he", "nb", "no"} <= set(languages())
+    for code in languages():
+        contacts.check_language(speaking(code), None)
+
+
+@pytest.mark.parametrize("code", ["xx", "zz", "qq", "EN", "root", "und", "eng", "en-IE", ""])
+def test_a_language_without_a_name_is_refused_with_the_list_and_kept_when_it_was_there(code: str) -> None:
+    for before in (None, speaking("en")):
+        with pytest.raises(contacts.UnknownLanguage) as refusal:
+            contacts.check_language(speaking(code), before)
+        assert refusal.value.fields == {"field": "language", "languages": languages()}
+    contacts.check_language(speaking(code), speaking(code))

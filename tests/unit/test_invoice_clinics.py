@@ -72,10 +72,9 @@ def test_a_client_may_come_without_an_address() -> None:
     assert clients.tidy(details_of(ClientIn(name="Ada Nolan"))).billing_address == BillingAddress()
 
 
-@pytest.mark.parametrize("address", [BillingAddress(country="Ireland"), BillingAddress(lines=("x",) * 6)])
-def test_an_address_has_five_lines_and_a_country_code(address: BillingAddress) -> None:
+def test_an_address_has_five_lines() -> None:
     with pytest.raises(clients.InvalidAddress):
-        clients.tidy(ClientDetails(name="Ada Nolan", billing_address=address))
+        clients.tidy(ClientDetails(name="Ada Nolan", billing_address=BillingAddress(lines=("x",) * 6)))
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "bm90LWEtdXVpZA"])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +15,8 @@ from babel.numbers import format_decimal
 from services.chassis.locale.money import written
 
 FALLBACK_LOCALE = "en_IE"
+_GROUPS_AND_PLACEHOLDERS = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
+"""Codes of two letters that CLDR names beside those of countries."""
 
 
 class Regional(Protocol):
@@ -97,6 +99,19 @@ class Formats:
 def country_name(code: str) -> str:
     """`Ireland` for `IE`, in the language of our pages. The code itself, if it is no country's."""
     return str(Locale("en").territories.get(code.upper(), code))
+
+
+@cache
+def countries() -> tuple[str, ...]:
+    """The ISO 3166 codes that have a name on our pages."""
+    codes = {code for code in map(str, Locale("en").territories) if len(code) == 2}
+    return tuple(sorted(codes - _GROUPS_AND_PLACEHOLDERS))
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The ISO 639 codes of two letters that have a name in the language of our pages."""
+    return tuple(sorted(code for code in map(str, Locale("en").languages) if len(code) == 2))
 
 
 def _country_of(zone: str) -> str | None:

@@ -15,18 +15,20 @@ async def create_client(
 ) -> tuple[Client, bool]:
     """Add a client to the caller's clinic; True when it was added. An existing client stays as it is.
 
-    Raises `ClinicNotFound`.
+    Raises `ClinicNotFound`, `InvalidAddress`.
     """
     await clinics.get_clinic(tx, caller.clinic)
     added = await store.add_client(tx, caller.clinic, client_id, domain.tidy(given))
     if added is None:
         return await get_client(tx, caller.clinic, client_id), False
+    domain.check_country(given, None)
     await audit.record(tx, caller, "put_client", client_id, None, added)
     return added, True
 
 
 async def save_client(tx: Connection, caller: Caller, given: ClientDetails, before: Client) -> Client:
-    """Replace the details of a client that `get_client` read and locked as `before`."""
+    """Replace the details of a client that `get_client` read and locked as `before`. Raises `InvalidAddress`."""
+    domain.check_country(given, before)
     after = await store.save_client(tx, caller.clinic, before.id, domain.tidy(given))
     await audit.record(tx, caller, "put_client", before.id, before, after)
     return after

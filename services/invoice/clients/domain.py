@@ -1,13 +1,11 @@
 """Who an invoice is addressed to: checks on a client's name and billing address. Pure."""
 
-import re
 from dataclasses import dataclass
 from uuid import UUID
 
 from services.chassis import texts
 from services.chassis.errors import DomainError
-
-_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+from services.chassis.locale.formats import countries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +44,6 @@ def tidy(given: ClientDetails) -> ClientDetails:
     address = given.billing_address
     if len(address.lines) > 5:
         raise InvalidAddress("an address has at most five lines", field="billing_address.lines")
-    if address.country and not _COUNTRY.fullmatch(address.country):
-        raise InvalidAddress("a country is two capital letters", field="billing_address.country")
     billing_address = BillingAddress(
         lines=tuple(texts.text(line, "billing_address.lines", most=200) for line in address.lines),
         postcode=texts.text(address.postcode, "billing_address.postcode", most=20),
@@ -57,3 +53,15 @@ def tidy(given: ClientDetails) -> ClientDetails:
     return ClientDetails(
         name=texts.text(given.name, "name", least=1, most=200), billing_address=billing_address
     )
+
+
+def check_country(given: ClientDetails, before: ClientDetails | None) -> None:
+    """Refuse a code that is no country's, unless it is kept from before the rule. Raises `InvalidAddress`."""
+    country = given.billing_address.country
+    kept = before is not None and before.billing_address.country == country
+    if country and not kept and country not in countries():
+        raise InvalidAddress(
+            "not a country of ISO 3166 in two capital letters; `countries` lists them",
+            field="billing_address.country",
+            countries=countries(),
+        )

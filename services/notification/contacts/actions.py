@@ -14,18 +14,23 @@ from services.notification.emails import store as deliveries
 async def create_contact(tx: Connection, caller: Caller, contact: Contact) -> tuple[Contact, bool]:
     """Add a client's contact and release the e-mails that waited for it; True when it was added.
 
-    An existing contact stays as it is. Raises `EmailNotValid`.
+    An existing contact stays as it is. Raises `EmailNotValid`, `UnknownLanguage`.
     """
     contact = replace(contact, email=emails.address(contact.email))
     if not await store.add_contact(tx, caller.clinic, contact):
         return await get_contact(tx, caller.clinic, contact.client_id), False
+    domain.check_language(contact, None)
     await deliveries.release_waiting(tx, caller.clinic, contact.client_id)
     await audit.record(tx, caller, "put_contact", contact.client_id, None, contact)
     return contact, True
 
 
 async def save_contact(tx: Connection, caller: Caller, contact: Contact, before: Contact) -> Contact:
-    """Replace the contact that `get_contact` read and locked as `before`. Raises `EmailNotValid`."""
+    """Replace the contact that `get_contact` read and locked as `before`.
+
+    Raises `EmailNotValid`, `UnknownLanguage`.
+    """
+    domain.check_language(contact, before)
     contact = replace(contact, email=emails.address(contact.email))
     await store.save_contact(tx, caller.clinic, contact)
     await audit.record(tx, caller, "put_contact", contact.client_id, before, contact)

@@ -27,7 +27,7 @@ async def create_contact(
 ) -> Response[ContactOut]:
     """Add a client's contact and release the e-mails that waited for it (201). An existing one stays as it is (200).
 
-    422 `email_not_valid`.
+    422 `email_not_valid`, `unknown_language`.
     """
     async with trial(tx, check):
         contact, is_new = await actions.create_contact(tx, caller, contact_of(data, client_id))
@@ -42,7 +42,10 @@ async def change_contact(
     tx: NamedDependency[Connection],
     check: FromQuery[bool] = False,
 ) -> ContactOut:
-    """Change a client's contact: a JSON merge patch. 422 `email_not_valid`, 404 `contact_not_found`."""
+    """Change a client's contact: a JSON merge patch.
+
+    422 `email_not_valid`, `unknown_language`, 404 `contact_not_found`.
+    """
     async with trial(tx, check):
         before = await actions.get_contact(tx, caller.clinic, client_id, lock=True)
         given = patched(contact_out(before), data, ContactIn)
