@@ -21,8 +21,9 @@ from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.routes import account_routes
-from services.gateway.accounts.sessions.backend import STORE, SessionStore, session_config
+from services.gateway.accounts.sessions.backend import STORE, SessionStore, hash_shown, session_config
 from services.gateway.api.document import openapi_config
+from services.gateway.api.keys import dependencies as keys
 from services.gateway.api.operations.actions import Operations
 from services.gateway.api.routes import api_router
 from services.gateway.jobs import Jobs
@@ -35,10 +36,10 @@ from services.gateway.upstream.services import Upstreams
 from services.gateway.upstream.webhooks import stripe_webhook
 from services.gateway.web import errors as web_errors
 from services.gateway.web.csrf import csrf
-from services.gateway.web.limits import RequestLimit
+from services.gateway.web.limits import RequestLimit, tell_what_is_left
 from services.gateway.web.proxies import ClientAddresses
 from services.gateway.web.ready import Readiness, readiness_routes
-from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, on_every_answer
+from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, asks_for, on_every_answer
 from services.gateway.web.templating import template_config
 
 
@@ -75,7 +76,7 @@ def api(
         middleware=_middleware(settings),
         stores={STORE: SessionStore(db)},
         exception_handlers={**web_errors.HANDLERS, **account_errors.HANDLERS},
-        before_send=[on_every_answer(settings)],
+        before_send=[on_every_answer(settings), tell_what_is_left],
         template_config=template_config(),
         openapi_config=openapi_config(),
         request_max_body_size=1024 * 1024,
@@ -103,12 +104,16 @@ def _webhooks(settings: Settings) -> Router:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """From the outermost to the innermost."""
-    otherwise_limited = (*PUBLIC_FILES, "^/healthz/", "^/webhooks/")
+    for_programs, no_page = asks_for(["^/api/"]), asks_for([*NOT_PAGES, *PUBLIC_FILES])
+    per_minute, sessions = settings.requests_per_minute, hash_shown(settings.https)
     behind: list[Middleware] = [ClientAddresses(settings.trusted_proxies)] if settings.trusted_proxies else []
     return [
         *behind,
         RequestSpans(),
-        RequestLimit(settings.requests_per_minute, otherwise_limited),
+        RequestLimit(
+            per_minute, bypass=lambda scope: not for_programs(scope), credential=keys.hash_shown, told=True
+        ),
+        RequestLimit(per_minute, bypass=no_page, credential=sessions),
         SameSiteOnly(settings.public_origin),
         session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,
         csrf(settings),

@@ -54,7 +54,8 @@ class Settings(ServiceSettings):
     trusted_proxies: Networks = ()
     """Addresses and networks of the proxies before us. `X-Forwarded-For` from any other address is ignored."""
     requests_per_minute: int = Field(default=1200, ge=1)
-    """Limit of one address at all other routes, in one process."""
+    """Limit of one API key, of one session, and of one address without either (at the API, and at the portal), in one
+    process."""
     webhooks_per_minute: int = Field(default=12_000, ge=1)
     """Limit of one address at the webhook edge, in one process."""
 

@@ -31,7 +31,12 @@ class _Document(OpenAPI):
         schemas.update(problem)
         for operation in _operations(document):
             if "400" in operation["responses"]:
-                operation["responses"]["400"] = _REFUSED
+                operation["responses"]["400"] = dict(_REFUSED)
+            operation["responses"]["429"] = {"$ref": "#/components/responses/TooManyRequests"}
+            for response in operation["responses"].values():
+                if "$ref" not in response:
+                    response["headers"] = {**_LEFT, **response.get("headers", {})}
+        document["components"].update(headers=_HEADERS, responses={"TooManyRequests": _TOO_MANY})
         return document
 
 
@@ -59,6 +64,23 @@ class Problem(msgspec.Struct):
 _REFUSED = {
     "description": "The request is malformed, or members and parameters are missing, unknown or wrong",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+_HEADERS = {
+    "RateLimit-Policy": {
+        "description": "`q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers)",
+        "schema": {"type": "string", "examples": ['"default";q=1200;w=60']},
+    },
+    "RateLimit": {
+        "description": "`r` requests are left for the next `t` seconds",
+        "schema": {"type": "string", "examples": ['"default";r=1199;t=60']},
+    },
+}
+_LEFT = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
+_TOO_MANY = {
+    "description": "Too many requests a minute of this API key, or of this address without a valid one",
+    "headers": {**_LEFT, "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}},
+    "content": _REFUSED["content"],
 }
 
 

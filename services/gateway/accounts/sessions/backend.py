@@ -8,6 +8,7 @@ signed in.
 
 import hashlib
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,11 +18,12 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, MutableScopeHeaders
 from litestar.middleware.session.server_side import ServerSideSessionBackend, ServerSideSessionConfig
 from litestar.stores.base import Store
-from litestar.types import Empty, Message, ScopeSession
+from litestar.types import Empty, Message, Scope, ScopeSession
 
 from services.chassis import clock
 from services.chassis.db.database import Database
 from services.gateway.accounts.sessions import store
+from services.gateway.web import limits
 
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
@@ -77,12 +79,14 @@ class SessionBackend(ServerSideSessionBackend):
         return str(connection.scope["state"].get(_LOADED, ("", {}))[0])
 
     async def load_from_connection(self, connection: ASGIConnection[Any, Any, Any, Any]) -> dict[str, Any]:
-        session_id = connection.cookies.get(self.config.key, "")
-        if not _ID.fullmatch(session_id):
+        session_id = _shown(connection, self.config.key)
+        if session_id is None:
             return {}
         data = await self.get(session_id, self.config.get_store_from_app(connection.scope["litestar_app"]))
         if data is None:
+            await limits.works_not(connection.scope)
             return {}
+        await limits.works(connection.scope)
         session = self.deserialize_data(data)
         connection.scope["state"][_LOADED] = (session_id, session)
         return dict(session)
@@ -130,6 +134,16 @@ def session_config(https: bool, exclude: list[str]) -> ServerSideSessionConfig:
     return config
 
 
+def hash_shown(https: bool) -> Callable[[Scope], str | None]:
+    """The hash of the session's id that a request shows, whether there is such a session or not."""
+
+    def of(scope: Scope) -> str | None:
+        session_id = _shown(ASGIConnection(scope), SESSION_COOKIES[https])
+        return None if session_id is None else _hashed(session_id).hex()
+
+    return of
+
+
 def sign_in(request: Request[Any, Any, Any], login_id: UUID) -> None:
     """Begin a session; whatever session the browser had ends."""
     # The time makes the data another even when the same login signs in again, and so the id.
@@ -144,6 +158,11 @@ def id_hash_of(request: Request[Any, Any, Any]) -> bytes | None:
     """The key in the table of the session that the request came with."""
     session_id, _ = request.scope["state"].get(_LOADED, ("", {}))
     return _hashed(session_id) if session_id else None
+
+
+def _shown(connection: ASGIConnection[Any, Any, Any, Any], cookie: str) -> str | None:
+    session_id = connection.cookies.get(cookie, "")
+    return session_id if _ID.fullmatch(session_id) else None
 
 
 def _hashed(session_id: str) -> bytes:

@@ -1,8 +1,11 @@
 """API keys: who calls the public API, and for which clinics."""
 
+from typing import Any
 from uuid import UUID
 
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.types import Scope
 
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
@@ -11,6 +14,7 @@ from services.chassis.http.auth import Caller
 from services.chassis.http.problems import AnyRequest
 from services.gateway.api.keys import actions
 from services.gateway.api.keys.domain import ApiKey
+from services.gateway.web import limits
 
 CurrentKey = NamedDependency[ApiKey]
 
@@ -48,13 +52,26 @@ def api_key(request: AnyRequest) -> ApiKey:
 
 async def _key_of(request: AnyRequest, db: Database) -> ApiKey:
     """The key of `Authorization: Bearer <api key>`. Raises `ApiKeyInvalid`."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not 10 <= len(key) <= 200:
+    key = _shown(request)
+    if key is None:
         raise ApiKeyInvalid("Send your API key as `Authorization: Bearer <key>`.")
     found = await actions.find(db, key)
     if found is None:
+        await limits.works_not(request.scope)
         raise ApiKeyInvalid("This API key is not known, or works no more.")
+    await limits.works(request.scope)
     return found
+
+
+def hash_shown(scope: Scope) -> str | None:
+    """The hash of the key that a request shows, whether it is good or not."""
+    key = _shown(ASGIConnection(scope))
+    return None if key is None else actions.hash_of(key).hex()
+
+
+def _shown(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+    return key if scheme.lower() == "bearer" and 10 <= len(key) <= 200 else None
 
 
 def as_operator(key: ApiKey, clinic_id: UUID | None = None) -> Caller:
