@@ -5,6 +5,7 @@ from uuid import UUID
 
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
+from litestar.exceptions import ValidationException
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from contracts.http.clients import ClientIn, ClientOut
@@ -67,11 +68,20 @@ async def list_clients(
 ) -> Page[ClientOut]:
     """The clinic's clients in order of their ids; with `ids`, separated by commas, these of them."""
     if ids is not None:
-        found = await store.get_clients(tx, caller.clinic, [UUID(each) for each in ids.split(",")])
+        found = await store.get_clients(tx, caller.clinic, _ids_in(ids))
         return Page(items=[answer_of(each) for each in found])
     after = paging.after_id(cursor)
     clients = await store.list_clients(tx, caller.clinic, after=after, limit=limit + 1)
     return paging.page([answer_of(each) for each in clients], limit, lambda last: (last.id,))
+
+
+def _ids_in(ids: str) -> list[UUID]:
+    """Raises `ValidationException`."""
+    try:
+        return [UUID(each) for each in ids.split(",")]
+    except ValueError:
+        wrong = {"source": "query", "key": "ids", "message": "Expected UUIDs separated by commas"}
+        raise ValidationException(extra=[wrong]) from None
 
 
 ALL: list[Any] = [create_client, change_client, get_client, list_clients]

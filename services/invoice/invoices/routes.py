@@ -1,6 +1,6 @@
 """Invoices over HTTP. The internal token names the caller: role, clinic, and for clients their id."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -68,11 +68,14 @@ async def list_invoices(
     return paging.page(rows, limit, lambda last: (last.issued_on, last.id))
 
 
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
 @get("/invoices/changed")
 async def list_changed_invoices(
     caller: NamedDependency[Caller],
     tx: NamedDependency[Connection],
-    since: FromQuery[datetime],
+    since: FromQuery[datetime] = EARLIEST,
     client_id: FromQuery[UUID | None] = None,
     cursor: paging.Cursor = None,
     limit: paging.Limit = paging.DEFAULT_LIMIT,

@@ -62,9 +62,9 @@ async def delete_contact(
 
 @get("/contacts", guards=[staff])
 async def list_contacts(
-    email: FromQuery[str],
     caller: NamedDependency[Caller],
     tx: NamedDependency[Connection],
+    email: FromQuery[str] = "",
     cursor: FromQuery[UUID | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
 ) -> Page[ContactOut]:
