@@ -30,7 +30,7 @@ CLIENT = frozenset({"client"})
 OPERATOR = frozenset({"operator"})
 
 OWN_TRIES = {"payment.starts"}
-"""A press of Pay is counted against whoever makes it, also a refused one."""
+"""A press of Pay counts for the client who makes it, also if it is refused."""
 
 Scope = Literal["client", "clinic", "platform"]
 
