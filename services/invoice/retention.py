@@ -12,6 +12,7 @@ RULES = (
     kept("movements", "for ever: legal books"),
     kept("invoice_payments", "as long as the invoice: a late event must find that it is late"),
     kept("invoice_identities", "as long as the invoice; name and address until `erase_after`, then blank"),
+    kept("corrections", "for ever: why a movement was taken out of its invoice, and by whom"),
     kept("erasures", "for ever: ids and times, so that erasures can be repeated after a restore"),
     kept("lost_invoices", "for ever: their numbers stay taken"),
 )

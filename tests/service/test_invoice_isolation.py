@@ -80,7 +80,6 @@ async def test_a_clinics_own_people_cannot_change_its_settings(world: InvoiceSer
         "DELETE FROM invoices",
         "UPDATE movements SET amount = 0",
         "UPDATE movements SET booked_at = now()",
-        "DELETE FROM movements",
     ],
 )
 async def test_the_worker_may_do_only_what_consumers_need(world: InvoiceService, statement: str) -> None:
