@@ -18,7 +18,7 @@ from deploy.sandbox import control_bank
 from deploy.sandbox.errors import Json
 from deploy.sandbox.faults import ApiFault, WebhookFault
 from deploy.sandbox.resources import accounts
-from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox
+from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox, account_named
 from deploy.sandbox.unsure import Unsure
 
 
@@ -146,7 +146,7 @@ def revoke_account(sandbox: NamedDependency[Sandbox], account: FromPath[str]) ->
 def delete_object(sandbox: NamedDependency[Sandbox], account: FromPath[str], id: FromPath[str]) -> Json:
     """Make an object as if it had never been, as a key of another account or mode finds it. No event tells."""
     with sandbox.store.transaction():
-        sandbox.store.delete(PLATFORM if account == "platform" else account, id)
+        sandbox.store.delete(account_named(account), id)
     return {"deleted": id}
 
 

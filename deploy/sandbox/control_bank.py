@@ -1,5 +1,6 @@
 """The banks' part of the control API: what becomes of debits, refunds, disputes, payouts and cards."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -11,7 +12,7 @@ from litestar.params import FromPath, JSONBody
 from deploy.sandbox import payments
 from deploy.sandbox.errors import Json
 from deploy.sandbox.resources import disputes, payouts, refunds
-from deploy.sandbox.sandbox import PLATFORM, Call, Sandbox
+from deploy.sandbox.sandbox import Call, Sandbox, account_named
 
 
 class Settlement(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,15 +52,14 @@ def settle(
     intent: FromPath[str],
     data: JSONBody[Settlement],
 ) -> Json:
-    """The bank's answer to a debit that is `processing`; account `platform` is the platform's own."""
+    """The bank's answer to a debit that is `processing`."""
 
-    def work(call: Call) -> Json:
-        found = call.get("payment_intent", intent)
+    def work(call: Call, found: Json) -> Json:
         if found["status"] != "processing":
             raise NotFoundException(f"{intent} is not processing, it is {found['status']}")
         return payments.finish_processing(call, found, paid=data.outcome == "succeeded")
 
-    return sandbox.run(_account(account), work)
+    return _change(sandbox, account, "payment_intent", intent, work)
 
 
 @post("/accounts/{account:str}/refunds/{refund:str}/settle", status_code=200, sync_to_thread=False)
@@ -71,13 +71,12 @@ def settle_refund(
 ) -> Json:
     """The bank's answer to a refund, days later with the clock: also one that had succeeded may still fail."""
 
-    def work(call: Call) -> Json:
-        found = call.get("refund", refund)
+    def work(call: Call, found: Json) -> Json:
         if not refunds.may_become(found["status"], data.outcome):
             raise NotFoundException(f"{refund} is {found['status']} and cannot become {data.outcome}")
         return refunds.settle(call, found, data.outcome)
 
-    return sandbox.run(_account(account), work)
+    return _change(sandbox, account, "refund", refund, work)
 
 
 @post("/accounts/{account:str}/charges/{charge:str}/dispute", status_code=200, sync_to_thread=False)
@@ -89,14 +88,13 @@ def dispute_charge(
 ) -> Json:
     """The payer disputes a charge at the bank. A refund of it that is on its way fails then."""
 
-    def work(call: Call) -> Json:
-        found = call.get("charge", charge)
+    def work(call: Call, found: Json) -> Json:
         dispute = disputes.open_(call, found, data.status, data.reason, data.amount)
         if not dispute["is_charge_refundable"]:
             refunds.fail_disputed(call, found)
         return dispute
 
-    return sandbox.run(_account(account), work)
+    return _change(sandbox, account, "charge", charge, work)
 
 
 @post("/accounts/{account:str}/disputes/{dispute:str}/end", status_code=200, sync_to_thread=False)
@@ -108,13 +106,12 @@ def end_dispute(
 ) -> Json:
     """The bank's verdict, whatever the evidence; also one that comes late, after the dispute was lost."""
 
-    def work(call: Call) -> Json:
-        found = call.get("dispute", dispute)
+    def work(call: Call, found: Json) -> Json:
         if data.outcome == "escalated":
             return disputes.escalate(call, found)
         return disputes.end(call, found, data.outcome)
 
-    return sandbox.run(_account(account), work)
+    return _change(sandbox, account, "dispute", dispute, work)
 
 
 @post("/accounts/{account:str}/payouts/{payout:str}/settle", status_code=200, sync_to_thread=False)
@@ -126,13 +123,12 @@ def settle_payout(
 ) -> Json:
     """The bank's answer to a payout, days later with the clock."""
 
-    def work(call: Call) -> Json:
-        found = call.get("payout", payout)
+    def work(call: Call, found: Json) -> Json:
         if not payouts.may_become(found["status"], data.outcome):
             raise NotFoundException(f"{payout} is {found['status']} and cannot become {data.outcome}")
         return payouts.settle(call, found, data.outcome)
 
-    return sandbox.run(_account(account), work)
+    return _change(sandbox, account, "payout", payout, work)
 
 
 @put("/bank", sync_to_thread=False)
@@ -145,18 +141,18 @@ def set_bank(sandbox: NamedDependency[Sandbox], data: JSONBody[Bank]) -> Json:
 def renew_card(sandbox: NamedDependency[Sandbox], account: FromPath[str], method: FromPath[str]) -> Json:
     """The card's network reports a new expiry date, four years on."""
 
-    def work(call: Call) -> Json:
-        found = call.get("payment_method", method)
+    def work(call: Call, found: Json) -> Json:
         found["card"]["exp_year"] += 4
         call.put(found)
         call.emit("payment_method.automatically_updated", found)
         return found
 
-    return sandbox.run(_account(account), work)
+    return _change(sandbox, account, "payment_method", method, work)
 
 
-def _account(named: str) -> str:
-    return PLATFORM if named == "platform" else named
+def _change(sandbox: Sandbox, account: str, kind: str, id: str, work: Callable[[Call, Json], Json]) -> Json:
+    """Let the work change an object; account `platform` is the platform's own."""
+    return sandbox.run(account_named(account), lambda call: work(call, call.get(kind, id)))
 
 
 HANDLERS = (settle, settle_refund, dispute_charge, end_dispute, settle_payout, set_bank, renew_card)

@@ -107,3 +107,8 @@ class Call:
         if self.sandbox.settings.webhook_url:
             self.store.add_delivery(self.account, event["id"])
             self.events.append(event["id"])
+
+
+def account_named(name: str) -> str:
+    """The account of an address of the control API: `platform` is the platform's own."""
+    return PLATFORM if name == "platform" else name

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.test_pages_paying import fill_card
+from tests.browser.test_pages_paying import fill_card, go_to_the_payment_system
 from tests.running.browser import CHROMIUM, EMAIL, Portal, Visitor
 from tests.running.gateway import PASSWORD
 
@@ -68,12 +68,7 @@ async def test_who_comes_back_from_the_payment_system_by_back_can_pay_another_wa
     world: Portal, ann: Visitor
 ) -> None:
     page, invoice = ann.page, await world.issue()
-    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
-    await page.get_by_label("Online payment system").check()
-    frame = page.frame_locator("#redirect-form iframe")
-    await expect(frame.get_by_text(re.compile("You will go on to PayPal"))).to_be_visible()
-    await page.get_by_role("button", name="Pay €125.00").click()
-    await page.wait_for_url(re.compile(re.escape(world.sandbox.url)))
+    await go_to_the_payment_system(world, page, invoice)
     await page.go_back()
 
     await expect(page.get_by_role("button", name="Pay €125.00")).to_be_enabled()

@@ -1,6 +1,7 @@
 """The guide's steps on the real pages: find an invoice, read it, pay it, see Paid; and what happens when it fails."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -25,6 +26,15 @@ async def fill_card(page: Page, number: str = "4242424242424242", place: str = "
     await frame.get_by_label("Card number").fill(number)
     await frame.get_by_label("Expiry").fill("12 / 34")
     await frame.get_by_label(re.compile("CVC|Security code")).fill("123")
+
+
+async def go_to_the_payment_system(world: Portal, page: Page, invoice: Any) -> None:
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await page.get_by_label("Online payment system").check()
+    frame = page.frame_locator("#redirect-form iframe")
+    await expect(frame.get_by_text(re.compile("You will go on to PayPal"))).to_be_visible()
+    await page.get_by_role("button", name="Pay €125.00").click()
+    await page.wait_for_url(re.compile(re.escape(world.sandbox.url)))
 
 
 async def test_the_eight_steps_end_in_paid_with_a_receipt(world: Portal, ann: Visitor) -> None:
@@ -188,12 +198,7 @@ async def test_paying_in_another_window_ends_the_form_in_this_one(world: Portal,
 
 async def test_a_redirect_comes_back_to_the_result(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
-    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
-    await page.get_by_label("Online payment system").check()
-    frame = page.frame_locator("#redirect-form iframe")
-    await expect(frame.get_by_text(re.compile("You will go on to PayPal"))).to_be_visible()
-    await page.get_by_role("button", name="Pay €125.00").click()
-    await page.wait_for_url(re.compile(re.escape(world.sandbox.url)))
+    await go_to_the_payment_system(world, page, invoice)
     await page.get_by_role("button").first.click()
     await page.wait_for_url(re.compile("/payments/"))
     await world.receive_webhooks("payment_intent.succeeded")

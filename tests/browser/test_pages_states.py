@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from services.payment.payments import sweep
 from services.payment.stripe.api import StripeApi
-from tests.browser.test_pages_paying import fill_card
+from tests.browser.test_pages_paying import fill_card, go_to_the_payment_system
 from tests.running.browser import CHROMIUM, Portal, Visitor
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
@@ -66,12 +66,7 @@ async def test_a_client_who_never_comes_back_from_the_payment_system_is_not_aske
 ) -> None:
     page, invoice = ann.page, await world.issue()
     await world.sandbox.control("POST", "/faults/webhooks", {"kind": "drop", "type": "*", "count": 50})
-    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
-    await page.get_by_label("Online payment system").check()
-    frame = page.frame_locator("#redirect-form iframe")
-    await expect(frame.get_by_text(re.compile("You will go on to PayPal"))).to_be_visible()
-    await page.get_by_role("button", name="Pay €125.00").click()
-    await page.wait_for_url(re.compile(re.escape(world.sandbox.url)))
+    await go_to_the_payment_system(world, page, invoice)
     await page.route(re.compile("/payments/"), lambda route: route.abort())
     async with page.expect_event("requestfailed", lambda request: "/payments/" in request.url):
         await page.get_by_role("button", name="Authorise").click(no_wait_after=True)
@@ -84,12 +79,7 @@ async def test_a_payment_that_was_only_started_is_not_finished_and_can_be_gone_o
     world: Portal, ann: Visitor
 ) -> None:
     page, invoice = ann.page, await world.issue()
-    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
-    await page.get_by_label("Online payment system").check()
-    frame = page.frame_locator("#redirect-form iframe")
-    await expect(frame.get_by_text(re.compile("You will go on to PayPal"))).to_be_visible()
-    await page.get_by_role("button", name="Pay €125.00").click()
-    await page.wait_for_url(re.compile(re.escape(world.sandbox.url)))
+    await go_to_the_payment_system(world, page, invoice)
     started = await world.db_payment.admin.fetchval("SELECT id FROM payments")
 
     await page.goto(f"{world.portal}/payments/{started}")

@@ -8,6 +8,7 @@ from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.testing import Inbox, webhook_inbox
 from services.notification.emails.sending import Sender
 from tests.running.databases import ServiceDb
+from tests.running.gateway import Site, a_whole_site
 from tests.running.notification import MailServer, a_mail_server, sending
 from tests.running.payment import PaymentService, a_payment_service
 from tests.running.sandbox import ACCOUNT, V1, client_of
@@ -32,6 +33,15 @@ async def stripe() -> AsyncIterator[RunningSandbox]:
     async with running_sandbox() as sandbox:
         await sandbox.control("PUT", f"/accounts/{ACCOUNT}", {})
         yield sandbox
+
+
+@pytest.fixture
+async def site(
+    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
+) -> AsyncIterator[Site]:
+    """The gateway before the real services."""
+    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
+        yield site
 
 
 @pytest.fixture

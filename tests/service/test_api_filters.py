@@ -1,23 +1,14 @@
 """Filters for integrators: a client by e-mail, and the invoices that changed since they asked last."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
-from tests.running.gateway import CLIENT, CLINIC, Site, a_whole_site
+from tests.running.gateway import CLIENT, CLINIC, Site
 
 EARLY = "2020-01-01T00:00:00Z"
-
-
-@pytest.fixture
-async def site(
-    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
-) -> AsyncIterator[Site]:
-    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as made:
-        yield made
 
 
 async def pages(site: Site, path: str, **params: Any) -> list[Any]:

@@ -1,22 +1,13 @@
 """One login, several clients of a clinic: a family. Each mailed link works, and the last choice is remembered."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
-from tests.running.gateway import CLIENT, PASSWORD, Site, a_whole_site, create_client, create_clinic
-
-
-@pytest.fixture
-async def site(
-    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
-) -> AsyncIterator[Site]:
-    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
-        yield site
+from tests.running.gateway import CLIENT, PASSWORD, Site, create_client, create_clinic
 
 
 async def page(site: Site, path: str) -> Any:

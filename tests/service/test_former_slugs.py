@@ -1,24 +1,14 @@
 """A portal's former addresses lead to it for ever, and no other clinic gets them."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.builders.invoices import invoice_body
-from tests.running.databases import ServiceDb
-from tests.running.gateway import CLINIC, SETTINGS, Site, a_whole_site, create_client, create_clinic
+from tests.running.gateway import CLINIC, SETTINGS, Site, create_client, create_clinic
 
 PAGE = {"Accept": "text/html"}
 PAGES = ("", "/billing?status=unpaid", "/methods", "/help", "/help/master-guide?q=a%20b", "/contact")
-
-
-@pytest.fixture
-async def site(
-    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
-) -> AsyncIterator[Site]:
-    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
-        yield site
 
 
 async def move(site: Site, clinic: Any, slug: str, method: str = "PATCH") -> Any:

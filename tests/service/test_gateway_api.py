@@ -1,11 +1,8 @@
 """The public API before the real services: keys and their reach, retries, and what is refused."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from tests.builders.contacts import NO_ADDRESSES
 from tests.builders.invoices import taxed_invoice_body
@@ -17,20 +14,11 @@ from tests.running.gateway import (
     PASSWORD,
     SETTINGS,
     Site,
-    a_whole_site,
     create_client,
     create_clinic,
     put_account,
 )
 from tests.running.settings import OPERATOR_KEY
-
-
-@pytest.fixture
-async def site(
-    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
-) -> AsyncIterator[Site]:
-    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
-        yield site
 
 
 async def a_clinic_key(site: Site, clinic: Any) -> str:

@@ -1,20 +1,11 @@
 """Languages and countries of clients over the public API: what nobody can name is refused, what was there stays."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.running.databases import ServiceDb
-from tests.running.gateway import CLIENT, Site, a_whole_site, create_client, create_clinic
-
-
-@pytest.fixture
-async def site(
-    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
-) -> AsyncIterator[Site]:
-    async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
-        yield site
+from tests.running.gateway import CLIENT, Site, create_client, create_clinic
 
 
 @pytest.mark.parametrize(

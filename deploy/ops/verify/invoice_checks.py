@@ -104,7 +104,7 @@ _DOCUMENTS = {
 
 _NUMBERS = {
     "numbers_without_gaps": (
-        "A clinic's invoices of a year, with those that a restore lost, are numbered from one without a gap",
+        "In each clinic and year, invoices are numbered from one without a gap; lost invoices keep their numbers",
         """
         SELECT clinic_id, year, c.last_number, i.invoices, i.highest
         FROM invoice_counters AS c

@@ -163,8 +163,6 @@ async def choose_place(
 ) -> Redirect:
     """Open a clinic as one of the login's clients there, and keep the choice in the session."""
     chosen = await _named(signed_in.memberships, data, db)
-    if chosen is None:
-        raise NotFoundException
     _choose(request, chosen)
     return Redirect(f"/c/{chosen.slug}", status_code=303)
 
@@ -175,8 +173,6 @@ async def answer_invitation(
 ) -> Redirect:
     """Open a membership that waits for its login, or decline it for good. Leads on to the page that was asked for."""
     invitation = await _named(signed_in.invitations, data, db)
-    if invitation is None:
-        raise NotFoundException
     accepted = data.answer == "accept"
     async with db.tx(invitation.clinic_id) as tx:
         await actions.answer_invitation(tx, signed_in.login_id, invitation, accepted)
@@ -189,11 +185,17 @@ async def answer_invitation(
 
 async def _named(
     members: Iterable[Membership], data: ChoiceForm | InvitationForm, db: Database
-) -> Membership | None:
-    """The membership that the form names, also by an address that the portal had when the form was shown."""
+) -> Membership:
+    """The membership that the form names, also by an address that the portal had when the form was shown.
+
+    404 without one.
+    """
     async with db.tx(None) as tx:
         clinic_id = await store.get_clinic_of_portal(tx, data.slug)
-    return next((each for each in members if (each.clinic_id, each.name) == (clinic_id, data.place)), None)
+    for each in members:
+        if (each.clinic_id, each.name) == (clinic_id, data.place):
+            return each
+    raise NotFoundException
 
 
 def _choose(request: AnyRequest, member: Membership) -> None:

@@ -64,13 +64,7 @@ def list_statement(
 ) -> tuple[str, list[object]]:
     """The one query of Billing History, and its parameters. Newest first, from the row after `after`."""
     parameters: list[object] = [clinic_id]
-    sql = _ROW + _STATUS[status]
-    if client_id is not None:
-        parameters.append(client_id)
-        sql += f" AND i.client_id = ${len(parameters)}"
-    if after is not None:
-        parameters.extend(after)
-        sql += f" AND (i.issued_on, i.id) < (${len(parameters) - 1}, ${len(parameters)})"
+    sql = _ROW + _STATUS[status] + _narrowed(parameters, client_id, "(i.issued_on, i.id) <", after)
     parameters.append(limit)
     return sql + f" ORDER BY i.issued_on DESC, i.id DESC LIMIT ${len(parameters)}", parameters
 
@@ -104,15 +98,24 @@ async def list_changed(
     """
     parameters: list[object] = [clinic_id, max(since, after[0]) if after else since]
     sql = _ROW + " AND i.changed_at >= $2"
+    sql += _narrowed(parameters, client_id, "(i.changed_at, i.id) >", after)
+    parameters.append(limit)
+    rows = await tx.fetch(f"{sql} ORDER BY i.changed_at, i.id LIMIT ${len(parameters)}", *parameters)
+    return [views.row(row) for row in rows]
+
+
+def _narrowed(
+    parameters: list[object], client_id: UUID | None, comparison: str, after: tuple[date, UUID] | None
+) -> str:
+    """The conditions for one client's rows, and for those after a page. Their parameters are added to the others."""
+    sql = ""
     if client_id is not None:
         parameters.append(client_id)
         sql += f" AND i.client_id = ${len(parameters)}"
     if after is not None:
         parameters.extend(after)
-        sql += f" AND (i.changed_at, i.id) > (${len(parameters) - 1}, ${len(parameters)})"
-    parameters.append(limit)
-    rows = await tx.fetch(f"{sql} ORDER BY i.changed_at, i.id LIMIT ${len(parameters)}", *parameters)
-    return [views.row(row) for row in rows]
+        sql += f" AND {comparison} (${len(parameters) - 1}, ${len(parameters)})"
+    return sql
 
 
 async def get_invoice(
