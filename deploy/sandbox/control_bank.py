@@ -71,12 +71,7 @@ def settle_refund(
 ) -> Json:
     """The bank's answer to a refund, days later with the clock: also one that had succeeded may still fail."""
 
-    def work(call: Call, found: Json) -> Json:
-        if not refunds.may_become(found["status"], data.outcome):
-            raise NotFoundException(f"{refund} is {found['status']} and cannot become {data.outcome}")
-        return refunds.settle(call, found, data.outcome)
-
-    return _change(sandbox, account, "refund", refund, work)
+    return _settle(sandbox, account, "refund", refund, data.outcome)
 
 
 @post("/accounts/{account:str}/charges/{charge:str}/dispute", status_code=200, sync_to_thread=False)
@@ -123,12 +118,7 @@ def settle_payout(
 ) -> Json:
     """The bank's answer to a payout, days later with the clock."""
 
-    def work(call: Call, found: Json) -> Json:
-        if not payouts.may_become(found["status"], data.outcome):
-            raise NotFoundException(f"{payout} is {found['status']} and cannot become {data.outcome}")
-        return payouts.settle(call, found, data.outcome)
-
-    return _change(sandbox, account, "payout", payout, work)
+    return _settle(sandbox, account, "payout", payout, data.outcome)
 
 
 @put("/bank", sync_to_thread=False)
@@ -148,6 +138,24 @@ def renew_card(sandbox: NamedDependency[Sandbox], account: FromPath[str], method
         return found
 
     return _change(sandbox, account, "payment_method", method, work)
+
+
+_BY_BANK: dict[str, tuple[Callable[[str, str], bool], Callable[[Call, Json, str], Json]]] = {
+    "refund": (refunds.may_become, refunds.settle),
+    "payout": (payouts.may_become, payouts.settle),
+}
+
+
+def _settle(sandbox: Sandbox, account: str, kind: Literal["refund", "payout"], id: str, outcome: str) -> Json:
+    """The bank's answer to a refund or payout. 404 for one that cannot become that."""
+    may_become, settled = _BY_BANK[kind]
+
+    def work(call: Call, found: Json) -> Json:
+        if not may_become(found["status"], outcome):
+            raise NotFoundException(f"{id} is {found['status']} and cannot become {outcome}")
+        return settled(call, found, outcome)
+
+    return _change(sandbox, account, kind, id, work)
 
 
 def _change(sandbox: Sandbox, account: str, kind: str, id: str, work: Callable[[Call, Json], Json]) -> Json:

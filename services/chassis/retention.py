@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.chassis.db.database import Connection
+from services.chassis.db.statements import rows_in
 
 AT_ONCE = 500
 """Rows that one transaction deletes: few enough that nobody waits for it."""
@@ -95,5 +96,4 @@ async def delete_old(transaction: Transaction, rules: Sequence[Rule]) -> int:
 async def delete_some(tx: Connection, rule: Rule) -> int:
     """Delete at most `AT_ONCE` rows of the rule's table."""
     assert rule.delete is not None, "nothing of this table is deleted"
-    answer: str = await tx.execute(rule.delete, rule.keep, AT_ONCE)
-    return int(answer.rpartition(" ")[2])
+    return rows_in(await tx.execute(rule.delete, rule.keep, AT_ONCE))

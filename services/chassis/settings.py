@@ -168,9 +168,8 @@ class ServiceSettings(ProcessSettings):
 
 def urls_of(settings: BaseSettings, name: str) -> list[str]:
     """A setting's present value, read again if it is in a file, and the one to come."""
-    values = [getattr(settings, each) for each in (name, f"{name}_next")]
-    again = [in_file(each) for each in (name, f"{name}_next")]
-    return [value for value in (again[0] or values[0], again[1] or values[1]) if value]
+    found = (in_file(each) or getattr(settings, each) for each in (name, f"{name}_next"))
+    return [value for value in found if value]
 
 
 def in_file(name: str) -> str | None:

@@ -13,6 +13,7 @@ from contracts.money import Money
 from deploy.ops import database
 from deploy.ops.restore.seen import Seen
 from services.chassis.db.database import Connection, Database
+from services.chassis.db.statements import rows_in
 from services.chassis.ids import columns
 from services.chassis.outbox import outbox
 from services.chassis.outbox.reemit import put_again
@@ -77,7 +78,7 @@ def _invoice_versions(seen: Seen) -> dict[Any, int]:
 async def _resume(tx: Connection, table: str, versions: Mapping[Any, int], stamp: datetime) -> int:
     """Give rows behind their topic a version above it, dated `stamp`; returns their number."""
     clinic = "clinic_id" if table == "invoices" else "id"
-    result: str = await tx.execute(
+    result = await tx.execute(
         f"""
         UPDATE {table} SET version = seen.version + 1, changed_at = $4
         FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen (clinic_id, id, version)
@@ -87,12 +88,12 @@ async def _resume(tx: Connection, table: str, versions: Mapping[Any, int], stamp
         [versions[key] for key in sorted(versions)],
         stamp,
     )
-    return int(result.rpartition(" ")[2])
+    return rows_in(result)
 
 
 async def _resume_numbers(tx: Connection, seen: Seen) -> int:
     keys = sorted(seen.numbers)
-    result: str = await tx.execute(
+    result = await tx.execute(
         """
         INSERT INTO invoice_counters (clinic_id, year, last_number)
         SELECT seen.* FROM unnest($1::uuid[], $2::int[], $3::int[]) AS seen (clinic_id, year, number)
@@ -104,7 +105,7 @@ async def _resume_numbers(tx: Connection, seen: Seen) -> int:
         [year for _, year in keys],
         [seen.numbers[key] for key in keys],
     )
-    return int(result.rpartition(" ")[2])
+    return rows_in(result)
 
 
 async def _keep_lost(tx: Connection, seen: Seen) -> list[InvoiceState]:

@@ -19,7 +19,7 @@ from deploy.ops.verify.ownership import Ownership
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
 from deploy.ops.verify.stripe_refunds import NOTHING, Returned, returned
 from services.chassis.locale.money import to_stripe
-from services.payment.payments.origins import Known
+from services.payment.payments.origins import Known, UnknownPayment
 from services.payment.stripe.api import API_VERSION
 from services.payment.stripe.fields import object_of, text_of, uuid_of
 from services.payment.stripe.seal import Seal
@@ -48,9 +48,9 @@ _BOOKED = """
     JOIN postings AS s ON (s.clinic_id, s.entry_id) = (e.clinic_id, e.id) AND s.account = 'stripe'
     WHERE p.account = $1
 """
-_DISMISSED = """
+_DISMISSED = f"""
     SELECT DISTINCT encode(key, 'escape') AS intent FROM parked
-    WHERE consumer = 'payment-stripe' AND state = 'discarded' AND reason = 'stripe_unknown_payment'
+    WHERE consumer = 'payment-stripe' AND state = 'discarded' AND reason = '{UnknownPayment.code}'
 """
 _HAS_INTENTS = """
     SELECT EXISTS (SELECT FROM payments WHERE account = $1 AND stripe_payment_intent_id IS NOT NULL)

@@ -10,6 +10,11 @@ from services.chassis.db.database import Connection
 _PARAMETER = re.compile(r"\$(\d+)")
 
 
+def rows_in(answer: str) -> int:
+    """The number of rows in PostgreSQL's answer to an INSERT, UPDATE or DELETE, such as `INSERT 0 5`."""
+    return int(answer.rpartition(" ")[2])
+
+
 class Statement(NamedTuple):
     """An INSERT, UPDATE or DELETE, and its arguments: `$1` is the first. It begins with no WITH."""
 

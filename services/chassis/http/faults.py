@@ -93,8 +93,9 @@ def _of_object(
         elif field.required:
             yield (*path, name), MISSING
     if struct.__struct_config__.forbid_unknown_fields:
-        for name in value.keys() - known.keys():
-            yield (*path, name), f"Unknown field; known are {_listed(known)}"
+        for name in value:
+            if name not in known:
+                yield (*path, name), f"Unknown field; known are {listed(known)}"
 
 
 def _options(shape: Any) -> list[Any]:
@@ -115,8 +116,8 @@ def _allowed(shape: Any) -> str:
         if get_origin(_bare(each)) is Literal
         for value in get_args(_bare(each))
     ]
-    return f"; allowed are {_listed(values)}" if values else ""
+    return f"; allowed are {listed(values)}" if values else ""
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

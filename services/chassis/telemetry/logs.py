@@ -55,7 +55,6 @@ FIELDS = {
         "stripe_code",
         "request_id",
         "object_id",
-        "parked_id",
         "count",
         "own",
         "other",

@@ -60,8 +60,7 @@ def on_portal_moved(request: AnyRequest, moved: PortalMoved) -> Response[Any]:
     Not for good: the clinic may take its old address back, and browsers keep what is for good.
     """
     path = path_of(request).replace(f"/c/{moved.old}", f"/c/{moved.new}", 1)
-    query = request.scope["query_string"].decode("latin-1")
-    return Redirect(path + (f"?{query}" if query else ""), status_code=307)
+    return Redirect(_with_query(path, request), status_code=307)
 
 
 def _back_to(request: AnyRequest) -> str:
@@ -74,8 +73,12 @@ def _asked_for(request: AnyRequest) -> str:
     """The page that was asked for; for a form the page that it is on."""
     if request.method != "GET":
         return page_before(request)
+    return _with_query(path_of(request), request)
+
+
+def _with_query(path: str, request: AnyRequest) -> str:
     query = request.scope["query_string"].decode("latin-1")
-    return path_of(request) + (f"?{query}" if query else "")
+    return path + (f"?{query}" if query else "")
 
 
 def page_before(request: AnyRequest) -> str:

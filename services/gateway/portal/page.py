@@ -13,7 +13,6 @@ from contracts.http.clinics import ClinicOut
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import problem
 from services.gateway.accounts.dependencies import CurrentCaller, CurrentLogin, CurrentMembership
-from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.errors import wants_page
 
@@ -80,9 +79,8 @@ async def _as_its_account_can(clinic: ClinicOut, upstreams: Upstreams, caller: C
 
     With all while payment is unreachable: it refuses later itself.
     """
-    try:
-        account = await upstreams.recent_account(caller)
-    except UpstreamError:
+    account = await upstreams.account_if_known(caller)
+    if account is None:
         return clinic
     methods = tuple(way for way in clinic.methods if way in account.methods)
     takes = account.takes_payments and bool(methods)

@@ -3,6 +3,7 @@
 `calls.py` makes the calls and retries them. Every method raises `UpstreamError`.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -35,6 +36,10 @@ SETTINGS_SECONDS = 3.0
 def _checking(check: bool) -> dict[str, str]:
     """The parameter that asks the service to check a write without changing anything."""
     return {"check": "true"} if check else {}
+
+
+PAYMENT_SECONDS = 2.0
+"""How long a page waits for payment. After that it shows what others know: payment refuses to take money twice."""
 
 
 class Recent(Generic[T]):
@@ -274,6 +279,14 @@ class Upstreams:
     async def recent_account(self, caller: Caller) -> AccountOut:
         """The same, at most three seconds old."""
         return self._accounts.get(caller.clinic) or await self.account(caller)
+
+    async def account_if_known(self, caller: Caller) -> AccountOut | None:
+        """The same; None while payment does not answer soon: it refuses later itself."""
+        try:
+            async with asyncio.timeout(PAYMENT_SECONDS):
+                return await self.recent_account(caller)
+        except (UpstreamError, TimeoutError):
+            return None
 
     async def put_account(self, caller: Caller, body: AccountIn) -> AccountOut:
         """Choose the clinic's Stripe account. 409 `stripe_account_in_use`."""

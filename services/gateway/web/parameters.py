@@ -13,13 +13,12 @@ from litestar.enums import ParamType
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 
-from services.chassis.http.faults import MISSING, Fault, parameter_fault, wrong
+from services.chassis.http.faults import MISSING, Fault, listed, parameter_fault, wrong
 from services.chassis.http.problems import AnyRequest
 from services.gateway.web.bodies import BodyInvalid, FieldsInvalid, strictly
 
 
 class Parameter(NamedTuple):
-    name: str
     shape: Any
     required: bool
 
@@ -100,10 +99,10 @@ def _declared(handler: HTTPRouteHandler, kind: ParamType) -> dict[str, Parameter
         about = field.kwarg_definition
         if name not in injected and isinstance(about, ParameterKwarg) and about.param_type is kind:
             shape = handler.signature_model.__annotations__[name]
-            found[about.name or name] = Parameter(about.name or name, shape, not field.has_default)
+            found[about.name or name] = Parameter(shape, not field.has_default)
     return found
 
 
 def _unknown(declared: dict[str, Parameter]) -> str:
-    known = ", ".join(f"`{name}`" for name in declared)
+    known = listed(declared)
     return f"Unknown parameter; known are {known}" if known else "Unknown parameter; this address takes none"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contracts.vocabulary import OPEN_INVOICES
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals
+from services.chassis.db.statements import rows_in
 from services.invoice.erasures.domain import Erasure
 
 _ERASED = "name = '', billing_address = '{}'"
@@ -99,4 +100,4 @@ async def erase_again(tx: Connection, log: Sequence[Erasure]) -> None:
 
 async def _count(tx: Connection, sql: str, most: int) -> int:
     """The number of rows that the statement inserted."""
-    return int((await tx.execute(sql, most)).split()[-1])
+    return rows_in(await tx.execute(sql, most))

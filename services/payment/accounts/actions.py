@@ -7,7 +7,7 @@ from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.payment.accounts import domain as accounts
 from services.payment.accounts import store
-from services.payment.accounts.domain import PLATFORM, ClinicAccount
+from services.payment.accounts.domain import ClinicAccount
 
 
 async def get_account_to_charge(tx: Connection, clinic_id: UUID, livemode: bool) -> str:
@@ -18,7 +18,7 @@ async def get_account_to_charge(tx: Connection, clinic_id: UUID, livemode: bool)
 
 async def put_account(tx: Connection, caller: Caller, chosen: ClinicAccount) -> None:
     """Choose the Stripe account of the caller's clinic. Payments under way keep theirs. Raises `AccountInUse`."""
-    account = chosen.own or PLATFORM
+    account = chosen.account
     await store.lock_account(tx, caller.clinic)
     await store.lock_states(tx, {account})
     before = await store.put_account(tx, caller.clinic, chosen)

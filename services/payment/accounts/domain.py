@@ -5,7 +5,7 @@ The account is a text as the tables have it: `acct_…`, or `PLATFORM` for the p
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from contracts.events.account import AccountUpdated
 from contracts.events.envelope import event_id
 from contracts.vocabulary import ACCEPTED_METHODS, AcceptedMethod, AccountProblem, ChargedOn
 from services.chassis.errors import DomainError
+from services.payment.stripe.limits import NEVER
 
 PLATFORM = ""
 
@@ -41,9 +42,13 @@ class ClinicAccount:
     own: str | None = None
     platform: bool = False
 
+    @property
+    def account(self) -> str:
+        """The account to charge on, if there is a choice or money is not live."""
+        return self.own or PLATFORM
+
 
 NONE = ClinicAccount()
-NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +147,7 @@ def account_to_charge(chosen: ClinicAccount, livemode: bool, state: AccountState
         )
     if state is not None and state.problem is not None:
         raise AccountCannotCharge(AccountCannotCharge.message)
-    return chosen.own or PLATFORM
+    return chosen.account
 
 
 class AccountInUse(DomainError):

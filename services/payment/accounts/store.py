@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from services.chassis.db.database import Connection
-from services.payment.accounts.domain import NONE, PLATFORM, AccountInUse, AccountState, ClinicAccount
+from services.payment.accounts.domain import NONE, AccountInUse, AccountState, ClinicAccount
 
 _STATE = "account, problem, disabled_reason, ways, seen_at"
 
@@ -32,7 +32,7 @@ async def get_account_and_state(tx: Connection, clinic_id: UUID) -> tuple[Clinic
     )
     assert row is not None
     chosen = ClinicAccount(row["stripe_account_id"], bool(row["platform"]))
-    return chosen, _state(row) if row["account"] is not None else AccountState(account=chosen.own or PLATFORM)
+    return chosen, _state(row) if row["account"] is not None else AccountState(account=chosen.account)
 
 
 async def lock_account(tx: Connection, clinic_id: UUID) -> None:

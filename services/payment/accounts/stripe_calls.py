@@ -10,7 +10,6 @@ from services.chassis.db.database import Connection
 from services.chassis.errors import Unavailable
 from services.payment.accounts import changes, store
 from services.payment.accounts.domain import (
-    PLATFORM,
     AccountCannotCharge,
     AccountState,
     state_of,
@@ -48,7 +47,7 @@ async def check_again(transaction: Transaction, stripe: StripeApi, clinic_id: UU
     async with transaction() as tx:
         chosen = await store.get_account(tx, clinic_id)
     with suppress(Unavailable):
-        await ask(transaction, stripe, chosen.own or PLATFORM)
+        await ask(transaction, stripe, chosen.account)
     async with transaction() as tx:
         _, state = await store.get_account_and_state(tx, clinic_id)
     if state.problem is not None:

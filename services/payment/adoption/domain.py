@@ -5,7 +5,7 @@ it had. Amounts are integer minor units.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,13 +19,11 @@ from services.payment.receivables.domain import Receivable
 from services.payment.refunds import domain as refunds
 from services.payment.refunds.domain import Refund, Surplus
 from services.payment.stripe import fields
-from services.payment.stripe.limits import KEY_LIFE
+from services.payment.stripe.limits import MADE_AFTER, MADE_BEFORE
 from services.payment.stripe.mismatches import StripeMismatch
 from services.payment.stripe.seal import SHARE, Seal
 
 V = TypeVar("V")
-BEFORE, AFTER = timedelta(minutes=10), KEY_LIFE + timedelta(hours=2)
-"""An intent is made within this time of its payment's id: later its idempotency key is not sent any more."""
 
 
 class CannotAdopt(StripeMismatch):
@@ -44,7 +42,7 @@ def payment_of(intent: Mapping[str, Any], account: str, seal: Seal | None) -> Pa
         raise CannotAdopt("The metadata names no invoices, or several currencies.")
     begun = made_at(payment_id)
     made = datetime.fromtimestamp(fields.int_of(intent.get("created")) or 0, UTC)
-    if not begun - BEFORE <= made <= begun + AFTER:
+    if not begun - MADE_BEFORE <= made <= begun + MADE_AFTER:
         raise CannotAdopt("The intent was not made when its payment was begun: its metadata may be a copy.")
     return Payment(
         clinic_id=_known(fields.uuid_of(metadata.get("clinic_id")), "clinic"),

@@ -6,10 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from services.chassis.db.database import Connection, Key
+from services.chassis.db.sql import literals
 from services.chassis.ids import columns
 from services.payment.accounts.domain import PLATFORM
 from services.payment.payments.domain import Payment
+from services.payment.payments.origins import UnknownPayment
 from services.payment.refunds.domain import Refund
+from services.payment.refunds.origins import UnknownRefund
+
+_LOST = literals((UnknownPayment.code, UnknownRefund.code))
+"""Why an event waits whose row is lost: the reasons in the index parked_lost_rows."""
 
 
 async def get_account_at(tx: Connection, clinic_id: UUID, moment: datetime) -> str:
@@ -100,10 +106,10 @@ async def add_refund(tx: Connection, refund: Refund) -> None:
 async def claim_waiting(tx: Connection, again_after: timedelta, limit: int) -> list[dict[str, Any]]:
     """Parked events about lost rows whose turn it is, oldest turn first; marked as tried now."""
     rows = await tx.fetch(
-        """
+        f"""
         UPDATE parked SET tried_at = app_now() WHERE id IN (
             SELECT id FROM parked
-            WHERE state = 'waiting' AND reason IN ('stripe_unknown_payment', 'stripe_unknown_refund')
+            WHERE state = 'waiting' AND reason IN {_LOST}
                 AND tried_at < app_now() - $1::interval
             ORDER BY tried_at LIMIT $2
             FOR UPDATE SKIP LOCKED
@@ -119,9 +125,9 @@ async def claim_waiting(tx: Connection, again_after: timedelta, limit: int) -> l
 async def list_waiting_of(tx: Connection, key: bytes) -> list[int]:
     """Ids of the waiting events about lost rows that have this record key, in their order."""
     rows = await tx.fetch(
-        """
+        f"""
         SELECT id FROM parked
-        WHERE state = 'waiting' AND reason IN ('stripe_unknown_payment', 'stripe_unknown_refund') AND key = $1
+        WHERE state = 'waiting' AND reason IN {_LOST} AND key = $1
         ORDER BY id
         """,
         key,

@@ -9,6 +9,7 @@ from services.payment.payments import reads
 from services.payment.payments.domain import Payment
 from services.payment.stripe import fields
 from services.payment.stripe.api import Intent, StripeApi
+from services.payment.stripe.limits import MADE_AFTER, MADE_BEFORE
 
 
 async def adopt_payment(db: Database, stripe: StripeApi, account: str, intent_id: str) -> bool:
@@ -22,7 +23,7 @@ async def read_payment(stripe: StripeApi, account: str, intent: Intent) -> Payme
     """The payment that an intent was made for. Raises `CannotAdopt`, also when two intents name the same payment."""
     payment = domain.payment_of(intent.body, account, stripe.signer)
     around = payment.created_at
-    for other in await stripe.list_intents(account, around - domain.BEFORE, around + domain.AFTER):
+    for other in await stripe.list_intents(account, around - MADE_BEFORE, around + MADE_AFTER):
         names = fields.uuid_of(fields.object_of(other.body.get("metadata")).get("payment_id"))
         if names == payment.id and other.id != intent.id:
             raise CannotAdopt("Two intents carry the metadata of one payment: one is a copy.")

@@ -10,8 +10,9 @@ from contracts.events.stripe import StripeEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
 from services.payment.methods import store as methods
-from services.payment.methods.domain import NEVER, SavedMethod, newest
+from services.payment.methods.domain import SavedMethod, newest
 from services.payment.stripe import origins
+from services.payment.stripe.limits import NEVER
 from services.payment.stripe.origins import Foreign
 
 _DETACHED = "payment_method.detached"

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from operator import attrgetter
 from uuid import UUID
 
 from contracts.events.envelope import Method
 from services.chassis.errors import DomainError
+from services.payment.stripe.limits import NEVER
 
 
 class MethodNotFound(DomainError):
@@ -18,9 +19,6 @@ class MethodNotFound(DomainError):
 class MethodExpired(DomainError):
     code = "payment_method_expired"
     status = 409
-
-
-NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)

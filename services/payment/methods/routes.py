@@ -13,7 +13,6 @@ from services.chassis import clock
 from services.chassis.db.database import Connection, Database
 from services.chassis.http.auth import Caller, client
 from services.payment.accounts import store as accounts
-from services.payment.accounts.domain import PLATFORM
 from services.payment.methods import schemas, store, stripe_calls
 from services.payment.methods.domain import Listed, MethodExpired, MethodNotFound, listed
 from services.payment.stripe.api import StripeApi
@@ -28,7 +27,7 @@ async def list_methods(
 ) -> Page[SavedMethodOut]:
     """The client's saved payment methods, the default first. Stripe is asked whether it still has them."""
     async with db.tx(caller.clinic) as tx:
-        account = (await accounts.get_account(tx, caller.clinic)).own or PLATFORM
+        account = (await accounts.get_account(tx, caller.clinic)).account
     await stripe_calls.check_kept(
         partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject, account
     )

@@ -62,7 +62,7 @@ async def start_payment(
     if live is None or live.status in STARTABLE_PAYMENTS:
         accounts.account_to_charge(chosen, livemode, state)
         starting.check_way(state.ways, request)
-    account = live.account if live else chosen.own or accounts.PLATFORM
+    account = live.account if live else chosen.account
     saved = await _saved_method(tx, request, account)
     if live is None:
         starting.check_largest(request, saved.brand if saved else None)
@@ -99,7 +99,7 @@ async def check_choice(tx: Connection, clinic_id: UUID, request: PaymentRequest)
 
 def _is_at(payment: Payment, chosen: ClinicAccount, livemode: bool) -> bool:
     """Whether it is paid where the clinic is charged now: the page has its form from there."""
-    return (payment.account, payment.livemode) == (chosen.own or accounts.PLATFORM, livemode)
+    return (payment.account, payment.livemode) == (chosen.account, livemode)
 
 
 async def check_limits(tx: Connection, clinic_id: UUID, client_id: UUID, limits: ClientLimits) -> None:

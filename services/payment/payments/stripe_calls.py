@@ -15,7 +15,7 @@ from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.payment.accounts import store
 from services.payment.accounts import stripe_calls as accounts
-from services.payment.accounts.domain import PLATFORM, AccountCannotCharge
+from services.payment.accounts.domain import AccountCannotCharge
 from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
 from services.payment.payments import actions, changes, reads
@@ -281,7 +281,7 @@ async def _has_left_account(transaction: Transaction, payment: Payment) -> bool:
     """Whether the clinic is charged on another account by now than the payment's."""
     async with transaction() as tx:
         chosen = await store.get_account(tx, payment.clinic_id)
-    return (chosen.own or PLATFORM) != payment.account
+    return chosen.account != payment.account
 
 
 async def observe(transaction: Transaction, payment: Payment, intent: Intent | None) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import stripe
@@ -30,7 +30,7 @@ from services.payment.stripe.answers import (
     StripeUnavailable,
 )
 from services.payment.stripe.budget import Budget, CountingClient
-from services.payment.stripe.limits import KEY_LIFE
+from services.payment.stripe.limits import KEY_LIFE, MADE_AFTER, MADE_BEFORE
 from services.payment.stripe.params import NewIntent, NewRefund, call_options, intent_params, refund_params
 from services.payment.stripe.seal import Seal
 
@@ -111,7 +111,7 @@ class StripeApi:
     async def find_intent(self, wanted: NewIntent) -> Intent | None:
         """The intent when its key may be forgotten: by metadata, among the intents of its time."""
         around = wanted.created_at
-        params = _made_within(around - timedelta(minutes=10), around + KEY_LIFE + timedelta(hours=2))
+        params = _made_within(around - MADE_BEFORE, around + MADE_AFTER)
         async with self._calling("payment_intents.list", wanted.account):
             page = await self.sdk.v1.payment_intents.list_async(
                 params,  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """Limits that Stripe sets, known here without asking it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from services.chassis.errors import DomainError
@@ -24,5 +24,9 @@ class AmountTooLarge(DomainError):
     )
 
 
+NEVER = datetime.fromtimestamp(0, UTC)
+"""Earlier than any event of Stripe: the time of details that no event has brought."""
 KEY_LIFE = timedelta(hours=23)
 """Stripe may forget an idempotency key after a day: beyond this a call is not sent again, its object is looked for."""
+MADE_BEFORE, MADE_AFTER = timedelta(minutes=10), KEY_LIFE + timedelta(hours=2)
+"""An intent is made within this time of its payment's id: later its idempotency key is not sent any more."""

@@ -7,7 +7,6 @@ import msgspec
 
 from contracts.http.invoices import InvoiceItem
 from services.chassis.http.auth import Caller
-from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 
 InvoiceT = TypeVar("InvoiceT", bound=InvoiceItem)
@@ -17,11 +16,12 @@ async def as_account_can(
     upstreams: Upstreams, caller: Caller, invoices: Sequence[InvoiceT]
 ) -> list[InvoiceT]:
     """The invoices with the ways to pay that the account can charge; with all while payment is unreachable."""
-    try:
-        able = (await upstreams.recent_account(caller)).methods
-    except UpstreamError:
+    account = await upstreams.account_if_known(caller)
+    if account is None:
         return list(invoices)
     return [
-        msgspec.structs.replace(invoice, methods=tuple(way for way in invoice.methods if way in able))
+        msgspec.structs.replace(
+            invoice, methods=tuple(way for way in invoice.methods if way in account.methods)
+        )
         for invoice in invoices
     ]

@@ -16,14 +16,12 @@ from contracts.http.payments import OnItsWay
 from contracts.vocabulary import is_payable
 from services.gateway.portal.page import PortalPage
 from services.gateway.upstream.calls import UpstreamError
-from services.gateway.upstream.services import Upstreams
+from services.gateway.upstream.services import PAYMENT_SECONDS, Upstreams
 
 Known = Mapping[UUID, OnItsWay]
 T = TypeVar("T")
 InvoiceT = TypeVar("InvoiceT", bound=InvoiceItem)
 
-SECONDS = 2.0
-"""How long a page waits for payment. After that it shows what invoice knows: payment refuses to take money twice."""
 MOST_UNPAID = 100
 
 
@@ -85,7 +83,7 @@ async def _with_known(asked: Awaitable[T], page: PortalPage, upstreams: Upstream
 
 async def _known(page: PortalPage, upstreams: Upstreams) -> Known:
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PAYMENT_SECONDS):
             return {each.invoice_id: each for each in await upstreams.on_its_way(page.caller)}
     except (UpstreamError, TimeoutError):
         return {}

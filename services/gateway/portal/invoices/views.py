@@ -220,13 +220,14 @@ def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
     write = formats(found, clinic)
     shown = row(found, clinic)
     headline, amount = _headline(found)
+    made_up = _made_up(found, write)
     return InvoiceView(
         row=shown,
         headline=headline,
         headline_amount=write.money(amount),
         timing=_timing(found, write),
-        sums=_made_up(found, write) + _paid_so_far(found, write),
-        made_up=_made_up(found, write),
+        sums=made_up + _paid_so_far(found, write),
+        made_up=made_up,
         lines=[_line(line, write) for line in found.lines],
         movements=[_movement(movement, clinic, write) for movement in found.movements],
         note=found.note or "",
