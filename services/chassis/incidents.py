@@ -49,7 +49,7 @@ class Incidents:
             )
 
     def worked(self, name: str, part: str = "") -> None:
-        """Something worked that the incident would have stopped."""
+        """Something worked that the incident would have stopped. Call it whenever it works: the first time is early."""
         if not self._open:
             return
         known, now = self._open.get((name, part)), time.monotonic()

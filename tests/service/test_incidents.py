@@ -1,14 +1,17 @@
 """Parts that do not answer, and a wrong secret: one line of the log an incident, however many requests meet it."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import stamina
 from structlog.testing import capture_logs
 
 from services.chassis import incidents as module
 from services.chassis.db.database import Database
 from services.chassis.incidents import incidents
+from services.chassis.outbox.relay import Shard
 from services.invoice import app as invoice_app
 from services.payment import app as payment_app
 from services.payment.stripe.answers import StripeUnavailable
@@ -65,7 +68,8 @@ async def test_a_database_that_does_not_answer_is_an_incident_that_ends(
     await again.ping()
     await again.close()
     assert [(each["event"], each["count"]) for each in told if each["log_level"] == "warning"] == [
-        ("database_unreachable_ends", MANY)
+        ("database_unreachable_ends", MANY),
+        ("request_without_database_ends", MANY),
     ]
 
 
@@ -77,3 +81,22 @@ async def test_stripe_that_does_not_answer_is_one_line(told: list[Any]) -> None:
     await stripe.close()
     assert named(told) == ["stripe_unreachable_begins"]
     assert not named(told, "info")
+
+
+async def test_an_outbox_that_is_reached_again_ends_its_incident_once_it_stays(
+    db_invoice: ServiceDb, told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it works for the first time too soon after the last failure to be sure."""
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)
+    nobody: Any = None  # an empty outbox sends nothing
+    relay = Shard("invoice", lambda: [db_invoice.relay_dsn], 0, 1, nobody)
+    incidents.failed("outbox_unreachable", "invoice")
+    sending = asyncio.create_task(relay.run())
+    try:
+        async for attempt in stamina.retry_context(
+            on=AssertionError, timeout=10, wait_initial=0.05, wait_max=0.1
+        ):
+            with attempt:
+                assert named(told, "warning") == ["outbox_unreachable_ends"]
+    finally:
+        sending.cancel()

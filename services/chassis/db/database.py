@@ -155,6 +155,7 @@ class Database:
             incidents.failed("database_unreachable", error=type(error).__name__)
             raise
         incidents.worked("database_unreachable")
+        incidents.worked("request_without_database")
         return pool, connection
 
     async def opened(self) -> "asyncpg.Pool[asyncpg.Record]":

@@ -46,10 +46,12 @@ class Shard(OutboxWorker):
         """Wait for the shard's lock, then send. The lock ends with the connection, and so does the sending."""
         self.reached = True
         while not await self.try_lock(connection):
+            incidents.worked("outbox_unreachable", self.name)
             await asyncio.sleep(RETRY_PAUSE)
         pause = SHORTEST_PAUSE
         while True:
             sent = await self.send_waiting(connection)
+            incidents.worked("outbox_unreachable", self.name)
             pause = SHORTEST_PAUSE if sent else min(pause * 1.5, LONGEST_PAUSE)
             if sent < AT_ONCE:
                 await asyncio.sleep(GATHER_PAUSE if sent in GATHERED else pause)
@@ -101,6 +103,7 @@ class Shard(OutboxWorker):
                 await asyncio.gather(*confirmations)
         except Exception as error:
             raise SendFailed from error
+        incidents.worked("kafka_unreachable")
 
 
 _NUMBERS = 0x6F757462
@@ -159,7 +162,6 @@ async def _producer(settings: Settings) -> AIOKafkaProducer:
         )
         try:
             await producer.start()
-            incidents.worked("kafka_unreachable")
             return producer
         except Exception as error:
             incidents.failed("kafka_unreachable", error=type(error).__name__)

@@ -56,7 +56,6 @@ class OutboxWorker(ABC):
                 connection = await self._connector.connect(
                     timeout=5, command_timeout=30, server_settings=dict(SESSION)
                 )
-                incidents.worked("outbox_unreachable", self.name)
                 try:
                     await self._work(connection)
                 finally:

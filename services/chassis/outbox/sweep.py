@@ -13,6 +13,7 @@ from typing import Any
 from litestar import Litestar
 
 from services.chassis.db.connecting import Urls
+from services.chassis.incidents import incidents
 from services.chassis.jobs.background import background_app
 from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
@@ -30,7 +31,9 @@ class Sweep(OutboxWorker):
 
     async def _work(self, connection: Any) -> None:
         while True:
-            if await self.sweep(connection) < AT_ONCE:
+            swept = await self.sweep(connection)
+            incidents.worked("outbox_unreachable", self.name)
+            if swept < AT_ONCE:
                 await asyncio.sleep(PAUSE)
 
     async def sweep(self, connection: Any) -> int:

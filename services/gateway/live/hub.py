@@ -190,11 +190,11 @@ class Hub:
             for partition in consumer.assignment():
                 await consumer.position(partition)
         self._reading = True
-        incidents.worked("live_reader_interrupted")
         for listener in self.listeners():
             listener.fall_behind()
         while True:
             fetched = await consumer.getmany(timeout_ms=1000)
+            incidents.worked("live_reader_interrupted")
             for record in chain.from_iterable(fetched.values()):
                 self.publish(record.topic, record.value)
             await asyncio.sleep(GATHER_SECONDS if fetched else 0)
