@@ -114,6 +114,14 @@ async def test_each_wrong_setting_is_named(
     assert exit_code(findings) in (1, 2)
 
 
+async def test_nothing_good_is_said_of_keys_that_are_not_there(stripe: RunningSandbox) -> None:
+    findings = await check.check(given(stripe, secret_key="", publishable_key=""))
+
+    assert {finding.level for finding in findings if finding.about in ("keys", "STRIPE_SECRET_KEY")} == {
+        "wrong"
+    }
+
+
 def test_live_mode_wants_https_and_endpoints_of_its_own_mode() -> None:
     live = Given("sk_live_1", "pk_live_1", ("whsec_1",), "http://pay.example.com")
     kinds = endpoints.KINDS

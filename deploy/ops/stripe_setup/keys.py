@@ -50,6 +50,8 @@ def _key(check: str, name: str, value: str, beginnings: tuple[str, ...]) -> list
 
 def _modes(given: Given) -> list[Finding]:
     modes = ["_live_" in key[:8] for key in (given.secret_key, given.publishable_key) if key]
+    if not modes:
+        return []
     if len(set(modes)) > 1:
         words = "One key is of live mode, the other of test mode."
         return [wrong("one_mode", "keys", words, "Take both from the same mode of the Dashboard.")]
