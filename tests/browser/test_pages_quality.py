@@ -135,6 +135,9 @@ async def test_a_mailed_link_of_a_further_client_asks_first_and_then_leads_on(
 
     await page.wait_for_url(f"**/invoices/{invoice['id']}")
     await expect(page.get_by_text(invoice["number"]).first).to_be_visible()
+    await expect(page.get_by_role("banner").get_by_text("Róisín Kelly")).to_be_visible()
+    assert await serious(page) == []
+    assert await sideways(page) <= 0
 
 
 async def test_the_login_reads_well_and_keeps_what_was_typed(world: Portal) -> None:

@@ -54,6 +54,7 @@ async def test_a_login_opens_each_of_its_clients_and_remembers_the_choice(site: 
         chosen = await choose(site, client)
         assert (chosen.status_code, chosen.headers["location"]) == (303, "/c/oak")
         history = (await page(site, "/c/oak/billing")).text
+        assert f"<small>{client['name']}</small>" in history
         assert [invoice["number"] in history for invoice in invoices.values()] == [
             client is ann,
             client is bea,

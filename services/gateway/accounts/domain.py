@@ -32,6 +32,10 @@ class SignedIn:
     memberships: tuple[Membership, ...]
     invitations: tuple[Membership, ...] = ()
 
+    def has_several_at(self, clinic_id: UUID) -> bool:
+        """Whether it opens several clients of the clinic, or a client and the staff's pages."""
+        return sum(each.clinic_id == clinic_id for each in self.memberships) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class LoginSession:

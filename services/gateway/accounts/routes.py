@@ -221,7 +221,7 @@ def _name_of(slug: str) -> str:
 async def _choice(member: Membership, signed_in: SignedIn, upstreams: Upstreams) -> ClinicChoice:
     """The clinic's name, and the client's if there are several; the slug while invoice is unreachable."""
     caller = caller_of(member, signed_in.login_id)
-    several = sum(each.clinic_id == member.clinic_id for each in signed_in.memberships) > 1
+    several = signed_in.has_several_at(member.clinic_id)
     try:
         clinic = await upstreams.clinic(caller)
         person = await _person(member, caller, upstreams) if several else ""

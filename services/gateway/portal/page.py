@@ -13,6 +13,7 @@ from contracts.http.clinics import ClinicOut
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import problem
 from services.gateway.accounts.dependencies import CurrentCaller, CurrentLogin, CurrentMembership
+from services.gateway.accounts.domain import Membership, SignedIn
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.errors import wants_page
 
@@ -21,15 +22,24 @@ AnyRequest = Request[Any, Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class PortalPage:
-    """The clinic and the caller of a page. `several`: the login has more than one membership."""
+    """The clinic and the caller of a page. `several`: the login has more than one membership.
+
+    `person` is the client's name, if the login has several memberships at the clinic: nobody may pay for the wrong one.
+    """
 
     clinic: ClinicOut
     caller: Caller
     several: bool
+    person: str = ""
 
     def render(self, template: str, section: str, status: int = 200, **context: Any) -> Template:
         """A page in the clinic's layout; `section` is the current tab."""
-        frame = {"clinic": self.clinic, "several": self.several, "section": section}
+        frame = {
+            "clinic": self.clinic,
+            "several": self.several,
+            "person": self.person,
+            "section": section,
+        }
         return Template(template, context={**frame, **context}, status_code=status)
 
     def path(self, rest: str) -> str:
@@ -68,10 +78,17 @@ async def client_page(
     clinic = await upstreams.clinic(caller)
     if clinic.online_payment:
         clinic = await _as_its_account_can(clinic, upstreams, caller)
-    made = PortalPage(clinic, caller, len(signed_in.memberships) + len(signed_in.invitations) > 1)
+    several = len(signed_in.memberships) + len(signed_in.invitations) > 1
+    made = PortalPage(clinic, caller, several, await _person(member, signed_in, caller, upstreams))
     if member.client_id is None:
         raise ForClients(made)
     return made
+
+
+async def _person(member: Membership, signed_in: SignedIn, caller: Caller, upstreams: Upstreams) -> str:
+    if member.client_id is None or not signed_in.has_several_at(member.clinic_id):
+        return ""
+    return (await upstreams.client(caller, member.client_id)).name
 
 
 async def _as_its_account_can(clinic: ClinicOut, upstreams: Upstreams, caller: Caller) -> ClinicOut:
