@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from contracts.vocabulary import AcceptedMethod
+from contracts.vocabulary import DEBIT_TYPES, AcceptedMethod
 
 Charge = Literal["possible", "below_minimum", "above_maximum", "between_steps", "currency_not_accepted"]
 """Whether an amount can be charged online. `between_steps`: its last digits must be zero and are not."""
@@ -37,11 +37,19 @@ class Currency:
     """0 where American Express does not take the currency."""
     redirect_maximum: int
     """0 where no online payment system is known to take the currency."""
+    debit_maximum: int
+    """0 where no bank debit takes the currency."""
+
+    def beside_credit(self, invoices: int) -> int:
+        """The smallest charge beside credit: the smallest of all, and one step for each of so many invoices."""
+        return max(self.minimum, invoices * self.step)
 
     def maximum(self, way: AcceptedMethod, brand: str | None = None) -> int:
         """The largest charge by this way to pay, and by the card's brand where it is known."""
         if way == "redirect":
             return self.redirect_maximum
+        if way == "debit":
+            return self.debit_maximum
         return self.amex_maximum if brand == "amex" else self.card_maximum
 
 
@@ -88,6 +96,8 @@ _OTHERWISE_DIGITS: Final = 8
 _NOT_BY_AMEX: Final = """
     AFN AOA ARS BOB BRL CLP COP CRC CVE DJF FKP GNF GTQ HNL LAK MUR NIO PAB PEN PYG SHP SRD UYU XOF XPF
 """
+_DEBIT_MAXIMUM: Final = {"EUR": 1_000_000}
+"""Where it is less than the digits allow: a SEPA debit of a new account is of 10,000 EUR at most."""
 _SYSTEMS: Final = {
     "paypal": "AUD CAD CHF CZK DKK EUR GBP HKD NOK NZD PLN SEK SGD USD",
     "klarna": "AUD CAD CHF CZK DKK EUR GBP NOK NZD PLN RON SEK USD",
@@ -124,6 +134,7 @@ def _currency(code: str, decimals: int) -> Currency:
         minor: int = (10**digits - 1) * 10**decimals // 10**stripe_decimals
         return minor - minor % step
 
+    others = largest(_OTHER_DIGITS.get(code, _OTHERWISE_DIGITS))
     return Currency(
         code=code,
         decimals=decimals,
@@ -132,7 +143,8 @@ def _currency(code: str, decimals: int) -> Currency:
         minimum=_minimum(code, decimals),
         card_maximum=largest(_CARD_DIGITS),
         amex_maximum=0 if code in _NOT_BY_AMEX.split() else largest(_AMEX_DIGITS),
-        redirect_maximum=largest(_OTHER_DIGITS.get(code, _OTHERWISE_DIGITS)) if code in _BY_REDIRECT else 0,
+        redirect_maximum=others if code in _BY_REDIRECT else 0,
+        debit_maximum=_DEBIT_MAXIMUM.get(code, others) if code in DEBIT_TYPES else 0,
     )
 
 

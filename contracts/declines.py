@@ -4,13 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from contracts.vocabulary import DEBIT_CAPABILITIES
+
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """Why a payment failed, and what to do next. Plain sentences, never the bank's own text."""
+    """Why a payment failed, and what to do next. Plain sentences, never the bank's own text.
+
+    `of_card`: they are about the card alone, so that they are right too when a card is saved and nothing is paid.
+    """
 
     reason: str
     advice: str
+    of_card: bool = False
 
     def __str__(self) -> str:
         return f"{self.reason} {self.advice}"
@@ -18,12 +24,17 @@ class Decline:
 
 _OTHER_CARD = "Use another card, or pay another way."
 _OTHER_WAY = "Try again, or choose another way."
-_CODE = Decline("The security code is not right.", "Check the digits on the card and try again.")
-_NUMBER = Decline("The card number is not right.", "Check it and try again.")
-_EXPIRY = Decline("The expiry date is not right.", "Check it and try again.")
+_OTHER_ACCOUNT = "Use another account, or pay another way."
+_CODE = Decline(
+    "The security code is not right.", "Check the digits on the card and try again.", of_card=True
+)
+_NUMBER = Decline("The card number is not right.", "Check it and try again.", of_card=True)
+_EXPIRY = Decline("The expiry date is not right.", "Check it and try again.", of_card=True)
 _EXPIRED = Decline("This card has expired.", _OTHER_CARD)
-_POSTCODE = Decline("The postcode does not match the card.", "Check it and try again.")
-_LIMIT = Decline("This card has reached its limit for now.", "Use another card, or ask your bank.")
+_POSTCODE = Decline("The postcode does not match the card.", "Check it and try again.", of_card=True)
+_LIMIT = Decline(
+    "This card has reached its limit for now.", "Use another card, or ask your bank.", of_card=True
+)
 _NOT_NOW = Decline("Your bank could not process the payment just now.", "Try again in a moment.")
 _CONFIRM = Decline("Your bank wants you to confirm the payment.", "Try again and follow its steps.")
 _NOT_CONFIRMED = Decline(
@@ -85,8 +96,22 @@ OFF_CARD: Final[Mapping[str, Decline]] = {
     "payment_method_currency_mismatch": Decline("This way to pay cannot take this currency.", _OTHER_WAY),
     "payment_method_restricted": _NOT_AVAILABLE,
     "processing_error": Decline("The payment could not be processed just now.", "Try again in a moment."),
+    "debit_not_authorized": Decline("This debit was not allowed by the account's holder.", _OTHER_ACCOUNT),
+    "account_closed": Decline("This bank account is closed.", _OTHER_ACCOUNT),
+    "no_account": Decline("This account is not known.", "Check its number, or pay another way."),
+    "bank_account_unusable": Decline("This bank account cannot be debited.", _OTHER_ACCOUNT),
+    "invalid_bank_account_iban": Decline("The IBAN is not right.", "Check it and try again."),
+    "charge_exceeds_source_limit": Decline("This is more than can be debited at once.", _OTHER_WAY),
+    "charge_exceeds_weekly_limit": Decline("This is more than can be debited in a week.", _OTHER_WAY),
 }
 """Where the words differ for a way to pay that is no card. Stripe reports a cancel on its page as the first code."""
+
+_DEBITS: Final[Mapping[str | None, Decline]] = {
+    "payment_intent_payment_attempt_failed": Decline(
+        "Your bank did not pay the debit.", "Ask it, or choose another way."
+    ),
+}
+"""Where the words differ for a bank debit, which fails after days."""
 
 _ANOTHER = "Use another card."
 _NOT_SAVED: Final[Mapping[str, Decline]] = {
@@ -116,6 +141,8 @@ TROUBLE: Final[Mapping[str, Decline]] = {
     ),
 }
 """By the type of Stripe's error: each proves that nothing was done. Another type without a code proves nothing."""
+NOTHING_TAKEN: Final = "No money was taken."
+"""Said only where it is certain (ADR 30)."""
 UNKNOWN_OUTCOME: Final = Decline(
     "We do not know yet whether your payment went through.", "Look at it before you pay again."
 )
@@ -129,11 +156,12 @@ _CARDS = ("card", "link")
 def decline(code: str | None, method: str | None = None) -> Decline:
     """The reason for this code of Stripe's, of a payment by this kind of method; a general one for an unknown code."""
     off_card = method is not None and method not in _CARDS
+    if method in DEBIT_CAPABILITIES and code in _DEBITS:
+        return _DEBITS[code]
     reasons = {**DECLINES, **OFF_CARD} if off_card else DECLINES
     return reasons.get(code or "", OTHER_OFF_CARD if off_card else OTHER_DECLINE)
 
 
 def not_saved() -> dict[str, Decline]:
     """The reasons why a card was not saved, by Stripe's code; under "" the one for every other code."""
-    of_cards = {code: words for code, words in DECLINES.items() if "pay" not in str(words).lower()}
-    return {**of_cards, **_NOT_SAVED}
+    return {**{code: words for code, words in DECLINES.items() if words.of_card}, **_NOT_SAVED}

@@ -10,13 +10,27 @@ from typing import Final, Literal, get_args
 UNKNOWN: Final = "unknown"
 """A reader's value for a term of a newer release that this one does not know."""
 
-InvoiceStatus = Literal["unpaid", "part_paid", "processing", "paid", "refunded", "void"]
+InvoiceStatus = Literal[
+    "unpaid", "part_paid", "processing", "paid", "refunded", "credited", "written_off", "void"
+]
 PAYABLE_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("unpaid", "part_paid")
 """The client should pay: something is due, and no payment is processing. Only these can be overdue."""
 OPEN_INVOICES: Final[tuple[InvoiceStatus, ...]] = (*PAYABLE_INVOICES, "processing")
 """Something is due."""
-CLOSED_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("paid", "refunded", "void")
+CLOSED_INVOICES: Final[tuple[InvoiceStatus, ...]] = ("paid", "refunded", "credited", "written_off", "void")
 """Nothing is due, whatever the amounts are."""
+
+PriceMode = Literal["net", "gross"]
+"""Whether an invoice's prices are without tax or include it."""
+TaxCategory = Literal["S", "Z", "E", "AE", "O"]
+"""Why a tax is charged or not, by the codes of EN 16931 (UNTDID 5305): at a rate above zero, at a rate of zero, exempt,
+owed by the buyer (reverse charge), not subject to the tax.
+"""
+EXEMPT_CATEGORIES: Final[tuple[TaxCategory, ...]] = ("E", "AE", "O")
+"""A document says why the tax is not charged."""
+
+MOST_UNDO_HOURS: Final = 24
+"""A clinic can have its corrections and refunds held for so long, to undo them."""
 
 PublishedPaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
 """The statuses that have an event. Earlier ones concern only the client and Stripe."""
@@ -27,11 +41,66 @@ STARTABLE_PAYMENTS: Final[tuple[PaymentStatus, ...]] = ("created", "requires_act
 LIVE_PAYMENTS: Final[tuple[PaymentStatus, ...]] = ("created", "requires_action", "processing", "failed")
 """The payment may still succeed, so it reserves its amounts."""
 
-RefundStatus = Literal["created", "pending", "requires_action", "succeeded", "failed", "canceled"]
+RefundStatus = Literal[
+    "awaiting_approval",
+    "held",
+    "created",
+    "pending",
+    "requires_action",
+    "succeeded",
+    "failed",
+    "canceled",
+]
 PENDING_REFUNDS: Final[tuple[RefundStatus, ...]] = ("created", "pending", "requires_action")
 """The money is on its way back to the client."""
+UNBEGUN_REFUNDS: Final[tuple[RefundStatus, ...]] = ("awaiting_approval", "held")
+"""The money is set aside; neither Stripe nor the client knows of it."""
+RESERVED_REFUNDS: Final[tuple[RefundStatus, ...]] = (*UNBEGUN_REFUNDS, *PENDING_REFUNDS)
+"""The money is set aside for it."""
 RETURNED_REFUNDS: Final[tuple[RefundStatus, ...]] = ("failed", "canceled")
-"""The money is the client's credit again."""
+"""The money did not go: it is again what it was before, the client's credit or what settled invoices."""
+RefundDestination = Literal["method", "credit"]
+"""Where a refund goes: to where its payment came from, or to the client's credit at the clinic."""
+RefundPlace = Literal["clinicpay", "stripe"]
+"""Where a refund was made: here, or in Stripe's dashboard."""
+
+HeldCorrection = Literal["void", "credit_note", "write_off", "replacement"]
+"""A correction of an issued invoice. `replacement`: a credit note over the rest, and a new invoice."""
+HeldKind = Literal[HeldCorrection, "refund"]
+"""An act that a clinic's `undo_hours` hold."""
+HeldState = Literal["held", "done", "undone", "canceled", "changed"]
+"""`canceled`: something else, such as a dispute, made it void. `changed`: when due it was refused, or would have posted
+something else; it is an exception."""
+
+DisputeStatus = Literal[
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "needs_response",
+    "under_review",
+    "won",
+    "lost",
+    "prevented",
+    "charge_refunded",
+]
+"""A dispute at the payer's bank. `warning_*` is an inquiry: the bank asks, and takes no money."""
+OPEN_DISPUTES: Final[tuple[DisputeStatus, ...]] = (
+    "warning_needs_response",
+    "warning_under_review",
+    "needs_response",
+    "under_review",
+)
+"""The bank has not decided."""
+ANSWERABLE_DISPUTES: Final[tuple[DisputeStatus, ...]] = ("warning_needs_response", "needs_response")
+"""The bank takes evidence, until its deadline."""
+EvidenceState = Literal["draft", "sending", "sent", "refused"]
+"""The state of a dispute's evidence. `sending`: committed, and not answered by Stripe yet. `refused`: Stripe took
+nothing of it."""
+SubmissionState = Literal["sending", "sent", "refused"]
+DisputePhase = Literal["inquiry", "chargeback"]
+"""The bank takes evidence about each of them, once: an inquiry may become a chargeback."""
+UNREFUNDABLE_DISPUTES: Final[tuple[DisputeStatus, ...]] = ("needs_response", "under_review", "lost")
+"""The bank has the money: a refund would give it back twice. A payment that was only asked about can be refunded."""
 
 DeliveryState = Literal["waiting", "due", "sent", "failed", "dropped"]
 """The state of an e-mail. `waiting`: data that it needs is not known yet. `dropped`: it is no longer needed."""
@@ -39,22 +108,53 @@ UNSENT_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("waiting", "due")
 PUBLISHED_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("sent", "failed")
 """The states that have an event."""
 
-MovementKind = Literal["payment", "refund", "dispute", "reversal"]
-"""Why money moved against an invoice."""
+MovementKind = Literal["payment", "credit", "reversal", "refund", "dispute"]
+"""Why money moved against an invoice. `credit`: a client's credit was used, or what was too much became credit."""
+COUNTED_MOVEMENTS: Final[tuple[MovementKind, ...]] = ("payment", "credit", "reversal")
+"""Movements that change what is due. A refund or a dispute never does: nobody is asked to pay again for it."""
 
-AcceptedMethod = Literal["card", "redirect"]
-"""A way to pay that a clinic can accept: a card, or an online payment system that clients are sent to."""
+DocumentKind = Literal["credit_note", "write_off", "void"]
+"""How an issued invoice is corrected. A credit note and a write-off take a sum off; void cancels the whole invoice."""
+CreditReason = Literal[
+    "wrong_service", "wrong_amount", "wrong_client", "duplicate", "not_given", "goodwill", "other"
+]
+"""Why an invoice is credited, voided or corrected. `not_given`: the service was not given. `other` needs words."""
+WriteOffReason = Literal["uncollectible", "small_amount", "goodwill", "other"]
+DocumentReason = Literal[CreditReason, WriteOffReason]
+
+AcceptedMethod = Literal["card", "redirect", "debit"]
+"""A way to pay that a clinic can accept: a card, an online payment system that clients are sent to, or a debit of a
+bank account, which takes days."""
 ACCEPTED_METHODS: Final[tuple[AcceptedMethod, ...]] = get_args(AcceptedMethod)
-PaymentKind = Literal["card", "saved", "redirect"]
-"""How a client chose to pay: a new card, a saved one, or an online payment system."""
+PaymentKind = Literal["card", "saved", "redirect", "debit"]
+"""How a client chose to pay: a new card, a saved one, an online payment system, or a bank debit."""
+OutsideKind = Literal["cash", "terminal", "bank_transfer", "insurer"]
+"""A way to pay that Stripe knows nothing of: staff record the money that the clinic took."""
+OUTSIDE_KINDS: Final[tuple[OutsideKind, ...]] = get_args(OutsideKind)
+KeptKind = Literal[PaymentKind, OutsideKind, "credit"]
+"""How a payment was made, by whatever way. `credit`: the client's own credit was used."""
 ACCEPTED_AS: Final[Mapping[PaymentKind, AcceptedMethod]] = {
     "card": "card",
     "saved": "card",
     "redirect": "redirect",
+    "debit": "debit",
 }
 """The method that a clinic must accept for each of these."""
-STRIPE_TYPES: Final[Mapping[AcceptedMethod, tuple[str, ...] | None]] = {"card": ("card",), "redirect": None}
+DEBIT_TYPES: Final[Mapping[str, str]] = {"EUR": "sepa_debit", "USD": "us_bank_account"}
+"""Stripe's type of bank debit for each currency that has one. Source: its pages "SEPA Direct Debit" and "ACH Direct
+Debit" (2026). The account needs the capability, which `DEBIT_CAPABILITIES` names."""
+DEBIT_CAPABILITIES: Final[Mapping[str, str]] = {
+    "sepa_debit": "sepa_debit_payments",
+    "us_bank_account": "us_bank_account_ach_payments",
+}
+STRIPE_TYPES: Final[Mapping[AcceptedMethod, tuple[str, ...] | None]] = {
+    "card": ("card",),
+    "redirect": None,
+    "debit": tuple(DEBIT_TYPES.values()),
+}
 """Stripe's payment method types for each. None: all that the account has switched on and that no other method has."""
+NOT_REDIRECT: Final = tuple(each for types in STRIPE_TYPES.values() for each in types or ())
+"""The types that an online payment system is not, to be left out where all others are offered."""
 ChargedOn = Literal["own", "platform", "none"]
 """Whose Stripe account takes a clinic's payments: its own, the platform's, or nobody's."""
 
@@ -74,7 +174,7 @@ def is_payable(invoice_status: str) -> bool:
 
 
 def is_returned(refund_status: str) -> bool:
-    """Whether the refund ended without sending the money, which is the client's credit again."""
+    """Whether the refund ended without sending the money."""
     return refund_status in RETURNED_REFUNDS
 
 
@@ -90,7 +190,10 @@ CARD_BRANDS: Final = {
 METHOD_NAMES: Final = {
     "card": "Card",
     "redirect": "Online payment",
+    "debit": "Bank debit",
     "cash": "Cash",
+    "terminal": "Card at the clinic",
+    "insurer": "Insurer",
     "credit": "Credit",
     "bank_transfer": "Bank transfer",
     "bancontact": "Bancontact",

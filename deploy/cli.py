@@ -4,7 +4,6 @@ Here are the operators' commands, which the image holds too. A checkout adds its
 """
 
 import asyncio
-import os
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.ops import variables
 from deploy.ops.keys_commands import app as keys
 from deploy.ops.movements_commands import movements
 from deploy.ops.parked_commands import give_up, parked
@@ -127,8 +127,8 @@ def reemit(
 ) -> None:
     """Publish again what a topic lost, made from aggregates and movements under the same event ids."""
     from deploy.ops import reemit as work
+    from deploy.ops.database import UNREACHABLE
     from deploy.ops.verify.access import Access
-    from deploy.ops.verify.databases import UNREACHABLE
     from deploy.ops.verify.report import CannotCheck
     from deploy.ops.workers import WORKED, worker_dsns
 
@@ -162,10 +162,7 @@ app.add_typer(stripe, name="stripe")
 
 
 def _required(name: str) -> str:
-    """A variable, or the content of the file that NAME_FILE names."""
-    if path := os.environ.get(f"{name}_FILE"):
-        return Path(path).read_text().strip()
-    return os.environ.get(name) or give_up(f"{name} is not set")
+    return variables.read(name) or give_up(f"{name} is not set")
 
 
 for _module in CHECKOUT:

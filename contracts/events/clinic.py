@@ -40,6 +40,14 @@ class ClinicState(StateEvent):
     """`unknown` is a method that this release cannot offer: readers offer the others."""
     contact: Contact
     accent: str = Field(pattern=r"^#[0-9a-f]{6}$")
+    least_part: int | None = Field(default=None, strict=True, gt=0)
+    """The smallest part of an invoice that clients may pay, in minor units of `currency`. Absent: no parts."""
+    deposits: bool = False
+    """Clients may pay before there is an invoice."""
+    lost_dispute_reopens: bool = False
+    """An invoice is due again when a dispute of its payment is lost."""
+    undo_hours: int = Field(default=0, strict=True, ge=0)
+    """How long corrections and refunds are held before they are done."""
 
 
 class ClinicUpdated(ClinicState):

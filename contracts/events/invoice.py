@@ -1,14 +1,16 @@
 """Events of an invoice."""
 
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
 
 from contracts.events import topics
 from contracts.events.envelope import Open, StateEvent
 from contracts.events.topics import Topic
 from contracts.money import Money
-from contracts.vocabulary import InvoiceStatus
+from contracts.vocabulary import DocumentKind, DocumentReason, InvoiceStatus
 
 
 class InvoiceState(StateEvent):
@@ -26,8 +28,9 @@ class InvoiceState(StateEvent):
     """`unknown` counts as open and not payable (`vocabulary.is_open`, `is_payable`); the amounts decide what is due."""
     total: Money
     due_before_payments: Money
-    """The total less credit notes; zero once void. The payment service subtracts payments from it."""
+    """The total less credit notes and write-offs; zero once void. The payment service subtracts payments from it."""
     settled: Money
+    """The sum of the movements that count towards what is due (`vocabulary.COUNTED_MOVEMENTS`)."""
     issued_on: date
     due_on: date
     being_checked: bool = False
@@ -41,10 +44,49 @@ class InvoiceState(StateEvent):
         return self.due_before_payments - self.settled
 
 
+class TaxAmount(BaseModel):
+    """The sum that one tax is charged on, and the tax. A sum that bears two taxes is in the net of both."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    code: str
+    percent: str
+    net: Money
+    tax: Money
+
+
+class Sums(BaseModel):
+    """The sums of a document: `net`, `tax` and `rounding` sum to `total`."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    net: Money
+    tax: Money
+    rounding: Money
+    total: Money
+    taxes: tuple[TaxAmount, ...]
+
+
+class InvoiceDocument(Sums):
+    """A correction of an invoice. All sums are taken off the invoice, so they are not below zero."""
+
+    id: UUID
+    kind: DocumentKind
+    number: str | None
+    """Of a credit note alone."""
+    reason: Open[DocumentReason]
+    issued_on: date
+    new_invoice_id: UUID | None = None
+    """The invoice that was issued in its place."""
+
+
 class InvoiceCreated(InvoiceState):
     """A clinic issued an invoice."""
 
     topic: ClassVar[Topic] = topics.INVOICE_CREATED
+
+    sums: Sums | None = None
+    """An earlier release leaves it out."""
 
 
 class InvoiceUpdated(InvoiceState):
@@ -57,3 +99,38 @@ class InvoicePaid(InvoiceState):
     """Nothing is due on the invoice any more."""
 
     topic: ClassVar[Topic] = topics.INVOICE_PAID
+
+
+class InvoiceOverdue(InvoiceState):
+    """The day after its due date began at the clinic, and something is to be paid. Once for each invoice."""
+
+    topic: ClassVar[Topic] = topics.INVOICE_OVERDUE
+
+
+class InvoiceCorrected(InvoiceState):
+    """A document took a sum off the invoice. The state is the invoice's right after it."""
+
+    document: InvoiceDocument
+
+
+class InvoiceCredited(InvoiceCorrected):
+    """A credit note or a write-off. The status says whether the rest is paid."""
+
+    topic: ClassVar[Topic] = topics.INVOICE_CREDITED
+
+
+class InvoiceVoided(InvoiceCorrected):
+    """The invoice was canceled: nothing was paid on it, and nothing is to be paid."""
+
+    topic: ClassVar[Topic] = topics.INVOICE_VOIDED
+
+
+INVOICE_STATES: Final = (
+    InvoiceCreated,
+    InvoiceUpdated,
+    InvoicePaid,
+    InvoiceCredited,
+    InvoiceVoided,
+    InvoiceOverdue,
+)
+"""Every event with the state of an invoice: a reader that keeps a copy consumes them all."""

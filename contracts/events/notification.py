@@ -1,4 +1,4 @@
-"""Events of an e-mail to a client. Ids and template only: no address, no text."""
+"""Events of an e-mail to a client, or to a clinic about one. Ids and template only: no address, no text."""
 
 from typing import ClassVar
 from uuid import UUID

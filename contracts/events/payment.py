@@ -6,10 +6,10 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 from contracts.events import topics
-from contracts.events.envelope import Event, Method, StateEvent
+from contracts.events.envelope import Event, Method, Open, StateEvent
 from contracts.events.topics import Topic
 from contracts.money import Money
-from contracts.vocabulary import MovementKind, PublishedPaymentStatus
+from contracts.vocabulary import DisputeStatus, MovementKind, PublishedPaymentStatus, RefundDestination
 
 
 def receipt_number(payment_id: UUID) -> str:
@@ -90,9 +90,9 @@ class PaymentUpdated(Event):
 
 
 class PaymentRefunded(Event):
-    """Credit from a payment was refunded to the payment's method. `time`: when that was booked.
+    """Money of a payment was given back: to the payment's method, or to the client's credit. `time`: when booked.
 
-    A bank may still return it days later. It is then the client's credit again, and no event is published.
+    A bank may still return it days later. It is then again what it was before; no event of this topic says so.
     """
 
     topic: ClassVar[Topic] = topics.PAYMENT_REFUNDED
@@ -104,6 +104,36 @@ class PaymentRefunded(Event):
     amount: Money
     method: Method | None = None
     """The payment's method, to which the money goes."""
+    destination: RefundDestination = "method"
+    invoices: tuple[Share, ...] = ()
+    """The parts of the invoices that the payment settled. The rest of the amount was the client's credit."""
+
+
+class PaymentDisputed(StateEvent):
+    """The public state of a dispute at the payer's bank. `time`: of its newest change here."""
+
+    topic: ClassVar[Topic] = topics.PAYMENT_DISPUTED
+    key_field: ClassVar[str] = "dispute_id"
+
+    dispute_id: UUID
+    payment_id: UUID
+    client_id: UUID
+    status: Open[DisputeStatus]
+    """`warning_*` is an inquiry, which takes no money."""
+    reason: str | None = None
+    """Stripe's word for what the payer says."""
+    amount: Money
+    """The disputed sum. The bank may take less, more, or nothing."""
+    taken: Money
+    """The sum that the bank has taken, and not given back."""
+    fees: tuple[Money, ...] = ()
+    """Stripe's fees, in the currencies that the clinic's account settles in."""
+    due_by: AwareDatetime | None = None
+    """Until when the bank takes evidence; null if it takes none."""
+    has_evidence: bool
+    opened_at: AwareDatetime
+    invoices: tuple[Share, ...] = ()
+    """The parts of `taken` that had paid these invoices. Only a `reversal` of `payment.settled` makes one due again."""
 
 
 class PaymentSettled(Event):

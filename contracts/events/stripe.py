@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.events import topics
 from contracts.events.envelope import CloudEvent, Method
@@ -12,6 +12,36 @@ from contracts.money import Currency
 
 Origin: TypeAlias = Literal["ours", "other_installation", "forged", "unsigned"]
 """Which installation an object's metadata names, and whether its signature proves it."""
+
+
+class BalanceMove(BaseModel):
+    """A balance transaction of a dispute, in minor units of the currency that the account settles in.
+
+    `amount` below zero was taken, above zero came back; `fee` above zero was taken.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: str
+    amount: int = Field(strict=True)
+    fee: int = Field(strict=True)
+    currency: Currency
+    created: AwareDatetime
+
+
+class StripeDispute(BaseModel):
+    """A dispute's own facts. Its status, amount and currency are the event's."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    charge: str | None = None
+    reason: str | None = None
+    opened: AwareDatetime
+    due_by: AwareDatetime | None = None
+    has_evidence: bool = False
+    submissions: int = 0
+    moves: tuple[BalanceMove, ...] = ()
+    """All that it moved until then, oldest first."""
 
 
 class StripeEvent(CloudEvent):
@@ -61,6 +91,7 @@ class StripeEvent(CloudEvent):
     disabled_reason: str | None = None
     capabilities: tuple[str, ...] | None = None
     """Of an account: the capabilities that are active."""
+    dispute: StripeDispute | None = None
 
     @property
     def key(self) -> str:

@@ -36,6 +36,9 @@ _INVOICE_READERS = ("payment", "notification", "gateway")
 INVOICE_CREATED = Topic("invoice.created", Kind.STATE, "invoice", _INVOICE_READERS)
 INVOICE_UPDATED = Topic("invoice.updated", Kind.STATE, "invoice", _INVOICE_READERS)
 INVOICE_PAID = Topic("invoice.paid", Kind.STATE, "invoice", _INVOICE_READERS)
+INVOICE_CREDITED = Topic("invoice.credited", Kind.STATE, "invoice", _INVOICE_READERS)
+INVOICE_VOIDED = Topic("invoice.voided", Kind.STATE, "invoice", _INVOICE_READERS)
+INVOICE_OVERDUE = Topic("invoice.overdue", Kind.STATE, "invoice", _INVOICE_READERS)
 
 ACCOUNT_UPDATED = Topic("account.updated", Kind.STATE, "payment", ("notification",), partitions=3)
 PAYMENT_PROCESSING = Topic("payment.processing", Kind.STATE, "payment", ("invoice", "gateway"))
@@ -45,6 +48,7 @@ PAYMENT_CANCELED = Topic("payment.canceled", Kind.STATE, "payment", ("invoice", 
 PAYMENT_SETTLED = Topic("payment.settled", Kind.MOVEMENT, "payment", ("invoice",))
 PAYMENT_UPDATED = Topic("payment.updated", Kind.NOTICE, "payment", ("invoice", "gateway"))
 PAYMENT_REFUNDED = Topic("payment.refunded", Kind.NOTICE, "payment", ("notification",))
+PAYMENT_DISPUTED = Topic("payment.disputed", Kind.STATE, "payment", ("notification",), partitions=3)
 
 STRIPE_EVENT = Topic("stripe.event", Kind.NOTICE, "payment", ("payment",))
 
@@ -56,6 +60,9 @@ ALL: tuple[Topic, ...] = (
     INVOICE_CREATED,
     INVOICE_UPDATED,
     INVOICE_PAID,
+    INVOICE_CREDITED,
+    INVOICE_VOIDED,
+    INVOICE_OVERDUE,
     ACCOUNT_UPDATED,
     PAYMENT_PROCESSING,
     PAYMENT_SUCCEEDED,
@@ -64,6 +71,7 @@ ALL: tuple[Topic, ...] = (
     PAYMENT_SETTLED,
     PAYMENT_UPDATED,
     PAYMENT_REFUNDED,
+    PAYMENT_DISPUTED,
     STRIPE_EVENT,
     NOTIFICATION_SENT,
     NOTIFICATION_FAILED,

@@ -31,7 +31,8 @@ class AccountOut(Answer, frozen=True, kw_only=True):
     `none`: no payment starts. With Stripe's test keys, money of a clinic without a choice goes to the `platform`.
 
     Without `takes_payments` online payment is offered nowhere; `problem` says why, `disabled_reason` is Stripe's own.
-    `methods` are the ways to pay that the account has the capabilities for.
+    `methods` are the ways to pay that the account has the capabilities for, `debit_currencies` the currencies in which
+    it can debit bank accounts.
     """
 
     stripe_account_id: str | None
@@ -41,3 +42,8 @@ class AccountOut(Answer, frozen=True, kw_only=True):
     problem: AccountProblem | None = None
     disabled_reason: str | None = None
     methods: tuple[AcceptedMethod, ...] = ACCEPTED_METHODS
+    debit_currencies: tuple[str, ...] = ()
+
+    def takes(self, way: str, currency: str) -> bool:
+        """Whether the account can charge in this way, in this currency."""
+        return way in self.methods and (way != "debit" or currency in self.debit_currencies)

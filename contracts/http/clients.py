@@ -2,7 +2,9 @@
 
 from uuid import UUID
 
-from contracts.http.common import Answer, Request
+from msgspec import UNSET, UnsetType, field
+
+from contracts.http.common import Answer, Metadata, Request
 
 
 class BillingAddress(Request, frozen=True, kw_only=True):
@@ -15,10 +17,13 @@ class BillingAddress(Request, frozen=True, kw_only=True):
 
 
 class ClientIn(Request, frozen=True, kw_only=True):
-    """A client to bill."""
+    """A client to bill. `external_id` is another program's id of the client: unique at the clinic."""
 
     name: str
     billing_address: BillingAddress | None = None
+    tax_number: str | UnsetType = UNSET
+    external_id: str | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET
 
 
 class ClientOut(Answer, frozen=True, kw_only=True):
@@ -27,3 +32,6 @@ class ClientOut(Answer, frozen=True, kw_only=True):
     id: UUID
     name: str
     billing_address: BillingAddress
+    tax_number: str = ""
+    external_id: str | None = None
+    metadata: Metadata = field(default_factory=dict)

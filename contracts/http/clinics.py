@@ -5,18 +5,25 @@ from uuid import UUID
 
 from msgspec import field
 
-from contracts.http.common import Answer, Currency, Request
-from contracts.vocabulary import AcceptedMethod
+from contracts.http.common import Answer, Currency, Metadata, Request
+from contracts.vocabulary import AcceptedMethod, PriceMode, TaxCategory
 
 DEFAULT_ACCENT = "#0b6e6e"
 
 
 class TaxRate(Request, frozen=True, kw_only=True):
-    """`percent` is a decimal text with up to three places, "0" to "100"."""
+    """`percent` is a decimal text with up to three places, "0" to "100".
+
+    `category` is S above 0, else Z unless it is E (exempt), AE (the buyer owes it) or O (not subject to it): these
+    need a reason, as `exemption_code` (VATEX) or `exemption_text`.
+    """
 
     code: str
     name: str
     percent: str
+    category: TaxCategory | None = None
+    exemption_code: str = ""
+    exemption_text: str = ""
 
 
 class ClinicContact(Request, frozen=True, kw_only=True):
@@ -28,8 +35,20 @@ class ClinicContact(Request, frozen=True, kw_only=True):
     hours: str = ""
 
 
+class NumberStart(Request, frozen=True, kw_only=True):
+    """The number of the first invoice of this year; following years begin with 1."""
+
+    year: int
+    number: int
+
+
 class ClinicIn(Request, frozen=True, kw_only=True):
-    """A clinic and its billing settings, whole: a setting that is left out takes its default."""
+    """A clinic and its billing settings, whole: a setting that is left out takes its default.
+
+    `prices` is for invoices that do not say whether their prices are without tax. `tax_number` is shown on invoices.
+    `external_id` is another program's id of the clinic: no two clinics have the same. Invoices are numbered
+    `number_prefix`, year and count: `A-2026-000001`; `number_start` continues a count that was begun elsewhere.
+    """
 
     slug: str
     name: str
@@ -42,6 +61,19 @@ class ClinicIn(Request, frozen=True, kw_only=True):
     contact: ClinicContact = field(default_factory=ClinicContact)
     accent: str = DEFAULT_ACCENT
     tax_rates: Sequence[TaxRate] = ()
+    least_part: int | None = None
+    """The smallest part of an invoice that a client may pay, in minor units of `currency`; null: no parts."""
+    deposits: bool = False
+    """Whether clients may pay before there is an invoice."""
+    lost_dispute_reopens: bool = False
+    undo_hours: int = 0
+    """How long corrections and refunds are held and can be undone, to `MOST_UNDO_HOURS`; 0: they are done at once."""
+    prices: PriceMode = "net"
+    tax_number: str = ""
+    external_id: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+    number_prefix: str = ""
+    number_start: NumberStart | None = None
 
 
 class ClinicOut(Answer, frozen=True, kw_only=True):
@@ -60,3 +92,13 @@ class ClinicOut(Answer, frozen=True, kw_only=True):
     accent: str
     tax_rates: tuple[TaxRate, ...]
     version: int
+    least_part: int | None = None
+    deposits: bool = False
+    lost_dispute_reopens: bool = False
+    undo_hours: int = 0
+    prices: PriceMode = "net"
+    tax_number: str = ""
+    external_id: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+    number_prefix: str = ""
+    number_start: NumberStart | None = None

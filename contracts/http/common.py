@@ -21,6 +21,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A body that a service answers with."""
 
 
+Metadata = dict[str, str]
+"""Texts that a program keeps with an object: up to 20, of at most 500 characters, by names of at most 40."""
+
+
 class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An amount in minor units: 12500 EUR is €125.00."""
 

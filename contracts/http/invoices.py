@@ -5,12 +5,20 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from contracts.currencies import Charge
 from contracts.http.clients import BillingAddress
-from contracts.http.common import Answer, Currency, Money, PaidWith, Request
-from contracts.vocabulary import AcceptedMethod, InvoiceStatus, MovementKind
+from contracts.http.common import Answer, Currency, Metadata, Money, PaidWith, Request
+from contracts.vocabulary import (
+    AcceptedMethod,
+    DocumentKind,
+    DocumentReason,
+    InvoiceStatus,
+    MovementKind,
+    PriceMode,
+    TaxCategory,
+)
 
 
 class AppointmentIn(Request, frozen=True, kw_only=True):
@@ -20,19 +28,37 @@ class AppointmentIn(Request, frozen=True, kw_only=True):
     place: str = ""
 
 
+class DiscountIn(Request, frozen=True, kw_only=True):
+    """Takes an `amount` off, or a `percent` ("0" to "100"): one of both. `reason` is shown on the document."""
+
+    amount: Money | UnsetType = UNSET
+    percent: str | UnsetType = UNSET
+    reason: str = ""
+
+
 class LineIn(Request, frozen=True, kw_only=True):
-    """A line to invoice. `unit_price` is without tax. `quantity` is a decimal text above 0 with up to three places."""
+    """A line to invoice. `unit_price` is from 0, with or without tax as `prices` of the invoice says.
+
+    `quantity` is a decimal text with up to three places; a negative one takes off. A line has `tax_code`, or
+    `tax_codes` with the codes of two taxes on the same amount, such as GST and PST.
+    """
 
     service: str
     practitioner: str = ""
     unit_price: Money
-    tax_code: str
+    tax_code: str | UnsetType = UNSET
     quantity: str = "1"
     appointment: AppointmentIn | None = None
+    tax_codes: Sequence[str] | UnsetType = UNSET
+    discount: DiscountIn | UnsetType = UNSET
 
 
 class InvoiceIn(Request, frozen=True, kw_only=True):
-    """An invoice to issue. Without `currency` the clinic's, without `issued_on` today at the clinic."""
+    """An invoice to issue. Without `currency` or `prices` the clinic's, without `issued_on` today at the clinic.
+
+    `discount` takes off the sum of the lines, in proportion: each tax is less by its part. A total of zero is paid.
+    `insurer_reference` and `location` are shown on it. `external_id` is another program's id, unique at the clinic.
+    """
 
     client_id: UUID
     due_on: date
@@ -40,6 +66,12 @@ class InvoiceIn(Request, frozen=True, kw_only=True):
     currency: str | UnsetType | None = UNSET
     issued_on: date | UnsetType | None = UNSET
     note: str | UnsetType = UNSET
+    prices: PriceMode | UnsetType = UNSET
+    discount: DiscountIn | UnsetType = UNSET
+    insurer_reference: str | UnsetType = UNSET
+    location: str | UnsetType = UNSET
+    external_id: str | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
 
 
 class InvoicesIn(Request, frozen=True, kw_only=True):
@@ -51,7 +83,9 @@ class InvoicesIn(Request, frozen=True, kw_only=True):
 class InvoiceItem(Answer, frozen=True, kw_only=True):
     """An invoice as lists show it.
 
-    `due` is 0 once paid, refunded or void. `methods` are the ways to pay it online now: empty when nothing is due,
+    `total` less `credited`, `written_off` and `settled` is `due`, which is never below 0; a refund does not raise it.
+    `credited` is what credit notes took off, `refunded` what went back to the client; all three are null for nothing.
+    `methods` are the ways to pay it online now: empty when nothing is due,
     online payment is off, the clinic's Stripe account cannot charge, or no accepted way can charge the amount.
     `online_charge` tells whether the amount due can be charged online at all, whatever the clinic accepts; null when
     nothing is due. `service_summary` names the first service. While it is `being_checked`, a movement of money could
@@ -79,6 +113,10 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     locale: str = ""
     time_zone: str = ""
+    external_id: str | None = None
+    credited: Money | None = None
+    written_off: Money | None = None
+    refunded: Money | None = None
 
 
 class InvoiceRow(InvoiceItem, frozen=True, kw_only=True):
@@ -94,13 +132,34 @@ class InvoicesOut(Answer, frozen=True, kw_only=True):
 
 
 class InvoiceTax(Answer, frozen=True, kw_only=True):
-    """One tax of an invoice: the sum that it is charged on, and the tax."""
+    """One tax of an invoice: the sum that it is charged on, and the tax. The exemption is why it is not charged."""
 
     code: str
     name: str
     percent: str
     base: Money
     tax: Money
+    category: TaxCategory | None = None
+    exemption_code: str = ""
+    exemption_text: str = ""
+
+
+class LineTax(Answer, frozen=True, kw_only=True):
+    """One tax of a line."""
+
+    code: str
+    name: str
+    percent: str
+    category: TaxCategory
+    tax: Money
+
+
+class DiscountOut(Answer, frozen=True, kw_only=True):
+    """The amount that a discount took off; `percent` is null for one that was given as an amount."""
+
+    amount: Money
+    percent: str | None
+    reason: str
 
 
 class Appointment(Answer, frozen=True, kw_only=True):
@@ -111,7 +170,12 @@ class Appointment(Answer, frozen=True, kw_only=True):
 
 
 class LineOut(Answer, frozen=True, kw_only=True):
-    """A line of an invoice. `position` counts from 1."""
+    """A line of an invoice. `position` counts from 1.
+
+    `amount` is quantity x price less the line's `discount`, in the invoice's prices. `invoice_discount` is its share of
+    the invoice's discount: `net`, `tax` and `gross` are after both. `tax_code` and `tax_percent` are the first of
+    `taxes`, `tax` is the sum of them.
+    """
 
     position: int
     service: str
@@ -124,6 +188,10 @@ class LineOut(Answer, frozen=True, kw_only=True):
     tax_percent: str
     tax: Money
     gross: Money
+    amount: Money | None = None
+    discount: DiscountOut | None = None
+    invoice_discount: Money | None = None
+    taxes: list[LineTax] = field(default_factory=list)
 
 
 class Seller(Answer, frozen=True, kw_only=True):
@@ -133,14 +201,16 @@ class Seller(Answer, frozen=True, kw_only=True):
     address: str = ""
     phone: str = ""
     email: str = ""
+    tax_number: str = ""
 
 
 class BillTo(Answer, frozen=True, kw_only=True):
-    """The client as they were when the invoice was issued; once `erased`, the name is empty."""
+    """The client as they were when the invoice was issued; once `erased`, all of it is empty."""
 
     name: str
     billing_address: BillingAddress
     erased: bool = False
+    tax_number: str = ""
 
 
 class MovementOut(Answer, frozen=True, kw_only=True):
@@ -155,11 +225,57 @@ class MovementOut(Answer, frozen=True, kw_only=True):
     captured_at: datetime | None = None
 
 
+class DocumentLine(Answer, frozen=True, kw_only=True):
+    """A line of the invoice, or a part of its quantity, that a credit note takes off."""
+
+    position: int
+    service: str
+    quantity: str
+    net: Money
+    tax: Money
+
+
+class InvoiceLink(Answer, frozen=True, kw_only=True):
+    """Another invoice of the clinic."""
+
+    id: UUID
+    number: str
+
+
+class DocumentOut(Answer, frozen=True, kw_only=True):
+    """A correction of an invoice: a credit note with a number of its own, a write-off, or its cancellation.
+
+    All amounts are above 0, and are taken off the invoice. `net`, `tax` and `rounding` sum to `total`. `lines` are
+    named by a credit note that was made of lines, else empty. `seller`, `locale` and `time_zone` are the clinic's when
+    it was made. `new_invoice` replaces the invoice, in a correction.
+    """
+
+    id: UUID
+    invoice_id: UUID
+    kind: DocumentKind
+    number: str | None
+    reason: DocumentReason
+    explanation: str
+    issued_on: date
+    net: Money
+    tax: Money
+    total: Money
+    taxes: list[InvoiceTax]
+    lines: list[DocumentLine]
+    seller: Seller
+    locale: str
+    time_zone: str
+    rounding: Money | None = None
+    new_invoice: InvoiceLink | None = None
+
+
 class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     """An invoice with its lines. The lines' net amounts sum to `subtotal`, their taxes to the sum of `taxes`.
 
     Both and `rounding` sum to `total`; it is null unless the currency's smallest charge made rounding necessary.
-    `seller` and `bill_to` stay as they were when it was issued.
+    `prices` says whether the lines' prices, amounts and discounts are without tax (`net`) or include it (`gross`).
+    `seller` and `bill_to` stay as they were when it was issued. `documents` corrected it, oldest first; `corrects` is
+    the invoice that it replaces.
     """
 
     subtotal: Money
@@ -169,8 +285,15 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     processing: bool
     note: str
     rounding: Money | None = None
+    prices: PriceMode = "net"
+    discount: DiscountOut | None = None
+    insurer_reference: str = ""
+    location: str = ""
+    metadata: Metadata = field(default_factory=dict)
     seller: Seller | None = None
     bill_to: BillTo | None = None
+    documents: tuple[DocumentOut, ...] = ()
+    corrects: InvoiceLink | None = None
 
 
 class Summary(Answer, frozen=True, kw_only=True):

@@ -1,8 +1,25 @@
 """Saved payment methods: bodies of the payment service."""
 
+from datetime import datetime
 from uuid import UUID
 
-from contracts.http.common import Answer
+from contracts.http.common import Answer, Request
+from contracts.http.payments import ConsentIn
+
+
+class SetupIn(Request, frozen=True, kw_only=True):
+    """The consent that the client gave on the page for saving a card."""
+
+    consent: ConsentIn
+
+
+class AgreedOut(Answer, frozen=True, kw_only=True):
+    """The text that the client agreed to when the method was saved, and when."""
+
+    version: str
+    locale: str
+    text: str
+    agreed_at: datetime
 
 
 class SavedMethodOut(Answer, frozen=True, kw_only=True):
@@ -16,6 +33,7 @@ class SavedMethodOut(Answer, frozen=True, kw_only=True):
     exp_year: int | None
     default: bool
     expired: bool = False
+    agreed: AgreedOut | None = None
 
 
 class SetupStart(Answer, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from deploy.local import jars, places
 from deploy.local.errors import EmbeddedError
 from deploy.local.process import Child, free_port, port_is_free
 from deploy.local.server import Server
+from deploy.ops.database import UNREACHABLE
 
 MAJOR = "18"
 START_TIMEOUT = 60.0
@@ -43,14 +44,6 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# A server that dies in the middle of an answer makes asyncpg raise InternalClientError, which is neither of the others.
-UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 
 
 class EmbeddedPostgres(Server):

@@ -1,12 +1,15 @@
 """The data directory of a running `clinicpay up`, read for ports, addresses and passwords."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deploy.ops import database
 from deploy.ops.verify.report import CannotCheck
+
+STRIPE_ITSELF = "https://api.stripe.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,12 @@ class DataDirectory:
         """The DSN of a service's database as one of its roles."""
         password = self.secrets()["role_passwords"][role]
         return database.role_dsn(self.postgres_server(), role, password, database.database_name(service))
+
+    def stripe(self, environment: Mapping[str, str]) -> tuple[str, str]:
+        """Secret key and address of Stripe's API: the environment's if it has a key, else the sandbox's."""
+        if own_key := environment.get("STRIPE_SECRET_KEY"):
+            return own_key, environment.get("STRIPE_API_BASE") or STRIPE_ITSELF
+        return self.secrets()["sandbox_secret_key"], self.addresses()["sandbox"]
 
     def postgres_server(self) -> str:
         """The DSN of the PostgreSQL that runs on the directory, without a user."""

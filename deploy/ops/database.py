@@ -14,11 +14,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
+
+from deploy.ops import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("invoice", "payment", "notification", "gateway")
@@ -26,6 +30,14 @@ GROUPS = ("app_api", "app_worker", "app_relay", "app_auditor")
 AUDITOR = "auditor"
 """One login for all databases, which reads every table and writes none; made when it has a password."""
 BOOTSTRAP_LOCK = 7_204_911_386_205_517
+# A server that dies in the middle of an answer makes asyncpg raise InternalClientError, which is neither of the others.
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _LOGIN = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
 
 
@@ -70,6 +82,16 @@ def with_database(dsn: str, database: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
 
 
+@asynccontextmanager
+async def connected(dsn: str, timeout: float = 60) -> AsyncIterator[Any]:
+    """A connection. It must be there within `timeout` seconds."""
+    connection = await asyncpg.connect(dsn, timeout=timeout)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def bootstrap(
     admin_dsn: str, services: Iterable[str] = SERVICES, passwords: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -80,14 +102,11 @@ async def bootstrap(
     """
     services = tuple(services)
     passwords = passwords or environment_passwords(services)
-    admin = await asyncpg.connect(admin_dsn)
-    try:
+    async with connected(admin_dsn) as admin:
         await admin.execute("SELECT pg_advisory_lock($1)", BOOTSTRAP_LOCK)
         await _make_roles(admin, services, passwords)
         for service in services:
             await _make_database(admin, service, database_name(service), "template1")
-    finally:
-        await admin.close()
     return {
         role: role_dsn(admin_dsn, role, passwords[role], database_name(service))
         for service in services
@@ -102,20 +121,14 @@ async def clone(admin_dsn: str, service: str, database: str, original: str | Non
 
     original    default: the service's own database
     """
-    admin = await asyncpg.connect(admin_dsn)
-    try:
+    async with connected(admin_dsn) as admin:
         await _make_database(admin, service, database, original or database_name(service), "FILE_COPY")
-    finally:
-        await admin.close()
 
 
 async def drop(admin_dsn: str, database: str) -> None:
     """Remove a database, and end all connections to it."""
-    admin = await asyncpg.connect(admin_dsn)
-    try:
+    async with connected(admin_dsn) as admin:
         await _execute(admin, "DROP DATABASE IF EXISTS %I WITH (FORCE)", database)
-    finally:
-        await admin.close()
 
 
 def migrate(service: str, owner_dsn: str) -> None:
@@ -157,11 +170,8 @@ $$
 
 
 async def _let_auditor_read(owner_dsn: str) -> None:
-    owner = await asyncpg.connect(owner_dsn)
-    try:
+    async with connected(owner_dsn) as owner:
         await owner.execute(_AUDITOR_READS)
-    finally:
-        await owner.close()
 
 
 async def migrate_all(dsns: Mapping[str, str], services: Iterable[str] = SERVICES) -> None:
@@ -176,19 +186,13 @@ def environment_passwords(services: Iterable[str] = SERVICES) -> dict[str, str]:
 
     AUDITOR_PASSWORD may be missing: then there is no auditor.
     """
-    found = {role: _secret(f"{role.upper()}_PASSWORD") for role in all_roles(services)}
+    found = {role: variables.read(f"{role.upper()}_PASSWORD") for role in all_roles(services)}
     missing = [f"{role.upper()}_PASSWORD" for role, password in found.items() if not password]
     if missing:
         raise KeyError(f"not set: {', '.join(missing)}")
-    if auditor := _secret(f"{AUDITOR.upper()}_PASSWORD"):
+    if auditor := variables.read(f"{AUDITOR.upper()}_PASSWORD"):
         found[AUDITOR] = auditor
     return {role: password for role, password in found.items() if password}
-
-
-def _secret(name: str) -> str | None:
-    if path := os.environ.get(f"{name}_FILE"):
-        return Path(path).read_text().strip()
-    return os.environ.get(name)
 
 
 async def _make_roles(

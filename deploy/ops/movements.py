@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from deploy.ops import database
 from deploy.ops.keys import COMMAND_LINE
 from services.chassis.db.database import UNREACHABLE, Database
 from services.chassis.errors import DomainError
@@ -34,16 +33,15 @@ class Books:
 async def reverse(books: Books, clinic_id: UUID, movement_id: UUID, correction: Correction) -> Invoice:
     """The invoice without the movement. Raises `Genuine`, and what `reverse_movement` raises."""
     caller = Caller(COMMAND_LINE, "operator", clinic_id)
-    db, payment = Database(books.invoice, size=1), await asyncpg.connect(books.payment, timeout=10)
+    db = Database(books.invoice, size=1)
     try:
-        async with db.worker_tx() as tx:
+        async with database.connected(books.payment, timeout=10) as payment, db.worker_tx() as tx:
             after = await reverse_movement(tx, caller, movement_id, correction)
             # Last, with the invoice locked: what payment has booked by now is not reversed.
             kept = await _movements(tx, "invoice_id", after)
             _refuse_genuine(movement_id, await _movements(payment, "payable_id", after), kept)
         return after
     finally:
-        await payment.close()
         await db.close()
 
 

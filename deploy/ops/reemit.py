@@ -7,21 +7,29 @@ and all movements. The auditor reads; the service's worker role writes to its ou
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import asyncpg
-
+from deploy.ops import database
 from services.chassis.db.database import Database
 from services.chassis.outbox.reemit import Source, put_again
 from services.invoice.clinics import reemit as clinics
+from services.invoice.documents import reemit as documents
 from services.invoice.invoices import reemit as invoices
 from services.notification.emails import reemit as emails
 from services.payment.accounts import reemit as accounts
+from services.payment.disputes import reemit as disputes
 from services.payment.ledger import reemit as ledger
 from services.payment.payments import reemit as payments
 from services.payment.refunds import reemit as refunds
 
 SOURCES: Mapping[str, Sequence[Source]] = {
-    "invoice": (clinics.SOURCE, invoices.SOURCE),
-    "payment": (accounts.SOURCE, payments.SOURCE, payments.UPDATES, ledger.SOURCE, refunds.SOURCE),
+    "invoice": (clinics.SOURCE, invoices.SOURCE, documents.SOURCE),
+    "payment": (
+        accounts.SOURCE,
+        payments.SOURCE,
+        payments.UPDATES,
+        ledger.SOURCE,
+        refunds.SOURCE,
+        disputes.SOURCE,
+    ),
     "notification": (emails.SOURCE,),
 }
 
@@ -29,9 +37,8 @@ SOURCES: Mapping[str, Sequence[Source]] = {
 async def reemit(auditor_dsn: str, worker_dsn: str, service: str, since: datetime) -> int:
     """Put a service's events since then into its outbox again; returns their number."""
     db = Database(worker_dsn)
-    reader = await asyncpg.connect(auditor_dsn, timeout=10)
     try:
-        return await put_again(reader, db, SOURCES[service], since)
+        async with database.connected(auditor_dsn, timeout=10) as reader:
+            return await put_again(reader, db, SOURCES[service], since)
     finally:
-        await reader.close()
         await db.close()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from deploy.ops import variables
 from deploy.ops.parked_commands import ParkedData, give_up, login_here
 
 if TYPE_CHECKING:
@@ -137,6 +138,4 @@ def _payment_worker(data: Path | None) -> str:
 
 
 def _given(name: str) -> str:
-    if path := os.environ.get(f"{name}_FILE"):
-        return Path(path).read_text().strip()
-    return os.environ.get(name) or give_up(f"{name} is not set")
+    return variables.read(name) or give_up(f"{name} is not set")

@@ -56,7 +56,7 @@ def setup(
     """Make or change the two webhook endpoints and the wallets' domains. Shows its plan first."""
     import stripe
 
-    from deploy.ops.stripe_setup.access import reason
+    from deploy.ops.stripe_client import reason
 
     given = _given(data)
     if not given.secret_key or not given.public_url:
@@ -70,10 +70,10 @@ def setup(
 
 
 async def _set_up(given: "Given", yes: bool) -> None:
-    from deploy.ops.stripe_setup.access import client_of
+    from deploy.ops.stripe_client import opened
     from deploy.ops.stripe_setup.plan import plan
 
-    async with client_of(given) as client:
+    async with opened(given.secret_key, given.api_base) as client:
         steps = await plan(given, client)
         for step in steps:
             typer.echo(f"{'now: ' if yes else 'would: '}{step.words}")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.ops import variables
 from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
 
@@ -22,10 +23,7 @@ def worker_dsns(data: Path | None, environment: Mapping[str, str] = os.environ) 
 
 
 def _given(environment: Mapping[str, str]) -> dict[str, str]:
-    path, urls = environment.get("WORKER_DATABASE_URLS_FILE"), environment.get("WORKER_DATABASE_URLS")
-    if path:
-        urls = Path(path).read_text()
+    urls = variables.read("WORKER_DATABASE_URLS", environment)
     if not urls:
         raise CannotCheck("neither --data nor WORKER_DATABASE_URLS (invoice=postgresql://…,payment=…) given")
-    pairs = (entry.strip().partition("=") for entry in urls.split(",") if entry.strip())
-    return {name: url for name, _, url in pairs}
+    return variables.dsns(urls)

@@ -13,7 +13,7 @@ from deploy.sandbox.api import Api
 from deploy.sandbox.control import control_router
 from deploy.sandbox.errors import Json
 from deploy.sandbox.hosted import HANDLERS
-from deploy.sandbox.resources import accounts
+from deploy.sandbox.resources import accounts, webhook_endpoints
 from deploy.sandbox.sandbox import PLATFORM, Sandbox
 from deploy.sandbox.settings import Settings
 
@@ -36,6 +36,7 @@ def application(settings: Settings) -> tuple[Application, Sandbox]:
     sandbox = Sandbox(settings)
     if sandbox.store.get(PLATFORM, PLATFORM) is None:
         sandbox.run(PLATFORM, lambda call: call.put(accounts.shape(call, PLATFORM)))
+    sandbox.run(PLATFORM, lambda call: webhook_endpoints.keep_own(call, settings.webhook_url))
     pages = Litestar(
         [live, ready, control_router(), *HANDLERS],
         dependencies={"sandbox": Provide(lambda: sandbox, sync_to_thread=False)},

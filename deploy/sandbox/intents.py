@@ -76,6 +76,14 @@ def chosen_method(call: Call, intent: Json) -> Json | None:
     return method
 
 
+def take_method(call: Call, intent: Json) -> Json | None:
+    """Put the chosen method into the intent, which then waits to be confirmed with it."""
+    method = chosen_method(call, intent)
+    if method:
+        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    return method
+
+
 def _check_method(method: Json, intent: Json) -> None:
     name = NAMES[intent["object"]]
     if method["type"] not in intent["payment_method_types"]:
@@ -127,7 +135,14 @@ def unexpected_state(intent: Json, verb: str, allowed: tuple[str, ...]) -> Excep
     return invalid(message, f"{kind}_unexpected_state", **{kind: intent})
 
 
-def next_action(call: Call, intent: Json, kind: str) -> Json:
+def wait_for_payer(call: Call, intent: Json, step: str) -> Json:
+    intent |= {"status": "requires_action", "next_action": _next_action(call, intent, step)}
+    call.put(intent)
+    call.emit(f"{intent['object']}.requires_action", intent)
+    return intent
+
+
+def _next_action(call: Call, intent: Json, kind: str) -> Json:
     """Where the payer must go: into Stripe.js's own window when it drives, else to a page and back again."""
     return_url = call.params.get("return_url")
     token = new_id("src")

@@ -20,7 +20,7 @@ def attempt(call: Call, intent: Json, method: Json) -> Json:
         step, reason = "decline", "authentication_required"
     match step:
         case "challenge" | "redirect":
-            return _wait_for_payer(call, intent, step)
+            return intents.wait_for_payer(call, intent, step)
         case "process":
             return _wait_for_bank(call, intent, method)
         case _:
@@ -139,13 +139,6 @@ def _fail(call: Call, intent: Json, error: StripeError) -> Json:
     }
     call.put(intent)
     call.emit("payment_intent.payment_failed", intent)
-    return intent
-
-
-def _wait_for_payer(call: Call, intent: Json, step: outcomes.Step) -> Json:
-    intent |= {"status": "requires_action", "next_action": intents.next_action(call, intent, step)}
-    call.put(intent)
-    call.emit("payment_intent.requires_action", intent)
     return intent
 
 

@@ -14,7 +14,7 @@ def attempt(call: Call, intent: Json, method: Json) -> Json:
         method["type"], call.hidden(method["id"]), setup=True, off_session=False
     )
     if step in ("challenge", "redirect"):
-        return _wait_for_payer(call, intent, step)
+        return intents.wait_for_payer(call, intent, step)
     return _finish(call, intent, method, reason)
 
 
@@ -53,11 +53,4 @@ def _fail(call: Call, intent: Json, error: StripeError) -> Json:
     }
     call.put(intent)
     call.emit("setup_intent.setup_failed", intent)
-    return intent
-
-
-def _wait_for_payer(call: Call, intent: Json, step: outcomes.Step) -> Json:
-    intent |= {"status": "requires_action", "next_action": intents.next_action(call, intent, step)}
-    call.put(intent)
-    call.emit("setup_intent.requires_action", intent)
     return intent

@@ -1,8 +1,9 @@
 """The sandbox's memory: one SQLite file, one writer. Every SQL statement stands here."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS challenges (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+Where = Callable[[Json], bool]
 FILTERS = ("customer", "payment_intent", "type")
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -103,24 +105,32 @@ class Store:
     def delete(self, account: str, id: str) -> None:
         self.sql.execute("DELETE FROM objects WHERE account = ? AND id = ?", (account, id))
 
-    def page(self, account: str, kind: str, query: Json) -> tuple[list[Json], bool]:
-        """One page, newest first, and whether there is more; filters and cursors as in Stripe's lists."""
-        where, values = _conditions(query)
+    def page(
+        self, account: str, kind: str, query: Json, where: Where | None = None
+    ) -> tuple[list[Json], bool]:
+        """One page, newest first, and whether there is more; filters and cursors as in Stripe's lists.
+
+        Objects that `where` refuses are passed over, and others fill the page.
+        """
+        conditions, values = _conditions(query)
         backwards = "ending_before" in query
         if cursor := query.get("ending_before") or query.get("starting_after"):
-            where.append(
+            conditions.append(
                 f"(created, seq) {'>' if backwards else '<'}"
                 " (SELECT created, seq FROM objects WHERE account = ? AND id = ?)"
             )
             values += [account, cursor]
         order, limit = "ASC" if backwards else "DESC", query.get("limit", 10)
         rows = self.sql.execute(
-            f"SELECT body FROM objects WHERE {' AND '.join(['account = ?', 'kind = ?', *where])}"
-            f" ORDER BY created {order}, seq {order} LIMIT ?",
-            (account, kind, *values, limit + 1),
-        ).fetchall()
-        found = [_json(row[0]) for row in rows[:limit]]
-        return (found[::-1] if backwards else found), len(rows) > limit
+            f"SELECT body FROM objects WHERE {' AND '.join(['account = ?', 'kind = ?', *conditions])}"
+            f" ORDER BY created {order}, seq {order}",
+            (account, kind, *values),
+        )
+        with closing(rows):
+            fitting = filter(where, (_json(row[0]) for row in rows))
+            found = list(islice(fitting, limit + 1))
+        page = found[:limit]
+        return (page[::-1] if backwards else page), len(found) > limit
 
     def counts(self) -> dict[str, int]:
         return dict(self.sql.execute("SELECT kind, count(*) FROM objects GROUP BY kind"))

@@ -17,6 +17,8 @@ class DomainError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.fields = fields
+        self.every: tuple[DomainError, ...] = (self,)
+        """All refusals of the request, this one first (`services.chassis.refusals`)."""
 
 
 class Unavailable(DomainError):

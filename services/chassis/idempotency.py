@@ -21,6 +21,11 @@ class IdempotencyKeyReused(DomainError):
     status = 422
 
 
+def named(act: str, subject: UUID | None, body: bytes) -> bytes:
+    """The body of a request with its act, and with the id in its path if it has one: one key is for one of them."""
+    return b" ".join((act.encode(), *([str(subject).encode()] if subject else []), body))
+
+
 async def claim(tx: Connection, clinic_id: UUID, key: str | None, body: bytes) -> bytes | None:
     """The answer that was given to this key before, or None: then do the work and `keep` its answer.
 

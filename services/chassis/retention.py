@@ -4,12 +4,11 @@ A service's `retention` module has a rule for every table of its own; the chassi
 a table without a rule. `docs/operations.md` shows them all.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.chassis.db.database import Connection
+from services.chassis.db.database import Connection, Transaction
 from services.chassis.db.statements import rows_in
 
 AT_ONCE = 500
@@ -60,6 +59,22 @@ CHASSIS = (
         "30 days from its claim, in weekly partitions (`maintain_inbox`): longer than any topic keeps events",
     ),
     kept("job_leases", "a row for each job"),
+    deleted(
+        "tasks",
+        "due: until it is done. Ended: 30 days, as long as what it came from may come again",
+        timedelta(days=30),
+        "ended_at",
+        "state <> 'due'",
+    ),
+    deleted(
+        "held_acts",
+        "held: until due. Ended: 400 days, or until its exception is settled; the audit log keeps who asked and undid",
+        timedelta(days=400),
+        "ended_at",
+        "state <> 'held' AND NOT EXISTS (SELECT FROM exceptions AS e WHERE e.settled_at IS NULL"
+        " AND (e.clinic_id, e.subject_id) = (held_acts.clinic_id, held_acts.id))",
+    ),
+    kept("exceptions", "for ever: what a person decided, and when"),
     kept("audit", "for ever: evidence of who did what; ids and hashes alone"),
     kept("audit_heads", "for ever: the end of each chain"),
     deleted(
@@ -76,8 +91,6 @@ CHASSIS = (
         "state IN ('replayed', 'superseded')",
     ),
 )
-
-Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
 async def delete_old(transaction: Transaction, rules: Sequence[Rule]) -> int:

@@ -16,6 +16,7 @@ from litestar.types import Middleware
 from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan
 from services.chassis.http.auth import TokenMint
+from services.chassis.http.heads import CheckedHeads
 from services.chassis.telemetry.spans import RequestSpans
 from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
@@ -110,6 +111,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     return [
         *behind,
         RequestSpans(),
+        CheckedHeads(),
         RequestLimit(
             per_minute, bypass=lambda scope: not for_programs(scope), credential=keys.hash_shown, told=True
         ),

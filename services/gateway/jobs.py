@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from services.chassis.db.database import UNREACHABLE, Database
-from services.gateway.accounts.rate_limits import store as rate_limits
-from services.gateway.accounts.sessions import store as sessions
-from services.gateway.api.idempotency import store as key_uses
+from services.chassis.retention import delete_old
 from services.gateway.api.keys import actions as api_keys
 from services.gateway.api.operations.actions import Operations
+from services.gateway.retention import OWN
 from services.gateway.settings import Settings
 
 SWEEP_SECONDS = 600.0
@@ -63,8 +63,5 @@ class Jobs:
 
 
 async def sweep(db: Database) -> None:
-    """Delete expired sessions, windows of rate limits and uses of idempotency keys."""
-    async with db.tx(None, operator=True) as tx:
-        await sessions.delete_expired_sessions(tx)
-        await rate_limits.delete_expired_tries(tx)
-        await key_uses.delete_old_key_uses(tx)
+    """Delete old sessions, windows of rate limits and uses of idempotency keys, in small transactions."""
+    await delete_old(partial(db.tx, None, operator=True), OWN)

@@ -1,16 +1,37 @@
-"""How long each table of the gateway keeps its rows. `jobs.sweep` deletes, in sessions' own store."""
+"""How long each table of the gateway keeps its rows. `jobs` deletes what is older."""
 
-from services.chassis.retention import CHASSIS, kept
+from datetime import timedelta
 
-RULES = (
-    *CHASSIS,
+from services.chassis.retention import CHASSIS, deleted, kept
+
+OWN = (
     kept("portals", "as long as the clinic"),
     kept("former_slugs", "for ever: links that were mailed lead on, and no other clinic gets the address"),
     kept("logins", "until the person is erased"),
     kept("memberships", "until the person is erased"),
-    kept("sessions", "until they end: idle for too long, or at their last moment"),
-    kept("attempts", "until their window ends: counts of tries to log in, of requests, of declines"),
+    deleted(
+        "sessions",
+        "a day from their end, so that their owner is told why they ended",
+        timedelta(days=1),
+        # A session that lasts to its last moment was used half an hour before, so this one column is enough.
+        "idle_at",
+    ),
+    deleted(
+        "attempts",
+        "until their window ends: counts of tries to log in, of requests, of declines",
+        timedelta(0),
+        "ends_at",
+    ),
     kept("api_keys", "for ever, revoked ones too: the audit log names them"),
-    kept("key_uses", "30 days, and as long as their request is under way"),
+    deleted(
+        "key_uses",
+        "30 days, and as long as their request is under way",
+        timedelta(days=30),
+        "created_at",
+        "NOT EXISTS (SELECT FROM operations WHERE actor = key_uses.api_key_id AND operations.key = key_uses.key)",
+    ),
     kept("operations", "until the request is done, or undone"),
 )
+
+"""The gateway's API role deletes them. No worker of the chassis runs beside it, which would use the other tables."""
+RULES = (*CHASSIS, *OWN)

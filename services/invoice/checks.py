@@ -1,13 +1,15 @@
 """Checks on single values of a request, with the name of the field in each refusal. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from contracts.currencies import CURRENCIES
 from contracts.money import LARGEST_MINOR
+from services.chassis import texts
 from services.chassis.errors import DomainError
 
+MOST_METADATA = 20
 _DECIMAL = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
 
 
@@ -17,11 +19,6 @@ class Price:
 
     minor: int
     currency: str
-
-
-class UnknownCurrency(DomainError):
-    code = "unknown_currency"
-    status = 422
 
 
 class InvalidDecimal(DomainError):
@@ -41,18 +38,9 @@ class WrongCurrency(DomainError):
     status = 422
 
 
-def currency(code: str, field: str = "currency") -> str:
-    """Raises `UnknownCurrency`, which lists the known ones, for a currency in which nothing can be charged."""
-    if code not in CURRENCIES:
-        raise UnknownCurrency(
-            "not a currency in which clients can pay", field=field, currencies=sorted(CURRENCIES)
-        )
-    return code
-
-
-def decimal(value: str, field: str) -> Decimal:
-    """0 to 999999.999 from a text such as "1.5". Raises `InvalidDecimal`."""
-    if not _DECIMAL.fullmatch(value):
+def decimal(value: str, field: str, *, negative: bool = False) -> Decimal:
+    """0 to 999999.999 from a text such as "1.5"; with `negative` from -999999.999. Raises `InvalidDecimal`."""
+    if not _DECIMAL.fullmatch(value.removeprefix("-") if negative else value):
         raise InvalidDecimal(f"{field} needs a number with at most three places", field=field)
     return Decimal(value)
 
@@ -69,6 +57,38 @@ def amount(minor: int, field: str) -> int:
     if not 0 <= minor <= LARGEST_MINOR:
         raise AmountOutOfRange(f"{field} is below zero or too large", field=field)
     return minor
+
+
+class InvalidMetadata(DomainError):
+    code = "invalid_metadata"
+    status = 422
+
+
+class ExternalIdTaken(DomainError):
+    """Another object of the same kind has this external id."""
+
+    code = "external_id_taken"
+    status = 409
+
+
+def external_id(given: str | None, field: str = "external_id") -> str | None:
+    """Raises `InvalidText`."""
+    return None if given is None else texts.text(given, field, least=1, most=200)
+
+
+def metadata(given: Mapping[str, str]) -> dict[str, str]:
+    """Raises `InvalidMetadata`, and `InvalidText` for one of its names or texts."""
+    if len(given) > MOST_METADATA:
+        raise InvalidMetadata(f"at most {MOST_METADATA} texts", field="metadata")
+    kept = {
+        texts.text(name, "metadata", least=1, most=40): texts.text(
+            value, f"metadata.{name[:40]}", most=500, multiline=True
+        )
+        for name, value in given.items()
+    }
+    if len(kept) < len(given):
+        raise InvalidMetadata("two names differ in blanks only", field="metadata")
+    return kept
 
 
 def plain(value: object) -> str:

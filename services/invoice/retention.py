@@ -7,6 +7,10 @@ RULES = (
     kept("clinics", "for ever: the seller of its invoices"),
     kept("clients", "for ever, or until the client is erased: the payer of invoices"),
     kept("invoice_counters", "for ever: numbers are given once"),
+    kept("credit_note_counters", "for ever: numbers are given once"),
+    kept("invoice_documents", "for ever: legal books"),
+    kept("invoice_document_taxes", "for ever: legal books"),
+    kept("invoice_document_lines", "for ever: legal books"),
     kept("invoices", "for ever: legal books"),
     kept("invoice_lines", "for ever: legal books"),
     kept("movements", "for ever: legal books"),
@@ -15,4 +19,5 @@ RULES = (
     kept("corrections", "for ever: why a movement was taken out of its invoice, and by whom"),
     kept("erasures", "for ever: ids and times, so that erasures can be repeated after a restore"),
     kept("lost_invoices", "for ever: their numbers stay taken"),
+    kept("lost_documents", "for ever: their numbers stay taken"),
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import Event
-from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceUpdated
+from contracts.events.invoice import INVOICE_STATES, InvoiceState
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
 from services.notification.emails import actions as emails
@@ -25,16 +25,14 @@ async def on_account_updated(tx: Connection, updates: Sequence[AccountUpdated]) 
     await projections.upsert_accounts(tx, updates)
 
 
-@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="notification", delay_tolerant=True)
-async def on_invoice_changed(
-    tx: Connection, states: Sequence[InvoiceCreated | InvoiceUpdated | InvoicePaid]
-) -> None:
-    """Update the copies of invoices, and queue e-mails about new ones."""
+@consumes(*INVOICE_STATES, group="notification", delay_tolerant=True)
+async def on_invoice_changed(tx: Connection, states: Sequence[InvoiceState]) -> None:
+    """Update the copies of invoices, and queue e-mails about new ones and their corrections."""
     await projections.upsert_invoices(tx, states)
     await emails.queue_emails(tx, states)
 
 
 @consumes(*EVENTS_WITHOUT_COPY, group="notification", delay_tolerant=True)
 async def on_payment_event(tx: Connection, events: Sequence[Event]) -> None:
-    """Queue receipts, and e-mails about failures and refunds."""
+    """Queue receipts, and e-mails about failures, refunds and disputes."""
     await emails.queue_emails(tx, events)

@@ -8,24 +8,45 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from services.chassis.db.database import Database
+from services.chassis.exceptions import Ways
+from services.chassis.held import actions as held_actions
+from services.chassis.holding import holding_routes
 from services.chassis.http.app import Lifespan, service_app
 from services.chassis.jobs.jobs import Jobs
 from services.chassis.kafka import parked
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.worker import worker_app
+from services.chassis.queue.working import InTransaction
+from services.chassis.settling import settling_routes
 from services.payment import consumers, jobs
 from services.payment.accounts import routes as accounts
 from services.payment.credit import routes as credit
+from services.payment.disputes import routes as disputes
+from services.payment.evidence import routes as evidence
+from services.payment.evidence.sweep import submitting
 from services.payment.methods import routes as methods
+from services.payment.outside import routes as outside
 from services.payment.payments import routes as payments
+from services.payment.refunds import held, made_at_stripe
 from services.payment.refunds import routes as refunds
+from services.payment.refunds.approvals import on_unbegun
+from services.payment.refunds.stripe_calls import sending
+from services.payment.refunds.sweep import comparing
 from services.payment.retention import RULES
 from services.payment.settings import Settings
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.webhooks import WebhookEdge
 
-ROUTES = [*accounts.ALL, *payments.ALL, *methods.ALL, *credit.ALL, *refunds.ALL]
+ACTS = (held.ACT,)
+WAYS: Ways = {**made_at_stripe.WAYS, **held_actions.ways(ACTS)}
+"""How exceptions of this service are settled, those without a way of their own aside."""
+ROUTES = [
+    *(*accounts.ALL, *payments.ALL, *methods.ALL, *credit.ALL, *refunds.ALL, *disputes.ALL, *evidence.ALL),
+    *outside.ALL,
+    *settling_routes(WAYS),
+    *holding_routes(ACTS),
+]
 
 
 def api(settings: Settings) -> Litestar:
@@ -57,7 +78,9 @@ def worker(settings: Settings) -> Litestar:
     stripe = _stripe(settings)
     timed = Jobs(db)
     replay = partial(parked.replay, consumers_of(consumers, db))
-    timed.every(jobs.SWEEP_SECONDS, "sweep_payments", jobs.sweeps(db, stripe, replay))
+    timed.every(
+        jobs.SWEEP_SECONDS, "sweep_payments", jobs.sweeps(db, stripe, replay, consumers.apply_stripe_events)
+    )
     return worker_app(
         name="payment",
         settings=settings,
@@ -66,6 +89,13 @@ def worker(settings: Settings) -> Litestar:
         rules=RULES,
         jobs=timed,
         lifespan=[_closing(stripe.close)],
+        handlers=[
+            comparing(db, stripe),
+            submitting(db, stripe, consumers.apply_stripe_events),
+            sending(db, stripe),
+            InTransaction(held.END_UNBEGUN, on_unbegun),
+            *held_actions.handlers(ACTS),
+        ],
     )
 
 

@@ -12,18 +12,19 @@ import structlog
 from opentelemetry import metrics
 
 from contracts.events.clinic import ClinicUpdated
-from contracts.events.invoice import InvoiceCreated, InvoicePaid, InvoiceState, InvoiceUpdated
+from contracts.events.invoice import INVOICE_STATES, InvoiceState
 from contracts.events.stripe import StripeEvent
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
 from services.payment.accounts import changes as accounts
-from services.payment.credit.actions import lock_changed_credit
+from services.payment.disputes import changes as disputes
 from services.payment.ledger import actions as ledger
 from services.payment.methods import changes as methods
 from services.payment.payments import changes as payments
 from services.payment.receivables import actions as receivables
 from services.payment.refunds import changes as refunds
+from services.payment.refunds import held, made_at_stripe
 from services.payment.stripe import origins
 
 log = structlog.get_logger()
@@ -34,6 +35,7 @@ class Room(Enum):
 
     PAYMENTS = "payments"
     REFUNDS = "refunds"
+    DISPUTES = "disputes"
     METHODS = "methods"
     ACCOUNTS = "accounts"
 
@@ -46,7 +48,6 @@ class Unhandled:
 
 
 _ALREADY_KNOWN = Unhandled("It repeats what we asked for, or what another event brings.")
-_NOT_OURS_TO_ACT_ON = Unhandled("A person acts on it in Stripe's dashboard.")
 
 STRIPE_EVENTS: Mapping[str, Room | Unhandled] = {
     "charge.succeeded": Room.PAYMENTS,
@@ -76,11 +77,11 @@ STRIPE_EVENTS: Mapping[str, Room | Unhandled] = {
     "charge.updated": _ALREADY_KNOWN,
     "charge.refunded": Unhandled("refund.created and refund.updated bring each refund by itself."),
     "charge.refund.updated": Unhandled("refund.updated brings the same."),
-    "charge.dispute.created": _NOT_OURS_TO_ACT_ON,
-    "charge.dispute.updated": _NOT_OURS_TO_ACT_ON,
-    "charge.dispute.closed": _NOT_OURS_TO_ACT_ON,
-    "charge.dispute.funds_withdrawn": _NOT_OURS_TO_ACT_ON,
-    "charge.dispute.funds_reinstated": _NOT_OURS_TO_ACT_ON,
+    "charge.dispute.created": Room.DISPUTES,
+    "charge.dispute.updated": Room.DISPUTES,
+    "charge.dispute.closed": Room.DISPUTES,
+    "charge.dispute.funds_withdrawn": Room.DISPUTES,
+    "charge.dispute.funds_reinstated": Room.DISPUTES,
     "customer.created": _ALREADY_KNOWN,
     "customer.updated": Unhandled("We keep nothing of a customer but its id."),
     "setup_intent.created": _ALREADY_KNOWN,
@@ -109,10 +110,12 @@ async def on_clinic_updated(tx: Connection, events: Sequence[ClinicUpdated]) -> 
     await receivables.upsert_clinics(tx, events)
 
 
-@consumes(InvoiceCreated, InvoiceUpdated, InvoicePaid, group="payment", delay_tolerant=True)
+@consumes(*INVOICE_STATES, group="payment", delay_tolerant=True)
 async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> None:
-    """Upsert receivables: the sums due before payments. Payments are counted in this service."""
-    await receivables.upsert_invoices(tx, events)
+    """Upsert receivables: the sums due before payments, and keep documents. Money paid above them becomes credit."""
+    too_much = await receivables.upsert_invoices(tx, events)
+    if too_much:
+        await payments.move_to_credit(tx, too_much)
 
 
 @consumes(StripeEvent, group="payment-stripe")
@@ -128,25 +131,37 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     """
     about_accounts = await accounts.lock_observed(tx, _of(Room.ACCOUNTS, events))
     about_refunds = _of(Room.REFUNDS, events)
+    about_disputes = await disputes.read_observed(tx, _of(Room.DISPUTES, events))
+    # Before the rows that they are about are locked, as the worker locks held acts.
+    canceled = await held.cancel_disputed(tx, about_disputes.refusing)
     about_payments = await payments.read_observed(tx, _of(Room.PAYMENTS, events))
     about_methods = await methods.read_observed(tx, _of(Room.METHODS, events))
-    locked_payments = await payments.lock_observed(tx, about_payments)
-    locked_refunds = await refunds.lock_observed(tx, about_refunds)
+    their_receivables = await refunds.read_observed(tx, about_refunds) | about_disputes.receivables
+    locked_payments = await payments.lock_observed(
+        tx, about_payments, their_receivables, about_disputes.payments
+    )
+    locked_refunds = await refunds.lock_observed(tx, about_refunds, canceled)
     now = clock.now()
     paid = payments.decide(about_payments, locked_payments, now)
-    refunded = refunds.decide(about_refunds, locked_refunds, paid.payments, now)
+    refunded = refunds.decide(about_refunds, locked_refunds, paid.payments, paid.receivables, now)
     booking = paid.booking + refunded.booking
-    await lock_changed_credit(tx, booking.entries)
+    locked_disputes = await disputes.lock_observed(tx, about_disputes, paid.payments, booking.entries)
     await methods.lock_observed(tx, about_methods)
     await accounts.save_rows(tx, about_accounts)
     await payments.save_rows(tx, paid)
     await refunds.save_rows(tx, refunded)
     await ledger.book(tx, booking)
+    # The sums kept of their payments are known only now: a payment may just have succeeded, a refund failed.
+    await disputes.apply(
+        tx, about_disputes, locked_disputes, paid.payments, {**paid.receivables, **refunded.receivables}
+    )
     await methods.save_rows(tx, about_methods)
+    await made_at_stripe.look_into(tx, refunded.foreign)
     # Last: a batch that raises runs again event by event.
     _count_roomless(events)
-    origins.count([*about_payments.foreign, *refunded.foreign, *about_methods.foreign])
-    refunds.report_made_elsewhere(refunded.foreign)
+    origins.count(
+        [*about_payments.foreign, *refunded.foreign, *about_disputes.foreign, *about_methods.foreign]
+    )
 
 
 def _count_roomless(events: Sequence[StripeEvent]) -> None:

@@ -76,6 +76,7 @@ async def _make_clinic(api: httpx2.AsyncClient, operator: str, login: dict[str, 
         "name": "Bench",
         "currency": "EUR",
         "time_zone": "Europe/Dublin",
+        "contact": {"phone": "+353 1 555 0123"},
         "tax_rates": rates,
     }
     clinic = (await made("/clinics", about))["id"]

@@ -28,7 +28,7 @@ from tests.running.settings import payment_settings
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
 
-async def paid_too_much(world: Portal, card: str) -> None:
+async def paid_too_much(world: Portal, card: str = "pm_card_visa") -> None:
     """Leave the client a surplus of €25.00."""
     stripe = StripeApi(world.sandbox.secret_key, world.sandbox.url)
     app = payment.api(payment_settings(world.db_payment.api_dsn, world.sandbox))

@@ -157,7 +157,8 @@ async def test_an_amount_that_changed_is_said_and_not_taken(world: Portal, ann: 
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
     await fill_card(page)
-    await page.eval_on_selector("#pay", "form => { form.dataset.minor = '99900'; }")
+    of_before = "form => { form.dataset.shares = form.dataset.shares.replace('12500', '99900'); }"
+    await page.eval_on_selector("#pay", of_before)
     # The form's own sum is checked by the payment service, not by the page.
     await page.get_by_role("button", name="Pay €125.00").click()
 
@@ -219,4 +220,135 @@ async def test_a_card_is_added_made_default_and_removed(world: Portal, ann: Visi
     await page.get_by_role("link", name="Remove Mastercard ending 4444").click()
     await page.get_by_role("button", name="Remove Mastercard ending 4444").click()
     await expect(page.get_by_text("No saved cards")).to_be_visible()
+    assert ann.wrong == []
+
+
+async def test_several_invoices_are_chosen_paid_once_and_named_on_the_receipt(
+    world: Portal, ann: Visitor
+) -> None:
+    first, second, page = await world.issue(), await world.issue(7_000, due_in_days=3), ann.page
+    left = await world.issue(20_000)
+    await page.goto(f"{world.portal}/billing")
+    await page.get_by_role("link", name="Pay several at once").click()
+    await page.get_by_role("button", name="Review the chosen invoices").click()
+    await expect(page.get_by_role("alert").first).to_have_text("Choose at least one invoice.")
+    for invoice in (first, second):
+        await page.get_by_label(re.compile(invoice["number"])).check()
+    assert await serious(page) == []
+    await page.get_by_role("button", name="Review the chosen invoices").click()
+    await fill_card(page)
+    assert await serious(page) == []
+    await page.get_by_role("button", name="Pay €204.45").click()
+    await page.wait_for_url(re.compile("/payments/"))
+    await world.receive_webhooks("payment_intent.succeeded")
+
+    await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+    for invoice in (first, second):
+        await expect(page.get_by_role("link", name=f"Invoice {invoice['number']}")).to_be_visible()
+    await page.go_back()
+    await page.wait_for_url(re.compile("/billing$"))
+    await page.goto(f"{world.portal}/billing?status=unpaid")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.get_by_role("link", name=left["number"])).to_be_visible()
+    assert ann.wrong == []
+
+
+async def test_a_part_is_paid_and_back_shows_the_rest(world: Portal, ann: Visitor) -> None:
+    await world.put_clinic(least_part=2_000)
+    invoice, page = await world.issue(), ann.page
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await page.get_by_text("Pay another amount").click()
+    for typed, words in (("124.80", "or at most €124.50"), ("50", "€75.00 of the €125.00 due")):
+        await page.get_by_label("Amount in EUR").fill(typed)
+        await page.get_by_role("button", name="Change the amount").click()
+        await expect(page.get_by_text(words)).to_be_visible()
+    await fill_card(page)
+    assert await serious(page) == []
+    await page.get_by_role("button", name="Pay €50.00").click()
+    await page.wait_for_url(re.compile("/payments/"))
+    await world.receive_webhooks("payment_intent.succeeded")
+
+    await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_text("€25.00 of the €75.00 due")).to_be_visible()
+    await page.get_by_role("link", name="Pay the whole €75.00").click()
+    await expect(page.get_by_role("button", name="Pay €75.00")).to_be_visible()
+    assert ann.wrong == []
+
+
+async def test_of_two_tabs_with_overlapping_choices_the_last_press_wins(world: Portal, ann: Visitor) -> None:
+    first, second, page = await world.issue(), await world.issue(7_000), ann.page
+    await page.goto(f"{world.portal}/invoices/{first['id']}/pay")
+    await fill_card(page, "4000000000009995")
+    await page.get_by_role("button", name="Pay €125.00").click()
+    await expect(page.get_by_role("alert").first).to_contain_text("not enough money")
+    other = await page.context.new_page()
+    await other.goto(f"{world.portal}/pay?all=EUR")
+    await fill_card(other)
+    await other.get_by_role("button", name="Pay €204.45").click()
+    await other.wait_for_url(re.compile("/payments/"))
+    await world.receive_webhooks("payment_intent.succeeded")
+
+    await page.wait_for_url(f"{world.portal}/invoices/{first['id']}")
+    paid = await world.db_invoice.admin.fetch("SELECT id, status, settled_amount FROM invoices ORDER BY id")
+    assert [(str(row["id"]), row["status"]) for row in paid] == [
+        (first["id"], "paid"),
+        (second["id"], "paid"),
+    ]
+    statuses = await world.db_payment.admin.fetch("SELECT status FROM payments ORDER BY id")
+    assert [row["status"] for row in statuses] == ["canceled", "succeeded"]
+
+
+async def test_a_debit_is_agreed_to_on_its_way_and_payable_again_when_it_failed(
+    world: Portal, ann: Visitor
+) -> None:
+    await world.put_clinic(methods=["card", "debit"])
+    invoice, page = await world.issue(), ann.page
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await page.get_by_label("Bank debit").check()
+    await expect(page.get_by_text("you authorise (A) Harbour Physiotherapy and Stripe")).to_be_visible()
+    await page.frame_locator("#debit-form iframe").get_by_label("IBAN").fill("AT86 1904 3002 3547 3202")
+    assert await serious(page) == []
+    await page.get_by_role("button", name="Pay €125.00").click()
+    await page.wait_for_url(re.compile("/payments/"))
+    await world.receive_webhooks("payment_intent.processing")
+    await expect(page.get_by_role("heading", name="On its way")).to_be_visible()
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/details")
+    await expect(page.get_by_role("link", name="Pay with Card")).to_have_count(0)
+
+    intent = await world.db_payment.admin.fetchval("SELECT stripe_payment_intent_id FROM payments")
+    settle = f"/accounts/{world.sandbox.platform}/payment_intents/{intent}/settle"
+    await world.sandbox.control("POST", "/clock", {"offset_seconds": 10})
+    await world.sandbox.control("POST", settle, {"outcome": "failed"})
+    await world.receive_webhooks("payment_intent.payment_failed")
+    await page.reload()
+    await expect(page.get_by_role("link", name="Pay with Card")).to_be_visible()
+    assert ann.wrong == []
+
+
+async def test_a_deposit_is_paid_before_there_is_an_invoice_and_becomes_credit(
+    world: Portal, ann: Visitor
+) -> None:
+    page = ann.page
+    await page.goto(f"{world.portal}/deposit")
+    await page.wait_for_url(re.compile("/billing$"))
+    await expect(page.get_by_role("link", name="Pay a deposit")).to_have_count(0)
+    await world.put_clinic(deposits=True)
+    await page.reload()
+    await page.get_by_role("link", name="Pay a deposit").click()
+    for typed in ("0.20", "50"):
+        await page.get_by_label("How much do you want to pay").fill(typed)
+        await page.get_by_role("button", name="Go on to pay").click()
+        if typed == "0.20":
+            await expect(page.get_by_text("can be paid online is €0.50")).to_be_visible()
+    await fill_card(page)
+    assert await serious(page) == []
+    await page.get_by_role("button", name="Pay €50.00").click()
+    await page.wait_for_url(re.compile("/payments/"))
+    await world.receive_webhooks("payment_intent.succeeded")
+
+    await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+    await expect(page.get_by_text("You paid €50.00 before there was an invoice.")).to_be_visible()
+    await page.goto(f"{world.portal}/billing")
+    await expect(page.get_by_role("heading", name="Your credit: €50.00")).to_be_visible()
     assert ann.wrong == []

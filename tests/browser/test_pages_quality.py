@@ -117,7 +117,7 @@ async def test_a_long_name_and_the_links_beside_it_do_not_overlap(
 async def test_a_mailed_link_of_a_further_client_asks_first_and_then_leads_on(
     world: Portal, ann: Visitor, db_gateway: ServiceDb, width: int
 ) -> None:
-    """The login's owner sees which clinic asks, nothing of the client, and lands on the invoice after accepting."""
+    """The login's owner sees which clinic asks for which client, and lands on the invoice after accepting."""
     page, parent = ann.page, world.client_id
     await page.set_viewport_size({"width": width, "height": 844})
     world.client_id = new_id()
@@ -128,7 +128,7 @@ async def test_a_mailed_link_of_a_further_client_asks_first_and_then_leads_on(
 
     await page.goto(f"{world.portal}/invoices/{invoice['id']}")
     await expect(page.get_by_role("heading", name="Is this for you?")).to_be_visible()
-    await expect(page.get_by_text("Harbour Physiotherapy has connected one of its clients")).to_be_visible()
+    await expect(page.get_by_text("Harbour Physiotherapy has connected its client")).to_be_visible()
     assert await serious(page) + await small_targets(page) == []
     assert await sideways(page) <= 0
     await page.get_by_role("button", name="Accept").click()

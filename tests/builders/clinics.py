@@ -21,7 +21,7 @@ CONTACT = {
 
 
 def a_clinic(clinic_id: UUID | None = None, **changes: Any) -> ClinicUpdated:
-    """An Irish clinic that takes payments online, by card and by redirect, in its first version."""
+    """An Irish clinic that takes payments online, by card and by redirect, also in parts, in its first version."""
     facts: dict[str, Any] = {
         "id": new_id(),
         "time": now(),
@@ -37,6 +37,7 @@ def a_clinic(clinic_id: UUID | None = None, **changes: Any) -> ClinicUpdated:
         "methods": ("card", "redirect"),
         "contact": CONTACT,
         "accent": "#0b6e6e",
+        "least_part": 50,
     }
     return ClinicUpdated.model_validate(facts | changes)
 
@@ -48,6 +49,7 @@ def clinic_body(**changes: Any) -> dict[str, Any]:
         "name": "Harbour Clinic",
         "currency": "EUR",
         "time_zone": "Europe/Dublin",
+        "contact": {"phone": CONTACT["phone"]},
         "tax_rates": TAX_RATES,
     }
     return body | changes

@@ -63,3 +63,15 @@ async def outbox_events(db: ServiceDb) -> list[CloudEvent]:
     """The events in the outbox, decoded, in order."""
     rows = await db.admin.fetch("SELECT aggregatetype, payload FROM outbox ORDER BY seq")
     return [decode(row["aggregatetype"], row["payload"]) for row in rows]
+
+
+async def carry(dbs: Mapping[str, ServiceDb]) -> None:
+    """Deliver what waits in the outboxes of these services, until nothing does."""
+    moved = True
+    while moved:
+        moved = False
+        for db in dbs.values():
+            events = await outbox_events(db)
+            await db.admin.execute("DELETE FROM outbox")
+            await deliver_to_all(dbs, *events)
+            moved = moved or bool(events)

@@ -4,7 +4,13 @@ from datetime import date, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from contracts.events.invoice import InvoiceCreated, InvoiceState
+from contracts.events.invoice import (
+    InvoiceCorrected,
+    InvoiceCreated,
+    InvoiceCredited,
+    InvoiceState,
+    InvoiceVoided,
+)
 from contracts.money import Money
 from services.chassis.clock import now
 from services.chassis.ids import new_id
@@ -41,6 +47,35 @@ def invoice_state(
         "settled": money(0, total.currency),
         "issued_on": date(2026, 11, 23),
         "due_on": date(2026, 12, 7),
+    }
+    return event.model_validate(facts | changes)
+
+
+def a_correction(invoice: InvoiceState, minor: int, version: int = 2, **changes: Any) -> InvoiceCorrected:
+    """A credit note over so much without tax of an unpaid invoice, by its event; `kind` and others as in `changes`."""
+    off = money(minor, invoice.total.currency)
+    document: dict[str, Any] = {
+        "id": new_id(),
+        "kind": "credit_note",
+        "number": "CN-2026-000001",
+        "reason": "goodwill",
+        "issued_on": invoice.issued_on,
+        "net": off,
+        "tax": off - off,
+        "rounding": off - off,
+        "total": off,
+        "taxes": ({"code": "NONE", "percent": "0", "net": off, "tax": off - off},),
+    }
+    document |= {name: changes.pop(name) for name in ("kind", "number", "reason") if name in changes}
+    event: type[InvoiceCorrected] = InvoiceVoided if document["kind"] == "void" else InvoiceCredited
+    left = invoice.due_before_payments - off
+    facts = invoice.model_dump() | {
+        "id": new_id(),
+        "time": now(),
+        "version": version,
+        "due_before_payments": left,
+        "status": "void" if event is InvoiceVoided else "unpaid" if left.minor else "credited",
+        "document": document,
     }
     return event.model_validate(facts | changes)
 

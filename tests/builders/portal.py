@@ -6,7 +6,7 @@ from typing import Any
 from contracts.http.clinics import ClinicContact, ClinicOut
 from contracts.http.common import Money, PaidWith
 from contracts.http.invoices import Appointment, InvoiceOut, InvoiceRow, InvoiceTax, LineOut
-from contracts.http.payments import PaymentOut, ShareOut
+from contracts.http.payments import PaymentOut, PaymentShareOut
 from services.chassis.ids import new_id
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -92,7 +92,7 @@ def a_payment(status: Any, **changes: Any) -> PaymentOut:
         "id": new_id(),
         "status": status,
         "amount": eur(12_500),
-        "invoices": [ShareOut(invoice_id=new_id(), amount=eur(12_500))],
+        "invoices": [PaymentShareOut(invoice_id=new_id(), amount=eur(12_500))],
         "created_at": NOON,
         "succeeded_at": None,
         "method": PaidWith(kind="card", brand="visa", last4="4242"),

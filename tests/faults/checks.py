@@ -136,6 +136,11 @@ def _check_mails(lab: Lab, bill: Bill, may_repeat: bool) -> str:
     return f"{repeated} letters repeated under their Message-ID" if repeated else ""
 
 
+def mails_about(lab: Lab, words: str) -> int:
+    """Number of mails with these words that were sent, each copy counted."""
+    return sum(words in text for _, _, text in _mails(lab))
+
+
 def _mails(lab: Lab) -> list[tuple[str, str, str]]:
     """(kind, Message-ID, text) of every mail; read once each."""
     for path in lab.system.data.mail.glob("*.eml"):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import checks
+from tests.faults import checks, dispute_faults
 from tests.faults.crashing import MAILED
 from tests.faults.drive import Bill, Client
 from tests.faults.lab import Lab, order, points_of
@@ -41,8 +41,37 @@ async def prove(client: Client) -> Bill:
     return bill
 
 
+async def correct(client: Client) -> Bill:
+    """Beside a paid invoice, one that is credited in part once it is paid, one that is void, and one written off."""
+    bill, credited = await pay(client), await pay(client)
+    await client.correct(credited, "credit-notes", amount={"minor": 2_500, "currency": "EUR"})
+    for verb in ("void", "write-off"):
+        await client.correct(await client.issue(), verb)
+    return bill
+
+
+async def dispute(client: Client) -> Bill:
+    """Beside a paid invoice, one whose payer disputes the payment: evidence is submitted, and the dispute is won."""
+    bill, disputed = await pay(client), await pay(client)
+    lab = client.lab
+    at_stripe = await dispute_faults.take_back(lab, disputed)
+    row = await dispute_faults.booked(lab, at_stripe, "needs_response")
+    await dispute_faults.submit(lab, str(row["id"]))
+    await dispute_faults.hasten(lab)
+    await dispute_faults.answered_once(lab, at_stripe)
+    await dispute_faults.decide(lab, at_stripe, "won")
+    await dispute_faults.booked(lab, at_stripe, "won")
+    return bill
+
+
 MAIN_FLOW = "pay"
-FLOWS: dict[str, Flow] = {MAIN_FLOW: pay, "decline, then pay": decline, "3-D Secure": prove}
+FLOWS: dict[str, Flow] = {
+    MAIN_FLOW: pay,
+    "decline, then pay": decline,
+    "3-D Secure": prove,
+    "pay, then correct": correct,
+    "pay, then dispute": dispute,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +86,11 @@ class Point:
 
 async def count(lab: Lab, client: Client) -> list[Point]:
     """Every point of every process once: a later flow adds the points that the earlier ones did not pass."""
-    idle = await _passed(lab, asyncio.sleep(IDLE_SECONDS))
+    idle = await passed(lab, asyncio.sleep(IDLE_SECONDS))
     found: dict[tuple[str, str, int], Point] = {}
     for flow, play in FLOWS.items():
-        passed = await _passed(lab, _to_rest(lab, client, play))
-        for process, names in passed.items():
+        seen = await passed(lab, _to_rest(lab, client, play))
+        for process, names in seen.items():
             for point in _numbered(flow, process, names, set(idle[process])):
                 found.setdefault((process, point.name, point.nth), point)
     return list(found.values())
@@ -71,15 +100,16 @@ async def _to_rest(lab: Lab, client: Client, flow: Flow) -> None:
     await checks.drained(lab, [await flow(client)])
 
 
-async def _passed(lab: Lab, doing: Awaitable[object]) -> dict[str, Sequence[str]]:
+async def passed(lab: Lab, doing: Awaitable[object]) -> dict[str, Sequence[str]]:
+    """The points that each process passes meanwhile, in order."""
     for process in lab.processes:
         (lab.system.orders / f"{process}.points").unlink(missing_ok=True)
         order(lab, process, mode="count")
     await doing
-    passed = {process: points_of(lab, process) for process in lab.processes}
+    names = {process: points_of(lab, process) for process in lab.processes}
     for process in lab.processes:
         (lab.system.orders / f"{process}.order").unlink(missing_ok=True)
-    return passed
+    return names
 
 
 def _numbered(flow: str, process: str, names: Sequence[str], idle: set[str]) -> list[Point]:

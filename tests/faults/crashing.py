@@ -111,6 +111,8 @@ def _over_postgres(points: Points) -> None:
     from asyncpg import Connection
 
     def statement(connection: Any, query: str, *_: Any, **__: Any) -> str | None:
+        if query.startswith("BEGIN"):
+            connection.last_statement = None  # a connection's transactions have each their own
         if _QUIET.match(query) or query.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
             return None
         if query == "COMMIT;":
@@ -140,7 +142,7 @@ def _over_postgres(points: Points) -> None:
 
 
 def _commit_of(connection: Any) -> str | None:
-    """A commit's name, by its first statement; None for a transaction that only pinged the server."""
+    """A commit's name, by its last statement; None for a transaction that only pinged the server."""
     last = getattr(connection, "last_statement", None)
     return f"commit of {last}" if last else None
 
@@ -167,7 +169,7 @@ def _over_stripe_and_smtp(points: Points) -> None:
     import stripe
 
     def call(_: Any, method: str, url: str, *__: Any, **___: Any) -> str:
-        path = re.sub(r"(pi|cus|seti|pm|re)_[A-Za-z0-9]+", r"\1", url.split("/v1/")[-1].split("?")[0])
+        path = re.sub(r"(pi|cus|seti|pm|re|du)_[A-Za-z0-9]+", r"\1", url.split("/v1/")[-1].split("?")[0])
         return f"Stripe {method.upper()} {path}"
 
     _replace(points, stripe.HTTPXClient, "request_async", call)

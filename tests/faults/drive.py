@@ -105,6 +105,18 @@ async def put_on(lab: Lab) -> None:
     lab.client_id = str(made["id"])
 
 
+def invoice_body(lab: Lab, price: int, **more: Any) -> dict[str, Any]:
+    """The body of a request for an invoice to the client, due in two weeks."""
+    line = {
+        "service": "Session",
+        "practitioner": "N. Kelly",
+        "unit_price": {"minor": price, "currency": "EUR"},
+        "tax_code": "exempt",
+    }
+    due_on = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
+    return {"client_id": lab.client_id, "due_on": due_on, "lines": [line], **more}
+
+
 @dataclass
 class Client:
     """The client's session at the portal, and how payments are confirmed."""
@@ -115,17 +127,16 @@ class Client:
     async def log_in(self) -> None:
         await persist(lambda: self.visitor.log_in(EMAIL, PASSWORD))
 
-    async def issue(self, price: int = 10_000) -> Bill:
-        """Issue an invoice through the API; all tries have one idempotency key."""
+    async def correct(self, bill: Bill, verb: str, **body: Any) -> None:
+        """Void, credit or write off an invoice through the API; all tries have one idempotency key."""
         key = str(new_id())
-        line = {
-            "service": "Session",
-            "practitioner": "N. Kelly",
-            "unit_price": {"minor": price, "currency": "EUR"},
-            "tax_code": "exempt",
-        }
-        due_on = (datetime.now(UTC) + timedelta(days=14)).date().isoformat()
-        body = {"client_id": self.lab.client_id, "due_on": due_on, "lines": [line]}
+        path = f"/clinics/{self.lab.clinic['id']}/invoices/{bill.id}/{verb}"
+        reason = {"reason": "goodwill"}
+        await persist(lambda: api(self.lab, "POST", path, reason | body, key=key))
+
+    async def issue(self, price: int = 10_000, **more: Any) -> Bill:
+        """Issue an invoice through the API; all tries have one idempotency key."""
+        key, body = str(new_id()), invoice_body(self.lab, price, **more)
         path = f"/clinics/{self.lab.clinic['id']}/invoices"
         made = await persist(lambda: api(self.lab, "POST", path, body, key=key))
         return Bill(made["id"], made["number"], made["total"]["minor"], self.lab.clinic["id"])

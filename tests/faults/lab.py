@@ -149,8 +149,8 @@ class Lab:
         started = datetime.fromtimestamp(_started_at(self.pid("notification.worker")), UTC)
         await self.admin["notification"].execute(
             """
-            UPDATE deliveries SET claimed_until = NULL, next_attempt_at = least(next_attempt_at, now())
-            WHERE state IN ('due', 'waiting') AND template <> 'payment_failed'
+            UPDATE tasks SET claimed_until = NULL, due_at = least(due_at, now())
+            WHERE state = 'due' AND kind <> 'email.payment_failed'
                 AND (claimed_until IS NULL OR claimed_until - $1::interval < $2)
             """,
             LEASE,

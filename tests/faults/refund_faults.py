@@ -4,10 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from contracts.money import Money
 from services.chassis.ids import new_id
-from services.chassis.outbox import outbox
-from services.invoice.invoices import reemit as invoices_reemit
 from tests.faults import checks, proxy
 from tests.faults.drive import Bill, Client, api, persist
 from tests.faults.lab import Lab, order
@@ -22,7 +19,7 @@ async def credit(lab: Lab, client: Client, card: str = "pm_card_visa") -> Bill:
     """An invoice that was voided in the other tab and paid all the same: all of it is the client's credit."""
     bill = await client.issue()
     start = await client.start(bill)
-    await _void(lab, bill)
+    await client.correct(bill, "void")
     payable = "SELECT status = 'void' FROM payables WHERE id = $1"
     await until(lambda: lab.value("payment", payable, bill.id), 60)
     await client.confirm(start, card)
@@ -30,23 +27,6 @@ async def credit(lab: Lab, client: Client, card: str = "pm_card_visa") -> Bill:
     await until(lambda: lab.value("payment", succeeded, bill.payment_id), 60)
     await checks.drained(lab)
     return bill
-
-
-async def _void(lab: Lab, bill: Bill) -> None:
-    """Nothing here voids an invoice yet, so by hand, and said as its service would."""
-    async with lab.admin["invoice"].acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(
-            """
-            UPDATE invoices SET status = 'void', version = version + 1, changed_at = clock_timestamp() WHERE id = $1
-            RETURNING clinic_id, id, client_id, number, status, currency, total_amount, settled_amount,
-                refunded_amount, issued_on, due_on, paid_at, version, changed_at, created_at, seller, locale, time_zone
-            """,
-            bill.id,
-        )
-        assert row is not None
-        *_, newest = invoices_reemit.invoice_events(row)
-        nothing = Money(minor=0, currency=row["currency"])
-        await outbox.add(connection, [(newest.model_copy(update={"due_before_payments": nothing}), None)])
 
 
 async def press(lab: Lab, bill: Bill) -> None:
@@ -62,7 +42,7 @@ async def refunded_once(lab: Lab, bill: Bill, status: str = "succeeded", mails: 
     wanted = "SELECT count(*) FROM refunds WHERE payment_id = $1::uuid AND status = $2"
     await until(lambda: lab.value("payment", wanted, bill.payment_id, status), 60)
     await checks.drained(lab)
-    made = [each for each in await _at_stripe(lab) if each["metadata"].get("payment_id") == bill.payment_id]
+    made = await at_stripe(lab, bill)
     if [each["amount"] for each in made] != [bill.total]:
         raise checks.Breach(f"refunds at Stripe: {made}")
     sent = await lab.value(
@@ -74,9 +54,11 @@ async def refunded_once(lab: Lab, bill: Bill, status: str = "succeeded", mails: 
         raise checks.Breach(f"letters of the refund: {sent}, not {mails}")
 
 
-async def _at_stripe(lab: Lab) -> list[dict[str, Any]]:
+async def at_stripe(lab: Lab, bill: Bill) -> list[dict[str, Any]]:
+    """Stripe's refunds of the bill's payment."""
     rows = checks.sandbox_rows(lab, "SELECT body FROM objects WHERE kind = 'refund'")
-    return [json.loads(body) for (body,) in rows]
+    made = [json.loads(body) for (body,) in rows]
+    return [each for each in made if each["metadata"].get("payment_id") == bill.payment_id]
 
 
 async def sweep_now(lab: Lab) -> None:
@@ -122,9 +104,7 @@ async def returned(lab: Lab, client: Client) -> str:
     bill = await credit(lab, client, "pm_card_refundFail")
     await press(lab, bill)
     await refunded_once(lab, bill)
-    [refund] = [
-        each for each in await _at_stripe(lab) if each["metadata"].get("payment_id") == bill.payment_id
-    ]
+    [refund] = await at_stripe(lab, bill)
     await lab.control("POST", "/clock", {"offset_seconds": 5 * 86_400})
     path = f"/accounts/{lab.clinic['stripe_account_id']}/refunds/{refund['id']}/settle"
     await lab.control("POST", path, {"outcome": "failed"})

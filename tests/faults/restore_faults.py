@@ -14,7 +14,8 @@ from typing import Any
 
 from deploy.ops import database
 from deploy.ops.parked import discard
-from tests.faults import checks
+from services.chassis.ids import new_id
+from tests.faults import checks, dispute_faults
 from tests.faults.drive import Bill, Client, api, persist
 from tests.faults.lab import Lab
 from tests.faults.matrix import ROOT, Skipped, scenario
@@ -22,6 +23,8 @@ from tests.faults.refund_faults import credit, press
 from tests.running.system import until
 
 AREA = "Restore"
+CREDIT = 700
+"""Of a client, from money that was recorded above an invoice."""
 
 
 def tool(name: str) -> str:
@@ -152,6 +155,72 @@ async def paid_after(client: Client, bills: Sequence[Bill]) -> None:
         await client.pay(bill)
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Money that moves without Stripe: recorded before the dumps it stays, and after them it is lost."""
+
+    client: Client
+    kept: Bill
+    unpaid: Bill
+    by_credit: Bill
+
+    @classmethod
+    async def open(cls, client: Client) -> "Desk":
+        kept, unpaid, by_credit = [await client.issue() for _ in range(3)]
+        desk = cls(client, kept, unpaid, by_credit)
+        await desk._record(kept, kept.total)
+        more = await client.issue()
+        await desk._record(more, more.total + CREDIT)
+        await checks.drained(client.lab)
+        return desk
+
+    async def work(self, paid: Bill) -> None:
+        """After the dumps: cash, its reversal, credit that is used, and a refund to credit."""
+        await self._record(self.unpaid, self.unpaid.total)
+        await self._post(f"payments/{await self._payment_of(self.kept)}/reverse", {"reason": "by mistake"})
+        share = [{"invoice_id": self.by_credit.id, "amount": CREDIT}]
+        await self._post("credit-uses", {"currency": "EUR", "invoices": share, **self._whose})
+        await self._post("refunds", {"payment_id": paid.payment_id, "amount": 300, "to": "credit"})
+        await checks.drained(self.client.lab)
+
+    async def holds(self, said: str) -> None:
+        """Each is named, and no invoice counts it."""
+        payment = await self._payment_of(self.kept)
+        for words in (
+            f"cash: {self.unpaid.total / 100:.2f} EUR",
+            f"payment {payment} taken back",
+            f"invoice {self.by_credit.id} paid with credit",
+            "refunded to credit",
+        ):
+            if words not in said:
+                raise checks.Breach(f"prepare does not say {words}: {said}")
+        await until(lambda: _is_paid(self.client.lab, self.kept), 60)
+        for bill in (self.unpaid, self.by_credit):
+            if (due := await self._due(bill)) != bill.total:
+                raise checks.Breach(f"{due} of {bill.total} are due")
+
+    @property
+    def _whose(self) -> dict[str, Any]:
+        return {"client_id": self.client.lab.client_id}
+
+    async def _record(self, bill: Bill, amount: int) -> None:
+        share = [{"invoice_id": bill.id, "amount": bill.total}]
+        body = {"kind": "cash", "amount": amount, "currency": "EUR", "invoices": share}
+        await self._post("payments", {**body, **self._whose})
+
+    async def _post(self, verb: str, body: dict[str, Any]) -> None:
+        path, key = f"/clinics/{self.client.lab.clinic['id']}/{verb}", str(new_id())
+        await persist(lambda: api(self.client.lab, "POST", path, body, key=key))
+
+    async def _payment_of(self, bill: Bill) -> Any:
+        payment = "SELECT payment_id FROM allocations WHERE payable_id = $1::uuid"
+        return await self.client.lab.value("payment", payment, bill.id)
+
+    async def _due(self, bill: Bill) -> int:
+        path = f"/clinics/{bill.clinic_id}/invoices/{bill.id}"
+        return int((await persist(lambda: api(self.client.lab, "GET", path)))["due"]["minor"])
+
+
 @scenario(AREA, "dumps one after the other, payments and a refund after them, restored")
 async def restored(lab: Lab, client: Client) -> str:
     """Begun before and after the dump, refunded after it, issued and paid after it: each is charged once and right."""
@@ -163,15 +232,22 @@ async def _restored(lab: Lab, client: Client, place: Path) -> str:
     paid, begun, untouched, left_open = [await client.issue() for _ in range(4)]
     await client.pay(paid)
     credited = await credit(lab, client)
-    await checks.drained(lab, [paid])
+    taken, won = await dispute_faults.disputed(lab, client)
+    kept = await client.issue()
+    await client.pay(kept)
+    await dispute_faults.booked(lab, won, "needs_response")
+    await checks.drained(lab, [paid, taken, kept])
+    desk = await Desk.open(client)
     start = await client.start(begun)
     dumps = await Dumps.take(lab, place)
+    await desk.work(paid)
     await client.confirm(start)
     await paid_after(client, [untouched])
     await client.start(left_open)
     lost, lost_unpaid = await client.issue(), await client.issue()
     await client.pay(lost)
     await press(lab, credited)
+    answered = await _dispute_on(lab, won, kept)
     await checks.drained(lab, [begun, untouched, lost])
     await erase(lab, paid, place / "erasures.json")
     await _refused_while_services_run(lab, dumps.since)
@@ -193,12 +269,39 @@ async def _restored(lab: Lab, client: Client, place: Path) -> str:
     for bill in (paid, begun, untouched):
         await checks.paid_once(lab, bill)
     await until(lambda: _is_paid(lab, reissued), 60)
-    await client.pay(left_open)
-    await checks.drained(lab, [left_open])
+    await desk.holds(said)
+    await paid_after(client, [left_open, desk.unpaid, desk.by_credit])
+    await checks.drained(lab, [left_open, desk.unpaid, desk.by_credit])
     await until(lambda: _is_refunded(lab, credited), 60)
+    await _disputes_are_back(lab, won, answered)
     if "2 invoices are lost" not in said or "0 invoices are lost" not in again:
         raise checks.Breach(f"prepare said {said} and then {again}")
     return adopted.strip().rpartition("\n")[2]
+
+
+async def _dispute_on(lab: Lab, won: str, kept: Bill) -> str:
+    """After the dumps the bank gives one payment back, and takes another, about which evidence is submitted."""
+    await dispute_faults.decide(lab, won, "won")
+    answered = await dispute_faults.take_back(lab, kept)
+    row = await dispute_faults.booked(lab, answered, "needs_response")
+    await dispute_faults.submit(lab, str(row["id"]))
+    await dispute_faults.booked(lab, won, "won")
+    await dispute_faults.booked(lab, answered, "under_review")
+    return answered
+
+
+async def _disputes_are_back(lab: Lab, won: str, answered: str) -> None:
+    """Both are booked as they are at Stripe; evidence that was lost here is not sent again, and no e-mail is."""
+    row = await dispute_faults.booked(lab, won, "won")
+    other = await dispute_faults.booked(lab, answered, "under_review")
+    path = f"/clinics/{lab.clinic['id']}/disputes/{other['id']}/evidence"
+    refusal = (await persist(lambda: api(lab, "GET", path)))["refusal"]
+    if refusal != "evidence_already_submitted":
+        raise checks.Breach(f"evidence that the bank has would be sent again: {refusal}")
+    await checks.drained(lab)
+    for dispute, wanted in ((row, 2), (other, 1)):
+        if (found := checks.mails_about(lab, f"Dispute {dispute['id']}")) != wanted:
+            raise checks.Breach(f"e-mails about a dispute: {found}, not {wanted}")
 
 
 async def _refused_while_services_run(lab: Lab, since: datetime) -> None:

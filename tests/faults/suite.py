@@ -3,14 +3,16 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
+from itertools import chain
 
 from deploy.local.demo.visitor import Visitor
-from tests.faults import crash_points, drive, whole_requests
+from tests.faults import crash_points, drive, held_faults, whole_requests
 from tests.faults.drive import Client
 from tests.faults.lab import Lab, lab
 from tests.faults.matrix import ROOT, SCENARIOS, Matrix, Scenario, chosen
@@ -22,6 +24,7 @@ PLAYS = (
     "postgres_faults",
     "stripe_faults",
     "refund_faults",
+    "dispute_faults",
     "restore_faults",
     "gone_faults",
 )
@@ -36,7 +39,8 @@ QUICK_SECONDS = 15
 RESULT = ROOT / "docs" / "faults.md"
 
 
-Part = Callable[["Options", Matrix, Lab, Client], Awaitable[None]]
+Part = Callable[["Options", Matrix, Lab, Client], Awaitable[list[Scenario]]]
+"""Counts its scenarios on a system where nothing is struck yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Options:
 async def run(options: Options, say: Callable[[str], None] | None = None) -> Matrix:
     """Run the chosen scenarios. A run of the whole suite writes the matrix to docs/faults.md.
 
-    The whole suite waits most of the time, so crash points and scenarios then have a system each, side by side.
+    The whole suite waits most of the time, so it is played on three systems side by side.
     """
     for play in PLAYS:
         import_module(f"tests.faults.{play}")
@@ -66,50 +70,64 @@ async def run(options: Options, say: Callable[[str], None] | None = None) -> Mat
 
 
 async def _run(options: Options, matrix: Matrix) -> None:
-    if options.quick or options.only:
-        await _on_a_system(options, matrix, _crashes, _plays, _whole_requests)
-    else:
-        async with asyncio.TaskGroup() as both:
-            both.create_task(_on_a_system(options, matrix, _crashes))
-            both.create_task(_on_a_system(options, matrix, _plays, _whole_requests))
+    parts = ((_plays, _held_acts), (_crashes,), (_whole_requests,))
+    systems = [tuple(chain(*parts))] if options.quick or options.only else parts
+    left: deque[Scenario] = deque()
+    counted = asyncio.Barrier(len(systems))
+    async with asyncio.TaskGroup() as all_of_them:
+        for counts in systems:
+            all_of_them.create_task(_on_a_system(options, matrix, counts, left, counted))
 
 
-async def _on_a_system(options: Options, matrix: Matrix, *parts: Part) -> None:
+async def _on_a_system(
+    options: Options, matrix: Matrix, counts: Sequence[Part], left: deque[Scenario], counted: asyncio.Barrier
+) -> None:
+    """Count these parts' scenarios, and play what is left of all parts once all are counted."""
     async with lab() as one, Visitor(one.system.public_url) as visitor:
         client = Client(one, visitor)
         await drive.put_on(one)
         await client.log_in()
-        for part in parts:
-            await part(options, matrix, one, client)
+        own: deque[Scenario] = deque()
+        for part in counts:
+            # A whole request is compared with its count, which is of this system.
+            (own if part is _whole_requests else left).extend(await part(options, matrix, one, client))
+        await counted.wait()
+        while left or own:
+            await matrix.play((left or own).popleft(), one, client)
 
 
-async def _crashes(options: Options, matrix: Matrix, one: Lab, client: Client) -> None:
+async def _crashes(options: Options, matrix: Matrix, one: Lab, client: Client) -> list[Scenario]:
     if not _wanted(options, crash_points.AREA):
-        return
+        return []
     points = await crash_points.count(one, client)
     matrix.say(f"{len(points)} crash points counted")
     tried = crash_points.spread(points) if options.quick else points
     scenarios = [crash_points.scenario(number, point) for number, point in enumerate(tried, 1)]
-    for each in chosen(scenarios, quick=options.quick, only=options.only):
-        await matrix.play(each, one, client)
+    return chosen(scenarios, quick=options.quick, only=options.only)
 
 
 def _wanted(options: Options, area: str) -> bool:
     return fnmatchcase(area.lower(), f"*{options.only.lower().split(':')[0]}*")
 
 
-async def _whole_requests(options: Options, matrix: Matrix, one: Lab, client: Client) -> None:
+async def _whole_requests(options: Options, matrix: Matrix, one: Lab, _: Client) -> list[Scenario]:
     if not _wanted(options, whole_requests.AREA):
-        return
+        return []
     scenarios = await whole_requests.count(one, quick=options.quick)
     matrix.say(f"{len(scenarios)} points of whole requests counted")
-    for each in chosen(scenarios, quick=options.quick, only=options.only):
-        await matrix.play(each, one, client)
+    return chosen(scenarios, quick=options.quick, only=options.only)
 
 
-async def _plays(options: Options, matrix: Matrix, one: Lab, client: Client) -> None:
-    for each in chosen([*SCENARIOS, _soak(options, matrix)], quick=options.quick, only=options.only):
-        await matrix.play(each, one, client)
+async def _held_acts(options: Options, matrix: Matrix, one: Lab, client: Client) -> list[Scenario]:
+    if not _wanted(options, held_faults.AREA):
+        return []
+    scenarios = await held_faults.count(one, client, quick=options.quick)
+    matrix.say(f"{len(scenarios)} points of held acts counted")
+    return chosen(scenarios, quick=options.quick, only=options.only)
+
+
+async def _plays(options: Options, matrix: Matrix, _: Lab, __: Client) -> list[Scenario]:
+    return chosen([*SCENARIOS, _soak(options, matrix)], quick=options.quick, only=options.only)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events.envelope import event_id
+from services.chassis.queue.domain import Failed, Task
 from services.gateway.api.idempotency.domain import derived_id
 from services.invoice.clinics import domain as clinic_domain
 from services.invoice.clinics import reemit as clinics_reemit
@@ -57,11 +58,20 @@ def _clinics() -> Ids:
         "methods": ("card",),
         "accent": "#0b6e6e",
         "version": 3,
+        "least_part": None,
+        "deposits": False,
+        "lost_dispute_reopens": False,
+        "undo_hours": 0,
+        "prices": "net",
+        "tax_number": "",
+        "external_id": None,
+        "number_prefix": "",
     }
     clinic = clinic_domain.Clinic(id=CLINIC, contact=clinic_domain.Contact(), tax_rates=(), **settings)
     yield "clinic.updated", clinic_domain.updated_event(clinic, AT).id
     contact = b'{"phone":"","email":"","address":"","hours":""}'
-    row: Any = {"id": CLINIC, "changed_at": AT, "contact": contact, "tax_rates": b"[]", **settings}
+    texts = {"contact": contact, "tax_rates": b"[]", "metadata": b"{}", "number_start": b"null"}
+    row: Any = {"id": CLINIC, "changed_at": AT, **texts, **settings}
     [event] = clinics_reemit.clinic_events(row)
     yield "clinic.updated, emitted again", event.id
 
@@ -142,7 +152,7 @@ def _stripe() -> Ids:
 
 def _e_mails() -> Ids:
     delivery: Any = _delivery()
-    sent, failed = notification_domain.Sent("<1@clinicpay>"), notification_domain.Failed("550")
+    sent, failed = notification_domain.Sent("<1@clinicpay>"), Failed("550")
     yield "notification.sent", notification_domain.end_event(delivery, sent, AT).id
     yield "notification.failed", notification_domain.end_event(delivery, failed, AT).id
     for state in ("sent", "failed"):
@@ -169,11 +179,7 @@ def _delivery() -> notification_domain.Delivery:
         event_id=fixed.an_id(20),
         subject_id=fixed.PAYMENT,
         data=notification_domain.EmailData(amount=fixed.DUE, at=AT, invoices=()),
-        traceparent=None,
-        attempts=0,
-        age=LATER - AT,
-        claimed_until=LATER,
-        next_attempt_at=LATER,
+        task=Task(CLINIC, "email.receipt", fixed.DELIVERY, {}, None, 0, LATER, LATER, LATER - AT),
     )
 
 

@@ -18,6 +18,8 @@ CLAIMS = frozenset({"inbox", "idempotency_keys", "parked"})
 """Of the chassis: claimed before all else, by a key of the event or the request."""
 NEW_ROWS = frozenset({"outbox", "audit"})
 """Of the chassis: only added to, last."""
+ENQUEUED = "tasks"
+"""Of the chassis: one that is added waits for no other work, one that is hastened is locked before all else."""
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _LOCK = re.compile(r"\bFROM (\w+).*\bFOR (?:NO KEY )?UPDATE\b", re.S)
 _CHANGE = re.compile(r"(?<!FOR )(?<!KEY )(?<!DO )\b(INSERT INTO|UPDATE|DELETE FROM) (\w+)")
@@ -116,7 +118,7 @@ class Reading:
             self._change(verb, table, sent)
 
     def _change(self, verb: str, table: str, sent: Sent) -> None:
-        if table in CLAIMS or table in NEW_ROWS:
+        if table in CLAIMS or table in NEW_ROWS or (verb, table) == ("INSERT INTO", ENQUEUED):
             return
         guard = self.guarded.get(table)
         if guard is not None:
@@ -129,8 +131,9 @@ class Reading:
             self._lock(table, sent)
             if sent.is_many and "unnest" in sent.text and verb != "INSERT INTO":
                 self.breaches.append(f"{table} is changed in no order")
-        # To begin a balance at zero, so that there is one to lock, saves nothing.
-        if table != "credit_balances":
+        # To begin a balance at zero, so that there is one to lock, saves nothing; taking a number locks its counter.
+        # Canceling a task waits for who works on it.
+        if table not in ("credit_balances", "invoice_counters", "credit_note_counters", ENQUEUED):
             self._made.add(table)
             self._saved = table
 

@@ -25,7 +25,7 @@ CLINIC = {
     "currency": "EUR",
     "time_zone": "Europe/Dublin",
     "locale": "en-IE",
-    "methods": ["card", "redirect"],
+    "methods": ["card", "redirect", "debit"],
     "contact": {
         "phone": "+353 1 555 0100",
         "email": "desk@story.example",
@@ -117,9 +117,10 @@ class Story:
         await self._keep("the credit is refunded")
 
     async def _fail_later(self, invoice: Any) -> None:
-        start = await self._start(invoice, {"kind": "redirect"})
+        start = await self._start(invoice, {"kind": "debit"})
         intent = await self._confirm(start, DEBIT)
         await self._keep("a fourth invoice is issued, and a debit is on its way")
+        await self.system.sandbox.control("POST", "/clock", {"offset_seconds": 2})
         path = f"/accounts/{ACCOUNT}/payment_intents/{intent['id']}/settle"
         await self.system.sandbox.control("POST", path, {"outcome": "failed"})
         await self._keep("the bank refuses the debit")

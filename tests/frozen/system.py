@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 
 import httpx2
-import pytest
 
 from contracts.events.envelope import CloudEvent
 from contracts.events.stripe import StripeEvent
 from deploy.local.demo.visitor import Visitor
-from deploy.sandbox import methods
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.recorder import Recorded
 from services.chassis.kafka.park import Record
@@ -102,11 +100,9 @@ class WholeSystem:
 
 @asynccontextmanager
 async def a_whole_system(dbs: Dbs, account: str) -> AsyncIterator[WholeSystem]:
-    """`account` is the clinic's, with bank debits switched on in Stripe's dashboard."""
-    with pytest.MonkeyPatch.context() as dashboard:
-        dashboard.setattr(methods, "AUTOMATIC", (*methods.AUTOMATIC, "sepa_debit"))
-        async with in_own_task(_a_whole_system(dbs, account)) as system:
-            yield system
+    """`account` is the clinic's."""
+    async with in_own_task(_a_whole_system(dbs, account)) as system:
+        yield system
 
 
 @asynccontextmanager

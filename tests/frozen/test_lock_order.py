@@ -17,15 +17,18 @@ from contracts.events.stripe import StripeEvent
 from services.chassis.ids import new_id
 from services.chassis.kafka import parked
 from services.chassis.kafka.consume import consumers_of
+from services.chassis.queue.working import Worker
 from services.payment import app, consumers, jobs, locks
+from services.payment.evidence.sweep import submitting
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver
 from tests.builders.values import eur
 from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, Sent, changes_of, locked_by, read
 from tests.running.databases import ServiceDb
+from tests.running.disputes import charge_of, dispute, rows
 from tests.running.payment import PaymentService, a_payment_service
-from tests.running.refunds import leave_credit, request_refund, settle_refund
+from tests.running.refunds import leave_credit, request_refund, settle_refund, staff
 
 Log = tuple[PaymentService, LockLog]
 
@@ -109,12 +112,34 @@ async def everything_done(payments: PaymentService) -> None:
     await payments.api.call("PUT", f"/payment-methods/{card['id']}/default", payments.client)
     await payments.api.call("POST", "/setup-intents", payments.client)
     await payments.api.call("DELETE", f"/payment-methods/{card['id']}", payments.client)
+    await answer_a_dispute(payments)
     await customers_go(payments)
     operator = a_caller("operator", payments.clinic_id)
     await payments.api.call("PUT", "/account", operator, json={"stripe_account_id": None})
     await payments.age(timedelta(days=2))
     replay = partial(parked.replay, consumers_of(consumers, payments.worker))
-    await jobs.sweeps(payments.worker, payments.stripe, replay)()
+    await jobs.sweeps(payments.worker, payments.stripe, replay, consumers.apply_stripe_events)()
+
+
+async def answer_a_dispute(payments: PaymentService) -> None:
+    """Write evidence and submit it, then let the task ask what became of the dispute."""
+    invoice = await payments.open_invoice(eur(7))
+    charge = await charge_of(payments, await payments.pay((invoice, eur(7))))
+    await dispute(payments, charge)
+    await payments.consume()
+    path = f"/disputes/{(await rows(payments))[0]['id']}/evidence"
+    held = {"held": {"customer_name": "Ann"}}
+    await payments.api.call("PUT", path, staff(payments), json={"texts": {}})
+    seen = await payments.api.call("POST", f"{path}/preview", staff(payments), json=held)
+    body = held | {"digest": seen.json()["digest"]}
+    sent = await payments.api.call("POST", f"{path}/submission", staff(payments), json=body)
+    assert sent.json()["state"] == "sent", sent.text
+    assert (
+        await Worker(
+            payments.worker, [submitting(payments.worker, payments.stripe, consumers.apply_stripe_events)]
+        ).work_due()
+        == 1
+    )
 
 
 async def customers_go(payments: PaymentService) -> None:

@@ -11,12 +11,14 @@ from contracts.events.payment import PaymentFailed, PaymentProcessing, PaymentUp
 from services.chassis.ids import new_id
 from services.invoice import app, consumers, locks
 from tests.builders.events import deliver_records, record
+from tests.builders.invoices import invoice_body
 from tests.builders.payments import a_payment, a_settlement
 from tests.builders.values import eur, money
 from tests.frozen import lock_log
 from tests.frozen.lock_log import LockLog, read
 from tests.running.databases import ServiceDb
 from tests.running.invoice import CLINIC, InvoiceService, an_invoice_service, put
+from tests.service import test_invoice_held
 
 Log = tuple[InvoiceService, LockLog]
 
@@ -74,12 +76,33 @@ async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
     ):
         answer = await world.http.call("PATCH", path, caller, json={"name": "Other"})
         assert answer.status_code == 200, answer.text
+    [corrected] = await invoices(world, 1)
+    body = {"reason": "goodwill", "amount": {"minor": 1, "currency": "EUR"}}
+    headers = {"Idempotency-Key": "credit"}
+    path = f"/invoices/{corrected}/credit-notes"
+    credited = await world.http.call("POST", path, world.staff, json=body, headers=headers)
+    assert credited.status_code == 201, credited.text
+    new = {"reason": "wrong_amount", "invoice": invoice_body(world.client_id)}
+    headers = {"Idempotency-Key": "correct"}
+    path = f"/invoices/{corrected}/correct"
+    replaced = await world.http.call("POST", path, world.staff, json=new, headers=headers)
+    assert replaced.status_code == 201, replaced.text
     await park_a_movement(world, issued)
+    await hold_replacements(world)
 
     assert (await world.get(f"/invoices/{issued}"))["being_checked"]
     readings = log.readings(locks.ORDER, locks.GUARDED)
     assert {breach for each in readings for breach in each.breaches} == set()
     assert {lock for each in readings for lock in each.locks} == set(locks.ORDER)
+
+
+async def hold_replacements(world: InvoiceService) -> None:
+    """One is undone, and then one is done by the worker."""
+    await test_invoice_held.set_hours(world, test_invoice_held.HOURS)
+    invoice, body = await world.issue(), test_invoice_held.body_of(world, "correct")
+    await test_invoice_held.undo(world, await test_invoice_held.hold(world, invoice, "correct", **body))
+    await test_invoice_held.hold(world, invoice, "correct", **body)
+    assert await test_invoice_held.time_passes(world) == 1
 
 
 async def park_a_movement(world: InvoiceService, invoice_id: UUID) -> None:

@@ -32,6 +32,7 @@ class Books:
         await self._invoices_are_their_movements()
         self._one_way_to_pay(allocations)
         self._booked_is_charged(payments)
+        await self._reserved_credit_is_of_open_shares(allocations)
 
     async def _payments(self) -> dict[UUID, Any]:
         rows = await self.clinic.parts.payment.admin.fetch("SELECT * FROM payments")
@@ -122,8 +123,15 @@ class Books:
         for charge in self.clinic.charges():
             taken[charge["payment_intent"]] += charge["amount"]
         for payment in payments.values():
-            if payment["status"] == "succeeded":
+            if payment["status"] == "succeeded" and payment["kind"] != "credit":
                 assert taken[payment["stripe_payment_intent_id"]] == payment["amount"]
+
+    async def _reserved_credit_is_of_open_shares(self, allocations: list[Any]) -> None:
+        booked = await self.clinic.parts.payment.admin.fetchval(
+            "SELECT coalesce(-sum(amount), 0)::bigint FROM postings WHERE account = 'credit_reserved'"
+        )
+        reserved = sum(share["credit_amount"] for share in allocations if share["state"] == "open")
+        assert booked == reserved, f"{booked} of credit is booked as reserved, and {reserved} is"
 
     async def close(self) -> None:
         """Check the books once all events are delivered and the sweeper has run: nothing is missing or booked twice."""
@@ -145,10 +153,18 @@ class Books:
         )
         charged = sorted((charge["payment_intent"], charge["amount"], 1) for charge in self.clinic.charges())
         assert sorted(tuple(row) for row in booked) == charged
-        credit = await self.clinic.parts.payment.admin.fetchval(
-            "SELECT count(*) FROM postings WHERE account = 'client_credit'"
+        credit = await self.clinic.parts.payment.admin.fetch(
+            """
+            SELECT (
+                SELECT coalesce(-sum(amount), 0)::bigint FROM postings
+                WHERE account IN ('client_credit', 'credit_reserved')
+            ) AS booked, (
+                SELECT coalesce(sum(amount * CASE WHEN deposit THEN 1 ELSE -1 END), 0)::bigint
+                FROM payments WHERE (deposit OR kind = 'credit') AND status = 'succeeded'
+            ) AS paid
+            """
         )
-        assert credit == 0, "no invoice was lowered, and yet a client has paid more than was due"
+        assert credit[0]["booked"] == credit[0]["paid"], "credit is what deposits left, and was not used"
 
     async def _stripe_and_we_agree(self) -> None:
         payments = await self._payments()
@@ -177,7 +193,11 @@ class Books:
         rows = await self.clinic.parts.notification.admin.fetch(
             "SELECT subject_id, count(*) AS count FROM deliveries WHERE template = 'receipt' GROUP BY subject_id"
         )
-        succeeded = [row["id"] for row in (await self._payments()).values() if row["status"] == "succeeded"]
+        succeeded = [
+            row["id"]
+            for row in (await self._payments()).values()
+            if row["status"] == "succeeded" and row["kind"] != "credit"
+        ]
         assert {row["subject_id"]: row["count"] for row in rows} == dict.fromkeys(succeeded, 1)
 
     def _each_version_was_published_once(self) -> None:
@@ -190,9 +210,11 @@ class Books:
                 versions.setdefault((aggregate, event.key), []).append(event.version)
         for named, each in versions.items():
             assert sorted(each) == list(range(1, len(each) + 1)), (named, each)
-        successes = [event.payment_id for event in published if isinstance(event, PaymentSucceeded)]
-        assert len(set(successes)) == len(successes)
-        assert {m.payment_id for m in published if isinstance(m, PaymentSettled)} == set(successes)
+        successes = [event for event in published if isinstance(event, PaymentSucceeded)]
+        assert len({event.payment_id for event in successes}) == len(successes)
+        settling = {event.payment_id for event in successes if event.invoices}
+        moved = [m for m in published if isinstance(m, PaymentSettled) and m.kind == "payment"]
+        assert {m.payment_id for m in moved} == settling
 
     async def _nothing_is_parked(self) -> None:
         """Only forged events are parked, and they hold up no other."""

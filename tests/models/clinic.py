@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from contracts import consents
 from contracts.events.catalogue import decode
 from contracts.events.envelope import CloudEvent
 from contracts.events.invoice import InvoiceState, InvoiceUpdated
@@ -33,16 +34,18 @@ from tests.builders.payments import a_settlement
 from tests.models.services import Crash, Services
 from tests.running.databases import ServiceDb
 from tests.running.invoice import CLINIC, add_client, put
+from tests.running.settings import SEAL
 
 CURRENCY = "EUR"
 REDIRECTS: dict[str, dict[str, str]] = {
     "paypal": {"payment_method_data[type]": "paypal"},
-    "sepa_debit": {
-        "payment_method_data[type]": "sepa_debit",
-        "payment_method_data[sepa_debit][iban]": "DE89370400440532013000",
-    },
 }
 """The payment systems that a client may choose after `redirect`, where the clinic's Stripe account accepts them."""
+DEBIT = {
+    "payment_method_data[type]": "sepa_debit",
+    "payment_method_data[sepa_debit][iban]": "DE89370400440532013000",
+}
+SETTINGS = {"methods": ["card", "redirect", "debit"], "least_part": 50, "deposits": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,10 @@ class ModelClinic:
     def account(self) -> str:
         return f"acct_{self.clinic_id.hex[-16:]}"
 
-    async def open(self) -> None:
+    async def open(self, **changes: Any) -> None:
         """Create the clinic and its client, with a Stripe account of its own, and deliver the events."""
         staff, operator = a_caller("staff", self.clinic_id), a_caller("operator", self.clinic_id)
-        clinic = CLINIC | {"slug": f"c-{self.clinic_id.hex}"}
+        clinic = CLINIC | SETTINGS | {"slug": f"c-{self.clinic_id.hex}"} | changes
         await put(self.parts.invoices, f"/clinics/{self.clinic_id}", operator, clinic)
         await add_client(self.parts.invoices, self.client_id, staff)
         async with self.parts.payment.api.tx(self.clinic_id) as tx:
@@ -94,21 +97,33 @@ class ModelClinic:
         assert answer.status_code == 201, answer.text
         return UUID(answer.json()["id"])
 
-    async def start(self, shares: dict[UUID, int], kind: PaymentKind) -> Tab | None:
-        """Press Pay. None when it was refused, or when the process ended meanwhile."""
+    async def start(
+        self, shares: dict[UUID, int], kind: PaymentKind, deposit: int = 0, credit: int = 0
+    ) -> Tab | None:
+        """Press Pay. None when it was refused, when credit paid all, or when the process ended meanwhile."""
         amounts = {invoice: Money(minor=minor, currency=CURRENCY) for invoice, minor in shares.items()}
-        request = PaymentRequest(client_id=self.client_id, shares=amounts, kind=kind)
+        request = PaymentRequest(
+            client_id=self.client_id,
+            shares=amounts,
+            kind="credit" if credit and credit == sum(shares.values()) else kind,
+            consent=consents.debit(CURRENCY, "Model") if kind == "debit" else None,
+            deposit=Money(minor=deposit, currency=CURRENCY) if deposit else None,
+            credit=Money(minor=credit, currency=CURRENCY) if credit else None,
+        )
         transaction = partial(self.parts.payment.api.tx, self.clinic_id)
         try:
             ready = await checkout.start(transaction, self.parts.stripe, self.clinic_id, request)
         except (DomainError, Crash) as refusal:
             self.refused.append(refusal.code if isinstance(refusal, DomainError) else "crash")
             return None
+        if ready.intent is None:
+            self.refused.append("paid by credit")
+            return None
         return Tab(ready.payment.id, ready.intent.id, str(ready.intent.client_secret), kind)
 
     async def confirm(self, tab: Tab, method: str) -> Json:
         """Confirm as the page's script does. Returns Stripe's answer, also when it refuses."""
-        chosen = {"payment_method": method} if tab.kind == "card" else REDIRECTS[method]
+        chosen = {"card": {"payment_method": method}, "debit": DEBIT}.get(tab.kind) or REDIRECTS[method]
         form = {
             "client_secret": tab.client_secret,
             "key": self.parts.sandbox.publishable_key,
@@ -171,7 +186,9 @@ class ModelClinic:
         """All webhooks of the account, oldest first, as the edge publishes them."""
         bodies = reversed(self._objects("event"))
         return [
-            observations.read_event(body) for body in bodies if body["type"] in payment_consumers.ACTED_ON
+            observations.read_event(body, SEAL)
+            for body in bodies
+            if body["type"] in payment_consumers.ACTED_ON
         ]
 
     # what goes wrong

@@ -13,10 +13,11 @@ import httpx2
 
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.invoice import app as invoice_app
+from services.payment import app as payment_app
 from services.payment.stripe.api import StripeApi
 from tests.running.apps import Client, calling, in_own_task
 from tests.running.databases import ServiceDb
-from tests.running.settings import invoice_settings
+from tests.running.settings import SEAL, invoice_settings, payment_settings
 
 Cut = Literal["", "before", "after"]
 _FORGET = """
@@ -71,6 +72,7 @@ class Services:
     stripe: StripeApi
     invoices: Client
     browser: httpx2.AsyncClient
+    payments: Client
     link: StripeLink = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
@@ -105,7 +107,8 @@ async def _the_services(
         running_sandbox() as sandbox,
         calling(invoice_app.api(invoice_settings(invoice.api_dsn)), "invoice") as invoices,
         httpx2.AsyncClient(base_url=sandbox.url, trust_env=False) as browser,
+        calling(payment_app.api(payment_settings(payment.api_dsn, sandbox)), "payment") as payments,
     ):
-        stripe = StripeApi(sandbox.secret_key, sandbox.url, timeout=5)
-        yield Services(invoice, payment, notification, sandbox, stripe, invoices, browser)
+        stripe = StripeApi(sandbox.secret_key, sandbox.url, timeout=5, signer=SEAL)
+        yield Services(invoice, payment, notification, sandbox, stripe, invoices, browser, payments)
         await stripe.close()

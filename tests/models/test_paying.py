@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 
 from contracts.events.envelope import CloudEvent
 from contracts.vocabulary import PaymentKind
-from deploy.sandbox import methods
 from services.chassis.ids import new_id
 from tests.models.books import Books
 from tests.models.clinic import REDIRECTS, ModelClinic, Tab
@@ -44,7 +43,7 @@ CARDS = (
 )
 INDEX = st.integers(0, 200)
 """An index into a list, modulo its length: drawn values must not depend on the lists' current contents."""
-KINDS: st.SearchStrategy[PaymentKind] = st.sampled_from(["card", "card", "redirect"])
+KINDS: st.SearchStrategy[PaymentKind] = st.sampled_from(["card", "card", "redirect", "debit"])
 PHASES = [each for each in Phase if SHRINKS or each is not Phase.shrink]
 MANY = 40
 """The most records that one step delivers."""
@@ -101,6 +100,22 @@ class Paying(RuleBasedStateMachine):
 
         for tab in self.run(press()):
             self._open(tab)
+
+    @rule(
+        chosen=st.lists(invoices, min_size=1, max_size=2, unique=True),
+        kind=KINDS,
+        part=st.sampled_from([1, 1, 2]),
+        credit=st.integers(1, 20_000),
+    )
+    def press_pay_with_credit(self, chosen: list[UUID], kind: PaymentKind, part: int, credit: int) -> None:
+        """Also with more than there is, and with all of it while a deposit of before is on its way."""
+        shares = {each: self.due[each] // part for each in chosen}
+        used = min(credit, sum(shares.values()))
+        self._open(self.run(self.clinic.start(shares, kind, credit=used)))
+
+    @rule(minor=st.integers(50, 20_000), kind=KINDS)
+    def press_pay_for_a_deposit(self, minor: int, kind: PaymentKind) -> None:
+        self._open(self.run(self.clinic.start({}, kind, deposit=minor)))
 
     def _open(self, tab: Tab | None) -> None:
         if tab is None:
@@ -219,10 +234,8 @@ class Paying(RuleBasedStateMachine):
 
 @pytest.fixture
 async def parts(
-    db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb, monkeypatch: pytest.MonkeyPatch
+    db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
 ) -> AsyncIterator[Services]:
-    # As if enabled in the Dashboard: a method whose money comes, or fails to come, days later.
-    monkeypatch.setattr(methods, "AUTOMATIC", ("card", "paypal", "sepa_debit"))
     async with the_services(db_invoice, db_payment, db_notification) as parts:
         yield parts
 

@@ -92,4 +92,11 @@ EDGES = (
         '    if row["fingerprint"] != fingerprint:\n',
         "    if False:\n",
     ),
+    one(
+        "a refusal that the public document names",
+        "tests/service/test_request_faults.py::test_every_refusal_is_named_by_the_document",
+        "services/gateway/api/document.py",
+        '            operation["responses"].update(_refused(method, path, operation))\n',
+        "            pass\n",
+    ),
 )

@@ -74,7 +74,7 @@ INBOX_AND_PARKING = (
         f"{SERVICE}test_gateway_being_checked.py"
         "::test_it_is_said_everywhere_offers_no_pay_and_is_normal_again_after_a_discard",
         "services/gateway/portal/payments/routes.py",
-        "        await _refuse_while_checked(invoice_id, billing, upstreams)\n",
+        "        await _refuse_while_checked(wanted, billing, upstreams)\n",
         "",
     ),
     one(

@@ -9,6 +9,7 @@ CHECKOUT = "services/payment/payments/stripe_calls.py"
 STRIPE_API = "services/payment/stripe/api.py"
 TABS = f"{SERVICE}test_two_tabs.py::test_"
 PAYING = f"{SERVICE}test_payment_checkout.py::test_"
+PLANTED = "tests/service/test_verify_planted.py::test_"
 TRUTH = f"{SERVICE}test_verify_truth.py::test_"
 FOREIGN = f"{SERVICE}test_foreign_events.py::test_"
 ASKED = f"{SERVICE}test_payment_asked.py::test_"
@@ -89,6 +90,27 @@ MONEY = (
         "            else:\n                yield body, None\n",
     ),
     one(
+        "verify names a fee that differs",
+        f"{PLANTED}a_planted_difference_has_its_own_name[disputed_money_agrees]",
+        "deploy/ops/verify/stripe_disputes.py",
+        "    if wrong:\n",
+        "    if len(wrong) > 1:\n",
+    ),
+    one(
+        "verify finds a refund that was made at Stripe",
+        f"{PLANTED}a_planted_difference_has_its_own_name[refunds_at_stripe_are_booked]",
+        "deploy/ops/verify/ownership.py",
+        'if reason is None or body.get("payment_intent") in intents:',
+        "if reason is None:",
+    ),
+    one(
+        "verify finds a charge on another account",
+        f"{PLANTED}a_planted_difference_has_its_own_name[charges_are_on_their_account]",
+        "deploy/ops/verify/stripe_checks.py",
+        "        self.elsewhere |= {intent: (account, charge) for intent, charge in sorter.copied.items()}\n",
+        "",
+    ),
+    one(
         "a debit that failed may still be paid",
         f"{TABS}a_debit_that_failed_is_ended_at_stripe_before_another_attempt_starts",
         PAYMENTS,
@@ -106,7 +128,7 @@ MONEY = (
         "no start before the old attempt's end",
         f"{TABS}no_new_attempt_starts_before_stripe_has_confirmed_the_old_ones_end",
         CHECKOUT,
-        "            await cancel(transaction, stripe, stale)\n",
+        "            await _leave(transaction, stripe, request, stale)\n",
         "            await asyncio.gather(cancel(transaction, stripe, stale), return_exceptions=True)\n"
         "            async with transaction() as tx:\n"
         "                await tx.execute(\"UPDATE allocations SET state = 'released'\")\n"
@@ -137,7 +159,7 @@ MONEY = (
         "an overtaken press yields",
         f"{TABS}a_press_that_is_overtaken_at_any_time_cancels_and_starts_nothing_more",
         "services/payment/payments/starting.py",
-        "    if any(receivable.choice not in (None, request.choice) for receivable in receivables):\n",
+        "    if any(choice not in (None, request.choice) for choice in choices):\n",
         "    if False:\n",
     ),
     one(
@@ -174,7 +196,7 @@ MONEY = (
         "the sweeper books soon what a look has seen",
         f"{ASKED}money_that_stripe_has_is_on_its_way_and_booked_once_by_the_next_sweep",
         LOOKS,
-        "            await store.hurry_check(tx, payment)\n",
+        "            await store.hurry_checks(tx, {payment.key})\n",
         "            pass\n",
     ),
     one(

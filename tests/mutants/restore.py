@@ -9,6 +9,20 @@ LOST = f"{SERVICE}test_lost_rows.py::test_"
 
 RESTORING = (
     one(
+        "Stripe's payments are not lost without Stripe",
+        "tests/unit/test_restore_lost_acts.py::test_what_stripe_knows_comes_back_from_stripe",
+        "deploy/ops/restore/lost_acts.py",
+        'method.kind in (*OUTSIDE_KINDS, "credit")',
+        "True",
+    ),
+    one(
+        "a refund to credit is lost",
+        "tests/unit/test_restore_lost_acts.py::test_acts_on_a_payment_that_is_here_are_lost_alone",
+        "deploy/ops/restore/lost_acts.py",
+        " or _is_to_credit(move)",
+        "",
+    ),
+    one(
         "a lost payment needs our seal",
         f"{LOST}changed_metadata_is_not_adopted",
         DOMAIN,

@@ -144,7 +144,7 @@ TABLES = (
     ),
     one(
         "the policy of a clinic",
-        f"{HEARING}the_api_role_sees_one_clinic_and_books_nothing",
+        f"{HEARING}the_api_role_sees_one_clinic_and_books_nothing_of_stripes",
         PAYMENT_TABLES,
         "            USING (clinic_id = (SELECT nullif(current_setting('app.clinic', true), '')::uuid))\n",
         "            USING (true)\n",

@@ -1,6 +1,19 @@
 """The mutants: each takes away one thing that keeps money right or clinics apart, and names the test that notices."""
 
-from tests.mutants import currencies, edges, events, money, refunds, restore, rows
+from tests.mutants import (
+    corrections,
+    credit,
+    currencies,
+    disputes,
+    edges,
+    events,
+    held,
+    money,
+    queued,
+    refunds,
+    restore,
+    rows,
+)
 from tests.mutants.mutant import Mutant
 
 ALL: tuple[Mutant, ...] = (
@@ -10,7 +23,12 @@ ALL: tuple[Mutant, ...] = (
     *events.VERSIONS,
     *money.MONEY,
     *currencies.CURRENCIES,
+    *corrections.CORRECTING,
+    *credit.PAYING_WITH_CREDIT,
     *refunds.REFUNDING,
+    *disputes.DISPUTING,
     *restore.RESTORING,
     *edges.EDGES,
+    *queued.QUEUED,
+    *held.HOLDING_ACTS,
 )

@@ -1,9 +1,12 @@
 """A gateway in this process, before the real services in this process, each on a database of its own."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +31,7 @@ from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.settings import OPERATOR_KEY
 
+ROOT = Path(__file__).resolve().parents[2]
 CLINIC = clinic_body(slug="oak", name="Oak Street Physiotherapy")
 
 PASSWORD = "correct horse battery"
@@ -74,10 +78,49 @@ class Site:
         headers = {"Idempotency-Key": str(new_id())} if method == "POST" else {}
         headers |= {"Authorization": f"Bearer {key}"} if key else {}
         headers |= more.pop("headers", {})
-        return await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
+        answer = await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
+        check_documented(method, answer)
+        return answer
 
     def cookie(self, name: str) -> str | None:
         return self.client.cookies.get(name)
+
+
+def check_documented(method: str, answer: Any) -> None:
+    """Every refusal of an operation is a problem whose code the public OpenAPI document names at it.
+
+    Codes that end with `_by_test` are made up by tests that break the way to a service.
+    """
+    if answer.status_code < 400:
+        return
+    found = _documented(method, answer.request.url.path)
+    if found is not None:
+        assert answer.headers["content-type"] == "application/problem+json", answer.text
+        code, named = answer.json()["code"], found.get(str(answer.status_code), [])
+        assert code in named or code.endswith("_by_test"), (
+            f"{method} {answer.request.url.path}: {answer.status_code} {code} is not named"
+        )
+
+
+@cache
+def _refusals() -> list[tuple[str, re.Pattern[str], dict[str, list[str]]]]:
+    """The codes by status of each operation, and the pattern of its addresses."""
+    document = json.loads((ROOT / "contracts" / "openapi" / "gateway.json").read_text())
+    return [
+        (
+            method.upper(),
+            re.compile(re.sub(r"\{\w+\}", "[0-9a-fA-F-]{32,36}", path)),
+            {status: each.get("x-codes", []) for status, each in operation["responses"].items()}
+            | {"429": ["too_many_requests"]},
+        )
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def _documented(method: str, path: str) -> dict[str, list[str]] | None:
+    """The codes of the operation at this address; None when there is none."""
+    return next((codes for verb, at, codes in _refusals() if verb == method and at.fullmatch(path)), None)
 
 
 def reach(asgi: Any) -> httpx2.ASGITransport:

@@ -17,7 +17,7 @@ from tests.running.apps import Client, calling
 from tests.running.databases import ServiceDb
 from tests.running.settings import invoice_settings
 
-CLINIC = clinic_body(time_zone="UTC")
+CLINIC = clinic_body(time_zone="UTC", least_part=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class InvoiceService:
     async def deliver(self, *events: Any) -> None:
         """Hand events to the service's real consumers, as one batch."""
         await deliver(self.db.worker, consumers, *events)
+
+    async def change_clinic(self, **changes: Any) -> None:
+        """Change the clinic's settings; the others are as they were in the beginning."""
+        await put(self.http, f"/clinics/{self.clinic_id}", self.operator, CLINIC | changes)
 
     async def add_clinic(self, slug: str) -> tuple[UUID, UUID]:
         """Another clinic with one client: their ids."""

@@ -113,8 +113,8 @@ async def a_reachable_client(db: ServiceDb) -> tuple[ClinicUpdated, UUID]:
 
 
 async def make_due(db: ServiceDb) -> None:
-    """Make all deliveries due, and end their leases."""
-    await db.admin.execute("UPDATE deliveries SET next_attempt_at = now(), claimed_until = NULL")
+    """Make all e-mails due, and end their leases."""
+    await db.admin.execute("UPDATE tasks SET due_at = now(), claimed_until = NULL")
 
 
 async def delivery_states(db: ServiceDb) -> list[tuple[str, str, int, str | None]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx2
 from litestar import Litestar, Request, post
 
+from contracts import consents
 from contracts.events.invoice import InvoiceCreated, InvoiceState
 from contracts.events.stripe import StripeEvent
 from contracts.money import Money
@@ -125,16 +126,22 @@ class PaymentService:
         save: bool = False,
         caller: Caller | None = None,
         key: str | None = None,
+        credit: Money | None = None,
     ) -> Any:
-        """POST /payments: the response."""
+        """POST /payments: the response. `credit` that is all of it needs no method."""
+        whole = credit is not None and credit.minor == sum(amount.minor for _, amount in shares)
         body = {
             "invoices": [
                 {"invoice_id": str(invoice_id), "amount": amount.model_dump()}
                 for invoice_id, amount in shares
             ],
-            "method": method or {"kind": "card"},
+            "method": None if whole else method or {"kind": "card"},
             "save": save,
+            "credit": credit.model_dump() if credit else None,
         }
+        if method == {"kind": "debit"}:
+            agreed = consents.debit(shares[0][1].currency, "Harbour Clinic")
+            body["consent"] = {name: getattr(agreed, name) for name in ("kind", "version", "locale", "text")}
         headers = {"Idempotency-Key": key} if key else {}
         return await self.api.call("POST", "/payments", caller or self.client, json=body, headers=headers)
 

@@ -9,6 +9,7 @@ import httpx2
 
 from contracts.events.invoice import InvoiceUpdated
 from contracts.events.payment import PaymentRefunded
+from contracts.events.stripe import StripeEvent
 from contracts.money import Money
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
@@ -29,11 +30,16 @@ WAITS = [("client_credit", 0), ("refund_pending", -2500), ("stripe", 2500)]
 
 async def leave_credit(payments: PaymentService, credit: Money = CREDIT, card: str = "pm_card_visa") -> UUID:
     """Pay an invoice that was voided in the other tab: the whole payment is credit."""
-    invoice = await payments.open_invoice(credit)
-    started = await payments.start((invoice, credit))
-    await deliver(
-        payments.worker, consumers, payments.invoice(invoice, credit, 2, InvoiceUpdated, status="void")
-    )
+    return await pay_what_changed(payments, credit, credit, card, status="void")
+
+
+async def pay_what_changed(
+    payments: PaymentService, paid: Money, due: Money, card: str = "pm_card_visa", **changed: str
+) -> UUID:
+    """Pay an invoice that was changed in the other tab: the payment's id."""
+    invoice = await payments.open_invoice(paid)
+    started = await payments.start((invoice, paid))
+    await deliver(payments.worker, consumers, payments.invoice(invoice, due, 2, InvoiceUpdated, **changed))
     already = payments.hook.count("payment_intent.succeeded")
     await payments.confirm(started, card)
     await payments.hook.until("payment_intent.succeeded", already + 1)
@@ -52,6 +58,23 @@ async def request_refund(
     asked = {"client_id": str(payments.client_id), "currency": "EUR", **body}
     headers = {"Idempotency-Key": key or str(new_id())}
     return await payments.api.call("POST", "/refunds", caller or staff(payments), json=asked, headers=headers)
+
+
+async def send_refund(payments: PaymentService, card: str = "pm_card_visa") -> StripeEvent:
+    """Leave credit and refund it; returns Stripe's event about the refund, which is not consumed."""
+    await leave_credit(payments, card=card)
+    await request_refund(payments)
+    await payments.hook.until("refund.created")
+    return next(event for event in payments.hook.events() if event.event_type == "refund.created")
+
+
+async def refund_payment(
+    payments: PaymentService, of: UUID | None, key: str | None = None, **body: Any
+) -> Any:
+    """POST /refunds for a payment, also for what it settled."""
+    asked = ({"payment_id": str(of)} if of else {}) | body
+    headers = {"Idempotency-Key": key or str(new_id())}
+    return await payments.api.call("POST", "/refunds", staff(payments), json=asked, headers=headers)
 
 
 class Untouched(Mapping[UUID, AtStripe]):

@@ -26,7 +26,7 @@ from tests.running.apps import Client, in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.gateway import PASSWORD, Site, a_site, reach
 from tests.running.payment import Hook, PaymentService, a_hook
-from tests.running.refunds import leave_credit
+from tests.running.refunds import leave_credit, refund_payment
 from tests.running.settings import invoice_settings, notification_settings, payment_settings
 
 PRICE = 10_000
@@ -34,7 +34,10 @@ PRICE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A client with an open invoice, a paid one, its payment and a saved card. No other client has its `secrets`."""
+    """A client with an open invoice, a paid one, its payment, a refund that waits for approval, and a saved card.
+
+    No other client has its `secrets`.
+    """
 
     clinic_id: UUID
     client_id: UUID
@@ -44,6 +47,7 @@ class Owner:
     invoice_id: UUID
     paid_invoice_id: UUID
     payment_id: UUID
+    refund_id: UUID
     method_id: UUID
 
     @property
@@ -53,8 +57,15 @@ class Owner:
     @property
     def ids(self) -> dict[str, str]:
         """The owner's ids for paths and queries, by the parameter's name."""
-        names = ("clinic_id", "client_id", "invoice_id", "payment_id", "method_id", "slug")
-        others = {"article": "paying", "key_id": "0190c0de-0000-7000-8000-000000000000"}
+        names = ("clinic_id", "client_id", "invoice_id", "payment_id", "refund_id", "method_id", "slug")
+        others = {
+            "article": "paying",
+            "key_id": "0190c0de-0000-7000-8000-000000000000",
+            # An exception and a held act have its id, see `_furnished`.
+            "exception_id": str(self.invoice_id),
+            "act_id": str(self.invoice_id),
+            "dispute_id": str(self.payment_id),  # and so has a dispute of the payment
+        }
         return {name: str(getattr(self, name)) for name in names} | others
 
     @property
@@ -171,7 +182,28 @@ async def _furnished(
         )
         payment_id = await payments.pay((UUID(issued[1]["id"]), money(PRICE)), save=True)
         await leave_credit(payments)
-        owners.append(await _owner(services, clinic, client, issued, payment_id))
+        refund_id = await _waiting_refund(payments, payment_id)
+        owners.append(await _owner(services, clinic, client, issued, payment_id, refund_id))
+        await dbs["payment"].admin.execute(
+            """
+            INSERT INTO disputes (clinic_id, id, client_id, payment_id, stripe_dispute_id, status, amount, currency,
+                due_by, version, opened_at, updated_at, seen_at, checked_at)
+            SELECT clinic_id, id, client_id, id, 'du_' || id, 'warning_needs_response', amount, currency,
+                now() + interval '5 days', 1, now(), now(), now(), now()
+            FROM payments WHERE id = $1
+            """,
+            payment_id,
+        )
+        for service in ("invoice", "payment"):
+            await dbs[service].admin.execute(
+                """
+                INSERT INTO exceptions (clinic_id, id, kind, subject_id, cause, detail)
+                VALUES ($1, $2, 'charge_unproved', $2, 'no_intent', '{}')
+                """,
+                UUID(clinic["id"]),
+                UUID(issued[0]["id"]),
+            )
+            await _hold(dbs[service], "void" if service == "invoice" else "refund", clinic, issued[0])
     await stripe.close()
     await deliver_to_all(dbs, *await outbox_events(dbs["payment"]), but="payment")
     keys = {clinic["slug"]: await _staff_and_key(site, clinic) for clinic in (alder, birch)}
@@ -179,8 +211,34 @@ async def _furnished(
     return TwoClinics(site, services, apps, dbs, ann, bob, cat, keys)
 
 
+async def _hold(db: ServiceDb, kind: str, clinic: Any, invoice: Any) -> None:
+    """An act with the invoice's id that is about nothing, and its task."""
+    await db.admin.execute(
+        """
+        WITH task AS (
+            INSERT INTO tasks (clinic_id, kind, key, due_at) VALUES ($1, 'held.' || $3, $2, now() + interval '1 day')
+        )
+        INSERT INTO held_acts (clinic_id, id, kind, subject_id, request, preview, preview_hash, actor, role, due_at)
+        VALUES ($1, $2, $3, $4, '{}', '{"posts": {}, "shows": {}}', sha256(''), $4, 'staff', now() + interval '1 day')
+        """,
+        UUID(clinic["id"]),
+        UUID(invoice["id"]),
+        kind,
+        new_id(),
+    )
+
+
+async def _waiting_refund(payments: PaymentService, payment_id: UUID) -> UUID:
+    """A refund that another one has to approve."""
+    operator = a_caller("operator", payments.clinic_id)
+    await payments.api.call("PUT", "/refund-rules", operator, json={"approve_above": 0})
+    made = await refund_payment(payments, payment_id, amount=1, to="credit")
+    await payments.api.call("PUT", "/refund-rules", operator, json={})
+    return UUID(made.json()["refunds"][0]["id"])
+
+
 async def _owner(
-    services: Mapping[str, Client], clinic: Any, client: Any, issued: Any, payment_id: UUID
+    services: Mapping[str, Client], clinic: Any, client: Any, issued: Any, payment_id: UUID, refund_id: UUID
 ) -> Owner:
     caller = a_caller("client", UUID(clinic["id"]), UUID(client["id"]))
     saved = await services["payment"].call("GET", "/payment-methods", caller)
@@ -193,6 +251,7 @@ async def _owner(
         invoice_id=UUID(issued[0]["id"]),
         paid_invoice_id=UUID(issued[1]["id"]),
         payment_id=payment_id,
+        refund_id=refund_id,
         method_id=UUID(saved.json()["items"][0]["id"]),
     )
 

@@ -1,5 +1,6 @@
 """Addresses, queries, headers and content types that are wrong, at every endpoint: never a 500, never a leak."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -174,8 +175,17 @@ async def test_another_content_type_is_refused(two: TwoClinics, name: str) -> No
     assert await edge.rows() == before
 
 
+KEYLESS = ("/settle", "/preview", "/evidence/submission")
+"""To do it again in the same way changes nothing: it takes no key."""
+
+
 @pytest.mark.parametrize(
-    "name", [each for each in WITH_BODY if " POST " in each and not makes_what_it_names(each)]
+    "name",
+    [
+        each
+        for each in WITH_BODY
+        if " POST " in each and not makes_what_it_names(each) and not each.endswith(KEYLESS)
+    ],
 )
 async def test_an_odd_idempotency_key_is_refused(two: TwoClinics, name: str) -> None:
     edge = Edge(two, name)
@@ -191,6 +201,47 @@ async def test_an_odd_idempotency_key_is_refused(two: TwoClinics, name: str) -> 
     ):
         answer = await edge.send(json.dumps(edge.good).encode(), **{"Idempotency-Key": key})
         assert is_refusal(answer), (key[:50], answer.status_code, answer.text)
+
+
+@pytest.mark.parametrize("name", WITH_BODY)
+async def test_a_packed_body_is_refused(two: TwoClinics, name: str) -> None:
+    edge = Edge(two, name)
+    packed = gzip.compress(json.dumps(edge.good).encode())
+    before = await edge.rows()
+    for coding in ("gzip", "br", "identity, gzip", "GZIP", "x"):
+        answer = await edge.send(packed, **{"Content-Encoding": coding})
+        found = answer.status_code, answer.json()["code"]
+        assert found == (415, "content_encoding_unsupported"), (coding, answer.text[:200])
+    assert await edge.rows() == before
+
+
+EDGES = {
+    "api": ("gateway", "GET", "/api/v1/clinics"),
+    "pages": ("gateway", "GET", "/login"),
+    "gateway's webhooks": ("gateway", "POST", "/webhooks/stripe"),
+    "invoice": ("invoice", "GET", "/clinics"),
+    "payment": ("payment", "GET", "/payments"),
+    "payment's webhooks": ("payment", "POST", "/webhooks/stripe"),
+    "notification": ("notification", "GET", "/deliveries"),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+async def test_a_head_that_can_be_read_in_two_ways_is_refused_at_each_edge(
+    two: TwoClinics, name: str
+) -> None:
+    where, method, path = EDGES[name]
+    client = two.site.client if where == "gateway" else two.services[where].http
+    plain = [("Accept", "application/json")]
+
+    for header in ("Authorization", "Content-Type", "Idempotency-Key", "Stripe-Signature"):
+        answer = await client.request(method, path, headers=[*plain, (header, "a"), (header.lower(), "b")])
+        assert (answer.status_code, answer.json()["code"]) == (400, "duplicate_header"), (header, answer.text)
+        assert header in answer.json()["detail"]
+    coded = await client.request(method, path, headers=[*plain, ("Content-Encoding", "gzip")], content=b"x")
+    assert (coded.status_code, coded.json()["code"]) == (415, "content_encoding_unsupported")
+    same = await client.request(method, path, headers=[*plain, ("Content-Encoding", "identity")])
+    assert same.status_code not in (400, 415) or "stripe" in same.json()["code"]
 
 
 async def test_a_field_that_is_there_twice_is_refused(two: TwoClinics) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts import consents
 from services.chassis.ids import new_id
 from services.payment.payments import starting, sweep
 from services.payment.stripe import observations
@@ -117,7 +118,8 @@ async def test_cards_can_be_added_so_often_and_no_more(two: TwoClinics) -> None:
         headers = {"x-csrftoken": visitor.cookie("csrf") or "", "Accept": "application/json"}
 
         async def add() -> Any:
-            return await visitor.client.post("/c/alder/methods/setup", headers=headers)
+            body = {"consent": consents.saving("Clinic alder").mark}
+            return await visitor.client.post("/c/alder/methods/setup", json=body, headers=headers)
 
         answers = await asyncio.gather(*(add() for _ in range(22)))
 

@@ -22,6 +22,7 @@ from contracts.events import topics
 from deploy.local.demo.visitor import Visitor
 from deploy.ops.verify.access import Access
 from services.chassis.ids import new_id
+from tests.builders.clinics import clinic_body
 from tests.builders.payments import a_settlement
 from tests.builders.values import money
 from tests.running.gateway import PASSWORD
@@ -152,7 +153,7 @@ def _bad_bodies(walk: Walk) -> Iterator[Ask]:
     # The idempotency key of the invoice.
     again = {**key, "Idempotency-Key": "canary-invoice"}
     yield "POST", f"{clinic}/invoices", {**invoice, "note": "other"}, again
-    clinic_in = {"slug": "x", "name": "x", "currency": "EUR", "time_zone": "UTC"}
+    clinic_in = clinic_body(slug="x", name="x")
     for changed in ({"methods": [canary("note")]}, {"time_zone": canary("zone")}, {"slug": canary("Slug")}):
         yield "POST", "/api/v1/clinics", {**clinic_in, **changed}, key
     yield "POST", "/webhooks/stripe", canary("hook"), {}

@@ -1,11 +1,12 @@
 """The public API with every kind of key: a clinic's key reaches that clinic, an operator's reaches all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from tests.builders.clinics import CONTACT, clinic_body
 from tests.builders.invoices import due_in
 from tests.running.gateway import PASSWORD
 from tests.running.settings import OPERATOR_KEY
@@ -19,6 +20,8 @@ class Rule:
 
     operator_only: bool = False
     body: Callable[[Owner], Any] | None = None
+    own: frozenset[int] = frozenset({200, 201})
+    """The statuses for the clinic's key: 422 where the call would change what others read."""
     operator: frozenset[int] = frozenset({200, 201})
     """The statuses for the operator's key: 404 where the path names an API key, since the test's id is unknown."""
 
@@ -30,6 +33,7 @@ def _clinic(owner: Owner) -> dict[str, Any]:
         "name": "Changed",
         "currency": "EUR",
         "time_zone": "Europe/Dublin",
+        "contact": CONTACT,
         "tax_rates": rates,
         "billing_shown": True,
         "online_payment": True,
@@ -38,7 +42,7 @@ def _clinic(owner: Owner) -> dict[str, Any]:
 
 
 def _new_clinic(_: Owner) -> dict[str, Any]:
-    return {"slug": "rowan", "name": "Rowan", "currency": "EUR", "time_zone": "Europe/Dublin"}
+    return clinic_body(slug="rowan", name="Rowan")
 
 
 def _client(_: Owner) -> dict[str, Any]:
@@ -60,6 +64,8 @@ def _refund(owner: Owner) -> dict[str, Any]:
 
 
 CLINIC = "/api/v1/clinics/{clinic_id}"
+UNEXPLAINED = Rule(body=lambda _: {"reason": "other"}, own=frozenset({422}), operator=frozenset({422}))
+"""A correction of an invoice that leaves it as it is."""
 KEY = {"operator_only": True, "operator": frozenset({404})}
 ROLL, REVOKE = Rule(**KEY, body=lambda _: {"overlap_hours": 1}), Rule(**KEY)  # type: ignore[arg-type]
 RULES = {
@@ -84,11 +90,51 @@ RULES = {
     "POST /api/v1/api-keys/{key_id}/roll": ROLL,
     "DELETE /api/v1/api-keys/{key_id}": REVOKE,
     f"GET {CLINIC}/clients/{{client_id}}/credit": Rule(),
+    f"GET {CLINIC}/disputes": Rule(),
+    f"GET {CLINIC}/disputes/{{dispute_id}}": Rule(),
+    f"GET {CLINIC}/disputes/{{dispute_id}}/evidence": Rule(),
+    f"PUT {CLINIC}/disputes/{{dispute_id}}/evidence": Rule(body=lambda _: {"texts": {}}),
+    f"GET {CLINIC}/disputes/{{dispute_id}}/evidence/preview": Rule(),
+    f"POST {CLINIC}/disputes/{{dispute_id}}/evidence/submission": Rule(
+        body=lambda _: {"digest": "0" * 64}, own=frozenset({409}), operator=frozenset({409})
+    ),
     f"POST {CLINIC}/refunds": Rule(body=_refund),
+    f"POST {CLINIC}/refunds/preview": Rule(body=_refund),
+    f"POST {CLINIC}/payments": Rule(body=lambda owner: _refund(owner) | {"kind": "cash"}),
+    f"POST {CLINIC}/payments/{{payment_id}}/reverse": Rule(
+        body=lambda _: {"reason": "returned"}, own=frozenset({409}), operator=frozenset({409})
+    ),
+    f"POST {CLINIC}/credit-uses": Rule(
+        body=lambda owner: {"client_id": str(owner.client_id), "currency": "USD"},
+        own=frozenset({409}),
+        operator=frozenset({409}),
+    ),
+    f"POST {CLINIC}/cash-closings": Rule(body=lambda _: {"counted": 0, "currency": "EUR"}),
+    f"GET {CLINIC}/cash-closings": Rule(),
+    f"GET {CLINIC}/exceptions": Rule(),
+    f"GET {CLINIC}/held-acts": Rule(),
+    f"POST {CLINIC}/held-acts/{{act_id}}/undo": Rule(),
+    f"POST {CLINIC}/exceptions/{{exception_id}}/settle": Rule(body=lambda _: {"how": "dismiss"}),
+    f"PUT {CLINIC}/refunds/{{refund_id}}/approval": Rule(body=lambda _: {"approved": False}),
+    f"GET {CLINIC}/refund-rules": Rule(),
+    f"PUT {CLINIC}/refund-rules": Rule(operator_only=True, body=lambda _: {"most_a_day": 5}),
     f"GET {CLINIC}/invoices": Rule(),
     f"POST {CLINIC}/invoices": Rule(body=_invoice),
     f"POST {CLINIC}/invoices/bulk": Rule(body=lambda owner: {"invoices": [_invoice(owner)] * 2}),
     f"GET {CLINIC}/invoices/{{invoice_id}}": Rule(),
+    f"POST {CLINIC}/invoices/{{invoice_id}}/void": UNEXPLAINED,
+    **{
+        f"POST {CLINIC}/invoices/{{invoice_id}}/{verb}/preview": UNEXPLAINED
+        for verb in ("void", "credit-notes", "write-off")
+    },
+    f"POST {CLINIC}/invoices/{{invoice_id}}/credit-notes": UNEXPLAINED,
+    f"POST {CLINIC}/invoices/{{invoice_id}}/write-off": UNEXPLAINED,
+    **{
+        f"POST {CLINIC}/invoices/{{invoice_id}}/{verb}": replace(
+            UNEXPLAINED, body=lambda owner: {"reason": "other", "invoice": _invoice(owner)}
+        )
+        for verb in ("correct", "correct/preview")
+    },
 }
 EVERY_SERVICE = ("invoice", "payment", "notification", "gateway")
 
@@ -108,7 +154,7 @@ async def test_a_key_opens_what_it_is_for(two: TwoClinics, operation: str) -> No
         "garbage": ("cpk_" + "x" * 43, {401}),
         "a key that is too long": ("k" * 5000, {401}),
         "the other clinic's key": (two.keys["birch"], {403} if rule.operator_only else {404}),
-        "the clinic's key": (two.keys["alder"], {403} if rule.operator_only else {200, 201}),
+        "the clinic's key": (two.keys["alder"], {403} if rule.operator_only else set(rule.own)),
         "the operator's key": (OPERATOR_KEY, set(rule.operator)),
     }
     if operation == "GET /api/v1/clinics":
@@ -131,7 +177,12 @@ async def test_a_key_does_not_open_another_clinics_things_under_its_own_clinic(
     """The path names birch, the id is alder's."""
     ids = {**two.ann.ids, "clinic_id": str(two.cat.clinic_id)}
     for key in (two.keys["birch"], OPERATOR_KEY):
-        answer = await two.site.api("GET", operation.split()[1].removeprefix("/api/v1").format_map(ids), key)
+        body = RULES[operation].body
+        method, asked = (
+            ("POST", {"json": body(two.ann)}) if body and operation.startswith("POST") else ("GET", {})
+        )
+        path = operation.split()[1].removeprefix("/api/v1").format_map(ids)
+        answer = await two.site.api(method, path, key, **asked)
         assert answer.status_code == 404, answer.text
         assert not leaked_by(two.ann, operation, None, answer.text)
 

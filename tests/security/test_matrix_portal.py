@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
+from contracts import consents
 from tests.running.gateway import Site
 from tests.running.two_clinics import Owner, TwoClinics
 from tests.security.test_matrix_services import OWN_TRIES, leaked_by, operations_of
@@ -24,7 +25,12 @@ class Page:
 
 
 def _payment(owner: Owner) -> dict[str, Any]:
-    return {"amount": {"minor": 10_000, "currency": "EUR"}, "method": {"kind": "card"}, "save": False}
+    share = {"invoice_id": str(owner.ids["invoice_id"]), "amount": {"minor": 10_000, "currency": "EUR"}}
+    return {"invoices": [share], "method": {"kind": "card"}, "save": False}
+
+
+def _saving(owner: Owner) -> dict[str, Any]:
+    return {"consent": consents.saving("Clinic alder").mark}
 
 
 PAGES = {
@@ -32,12 +38,15 @@ PAGES = {
     "GET /c/{slug}/billing": Page("clinic"),
     "GET /c/{slug}/invoices/{invoice_id}": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/details": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/credit-notes": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/pay": Page("client"),
-    "POST /c/{slug}/invoices/{invoice_id}/payments": Page("client", body=_payment),
+    "GET /c/{slug}/pay": Page("clinic"),
+    "GET /c/{slug}/deposit": Page("clinic"),
+    "POST /c/{slug}/payments": Page("client", body=_payment),
     "GET /c/{slug}/payments/{payment_id}": Page("client"),
     "GET /c/{slug}/methods": Page("clinic"),
     "GET /c/{slug}/methods/add": Page("clinic"),
-    "POST /c/{slug}/methods/setup": Page("clinic"),
+    "POST /c/{slug}/methods/setup": Page("clinic", body=_saving),
     "GET /c/{slug}/methods/{method_id}/remove": Page("client"),
     "POST /c/{slug}/methods/{method_id}/default": Page("client"),
     "POST /c/{slug}/methods/{method_id}/remove": Page("client"),
@@ -111,7 +120,7 @@ async def _shows_nothing(two: TwoClinics, visitor: Site, operation: str, who: st
     assert not leaked_by(two.ann, operation, None, answer.text), (who, answer.text)
     after = await two.rows_of(two.ann.clinic_id, *services)
     # bob's own customer at Stripe, and his own presses of Pay
-    own = {"payment.customers"} if operation.endswith("/setup") else OWN_TRIES
+    own = {"payment.customers", "payment.consents"} if operation.endswith("/setup") else OWN_TRIES
     assert {name for name in before if before[name] != after[name]} <= own, who
     return answer
 

@@ -7,8 +7,10 @@ import pytest
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from deploy.sandbox.testing import Inbox, webhook_inbox
 from services.notification.emails.sending import Sender
+from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.gateway import Site, a_whole_site
+from tests.running.installation import Installation, an_installation
 from tests.running.notification import MailServer, a_mail_server, sending
 from tests.running.payment import PaymentService, a_payment_service
 from tests.running.sandbox import ACCOUNT, V1, client_of
@@ -65,3 +67,9 @@ async def sender(db_notification: ServiceDb, mail: MailServer) -> AsyncIterator[
 async def payments(db_payment: ServiceDb) -> AsyncIterator[PaymentService]:
     async with a_payment_service(db_payment) as payments:
         yield payments
+
+
+@pytest.fixture
+async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[Installation]:
+    async with in_own_task(an_installation(postgres, roles)) as installation:
+        yield installation

@@ -110,11 +110,15 @@ INSERT INTO contacts (clinic_id, client_id, email, name, language)
     FROM generate_series(0, 9) AS c, generate_series(0, 1999) AS n;
 INSERT INTO invoices (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version)
     SELECT clinic_id, pg_temp.key(3, n), client_id, n::text, 'paid', 0, 'EUR', '2026-01-01', 1 FROM many;
-INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, state, next_attempt_at,
-        sent_at)
+INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, state, sent_at)
     SELECT clinic_id, pg_temp.key(8, n), client_id, 'receipt', pg_temp.key(9, n), pg_temp.key(4, n),
         '{"amount": {"minor": 1, "currency": "EUR"}, "at": "2026-01-01T00:00:00Z", "invoices": []}',
-        CASE WHEN n % 50 = 0 THEN 'due' ELSE 'sent' END, now(), CASE WHEN n % 50 = 0 THEN NULL ELSE now() END
+        CASE WHEN n % 50 = 0 THEN 'due' ELSE 'sent' END, CASE WHEN n % 50 = 0 THEN NULL ELSE now() END
+    FROM many;
+-- A thousand are unsent, a hundred of them due now.
+INSERT INTO tasks (clinic_id, kind, key, state, due_at, ended_at)
+    SELECT clinic_id, 'email.receipt', pg_temp.key(8, n), CASE WHEN n % 50 = 0 THEN 'due' ELSE 'done' END,
+        now() + n % 500 * interval '1 day', CASE WHEN n % 50 = 0 THEN NULL ELSE now() END
     FROM many;
 """
 

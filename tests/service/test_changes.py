@@ -212,8 +212,11 @@ async def test_the_portals_payment_reads_money_as_the_api_does(
     await site.log_in("ann@example.com")
 
     refused = await site.client.post(
-        f"/c/oak/invoices/{issued.json()['id']}/payments",
-        json={"amount": {"minor": minor, "currency": "EUR"}, "method": {"kind": "card"}},
+        "/c/oak/payments",
+        json={
+            "invoices": [{"invoice_id": issued.json()["id"], "amount": {"minor": minor, "currency": "EUR"}}],
+            "method": {"kind": "card"},
+        },
         headers={"x-csrftoken": site.cookie("csrf") or "", "Accept": "application/json"},
     )
 
@@ -286,3 +289,97 @@ async def test_a_member_that_is_there_twice_changes_nothing(site: Site, db_invoi
 
     assert await db_invoice.admin.fetchval("SELECT name FROM clinics") == oak["name"]
     assert await db_invoice.admin.fetchval("SELECT count(*) FROM invoices") == 0
+
+
+async def test_all_that_is_wrong_in_meaning_is_named_at_once_with_its_field_and_code(site: Site) -> None:
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
+    at = f"/clinics/{oak['id']}"
+    [line] = taxed_invoice_body(client)["lines"]
+    body = taxed_invoice_body(client, lines=[line, {**line, "tax_code": "x", "quantity": "0"}])
+
+    refused = await site.api("POST", f"{at}/invoices", json={**body, "due_on": "2000-01-01"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_due_date"), refused.text
+    assert {(each["code"], each["pointer"]) for each in refused.json()["errors"]} == {
+        ("invalid_due_date", "/due_on"),
+        ("unknown_tax_code", "/lines/1/tax_code"),
+        ("invalid_quantity", "/lines/1/quantity"),
+    }
+    together = await site.api(
+        "POST", f"{at}/invoices/bulk", json={"invoices": [body, {**body, "note": "a\u2028b"}]}
+    )
+    assert {(each["position"], each["field"]) for each in together.json()["errors"]} == {
+        *((0, "lines.1.tax_code"), (0, "lines.1.quantity")),
+        *((1, "note"), (1, "lines.1.tax_code"), (1, "lines.1.quantity")),
+    }
+
+
+async def test_what_two_services_refuse_in_one_body_is_named_at_once(site: Site) -> None:
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
+    at = f"/clinics/{oak['id']}/clients"
+    wrong = {
+        "name": "\u200b",
+        "email": "nobody",
+        "language": "xx",
+        "billing_address": {"country": "ZZ", "lines": ["a", "x" * 201]},
+    }
+
+    for method, path in (("POST", at), ("PATCH", f"{at}/{client['id']}")):
+        refused = await site.api(method, path, json=wrong)
+        named = {(each["code"], each["field"]) for each in refused.json()["errors"]}
+        assert refused.status_code == 422 and named == {
+            ("invalid_text", "name"),
+            ("invalid_text", "billing_address.lines.1"),
+            ("invalid_address", "billing_address.country"),
+            ("email_not_valid", "email"),
+            ("unknown_language", "language"),
+        }
+        assert {"languages", "countries"} <= set(refused.json())
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u3164\u2800"], ids=ascii)
+async def test_no_name_shows_nothing(site: Site, text: str) -> None:
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
+    optional = {"phone", "practitioner", "place", "lines", "postcode", "city"}
+    tried = 0
+
+    for method, path, body in in_each_text(client, oak, text):
+        if not any(f'"{name}": {json.dumps(text)}' in json.dumps(body) for name in ("name", "service")):
+            continue
+        refused = await site.api(method, path, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_text"), (path, body)
+        tried += 1
+    assert tried + len(optional) == len(in_each_text(client, oak, text))
+
+
+async def test_a_new_clinic_can_be_reached_and_an_old_one_stays_as_it_is(
+    site: Site, db_invoice: ServiceDb
+) -> None:
+    for contact in ({}, {"address": "12 Quay Street"}, {"phone": "\u200b"}):
+        refused = await site.api("POST", "/clinics", json={**CLINIC, "contact": contact})
+        assert (refused.status_code, refused.json()["code"]) == (422, "contact_missing"), refused.text
+    oak = await create_clinic(site)
+    at = f"/clinics/{oak['id']}"
+    assert (await site.api("PATCH", at, json={"contact": None})).json()["code"] == "contact_missing"
+
+    await db_invoice.admin.execute("UPDATE clinics SET contact = $1", json.dumps(NOWHERE))
+    old = (await site.api("PATCH", at, json={"name": "Oak"})).json()
+    assert (old["name"], old["contact"]) == ("Oak", NOWHERE)
+
+
+NOWHERE = {"phone": "", "email": "", "address": "", "hours": ""}
+
+
+async def test_a_client_who_never_paid_has_nothing_to_refund(site: Site) -> None:
+    oak = await create_clinic(site)
+    client = await create_client(site, oak)
+    at = f"/clinics/{oak['id']}/refunds"
+
+    none = await site.api("POST", at, json={"client_id": client["id"], "currency": "EUR"})
+    nobody = await site.api("POST", at, json={"client_id": oak["id"], "currency": "EUR"})
+
+    assert (none.status_code, none.json()["code"]) == (409, "nothing_to_refund"), none.text
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "client_not_found")

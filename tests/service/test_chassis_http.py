@@ -253,6 +253,20 @@ async def test_a_bad_body_is_a_400_that_names_no_values(service: Client, body: b
     assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid")
 
 
+async def test_a_request_without_a_body_is_told_that_the_body_is_missing(service: Client) -> None:
+    answer = await service.call("POST", "/notes/a", a_caller("staff", new_id()))
+
+    assert answer.json()["errors"] == [
+        {"in": "body", "field": "", "pointer": "", "message": "The request has no body; send a JSON object"}
+    ]
+
+
+async def test_a_401_says_how_to_authenticate(service: Client) -> None:
+    answer = await service.call("GET", "/who")
+
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="ClinicPay"')
+
+
 async def test_the_database_away_is_a_503_with_a_time_to_come_back() -> None:
     async with calling(an_app(Database("postgresql://nobody@127.0.0.1:1/none")), "test") as calls:
         answer = await calls.call("GET", "/notes", a_caller("staff", new_id()))

@@ -88,7 +88,7 @@ async def test_a_password_that_a_clinic_chose_opens_no_other_clinics_clients(
 
     await site.log_in("ann@example.com", f"oak {PASSWORD}")
     waiting = (await page(site, "/clinics")).text
-    assert waiting.count("has connected one of its clients") == 1 and "Elm" not in waiting
+    assert waiting.count("has connected its client <strong>Bea</strong>") == 1 and "Elm" not in waiting
     place = re.search(r'name="place" value="([^"]+)"', waiting)
     assert place is not None
     await answer(site, {"id": place[1]}, "accept")
@@ -107,7 +107,7 @@ async def issued_to(site: Site, clinic: Any, client: Any) -> Any:
 
 
 @pytest.mark.parametrize("slug", ["oak", "elm"])
-async def test_a_login_sees_nothing_of_a_further_client_before_its_owner_accepts(
+async def test_a_login_sees_the_name_alone_of_a_further_client_before_its_owner_accepts(
     site: Site, slug: str
 ) -> None:
     """At the clinic that it knows and at another one; then the mailed link leads where it should."""
@@ -121,8 +121,8 @@ async def test_a_login_sees_nothing_of_a_further_client_before_its_owner_accepts
     led = await page(site, arrived.headers["location"])
     assert led.status_code == 303 and led.headers["location"].startswith("/clinics?next=")
     asked = (await page(site, led.headers["location"])).text
-    assert f"{slug} clinic has connected one of its clients" in asked
-    assert "Bea" not in asked and invoice["number"] not in asked
+    assert f"{slug} clinic has connected its client <strong>Bea Byrne</strong>" in asked
+    assert invoice["number"] not in asked and "125.00" not in asked
     for path in (link, f"{link}/pay", f"/c/{slug}/billing", f"/c/{slug}/methods", f"/c/{slug}"):
         shown = await page(site, path)
         assert "Bea" not in shown.text and invoice["number"] not in shown.text, path
@@ -148,6 +148,16 @@ async def test_a_client_that_is_declined_stays_hidden_and_is_not_asked_for_again
     assert (await page(site, "/clinics")).headers["location"] == "/c/oak"
     assert (await page(site, f"/c/oak/invoices/{invoice['id']}")).status_code == 404
     assert (await answer(site, bea, "accept")).status_code == 404
+
+
+async def test_two_children_at_one_clinic_are_told_apart_before_they_are_accepted(site: Site) -> None:
+    oak = await create_clinic(site)
+    for name in ("Ann Byrne", "Bea Byrne", "Cal Byrne"):
+        await create_client(site, oak, name=name)
+    await site.log_in("ann@example.com")
+
+    asked = (await page(site, "/clinics")).text
+    assert [f"its client <strong>{name} Byrne</strong>" in asked for name in ("Bea", "Cal")] == [True, True]
 
 
 async def test_only_the_logins_owner_answers(site: Site) -> None:

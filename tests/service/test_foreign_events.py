@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.events.stripe import StripeEvent
+from contracts.http.payments import MOST_INVOICES
 from deploy.sandbox.embedded import RunningSandbox
 from services.payment.payments import reads as lookups
-from services.payment.payments.starting import MOST_INVOICES
 from services.payment.payments.stripe_params import metadata_of, new_intent, seal_payment
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.seal import Seal

@@ -70,21 +70,18 @@ async def test_what_a_page_sends_to_the_former_address_arrives(site: Site) -> No
     await site.log_in("ann@example.com")
     token = {"x-csrftoken": site.cookie("csrf") or ""}
     await move(site, oak, "oak-street")
-    amount = {"amount": {"minor": 12_500, "currency": "EUR"}, "method": {"kind": "card"}}
+    share = {"invoice_id": invoice, "amount": {"minor": 12_500, "currency": "EUR"}}
 
     sent = await site.client.post(
-        f"/c/oak/invoices/{invoice}/payments",
-        json=amount,
+        "/c/oak/payments",
+        json={"invoices": [share], "method": {"kind": "card"}},
         headers=token,
         follow_redirects=False,
     )
     form = {"slug": "oak", "place": client["id"]}
     chosen = await site.client.post("/clinics", data=form, headers=token, follow_redirects=False)
 
-    assert (sent.status_code, sent.headers["location"]) == (
-        307,
-        f"/c/oak-street/invoices/{invoice}/payments",
-    )
+    assert (sent.status_code, sent.headers["location"]) == (307, "/c/oak-street/payments")
     assert (chosen.status_code, chosen.headers["location"]) == (303, "/c/oak-street")
 
 

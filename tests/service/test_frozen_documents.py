@@ -163,11 +163,13 @@ async def test_a_paid_document_reads_the_same_whatever_changes_later(system: Who
         "address": "12 Quay Street",
         "phone": "+353 1 555 0123",
         "email": "desk@harbour.example",
+        "tax_number": "",
     }
     assert before["api"]["bill_to"] == {
         "name": "Una Doyle",
         "billing_address": ADDRESS,
         "erased": False,
+        "tax_number": "",
     }
 
     await rename(system, at, client)

@@ -1,6 +1,8 @@
 """The public API before the real services: keys and their reach, retries, and what is refused."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -329,3 +331,33 @@ async def test_only_the_api_is_in_its_openapi_document(site: Site) -> None:
     assert "Idempotency-Key" in [each["name"] for each in create["parameters"]]
     assert create["security"] == [{"api_key": []}]
     assert document["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+_CALL = re.compile(
+    r"""curl [^"]*?(?:-X (?P<method>[A-Z]+) )?"\$API(?P<path>[^"]*)"[^\']*? -d \'(?P<body>\{.*?\})\'(?= |\n)""",
+    re.DOTALL,
+)
+
+
+async def test_the_bodies_in_the_document_for_integrators_do_what_it_says(site: Site) -> None:
+    text = (DOCS / "integrating.md").read_text().replace("\\\n ", "")
+    known, answers = {"CLINIC": "", "CLIENT": ""}, []
+    for call in _CALL.finditer(text):
+        path, body = call["path"], call["body"].replace("'\"$CLIENT\"'", known["CLIENT"])
+        for name, value in known.items():
+            path = path.replace(f"${name}", value)
+        if re.search(r"\$[A-Z]", path + body):
+            continue  # `test_documented_examples` makes the rows that these name
+        answer = await site.api(call["method"] or "POST", path, json=json.loads(body))
+        assert answer.is_success, (path, body, answer.text)
+        answers.append((call["method"] or "POST", call["path"], answer.json()))
+        if made := {"clinics": "CLINIC", "clients": "CLIENT"}.get(path.rpartition("/")[2]):
+            known[made] = answer.json()["id"]
+
+    assert len(answers) >= 8
+    issued = [made for _, path, made in answers if path.endswith("/invoices")]
+    exempt = [
+        [tax["tax"]["minor"] for tax in made["taxes"]] for made in issued if made["total"]["minor"] == 6000
+    ]
+    assert exempt == [[0]]

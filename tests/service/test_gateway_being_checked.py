@@ -14,7 +14,6 @@ from tests.running.databases import ServiceDb
 from tests.running.gateway import CLIENT, a_whole_site, create_client, create_clinic
 
 PAGES = ("", "/billing", "/invoices/{id}", "/invoices/{id}/details")
-PAYMENT = {"amount": {"minor": 11_350, "currency": "EUR"}, "method": {"kind": "card"}}
 
 
 async def test_it_is_said_everywhere_offers_no_pay_and_is_normal_again_after_a_discard(
@@ -39,8 +38,9 @@ async def test_it_is_said_everywhere_offers_no_pay_and_is_normal_again_after_a_d
         async def pay() -> tuple[int, str]:
             page = await site.get(f"/c/oak{PAGES[0]}")
             (token,) = re.findall(r'<meta name="csrf-token" content="([^"]+)"', page.text)
-            path = f"/c/oak/invoices/{issued['id']}/payments"
-            answer = await site.client.post(path, json=PAYMENT, headers={"x-csrftoken": token})
+            share = {"invoice_id": issued["id"], "amount": {"minor": 11_350, "currency": "EUR"}}
+            body = {"invoices": [share], "method": {"kind": "card"}}
+            answer = await site.client.post("/c/oak/payments", json=body, headers={"x-csrftoken": token})
             return answer.status_code, answer.json()["code"]
 
         assert not any("eing checked" in page for page in await pages())

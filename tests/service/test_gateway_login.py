@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.chassis import retention
 from services.gateway.accounts.sessions.backend import SessionStore
 from services.gateway.jobs import sweep
 from tests.running.databases import ServiceDb
@@ -87,9 +88,30 @@ async def test_what_has_run_out_is_swept(site: Site, db_gateway: ServiceDb) -> N
     assert await db_gateway.admin.fetchval("SELECT count(*) FROM attempts") > 0
 
     await db_gateway.admin.execute("UPDATE sessions SET idle_at = now()")
+    await sweep(site.db)
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM sessions") == 1
+    await db_gateway.admin.execute("UPDATE sessions SET idle_at = now() - interval '1 day'")
     await db_gateway.admin.execute("UPDATE attempts SET ends_at = now() - interval '1 second'")
     await sweep(site.db)
     assert await db_gateway.admin.fetchval("SELECT count(*) FROM sessions") == 0
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM attempts") == 0
+
+
+async def test_old_rows_of_the_gateway_go_in_small_steps(
+    site: Site, db_gateway: ServiceDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    monkeypatch.setattr(retention, "MOST_A_RUN", 2)
+    await db_gateway.admin.execute(
+        """
+        INSERT INTO attempts (key, tries, ends_at)
+        SELECT sha256(n::text::bytea), 1, now() - interval '1 second' FROM generate_series(1, 5) AS n
+        """
+    )
+
+    await sweep(site.db)
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM attempts") == 1
+    await sweep(site.db)
     assert await db_gateway.admin.fetchval("SELECT count(*) FROM attempts") == 0
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.gateway.accounts.sessions.store import end_sessions_of
 from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.gateway import PASSWORD, Site, a_whole_site, create_client, create_clinic
@@ -61,6 +62,38 @@ async def test_a_form_of_who_lost_the_cookies_leads_to_the_login(site: Site, pat
     assert 'name="next" value="/c/oak/methods"' in page.text
 
 
+@pytest.mark.parametrize(
+    ("change", "why", "words"),
+    [
+        ("UPDATE sessions SET idle_at = now()", "idle", "nothing happened for a while"),
+        ("UPDATE sessions SET ends_at = now()", "long", "you had been logged in for long"),
+        ("DELETE FROM sessions", "gone", "You were logged out. Log in to go on."),
+        ("UPDATE logins SET disabled_at = now()", "closed", "your login was switched off"),
+    ],
+)
+async def test_the_login_says_the_true_reason_why_a_session_ended(
+    site: Site, db_gateway: ServiceDb, change: str, why: str, words: str
+) -> None:
+    await site.log_in("ann@example.com")
+    await db_gateway.admin.execute(change)
+
+    answer = await site.get("/c/oak/billing", headers=PAGE)
+
+    assert answer.headers["location"] == f"/login?next=%2Fc%2Foak%2Fbilling&why={why}"
+    assert words in (await follow(site, answer)).text
+
+
+async def test_a_new_password_ends_sessions_and_the_login_says_so(site: Site, db_gateway: ServiceDb) -> None:
+    await site.log_in("ann@example.com")
+    async with site.db.tx(None) as tx:
+        await end_sessions_of(tx, await db_gateway.admin.fetchval("SELECT id FROM logins"))
+
+    page = await follow(site, await site.get("/c/oak/billing", headers=PAGE))
+
+    assert "You were logged out because your login has a new password." in page.text
+    assert await db_gateway.admin.fetchval("SELECT data::text FROM sessions") == "{}"
+
+
 async def test_who_was_logged_out_by_time_is_told_so_and_comes_back_to_where_they_were(
     site: Site, db_gateway: ServiceDb
 ) -> None:
@@ -89,7 +122,7 @@ async def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(
         follow_redirects=False,
     )
 
-    assert answer.headers["location"] == "/login?next=%2Fc%2Foak%2Fmethods&why=ended"
+    assert answer.headers["location"] == "/login?next=%2Fc%2Foak%2Fmethods&why=idle"
 
 
 async def test_who_logged_out_is_told_so(site: Site) -> None:

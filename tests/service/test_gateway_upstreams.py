@@ -10,11 +10,14 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from contracts.http.clinics import ClinicIn
+from contracts import consents
+from contracts.http.clinics import ClinicContact, ClinicIn
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceIn
+from contracts.http.methods import SetupIn
 from contracts.http.payments import PayByCard, PaymentIn, ShareIn
 from services.chassis.http.auth import TokenMint
+from services.gateway.portal.stripe_form import consent_in
 from services.gateway.upstream.calls import Calls, Service, UpstreamError
 from services.gateway.upstream.services import Upstreams
 from services.invoice import app as invoice_app
@@ -25,7 +28,13 @@ from tests.running.databases import ServiceDb
 from tests.running.gateway import a_site, a_whole_site, reach
 from tests.running.settings import NOBODY
 
-SETTINGS = ClinicIn(slug="oak", name="Oak", currency="EUR", time_zone="Europe/Dublin")
+SETTINGS = ClinicIn(
+    slug="oak",
+    name="Oak",
+    currency="EUR",
+    time_zone="Europe/Dublin",
+    contact=ClinicContact(email="hello@oak.example"),
+)
 
 
 @dataclass
@@ -95,7 +104,10 @@ async def test_what_may_not_be_repeated_is_tried_once(network: Network) -> None:
     network.refused = 1000
 
     with pytest.raises(UpstreamError):
-        await upstreams_over(network).start_setup(a_caller("client", a_caller("client").subject))
+        await upstreams_over(network).start_setup(
+            a_caller("client", a_caller("client").subject),
+            SetupIn(consent=consent_in(consents.saving("Oak"))),
+        )
 
     assert len(network.seen) == 1
 

@@ -96,6 +96,21 @@ async def test_one_entry_is_that_of_the_same_invoice_issued_alone(world: Invoice
         assert kept == audit.state_hash((invoice, draft))
 
 
+async def test_an_external_id_that_is_taken_is_named_with_its_invoice(world: InvoiceService) -> None:
+    """By an invoice of the clinic, or by another of the set; blanks around an id do not count."""
+    await world.issue(external_id="A")
+    before = await counted(world)
+
+    ids = ("B", " A ", "C", "B ")
+    refused = await post(world, *(invoice_body(world.client_id, 100, external_id=each) for each in ids))
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "invoices_refused")
+    assert [(each["position"], each["code"], each["pointer"]) for each in refused.json()["errors"]] == [
+        (at, "external_id_taken", f"/invoices/{at}/external_id") for at in (1, 3)
+    ]
+    assert await counted(world) == before
+
+
 line = st.fixed_dictionaries(
     {
         "service": st.sampled_from(["Physiotherapy", "Tape", "Massage"]),
@@ -150,7 +165,7 @@ async def test_one_that_cannot_be_issued_stops_all_and_each_is_named(world: Invo
         invoice_body(world.client_id, lines=[good["lines"][0], bad_line]),
         good,
         invoice_body(new_id()),
-        invoice_body(world.client_id, 0),
+        invoice_body(world.client_id, lines=[good["lines"][0] | {"quantity": "-1"}]),
         key="k1",
     )
     problem = answer.json()

@@ -23,6 +23,7 @@ NAMED = {
     "name": "Ada Nolan",
     "billing_address": {"lines": [], "postcode": "", "city": "", "country": ""},
     "erased": False,
+    "tax_number": "",
 }
 ERASED = NAMED | {"name": "", "erased": True}
 
@@ -159,7 +160,10 @@ async def test_documents_of_before_are_frozen_as_the_upgrade_finds_them(
         ALTER TABLE clients DROP COLUMN erase_after, DROP COLUMN erased_at,
             ADD CONSTRAINT clients_name_check CHECK (length(name) BETWEEN 1 AND 200);
         DROP POLICY every_clinic ON clients; DROP FUNCTION erase_after;
-        DELETE FROM schema_migrations WHERE version = '1007'
+        ALTER TABLE clinics DROP COLUMN tax_number, DROP COLUMN external_id, DROP COLUMN metadata;
+        ALTER TABLE clients DROP COLUMN tax_number, DROP COLUMN external_id, DROP COLUMN metadata;
+        ALTER TABLE invoices DROP COLUMN external_id, DROP COLUMN location;
+        DELETE FROM schema_migrations WHERE version IN ('1007', '1061')
         """
     )
     owner = database.with_database(roles["invoice_owner"], world.db.admin_dsn.rsplit("/", 1)[1].split("?")[0])

@@ -198,12 +198,6 @@ async def test_a_total_is_rounded_to_what_can_be_charged(
     assert [event.total for event in await created(world)] == [money(total, currency)]
 
 
-async def test_a_total_that_rounds_to_zero_is_no_invoice(world: InvoiceService) -> None:
-    answer = await world.post_invoice(invoice_body(world.client_id, 4, currency="KWD"))
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "nothing_to_pay")
-
-
 @pytest.mark.parametrize(
     ("minor", "currency", "charge", "methods"),
     [

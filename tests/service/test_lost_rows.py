@@ -1,12 +1,13 @@
 """A charge or refund of ours whose row a restore lost is adopted from Stripe, under the ids that it had."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from deploy.ops.restore.lost import adopt_all
 from services.chassis.kafka import parked
 from services.chassis.kafka.consume import consumers_of
 from services.payment import consumers
@@ -23,6 +24,13 @@ LOSING = """
     DELETE FROM postings; DELETE FROM entries; DELETE FROM movements; DELETE FROM refunds; DELETE FROM allocations;
     DELETE FROM payments; DELETE FROM credit_balances; DELETE FROM outbox; DELETE FROM inbox;
     UPDATE payables SET settled_amount = 0;
+    RESET session_replication_role;
+"""
+LOSING_ONE = """
+    SET session_replication_role = replica;
+    DELETE FROM allocations USING payments
+    WHERE payment_id = payments.id AND payments.stripe_payment_intent_id = '{0}';
+    DELETE FROM payments WHERE stripe_payment_intent_id = '{0}';
     RESET session_replication_role;
 """
 
@@ -69,6 +77,24 @@ async def test_a_charge_whose_payment_is_lost_is_booked_as_it_was(payments: Paym
         each for each in stated if each[0] != "payment.updated"
     }
     assert await payments.books() == [("receivable", -9000), ("stripe", 9000)]
+
+
+async def test_only_intents_whose_rows_are_lost_are_read_again_when_all_are_adopted(
+    payments: PaymentService,
+) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+    for _ in range(2):
+        await payments.pay((await payments.open_invoice(eur(40)), eur(40)))
+    lost, _kept = [intent["id"] for intent in await payments.intents()]
+    await lose_rows(payments, LOSING_ONE.format(lost))
+    await payments.sandbox.control("DELETE", "/requests")
+
+    done = await adopt_all(payments.worker, payments.stripe, since)
+
+    assert done == [(lost, "adopted")]
+    asked = {request.path for request in payments.sandbox.requests("/v1/payment_intents/")}
+    assert asked == {f"/v1/payment_intents/{lost}"}
+    assert await adopt_all(payments.worker, payments.stripe, since) == []
 
 
 async def test_a_refund_whose_row_is_lost_is_booked_as_it_was(payments: PaymentService) -> None:

@@ -72,10 +72,11 @@ SHOWN = ("status", "settled", "due", "movements", "paid_with")
         (100, 0, {}, "part_paid"),
         (5_000, 0, {}, "paid"),
         (-900, 900, {"kind": "refund"}, "refunded"),
-        (-400, 900, {"kind": "dispute"}, "part_paid"),
+        (-400, 900, {"kind": "dispute"}, "paid"),
+        (-400, 900, {"kind": "reversal"}, "part_paid"),
         (400, 500, {}, "paid"),
     ],
-    ids=["paid", "part", "more", "refund", "dispute", "rest"],
+    ids=["paid", "part", "more", "refund", "dispute", "reversal", "rest"],
 )
 async def test_a_forged_movement_is_reversed_and_verify_is_clean(
     installation: Installation, minor: int, paid: int, changes: dict[str, Any], status: str

@@ -107,14 +107,14 @@ async def test_a_stripe_event_that_no_room_applies_is_counted(
     db_payment: ServiceDb, beside: list[str]
 ) -> None:
     """An edge of another release published it: a type of tomorrow, and one that this release leaves alone."""
-    types = ["invented.by.tomorrow", "invented.by.tomorrow", "charge.dispute.created", *beside]
+    types = ["invented.by.tomorrow", "invented.by.tomorrow", "charge.refunded", *beside]
     with structlog.testing.capture_logs() as logged:
         await deliver(db_payment.worker, payment, *(a_stripe_event(each) for each in types))
 
     counted = {
         line["event_type"]: line["events"] for line in logged if line["event"] == "stripe_events_without_room"
     }
-    assert counted == {"invented.by.tomorrow": 2, "charge.dispute.created": 1}
+    assert counted == {"invented.by.tomorrow": 2, "charge.refunded": 1}
     assert await waiting_parked(db_payment) == []
 
 

@@ -8,16 +8,17 @@ import pytest
 from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.invoice import InvoicePaid, InvoiceUpdated
-from contracts.events.payment import PaymentFailed, PaymentSucceeded
+from contracts.events.payment import PaymentDisputed, PaymentFailed, PaymentSucceeded
 from services.chassis.ids import new_id
+from services.chassis.queue.domain import Waits
 from services.notification import consumers
 from services.notification.emails import actions
-from services.notification.emails.domain import Waits
 from services.notification.emails.sending import Sender
 from services.notification.projections import actions as projections
 from tests.builders.clinics import a_clinic
+from tests.builders.disputes import a_dispute
 from tests.builders.events import deliver, next_state, waiting_parked
-from tests.builders.invoices import an_invoice
+from tests.builders.invoices import a_correction, an_invoice
 from tests.builders.payments import a_payment_of
 from tests.builders.refunds import a_refund
 from tests.builders.values import eur
@@ -115,9 +116,10 @@ async def test_a_contact_that_is_put_while_its_email_is_looked_at_is_not_forgott
         (claim,) = await actions.claim_emails(tx, 1, timedelta(minutes=1))
     await put_contact(db_notification, clinic.clinic_id, client_id)
     async with db_notification.worker.worker_tx() as tx:
-        await actions.record_outcome(tx, claim.delivery, Waits("no_contact"))
+        await actions.record_outcome(tx, claim.delivery, Waits("no_contact", timedelta(seconds=2)))
 
     assert await delivery_states(db_notification) == [("invoice_ready", "due", 0, "no_contact")]
+    assert await sender.send_due() == len(mail.inbox) == 1, "at once"
 
 
 async def test_a_failure_is_told_once_it_has_not_been_mended(
@@ -224,4 +226,90 @@ async def test_a_batch_costs_the_same_statements_however_large(db_notification: 
         return len(counted)
 
     await statements(1)  # asyncpg asks for the types once
-    assert await statements(1) == await statements(50) == 4
+    assert await statements(1) == await statements(50) == 6
+
+
+async def test_a_credit_note_and_a_void_are_told_and_a_write_off_is_not(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoices = [an_invoice(clinic.clinic_id, client_id, number=f"2026-00000{at}") for at in (1, 2, 3)]
+    corrections = [
+        a_correction(invoices[0], 2_500),
+        a_correction(invoices[1], 12_500, kind="void", number=None),
+        a_correction(invoices[2], 12_500, kind="write_off", number=None),
+    ]
+
+    await deliver(db_notification.worker, consumers, *invoices, *corrections)
+    await deliver(db_notification.worker, consumers, *corrections)
+    await sender.send_due()
+
+    assert sorted(mail.subjects()) == [
+        "Credit note for invoice 2026-000001",
+        "Invoice 2026-000001 is ready",
+        "Invoice 2026-000002 is cancelled",
+    ]
+    told = next(each for each in mail.inbox if "Credit note" in each["subject"]).get_body(("plain",))
+    assert told is not None
+    assert "took €25.00 off invoice 2026-000001" in told.get_content()
+    assert "€100.00 is still to be paid." in told.get_content()
+
+
+async def test_a_clinic_is_told_once_that_a_dispute_opens_and_how_it_ends(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    opened = a_dispute(clinic.clinic_id, client_id, eur(50))
+    lost = next_state(PaymentDisputed, opened, 4, status="lost")
+    told = [
+        opened,
+        next_state(PaymentDisputed, opened, 2, taken=eur(45)),
+        next_state(PaymentDisputed, opened, 3, status="under_review", has_evidence=True),
+        lost,
+        next_state(PaymentDisputed, lost, 5, taken=eur(44)),
+    ]
+
+    await deliver(db_notification.worker, consumers, *told[:2])
+    await deliver(db_notification.worker, consumers, *told)
+    await deliver(db_notification.worker, consumers, next_state(PaymentDisputed, lost, 6, status="won"))
+    await sender.send_due()
+
+    assert sorted(mail.subjects()) == [
+        "A payment of €50.00 is disputed",
+        "The dispute of €50.00 is lost",
+        "The dispute of €50.00 is won",
+    ]
+    assert {message["To"] for message in mail.inbox} == {clinic.contact.email}
+    assert await waiting_parked(db_notification) == []
+
+
+async def test_an_inquiry_is_told_and_again_when_the_bank_takes_the_money(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    asked = a_dispute(clinic.clinic_id, client_id, eur(50), status="warning_needs_response", taken=eur(0))
+    closed = a_dispute(clinic.clinic_id, client_id, eur(7), status="warning_closed")
+
+    await deliver(db_notification.worker, consumers, asked, closed)
+    await deliver(
+        db_notification.worker, consumers, next_state(PaymentDisputed, asked, 2, status="needs_response")
+    )
+    await sender.send_due()
+
+    assert sorted(mail.subjects()) == [
+        "A payment of €50.00 is disputed",
+        "The bank asks about a payment of €50.00",
+    ]
+
+
+async def test_a_clinic_without_an_address_is_not_written_to(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    contact = {"phone": "+353 1 555 0123", "email": "", "address": "", "hours": ""}
+    clinic = a_clinic(contact=contact)
+    client_id = new_id()
+    await deliver(db_notification.worker, consumers, clinic, a_dispute(clinic.clinic_id, client_id, eur(50)))
+    await sender.send_due()
+
+    assert mail.inbox == []
+    assert await delivery_states(db_notification) == [("dispute_opened", "dropped", 0, "no_address")]

@@ -155,8 +155,12 @@ async def test_an_email_of_a_newer_release_waits_and_holds_back_no_other(
     await db_notification.admin.execute("ALTER TABLE deliveries DROP CONSTRAINT deliveries_template_check")
     await db_notification.admin.execute(
         """
-        UPDATE deliveries SET template = 'payment_disputed', next_attempt_at = next_attempt_at - interval '1 hour'
-        WHERE id = (SELECT min(id::text)::uuid FROM deliveries)
+        WITH newer AS (
+            UPDATE deliveries SET template = 'payment_disputed'
+            WHERE id = (SELECT min(id::text)::uuid FROM deliveries) RETURNING id
+        )
+        UPDATE tasks SET kind = 'email.payment_disputed', due_at = due_at - interval '1 hour'
+        FROM newer WHERE tasks.key = newer.id
         """
     )
 
@@ -168,6 +172,42 @@ async def test_an_email_of_a_newer_release_waits_and_holds_back_no_other(
         ("invoice_ready", "sent"),
         ("payment_disputed", "due"),
     }
+
+
+async def test_an_email_that_was_sent_before_a_restore_is_not_sent_again(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
+    await db_notification.admin.execute("UPDATE deliveries SET state = 'sent', sent_at = now()")
+
+    await sender.send_due()
+
+    assert mail.inbox == []
+    assert await db_notification.admin.fetchval("SELECT state FROM tasks") == "done"
+
+
+async def test_an_email_that_the_release_before_adds_is_sent_and_it_sends_none_of_ours(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    """While a new version is started: `deliveries` was the old one's schedule."""
+    clinic, client_id = await a_reachable_client(db_notification)
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
+    due = "SELECT count(*) FROM deliveries WHERE state IN ('waiting', 'due') AND next_attempt_at <= now()"
+    assert await db_notification.admin.fetchval(due) == 0
+    async with db_notification.worker.worker_tx() as tx:
+        await tx.execute(
+            """
+            INSERT INTO deliveries
+                (clinic_id, id, client_id, template, event_id, subject_id, facts, next_attempt_at)
+            SELECT clinic_id, $1, client_id, 'payment_failed', $1, subject_id, facts, app_now() FROM deliveries
+            """,
+            new_id(),
+        )
+    assert await db_notification.admin.fetchval(due) == 1
+
+    assert await sender.send_due() == 2
+    assert len(mail.inbox) == 2
 
 
 async def test_who_lost_the_lease_records_nothing(db_notification: ServiceDb) -> None:
@@ -212,9 +252,7 @@ async def test_while_the_mail_server_is_away_one_email_is_tried_and_the_rest_kep
         ("invoice_ready", "due", 1, "unreachable"),
     ]
     assert (
-        await db_notification.admin.fetchval(
-            "SELECT count(*) FROM deliveries WHERE claimed_until IS NOT NULL"
-        )
+        await db_notification.admin.fetchval("SELECT count(*) FROM tasks WHERE claimed_until IS NOT NULL")
         == 0
     )
 
@@ -350,5 +388,5 @@ async def test_an_address_that_was_kept_unchecked_fails_its_own_letters_once_and
     ]
     (email,) = mail.inbox
     assert email["Reply-To"] is None
-    kinds = [type(fact) for fact in await outbox_events(db_notification)]
-    assert kinds == [NotificationFailed, NotificationSent]
+    kinds = {type(fact) for fact in await outbox_events(db_notification)}
+    assert kinds == {NotificationFailed, NotificationSent}

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from contracts.events.invoice import InvoicePaid
-from deploy.sandbox import methods
 from services.payment import consumers
 from services.payment.payments import looks, sweep
 from tests.builders.callers import a_caller
@@ -100,9 +99,9 @@ async def test_what_is_taken_is_on_its_way_until_its_invoice_says_so(payments: P
 async def test_a_debit_that_a_bank_is_working_on_is_on_its_way(
     payments: PaymentService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(methods, "AUTOMATIC", ("card", "paypal", "sepa_debit"))
+    await payments.update_clinic(2, methods=("card", "debit"))
     invoice = await payments.open_invoice(eur(125))
-    started = await payments.start((invoice, eur(125)), method={"kind": "redirect"})
+    started = await payments.start((invoice, eur(125)), method={"kind": "debit"})
     await payments.confirm(started, "", **DEBIT)
 
     [before] = await on_its_way(payments)

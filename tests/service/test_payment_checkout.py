@@ -33,7 +33,7 @@ async def test_a_payment_is_started_confirmed_and_booked_once(payments: PaymentS
     assert payment["status"] == "succeeded"
     assert payment["method"] == {"kind": "card", "brand": "visa", "last4": "4242"}
     assert payment["invoices"] == [
-        {"invoice_id": str(invoice), "amount": {"minor": 12500, "currency": "EUR"}}
+        {"invoice_id": str(invoice), "amount": {"minor": 12500, "currency": "EUR"}, "credit": None}
     ]
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
     published = await outbox_events(payments.db)
@@ -134,6 +134,21 @@ async def test_an_amount_that_cannot_be_paid_reserves_nothing(
     assert await payments.db.admin.fetchval("SELECT count(*) FROM payments") == 0
     if code == "amount_changed":
         assert answer.json()["open"] == {"minor": 12500, "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("least", "status", "code"),
+    [(None, 409, "parts_off"), (5_001, 422, "part_too_small"), (5_000, 201, None)],
+)
+async def test_a_part_is_taken_where_the_clinic_takes_parts(
+    payments: PaymentService, least: int | None, status: int, code: str | None
+) -> None:
+    await payments.update_clinic(2, least_part=least)
+    invoice = await payments.open_invoice(eur(125))
+    answer = await payments.start((invoice, eur(50)))
+
+    assert (answer.status_code, answer.json().get("code")) == (status, code)
+    assert len(await payments.intents()) == (code is None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A client's credit balance: can be locked before there is any, kept by the database itself, never below zero."""
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.events.invoice import InvoiceUpdated
+from contracts.events.payment import PaymentSettled
 from deploy.ops import database
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
@@ -23,6 +25,7 @@ from services.payment.ledger import domain as ledger
 from services.payment.ledger import store as books
 from services.payment.refunds import actions as refunds_actions
 from services.payment.refunds import changes as refunds_changes
+from services.payment.refunds import reads as refund_reads
 from services.payment.refunds import store as refunds
 from services.payment.refunds import sweep
 from services.payment.refunds.domain import (
@@ -33,7 +36,8 @@ from services.payment.refunds.domain import (
     RefundTooLarge,
 )
 from tests.builders.callers import a_caller
-from tests.builders.events import deliver
+from tests.builders.events import deliver, outbox_events
+from tests.builders.invoices import a_correction
 from tests.builders.values import eur, money
 from tests.running.databases import ServiceDb
 from tests.running.payment import PaymentService
@@ -89,11 +93,11 @@ class Pausing:
         self._real, self._before = getattr(module, name), before
         monkeypatch.setattr(module, name, self._run)
 
-    async def _run(self, *given: Any) -> Any:
+    async def _run(self, *given: Any, **named: Any) -> Any:
         first = not self.reached.is_set()
         if first and self._before:
             await self._pause()
-        found = await self._real(*given)
+        found = await self._real(*given, **named)
         if first and not self._before:
             await self._pause()
         return found
@@ -107,7 +111,7 @@ async def test_the_first_surplus_is_not_refunded_twice_by_calls_that_began_befor
     payments: PaymentService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await pays_a_void_invoice(payments)
-    listing = Pausing(monkeypatch, refunds, "list_surpluses", before=True)
+    listing = Pausing(monkeypatch, refund_reads, "list_surpluses", before=True)
     deciding = Pausing(monkeypatch, store, "get_credit", before=False)
     first = asyncio.create_task(request_refund(payments))
     await listing.reached.wait()
@@ -396,3 +400,65 @@ def test_whatever_happens_at_once_a_balance_is_its_postings_and_not_below_zero(
         loop.run_until_complete(happen([[("capture", 60, 0), ("capture", 20, 0)], *rounds]))
 
     any_rounds()
+
+
+@pytest.mark.parametrize(("due", "status", "left"), [(75, "paid", 5_000), (0, "void", 12_500)])
+async def test_what_is_no_longer_due_becomes_credit_that_can_be_refunded(
+    payments: PaymentService, due: int, status: str, left: int
+) -> None:
+    invoice = await payments.open_invoice(eur(125))
+    await payments.pay((invoice, eur(50)))
+    newest = await payments.pay((invoice, eur(75)))
+    lowered = payments.invoice(invoice, eur(due), 2, InvoiceUpdated, status=status)
+
+    for again in (lowered, lowered.model_copy(update={"version": 3, "id": new_id()})):
+        await deliver(payments.worker, consumers, again)
+
+    assert await balances(payments.db) == {"EUR": left}
+    credit = await credit_of(payments)
+    assert credit["refundable"] == [{"minor": left, "currency": "EUR"}]
+    assert credit["payments"][-1]["payment_id"] == str(newest)
+    published = await outbox_events(payments.db)
+    moved = [each for each in published if isinstance(each, PaymentSettled) and each.kind == "credit"]
+    assert sum(each.amount.minor for each in moved) == -left
+    assert {each.invoice_id for each in moved} == {invoice}
+    assert await payments.db.admin.fetchval("SELECT settled_amount FROM payables") == 12_500 - left
+    assert (await request_refund(payments, amount=left)).status_code == 201
+
+
+async def test_what_was_returned_of_a_payment_is_not_credited_as_well(payments: PaymentService) -> None:
+    invoice = await payments.open_invoice(eur(100))
+    await payments.pay((invoice, eur(100)))
+    await payments.db.admin.execute(
+        "UPDATE allocations SET refunded_amount = 3000; UPDATE payables SET returned_amount = 3000"
+    )
+
+    await deliver(
+        payments.worker, consumers, payments.invoice(invoice, eur(60), 2, InvoiceUpdated, status="paid")
+    )
+
+    assert await balances(payments.db) == {"EUR": 1_000}
+
+
+async def test_documents_are_kept_once_and_lower_what_is_due(payments: PaymentService) -> None:
+    """In whatever order, and however often they come; money above what is then due becomes credit."""
+    invoice = new_id()
+    created = payments.invoice(invoice, eur(125))
+    await deliver(payments.worker, consumers, created)
+    await payments.pay((invoice, eur(125)))
+    paid = {"settled": eur(125), "status": "paid"}
+    first = a_correction(created, 2_000, 2, **paid)
+    second = a_correction(
+        created, 500, 3, kind="write_off", number=None, due_before_payments=eur(100), **paid
+    )
+
+    await deliver(payments.worker, consumers, second, first)
+    await deliver(payments.worker, consumers, first.model_copy(update={"id": new_id()}))
+
+    rows = await payments.db.admin.fetch("SELECT * FROM documents ORDER BY total_amount")
+    assert [(row["kind"], row["number"], row["total_amount"]) for row in rows] == [
+        ("write_off", None, 500),
+        ("credit_note", "CN-2026-000001", 2_000),
+    ]
+    assert json.loads(rows[0]["taxes"]) == [{"code": "NONE", "percent": "0", "net": 500, "tax": 0}]
+    assert await balances(payments.db) == {"EUR": 2_500}

@@ -247,6 +247,34 @@ async def test_without_any_webhook_the_sweeper_books_it_and_late_webhooks_change
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
 
+DECLINED, CHALLENGED = "pm_card_chargeDeclined", "pm_card_threeDSecure2Required"
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize("attempts", [(DECLINED, CHALLENGED), (CHALLENGED, DECLINED)])
+async def test_of_two_states_of_one_second_the_sweeper_asks_stripe_at_once(
+    payments: PaymentService, attempts: tuple[str, str], is_reversed: bool
+) -> None:
+    _, started = await a_confirmed_payment(payments, attempts[0])
+    await payments.confirm(started, attempts[1])
+    for awaited in ("payment_intent.payment_failed", "payment_intent.requires_action"):
+        await payments.hook.until(awaited)
+    one, other = (event for event in payments.hook.events() if event.event_type.startswith("payment_intent."))
+    at = one.created - timedelta(seconds=5)
+
+    async def hear() -> str:
+        for event in (other, one) if is_reversed else (one, other):
+            copies = [event.model_copy(update={"created": at, "id": new_id()}) for _ in range(2)]
+            await payments.consume(*copies)
+        await sweep.sweep_payments(payments.worker, payments.stripe)
+        status: str = (await payments.payment(started.json()["payment_id"]))["status"]
+        return status
+
+    newest = "failed" if attempts[1] == DECLINED else "requires_action"
+    assert await hear() == newest
+    assert await hear() == newest
+
+
 async def test_the_sweeper_notes_a_decline_once(payments: PaymentService) -> None:
     await a_confirmed_payment(payments, "pm_card_chargeDeclined")
     for _ in range(3):
@@ -343,7 +371,7 @@ async def test_the_books_cannot_be_changed_and_must_balance(payments: PaymentSer
             )
 
 
-async def test_the_api_role_sees_one_clinic_and_books_nothing(payments: PaymentService) -> None:
+async def test_the_api_role_sees_one_clinic_and_books_nothing_of_stripes(payments: PaymentService) -> None:
     invoice = await payments.open_invoice(eur(125))
     await payments.pay((invoice, eur(125)))
     tables = ("clinics", "payables", "payments", "allocations", "entries", "postings", "movements")
@@ -353,10 +381,15 @@ async def test_the_api_role_sees_one_clinic_and_books_nothing(payments: PaymentS
                 assert (await tx.fetchval(f"SELECT count(*) FROM {table}") > 0) is rows, table
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with payments.db.api.tx(payments.clinic_id) as tx:
-            await tx.execute("UPDATE payables SET settled_amount = 0")
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        async with payments.db.api.tx(payments.clinic_id) as tx:
-            await tx.execute("INSERT INTO entries SELECT * FROM entries")
+            await tx.execute("UPDATE payables SET due_amount = 0")
+    for booking in (
+        "INSERT INTO entries SELECT clinic_id, id, payment_id, 'pi_2', effect, booked_at FROM entries",
+        "INSERT INTO postings SELECT clinic_id, entry_id, 99, account, NULL, NULL, 1, currency FROM postings "
+        "WHERE account = 'stripe'",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            async with payments.db.api.tx(payments.clinic_id) as tx:
+                await tx.execute(booking)
 
 
 async def test_a_payment_cannot_point_at_another_clinics_invoice(payments: PaymentService) -> None:

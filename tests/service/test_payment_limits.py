@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.chassis.retention import delete_old
 from services.payment import app
-from services.payment.payments import sweep
+from services.payment.retention import RULES
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.budget import Budget
 from tests.builders.callers import a_caller
@@ -93,10 +94,9 @@ async def test_counts_that_have_ended_are_deleted(payments: PaymentService) -> N
     invoice = await payments.open_invoice(eur(125))
     await payments.start((invoice, eur(125)))
 
-    await sweep.forget_starts(payments.worker)
-    assert await counted(payments) == [1]
+    assert await delete_old(payments.worker.worker_tx, RULES) == 0
     await payments.db.admin.execute("UPDATE starts SET ends_at = ends_at - interval '2 hours'")
-    await sweep.forget_starts(payments.worker)
+    assert await delete_old(payments.worker.worker_tx, RULES) == 1
     assert await counted(payments) == []
 
 

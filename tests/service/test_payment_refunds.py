@@ -7,13 +7,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from contracts.events.invoice import InvoiceUpdated
 from services.chassis.ids import new_id
-from services.payment import consumers
 from services.payment.refunds import reemit as refunds_reemit
 from services.payment.refunds.store import JOINED, REFUND
 from tests.builders.callers import a_caller
-from tests.builders.events import deliver
 from tests.builders.values import eur, money
 from tests.running.payment import PaymentService
 from tests.running.refunds import (
@@ -24,8 +21,10 @@ from tests.running.refunds import (
     at_stripe,
     credit_of,
     leave_credit,
+    pay_what_changed,
     refund_events,
     request_refund,
+    send_refund,
     staff,
 )
 
@@ -88,13 +87,7 @@ async def test_one_key_is_one_refund_however_often_it_is_sent(payments: PaymentS
 
 
 async def test_no_more_goes_back_than_a_payment_left(payments: PaymentService) -> None:
-    invoice = await payments.open_invoice(eur(40))
-    started = await payments.start((invoice, eur(40)))
-    await deliver(payments.worker, consumers, payments.invoice(invoice, eur(30), 2, InvoiceUpdated))
-    await payments.confirm(started)
-    await payments.hook.until("payment_intent.succeeded")
-    await payments.consume()
-    small = UUID(started.json()["payment_id"])
+    small = await pay_what_changed(payments, eur(40), eur(30))
     large = await leave_credit(payments)
 
     too_much = await request_refund(payments, payment_id=str(small), amount=1001)
@@ -190,9 +183,7 @@ async def test_the_api_role_books_no_money_that_stripe_gave_or_took(
 
 
 async def test_a_refund_is_said_again_under_its_own_id(payments: PaymentService) -> None:
-    await leave_credit(payments)
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments)
     await payments.consume()
     published = await refund_events(payments)
 

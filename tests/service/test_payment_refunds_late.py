@@ -10,6 +10,9 @@ import pytest
 
 from contracts.events.stripe import StripeEvent
 from services.chassis.ids import new_id
+from services.payment import consumers
+from services.payment.disputes.sweep import sweep_disputes
+from services.payment.refunds import sweep as refunds_sweep
 from tests.builders.events import waiting_parked
 from tests.running.payment import PaymentService
 from tests.running.refunds import (
@@ -23,6 +26,7 @@ from tests.running.refunds import (
     leave_credit,
     refund_events,
     request_refund,
+    send_refund,
     settle_refund,
     sweep,
 )
@@ -31,9 +35,7 @@ from tests.running.refunds import (
 async def test_a_refund_that_fails_days_later_is_credit_again_and_can_be_sent_again(
     payments: PaymentService,
 ) -> None:
-    await leave_credit(payments, card="pm_card_refundFail")
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments, "pm_card_refundFail")
     await payments.consume()
     assert await payments.books() == SENT
 
@@ -55,9 +57,7 @@ async def test_a_refund_that_fails_days_later_is_credit_again_and_can_be_sent_ag
 async def test_a_success_may_fail_for_a_month_and_is_heard_of_and_looked_for(
     payments: PaymentService, days: int, heard: bool
 ) -> None:
-    await leave_credit(payments, card="pm_card_refundFail")
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments, "pm_card_refundFail")
     await payments.consume()
     await age_refunds(payments, timedelta(days=days, hours=1))
     await settle_refund(payments, "failed")
@@ -79,9 +79,7 @@ async def test_a_refund_seconds_before_a_chargeback_is_credit_again_and_is_not_s
     payments: PaymentService, heard: bool
 ) -> None:
     """The chargeback takes the charge's money: what was on its way fails, and no other refund is made."""
-    await leave_credit(payments, card="pm_card_pendingRefund")
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments, "pm_card_pendingRefund")
     await payments.consume()
     assert await payments.books() == WAITS
     [intent] = await payments.intents()
@@ -90,12 +88,23 @@ async def test_a_refund_seconds_before_a_chargeback_is_credit_again_and_is_not_s
     await payments.sandbox.control("POST", path, {})
     if heard:
         await payments.hook.until("refund.failed")
+        await payments.hook.until("charge.dispute.funds_withdrawn")
         await payments.consume()
     await sweep(payments)
+    await sweep_disputes(payments.worker, payments.stripe, consumers.apply_stripe_events)
 
-    assert await payments.books() == BACK
+    taken = [
+        ("client_credit", 0),
+        ("dispute_fee", 1500),
+        ("refund_pending", 0),
+        ("stripe", -1500),
+    ]
+    assert await payments.books() == (taken if heard else BACK)
     [refund] = (await credit_of(payments))["refunds"]
     assert (refund["status"], refund["failure_reason"]) == ("failed", "charge_for_pending_refund_disputed")
+    if heard:
+        assert (await request_refund(payments)).json()["code"] == "nothing_to_refund"
+        return
     again = await request_refund(payments)
     assert (again.status_code, again.json()["code"]) == (409, "charge_disputed")
     assert len(await at_stripe(payments)) == 1
@@ -104,20 +113,24 @@ async def test_a_refund_seconds_before_a_chargeback_is_credit_again_and_is_not_s
 
 async def test_a_refund_that_arrived_before_a_chargeback_stays_sent(payments: PaymentService) -> None:
     """Stripe withdraws the whole charge as well: the clinic's loss, and no credit of the client's."""
-    await leave_credit(payments)
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments)
     await payments.consume()
     [intent] = await payments.intents()
 
     path = f"/accounts/platform/charges/{intent['latest_charge']}/dispute"
     await payments.sandbox.control("POST", path, {})
-    await payments.hook.until("charge.dispute.created")
+    await payments.hook.until("charge.dispute.funds_withdrawn")
     await payments.consume()
     await age_refunds(payments, timedelta(days=3))
     await sweep(payments)
 
-    assert await payments.books() == SENT
+    assert await payments.books() == [
+        ("client_credit", 0),
+        ("dispute_fee", 1500),
+        ("disputed_rest", 2500),
+        ("refund_pending", 0),
+        ("stripe", -4000),
+    ]
     assert (await request_refund(payments)).json()["code"] == "nothing_to_refund"
 
 
@@ -125,9 +138,7 @@ async def test_a_refund_that_arrived_before_a_chargeback_stays_sent(payments: Pa
 async def test_a_refund_that_waits_ends_as_the_bank_says(
     payments: PaymentService, outcome: str, books: list[tuple[str, int]]
 ) -> None:
-    await leave_credit(payments, card="pm_card_pendingRefund")
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments, "pm_card_pendingRefund")
     await payments.consume()
     assert await payments.books() == WAITS
 
@@ -137,6 +148,23 @@ async def test_a_refund_that_waits_ends_as_the_bank_says(
 
     assert await payments.books() == books
     assert len(await refund_events(payments)) == (outcome == "succeeded")
+
+
+@pytest.mark.parametrize("order", list(permutations(["pending", "requires_action"])))
+async def test_of_two_waits_of_one_second_the_sweeper_asks_stripe_at_once(
+    payments: PaymentService, order: tuple[str, str]
+) -> None:
+    event = await send_refund(payments, "pm_card_pendingRefund")
+    at = event.created - timedelta(seconds=5)
+
+    for status in order:
+        copies = [{"id": new_id(), "status": status, "created": at} for _ in range(2)]
+        await payments.consume(*(event.model_copy(update=changed) for changed in copies))
+    await refunds_sweep.sweep_refunds(payments.worker, payments.stripe)
+
+    [refund] = (await credit_of(payments))["refunds"]
+    assert refund["status"] == "pending"
+    assert await payments.books() == WAITS
 
 
 async def test_news_in_any_order_and_number_end_the_same(payments: PaymentService) -> None:
@@ -250,9 +278,7 @@ async def test_a_key_that_stripe_may_have_forgotten_makes_nothing_any_more(payme
 
 
 async def test_a_failure_whose_webhook_never_came_is_found(payments: PaymentService) -> None:
-    await leave_credit(payments, card="pm_card_refundFail")
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments, "pm_card_refundFail")
     await payments.consume()
     await settle_refund(payments, "failed")
 
@@ -280,10 +306,7 @@ async def test_a_failure_whose_webhook_never_came_is_found(payments: PaymentServ
 async def test_a_signed_event_that_does_not_fit_is_parked(
     payments: PaymentService, change: dict[str, Any], reason: str
 ) -> None:
-    await leave_credit(payments)
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
-    [event] = [each for each in payments.hook.events() if each.event_type == "refund.created"]
+    event = await send_refund(payments)
 
     await payments.consume(event.model_copy(update=change))
 
@@ -295,10 +318,7 @@ async def test_a_signed_event_that_does_not_fit_is_parked(
 async def test_a_refund_of_another_charge_that_carries_our_metadata_is_counted_and_not_parked(
     payments: PaymentService, change: dict[str, Any]
 ) -> None:
-    await leave_credit(payments)
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
-    [event] = [each for each in payments.hook.events() if each.event_type == "refund.created"]
+    event = await send_refund(payments)
 
     await payments.consume(later(event, object_id="re_other", **change))
 
@@ -309,9 +329,7 @@ async def test_a_refund_of_another_charge_that_carries_our_metadata_is_counted_a
 async def test_a_refund_that_was_given_up_and_is_there_all_the_same_is_for_a_person(
     payments: PaymentService,
 ) -> None:
-    await leave_credit(payments)
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments)
     await payments.db.admin.execute("UPDATE refunds SET status = 'canceled', stripe_refund_id = NULL")
 
     await payments.consume()
@@ -338,9 +356,7 @@ async def test_a_late_success_does_not_undo_a_failure(payments: PaymentService) 
 
 async def test_news_of_a_refund_waits_for_nobody_who_holds_its_payment(payments: PaymentService) -> None:
     """A batch that has the payment may want the refund next: if this one waited for the payment, both would."""
-    await leave_credit(payments)
-    await request_refund(payments)
-    await payments.hook.until("refund.created")
+    await send_refund(payments)
     async with payments.db.admin.acquire() as other, other.transaction():
         await other.execute("SELECT FROM payments FOR NO KEY UPDATE")
         async with asyncio.timeout(10):

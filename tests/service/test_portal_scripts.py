@@ -18,7 +18,8 @@ from tests.running.gateway import Site, a_whole_site, create_client, create_clin
 
 PROBLEM = "application/problem+json"
 ACCEPTS = [None, "*/*", "application/json", "text/html,application/xhtml+xml,*/*;q=0.8"]
-GOOD = {"amount": {"minor": 11_350, "currency": "EUR"}, "method": {"kind": "card"}}
+PAYMENTS = "/c/oak/payments"
+DUE = {"minor": 11_350, "currency": "EUR"}
 
 
 @pytest.fixture
@@ -39,6 +40,12 @@ async def invoice(site: Site, db_invoice: ServiceDb, db_payment: ServiceDb) -> s
     await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
     await site.log_in("ann@example.com")
     return f"/c/oak/invoices/{issued.json()['id']}"
+
+
+def a_press(invoice: str, amount: Any = None) -> Any:
+    """The body with which the page of this invoice starts a payment."""
+    share = {"invoice_id": invoice.rpartition("/")[2], "amount": amount or DUE}
+    return {"invoices": [share], "method": {"kind": "card"}}
 
 
 async def ask(site: Site, path: str, accept: str | None = None, **more: Any) -> Any:
@@ -75,9 +82,7 @@ def test_each_portal_route_that_answers_json_says_that_scripts_ask_it() -> None:
 async def test_json_that_is_refused_is_answered_as_json(
     site: Site, invoice: str, body: bytes, accept: str | None
 ) -> None:
-    refused = await ask(
-        site, f"{invoice}/payments", accept, content=body, headers={"Content-Type": "application/json"}
-    )
+    refused = await ask(site, PAYMENTS, accept, content=body, headers={"Content-Type": "application/json"})
 
     assert (refused.status_code, refused.headers["content-type"]) == (400, PROBLEM)
     assert refused.json()["code"] == "request_invalid"
@@ -96,7 +101,7 @@ async def test_json_that_is_refused_is_answered_as_json(
 async def test_an_amount_that_is_wrong_is_told_with_a_way_forward(
     site: Site, invoice: str, amount: Any, code: str, words: str, db_payment: ServiceDb
 ) -> None:
-    refused = await ask(site, f"{invoice}/payments", json={**GOOD, "amount": amount})
+    refused = await ask(site, PAYMENTS, json=a_press(invoice, amount))
 
     refusal = refused.json()
     assert (refused.status_code, refused.headers["content-type"], refusal["code"]) == (422, PROBLEM, code)
@@ -109,10 +114,10 @@ async def test_an_amount_that_is_wrong_is_told_with_a_way_forward(
 async def test_too_many_presses_are_told_in_words_and_when_to_come_back(
     site: Site, invoice: str, db_payment: ServiceDb
 ) -> None:
-    await ask(site, f"{invoice}/payments", json=GOOD)
+    await ask(site, PAYMENTS, json=a_press(invoice))
     await db_payment.admin.execute("UPDATE starts SET tries = 100")
 
-    refused = await ask(site, f"{invoice}/payments", json=GOOD)
+    refused = await ask(site, PAYMENTS, json=a_press(invoice))
 
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_starts")
     assert "No money was taken. Please try again later" in refused.json()["message"]
@@ -120,15 +125,43 @@ async def test_too_many_presses_are_told_in_words_and_when_to_come_back(
     assert 0 < int(refused.headers["retry-after"]) <= 3600
 
 
+async def test_a_press_again_pays_by_credit_once(
+    site: Site, db_invoice: ServiceDb, db_payment: ServiceDb
+) -> None:
+    """The page sends a press again with its key: of a part, there may be enough credit for two."""
+    oak = await create_clinic(site, least_part=500)
+    client = await create_client(site, oak)
+    await site.api("POST", f"/clinics/{oak['id']}/invoices", json=taxed_invoice_body(client))
+    await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
+    cash = {"client_id": client["id"], "kind": "cash", "amount": 14_000, "currency": "EUR"}
+    taken = await site.api("POST", f"/clinics/{oak['id']}/payments", json=cash)
+    assert taken.status_code == 201, taken.text
+    again = await site.api("POST", f"/clinics/{oak['id']}/invoices", json=taxed_invoice_body(client))
+    await deliver(db_payment.worker, consumers, *(await outbox_events(db_invoice))[-1:])
+    await site.log_in("ann@example.com")
+    ten = {"minor": 1_000, "currency": "EUR"}
+    press = a_press(f"/c/oak/invoices/{again.json()['id']}", ten) | {"method": None, "credit": ten}
+
+    answers = [
+        await ask(site, PAYMENTS, json=press, headers={"Idempotency-Key": key}) for key in ("a", "a", "b")
+    ]
+
+    assert [answer.status_code for answer in answers] == [200] * 3, answers[0].text
+    ids = [answer.json()["payment_id"] for answer in answers]
+    assert ids[0] == ids[1] != ids[2]
+    refused = await ask(site, PAYMENTS, json=press, headers={"Idempotency-Key": "no key"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid")
+
+
 @pytest.mark.parametrize("accept", ACCEPTS)
 async def test_whoever_asks_in_vain_gets_json(site: Site, invoice: str, accept: str | None) -> None:
     """A token that is missing, another media type, a section that is hidden, and nobody signed in."""
-    paths = {f"{invoice}/payments": GOOD, "/c/oak/methods/setup": {}}
+    paths = {PAYMENTS: a_press(invoice), "/c/oak/methods/setup": {}}
 
     for path, body in paths.items():
         forged = await ask(site, path, accept, json=body, headers={"x-csrftoken": "no"})
         assert (forged.status_code, forged.headers["content-type"]) == (403, PROBLEM), path
-    form = await ask(site, f"{invoice}/payments", accept, data={"a": "b"})
+    form = await ask(site, PAYMENTS, accept, data={"a": "b"})
     assert (form.status_code, form.headers["content-type"]) == (415, PROBLEM)
     [clinic] = (await site.api("GET", "/clinics")).json()["items"]
     await site.api("PATCH", f"/clinics/{clinic['id']}", json={"billing_shown": False})

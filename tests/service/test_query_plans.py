@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -21,19 +22,23 @@ from services.chassis import idempotency
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.chassis.kafka import inbox, park
+from services.chassis.queue import queue
+from services.chassis.queue.domain import Done
+from services.chassis.retention import delete_some
 from services.gateway.accounts import store as accounts
 from services.gateway.accounts.rate_limits import store as rate_limits_store
 from services.gateway.accounts.sessions import store as session_store
 from services.gateway.api.idempotency import store as idempotency_store
 from services.gateway.api.keys import store as key_store
 from services.gateway.api.operations import store as operation_store
+from services.gateway.retention import OWN as GATEWAY
 from services.invoice.clients import store as store_clients
 from services.invoice.invoices import issuing_store as store_issuing
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices import store
 from services.notification.contacts import store as contacts_store
 from services.notification.emails import store as deliveries
-from services.notification.emails.kinds import BY_TEMPLATE
+from services.notification.emails.actions import claim_emails
 from services.payment.credit import store as credit_store
 from services.payment.methods import store as methods
 from services.payment.payments import reads as lookups
@@ -109,6 +114,17 @@ async def _changes(tx: Connection, client: Any) -> None:
 async def _keep_answer(tx: Connection) -> None:
     assert await idempotency.claim(tx, CLINIC, "new", b"{}") is None
     await idempotency.keep(tx, CLINIC, "new", b"{}")
+
+
+async def _tasks(tx: Connection) -> None:
+    """Take, cancel, hasten and end tasks."""
+    kind, keys = "email.receipt", [(clinic_id, key(8, number)) for clinic_id, number in ROWS]
+    task = await queue.take(tx, [kind])
+    assert task is not None
+    await queue.hasten(tx, [kind], keys)
+    await queue.cancel(tx, kind, keys, "paid_since")
+    await queue.release(tx, [task])
+    await queue.end(tx, task, Done())
 
 
 Run = Callable[[Connection], Awaitable[object]]
@@ -199,8 +215,22 @@ CASES = [
     case(
         "invoice",
         "api",
+        "client of another program",
+        lambda tx: store_clients.get_client_by_external_id(tx, CLINIC, "patient-4711"),
+        "clients_external_id",
+    ),
+    case(
+        "invoice",
+        "api",
+        "invoice of another program",
+        lambda tx: store_reads.get_by_external_id(tx, CLINIC, "visit-12"),
+        "invoices_external_id",
+    ),
+    case(
+        "invoice",
+        "api",
         "next number",
-        lambda tx: store_issuing.allocate_numbers(tx, CLINIC, {2026: 1}),
+        lambda tx: store_issuing.allocate_numbers(tx, CLINIC, {2026: 1}, {}),
     ),
     case("invoice", "api", "new idempotency key", _keep_answer, "idempotency_keys_pkey"),
     case(
@@ -311,10 +341,20 @@ CASES = [
         "notification",
         "worker",
         "letters",
-        lambda tx: deliveries.claim_deliveries(tx, 50, HOUR, BY_TEMPLATE.keys()),
-        "deliveries_next",
+        lambda tx: claim_emails(tx, 50, HOUR),
+        "tasks_due",
+        "tasks_pkey",
         "deliveries_pkey",
     ),
+    case(
+        "notification",
+        "worker",
+        "tasks",
+        _tasks,
+        "tasks_due",
+        "tasks_pkey",
+    ),
+    case("notification", "worker", "depth of the queue", queue.depths, "tasks_due"),
     case(
         "notification",
         "worker",
@@ -326,10 +366,10 @@ CASES = [
         "notification",
         "worker",
         "failures",
-        lambda tx: deliveries.drop_failures(tx, PAYMENTS),
+        lambda tx: deliveries.list_failures(tx, PAYMENTS),
         "deliveries_failures",
     ),
-    case("notification", "api", "waiting ones", lambda tx: deliveries.release_waiting(tx, CLINIC, SOME)),
+    case("notification", "api", "waiting ones", lambda tx: deliveries.list_waiting(tx, CLINIC, SOME)),
     case(
         "notification",
         "api",
@@ -358,15 +398,20 @@ CASES = [
         "gateway",
         "api",
         "sessions of a login",
-        lambda tx: session_store.delete_sessions_of(tx, key(10, 7)),
+        lambda tx: session_store.end_sessions_of(tx, key(10, 7)),
         "sessions_of_login",
     ),
     case("gateway", "api", "tries", lambda tx: rate_limits_store.count_try(tx, HASH, HOUR), "attempts_pkey"),
     case(
-        "gateway", "api", "sessions that have ended", session_store.delete_expired_sessions, "sessions_by_end"
+        "gateway", "api", "why a session ended", lambda tx: session_store.why_ended(tx, HASH), "sessions_pkey"
     ),
-    case(
-        "gateway", "api", "windows that have ended", rate_limits_store.delete_expired_tries, "attempts_by_end"
+    *(
+        case("gateway", "api", f"old {rule.table}", partial(delete_some, rule=rule), index)
+        for rule, index in zip(
+            (each for each in GATEWAY if each.delete),
+            ("sessions_by_end", "attempts_by_end", "key_uses_by_age"),
+            strict=True,
+        )
     ),
     case("gateway", "api", "login", lambda tx: accounts.get_login(tx, "7@b.example"), "logins_email_key"),
     case("gateway", "api", "login by id", lambda tx: accounts.get_login_by_id(tx, key(10, 7)), "logins_pkey"),
@@ -385,7 +430,6 @@ CASES = [
         lambda tx: idempotency_store.get_key_use(tx, key(11, 7), "k"),
         "key_uses_pkey",
     ),
-    case("gateway", "api", "old uses of keys", idempotency_store.delete_old_key_uses, "key_uses_by_age"),
     case(
         "gateway",
         "api",

@@ -5,22 +5,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from contracts.events.invoice import InvoiceUpdated
-from services.payment import consumers
-from tests.builders.events import deliver
 from tests.builders.values import eur
 from tests.running.payment import PaymentService
-from tests.running.refunds import at_stripe, credit_of, request_refund
+from tests.running.refunds import at_stripe, credit_of, pay_what_changed, request_refund
 
 
 async def pays_too_much(payments: PaymentService) -> str:
     """50 were charged for an invoice that was lowered to 30 meanwhile: 20 are credit. The charge's id."""
-    invoice = await payments.open_invoice(eur(50))
-    started = await payments.start((invoice, eur(50)))
-    await deliver(payments.worker, consumers, payments.invoice(invoice, eur(30), 2, InvoiceUpdated))
-    await payments.confirm(started)
-    await payments.hook.until("payment_intent.succeeded")
-    await payments.consume()
+    await pay_what_changed(payments, eur(50), eur(30))
     [intent] = await payments.intents()
     charge: str = intent["latest_charge"]
     return charge

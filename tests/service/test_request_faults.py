@@ -1,17 +1,23 @@
 """A request to the public API with several faults, in its address, query, headers and body, is told all of them."""
 
+import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar.routes import HTTPRoute
 
 from services.chassis.ids import new_id
+from services.gateway.api import refusals
 from services.gateway.api.routes import api_router
 from tests.running.databases import ServiceDb
 from tests.running.gateway import Site, a_site
 from tests.running.settings import OPERATOR_KEY
+from tests.tools import generate
 
+ERROR_CODES = Path(__file__).resolve().parents[1] / "frozen" / "error_codes.json"
 CLINIC = f"/clinics/{new_id()}"
 NEITHER = {"Idempotency-Key": ""}
 
@@ -27,6 +33,30 @@ async def faults(site: Site, method: str, path: str, **more: Any) -> set[tuple[s
     assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), answer.text
     assert answer.headers["content-type"].startswith("application/problem+json")
     return {(each["in"], each["field"]) for each in answer.json()["errors"]}
+
+
+def test_every_refusal_is_named_by_the_document() -> None:
+    """Each operation has the codes that its description names, as problems; `Site.api` holds answers to them."""
+    known = {code for codes in json.loads(ERROR_CODES.read_text()).values() for code in codes}
+    document = generate.apps()["gateway"].openapi_schema.to_schema()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            answers = {status: each for status, each in operation["responses"].items() if "x-codes" in each}
+            named = {code for each in answers.values() for code in each["x-codes"]}
+            told = set(re.findall(r"`(\w+)`", operation.get("description", ""))) & known
+            assert told <= named, f"{method} {path}"
+            assert {"400", "401", "403", "500", "502", "503"} <= set(answers), f"{method} {path}"
+            assert all("application/problem+json" in each["content"] for each in answers.values())
+
+
+def test_no_route_that_is_gone_has_refusals() -> None:
+    document = generate.apps()["gateway"].openapi_schema.to_schema()
+    there = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}"
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    assert set(refusals.OF_ROUTE) <= there
 
 
 async def test_all_faults_of_an_invoice_are_told_at_once(site: Site) -> None:

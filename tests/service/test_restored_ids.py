@@ -17,17 +17,10 @@ from services.payment.payments import sweep
 from services.payment.refunds.sweep import sweep_refunds
 from tests.builders.events import outbox_events
 from tests.builders.values import money
-from tests.running.apps import in_own_task
-from tests.running.installation import Installation, an_installation, close_connections, name_in
+from tests.running.installation import Installation, close_connections, name_in
 
 AT_ONCE = timedelta(0)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def installation(postgres: str, roles: dict[str, str]) -> AsyncIterator[Installation]:
-    async with in_own_task(an_installation(postgres, roles)) as made:
-        yield made
 
 
 @asynccontextmanager

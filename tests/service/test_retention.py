@@ -17,9 +17,8 @@ from services.invoice.retention import RULES as INVOICE
 from services.notification.retention import RULES as NOTIFICATION
 from services.payment.retention import RULES as PAYMENT
 from tests.builders.values import eur
-from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
-from tests.running.installation import an_installation
+from tests.running.installation import Installation
 from tests.running.payment import PaymentService
 from tests.service.plans import Mode, Statement, explained, tell_plans
 
@@ -76,9 +75,14 @@ async def test_old_rows_are_found_by_an_index(service: str, db: ServiceDb, mode:
 INDEXES = {
     "idempotency_keys_by_age",
     "parked_resolved",
+    "tasks_ended",
+    "held_acts_ended",
     "payments_canceled",
     "deliveries_by_age",
     "sent_before_by_age",
+    "starts_by_end",
+    "evidence_changed",
+    "evidence_submissions_ended",
 }
 
 
@@ -156,6 +160,20 @@ async def test_a_canceled_payment_goes_and_one_with_money_stays(payments: Paymen
     assert [tuple(row) for row in left] == [("succeeded", "settled")]
 
 
+async def test_a_canceled_payment_that_reserved_credit_is_kept(payments: PaymentService) -> None:
+    """Its entries are a part of the books, and refer to it."""
+    canceled = await payments.open_invoice(eur(50))
+    await payments.start((canceled, eur(50)))
+    await payments.db.admin.execute(
+        """
+        UPDATE allocations SET state = 'released', credit_amount = 5;
+        UPDATE payments SET status = 'canceled', updated_at = now() - interval '801 days';
+        """
+    )
+
+    assert await delete_old(payments.worker.worker_tx, PAYMENT) == 0
+
+
 async def test_the_books_cannot_be_deleted_by_the_worker(payments: PaymentService) -> None:
     await payments.pay((await payments.open_invoice(eur(40)), eur(40)))
     for table in ("entries", "postings", "movements", "refunds", "payables", "audit"):
@@ -167,17 +185,16 @@ async def test_the_books_cannot_be_deleted_by_the_worker(payments: PaymentServic
         assert await tx.execute("DELETE FROM payments") == "DELETE 0"
 
 
-async def test_the_books_are_sound_after_old_rows_went(postgres: str, roles: dict[str, str]) -> None:
+async def test_the_books_are_sound_after_old_rows_went(installation: Installation) -> None:
     """Five hundred days later: receipts and notices of then are gone, and nothing misses them."""
-    async with in_own_task(an_installation(postgres, roles)) as installation:
-        for db in installation.dbs.values():
-            name = await db.admin.fetchval("SELECT current_database()")
-            await db.admin.execute(f"ALTER DATABASE {name} SET clinicpay.clock_shift = '500 days'")
-            await db.worker.close()  # a session has the setting from its beginning
-        notification = installation.dbs["notification"]
-        await notification.admin.execute("UPDATE deliveries SET state = 'sent', sent_at = created_at")
-        gone = await delete_old(notification.worker.worker_tx, NOTIFICATION)
-        report = await verify(installation.access, wait=0)
+    for db in installation.dbs.values():
+        name = await db.admin.fetchval("SELECT current_database()")
+        await db.admin.execute(f"ALTER DATABASE {name} SET clinicpay.clock_shift = '500 days'")
+        await db.worker.close()  # a session has the setting from its beginning
+    notification = installation.dbs["notification"]
+    await notification.admin.execute("UPDATE deliveries SET state = 'sent', sent_at = created_at")
+    gone = await delete_old(notification.worker.worker_tx, NOTIFICATION)
+    report = await verify(installation.access, wait=0)
 
     assert gone > 5
     about_mails = {"one_receipt_per_payment", "one_letter_per_refund", "one_notice_per_invoice"}

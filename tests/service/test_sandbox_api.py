@@ -50,6 +50,21 @@ async def test_a_currency_that_no_payment_system_takes_has_none_to_offer(v1: V1)
         await an_intent(v1, amount=100_000, currency="isk", excluded_payment_method_types=["card"])
 
 
+async def test_a_page_holds_as_many_as_fit_not_as_many_as_were_looked_at(v1: V1) -> None:
+    first = await v1.customers.create_async({"name": "Kept"}, ON)
+    for _ in range(3):
+        gone = await v1.customers.create_async({"name": "Gone"}, ON)
+        await v1.customers.delete_async(gone.id, None, ON)
+    for number in range(3):
+        await v1.payment_method_domains.create_async({"domain_name": f"pay{number}.example.com"}, ON)
+
+    customers = await v1.customers.list_async({"limit": 1}, ON)
+    domains = await v1.payment_method_domains.list_async({"domain_name": "pay0.example.com", "limit": 1}, ON)
+
+    assert ([each.id for each in customers.data], customers.has_more) == ([first.id], False)
+    assert ([each.domain_name for each in domains.data], domains.has_more) == (["pay0.example.com"], False)
+
+
 async def test_create_confirm_and_webhook_that_the_sdk_verifies(
     v1: V1, sandbox: RunningSandbox, inbox: Inbox
 ) -> None:

@@ -161,3 +161,59 @@ async def test_what_is_captured_by_hand_is_disputed_when_it_is_captured(v1: V1) 
         10_000,
         10_000,
     )
+
+
+@pytest.mark.parametrize(
+    ("evidence", "param"),
+    [
+        ({"surprise": "x"}, "evidence[surprise]"),
+        ({"customer_name": "x" * 5_001}, "evidence[customer_name]"),
+        ({"uncategorized_text": "x" * 20_001}, "evidence[uncategorized_text]"),
+        (
+            dict.fromkeys(
+                (
+                    "access_activity_log", "cancellation_policy_disclosure", "cancellation_rebuttal",
+                    "duplicate_charge_explanation", "product_description", "refund_policy_disclosure",
+                    "refund_refusal_explanation", "uncategorized_text",
+                ),
+                "x" * 20_000,
+            ),
+            "evidence",
+        ),
+    ],
+)  # fmt: skip
+async def test_evidence_that_does_not_fit_is_refused_whole(v1: V1, evidence: Any, param: str) -> None:
+    _, dispute = await disputed(v1, "pm_card_createDispute")
+
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await v1.disputes.update_async(dispute.id, {"evidence": evidence}, ON)
+
+    assert refused.value.param == param
+    assert (await v1.disputes.retrieve_async(dispute.id, None, ON)).evidence_details.submission_count == 0
+
+
+async def test_evidence_is_staged_often_and_submitted_once(v1: V1) -> None:
+    _, dispute = await disputed(v1, "pm_card_createDispute")
+    staged: Any = {"evidence": {"uncategorized_text": "a first text"}, "submit": False}
+
+    await v1.disputes.update_async(dispute.id, staged, ON)
+    still = await v1.disputes.update_async(
+        dispute.id, {"evidence": {"customer_name": "Ann"}, "submit": False}, ON
+    )
+    sent = await v1.disputes.update_async(dispute.id, {"submit": True}, ON)
+
+    assert (still.status, still.evidence_details.submission_count) == ("needs_response", 0)
+    assert (sent.status, sent.evidence_details.submission_count) == ("under_review", 1)
+    assert (sent.evidence.customer_name, sent.evidence.uncategorized_text) == ("Ann", "a first text")
+    with pytest.raises(stripe.InvalidRequestError, match="already been submitted"):
+        await v1.disputes.update_async(dispute.id, {"evidence": {"customer_name": "Bob"}}, ON)
+    named = await v1.disputes.update_async(dispute.id, {"metadata": {"a": "b"}}, ON)
+    assert (named.metadata["a"], named.evidence_details.submission_count) == ("b", 1)
+
+
+async def test_evidence_is_refused_after_its_deadline(v1: V1, sandbox: RunningSandbox) -> None:
+    _, dispute = await disputed(v1, "pm_card_createDispute")
+    await sandbox.control("POST", "/clock", {"offset_seconds": 10 * 86_400})
+
+    with pytest.raises(stripe.InvalidRequestError, match="deadline"):
+        await v1.disputes.update_async(dispute.id, {"evidence": {"customer_name": "Ann"}}, ON)

@@ -50,7 +50,13 @@ async def test_the_choice_is_kept_and_shown(site: Site) -> None:
     path = f"/clinics/{clinic['id']}"
 
     own = await choose(site, clinic, {"stripe_account_id": ACCOUNT})
-    able = {"takes_payments": True, "problem": None, "disabled_reason": None, "methods": ["card", "redirect"]}
+    able = {
+        "takes_payments": True,
+        "problem": None,
+        "disabled_reason": None,
+        "methods": ["card", "debit", "redirect"],
+        "debit_currencies": ["EUR", "USD"],
+    }
     assert own.json() == able | {
         "stripe_account_id": ACCOUNT,
         "platform_account": False,
@@ -199,7 +205,10 @@ async def _page(site: Site, path: str) -> str:
 
 async def _pay(site: Site, page: str, due: Any) -> Any:
     return await site.client.post(
-        f"{page}/payments",
-        json={"amount": due, "method": {"kind": "card"}},
+        "/c/oak/payments",
+        json={
+            "invoices": [{"invoice_id": page.rpartition("/")[2], "amount": due}],
+            "method": {"kind": "card"},
+        },
         headers={"x-csrftoken": site.cookie("csrf") or ""},
     )

@@ -201,7 +201,9 @@ CLIENTS: Mapping[str, Walk] = {
     "setup_intents.create": Walk("POST", "/v1/setup_intents", adding_a_card),
 }
 STAFFS = ("refunds.create", "refunds.retrieve", "refunds.list")
-BY_ITSELF = ("account.retrieve", "customers.payment_methods.list")
+EVIDENCE = ("disputes.update", "disputes.retrieve")
+"""Walked in `test_payment_evidence`."""
+BY_ITSELF = ("account.retrieve", "customers.payment_methods.list", "disputes.list")
 """Calls that nobody waits for."""
 
 
@@ -214,7 +216,7 @@ def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_call_is_walked() -> None:
     calls = set(re.findall(r'_calling\("([a-z_.]+)"', Path(api.__file__).read_text()))
-    assert calls == {*CLIENTS, *STAFFS, *BY_ITSELF}
+    assert calls == {*CLIENTS, *STAFFS, *EVIDENCE, *BY_ITSELF}
     assert set(TOLD) == set(ANSWERS)
 
 
@@ -329,7 +331,10 @@ async def test_an_account_that_cannot_be_asked_about_stops_nothing_else(
 ) -> None:
     """The sweep asks about the account, and about the payments after it."""
     by_the_clock = jobs.sweeps(
-        payments.worker, payments.stripe, partial(parked.replay, consumers_of(consumers, payments.worker))
+        payments.worker,
+        payments.stripe,
+        partial(parked.replay, consumers_of(consumers, payments.worker)),
+        consumers.apply_stripe_events,
     )
     invoice = await payments.open_invoice(eur(125))
     started = await payments.start((invoice, eur(125)))

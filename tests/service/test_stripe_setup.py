@@ -49,6 +49,22 @@ async def test_on_the_first_day_setup_makes_what_check_misses_and_the_second_tim
     assert "Stripe does not tell an endpoint's secret" in after.output
 
 
+async def test_of_a_sandbox_that_sends_to_the_installation_nothing_is_wrong(tmp_path: Path) -> None:
+    one_secret = {"webhook_secrets": ("whsec_sandbox",), "shares_secret": True}
+    async with running_sandbox("http://earlier.example/", state=tmp_path / "state"):
+        pass
+    async with running_sandbox(URL, state=tmp_path / "state") as sending:
+        here = given(sending, public_url=SITE, **one_secret)
+        await post(sending, "payment_method_domains", domain_name=here.domain)
+        findings = await check.check(here)
+        listed_here = await listed(sending, "webhook_endpoints")
+    async with running_sandbox(state=tmp_path / "state") as silent:
+        assert await listed(silent, "webhook_endpoints") == []
+
+    assert bad(findings) == []
+    assert [(each["url"], bool(each["application"])) for each in listed_here] == [(URL, True), (URL, False)]
+
+
 async def test_an_endpoint_that_somebody_changed_is_named_and_put_right(stripe: RunningSandbox) -> None:
     await set_up(stripe)
     mine = next(each for each in await listed(stripe, "webhook_endpoints") if not each["application"])

@@ -81,7 +81,9 @@ async def test_each_event_is_acknowledged_counted_and_never_parked(
             counted[line["reason"]] += line["events"]
     of_methods = [event for event in heard if STRIPE_EVENTS[event.event_type] is Room.METHODS]
     assert counted == {
-        "unsigned": sum(STRIPE_EVENTS[event.event_type] in (Room.PAYMENTS, Room.REFUNDS) for event in heard),
+        "unsigned": sum(
+            STRIPE_EVENTS[event.event_type] in (Room.PAYMENTS, Room.REFUNDS, Room.DISPUTES) for event in heard
+        ),
         "unknown_customer": sum(event.customer is not None for event in of_methods),
     }
 

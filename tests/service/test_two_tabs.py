@@ -15,7 +15,6 @@ from contracts.events.invoice import InvoiceUpdated
 from contracts.events.stripe import StripeEvent
 from contracts.http.payments import PaymentIn
 from contracts.money import Money
-from deploy.sandbox import methods
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
 from services.payment import consumers
@@ -39,10 +38,9 @@ DEBIT = {
 
 
 @pytest.fixture
-async def payments(db_payment: ServiceDb, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PaymentService]:
-    # As if switched on in the Dashboard: a method whose money comes, or does not come, days later.
-    monkeypatch.setattr(methods, "AUTOMATIC", ("card", "paypal", "sepa_debit"))
+async def payments(db_payment: ServiceDb) -> AsyncIterator[PaymentService]:
     async with a_payment_service(db_payment) as payments:
+        await payments.update_clinic(2, methods=("card", "redirect", "debit"))
         yield payments
 
 
@@ -77,7 +75,7 @@ async def test_fifty_presses_and_fifty_confirmations_at_once_make_one_charge(
 WAYS: tuple[dict[str, Any], ...] = (
     {"method": {"kind": "card"}},
     {"method": {"kind": "card"}, "save": True},
-    {"method": {"kind": "redirect"}},
+    {"method": {"kind": "debit"}},
 )
 
 
@@ -114,7 +112,7 @@ async def test_of_fifty_tabs_with_other_choices_the_last_wins_once(payments: Pay
     assert others <= {(409, "chosen_elsewhere"), (201, None)}
     # Few of the others have begun: one by one they would have made and canceled fifty.
     assert len(await payments.intents()) <= 25
-    by_debit = request.kind == "redirect"
+    by_debit = request.kind == "debit"
     paid = await payments.confirm(won, "", **DEBIT) if by_debit else await payments.confirm(won)
     assert paid["status"] == ("processing" if by_debit else "succeeded")
     assert (await statuses(payments)).count("canceled") == len(await payments.intents()) - 1
@@ -141,7 +139,7 @@ async def test_a_press_that_is_overtaken_at_any_time_cancels_and_starts_nothing_
         nonlocal opened, newest
         opened += 1
         if opened == at:
-            newest = await payments.start((invoice, eur(125)), method={"kind": "redirect"})
+            newest = await payments.start((invoice, eur(125)), method={"kind": "debit"})
         async with payments.db.api.tx(payments.clinic_id) as tx:
             yield tx
 
@@ -259,16 +257,17 @@ async def test_a_debit_that_failed_is_ended_at_stripe_before_another_attempt_sta
 ) -> None:
     """Its reservation ended with the failure, and yet its tab could still pay with it."""
     invoice = await payments.open_invoice(eur(125))
-    old_tab = await payments.start((invoice, eur(125)), method={"kind": "redirect"})
+    old_tab = await payments.start((invoice, eur(125)), method={"kind": "debit"})
     intent = await payments.confirm(old_tab, "", **DEBIT)
     await payments.hook.until("payment_intent.processing")
     await payments.consume()
+    await payments.sandbox.control("POST", "/clock", {"offset_seconds": 2})
     path = f"/accounts/platform/payment_intents/{intent['id']}/settle"
     await payments.sandbox.control("POST", path, {"outcome": "failed"})
     await payments.hook.until("payment_intent.payment_failed")
     await payments.consume()
 
-    new_tab = await payments.start((invoice, eur(125)), method={"kind": "redirect"})
+    new_tab = await payments.start((invoice, eur(125)), method={"kind": "debit"})
 
     assert await statuses(payments) == ["canceled", "requires_payment_method"]
     assert "error" in await payments.confirm(old_tab, "", **DEBIT)

@@ -7,6 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from contracts import vocabulary as words
+from contracts.consents import ConsentKind
+from services.chassis.queue.domain import TaskState
 from services.notification.emails.kinds import BY_TEMPLATE
 from services.payment.ledger.domain import Account, Effect
 from services.payment.payments.domain import Allocation
@@ -24,25 +26,42 @@ _INDEXES = """
 _CHASSIS = {
     ("parked", "state"): ("waiting", "superseded", "replayed", "discarded"),
     ("audit", "role"): ("staff", "operator"),
+    ("tasks", "state"): get_args(TaskState),
+    ("held_acts", "state"): get_args(words.HeldState),
+    ("held_acts", "role"): ("staff", "operator"),
 }
 _CHASSIS_INDEXES = {"parked_resolved": ("superseded", "replayed")}
 
 ALLOWED: dict[str, dict[tuple[str, str], Iterable[str]]] = {
     "invoice": {
         ("clinics", "methods"): words.ACCEPTED_METHODS,
+        ("clinics", "prices"): get_args(words.PriceMode),
+        ("invoices", "prices"): get_args(words.PriceMode),
+        ("invoice_lines", "tax_category"): get_args(words.TaxCategory),
         ("invoices", "status"): get_args(words.InvoiceStatus),
         ("movements", "kind"): get_args(words.MovementKind),
         ("invoice_payments", "state"): (*words.PUBLISHED_PAYMENTS, "settled"),
         ("erasures", "kind"): ("client", "invoice"),
+        ("invoice_documents", "kind"): get_args(words.DocumentKind),
+        ("lost_documents", "kind"): get_args(words.DocumentKind),
+        ("invoice_documents", "reason"): {*get_args(words.CreditReason), *get_args(words.WriteOffReason)},
     },
     "payment": {
         ("payments", "status"): get_args(words.PaymentStatus),
-        ("payments", "kind"): get_args(words.PaymentKind),
+        ("payments", "kind"): get_args(words.KeptKind),
         ("allocations", "state"): get_args(Allocation.__annotations__["state"]),
         ("movements", "kind"): get_args(words.MovementKind),
         ("refunds", "status"): get_args(words.RefundStatus),
+        ("refunds", "destination"): get_args(words.RefundDestination),
+        ("refunds", "made_at"): get_args(words.RefundPlace),
+        ("disputes", "status"): get_args(words.DisputeStatus),
+        ("documents", "kind"): (*get_args(words.DocumentKind), "issue"),
+        ("lost_acts", "family"): ("payment", "movement", "refund"),
+        ("evidence_submissions", "phase"): get_args(words.DisputePhase),
+        ("evidence_submissions", "state"): get_args(words.SubmissionState),
         ("entries", "effect"): get_args(Effect),
         ("postings", "account"): get_args(Account),
+        ("consents", "kind"): get_args(ConsentKind),
         ("account_states", "problem"): {*get_args(words.AccountProblem)} - {"no_account"},
     },
     "notification": {
@@ -54,6 +73,8 @@ INDEXED: dict[str, dict[str, Iterable[str]]] = {
     "invoice": {
         "invoices_open_of_clinic": words.OPEN_INVOICES,
         "invoices_open_of_client": words.OPEN_INVOICES,
+        "invoices_becoming_overdue": words.PAYABLE_INVOICES,
+        "held_acts_of_invoice": ("held", *get_args(words.HeldCorrection)),
     },
     "payment": {
         "payments_due": words.LIVE_PAYMENTS,

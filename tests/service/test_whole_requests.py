@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import stamina
 
+from services.chassis.ids import new_id
 from services.gateway.api.operations.actions import Pace
 from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
@@ -155,6 +156,62 @@ async def _refund(world: World, clinic: Any, label: str) -> tuple[str, str, Any]
     return "POST", f"/clinics/{clinic['id']}/refunds", {"client_id": client["id"], "currency": "EUR"}
 
 
+async def _rules(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    other = await create_clinic(world.site, slug=f"old-{label}")
+    return "PUT", f"/clinics/{other['id']}/refund-rules", {"most_a_day": 5}
+
+
+async def _refund_preview(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    method, path, body = await _refund(world, clinic, label)
+    return method, f"{path}/preview", body
+
+
+def _of_an_invoice(end: str, **body: Any) -> Prepare:
+    """A request about an issued invoice, with the run's label as explanation."""
+
+    async def prepare(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+        client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
+        invoice = taxed_invoice_body(client, note=label)
+        place = f"/clinics/{clinic['id']}/invoices"
+        made = await world.site.api("POST", place, json=invoice, headers={"Idempotency-Key": f"old-{label}"})
+        new = {"invoice": taxed_invoice_body(client, note=f"new {label}")}
+        replaced = new if end.startswith("correct") else {}
+        return (
+            "POST",
+            f"{place}/{made.json()['id']}/{end}",
+            {"reason": "goodwill", "explanation": label} | body | replaced,
+        )
+
+    return prepare
+
+
+async def _record(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    """Refused, since payment does not know the client yet. See `test_outside.py`."""
+    client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    body = {"client_id": client["id"], "kind": "cash", "amount": 1_000, "currency": "EUR", "reference": label}
+    return "POST", f"/clinics/{clinic['id']}/payments", body
+
+
+async def _use_of_credit(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
+    body = {"client_id": client["id"], "currency": "EUR"}
+    return "POST", f"/clinics/{clinic['id']}/credit-uses", body
+
+
+async def _count_of_cash(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    body = {"counted": 500, "currency": "EUR", "location": label, "note": label}
+    return "POST", f"/clinics/{clinic['id']}/cash-closings", body
+
+
+def _of_nothing(method: str, end: str, body: Any = None) -> Prepare:
+    """Refused, since there is nothing with this id. It writes to one service only."""
+
+    async def prepare(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+        return method, f"/clinics/{clinic['id']}/{end.format(new_id())}", body
+
+    return prepare
+
+
 AT = "/api/v1/clinics/{clinic_id}"
 WRITES: dict[str, Prepare] = {
     "POST /api/v1/clinics": _new_clinic,
@@ -172,16 +229,43 @@ WRITES: dict[str, Prepare] = {
     "DELETE /api/v1/api-keys/{key_id}": _old_key("", "DELETE", ""),
     f"POST {AT}/invoices": _invoice,
     f"POST {AT}/invoices/bulk": _invoices,
-    f"POST {AT}/refunds": _refund,
+    f"PUT {AT}/refund-rules": _rules,
+    f"POST {AT}/invoices/{{invoice_id}}/void": _of_an_invoice("void"),
+    f"POST {AT}/invoices/{{invoice_id}}/credit-notes": _of_an_invoice("credit-notes"),
+    f"POST {AT}/invoices/{{invoice_id}}/write-off": _of_an_invoice("write-off"),
+    f"POST {AT}/invoices/{{invoice_id}}/correct": _of_an_invoice("correct"),
+    f"POST {AT}/cash-closings": _count_of_cash,
 }
+WITHOUT_EFFECT: dict[str, Prepare] = {
+    f"POST {AT}/refunds": _refund,
+    f"POST {AT}/refunds/preview": _refund_preview,
+    f"PUT {AT}/refunds/{{refund_id}}/approval": _of_nothing("PUT", "refunds/{}/approval", {"approved": True}),
+    f"POST {AT}/invoices/{{invoice_id}}/void/preview": _of_an_invoice("void/preview"),
+    f"POST {AT}/invoices/{{invoice_id}}/credit-notes/preview": _of_an_invoice("credit-notes/preview"),
+    f"POST {AT}/invoices/{{invoice_id}}/write-off/preview": _of_an_invoice("write-off/preview"),
+    f"POST {AT}/invoices/{{invoice_id}}/correct/preview": _of_an_invoice("correct/preview"),
+    f"POST {AT}/payments": _record,
+    f"POST {AT}/payments/{{payment_id}}/reverse": _of_nothing("POST", "payments/{}/reverse", {"reason": "x"}),
+    f"POST {AT}/credit-uses": _use_of_credit,
+    f"POST {AT}/exceptions/{{exception_id}}/settle": _of_nothing(
+        "POST", "exceptions/{}/settle", {"how": "dismiss"}
+    ),
+    f"POST {AT}/held-acts/{{act_id}}/undo": _of_nothing("POST", "held-acts/{}/undo"),
+    f"PUT {AT}/disputes/{{dispute_id}}/evidence": _of_nothing("PUT", "disputes/{}/evidence", {"texts": {}}),
+    f"POST {AT}/disputes/{{dispute_id}}/evidence/submission": _of_nothing(
+        "POST", "disputes/{}/evidence/submission", {"hash": "x"}
+    ),
+}
+"""Previews, and writes to payment alone that are refused here: payment knows no invoice and no client yet."""
+ALL = WRITES | WITHOUT_EFFECT
 
 
 def test_every_public_write_is_walked() -> None:
-    assert {each for each in operations_in("gateway") if not each.startswith("GET ")} == set(WRITES)
+    assert {each for each in operations_in("gateway") if not each.startswith("GET ")} == set(ALL)
 
 
 async def _sent(world: World, write: str, clinic: Any, label: str) -> Request:
-    method, path, body = await WRITES[write](world, clinic, label)
+    method, path, body = await ALL[write](world, clinic, label)
     headers = {"Idempotency-Key": label} if method == "POST" else {}
 
     async def send() -> Any:
@@ -190,7 +274,7 @@ async def _sent(world: World, write: str, clinic: Any, label: str) -> Request:
     return send
 
 
-@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("write", ALL)
 async def test_a_write_that_is_broken_at_any_call_leaves_all_or_nothing(world: World, write: str) -> None:
     clinic = await create_clinic(world.site)
     send = await _sent(world, write, clinic, "run")
@@ -199,7 +283,7 @@ async def test_a_write_that_is_broken_at_any_call_leaves_all_or_nothing(world: W
     answer = await send()
     calls = list(dict.fromkeys(world.network.calls))
     whole = difference(before, await held(world.dbs, "run"))
-    assert write.endswith("/refunds") or whole[0], answer.text
+    assert bool(whole[0]) == (write in WRITES), answer.text
 
     last_write = max((number for number, call in enumerate(calls) if is_write(call)), default=len(calls))
     for number, call in enumerate(calls):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
@@ -47,11 +48,33 @@ class Portal(Visitor):
     async def start_payment(self, slug: str, invoice_id: str) -> Started:
         """Open the payment page and press Pay with a new card, for the amount that it shows."""
         page = _read(await self.page(f"/c/{slug}/invoices/{invoice_id}/pay"))
-        amount = {"minor": int(page.form["data-minor"]), "currency": page.form["data-currency"]}
-        answer = await self.pay(slug, invoice_id, amount)
+        [share] = json.loads(page.form["data-shares"])
+        answer = await self.pay(slug, invoice_id, share["amount"])
         result = urljoin(str(self.http.base_url), page.form["data-result"] + answer["payment_id"])
         script = next(src for src in page.scripts if "/v3" in src)
         return Started(answer["payment_id"], answer, page.form["data-key"], urljoin(script, "/"), result)
+
+    async def pay_several(self, slug: str, amounts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """Press Pay for several invoices at once, with a new card: {invoice id: amount}. Answers PaymentStart."""
+        await self.page(f"/c/{slug}/pay?" + "&".join(f"invoice={each}" for each in amounts))
+        shares = [{"invoice_id": each, "amount": amount} for each, amount in amounts.items()]
+        return await self._post_json(f"/c/{slug}/payments", {"invoices": shares, "method": {"kind": "card"}})
+
+    async def pay_with_credit(
+        self, slug: str, amounts: Mapping[str, dict[str, Any]], credit: dict[str, Any], *, alone: bool = False
+    ) -> dict[str, Any]:
+        """Press Pay with so much of one's credit, and with a new card for the rest. Answers PaymentStart."""
+        await self.page(f"/c/{slug}/pay?credit=use&" + "&".join(f"invoice={each}" for each in amounts))
+        shares = [{"invoice_id": each, "amount": amount} for each, amount in amounts.items()]
+        body = {"invoices": shares, "credit": credit} | ({} if alone else {"method": {"kind": "card"}})
+        return await self._post_json(f"/c/{slug}/payments", body)
+
+    async def pay_deposit(self, slug: str, amount: dict[str, Any]) -> dict[str, Any]:
+        """Press Pay before there is an invoice, with a new card. Answers PaymentStart."""
+        await self.page(f"/c/{slug}/deposit?amount={amount['minor'] // 100}")
+        return await self._post_json(
+            f"/c/{slug}/payments", {"deposit": amount, "method": {"kind": "card"}, "invoices": []}
+        )
 
     async def receives(self, slug: str, kind: str, id: str, status: str, within: float = 30) -> None:
         """Wait as an open page does until the "invoice" or "payment" has this status. TimeoutError otherwise."""

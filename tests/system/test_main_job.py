@@ -194,7 +194,7 @@ async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
 
     to_receipt = chain(find("notification", "send receipt"))
     to_paid = chain(find("invoice", "payment.settled process"))
-    click = ("gateway", "POST /c/{slug}/invoices/{invoice_id}/payments")
+    click = ("gateway", "POST /c/{slug}/payments")
     at_payment = ("payment", "POST /payments")
     webhook = ("payment", "stripe.event publish")
     booked = ("payment", "stripe.event process")

@@ -5,6 +5,7 @@ contracts/asyncapi.yaml     AsyncAPI 3: topics, who sends and who receives
 contracts/openapi/*.json    OpenAPI 3.1 of each service, and of the gateway's public API
 README.md                   five of the measured figures, from docs/bench.json
 docs/performance.md         all of them
+docs/money.md               the tables of states, by tests.tools.money
 """
 
 import json
@@ -20,6 +21,7 @@ from contracts.events.catalogue import EVENTS
 from contracts.events.envelope import CloudEvent, Event
 from contracts.events.topics import ALL, Topic
 from tests.bench import baseline, run
+from tests.tools.money import page
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 VERSION = "0.1.0"
@@ -171,6 +173,8 @@ def files() -> Iterator[tuple[Path, str]]:
     ):
         document = CONTRACTS.parent / name
         yield document, with_figures(document.read_text(), table)
+    states = CONTRACTS.parent / "docs/money.md"
+    yield states, page.filled(states.read_text())
 
 
 def with_figures(text: str, table: str) -> str:

@@ -25,6 +25,26 @@ def test_no_text_holds_what_splits_a_line_elsewhere_or_turns_it_round(multiline:
         assert (refused.value.status, refused.value.fields) == (422, {"field": "field"}), repr(char)
 
 
+INVISIBLE = [
+    "\u200b",
+    "\u200b \u200d",
+    "\u2060\ufeff",
+    "\u00ad",
+    "\u3164",
+    "\u2800",
+    "\u0301",
+    "\ufe0f",
+    "\ue000",
+]
+
+
+@pytest.mark.parametrize("nothing", INVISIBLE, ids=ascii)
+def test_a_text_that_shows_nothing_is_an_empty_one(nothing: str) -> None:
+    assert text(nothing, "place", most=9) == ""
+    with pytest.raises(InvalidText):
+        text(nothing, "name", least=1, most=9)
+
+
 @pytest.mark.parametrize(
     "name",
     ["Praxis Dr. Müller", "عيادة الشفاء", "クリニック", "O’Brien & Søn", "👩‍⚕️ Care", "a\u200cb", "a\xa0b"],

@@ -187,7 +187,9 @@ def test_its_pages_and_its_e_mail_can_be_written(currency: Currency) -> None:
 
     shown = text(amount)
     assert shown in page_of(found, clinic)
-    assert shown in text(render("pay.html", clinic, pay=payments.pay(found, [], clinic), **STRIPE))
+    assert shown in text(
+        render("pay.html", clinic, pay=payments.pay(found, payments.Means([]), clinic), **STRIPE)
+    )
     owed = Invoice(
         new_id(), "2026-1", "unpaid", ContractMoney(minor=minor, currency=currency.code), date(2026, 12, 7)
     )
@@ -234,7 +236,7 @@ def test_only_ways_that_can_take_the_amount_are_offered() -> None:
     ]
 
     def offered(code: str, minor: int) -> tuple[int, bool]:
-        view = payments.pay(an_invoice_in(code, minor), kept, clinic)
+        view = payments.pay(an_invoice_in(code, minor), payments.Means(kept), clinic)
         return len(view.saved), view.redirect
 
     assert offered("EUR", 12_500) == (2, True)
@@ -257,8 +259,9 @@ def test_only_ways_that_can_take_the_amount_are_offered() -> None:
 )
 def test_a_refused_amount_is_told_in_words_and_not_to_be_tried_again(code: str, words: str) -> None:
     page = PortalPage(a_clinic(), a_caller("client", new_id()), several=False)
-    refusal = refusals.response(UpstreamError(422, code, "", {}), page, "/c/harbour/invoices/1").content
+    invoice_id = new_id()
+    refusal = refusals.response(UpstreamError(422, code, "", {}), page, [invoice_id]).content
 
     assert words in refusal["message"] == refusal["detail"]
     assert "again in a moment" not in refusal["message"]
-    assert [step["href"] for step in refusal["next"]] == ["/c/harbour/invoices/1"]
+    assert [step["href"] for step in refusal["next"]] == [f"/c/harbour/invoices/{invoice_id}"]

@@ -6,6 +6,7 @@ import pytest
 
 from contracts.declines import (
     DECLINES,
+    NOTHING_TAKEN,
     OFF_CARD,
     TROUBLE,
     UNKNOWN_OUTCOME,
@@ -16,6 +17,7 @@ from contracts.declines import (
 from contracts.events.envelope import Method
 from contracts.http.common import PaidWith
 from contracts.http.payments import PaymentFailure
+from services.gateway.portal import stripe_form
 from services.gateway.portal.payments import views
 from services.payment.payments import schemas
 from tests.builders.portal import a_payment
@@ -61,6 +63,29 @@ def test_who_saves_a_card_is_told_about_no_payment() -> None:
     assert "" in not_saved()
     assert set(not_saved()) >= {"setup_intent_authentication_failure", "incorrect_cvc", "expired_card"}
     assert [str(words) for words in not_saved().values() if "pay" in str(words).lower()] == []
+
+
+def test_the_words_for_the_pages_script_are_whole_and_say_once_what_is_certain() -> None:
+    pay, save = stripe_form.paying(), stripe_form.saving()
+    plain = ("logged_out", "unreachable", "refused", "too_many")
+    certain = [
+        *pay["codes"].values(),
+        *pay["off_card"].values(),
+        *pay["types"].values(),
+        *map(pay.get, plain),
+    ]
+    of_cards = [*save["codes"].values(), *save["types"].values(), *map(save.get, plain), save["unknown"]]
+
+    assert [words for words in certain if words.count(NOTHING_TAKEN) != 1 or "{" in words] == []
+    assert NOTHING_TAKEN not in pay["unknown"]
+    assert [words for words in of_cards if NOTHING_TAKEN in words or "{" in words] == []
+
+
+def test_what_is_of_the_card_alone_is_marked_and_serves_both() -> None:
+    both = {code for code, words in DECLINES.items() if words.of_card}
+
+    assert both and both <= set(not_saved())
+    assert {code for code, words in not_saved().items() if words == DECLINES.get(code)} == both
 
 
 def test_only_what_proves_that_nothing_was_done_says_so() -> None:

@@ -24,5 +24,6 @@ def test_the_tests_of_a_fault_exist(row: str) -> None:
 
 
 def test_a_fault_stands_there_once() -> None:
-    numbers = [row.split("|")[1].strip() for row in ROWS]
-    assert len(set(numbers)) == len(numbers)
+    for column in ("number", "fault"):
+        found = [row.split("|")[1 if column == "number" else 2].strip() for row in ROWS]
+        assert sorted(set(found)) == sorted(found), column

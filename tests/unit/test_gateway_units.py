@@ -1,14 +1,26 @@
 """The gateway's decisions that need nothing running."""
 
+import asyncio
+from copy import deepcopy
+
 import pytest
 
 from services.chassis.http.health import readiness
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.live.hub import LONGEST_QUEUE, Hub, Listener, StateChange
+from services.gateway.web.limits import RequestLimit
 from services.gateway.web.ready import status_in
 from services.gateway.web.security import content_security_policy
 from tests.running.settings import gateway_settings
+
+
+def test_a_limit_is_not_copied_with_the_router_that_it_stands_on() -> None:
+    """Here no loop runs and none is set, as after a test that had one."""
+    asyncio.set_event_loop(None)
+    limit = RequestLimit(1)
+
+    assert deepcopy([limit]) == [limit]
 
 
 @pytest.mark.parametrize("target", ["/", "/c/oak", "/c/oak/billing?status=unpaid&cursor=a%2Fb", "/c/oak#x"])

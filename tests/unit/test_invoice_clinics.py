@@ -20,6 +20,7 @@ GIVEN = settings_of(
     ClinicIn(slug="harbour", name="Harbour Clinic", currency="EUR", time_zone="Europe/Dublin")
 )
 RATE = TaxRate(code="STD", name="VAT", percent="23")
+EXEMPT = TaxRate(code="MED", name="VAT", percent="0", category="E", exemption_code="VATEX-EU-132-1C")
 
 
 def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
@@ -35,6 +36,16 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
     assert (tidied.name, tidied.accent, tidied.methods) == ("Harbour Clinic", "#0b6e6e", ("card", "redirect"))
     assert tidied.tax_rates[0].percent == "13.5"
     assert clinics.tidy(tidied) == tidied
+
+
+def test_a_tax_rate_has_the_category_of_its_percent_unless_it_names_another() -> None:
+    rates = (RATE, replace(RATE, code="ZERO", percent="0"), EXEMPT)
+
+    assert [rate.category for rate in clinics.tidy(replace(GIVEN, tax_rates=rates)).tax_rates] == [
+        "S",
+        "Z",
+        "E",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +71,16 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
         ({"tax_rates": (replace(RATE, percent="100.001"),)}, "invalid_tax_rate"),
         ({"tax_rates": (replace(RATE, percent="-1"),)}, "invalid_decimal"),
         ({"tax_rates": (replace(RATE, code="a b"),)}, "invalid_tax_rate"),
+        ({"least_part": 49}, "amount_out_of_range"),
+        ({"least_part": -1}, "amount_out_of_range"),
+        ({"least_part": 10**12}, "amount_out_of_range"),
+        ({"currency": "KWD", "least_part": 1_255}, "amount_out_of_range"),
+        ({"tax_rates": (replace(RATE, category="Z"),)}, "invalid_tax_rate"),
+        ({"tax_rates": (replace(RATE, percent="0", category="S"),)}, "invalid_tax_rate"),
+        ({"tax_rates": (replace(RATE, exemption_text="Medical care"),)}, "invalid_tax_rate"),
+        ({"tax_rates": (replace(EXEMPT, exemption_code=""),)}, "invalid_tax_rate"),
+        ({"tax_rates": (replace(EXEMPT, exemption_code="EU-132"),)}, "invalid_tax_rate"),
+        ({"tax_rates": (replace(EXEMPT, exemption_text="a\nb"),)}, "invalid_text"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_by_name(changes: dict[str, Any], code: str) -> None:
@@ -93,3 +114,31 @@ def test_a_text_that_nobody_can_dial_is_refused_when_it_is_set_and_kept_when_it_
         clinics.check_phone(given, None)
     clinics.check_phone(replace(given, name="Oak"), given)
     clinics.check_phone(GIVEN, given)
+
+
+def test_a_clinic_that_clients_cannot_reach_is_refused_when_it_is_new_or_becomes_so() -> None:
+    alone, reached = GIVEN, replace(GIVEN, contact=Contact(email="desk@harbour.example"))
+
+    for before in (None, reached):
+        with pytest.raises(clinics.ContactMissing):
+            clinics.checked(alone, before)
+    assert clinics.checked(replace(alone, name="Oak"), alone).name == "Oak"
+    for contact in (reached.contact, Contact(phone="+353 1 555 0123")):
+        assert clinics.checked(replace(alone, contact=contact), None).contact == contact
+
+
+def test_all_that_is_wrong_with_settings_is_named_at_once() -> None:
+    rate = TaxRate(code="a b", name="", percent="101")
+    contact = Contact(phone="ask at the desk", email="nobody", hours="x" * 501)
+    given = replace(
+        GIVEN, slug="A", name="\u200b", currency="DEM", time_zone="x", locale="x", accent="x", contact=contact
+    )
+
+    with pytest.raises(DomainError) as refusal:
+        clinics.checked(replace(given, tax_rates=(RATE, rate)), None)
+
+    named = [each.fields["field"] for each in refusal.value.every]
+    assert named == [
+        *("slug", "name", "currency", "time_zone", "locale", "contact.email", "contact.hours", "accent"),
+        *("tax_rates.1.code", "tax_rates.1.name", "tax_rates.1.percent", "contact.phone"),
+    ]

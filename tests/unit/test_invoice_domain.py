@@ -21,7 +21,7 @@ from services.invoice.checks import Price
 from services.invoice.clinics.domain import Clinic, Contact, Seller, TaxRate
 from services.invoice.invoices import domain, drafts
 from services.invoice.invoices.domain import Invoice, book, change_event, created_event
-from services.invoice.invoices.drafts import Appointment, InvoiceDraft, LineDraft, price_draft
+from services.invoice.invoices.drafts import Appointment, DiscountDraft, InvoiceDraft, LineDraft, price_draft
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 CLINIC = Clinic(
@@ -36,12 +36,17 @@ CLINIC = Clinic(
     methods=("card",),
     contact=Contact(),
     accent="#0b6e6e",
-    tax_rates=(TaxRate(code="STD", name="VAT", percent="23"),),
+    tax_rates=(
+        TaxRate(code="STD", name="VAT", percent="23"),
+        TaxRate(code="PST", name="PST", percent="7", category="S"),
+        TaxRate(code="ZERO", name="VAT", percent="0"),
+    ),
     version=1,
 )
 LINE = LineDraft(
     service="Physiotherapy", practitioner="A. Byrne", unit_price=Price(10_000, "EUR"), tax_code="STD"
 )
+HUGE = replace(LINE, unit_price=Price(LARGEST_MINOR, "EUR"), quantity="999999")
 GIVEN = InvoiceDraft(client_id=UUID(int=2), due_on=date(2026, 12, 7), lines=(LINE,))
 INVOICE = Invoice(
     clinic_id=UUID(int=1),
@@ -83,7 +88,22 @@ def test_an_invoice_has_its_lines_taxes_and_defaults() -> None:
 
     assert (draft.currency, draft.issued_on) == ("EUR", date(2026, 11, 23))
     assert (draft.totals.subtotal, draft.totals.tax, draft.totals.total) == (10_000, 2_300, 12_300)
-    assert (draft.lines[0].net_amount, draft.lines[0].tax_amount) == (10_000, 2_300)
+    assert (draft.lines[0].totals.net, draft.lines[0].totals.taxes) == (10_000, (2_300,))
+
+
+def test_prices_are_the_clinics_unless_the_invoice_says_otherwise() -> None:
+    gross = replace(CLINIC, prices="gross")
+
+    assert price_draft(GIVEN, gross, NOW).totals.total == 10_000
+    assert price_draft(replace(GIVEN, prices="net"), gross, NOW).totals.total == 12_300
+
+
+def test_a_rate_of_before_categories_has_the_one_of_its_percent() -> None:
+    rates = [
+        price_draft(replace(GIVEN, lines=(LINE, replace(LINE, tax_code=code))), CLINIC, NOW).totals.groups[-1]
+        for code in ("STD", "ZERO")
+    ]
+    assert [group.rate.category for group in rates] == ["S", "Z"]
 
 
 def test_today_is_the_clinics_today() -> None:
@@ -101,11 +121,31 @@ def test_today_is_the_clinics_today() -> None:
     ("given_invoice", "code"),
     [
         (replace(GIVEN, lines=()), "invalid_lines"),
-        (replace(GIVEN, lines=(LINE,) * 201), "invalid_lines"),
+        (replace(GIVEN, lines=(LINE,) * 501), "invalid_lines"),
         (line(tax_code="NONE"), "unknown_tax_code"),
         (line(quantity="0"), "invalid_quantity"),
         (line(quantity="0.000"), "invalid_quantity"),
-        (line(quantity="-1"), "invalid_decimal"),
+        (line(quantity="--1"), "invalid_decimal"),
+        (line(quantity="-"), "invalid_decimal"),
+        (line(quantity="-0.0"), "invalid_quantity"),
+        (line(quantity="-1"), "nothing_to_pay"),
+        (replace(GIVEN, lines=(replace(LINE, quantity="-1"), LINE, HUGE)), "amount_out_of_range"),
+        (line(tax_code=None), "invalid_taxes"),
+        (line(tax_codes=("STD",)), "invalid_taxes"),
+        (line(tax_code=None, tax_codes=()), "invalid_taxes"),
+        (line(tax_code=None, tax_codes=("STD", "STD")), "invalid_taxes"),
+        (line(tax_code=None, tax_codes=("STD", "PST", "ZERO")), "invalid_taxes"),
+        (line(tax_code=None, tax_codes=("STD", "ZERO")), "invalid_taxes"),
+        (line(tax_code=None, tax_codes=("STD", "GONE")), "unknown_tax_code"),
+        (line(discount=DiscountDraft()), "invalid_discount"),
+        (line(discount=DiscountDraft(amount=Price(1, "EUR"), percent="1")), "invalid_discount"),
+        (line(discount=DiscountDraft(percent="100.001")), "invalid_discount"),
+        (line(discount=DiscountDraft(percent="-1")), "invalid_decimal"),
+        (line(discount=DiscountDraft(amount=Price(10_001, "EUR"))), "invalid_discount"),
+        (line(discount=DiscountDraft(amount=Price(-1, "EUR"))), "amount_out_of_range"),
+        (line(discount=DiscountDraft(amount=Price(1, "USD"))), "wrong_currency"),
+        (line(discount=DiscountDraft(percent="1", reason="a\nb")), "invalid_text"),
+        (replace(GIVEN, discount=DiscountDraft(amount=Price(10_001, "EUR"))), "invalid_discount"),
         (line(quantity="1e3"), "invalid_decimal"),
         (line(quantity="NaN"), "invalid_decimal"),
         (line(quantity="1.0001"), "invalid_decimal"),
@@ -114,7 +154,6 @@ def test_today_is_the_clinics_today() -> None:
         (line(unit_price=Price(-1, "EUR")), "amount_out_of_range"),
         (line(unit_price=Price(2**53, "EUR")), "amount_out_of_range"),
         (line(unit_price=Price(LARGEST_MINOR, "EUR")), "amount_out_of_range"),
-        (line(unit_price=Price(0, "EUR")), "nothing_to_pay"),
         (line(service=""), "invalid_text"),
         (line(service="   "), "invalid_text"),
         (line(service="a\x00b"), "invalid_text"),
@@ -136,6 +175,33 @@ def test_what_may_not_be_issued_is_refused_by_name(given_invoice: InvoiceDraft, 
     with pytest.raises(DomainError) as refusal:
         price_draft(given_invoice, CLINIC, NOW)
     assert (refusal.value.code, refusal.value.status) == (code, 422)
+
+
+def test_all_that_is_wrong_with_an_invoice_is_named_at_once() -> None:
+    wrong = replace(
+        LINE,
+        tax_code="NONE",
+        quantity="0",
+        service="\u200b",
+        unit_price=Price(100, "USD"),
+        appointment=Appointment(starts_at=datetime(1, 1, 1, tzinfo=UTC), place="x" * 201),
+    )
+    given_invoice = replace(GIVEN, lines=(LINE, wrong), issued_on=date(2026, 11, 30), note="x" * 2001)
+
+    with pytest.raises(DomainError) as refusal:
+        price_draft(replace(given_invoice, due_on=date(2026, 11, 1)), CLINIC, NOW)
+
+    assert {(each.code, each.fields["field"]) for each in refusal.value.every} == {
+        ("invalid_issue_date", "issued_on"),
+        ("invalid_due_date", "due_on"),
+        ("invalid_text", "note"),
+        ("unknown_tax_code", "lines.1.tax_code"),
+        ("invalid_quantity", "lines.1.quantity"),
+        ("invalid_text", "lines.1.service"),
+        ("wrong_currency", "lines.1.unit_price"),
+        ("invalid_appointment", "lines.1.appointment.starts_at"),
+        ("invalid_text", "lines.1.appointment.place"),
+    }
 
 
 def test_appointments_are_kept_in_utc() -> None:
@@ -187,8 +253,60 @@ def test_a_full_refund_asks_for_no_money_again() -> None:
     paid = book(INVOICE, [moved(12_500)], processing=False, at=NOW)
     refunded = book(paid, [moved(-12_500, "refund")], processing=False, at=NOW)
 
-    assert refunded.status == "refunded"
-    assert domain.due_amount(refunded.status, refunded.total_amount, refunded.settled_amount) == 0
+    assert (refunded.status, refunded.settled_amount, refunded.refunded_amount) == (
+        "refunded",
+        12_500,
+        12_500,
+    )
+    assert domain.due_amount(refunded.status, refunded.due_before_payments, refunded.settled_amount) == 0
+
+
+@pytest.mark.parametrize("kind", ["refund", "dispute"])
+def test_a_part_that_went_back_is_not_due_again(kind: str) -> None:
+    paid = book(INVOICE, [moved(12_500)], processing=False, at=NOW)
+    back = book(paid, [moved(-2_500, kind)], processing=False, at=NOW)
+
+    assert (back.status, back.settled_amount) == ("paid", 12_500)
+    assert back.refunded_amount + back.disputed_amount == 2_500
+
+
+def test_a_refund_of_a_part_payment_leaves_the_rest_due() -> None:
+    part = book(INVOICE, [moved(5_000), moved(-5_000, "refund")], processing=False, at=NOW)
+
+    assert part.status == "part_paid"
+    assert domain.due_amount(part.status, part.due_before_payments, part.settled_amount) == 7_500
+
+
+@pytest.mark.parametrize(
+    ("credited", "written_off", "settled", "status", "due"),
+    [
+        (2_500, 0, 0, "unpaid", 10_000),
+        (2_500, 0, 10_000, "paid", 0),
+        (2_500, 0, 12_500, "paid", 0),
+        (12_500, 0, 0, "credited", 0),
+        (2_500, 10_000, 0, "written_off", 0),
+        (0, 7_500, 5_000, "paid", 0),
+        (0, 2_500, 5_000, "part_paid", 5_000),
+        (2_500, 0, -100, "unpaid", 10_100),
+    ],
+)
+def test_documents_lower_what_is_due(
+    credited: int, written_off: int, settled: int, status: str, due: int
+) -> None:
+    changed = replace(
+        INVOICE, credited_amount=credited, written_off_amount=written_off, settled_amount=settled
+    )
+    changed = replace(changed, status=domain.status_of(changed, processing=False))
+
+    assert changed.status == status
+    assert domain.due_amount(changed.status, changed.due_before_payments, changed.settled_amount) == due
+    assert created_event(changed).due_before_payments.minor == 12_500 - credited - written_off
+
+
+def test_nothing_is_due_on_a_void_invoice() -> None:
+    void = replace(INVOICE, status="void")
+
+    assert (void.due_before_payments, domain.status_of(void, processing=True)) == (0, "void")
 
 
 def test_the_order_of_movements_does_not_matter() -> None:
@@ -200,7 +318,7 @@ def test_the_order_of_movements_does_not_matter() -> None:
             invoice = book(invoice, [movement], processing=False, at=NOW)
         ends.add((invoice.status, invoice.settled_amount, invoice.refunded_amount, invoice.version))
 
-    assert ends == {("refunded", 0, 12_500, 5)}
+    assert ends == {("refunded", 12_500, 12_500, 5)}
 
 
 def test_another_currency_is_refused() -> None:
@@ -237,7 +355,7 @@ def test_events_hold_no_service_and_no_person() -> None:
     assert fields == {
         "id", "time", "traceparent", "clinic_id", "version", "invoice_id", "client_id", "number", "status",
         "total", "due_before_payments", "settled", "issued_on", "due_on",
-            "being_checked", "seller_name", "locale", "time_zone",
+            "being_checked", "seller_name", "locale", "time_zone", "sums",
     }  # fmt: skip
 
 

@@ -16,9 +16,11 @@ from contracts.events.envelope import Method
 from contracts.events.payment import Share
 from contracts.money import Money
 from services.chassis.ids import new_id
+from services.chassis.queue.domain import Task
 from services.notification.emails import mime
-from services.notification.emails.domain import Delivery, Email, EmailData, Recipient
+from services.notification.emails.domain import Delivery, DisputeData, Email, EmailData, Recipient
 from services.notification.emails.kinds import BY_TEMPLATE
+from services.notification.emails.messages import dispute_opened
 from services.notification.emails.rendering import Content, Renderer
 from services.notification.projections.domain import Clinic, Invoice
 
@@ -39,6 +41,7 @@ CLINIC = Clinic(
 )
 RECIPIENT = Recipient("client@example.com", "Aoife Byrne")
 TEMPLATES = tuple(BY_TEMPLATE)
+TO_CLIENTS = tuple(name for name, kind in BY_TEMPLATE.items() if not kind.to_clinic)
 
 
 def eur(minor: int) -> Money:
@@ -59,6 +62,8 @@ def an_email(
     surplus: Money | None = None,
     failure_code: str | None = None,
     subject_id: UUID | None = None,
+    to_credit: bool = False,
+    dispute: DisputeData | None = None,
 ) -> Email:
     invoices = invoices or (an_invoice(),)
     data = EmailData(
@@ -68,6 +73,8 @@ def an_email(
         method=method,
         surplus=surplus,
         failure_code=failure_code,
+        to_credit=to_credit,
+        dispute=dispute,
     )
     now = datetime.now(UTC)
     delivery = Delivery(
@@ -78,11 +85,7 @@ def an_email(
         event_id=new_id(),
         subject_id=subject_id or invoices[0].id,
         data=data,
-        traceparent=None,
-        attempts=0,
-        age=timedelta(0),
-        claimed_until=now,
-        next_attempt_at=now,
+        task=Task(clinic.id, f"email.{template}", new_id(), {}, None, 0, now, now, timedelta(0)),
     )
     return Email(
         BY_TEMPLATE[template], delivery, clinic, recipient, {invoice.id: invoice for invoice in invoices}
@@ -156,6 +159,64 @@ def test_a_refund_of_what_was_not_paid_by_card_names_no_card() -> None:
     assert "card" not in mail.text.replace("card details", "")
 
 
+def test_a_refund_of_invoices_names_them_and_the_credit_that_goes_with_it() -> None:
+    card = Method(kind="card", brand="visa", last4="4242")
+    mail = RENDERER.render(
+        an_email("refund", an_invoice(due=2000), amount=eur(2500), surplus=eur(500), method=card)
+    )
+
+    assert both_parts(mail, "gives back €25.00 of what you paid", "2026-000123", "€20.00", "€5.00")
+    assert "more than was open" not in mail.text
+
+
+def test_a_refund_to_credit_says_that_the_clinic_keeps_it() -> None:
+    mail = RENDERER.render(an_email("refund", an_invoice(due=2500), amount=eur(2500), to_credit=True))
+
+    assert mail.subject == "€25.00 is now your credit"
+    assert both_parts(mail, "Your credit", "Credited on 23 November 2026", "2026-000123")
+    assert "bank" not in mail.text.lower()
+
+
+@pytest.mark.parametrize("reason", [*dispute_opened.REASONS, "of_tomorrow", None])
+def test_a_dispute_says_how_much_why_and_until_when_the_bank_takes_an_answer(reason: str | None) -> None:
+    due = datetime(2026, 12, 1, 23, 59, 59, tzinfo=UTC)
+    dispute = DisputeData(id=new_id(), status="needs_response", reason=reason, due_by=due)
+    mail = RENDERER.render(an_email("dispute_opened", amount=eur(12500), dispute=dispute))
+
+    assert mail.subject == "A payment of €125.00 is disputed"
+    assert both_parts(mail, str(dispute.id), "2026-000123", "Answer by Tuesday 1 December 2026, 23:59")
+    assert "of_tomorrow" not in mail.text and "_" not in mail.text
+    words = dispute_opened.REASONS.get(reason or "", "The bank gives no reason.")
+    assert words in mail.text
+
+
+def test_an_inquiry_says_that_no_money_was_taken_and_whether_the_bank_takes_an_answer() -> None:
+    dispute = DisputeData(id=new_id(), status="warning_needs_response")
+    mail = RENDERER.render(an_email("dispute_opened", dispute=dispute))
+
+    assert both_parts(mail, "asks about a payment", "No money was taken.", "The bank takes no answer.")
+
+
+@pytest.mark.parametrize("status", ["under_review", "warning_under_review"])
+def test_of_a_dispute_that_is_answered_already_no_answer_is_asked_for(status: str) -> None:
+    dispute = DisputeData(id=new_id(), status=status, due_by=datetime(2026, 12, 1, tzinfo=UTC))
+    mail = RENDERER.render(an_email("dispute_opened", dispute=dispute))
+
+    assert both_parts(mail, "The bank takes no answer.")
+    assert "Answer by" not in mail.text
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("won", "The money comes back."), ("lost", "The client keeps the money.")]
+)
+def test_a_dispute_that_has_ended_says_who_has_the_money(status: str, words: str) -> None:
+    dispute = DisputeData(id=new_id(), status=status)
+    mail = RENDERER.render(an_email("dispute_ended", amount=eur(12500), dispute=dispute))
+
+    assert mail.subject == f"The dispute of €125.00 is {status}"
+    assert both_parts(mail, words, str(dispute.id))
+
+
 def test_days_are_the_clinics() -> None:
     dublin = RENDERER.render(an_email("receipt"))
     tokyo = RENDERER.render(an_email("receipt", clinic=replace(CLINIC, time_zone="Asia/Tokyo")))
@@ -226,11 +287,11 @@ def test_an_invoice_that_is_being_paid_does_not_ask_to_be_paid_again() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_names_cannot_carry_markup(template: str) -> None:
-    evil = '<img src=x onerror=alert(1)>"&{{ 7*7 }}'
+    evil = '<img src=x onerror=alert(1)>"&{{ 7777*7777 }}'
     clinic = replace(CLINIC, name=evil, phone=evil, email=evil, address=evil, hours=evil)
     mail = RENDERER.render(an_email(template, clinic=clinic, recipient=replace(RECIPIENT, name=evil)))
     assert "<img" not in mail.html
-    assert "49" not in re.sub(r"[0-9a-f-]{36}", "", mail.text)
+    assert "60481729" not in re.sub(r"[0-9a-f-]{36}", "", mail.text)
     assert "&lt;img src=x" in mail.html and "<img src=x" in mail.text
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.notification.emails.rendering import Content
 from services.notification.projections.domain import Clinic
-from tests.unit.test_notification_letters import CLINIC, RENDERER, TEMPLATES, an_email, both_parts
+from tests.unit.test_notification_letters import CLINIC, RENDERER, TO_CLIENTS, an_email, both_parts
 
 NOWHERE = replace(CLINIC, phone="", email="", address="", hours="")
 ONE_WAY: list[dict[str, Any]] = [
@@ -23,7 +23,7 @@ def letter(template: str, clinic: Clinic) -> Content:
 
 @pytest.mark.parametrize("billing_shown", [True, False])
 @pytest.mark.parametrize("online_payment", [True, False])
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", TO_CLIENTS)
 def test_without_any_contact_no_email_says_to_contact_the_clinic(
     template: str, online_payment: bool, billing_shown: bool
 ) -> None:
@@ -37,7 +37,7 @@ def test_without_any_contact_no_email_says_to_contact_the_clinic(
 
 
 @pytest.mark.parametrize("known", ONE_WAY)
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", TO_CLIENTS)
 def test_with_one_way_to_reach_it_the_email_has_it(template: str, known: dict[str, Any]) -> None:
     mail = letter(template, replace(NOWHERE, **known))
 
@@ -56,7 +56,7 @@ def test_who_cannot_pay_online_is_sent_to_the_details_only_if_there_are_any(
     assert both_parts(below, "To pay, please contact the clinic: its details are below.")
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", TO_CLIENTS)
 def test_hours_are_told_without_a_phone_number_too(template: str) -> None:
     assert both_parts(
         letter(template, replace(NOWHERE, hours="Mon–Fri 8:00–18:00")), "Hours: Mon–Fri 8:00–18:00"

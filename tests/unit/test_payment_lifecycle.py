@@ -205,6 +205,21 @@ def test_a_delayed_method_that_fails_releases_its_payables() -> None:
     assert changes[-1].payment.allocations[0].state == "released"
 
 
+@pytest.mark.parametrize("order", [["processing", "payment_failed"], ["payment_failed", "processing"]])
+def test_a_debit_that_began_in_the_second_of_a_failure_keeps_its_payables_until_stripe_is_asked(
+    order: list[str],
+) -> None:
+    payables = {FIRST: a_payable(FIRST, 100)}
+    first, second = (seen(a_payment(100), what, 1) for what in order)
+    known = run(a_payment(100), payables, [first])[-1].payment
+
+    assert not lifecycle.is_doubtful(a_payment(100), first)
+    assert not lifecycle.is_doubtful(known, first)
+    assert lifecycle.is_doubtful(known, second)
+    [after] = run(known, payables, [second])
+    assert (after.payment.status, after.payment.allocations[0].state) == (known.status, "open")
+
+
 def test_a_confirmed_cancel_releases() -> None:
     payment = a_payment(60, 40)
     (change,) = run(payment, {}, [seen(payment, "canceled")])

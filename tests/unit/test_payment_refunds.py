@@ -167,3 +167,19 @@ def test_a_refund_goes_in_the_currencys_steps() -> None:
     assert plan(None) == [(dinars.payment_id, 5_120)]
     with pytest.raises(WrongAmount):
         plan(5_115)
+
+
+def test_all_that_can_be_refunded_is_in_the_currencys_steps() -> None:
+    """Some of the credit was used for a sum that is no step."""
+    dinars, credit = (
+        Surplus(new_id(), Money(minor=5_120, currency="KWD"), None),
+        Money(minor=5_117, currency="KWD"),
+    )
+
+    def plan(credit: Money) -> list[tuple[UUID, int]]:
+        return refunds.plan(RefundRequest(CLIENT, "KWD", None, None), [dinars], [credit])
+
+    assert refunds.refundable([dinars], [credit]) == {"KWD": 5_110}
+    assert plan(credit) == [(dinars.payment_id, 5_110)]
+    with pytest.raises(NothingToRefund):
+        plan(Money(minor=9, currency="KWD"))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.http.payments import MOST_INVOICES
 from services.chassis.ids import new_id
 from services.chassis.settings import load
-from services.payment.payments import starting
 from services.payment.payments import stripe_params as payment_params
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.refunds import stripe_params as refund_params
@@ -102,7 +102,7 @@ def test_a_signature_of_any_shape_is_forged(signature: Any) -> None:
 
 
 def test_the_most_invoices_fit_into_what_stripe_keeps() -> None:
-    payment = replace(a_payment(starting.MOST_INVOICES), currency="KWD")
+    payment = replace(a_payment(MOST_INVOICES), currency="KWD")
     sent = payment_params.metadata_of(payment_params.seal_payment(payment, Seal("i" * 40, (b"k" * 32,))))
     assert len(sent) <= 50
     assert all(len(name) <= 40 and "[" not in name and "]" not in name for name in sent)

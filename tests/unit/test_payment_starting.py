@@ -17,7 +17,7 @@ from tests.builders.values import money
 
 CLINIC, CLIENT, INVOICE = uuid4(), uuid4(), UUID(int=1)
 NOW = datetime.now(UTC)
-OPEN = Clinic(online_payment=True, methods=frozenset({"card"}))
+OPEN = Clinic(online_payment=True, methods=frozenset({"card"}), currency="EUR")
 
 
 def a_request(minor: int = 100, currency: str = "EUR", **changes: object) -> PaymentRequest:
@@ -144,6 +144,31 @@ def test_no_part_leaves_a_rest_that_could_never_be_paid(
     part = {"minor": largest, "currency": "EUR"} if largest else None
     assert refused.value.fields["whole"] == {"minor": open_amount, "currency": "EUR"}
     assert refused.value.fields["largest_part"] == part
+
+
+@pytest.mark.parametrize(
+    ("least", "currency", "share", "refusal"),
+    [
+        (None, "EUR", 12_500, None),
+        (None, "EUR", 12_449, domain.PartsOff),
+        (2_000, "EUR", 2_000, None),
+        (2_000, "EUR", 1_999, domain.PartTooSmall),
+        (20_000, "EUR", 12_500, None),
+        (2_000, "USD", 50, None),
+        (2_000, "USD", 49, domain.PartTooSmall),
+    ],
+)
+def test_a_part_is_within_what_the_clinic_takes(
+    least: int | None, currency: str, share: int, refusal: type[DomainError] | None
+) -> None:
+    clinic, owed = replace(OPEN, least_part=least), {INVOICE: replace(a_payable(12_500), currency=currency)}
+    wanted = a_request(share, currency)
+    if refusal is None:
+        starting.check_parts(clinic, wanted, owed)
+        return
+    with pytest.raises(refusal) as refused:
+        starting.check_parts(clinic, wanted, owed)
+    assert refused.value.fields["invoice_id"] == str(INVOICE)
 
 
 def test_a_part_that_leaves_a_payable_rest_and_the_last_of_all_rests_may_be_paid() -> None:

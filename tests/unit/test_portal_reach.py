@@ -44,7 +44,7 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
         Summary(due=[], unpaid_count=0, overdue_count=0, checked_count=0, next=None, last_paid=None), clinic
     )
     guide = articles.guide()
-    paying = payments.pay(an_invoice(), [], clinic)
+    paying = payments.pay(an_invoice(), payments.Means([]), clinic)
     paid = payments.result(a_payment("succeeded"), [an_invoice()], clinic)
     stripe = dict.fromkeys(("stripe_js_url", "stripe_publishable_key", "stripe_account", "reasons"), "")
     error = {"title": "", "message": "", "action_url": "/", "action_label": "", "status": 404}
@@ -63,7 +63,9 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
         "saved methods": render("methods.html", clinic, methods=[], waiting=False, done=""),
         "error": render("error.html", clinic, **error),
         "login": render("login.html", clinic, error="", why="", demo=False),
-        "credit": render("_credit.html", clinic, credit=CreditView(amount="€5.00", refunds=[])),
+        "credit": render(
+            "_credit.html", clinic, credit=CreditView(amount="€5.00", reserved="", heading="", refunds=[])
+        ),
     }
 
 
@@ -71,6 +73,7 @@ def render(template: str, clinic: ClinicOut, **context: Any) -> str:
     frame = {
         "clinic": clinic,
         "section": "payments",
+        "takes_cards": True,
         "csrf_token": "t",
         "here": "",
         "usable": True,

@@ -61,7 +61,7 @@ def test_numbers_lose_only_zeros_that_say_nothing() -> None:
         ("processing", True, "On its way"),
         ("paid", True, "Paid"),
         ("refunded", False, "Refunded"),
-        ("void", True, "Void"),
+        ("void", True, "Cancelled"),
     ],
 )
 def test_each_state_has_its_one_word(status: str, overdue: bool, word: str) -> None:

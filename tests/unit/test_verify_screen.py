@@ -2,9 +2,10 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
-from deploy.ops.verify.report import Report, Result
+from deploy.ops.verify.report import Breach, Report, Result
 from deploy.ops.verify.screen import show
 
 
@@ -23,3 +24,17 @@ def test_what_was_left_out_is_counted_under_the_table() -> None:
     lines = output.getvalue().splitlines()
     assert "left out by charges_are_booked: 2 not ours: copied, 3 not ours: unsigned" in lines
     assert "no breach: 2 checks" in lines
+
+
+@pytest.mark.parametrize("width", [60, 80, 119, 120, 200])
+def test_no_name_and_no_number_is_cut_whatever_the_screens_width(width: int) -> None:
+    breach = Breach("charges_are_refunded_as_booked_by_everybody", {"payment": "0190c0de"})
+    says = "what was refunded of a charge at Stripe is what the books say was refunded of its payment"
+    report = Report([Result(breach.check, "payment and Stripe", says, (breach,) * 7, 12.5)])
+    output = io.StringIO()
+
+    show(report, Console(file=output, width=width))
+
+    text = output.getvalue()
+    assert breach.check in text.replace("Breaches", "", 1).partition("Breaches")[0] and "…" not in text
+    assert "12.5" in text and "7" in text

@@ -15,7 +15,7 @@ UNKNOWN = "a_word_of_tomorrow"
     [
         (words.InvoiceStatus, (words.OPEN_INVOICES, words.CLOSED_INVOICES)),
         (words.PaymentStatus, (words.LIVE_PAYMENTS, ("succeeded", "canceled"))),
-        (words.RefundStatus, (words.PENDING_REFUNDS, ("succeeded",), words.RETURNED_REFUNDS)),
+        (words.RefundStatus, (words.RESERVED_REFUNDS, ("succeeded",), words.RETURNED_REFUNDS)),
         (words.DeliveryState, (words.UNSENT_DELIVERIES, words.PUBLISHED_DELIVERIES, ("dropped",))),
     ],
     ids=["invoice", "payment", "refund", "delivery"],

@@ -66,10 +66,17 @@ class Visitor:
         save: bool = False,
     ) -> dict[str, Any]:
         """Start a payment as the page's script does. `amount` is {minor, currency}. Answers PaymentStart."""
-        await self.page(f"/c/{slug}/invoices/{invoice_id}/pay")
+        page = await self.page(f"/c/{slug}/invoices/{invoice_id}/pay")
+        method = method or {"kind": "card"}
+        shown = re.search(rf'data-{"mandate" if method["kind"] == "debit" else "saving"}="([^"]*)"', page)
         return await self._post_json(
-            f"/c/{slug}/invoices/{invoice_id}/payments",
-            {"amount": amount, "method": method or {"kind": "card"}, "save": save},
+            f"/c/{slug}/payments",
+            {
+                "invoices": [{"invoice_id": str(invoice_id), "amount": amount}],
+                "method": method,
+                "save": save,
+                "consent": shown[1] if shown else "",
+            },
         )
 
     async def _post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
-
 from contracts.events.envelope import event_id
-from contracts.events.invoice import InvoiceState, InvoiceUpdated
+from contracts.events.invoice import InvoiceCorrected, InvoiceState, InvoiceUpdated
 from contracts.money import Money
 from deploy.ops import database
 from deploy.ops.restore.seen import Seen
+from deploy.ops.restore.words import in_words
 from services.chassis.db.database import Connection, Database
 from services.chassis.db.statements import rows_in
 from services.chassis.ids import columns
@@ -31,26 +30,37 @@ async def resume_invoice(dsn: str, seen: Seen, say: Say) -> None:
     async with opened(dsn) as (admin, db):
         async with db.worker_tx() as tx:
             numbers = await _resume_numbers(tx, seen)
+            numbers += await _resume_credit_notes(tx, seen)
             lost = await _keep_lost(tx, seen)
+            documents = await _keep_lost_documents(tx, seen)
             behind = await _resume(tx, "clinics", _clinic_versions(seen), stamp)
             behind += await _resume(tx, "invoices", _invoice_versions(seen), stamp)
         await put_again(admin, db, (clinics.SOURCE, invoices.SOURCE), stamp)
-    say(f"invoice: {numbers} counters of invoice numbers were behind, and continue above what was published")
+    say(f"invoice: {numbers} counters of numbers were behind, and continue above what was published")
     say(f"invoice: {behind} clinics and invoices were behind their topics, and are published again")
     say(
         f"invoice: {len(lost)} invoices are lost" + ("; issue them again, under new numbers:" if lost else "")
     )
     for state in lost:
-        say(f"  clinic {state.clinic_id} client {state.client_id} {state.number} {state.total}")
+        say(f"  clinic {state.clinic_id} client {state.client_id} {state.number} {in_words(state.total)}")
+    say(
+        f"invoice: {len(documents)} corrections are lost"
+        + ("; the invoices are as they were before, so make them again:" if documents else "")
+    )
+    for event in documents:
+        made = event.document
+        say(
+            f"  clinic {event.clinic_id} invoice {event.number} {made.kind} {made.number or ''} {in_words(made.total)}"
+        )
 
 
 @asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[tuple[Any, Database]]:
-    admin, db = await asyncpg.connect(dsn), Database(dsn, size=1)
+    db = Database(dsn, size=1)
     try:
-        yield admin, db
+        async with database.connected(dsn) as admin:
+            yield admin, db
     finally:
-        await admin.close()
         await db.close()
 
 
@@ -95,15 +105,33 @@ async def _resume_numbers(tx: Connection, seen: Seen) -> int:
     keys = sorted(seen.numbers)
     result = await tx.execute(
         """
-        INSERT INTO invoice_counters (clinic_id, year, last_number)
-        SELECT seen.* FROM unnest($1::uuid[], $2::int[], $3::int[]) AS seen (clinic_id, year, number)
+        INSERT INTO invoice_counters (clinic_id, year, first_number, last_number)
+        SELECT seen.* FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[]) AS seen (clinic_id, year, first, last)
         JOIN clinics ON clinics.id = seen.clinic_id
         ON CONFLICT (clinic_id, year) DO UPDATE SET last_number = excluded.last_number
         WHERE invoice_counters.last_number < excluded.last_number
         """,
         [clinic_id for clinic_id, _ in keys],
         [year for _, year in keys],
-        [seen.numbers[key] for key in keys],
+        [seen.numbers[key][0] for key in keys],
+        [seen.numbers[key][1] for key in keys],
+    )
+    return rows_in(result)
+
+
+async def _resume_credit_notes(tx: Connection, seen: Seen) -> int:
+    keys = sorted(seen.credit_notes)
+    result = await tx.execute(
+        """
+        INSERT INTO credit_note_counters (clinic_id, year, last_number)
+        SELECT seen.* FROM unnest($1::uuid[], $2::int[], $3::int[]) AS seen (clinic_id, year, last)
+        JOIN clinics ON clinics.id = seen.clinic_id
+        ON CONFLICT (clinic_id, year) DO UPDATE SET last_number = excluded.last_number
+        WHERE credit_note_counters.last_number < excluded.last_number
+        """,
+        [clinic_id for clinic_id, _ in keys],
+        [year for _, year in keys],
+        [seen.credit_notes[key] for key in keys],
     )
     return rows_in(result)
 
@@ -121,17 +149,73 @@ async def _keep_lost(tx: Connection, seen: Seen) -> list[InvoiceState]:
     lost = [seen.invoices[row["clinic_id"], row["id"]] for row in known]
     await tx.executemany(
         """
-        INSERT INTO lost_invoices (clinic_id, id, client_id, number, version, currency, due_on)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO lost_invoices (clinic_id, id, client_id, number, version, currency, due_on, net_amount, tax_amount,
+            rounding_amount, total_amount)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
         [
-            (s.clinic_id, s.invoice_id, s.client_id, s.number, s.version + 1, s.total.currency, s.due_on)
-            for s in lost
+            (
+                state.clinic_id,
+                state.invoice_id,
+                state.client_id,
+                state.number,
+                state.version + 1,
+                state.total.currency,
+                state.due_on,
+                *_sums_of(seen, state),
+            )
+            for state in lost
         ],
     )
     if lost:
         await outbox.add(tx, [(_void(state), None) for state in lost])
     return lost
+
+
+async def _keep_lost_documents(tx: Connection, seen: Seen) -> list[InvoiceCorrected]:
+    """Keep which published corrections are not in the database, of invoices that are. Returns the new ones."""
+    known = await tx.fetch(
+        """
+        SELECT clinic_id, id FROM unnest($1::uuid[], $2::uuid[]) AS seen (clinic_id, id)
+        WHERE NOT EXISTS (SELECT FROM invoice_documents AS d WHERE (d.clinic_id, d.id) = (seen.clinic_id, seen.id))
+            AND NOT EXISTS (SELECT FROM lost_documents AS l WHERE (l.clinic_id, l.id) = (seen.clinic_id, seen.id))
+        """,
+        *columns(seen.documents),
+    )
+    lost = [seen.documents[row["clinic_id"], row["id"]] for row in known]
+    await tx.executemany(
+        """
+        INSERT INTO lost_documents (clinic_id, id, invoice_id, kind, number, reason, issued_on, currency, net_amount,
+            tax_amount, rounding_amount, total_amount)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        """,
+        [
+            (
+                event.clinic_id,
+                event.document.id,
+                event.invoice_id,
+                event.document.kind,
+                event.document.number,
+                event.document.reason,
+                event.document.issued_on,
+                event.document.total.currency,
+                event.document.net.minor,
+                event.document.tax.minor,
+                event.document.rounding.minor,
+                event.document.total.minor,
+            )
+            for event in lost
+        ],
+    )
+    return lost
+
+
+def _sums_of(seen: Seen, state: InvoiceState) -> tuple[int | None, int | None, int | None, int | None]:
+    """Net, tax, rounding and total as the invoice was issued; all None if that was not published."""
+    sums = seen.issues.get((state.clinic_id, state.invoice_id))
+    if sums is None:
+        return None, None, None, None
+    return sums.net.minor, sums.tax.minor, sums.rounding.minor, sums.total.minor
 
 
 def _void(state: InvoiceState) -> InvoiceUpdated:

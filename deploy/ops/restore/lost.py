@@ -15,7 +15,8 @@ from services.chassis.kafka.consume import consumers_of
 from services.payment import consumers
 from services.payment.adoption import actions, store, stripe_calls
 from services.payment.adoption.domain import CannotAdopt
-from services.payment.stripe.api import StripeApi
+from services.payment.payments import store as payments
+from services.payment.stripe.api import Intent, StripeApi
 from services.payment.stripe.fields import object_of
 
 
@@ -42,11 +43,17 @@ async def adopt_all(db: Database, stripe: StripeApi, since: datetime) -> list[tu
         except DomainError as error:
             done.append((f"account {account or 'platform'}", f"not read: {error.code}"))
             continue
-        for intent in intents:
-            metadata = object_of(intent.body.get("metadata"))
-            if stripe.signer is not None and stripe.signer.origin(metadata) == "ours":
-                done += await _adopted(db, stripe, account, intent.id)
+        named = {(account, intent.id) for intent in intents if _is_ours(stripe, intent)}
+        async with db.worker_tx() as tx:
+            here = {known.intent for known in await payments.find_payments(tx, (), named)}
+        for _, intent_id in sorted(named - here):
+            done += await _adopted(db, stripe, account, intent_id)
     return done
+
+
+def _is_ours(stripe: StripeApi, intent: Intent) -> bool:
+    metadata = object_of(intent.body.get("metadata"))
+    return stripe.signer is not None and stripe.signer.origin(metadata) == "ours"
 
 
 async def _adopted(db: Database, stripe: StripeApi, account: str, intent_id: str) -> list[tuple[str, str]]:

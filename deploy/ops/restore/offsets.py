@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, RebalanceInProgressError, UnknownMemberIdError
 
+from deploy.ops import topic_records
 from deploy.ops.consumers import groups
-from deploy.ops.restore.seen import all_partitions, offsets_at
 from services.chassis.settings import KafkaSecurity
 
 LEAVES_WITHIN = 60.0
@@ -24,16 +23,10 @@ class GroupHasMembers(Exception):
 async def put_back(servers: str, security: KafkaSecurity, since: datetime) -> list[str]:
     """Put every consumer group of every service to that moment, in all of its topics. Raises `GroupHasMembers`."""
     for group, (_, names) in groups().items():
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers, group_id=group, enable_auto_commit=False, **security.options()
-        )
-        await consumer.start()
-        try:
-            partitions = all_partitions(names)
+        async with topic_records.consumer(servers, security, group) as consumer:
+            partitions = topic_records.all_partitions(names)
             consumer.assign(partitions)
-            await _commit(consumer, group, await offsets_at(consumer, partitions, since))
-        finally:
-            await consumer.stop()
+            await _commit(consumer, group, await topic_records.offsets_at(consumer, partitions, since))
     return sorted(groups())
 
 

@@ -3,22 +3,25 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
-
 from deploy.ops import database
 from deploy.ops.restore.invoice_step import Say, opened
+from deploy.ops.restore.lost_acts import keep_lost_acts
 from deploy.ops.restore.seen import Seen
 from services.chassis.ids import columns
 from services.chassis.outbox.reemit import put_again
 from services.payment.accounts import reemit as accounts
 
+_LOST_PAYMENTS = "SELECT clinic_id, id FROM lost_acts WHERE family = 'payment'"
+
 
 async def resume_payment(dsn: str, seen: Seen, say: Say) -> None:
     lost = await _lost_invoices(dsn)
-    keys = sorted(seen.payments)
     stamp = datetime.now(UTC)
     async with opened(dsn) as (admin, db):
         async with admin.transaction():
+            acts = await keep_lost_acts(admin, dsn, seen)
+            gone = {tuple(row) for row in await admin.fetch(_LOST_PAYMENTS)}
+            keys = sorted(seen.payments.keys() - gone)
             await admin.execute(
                 """
                 WITH seen AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen (clinic_id, id, version)),
@@ -33,8 +36,8 @@ async def resume_payment(dsn: str, seen: Seen, say: Say) -> None:
                 )
                 ON CONFLICT (clinic_id, payment_id) DO UPDATE SET version = excluded.version
                 """,
-                *columns(seen.payments),
-                [seen.payments[key] for key in keys],
+                *columns(keys),
+                [seen.payments[key].version for key in keys],
             )
             await admin.executemany(
                 "INSERT INTO lost_payables VALUES ($1, $2) ON CONFLICT DO NOTHING", [row[:2] for row in lost]
@@ -52,6 +55,13 @@ async def resume_payment(dsn: str, seen: Seen, say: Say) -> None:
             await _resume_accounts(admin, seen, stamp)
         unknown = await admin.fetchval("SELECT count(*) FROM published_versions")
         await put_again(admin, db, (accounts.SOURCE,), stamp)
+    say(
+        f"payment: {len(acts)} records of money that moved without Stripe are lost"
+        + ("; do this again:" if acts else "")
+    )
+    for act in acts:
+        if act.words:
+            say(f"  clinic {act.key[0]} {act.words}")
     say(
         f"payment: versions go on above what was published; {unknown} payments are lost and are read from Stripe"
     )
@@ -75,11 +85,9 @@ async def _resume_accounts(admin: Any, seen: Seen, stamp: datetime) -> None:
 
 async def _lost_invoices(payment_dsn: str) -> list[tuple[Any, ...]]:
     """Rows for payables that nobody can pay: an invoice that was lost is not to be settled by its old payment."""
-    admin = await asyncpg.connect(database.with_database(payment_dsn, database.database_name("invoice")))
-    try:
+    dsn = database.with_database(payment_dsn, database.database_name("invoice"))
+    async with database.connected(dsn) as admin:
         rows = await admin.fetch(
             "SELECT clinic_id, id, client_id, version, currency, due_on FROM lost_invoices"
         )
-    finally:
-        await admin.close()
     return [tuple(row) for row in rows]

@@ -6,8 +6,6 @@ Each step does only what is missing, so a run that broke off is run again.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import asyncpg
-
 from deploy.ops import database
 from deploy.ops.restore import offsets
 from deploy.ops.restore.invoice_step import Say, erase_again, resume_invoice
@@ -58,11 +56,8 @@ async def prepare(
 
 
 async def _check_stopped(admin_dsn: str) -> None:
-    admin = await asyncpg.connect(admin_dsn)
-    try:
+    async with database.connected(admin_dsn) as admin:
         working = [row[0] for row in await admin.fetch(_RUNNING)]
-    finally:
-        await admin.close()
     if working:
         raise ServicesRun(f"stop all services first: {', '.join(working)} still work")
 
@@ -70,8 +65,7 @@ async def _check_stopped(admin_dsn: str) -> None:
 async def _notification(dsn: str, seen: Seen, say: Say) -> None:
     """Keep which e-mails were sent: the dump may have them waiting, or events will lead to them again."""
     keys = sorted(seen.sent)
-    admin = await asyncpg.connect(dsn)
-    try:
+    async with database.connected(dsn) as admin:
         result: str = await admin.execute(
             """
             WITH seen AS (
@@ -81,6 +75,11 @@ async def _notification(dsn: str, seen: Seen, say: Say) -> None:
                 UPDATE deliveries SET state = 'sent', sent_at = seen.at, attempts = seen.attempts FROM seen
                 WHERE (deliveries.clinic_id, deliveries.id) = (seen.clinic_id, seen.id)
                     AND deliveries.state IN ('waiting', 'due')
+                RETURNING deliveries.clinic_id, deliveries.id
+            ), ended AS (
+                UPDATE tasks SET state = 'done', ended_at = app_now() FROM waiting
+                WHERE (tasks.clinic_id, tasks.key) = (waiting.clinic_id, waiting.id)
+                    AND tasks.kind LIKE 'email.%' AND tasks.state = 'due'
             )
             INSERT INTO sent_before (clinic_id, id, sent_at, attempts) SELECT * FROM seen ON CONFLICT DO NOTHING
             """,
@@ -88,16 +87,11 @@ async def _notification(dsn: str, seen: Seen, say: Say) -> None:
             [seen.sent[key].time for key in keys],
             [seen.sent[key].attempts for key in keys],
         )
-    finally:
-        await admin.close()
     say(f"notification: {result.rpartition(' ')[2]} e-mails were sent since then, and are not sent again")
 
 
 async def _gateway(dsn: str, say: Say) -> None:
     """A session that was ended after the dump would live again."""
-    admin = await asyncpg.connect(dsn)
-    try:
+    async with database.connected(dsn) as admin:
         await admin.execute("DELETE FROM sessions")
-    finally:
-        await admin.close()
     say("gateway: everybody logs in again")

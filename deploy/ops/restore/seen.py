@@ -1,27 +1,19 @@
 """Reading what the topics hold since a moment. Databases that were restored may be behind that."""
 
-from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from contracts.events import topics
 from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import CloudEvent, Undecodable
-from contracts.events.invoice import InvoiceState
+from contracts.events.invoice import InvoiceCorrected, InvoiceCreated, InvoiceState, Sums
 from contracts.events.notification import NotificationSent
-from contracts.events.payment import PaymentState
+from contracts.events.payment import PaymentRefunded, PaymentSettled, PaymentState
+from deploy.ops import topic_records
 from services.chassis.ids import Key
-from services.chassis.kafka.adapter.any_headers import read_any_headers
-from services.chassis.kafka.consume import decode_record
-from services.chassis.kafka.park import Record
 from services.chassis.settings import KafkaSecurity
-
-AT_ONCE = 2000
 
 
 @dataclass(slots=True)
@@ -31,17 +23,29 @@ class Seen:
     clinics: dict[UUID, int] = field(default_factory=dict)
     accounts: dict[UUID, int] = field(default_factory=dict)
     invoices: dict[Key, InvoiceState] = field(default_factory=dict)
-    payments: dict[Key, int] = field(default_factory=dict)
+    issues: dict[Key, Sums] = field(default_factory=dict)
+    """The sums of invoices as they were issued, as far as they were published."""
+    payments: dict[Key, PaymentState] = field(default_factory=dict)
+    movements: dict[Key, PaymentSettled] = field(default_factory=dict)
+    refunds: dict[Key, PaymentRefunded] = field(default_factory=dict)
     sent: dict[Key, NotificationSent] = field(default_factory=dict)
-    numbers: dict[tuple[UUID, int], int] = field(default_factory=dict)
-    """The largest invoice number of each clinic and year."""
+    numbers: dict[tuple[UUID, int], tuple[int, int]] = field(default_factory=dict)
+    """The smallest and the largest invoice number of each clinic and year."""
+    credit_notes: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    """The largest number of a credit note of each clinic and year."""
+    documents: dict[Key, InvoiceCorrected] = field(default_factory=dict)
 
     def add(self, event: CloudEvent) -> None:
         if isinstance(event, InvoiceState):
             self._add_invoice(event)
+            if isinstance(event, InvoiceCorrected):
+                self._add_document(event)
         elif isinstance(event, PaymentState):
-            key = (event.clinic_id, event.payment_id)
-            self.payments[key] = max(event.version, self.payments.get(key, 0))
+            self._add_payment(event)
+        elif isinstance(event, PaymentSettled):
+            self.movements[event.clinic_id, event.movement_id] = event
+        elif isinstance(event, PaymentRefunded):
+            self.refunds[event.clinic_id, event.refund_id] = event
         elif isinstance(event, ClinicUpdated):
             self.clinics[event.clinic_id] = max(event.version, self.clinics.get(event.clinic_id, 0))
         elif isinstance(event, AccountUpdated):
@@ -49,66 +53,36 @@ class Seen:
         elif isinstance(event, NotificationSent):
             self.sent[event.clinic_id, event.delivery_id] = event
 
+    def _add_payment(self, event: PaymentState) -> None:
+        key = (event.clinic_id, event.payment_id)
+        if key not in self.payments or self.payments[key].version < event.version:
+            self.payments[key] = event
+
     def _add_invoice(self, event: InvoiceState) -> None:
         key = (event.clinic_id, event.invoice_id)
         if key not in self.invoices or self.invoices[key].version < event.version:
             self.invoices[key] = event
-        year, _, number = event.number.partition("-")
-        of_year = (event.clinic_id, int(year))
-        self.numbers[of_year] = max(int(number), self.numbers.get(of_year, 0))
+        if isinstance(event, InvoiceCreated) and event.sums is not None:
+            self.issues[key] = event.sums
+        before, _, sequence = event.number.rpartition("-")
+        number, of_year = int(sequence), (event.clinic_id, int(before[-4:]))
+        first, last = self.numbers.get(of_year, (number, number))
+        self.numbers[of_year] = min(number, first), max(number, last)
 
-
-def all_partitions(names: Iterable[str] = topics.BY_NAME) -> list[TopicPartition]:
-    return [
-        TopicPartition(name, number) for name in names for number in range(topics.BY_NAME[name].partitions)
-    ]
-
-
-async def offsets_at(consumer: Any, partitions: list[TopicPartition], moment: datetime) -> dict[Any, int]:
-    """Each partition's first offset from that moment on; its end if nothing came since."""
-    ends = await consumer.end_offsets(partitions)
-    millis = int(moment.timestamp() * 1000)
-    found = await consumer.offsets_for_times(dict.fromkeys(partitions, millis))
-    return {each: found[each].offset if found.get(each) else ends[each] for each in partitions}
+    def _add_document(self, event: InvoiceCorrected) -> None:
+        self.documents[event.clinic_id, event.document.id] = event
+        if event.document.number is not None:
+            _, year, number = event.document.number.split("-")
+            of_year = (event.clinic_id, int(year))
+            self.credit_notes[of_year] = max(int(number), self.credit_notes.get(of_year, 0))
 
 
 async def read_since(servers: str, security: KafkaSecurity, since: datetime) -> Seen:
     """Read all topics from that moment to where they end now. Records that are no events of ours are passed over."""
-    read_any_headers()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        **security.options(),
-    )
-    await consumer.start()
-    try:
-        seen = Seen()
-        async for event in _events(consumer, since):
-            seen.add(event)
-        return seen
-    finally:
-        await consumer.stop()
-
-
-async def _events(consumer: Any, since: datetime) -> AsyncIterator[CloudEvent]:
-    partitions = all_partitions()
-    begins, ends = await offsets_at(consumer, partitions, since), await consumer.end_offsets(partitions)
-    left = {each for each in partitions if begins[each] < ends[each]}
-    consumer.assign(partitions)
-    for each in partitions:
-        consumer.seek(each, begins[each])
-    while left:
-        batches = await consumer.getmany(*left, timeout_ms=1000, max_records=AT_ONCE)
-        for records in batches.values():
+    seen = Seen()
+    async with topic_records.consumer(servers, security) as reading:
+        async for records in topic_records.read(reading, await topic_records.spans(reading, since)):
             for record in records:
-                if (event := _decoded(record)) is not None:
-                    yield event
-        left -= {each for each in left if await consumer.position(each) >= ends[each]}
-
-
-def _decoded(record: Any) -> CloudEvent | None:
-    try:
-        return decode_record(Record(record.topic, record.partition, record.offset, record.key, record.value))
-    except Undecodable:
-        return None
+                with suppress(Undecodable):
+                    seen.add(topic_records.decoded(record))
+    return seen

@@ -8,7 +8,9 @@ import asyncpg
 import stripe
 from stripe import StripeClient
 
-from deploy.ops.stripe_setup.access import Given, of_account, reason
+from deploy.ops import database
+from deploy.ops.stripe_client import of_account, reason
+from deploy.ops.stripe_setup.access import Given
 from deploy.ops.stripe_setup.endpoints import SETUP
 from deploy.ops.stripe_setup.findings import Finding, good, note, unknown, wrong
 from deploy.ops.stripe_setup.keys import AGAIN
@@ -30,13 +32,10 @@ async def in_use(given: Given) -> list[str | None]:
     if given.database is None:
         raise NoDatabase("give --data or AUDITOR_DATABASE_URLS")
     try:
-        payment = await asyncpg.connect(given.database, timeout=10)
+        async with database.connected(given.database, timeout=10) as payment:
+            found: list[str | None] = [row["account"] for row in await payment.fetch(_ACCOUNTS)]
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise NoDatabase(f"payment's database does not answer ({type(error).__name__})") from None
-    try:
-        found: list[str | None] = [row["account"] for row in await payment.fetch(_ACCOUNTS)]
-    finally:
-        await payment.close()
     return found if given.live or None in found else [None, *found]
 
 

@@ -1,7 +1,8 @@
 """The whole check: settings, keys, endpoints, accounts, domains."""
 
+from deploy.ops import stripe_client
 from deploy.ops.stripe_setup import accounts, endpoints, keys, reach
-from deploy.ops.stripe_setup.access import Given, client_of
+from deploy.ops.stripe_setup.access import Given
 from deploy.ops.stripe_setup.findings import Finding
 
 
@@ -9,7 +10,7 @@ async def check(given: Given, *, reach_too: bool = False) -> list[Finding]:
     """All findings. Without a key that Stripe takes, nothing more can be asked."""
     found = keys.check_settings(given)
     if given.secret_key:
-        async with client_of(given) as client:
+        async with stripe_client.opened(given.secret_key, given.api_base) as client:
             platform = await keys.check_platform(client)
             found += platform
             if all(finding.level not in ("wrong", "unknown") for finding in platform):

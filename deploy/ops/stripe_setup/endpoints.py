@@ -7,7 +7,8 @@ from typing import Any, Literal
 import stripe
 from stripe import StripeClient
 
-from deploy.ops.stripe_setup.access import Given, reason
+from deploy.ops.stripe_client import reason
+from deploy.ops.stripe_setup.access import Given
 from deploy.ops.stripe_setup.findings import Finding, good, note, unknown, wrong
 from deploy.ops.stripe_setup.keys import AGAIN
 from services.payment.consumers import ACTED_ON
@@ -117,7 +118,8 @@ def _one(given: Given, endpoint: Endpoint) -> list[Finding]:
         words = "The endpoint is of another mode than the keys."
         found.append(wrong("endpoint_mode", endpoint.about, words, SETUP))
     if endpoint.too_many:
-        words = f"Nothing acts on {', '.join(endpoint.too_many)}."
+        unused = "most types of events" if "*" in endpoint.events else ", ".join(endpoint.too_many)
+        words = f"Nothing acts on {unused}."
         found.append(note("endpoint_events", endpoint.about, words, SETUP))
     return found or [good("endpoint", endpoint.about, "The endpoint is as it should be.")]
 
@@ -126,7 +128,7 @@ def _secrets(given: Given, found: Sequence[Endpoint]) -> list[Finding]:
     """A secret cannot be read back: its number is all that can be compared."""
     about = "STRIPE_WEBHOOK_SECRET"
     kinds = {endpoint.kind for endpoint in found}
-    if given.webhook_secrets and len(set(given.webhook_secrets)) < len(kinds):
+    if given.webhook_secrets and not given.shares_secret and len(set(given.webhook_secrets)) < len(kinds):
         words = (
             f"{len(kinds)} endpoints have a secret each, and {about} has {len(set(given.webhook_secrets))}."
         )

@@ -6,7 +6,9 @@ from typing import Any
 import stripe
 from stripe import StripeClient
 
-from deploy.ops.stripe_setup.access import Given, client_of, reason
+from deploy.ops import stripe_client
+from deploy.ops.stripe_client import reason
+from deploy.ops.stripe_setup.access import Given
 from deploy.ops.stripe_setup.findings import Finding, good, note, unknown, wrong
 from services.payment.stripe.api import API_VERSION
 
@@ -108,7 +110,7 @@ async def check_same_account(given: Given, client: StripeClient) -> list[Finding
     about = "STRIPE_PUBLISHABLE_KEY"
     try:
         found = (await client.v1.payment_intents.list_async(_FIRST)).data
-        async with client_of(given, given.publishable_key) as browser:
+        async with stripe_client.opened(given.publishable_key, given.api_base) as browser:
             named, secret = (found[0].id, found[0].client_secret) if found else ("pi_none", "none")
             await browser.v1.payment_intents.retrieve_async(named, {"client_secret": secret or ""})
     except stripe.AuthenticationError:

@@ -8,8 +8,9 @@ from typing import Any
 import stripe
 from stripe import StripeClient
 
+from deploy.ops.stripe_client import of_account
 from deploy.ops.stripe_setup import accounts, endpoints
-from deploy.ops.stripe_setup.access import Given, of_account
+from deploy.ops.stripe_setup.access import Given
 from deploy.ops.stripe_setup.endpoints import EVENTS, KINDS, Endpoint, Kind
 from services.payment.stripe.api import API_VERSION
 

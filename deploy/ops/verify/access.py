@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.ops import database
-from deploy.ops.data_directory import DataDirectory
+from deploy.ops import database, variables
+from deploy.ops.data_directory import STRIPE_ITSELF, DataDirectory
 from deploy.ops.verify.report import CannotCheck
 from services.chassis.settings import OPEN, KafkaSecurity, KafkaSettings, load
 from services.payment.stripe.seal import Seal
@@ -28,7 +28,7 @@ class Access:
     databases: Mapping[str, str]
     kafka: str | None = None
     stripe_secret_key: str | None = None
-    stripe_api_base: str = "https://api.stripe.com"
+    stripe_api_base: str = STRIPE_ITSELF
     kafka_security: KafkaSecurity = OPEN
     seal: Seal | None = None
 
@@ -36,16 +36,16 @@ class Access:
     def of_data(cls, data: Path, environment: Mapping[str, str] = os.environ) -> Self:
         """Of a `clinicpay up` that is running on this data directory. CannotCheck if none is."""
         directory = DataDirectory(data.absolute())
-        secrets, addresses = directory.secrets(), directory.addresses()
+        secrets = directory.secrets()
         password = directory.password(database.AUDITOR)
         if password is None:
             raise CannotCheck(f"{directory.path} has no auditor yet: restart `clinicpay up` on it")
-        own_key = environment.get("STRIPE_SECRET_KEY")
+        key, api_base = directory.stripe(environment)
         return cls(
             databases=database.auditor_dsns(directory.postgres_server(), password),
             kafka=directory.kafka_servers(),
-            stripe_secret_key=own_key or secrets["sandbox_secret_key"],
-            stripe_api_base=_stripe_base(environment, addresses),
+            stripe_secret_key=key,
+            stripe_api_base=api_base,
             seal=_seal(_first(environment, secrets, name) for name in SEAL_SETTINGS),
         )
 
@@ -55,22 +55,23 @@ class Access:
 
         With STRIPE_SECRET_KEY, INSTALLATION and METADATA_KEY as the payment service has them.
         """
-        urls = _given(environment, "AUDITOR_DATABASE_URLS")
+        urls = variables.read("AUDITOR_DATABASE_URLS", environment)
         if urls is None:
             raise CannotCheck(
                 "neither --data nor AUDITOR_DATABASE_URLS (invoice=postgresql://…,payment=…) given"
             )
-        pairs = (entry.strip().partition("=") for entry in urls.split(",") if entry.strip())
-        databases = {name: url for name, _, url in pairs}
+        databases = variables.dsns(urls)
         if missing := set(database.SERVICES) - databases.keys():
             raise CannotCheck(f"AUDITOR_DATABASE_URLS lacks {', '.join(sorted(missing))}")
-        stripe_secret_key = _given(environment, "STRIPE_SECRET_KEY")
+        stripe_secret_key = variables.read("STRIPE_SECRET_KEY", environment)
         return cls(
             databases=databases,
-            kafka=_given(environment, "KAFKA_BOOTSTRAP_SERVERS"),
+            kafka=variables.read("KAFKA_BOOTSTRAP_SERVERS", environment),
             stripe_secret_key=stripe_secret_key,
-            seal=_seal(_given(environment, name) for name in SEAL_SETTINGS) if stripe_secret_key else None,
-            stripe_api_base=environment.get("STRIPE_API_BASE") or "https://api.stripe.com",
+            seal=_seal(variables.read(name, environment) for name in SEAL_SETTINGS)
+            if stripe_secret_key
+            else None,
+            stripe_api_base=environment.get("STRIPE_API_BASE") or STRIPE_ITSELF,
             kafka_security=_security(environment),
         )
 
@@ -90,20 +91,8 @@ def _seal(settings: Iterable[str | None]) -> Seal:
     return Seal.of(installation, metadata_key)
 
 
-def _stripe_base(environment: Mapping[str, str], addresses: Mapping[str, str]) -> str:
-    if environment.get("STRIPE_SECRET_KEY"):
-        return environment.get("STRIPE_API_BASE") or "https://api.stripe.com"
-    return addresses["sandbox"]
-
-
 def _security(environment: Mapping[str, str]) -> KafkaSecurity:
     """From KAFKA_SECURITY_PROTOCOL and its companions, as services take them."""
-    if _given(environment, "KAFKA_BOOTSTRAP_SERVERS") is None:
+    if variables.read("KAFKA_BOOTSTRAP_SERVERS", environment) is None:
         return OPEN
     return load(KafkaSettings).kafka_security
-
-
-def _given(environment: Mapping[str, str], name: str) -> str | None:
-    if path := environment.get(f"{name}_FILE"):
-        return Path(path).read_text().strip()
-    return environment.get(name) or None

@@ -13,6 +13,14 @@ _SETTINGS = {field.name for field in fields(ClinicSettings)}
 _COPIED = tuple(field.name for field in fields(Clinic) if field.name in _SETTINGS)
 """The settings that notification keeps a copy of, in columns of the same names on both sides."""
 
+_DUE_BEFORE = "CASE status WHEN 'void' THEN 0 ELSE total_amount - credited_amount - written_off_amount END"
+"""The sum due on an invoice before payments, as its events have it."""
+
+_DOCUMENT = (
+    "clinic_id, id, invoice_id, kind, number, reason, issued_on, currency, net_amount, tax_amount, rounding_amount, "
+    "total_amount"
+)
+
 COMPARISONS = (
     Comparison(
         "movements_agree",
@@ -46,31 +54,69 @@ COMPARISONS = (
         "What can be paid is the newest state of the same clinic's and client's invoice",
         Side(
             "invoice",
-            """
-            SELECT clinic_id, id, client_id, version, CASE status WHEN 'void' THEN 0 ELSE total_amount END,
-                currency, status, due_on, settled_amount
+            f"""
+            SELECT clinic_id, id, client_id, version, {_DUE_BEFORE},
+                currency, status, due_on
             FROM invoices
             UNION ALL
-            SELECT clinic_id, id, client_id, version, 0, currency, 'void', due_on, 0 FROM lost_invoices
+            SELECT clinic_id, id, client_id, version, 0, currency, 'void', due_on FROM lost_invoices
             """,
         ),
         Side(
             "payment",
             """
-            SELECT clinic_id, id, client_id, version, due_amount, currency, status, due_on, settled_amount
+            SELECT clinic_id, id, client_id, version, due_amount, currency, status, due_on
             FROM payables
             """,
         ),
-        (*_INVOICE, "client_id", "version", "due_amount", "currency", "status", "due_on", "settled_amount"),
+        (*_INVOICE, "client_id", "version", "due_amount", "currency", "status", "due_on"),
+    ),
+    Comparison(
+        "documents_agree",
+        "Payment has every correction of an invoice, over the same net, tax and total, and no other",
+        Side(
+            "invoice",
+            f"""
+            SELECT {_DOCUMENT} FROM invoice_documents UNION ALL SELECT {_DOCUMENT} FROM lost_documents
+            """,
+        ),
+        Side(
+            "payment",
+            f"SELECT {_DOCUMENT.replace('invoice_id', 'payable_id')} FROM documents WHERE kind <> 'issue'",
+        ),
+        tuple(_DOCUMENT.replace("clinic_id, id", "clinic_id, document_id").split(", ")),
+    ),
+    Comparison(
+        "issues_are_invoices",
+        "The net, tax and total that payment has of an invoice's issue are the invoice's",
+        Side(
+            "payment",
+            """
+            SELECT clinic_id, id, number, currency, net_amount, tax_amount, rounding_amount, total_amount
+            FROM documents WHERE kind = 'issue'
+            """,
+        ),
+        Side(
+            "invoice",
+            """
+            SELECT clinic_id, id, number, currency, subtotal_amount, tax_amount, rounding_amount, total_amount
+            FROM invoices
+            UNION ALL
+            SELECT clinic_id, id, number, currency, net_amount, tax_amount, rounding_amount, total_amount
+            FROM lost_invoices WHERE total_amount IS NOT NULL
+            """,
+        ),
+        (*_INVOICE, "number", "currency", "net_amount", "tax_amount", "rounding_amount", "total_amount"),
+        within=True,
     ),
     Comparison(
         "notices_are_invoices",
         "What e-mails say of invoices is their newest state",
         Side(
             "invoice",
-            """
+            f"""
             SELECT clinic_id, id, client_id, number, version, status, currency, due_on,
-                CASE status WHEN 'void' THEN 0 ELSE total_amount END - settled_amount
+                {_DUE_BEFORE} - settled_amount
             FROM invoices
             UNION ALL
             SELECT clinic_id, id, client_id, number, version, 'void', currency, due_on, 0 FROM lost_invoices
@@ -90,13 +136,25 @@ COMPARISONS = (
         "Payment has every clinic's newest settings",
         Side(
             "invoice",
-            "SELECT id, version, online_payment, methods::text, currency FROM clinics",
+            "SELECT id, version, online_payment, methods::text, currency, least_part, deposits,"
+            " lost_dispute_reopens, undo_hours FROM clinics",
         ),
         Side(
             "payment",
-            "SELECT clinic_id, version, online_payment, methods::text, currency FROM clinics",
+            "SELECT clinic_id, version, online_payment, methods::text, currency, least_part, deposits,"
+            " lost_dispute_reopens, undo_hours FROM clinics",
         ),
-        ("clinic_id", "version", "online_payment", "methods", "currency"),
+        (
+            "clinic_id",
+            "version",
+            "online_payment",
+            "methods",
+            "currency",
+            "least_part",
+            "deposits",
+            "lost_dispute_reopens",
+            "undo_hours",
+        ),
         key=1,
     ),
     Comparison(
@@ -112,7 +170,11 @@ COMPARISONS = (
         "Every payment that succeeded has its receipt, for its client, and no other payment has one",
         Side(
             "payment",
-            f"SELECT clinic_id, id, client_id FROM payments WHERE status = 'succeeded' AND id {_RECENT}",
+            f"""
+            SELECT clinic_id, id, client_id FROM payments
+            WHERE status = 'succeeded' AND kind <> 'credit' AND id {_RECENT}
+            UNION ALL SELECT clinic_id, id, client_id FROM lost_acts WHERE family = 'payment' AND id {_RECENT}
+            """,
         ),
         Side(
             "notification",
@@ -128,7 +190,10 @@ COMPARISONS = (
         "Every refund whose money went was told to its client, once, and no other",
         Side(
             "payment",
-            f"SELECT clinic_id, id, client_id FROM refunds WHERE refunded_at IS NOT NULL AND id {_RECENT}",
+            f"""
+            SELECT clinic_id, id, client_id FROM refunds WHERE refunded_at IS NOT NULL AND id {_RECENT}
+            UNION ALL SELECT clinic_id, id, client_id FROM lost_acts WHERE family = 'refund' AND id {_RECENT}
+            """,
         ),
         Side(
             "notification",

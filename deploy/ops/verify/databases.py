@@ -6,16 +6,9 @@ from typing import Any
 
 import asyncpg
 
+from deploy.ops.database import UNREACHABLE
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
-
-UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 
 Databases = Mapping[str, "asyncpg.Connection[asyncpg.Record]"]
 """A connection by service name, each in a transaction that sees one moment."""

@@ -161,13 +161,13 @@ def _differences(
 
 
 def _named(comparison: Comparison, one: Row | None, other: Row | None) -> dict[str, Any]:
-    known = one or other or ()
-    named: dict[str, Any] = {
-        name: UUID(bytes=value)
-        for name, value in zip(comparison.columns[: comparison.key], known, strict=False)
-    }
+    known = dict(zip(comparison.columns, one or other or (), strict=True))
+    keys = comparison.columns[: comparison.key]
+    named: dict[str, Any] = {name: UUID(bytes=known.pop(name)) for name in keys}
     if one is None or other is None:
-        return named | {"missing in": comparison.left.service if one is None else comparison.right.service}
+        held = {name: value for name, value in known.items() if value is not None}
+        missing = comparison.left.service if one is None else comparison.right.service
+        return named | held | {"missing in": missing}
     for name, mine, theirs in zip(comparison.columns, one, other, strict=True):
         if mine != theirs:
             named[name] = f"{mine} ≠ {theirs}"

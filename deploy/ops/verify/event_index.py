@@ -15,6 +15,7 @@ FAMILIES = {
     **{name: name.split(".", maxsplit=1)[0] for name in topics.BY_NAME},
     "payment.settled": "movement",
     "payment.refunded": "refund",
+    "payment.disputed": "dispute",
     "notification.sent": "delivery",
     "notification.failed": "delivery",
     "stripe.event": "stripe",

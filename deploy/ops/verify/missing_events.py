@@ -5,13 +5,10 @@ from collections.abc import Awaitable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import asyncpg
 
 from contracts.events import topics
 from contracts.events.envelope import CloudEvent
-from deploy.ops import reemit
+from deploy.ops import database, reemit
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.event_index import EventIndex, fact_of
 from deploy.ops.verify.report import MOST_ROWS, Breach
@@ -56,17 +53,16 @@ async def _missing_events(
     since: datetime,
     index: EventIndex,
 ) -> list[Breach]:
-    connection: Any = await asyncpg.connect(dsn, timeout=10)
     found: list[Breach] = []
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
-            cursor = await connection.cursor(source.sql, since)
-            while len(found) < MOST_ROWS and (rows := await cursor.fetch(AT_ONCE)):
-                expected = [event for row in rows for event in source.events_of(row) if event.time >= since]
-                found += _missing(expected, index)
-    finally:
-        await connection.close()
+    async with (
+        database.connected(dsn, timeout=10) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        cursor = await connection.cursor(source.sql, since)
+        while len(found) < MOST_ROWS and (rows := await cursor.fetch(AT_ONCE)):
+            expected = [event for row in rows for event in source.events_of(row) if event.time >= since]
+            found += _missing(expected, index)
     return found
 
 

@@ -19,6 +19,16 @@ _NOTIFICATION = {
             AND NOT EXISTS (SELECT FROM inbox WHERE consumer = 'notification' AND event_id = deliveries.event_id)
         """,
     ),
+    "letters_are_queued": (
+        "Every e-mail that is to be sent has its task in the queue",
+        """
+        SELECT clinic_id, id AS delivery_id, template, state FROM deliveries
+        WHERE state IN ('waiting', 'due') AND NOT EXISTS (
+            SELECT FROM tasks WHERE tasks.clinic_id = deliveries.clinic_id
+                AND kind = 'email.' || template AND key = deliveries.id AND tasks.state = 'due'
+        )
+        """,
+    ),
     "letters_stay_with_the_client": (
         "The notice of an invoice goes to the invoice's own client",
         """
@@ -44,6 +54,23 @@ _PARKED_WITHOUT_REASON = """
     WHERE state = 'waiting' AND reason IN ('', 'unexpected_error', 'behind_parked')
 """
 
+# A minute is the lease (`services.chassis.queue.domain.LEASE`). A task that failed, or waits, has a reason.
+_OVERDUE = """
+    SELECT clinic_id, kind, key, due_at, claimed_until FROM tasks
+    WHERE state = 'due' AND due_at < app_now() - interval '1 minute' AND reason IS NULL
+        AND (claimed_until IS NULL OR claimed_until < app_now() - interval '1 minute')
+    ORDER BY due_at
+"""
+
+# Without its task it would be held for ever, and so would what it is about: nobody could undo it.
+_HELD_UNQUEUED = """
+    SELECT clinic_id, id AS act_id, kind, due_at FROM held_acts AS a
+    WHERE state = 'held' AND NOT EXISTS (
+        SELECT FROM tasks AS t
+        WHERE (t.clinic_id, t.kind, t.key, t.state) = (a.clinic_id, 'held.' || a.kind, a.id, 'due')
+    )
+"""
+
 WAITING = """
     SELECT id AS parked_id, consumer, topic, partition, "offset", event_id, reason, detail, parked_at
     FROM parked WHERE state = 'waiting' ORDER BY id LIMIT $1
@@ -60,5 +87,23 @@ CHECKS = (
             _PARKED_WITHOUT_REASON,
         )
         for service in ("invoice", "payment", "notification")
+    ),
+    *(
+        Check(
+            f"{service}_queue_keeps_up",
+            service,
+            "What is due is done, or has a reason why it is not",
+            _OVERDUE,
+        )
+        for service in ("invoice", "payment", "notification")
+    ),
+    *(
+        Check(
+            f"{service}_held_acts_are_queued",
+            service,
+            "Every act that is held has its task in the queue, by which it is done or undone",
+            _HELD_UNQUEUED,
+        )
+        for service in ("invoice", "payment")
     ),
 )

@@ -1,7 +1,7 @@
 """Which charges and refunds at Stripe are ours: decided by the functions that payment's consumers use."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.events.stripe import StripeEvent
@@ -11,7 +11,7 @@ from services.payment.payments import store as payments
 from services.payment.payments.origins import Known, UnknownPayment
 from services.payment.refunds import origins as refunds_origins
 from services.payment.refunds import store as refunds
-from services.payment.refunds.origins import UnknownRefund
+from services.payment.refunds.origins import KnownRefund, UnknownRefund
 from services.payment.stripe import origins
 from services.payment.stripe.observations import read_event
 from services.payment.stripe.origins import Reason
@@ -30,6 +30,8 @@ class Ownership:
         self.others: Counter[Reason] = Counter()
         self.dismissed = 0
         """Charges whose row is lost and that an operator discarded."""
+        self.copied: dict[str, str] = {}
+        """Charges, by intent, that name a payment of ours which has another intent, or is on another account."""
 
     async def charges(self, bodies: AsyncIterable[Json]) -> list[tuple[Json, Known | None]]:
         """Ours, each with its payment; None where that is lost, or may be of another charge."""
@@ -55,29 +57,31 @@ class Ownership:
                 yield body, about
             else:
                 self.others[about] += 1
+                if about == "copied" and seen.payment_intent:
+                    self.copied[seen.payment_intent] = body["id"]
 
-    async def refunds(self, bodies: AsyncIterable[Json]) -> list[tuple[Json, Key]]:
-        """Ours, each with the key that it names."""
-        ours: list[tuple[Json, Key]] = []
+    async def refunds(
+        self, bodies: AsyncIterable[Json], intents: Container[Any]
+    ) -> list[tuple[Json, Key | None]]:
+        """Ours, each with the key that it names; None for one that was made at Stripe of one of our `intents`."""
+        ours: list[tuple[Json, Key | None]] = []
         async for some in _in_parts(bodies):
             events = [self._seen(body, "refund.updated") for body in some]
             keys = {(seen.clinic, seen.refund_id) for seen in events if seen.clinic and seen.refund_id}
             known = await refunds.find_refunds(self._payment, keys)
+            booked = await refunds.find_made_at_stripe(
+                self._payment, self._account, [body["id"] for body in some]
+            )
             for body, seen in zip(some, events, strict=True):
-                if seen.clinic is None or seen.refund_id is None:
-                    self.others[origins.reason_of(seen)] += 1
-                elif self._is_refund_of_ours(seen, known.get((seen.clinic, seen.refund_id))):
-                    ours.append((body, (seen.clinic, seen.refund_id)))
+                if body["id"] in booked:
+                    ours.append((body, booked[body["id"]]))
+                    continue
+                key, reason = _refund_of(seen, known)
+                if reason is None or body.get("payment_intent") in intents:
+                    ours.append((body, key if reason is None else None))
+                else:
+                    self.others[reason] += 1
         return ours
-
-    def _is_refund_of_ours(self, seen: StripeEvent, named: refunds_origins.KnownRefund | None) -> bool:
-        try:
-            reason = refunds_origins.refund_refused(seen, named)
-        except UnknownRefund:
-            return True
-        if reason is not None:
-            self.others[reason] += 1
-        return reason is None
 
     def _seen(self, body: Json, event_type: str) -> StripeEvent:
         """The event that Stripe would send about an object."""
@@ -90,6 +94,17 @@ class Ownership:
             "data": {"object": body},
         }
         return read_event(event, self._seal)
+
+
+def _refund_of(seen: StripeEvent, known: Mapping[Key, KnownRefund]) -> tuple[Key | None, Reason | None]:
+    """The refund that an object names, and why it is not ours all the same."""
+    if seen.clinic is None or seen.refund_id is None:
+        return None, origins.reason_of(seen)
+    key = (seen.clinic, seen.refund_id)
+    try:
+        return key, refunds_origins.refund_refused(seen, known.get(key))
+    except UnknownRefund:
+        return key, None
 
 
 async def _in_parts(bodies: AsyncIterable[Json]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from deploy.ops.database import UNREACHABLE
 from deploy.ops.verify import diff as diff
 from deploy.ops.verify import invoice_checks, other_checks, payment_checks
 from deploy.ops.verify import stripe_checks as stripe_checks
@@ -13,7 +14,7 @@ from deploy.ops.verify import topic_checks as topics
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.checks import Check
 from deploy.ops.verify.comparisons import COMPARISONS
-from deploy.ops.verify.databases import UNREACHABLE, Databases, opened
+from deploy.ops.verify.databases import Databases, opened
 from deploy.ops.verify.diff import Comparison
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
 from deploy.ops.verify.settle import settle

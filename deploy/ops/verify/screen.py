@@ -1,18 +1,22 @@
-"""`clinicpay verify`: the report as a table, and the exit code."""
+"""`clinicpay verify`: the report as people read it, and the exit code."""
 
 import asyncio
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
+from rich.table import Column, Table
 
 from deploy.ops.verify.access import Access
-from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Report
+from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
 from deploy.ops.verify.run import verify
 
+WIDE = 120
+"""Columns of the screen from which the checks fit in a table."""
 SOUND, BROKEN, UNKNOWN = 0, 1, 2
 
 
@@ -36,13 +40,8 @@ def exit_code(report: Report) -> int:
 
 
 def show(report: Report, console: Console) -> None:
-    """The table of all checks, then the rows that break one, then what waits for somebody."""
-    table = Table("check", "where", "what must be true", "breaches", "seconds", title="ClinicPay's books")
-    for result in report.results:
-        count = len(result.breaches)
-        shown = "[green]none" if not count else f"[bold red]{count}{'+' if count == MOST_ROWS else ''}"
-        table.add_row(result.check, result.where, result.says, shown, f"{result.seconds:.2f}")
-    console.print(table)
+    """All checks, then the rows that break one, then what waits for somebody."""
+    (_table if console.width >= WIDE else _blocks)(report, console)
     _rows(console, "Breaches", report.breaches)
     _rows(console, "Parked, waiting for somebody (clinicpay parked list)", report.waiting)
     for result in report.results:
@@ -55,6 +54,35 @@ def show(report: Report, console: Console) -> None:
     last = f"[bold red]{broken} of {len(report.results)} checks are broken" if broken else "[green]no breach"
     rest = f", [bold yellow]not whole: {len(report.unread)} not checked[/]" if report.unread else ""
     console.print(f"{last}[/]: {len(report.results)} checks{rest}")
+
+
+def _table(report: Report, console: Console) -> None:
+    whole = partial(Column, no_wrap=True)
+    columns = (
+        whole("check"),
+        whole("where"),
+        Column("what must be true"),
+        whole("breaches"),
+        whole("seconds"),
+    )
+    table = Table(*columns, title="ClinicPay's books")
+    for result in report.results:
+        table.add_row(result.check, result.where, result.says, _count(result), f"{result.seconds:.2f}")
+    console.print(table)
+
+
+def _blocks(report: Report, console: Console) -> None:
+    """Two lines or more a check: no name and no number is cut, however narrow the screen."""
+    console.print("[bold]ClinicPay's books")
+    for result in report.results:
+        head = f"[bold]{result.check}[/], {escape(result.where)}: {_count(result)}[/], {result.seconds:.2f} s"
+        console.print(head, soft_wrap=True)
+        console.print(Padding(escape(result.says), (0, 0, 0, 2)))
+
+
+def _count(result: Result) -> str:
+    count = len(result.breaches)
+    return "[green]none" if not count else f"[bold red]{count}{'+' if count == MOST_ROWS else ''}"
 
 
 def _rows(console: Console, title: str, rows: Iterable[Breach]) -> None:

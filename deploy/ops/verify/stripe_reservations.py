@@ -1,10 +1,9 @@
 """Reservations older than a day against their intents at Stripe. One that is over holds an invoice for nobody."""
 
-from typing import Any
-
 import stripe
 from stripe import StripeClient
 
+from deploy.ops.stripe_client import of_account
 from deploy.ops.verify.databases import Databases
 from deploy.ops.verify.report import Breach
 
@@ -23,11 +22,10 @@ _OLD = """
 
 
 async def compare_account(client: StripeClient, databases: Databases, account: str) -> list[Breach]:
-    options: Any = {"stripe_account": account} if account else {}
     breaches = []
     for row in await databases["payment"].fetch(_OLD, account, MOST):
         try:
-            found = await client.v1.payment_intents.retrieve_async(row["intent"], None, options)
+            found = await client.v1.payment_intents.retrieve_async(row["intent"], None, of_account(account))
             there = found.status
         except stripe.InvalidRequestError:
             there = "gone"

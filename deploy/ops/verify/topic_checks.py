@@ -36,6 +36,16 @@ SAYS = {
 PROCESSES = 2
 """Reading events and making them from rows is work for Python, a process to a core."""
 
+
+def _with_lost(family: str, rows: str) -> str:
+    """Payment's rows, and the acts that a restore lost, of which the topics still tell."""
+    return f"""
+        SELECT uuid_send(clinic_id), uuid_send(id), version FROM (
+            {rows} UNION ALL SELECT clinic_id, id, version FROM lost_acts WHERE family = '{family}'
+        ) AS known ORDER BY clinic_id, id
+    """
+
+
 _AGGREGATES = {
     "clinic": ("invoice", "SELECT uuid_send(id), uuid_send(id), version FROM clinics ORDER BY id"),
     "invoice": (
@@ -48,18 +58,19 @@ _AGGREGATES = {
     ),
     "payment": (
         "payment",
-        "SELECT uuid_send(clinic_id), uuid_send(id), version FROM payments ORDER BY clinic_id, id",
+        _with_lost("payment", "SELECT clinic_id, id, version FROM payments"),
     ),
     "movement": (
         "payment",
-        "SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM movements ORDER BY clinic_id, id",
+        _with_lost("movement", "SELECT clinic_id, id, 0 AS version FROM movements"),
     ),
     "refund": (
         "payment",
-        """
-        SELECT uuid_send(clinic_id), uuid_send(id), 0 FROM refunds
-        WHERE refunded_at IS NOT NULL ORDER BY clinic_id, id
-        """,
+        _with_lost("refund", "SELECT clinic_id, id, 0 AS version FROM refunds WHERE refunded_at IS NOT NULL"),
+    ),
+    "dispute": (
+        "payment",
+        "SELECT uuid_send(clinic_id), uuid_send(id), version FROM disputes ORDER BY clinic_id, id",
     ),
     "delivery": (
         "notification",

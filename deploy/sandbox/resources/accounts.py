@@ -12,7 +12,7 @@ from deploy.sandbox.sandbox import PLATFORM, Call
 
 CAPABILITIES = (
     *("bancontact_payments", "card_payments", "eps_payments", "ideal_payments", "p24_payments"),
-    *("revolut_pay_payments", "sepa_debit_payments", "transfers"),
+    *("revolut_pay_payments", "sepa_debit_payments", "transfers", "us_bank_account_ach_payments"),
 )
 _APPLICATION = {"id": "ca_sandbox", "object": "application", "name": "ClinicPay"}
 GIVEN = ("business_type", "country", "default_currency", "email")
@@ -51,8 +51,8 @@ def retrieve_own(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    answer = page(replace(call, account=PLATFORM), "account", "/v1/accounts")
-    return answer | {"data": [account for account in answer["data"] if account["id"] != PLATFORM]}
+    of_platform = replace(call, account=PLATFORM)
+    return page(of_platform, "account", "/v1/accounts", lambda account: account["id"] != PLATFORM)
 
 
 def find(call: Call, id: str) -> Json:

@@ -37,8 +37,7 @@ def update(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    answer = page(call, "customer", "/v1/customers")
-    return answer | {"data": [customer for customer in answer["data"] if not customer.get("deleted")]}
+    return page(call, "customer", "/v1/customers", lambda customer: not customer.get("deleted"))
 
 
 def delete(call: Call) -> Json:

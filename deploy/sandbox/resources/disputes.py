@@ -1,6 +1,6 @@
 """Disputes: a payer who takes a charge back through the bank. An inquiry asks first and moves no money."""
 
-from deploy.sandbox.errors import Json, invalid
+from deploy.sandbox.errors import BadParameter, Json, invalid
 from deploy.sandbox.ids import new_id
 from deploy.sandbox.listing import page
 from deploy.sandbox.metadata import changed
@@ -21,6 +21,13 @@ _FILES = """
     cancellation_policy customer_communication customer_signature duplicate_charge_documentation receipt
     refund_policy service_documentation shipping_documentation uncategorized_file
 """
+_LONG = """
+    access_activity_log cancellation_policy_disclosure cancellation_rebuttal duplicate_charge_explanation
+    product_description refund_policy_disclosure refund_refusal_explanation uncategorized_text
+"""
+LONG, SHORT, TOGETHER = 20_000, 5_000, 150_000
+"""The most characters of a text in `_LONG`, of another text, and of all texts of a dispute."""
+ANSWERABLE = ("needs_response", "warning_needs_response")
 _VERDICTS = {"winning_evidence": "won", "losing_evidence": "lost"}
 """Stripe's test answers in `uncategorized_text`."""
 
@@ -31,21 +38,31 @@ def retrieve(call: Call) -> Json:
 
 def list_all(call: Call) -> Json:
     intent = call.params.get("payment_intent")
-    answer = page(call, "dispute", "/v1/disputes", payment_intent=intent)
     charge = call.params.get("charge")
-    return answer | {"data": [each for each in answer["data"] if charge in (None, each["charge"])]}
+    return page(
+        call,
+        "dispute",
+        "/v1/disputes",
+        lambda dispute: charge in (None, dispute["charge"]),
+        payment_intent=intent,
+    )
 
 
 def update(call: Call) -> Json:
-    """Evidence and metadata; `submit` sends it to the bank, once and for good."""
+    """Evidence and metadata; `submit` sends all evidence to the bank, once and for good.
+
+    The texts of the refusals are ours, but for a closed dispute: nobody has published Stripe's.
+    """
     dispute = retrieve(call)
     _check_open(dispute)
     evidence = call.params.get("evidence", {})
+    if evidence or call.params.get("submit"):
+        _check_answerable(call, dispute)
+    _check_lengths(dispute, evidence)
     dispute["evidence"] |= {name: value or None for name, value in evidence.items()}
     dispute["metadata"] = changed(dispute["metadata"], call.params.get("metadata"))
-    if evidence:
-        dispute["evidence_details"]["has_evidence"] = True
-    sent = bool(evidence) and call.params.get("submit", True)
+    dispute["evidence_details"]["has_evidence"] |= bool(evidence)
+    sent = call.params.get("submit", bool(evidence)) and dispute["evidence_details"]["has_evidence"]
     if sent:
         dispute["evidence_details"]["submission_count"] += 1
         dispute["status"] = _waiting(dispute, "under_review")
@@ -77,7 +94,8 @@ def open_(call: Call, charge: Json, status: str, reason: str, amount: int | None
 def escalate(call: Call, dispute: Json) -> Json:
     """An inquiry becomes a chargeback."""
     dispute |= {"status": "needs_response", "is_charge_refundable": False}
-    dispute["payment_method_details"]["card"]["case_type"] = "chargeback"
+    if details := dispute.get("payment_method_details"):
+        details["card"]["case_type"] = "chargeback"
     call.put(dispute)
     call.emit("charge.dispute.updated", dispute)
     _withdraw(call, dispute)
@@ -124,6 +142,27 @@ def _judged(call: Call, dispute: Json) -> Json:
 def _check_open(dispute: Json) -> None:
     if dispute["status"] in ENDED:
         raise invalid("This dispute is already closed")
+
+
+def _check_answerable(call: Call, dispute: Json) -> None:
+    """The bank takes one answer, until its deadline."""
+    if dispute["status"] not in ANSWERABLE:
+        raise invalid("Evidence has already been submitted for this dispute")
+    due_by = dispute["evidence_details"]["due_by"]
+    if not due_by:
+        raise invalid("This dispute does not accept evidence")
+    if call.now > due_by:
+        raise invalid("The deadline for evidence of this dispute has passed")
+
+
+def _check_lengths(dispute: Json, evidence: Json) -> None:
+    for name, value in evidence.items():
+        most = LONG if name in _LONG.split() else SHORT
+        if name in _TEXTS.split() and len(value) > most:
+            raise BadParameter(f"Invalid string: must be at most {most} characters", f"evidence[{name}]")
+    texts = [(dispute["evidence"] | evidence)[name] or "" for name in _TEXTS.split()]
+    if sum(map(len, texts)) > TOGETHER:
+        raise BadParameter(f"Evidence is limited to {TOGETHER} characters together", "evidence")
 
 
 def _is_inquiry(dispute: Json) -> bool:

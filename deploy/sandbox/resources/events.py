@@ -11,10 +11,14 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    answer = page(call, "event", "/v1/events", type=call.params.get("types") or call.params.get("type"))
-    shown = [_with_pending(call, event) for event in answer["data"]]
     wanted = call.params.get("delivery_success")
-    return answer | {"data": [each for each in shown if wanted in (None, not each["pending_webhooks"])]}
+
+    def fits(event: Json) -> bool:
+        return wanted in (None, not _with_pending(call, event)["pending_webhooks"])
+
+    types = call.params.get("types") or call.params.get("type")
+    answer = page(call, "event", "/v1/events", fits, type=types)
+    return answer | {"data": [_with_pending(call, event) for event in answer["data"]]}
 
 
 def _with_pending(call: Call, event: Json) -> Json:

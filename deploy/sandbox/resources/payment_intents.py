@@ -32,9 +32,7 @@ def create(call: Call) -> Json:
         "customer": intents.chosen_customer(call),
         "metadata": changed({}, call.params.get("metadata")),
     }
-    method = intents.chosen_method(call, intent)
-    if method:
-        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    method = intents.take_method(call, intent)
     call.put(intent)
     call.emit("payment_intent.created", intent)
     return _confirm(call, intent, method) if call.params.get("confirm") else intent
@@ -62,9 +60,7 @@ def update(call: Call) -> Json:
         intent |= intents.chosen_types(call, currency)
     currencies.check(intent["amount"], currency, intent["payment_method_types"], call.unsure)
     if "payment_method" in call.params or "payment_method_data" in call.params:
-        method = intents.chosen_method(call, intent)
-        assert method, "the request names a method"
-        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+        intents.take_method(call, intent)
     return call.put(intent)
 
 

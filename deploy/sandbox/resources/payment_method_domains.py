@@ -28,9 +28,9 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    answer = page(call, "payment_method_domain", "/v1/payment_method_domains")
     wanted = {name: call.params[name] for name in ("domain_name", "enabled") if name in call.params}
-    return answer | {"data": [each for each in answer["data"] if wanted.items() <= each.items()]}
+    url = "/v1/payment_method_domains"
+    return page(call, "payment_method_domain", url, lambda domain: wanted.items() <= domain.items())
 
 
 def update(call: Call) -> Json:

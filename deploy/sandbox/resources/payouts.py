@@ -33,9 +33,8 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    answer = page(call, "payout", "/v1/payouts")
     status = call.params.get("status")
-    return answer | {"data": [each for each in answer["data"] if status in (None, each["status"])]}
+    return page(call, "payout", "/v1/payouts", lambda each: status in (None, each["status"]))
 
 
 def update(call: Call) -> Json:

@@ -19,9 +19,7 @@ def create(call: Call) -> Json:
         "metadata": changed({}, call.params.get("metadata")),
         "usage": call.params.get("usage", "off_session"),
     }
-    method = intents.chosen_method(call, intent)
-    if method:
-        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    method = intents.take_method(call, intent)
     call.put(intent)
     call.emit("setup_intent.created", intent)
     return _confirm(call, intent, method) if call.params.get("confirm") else intent
@@ -44,9 +42,7 @@ def update(call: Call) -> Json:
     if "customer" in call.params:
         intent["customer"] = intents.chosen_customer(call)
     if "payment_method" in call.params:
-        method = intents.chosen_method(call, intent)
-        assert method, "the request names a method"
-        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
+        intents.take_method(call, intent)
     return call.put(intent)
 
 

@@ -1,4 +1,4 @@
-"""Webhook endpoints as objects. The sandbox itself sends to the one address of its settings."""
+"""Webhook endpoints as objects. The sandbox sends to the one address of its settings, which is listed too."""
 
 import secrets
 
@@ -11,6 +11,8 @@ from deploy.sandbox.routing import Route
 from deploy.sandbox.sandbox import Call
 
 MOST = 16
+APPLICATION = "ca_sandbox"
+OWN = {"we_1SandboxPlatform": None, "we_1SandboxConnect": APPLICATION}
 
 
 def create(call: Call) -> Json:
@@ -52,6 +54,25 @@ def delete(call: Call) -> Json:
     return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
 
 
+def keep_own(call: Call, url: str) -> None:
+    """List where the sandbox itself sends, as Stripe does: an endpoint of the platform, one of connected accounts.
+
+    Both get every event, signed with the same secret.
+    """
+    for named, application in OWN.items():
+        if not url:
+            call.store.delete(call.account, named)
+            continue
+        made = call.store.get(call.account, named) or shape(call) | {
+            "id": named,
+            "api_version": params.version(),
+            "application": application,
+            "description": "Where the sandbox sends, whatever is changed here",
+            "enabled_events": ["*"],
+        }
+        call.put(made | {"url": url})
+
+
 def _check_url(url: str) -> None:
     if not url.startswith(("http://", "https://")):
         raise BadParameter(f"Invalid URL: {url}", "url", "url_invalid")
@@ -65,7 +86,7 @@ def shape(call: Call) -> Json:
         "id": new_id("we"),
         "object": "webhook_endpoint",
         "api_version": version,
-        "application": "ca_sandbox" if call.params.get("connect") else None,
+        "application": APPLICATION if call.params.get("connect") else None,
         "created": call.now,
         "description": call.params.get("description"),
         "livemode": False,

@@ -5,13 +5,18 @@
   const $ = (id) => document.getElementById(id);
   const LABELS = {
     card: "Card", paypal: "PayPal", ideal: "iDEAL", bancontact: "Bancontact", eps: "EPS", p24: "Przelewy24",
-    sepa_debit: "Bank debit",
+    sepa_debit: "Bank debit", us_bank_account: "Bank account",
+  };
+  const HINTS = {
+    card: "Card 4242 4242 4242 4242, any future date and security code.",
+    sepa_debit: "IBAN AT61 1904 3002 3457 3201 is good, AT86 1904 3002 3547 3202 fails.",
+    us_bank_account: "Routing number 110000000; account 000123456789 is good, 000222222227 fails.",
   };
   const VARIABLES = {
     colorPrimary: "--primary", colorBackground: "--background", colorText: "--text", colorTextSecondary: "--quiet",
     colorDanger: "--danger", fontFamily: "--font", fontSizeBase: "--size", borderRadius: "--radius",
   };
-  const FIELDS = { card: ["number", "expiry", "cvc"], sepa_debit: ["iban"] };
+  const FIELDS = { card: ["number", "expiry", "cvc"], sepa_debit: ["iban"], us_bank_account: ["routing", "account"] };
   let state = { options: {}, methods: ["card"], access: {} };
   let chosen = "card";
   let configured = false;
@@ -27,6 +32,8 @@
     expiry: () => Card.expiryError($("expiry").value),
     cvc: () => Card.cvcError($("cvc").value, number()),
     iban: () => (/^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$/.test(iban()) ? null : ["invalid_iban", "The IBAN you entered is invalid."]),
+    routing: () => (/^\d{9}$/.test($("routing").value) ? null : ["invalid_routing", "Your routing number is incomplete."]),
+    account: () => (/^\d{4,17}$/.test($("account").value) ? null : ["invalid_account", "Your account number is incomplete."]),
   };
   const iban = () => $("iban").value.replace(/\s/g, "").toUpperCase();
   const fields = () => FIELDS[chosen] || [];
@@ -77,8 +84,10 @@
     iban: (input) => {
       if (input.selectionStart === input.value.length) input.value = iban().replace(/(.{4})(?=.)/g, "$1 ");
     },
+    routing: (input) => rewrite(input, Card.digits(input.value).slice(0, 9)),
+    account: (input) => rewrite(input, Card.digits(input.value).slice(0, 17)),
   };
-  const NEXT = { number: "expiry", expiry: "cvc" };
+  const NEXT = { number: "expiry", expiry: "cvc", routing: "account" };
 
   for (const [field, write] of Object.entries(WRITERS)) {
     const input = $(field);
@@ -118,6 +127,7 @@
   const ICONS = {
     card: `${ICON}<rect x="2" y="3" width="20" height="14" rx="2.5"/><path d="M2 8h20M6 13h4"/>`,
     sepa_debit: `${ICON}<path d="M2 8 12 2l10 6M4 8v8M9.3 8v8M14.7 8v8M20 8v8M2 18h20"/>`,
+    us_bank_account: `${ICON}<path d="M2 8 12 2l10 6M4 8v8M9.3 8v8M14.7 8v8M20 8v8M2 18h20"/>`,
     other: `${ICON}<path d="M9 4H4a2 2 0 0 0-2 2v9a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3M13 2h8v8M21 2l-9 9"/>`,
   };
 
@@ -127,7 +137,9 @@
     chosen = method;
     $("card").hidden = method !== "card";
     $("bank").hidden = method !== "sepa_debit";
-    $("hint").hidden = method !== "card";
+    $("us").hidden = method !== "us_bank_account";
+    $("hint").hidden = !HINTS[method];
+    $("hint-words").textContent = HINTS[method] || "";
     $("elsewhere").hidden = Boolean(FIELDS[method]);
     $("elsewhere").textContent = `You will go on to ${LABELS[method] || method} to approve the payment, and come back here.`;
     terms();
@@ -193,6 +205,12 @@
     if (chosen === "card") {
       const [month, year] = Card.expiry($("expiry").value);
       return { "card[number]": number(), "card[exp_month]": month, "card[exp_year]": year, "card[cvc]": $("cvc").value };
+    }
+    if (chosen === "us_bank_account") {
+      return {
+        "us_bank_account[routing_number]": $("routing").value, "us_bank_account[account_number]": $("account").value,
+        "us_bank_account[account_holder_type]": "individual",
+      };
     }
     return chosen === "sepa_debit" ? { "sepa_debit[iban]": iban() } : {};
   }

@@ -1,8 +1,8 @@
 """Transactions on a service's own PostgreSQL database. Code inside one never commits; its edge does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
 else:  # at run time the class takes no parameters, and routes name it in their signatures
     Connection = PoolConnectionProxy
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Opens a transaction: `Database.worker_tx`, or `Database.tx` at a clinic."""
 
 TRANSIENT: tuple[type[Exception], ...] = (
     OSError,

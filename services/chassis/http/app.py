@@ -14,6 +14,7 @@ from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http import problems
 from services.chassis.http.auth import Caller, TokenCheck, any_caller, caller_of
+from services.chassis.http.heads import CheckedHeads
 from services.chassis.http.health import Check, health_routes
 from services.chassis.settings import ServiceSettings
 from services.chassis.telemetry.spans import RequestSpans
@@ -63,7 +64,7 @@ def service_app(
         },
         exception_handlers=problems.HANDLERS,
         state=State({"token_check": TokenCheck(settings.internal_token_public_key, name), "db": db}),
-        middleware=[RequestSpans()],
+        middleware=[RequestSpans(), CheckedHeads()],
         openapi_config=OpenAPIConfig(
             title=f"ClinicPay {name}",
             version="1",

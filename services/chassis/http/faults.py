@@ -5,6 +5,7 @@ in          `body`, `query`, `header` or `path`
 field       the member's path, `lines.0.unit_price.minor`, or the parameter's name; empty for the whole body
 pointer     the same path as a JSON Pointer (RFC 6901), of a body alone
 message     what would be right, with its limit or its allowed values
+code        of a value that is refused by its meaning
 """
 
 import re
@@ -20,6 +21,7 @@ Path = tuple[str | int, ...]
 Fault = dict[str, str]
 
 MISSING = "Required, and missing"
+NO_BODY = "The request has no body; send a JSON object"
 MOST = 100
 """How many faults of one request are listed."""
 _LONGEST_NAME = 200

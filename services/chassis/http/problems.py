@@ -31,19 +31,21 @@ _CODES = {
     429: "too_many_requests",
 }
 
+CHALLENGES = {401: {"WWW-Authenticate": 'Bearer realm="ClinicPay"'}}
+"""Headers that a status must have: a 401 names the way to authenticate (RFC 9110, 11.6.1)."""
+
 
 def problem(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **fields: Any
 ) -> Response[dict[str, Any]]:
     """An answer of type application/problem+json."""
     body = members(status, code, detail, **fields)
+    headers = {**CHALLENGES.get(status, {}), **(headers or {})}
     return Response(body, status_code=status, media_type=PROBLEM_JSON, headers=headers)
 
 
 def members(status: int, code: str, detail: str, **fields: Any) -> dict[str, Any]:
-    """The body of such an answer. A `field` of the request's body has its place in `errors` too."""
-    if isinstance(fields.get("field"), str) and "errors" not in fields:
-        fields["errors"] = [faults.body_fault(faults.path_of(fields["field"]), detail)]
+    """The body of such an answer."""
     return {
         **fields,
         "type": f"urn:clinicpay:problem:{code}",
@@ -56,7 +58,21 @@ def members(status: int, code: str, detail: str, **fields: Any) -> dict[str, Any
 
 def on_domain_error(_: AnyRequest, error: DomainError) -> Response[Any]:
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else None
-    return problem(error.status, error.code, error.detail, headers=headers, **error.fields)
+    return problem(error.status, error.code, error.detail, headers=headers, **_fields(error))
+
+
+def _fields(error: DomainError) -> dict[str, Any]:
+    """The further members: the error's, those of other refusals of the request, and `errors` with all of them."""
+    fields = {name: value for each in reversed(error.every) for name, value in each.fields.items()}
+    errors = [
+        _refused(each) for each in error.every[: faults.MOST] if isinstance(each.fields.get("field"), str)
+    ]
+    return {"errors": errors, **fields} if errors else fields
+
+
+def _refused(error: DomainError) -> faults.Fault:
+    """The place of a value that is refused by its meaning, with the code of the refusal."""
+    return {**faults.body_fault(faults.path_of(error.fields["field"]), error.detail), "code": error.code}
 
 
 def on_validation_error(_: AnyRequest, error: ValidationException) -> Response[Any]:
@@ -66,10 +82,16 @@ def on_validation_error(_: AnyRequest, error: ValidationException) -> Response[A
     return problem(400, "request_invalid", "Some fields are missing or wrong.", errors=errors)
 
 
+_NO_BODY = "'data'"
+"""The framework's message about a request without a body: the name of the routes' argument, quoted."""
+
+
 def _fault(found: dict[str, Any]) -> faults.Fault:
     """The fault that the framework found: of a parameter, or the first of a body."""
     name, message = str(found.get("key", "")), faults.without_value(str(found.get("message", "")))
     where = str(found.get("source", "body"))
+    if message == _NO_BODY:
+        return faults.body_fault((), faults.NO_BODY)
     if where in ("query", "header", "path"):
         return faults.parameter_fault(where, name, message)  # type: ignore[arg-type]
     return faults.body_fault(faults.path_of(name if name != "data" else ""), message)

@@ -14,6 +14,7 @@ from services.chassis.jobs.jobs import Jobs
 from services.chassis.kafka import inbox
 from services.chassis.kafka import subscribing as kafka
 from services.chassis.kafka.consume import consumers_of
+from services.chassis.queue.working import Handler, Worker
 from services.chassis.retention import RUN_SECONDS, Rule, delete_old
 from services.chassis.settings import ServiceSettings
 
@@ -33,9 +34,15 @@ def worker_app(
     jobs: Jobs | None = None,
     lifespan: Sequence[Lifespan] = (),
     after_commit: Callable[[], None] | None = None,
+    handlers: Sequence[Handler] = (),
 ) -> Litestar:
-    """The app of a worker. `after_commit` is called when a batch has committed; `rules` say how long rows are kept."""
+    """The app of a worker. `after_commit` is called when a batch has committed.
+
+    rules       how long rows are kept
+    handlers    of the tasks that this worker does
+    """
     jobs = jobs or Jobs(db)
+    working = Worker(db, handlers)
     jobs.every(RUN_SECONDS, "delete_old", partial(_delete_old, db, rules))
     jobs.every(6 * 3600, "maintain_inbox", partial(_maintain_inbox, db))
     groups = consumers_of(consumers, db)
@@ -52,7 +59,7 @@ def worker_app(
 
     @asynccontextmanager
     async def consuming(_: Litestar) -> AsyncIterator[None]:
-        async with kafka.running(broker), jobs.running():
+        async with kafka.running(broker), jobs.running(), working.running():
             yield
 
     return service_app(

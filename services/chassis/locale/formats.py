@@ -1,4 +1,8 @@
-"""Money, days and times as one country writes them."""
+"""Money, numbers, days and times as one country writes them.
+
+Pages and e-mails are in English. A sentence's days and times are words of it: English, in the order of the clinic's
+country, with the month as a word, so that nobody reads 4/12 for 12/4. Sums and numbers are written as its locale does.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import format_date, format_time, get_timezone_location
+from babel.localedata import locale_identifiers
 from babel.numbers import format_decimal
 
 from services.chassis.locale.money import written
@@ -41,7 +46,10 @@ class Amount(Protocol):
 
 @dataclass(frozen=True)
 class Formats:
-    """Money and days in one locale, moments in one time zone. An unknown locale is English, an unknown zone UTC."""
+    """Money in one locale, days in its country's English, moments in one time zone.
+
+    An unknown locale is Ireland's, an unknown zone UTC.
+    """
 
     locale: Locale
     zone: ZoneInfo
@@ -59,12 +67,12 @@ class Formats:
         return format_decimal(Decimal(decimals).normalize(), format="#,##0.######", locale=self.locale)
 
     def day(self, day: date) -> str:
-        """24 November 2026."""
-        return format_date(day, format="long", locale=self.locale)
+        """24 November 2026; November 24, 2026."""
+        return self._written(day, "d MMMM y", "MMMM d, y")
 
     def short_day(self, day: date) -> str:
-        """24 Nov 2026."""
-        return format_date(day, format="medium", locale=self.locale)
+        """24 Nov 2026; Nov 24, 2026."""
+        return self._written(day, "d MMM y", "MMM d, y")
 
     def day_of(self, moment: datetime) -> str:
         """The day on which the moment fell."""
@@ -74,26 +82,36 @@ class Formats:
         return self.short_day(self.local(moment).date())
 
     def moment(self, moment: datetime) -> str:
-        """Tuesday 24 November 2026, 14:30."""
-        local = self.local(moment)
-        return f"{format_date(local, format='full', locale=self.locale)}, {self.clock(moment)}"
+        """Tuesday 24 November 2026, 14:30; Tuesday, November 24, 2026, 2:30 PM."""
+        day = self._written(self.local(moment).date(), "EEEE d MMMM y", "EEEE, MMMM d, y")
+        return f"{day}, {self.clock(moment)}"
 
     def clock(self, moment: datetime) -> str:
         """14:30, in 12 or 24 hours as the locale has it."""
-        return format_time(self.local(moment), format="short", locale=self.locale).replace("\u202f", "\u00a0")
+        hours = "HH:mm" if "H" in self.locale.time_formats["short"].pattern else "h:mm\u00a0a"
+        return format_time(self.local(moment), format=hours, locale=_english(self.locale))
 
     def zone_name(self) -> str:
         """Whose clock the times are on, as people say it: "Ireland Time", "UTC", "UTC+3", "Coyhaique time"."""
         if not _country_of(self.zone.key):
             return _zone_without_country(self.zone)
-        try:
-            return get_timezone_location(self.zone, locale=self.locale)
-        except KeyError:  # a locale without names of countries
-            return get_timezone_location(self.zone, locale=FALLBACK_LOCALE)
+        return get_timezone_location(self.zone, locale=_english(self.locale))
+
+    def _written(self, day: date, day_first: str, month_first: str) -> str:
+        words = _english(self.locale)
+        in_order = month_first if words.date_formats["long"].pattern.startswith("M") else day_first
+        return format_date(day, format=in_order, locale=words)
 
     def local(self, moment: datetime) -> datetime:
         """The moment on the zone's clock; a moment without a zone is UTC."""
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(self.zone)
+
+
+@cache
+def _english(locale: Locale) -> Locale:
+    """The English of the locale's country; where that has none of its own, the world's."""
+    known = f"en_{locale.territory}"
+    return Locale.parse(known if known in locale_identifiers() else "en_001")
 
 
 def country_name(code: str) -> str:

@@ -5,7 +5,7 @@ from copy import copy
 from decimal import Decimal
 
 from babel import Locale
-from babel.numbers import get_currency_precision
+from babel.numbers import NumberFormatError, get_currency_precision, get_currency_symbol, parse_decimal
 from iso4217 import Currency
 
 from contracts.currencies import CURRENCIES
@@ -54,3 +54,28 @@ def written(minor: int, currency: str, locale: Locale) -> str:
     text = str(pattern.apply(major, locale, currency=currency, currency_digits=False))
     # CLDR's space between a currency of letters and digits, which Babel leaves out; and a true minus sign.
     return re.sub(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])", "\xa0", text).replace("-", "\u2212")
+
+
+_PLAIN = re.compile(r"(\d{1,12})(?:[.,](\d{1,3}))?", re.ASCII)
+LONGEST_AMOUNT = 40
+
+
+def read(text: str, currency: str, locale: Locale) -> int | None:
+    """An amount as a person typed it, in minor units: `50`, `€50.00`, `1,234.50`. None if it is no amount.
+
+    It is read as the locale writes it. Where it is none that way, a single point or comma is the decimal one.
+    """
+    if len(text) > LONGEST_AMOUNT:
+        return None
+    symbols = {currency, get_currency_symbol(currency, locale=locale)}
+    bare = re.sub("|".join(map(re.escape, symbols)), "", text, flags=re.IGNORECASE)
+    bare = re.sub(r"\s", "", bare)
+    try:
+        major = parse_decimal(bare, locale=locale, strict=True)
+    except NumberFormatError:
+        plain = _PLAIN.fullmatch(bare)
+        if plain is None:
+            return None
+        major = Decimal(f"{plain[1]}.{plain[2] or 0}")
+    minor = major.scaleb(decimals(currency)) if major.is_finite() else Decimal("0.1")
+    return int(minor) if minor == minor.to_integral_value() else None

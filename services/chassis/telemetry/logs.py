@@ -36,6 +36,9 @@ FIELDS = {
         "invoice_id",
         "payment_id",
         "refund_id",
+        "dispute_id",
+        "stripe_dispute_id",
+        "cause",
         "account",
         "delivery_id",
         "job",
@@ -61,6 +64,8 @@ FIELDS = {
         "template",
         "part",
         "seconds",
+        "tasks",
+        "overdue_s",
     ),
 }
 

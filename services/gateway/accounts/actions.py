@@ -83,7 +83,7 @@ async def put_login(
     if renewed:
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
-        await sessions.delete_sessions_of(tx, login.id)
+        await sessions.end_sessions_of(tx, login.id)
     active = by_operator or login.password_by in (None, caller.clinic)
     place = ClinicAccess(client_id, role, active, accepted=is_new)
     after = await store.add_membership(tx, caller.clinic, login.id, place)

@@ -48,7 +48,7 @@ async def signed_in(login_session: CurrentSession, db: Db) -> SignedIn:
     async with db.tx(None) as tx:
         login = await store.get_login_by_id(tx, login_session.login_id)
         if login is None or login.disabled:
-            raise NotSignedIn
+            raise NotSignedIn("closed")
         found = await store.list_memberships(tx, login.id)
     return SignedIn(
         login.id,

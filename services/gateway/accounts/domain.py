@@ -46,7 +46,11 @@ class LoginSession:
 
 
 class NotSignedIn(Exception):
-    """Nobody is signed in. Pages lead to the login; every other request gets 401."""
+    """Nobody is signed in. Pages lead to the login; every other request gets 401. `why` as the login page knows it."""
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class PortalMoved(Exception):

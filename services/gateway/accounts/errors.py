@@ -10,7 +10,7 @@ from litestar.response import Redirect
 from services.chassis.http import problems
 from services.gateway.accounts.domain import InvitationWaits, NotSignedIn, PortalMoved, safe_next
 from services.gateway.accounts.rate_limits.domain import TooManyTries
-from services.gateway.accounts.sessions.backend import SESSION_COOKIES
+from services.gateway.accounts.sessions.backend import SESSION_COOKIES, why_ended
 from services.gateway.web.errors import AnyRequest, Handler, on_forbidden, page_or, path_of, wants_page
 
 
@@ -19,13 +19,13 @@ def on_too_many_tries(_: AnyRequest, error: TooManyTries) -> Response[Any]:
     return problems.problem(429, "too_many_requests", "Too many tries. Please wait.", headers=headers)
 
 
-def on_not_signed_in(request: AnyRequest, _: NotSignedIn) -> Response[Any]:
+def on_not_signed_in(request: AnyRequest, error: NotSignedIn) -> Response[Any]:
     """To the login with a word why, and back to where it was asked for. A session of nobody ends."""
     if request.session:
         request.clear_session()
     if not wants_page(request):
         return problems.problem(401, "not_signed_in", "Please log in again.")
-    return _to_login(request, "ended" if _had_session(request) else "")
+    return _to_login(request, error.why or why_ended(request))
 
 
 def on_refused_form(request: AnyRequest, error: PermissionDeniedException) -> Response[Any]:

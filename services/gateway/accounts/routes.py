@@ -14,6 +14,7 @@ from litestar.response import Redirect, Template
 from contracts.http.clinics import ClinicOut
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
+from services.chassis.http.problems import CHALLENGES
 from services.gateway.accounts import actions, store
 from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_of
 from services.gateway.accounts.domain import Membership, SignedIn, safe_next
@@ -32,7 +33,14 @@ AnyRequest = Request[Any, Any, Any]
 
 _PORTAL = re.compile(r"/c/([a-z0-9-]+)")
 _WHY = {
-    "ended": "You were logged out because nothing happened for a while. Log in to go on.",
+    "idle": "You were logged out because nothing happened for a while. Log in to go on.",
+    "long": "You were logged out because you had been logged in for long. Log in to go on.",
+    "password": (
+        "You were logged out because your login has a new password. "  # pragma: allowlist secret
+        "Log in with it to go on."
+    ),
+    "closed": "You were logged out because your login was switched off. Please ask your clinic.",
+    "gone": "You were logged out. Log in to go on.",
     "again": "This page was open for too long, so it had to be loaded again. Please log in once more. "
     "If you read this again, allow cookies for this site in your browser.",
     "out": "You are logged out.",
@@ -50,12 +58,13 @@ class LoginForm:
 
 @dataclass(frozen=True, slots=True)
 class ClinicChoice:
-    """A membership to choose. `person` is the client's name, if the login has several memberships at the clinic."""
+    """A membership to choose or to accept. `person` is the client's name where it has to be told from others."""
 
     slug: str
     name: str
     place: str
     person: str = ""
+    is_staff: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +104,7 @@ async def login_page(
     target = safe_next(next)
     if request.session:
         return Redirect(target if target != "/" else "/clinics", status_code=303)
-    clinic = await _clinic_of(target, db, upstreams)
-    return _login_page(settings, target, clinic, why=why)
+    return await _login_page(settings, db, upstreams, target, why=why)
 
 
 @post("/login", status_code=303, request_max_body_size=16 * 1024)
@@ -115,14 +123,14 @@ async def log_in(
             db, passwords, data.email, data.password, address_of(request.scope)
         )
     except actions.WrongPassword as error:
-        clinic = await _clinic_of(target, db, upstreams)
-        return _login_page(settings, target, clinic, status=401, email=data.email, error=error.detail)
+        return await _login_page(
+            settings, db, upstreams, target, status=401, email=data.email, error=error.detail
+        )
     except TooManyTries as error:
         wait = f"Too many tries. Please wait {_minutes(error.retry_after)}, then try again."
         headers = {"Retry-After": str(error.retry_after)}
-        clinic = await _clinic_of(target, db, upstreams)
-        return _login_page(
-            settings, target, clinic, status=429, email=data.email, error=wait, headers=headers
+        return await _login_page(
+            settings, db, upstreams, target, status=429, email=data.email, error=wait, headers=headers
         )
     await actions.note_sign_in(db, login_id)
     sessions.sign_in(request, login_id)
@@ -205,12 +213,16 @@ def _choose(request: AnyRequest, member: Membership) -> None:
 
 
 async def _invitation(member: Membership, signed_in: SignedIn, upstreams: Upstreams) -> ClinicChoice:
-    """The clinic's name alone: nothing of the client is shown before the login accepts."""
+    """The clinic's and the client's name, and nothing else of the client before the login accepts.
+
+    Without the client's name, two children at one clinic look alike. E-mails of the clinic to this address have it too.
+    """
+    caller, is_staff = caller_of(member, signed_in.login_id), member.client_id is None
     try:
-        name = (await upstreams.clinic(caller_of(member, signed_in.login_id))).name
+        clinic, person = await asyncio.gather(upstreams.clinic(caller), _person(member, caller, upstreams))
     except UpstreamError:
-        name = _name_of(member.slug)
-    return ClinicChoice(member.slug, name, member.name, person="Staff" if member.client_id is None else "")
+        return ClinicChoice(member.slug, _name_of(member.slug), member.name, is_staff=is_staff)
+    return ClinicChoice(member.slug, clinic.name, member.name, person, is_staff)
 
 
 def _name_of(slug: str) -> str:
@@ -252,10 +264,11 @@ async def _clinic_of(target: str, db: Database, upstreams: Upstreams) -> ClinicO
         return None
 
 
-def _login_page(
+async def _login_page(
     settings: Settings,
+    db: Database,
+    upstreams: Upstreams,
     target: str,
-    clinic: ClinicOut | None = None,
     *,
     why: str = "",
     status: int = 200,
@@ -268,10 +281,15 @@ def _login_page(
         "email": email[:254],
         "error": error,
         "demo": settings.demo,
-        "clinic": clinic,
+        "clinic": await _clinic_of(target, db, upstreams),
         "why": _WHY.get(why, ""),
     }
-    return Template("login.html", context=context, status_code=status, headers=headers or {})
+    return Template(
+        "login.html",
+        context=context,
+        status_code=status,
+        headers={**CHALLENGES.get(status, {}), **(headers or {})},
+    )
 
 
 def _minutes(seconds: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from inspect import cleandoc
 from typing import Any, Literal
 
 import msgspec
@@ -10,8 +11,9 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OpenAPI, SecurityScheme
 from msgspec import UNSET, UnsetType
 
-from contracts.http.common import Answer
+from contracts.http.common import Answer, Request
 from contracts.vocabulary import UNKNOWN
+from services.gateway.api.refusals import refusals_of
 
 
 @dataclass
@@ -24,14 +26,16 @@ class _Document(OpenAPI):
     def to_schema(self) -> dict[str, Any]:
         document = super().to_schema()
         schemas = document["components"]["schemas"]
-        for name in _names_below(Answer):
+        for body in _classes_below(Answer) | _classes_below(Request):
+            if body.__doc__ and body.__name__ in schemas:
+                schemas[body.__name__]["description"] = cleandoc(body.__doc__)
+        for name in {answer.__name__ for answer in _classes_below(Answer)}:
             for values in _sets_of_values(schemas.get(name, {})):
                 values.insert(sum(value is not None for value in values), UNKNOWN)
         _, problem = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
         schemas.update(problem)
-        for operation in _operations(document):
-            if "400" in operation["responses"]:
-                operation["responses"]["400"] = dict(_REFUSED)
+        for method, path, operation in _operations(document):
+            operation["responses"].update(_refused(method, path, operation))
             operation["responses"]["429"] = {"$ref": "#/components/responses/TooManyRequests"}
             for response in operation["responses"].values():
                 if "$ref" not in response:
@@ -42,12 +46,13 @@ class _Document(OpenAPI):
 
 class Fault(msgspec.Struct, rename={"where": "in"}, omit_defaults=True):
     """A fault of the request. `pointer` (RFC 6901) is there for a body's; `field` is the same path with dots, or the
-    parameter's name."""
+    parameter's name. A value that is refused by its meaning has a `code`."""
 
     where: Literal["body", "query", "header", "path"]
     field: str
     message: str
     pointer: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
 
 
 class Problem(msgspec.Struct):
@@ -61,10 +66,21 @@ class Problem(msgspec.Struct):
     errors: list[Fault] | UnsetType = UNSET
 
 
-_REFUSED = {
-    "description": "The request is malformed, or members and parameters are missing, unknown or wrong",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_WHY = {
+    "400": "The request is malformed, or members and parameters are missing, unknown or wrong",
+    "401": "The API key is missing or unknown",
+    "403": "Another kind of key is needed",
+    "404": "What the address or the body names is not there",
+    "409": "Not possible as things are now",
+    "413": "The body is too large",
+    "415": "The body is not what it has to be: JSON, not compressed",
+    "422": "A value is refused by its meaning",
+    "500": "A fault on our side: send it again with the same key",
+    "502": "A part of ClinicPay, or Stripe, gave no usable answer: send it again with the same key",
+    "503": "Not now: send it again with the same key, after `Retry-After` seconds",
 }
+"""The meaning of each status of a refusal; the codes name the cause."""
 
 _HEADERS = {
     "RateLimit-Policy": {
@@ -80,13 +96,30 @@ _LEFT = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
 _TOO_MANY = {
     "description": "Too many requests a minute of this API key, or of this address without a valid one",
     "headers": {**_LEFT, "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}},
-    "content": _REFUSED["content"],
+    "content": _PROBLEM,
 }
 
 
-def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in document["paths"].values():
-        yield from (each for each in path.values() if isinstance(each, dict) and "responses" in each)
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each operation with its method and its path."""
+    for path, methods in document["paths"].items():
+        for method, each in methods.items():
+            if isinstance(each, dict) and "responses" in each:
+                yield method, path, each
+
+
+def _refused(method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """The answers that refuse, by status. `x-codes` names the codes for programs; it may grow."""
+    codes = refusals_of(method, path.removeprefix("/api/v1"), operation)
+    return {
+        status: {
+            "description": f"{_WHY[status]}: {', '.join(f'`{code}`' for code in codes[status])}",
+            "content": _PROBLEM,
+            "x-codes": codes[status],
+        }
+        for status in _WHY
+        if status in codes
+    }
 
 
 @dataclass
@@ -113,9 +146,12 @@ def openapi_config() -> OpenAPIConfig:
     )
 
 
-def _names_below(parent: type) -> set[str]:
-    """The names of the class and of all that derive from it, which are the names of their schemas."""
-    return {parent.__name__}.union(*map(_names_below, parent.__subclasses__()))
+def _classes_below(parent: type) -> set[type]:
+    """The class and all that derive from it, with the lenient ones, which have the same names and words.
+
+    Their names are the names of their schemas.
+    """
+    return {parent}.union(*map(_classes_below, parent.__subclasses__()))
 
 
 def _sets_of_values(schema: Any) -> Iterator[list[str | None]]:

@@ -7,10 +7,15 @@ from services.chassis.http.problems import AnyRequest
 from services.gateway.api.clients.routes import client_routes
 from services.gateway.api.clinics.routes import clinic_routes
 from services.gateway.api.credit.routes import credit_routes
+from services.gateway.api.disputes.routes import dispute_routes
+from services.gateway.api.exceptions.routes import exception_routes
+from services.gateway.api.held.routes import held_routes
 from services.gateway.api.idempotency.dependencies import fingerprint
+from services.gateway.api.invoices.corrections import correction_routes
 from services.gateway.api.invoices.routes import invoice_routes
 from services.gateway.api.keys.dependencies import api_key, authenticate
 from services.gateway.api.keys.routes import create_api_key, key_routes
+from services.gateway.api.outside.routes import outside_routes
 from services.gateway.api.staff.routes import staff_routes
 from services.gateway.api.stripe_accounts.routes import stripe_account_routes
 from services.gateway.web.bodies import StrictBody
@@ -32,8 +37,13 @@ api_router = Router(
         *staff_routes,
         create_api_key,
         *invoice_routes,
+        *correction_routes,
         *stripe_account_routes,
         *credit_routes,
+        *dispute_routes,
+        *outside_routes,
+        *exception_routes,
+        *held_routes,
         *key_routes,
     ],
     before_request=check_request,

@@ -25,7 +25,13 @@ IdempotencyKey = Annotated[
 Password = Annotated[str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST)]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 Email = Annotated[str | None, QueryParameter(min_length=3, max_length=320)]
+ExternalId = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=200, description="Another program's id: the one that has it."),
+]
 Cursor = Annotated[str | None, QueryParameter(max_length=500)]
 
+GivenId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+TaxNumber = Annotated[str, msgspec.Meta(max_length=50)]
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Decimals = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")]

@@ -32,6 +32,11 @@ class PortalPage:
     several: bool
     person: str = ""
 
+    @property
+    def takes_cards(self) -> bool:
+        """Whether the clinic takes payments by card in the portal."""
+        return self.clinic.online_payment and "card" in self.clinic.methods
+
     def render(self, template: str, section: str, status: int = 200, **context: Any) -> Template:
         """A page in the clinic's layout; `section` is the current tab."""
         frame = {
@@ -39,6 +44,7 @@ class PortalPage:
             "several": self.several,
             "person": self.person,
             "section": section,
+            "takes_cards": self.takes_cards,
         }
         return Template(template, context={**frame, **context}, status_code=status)
 
@@ -99,7 +105,7 @@ async def _as_its_account_can(clinic: ClinicOut, upstreams: Upstreams, caller: C
     account = await upstreams.account_if_known(caller)
     if account is None:
         return clinic
-    methods = tuple(way for way in clinic.methods if way in account.methods)
+    methods = tuple(way for way in clinic.methods if account.takes(way, clinic.currency))
     takes = account.takes_payments and bool(methods)
     return msgspec.structs.replace(clinic, online_payment=takes, methods=methods)
 

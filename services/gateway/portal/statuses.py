@@ -25,25 +25,32 @@ PART_PAID = Status("Part paid", "half", "plain")
 ON_ITS_WAY = Status("On its way", "arrow", "wait")
 PAID = Status("Paid", "check", "good")
 REFUNDED = Status("Refunded", "back", "quiet")
-VOID = Status("Void", "cross", "quiet")
+CREDITED = Status("Credited", "back", "quiet")
+WRITTEN_OFF = Status("Closed", "check", "quiet")
+"""For an invoice whose rest the clinic gave up: its client has nothing to do."""
+VOID = Status("Cancelled", "cross", "quiet")
 OVERDUE = Status("Overdue", "clock", "late")
 BEING_CHECKED = Status("Being checked", "info", "wait")
 NOT_PAID = Status("Not paid", "ring", "plain")
 NOT_FINISHED = Status("Not finished", "ring", "plain")
+TAKEN_BACK = Status("Taken back", "back", "quiet")
+"""For a payment that the clinic recorded, and took back: it pays nothing."""
 WAITING = Status("Waiting for an answer", "clock", "wait")
 """For a payment that was started, while Stripe cannot be asked whether more has happened."""
 BEING_UPDATED = Status("Being updated", "info", "wait")
 """For a status of a newer service, which this program does not know."""
 
-_INVOICE = {
+OF_INVOICE = {
     "unpaid": UNPAID,
     "part_paid": PART_PAID,
     "processing": ON_ITS_WAY,
     "paid": PAID,
     "refunded": REFUNDED,
+    "credited": CREDITED,
+    "written_off": WRITTEN_OFF,
     "void": VOID,
 }
-_PAYMENT = {
+OF_PAYMENT = {
     "created": NOT_FINISHED,
     "requires_action": NOT_FINISHED,
     "processing": ON_ITS_WAY,
@@ -61,7 +68,7 @@ def of_invoice(invoice: InvoiceItem) -> Status:
         return ON_ITS_WAY
     if invoice.overdue and is_payable(invoice.status):
         return OVERDUE
-    return _INVOICE.get(invoice.status, BEING_UPDATED)
+    return OF_INVOICE.get(invoice.status, BEING_UPDATED)
 
 
 def on_its_way(invoice: InvoiceItem) -> bool:
@@ -72,4 +79,6 @@ def on_its_way(invoice: InvoiceItem) -> bool:
 def of_payment(payment: PaymentOut) -> Status:
     if not payment.asked and payment.status in STARTABLE_PAYMENTS:
         return WAITING
-    return _PAYMENT.get(payment.status, BEING_UPDATED)
+    if payment.reversed_at is not None:
+        return TAKEN_BACK
+    return OF_PAYMENT.get(payment.status, BEING_UPDATED)

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts import declines
-from contracts.declines import Decline
+from contracts.consents import Consent
+from contracts.declines import NOTHING_TAKEN, Decline
+from contracts.http.payments import ConsentIn
 from services.gateway.portal.page import PortalPage
 from services.gateway.settings import Settings
+from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 
 
@@ -21,26 +24,50 @@ async def stripe_context(page: PortalPage, upstreams: Upstreams, settings: Setti
 
 
 def paying() -> dict[str, Any]:
-    """The reasons why a payment was not made, for the pages' script."""
+    """The words for all that may go wrong with a payment, for the pages' script."""
+    nothing = f" {NOTHING_TAKEN}"
     return {
-        "codes": _texts({**declines.DECLINES, "": declines.OTHER_DECLINE}),
-        "off_card": _texts({**declines.OFF_CARD, "": declines.OTHER_OFF_CARD}),
-        "types": _texts(declines.TROUBLE),
+        "codes": _texts({**declines.DECLINES, "": declines.OTHER_DECLINE}, nothing),
+        "off_card": _texts({**declines.OFF_CARD, "": declines.OTHER_OFF_CARD}, nothing),
         "unknown": str(declines.UNKNOWN_OUTCOME),
-        "nothing": " No money was taken.",
+        **_of_ours(nothing),
     }
 
 
 def saving() -> dict[str, Any]:
-    """The reasons why a card was not saved, for the pages' script."""
+    """The words for all that may go wrong when a card is saved, for the pages' script."""
     return {
-        "codes": _texts(declines.not_saved()),
-        "types": _texts(declines.TROUBLE),
+        "codes": _texts(declines.not_saved(), ""),
         "unknown": str(declines.UNKNOWN_SAVING),
-        "nothing": "",
+        **_of_ours(""),
     }
 
 
-def _texts(reasons: Mapping[str, Decline]) -> dict[str, str]:
+def _of_ours(nothing: str) -> dict[str, Any]:
+    """Troubles of which each proves that nothing was done. `nothing` says so where money is meant."""
+    return {
+        "types": _texts(declines.TROUBLE, nothing),
+        "logged_out": f"You have been logged out.{nothing} Log in again, then try once more.",
+        "unreachable": f"We could not reach the payment service.{nothing} Check your connection and try again.",
+        "refused": f"This was refused.{nothing} Load this page again, or ask the clinic.",
+        "too_many": f"That was too often in a short time.{nothing} Wait a minute, then try again.",
+    }
+
+
+def _texts(reasons: Mapping[str, Decline], nothing: str) -> dict[str, str]:
     """By Stripe's code or type; under "" the reason for every other code."""
-    return {code: str(words) for code, words in reasons.items()}
+    return {code: f"{words}{nothing}" for code, words in reasons.items()}
+
+
+def check_mark(consent: Consent, mark: str) -> None:
+    """Raises 409 `consent_changed` when the page showed another text than this one."""
+    if mark != consent.mark:
+        words = (
+            "The text that you agree to has changed since you opened this page. Nothing was done. "
+            "Load this page again and read it."
+        )
+        raise UpstreamError(409, "consent_changed", words, {"message": words})
+
+
+def consent_in(consent: Consent) -> ConsentIn:
+    return ConsentIn(kind=consent.kind, version=consent.version, locale=consent.locale, text=consent.text)

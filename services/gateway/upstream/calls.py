@@ -1,11 +1,11 @@
 """How the gateway calls a service: kept connections, a fresh token, the trace, bounded retries, one error.
 
-Calls that may be repeated are (safe methods, PUT, DELETE, and a POST with an idempotency key), when a service
-cannot be reached or says 503; all else is tried once. Whatever a service refuses, and a service that stays
-away, comes as `UpstreamError`.
+Calls that may be repeated are (safe methods, PUT, DELETE, a POST with an idempotency key, and one that only
+asks), when a service cannot be reached or says 503; all else is tried once. Whatever a service refuses, and a
+service that stays away, comes as `UpstreamError`.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import httpx2
@@ -27,6 +27,7 @@ from services.gateway.upstream.transport import (
 
 Service = Literal["invoice", "payment", "notification"]
 T = TypeVar("T")
+H = TypeVar("H")
 
 RETRY_SECONDS = 2.0
 """How long a call is tried again, counted from its start; also the wait for a payable not yet known."""
@@ -126,6 +127,21 @@ class Calls:
         )
         return _decode(service, raw, answer)
 
+    async def ask(
+        self,
+        caller: Caller,
+        service: Service,
+        path: str,
+        answer: type[T],
+        body: msgspec.Struct,
+        *,
+        timeout: float = TIMEOUT,
+    ) -> T:
+        """A question with a body: a POST that changes nothing, so that it may be repeated without a key."""
+        content = msgspec.json.encode(body)
+        call = Call(service, "POST", path, {}, content, _headers(content, None), timeout)
+        return _decode(service, (await self._again(caller, call)).content, answer)
+
     async def create(
         self,
         caller: Caller,
@@ -140,6 +156,26 @@ class Calls:
         call = Call(service, "POST", path, _given(params), content, _headers(content, None), TIMEOUT)
         reply = await self._again(caller, call)
         return _decode(service, reply.content, answer), reply.status == 201
+
+    async def write_or_hold(
+        self,
+        caller: Caller,
+        service: Service,
+        path: str,
+        answer: type[T],
+        held: type[H],
+        body: msgspec.Struct,
+        key: str,
+        timeout: float = TIMEOUT,
+    ) -> T | H:
+        """POST with an idempotency key, and read the answer; `held` of an act that is held (202)."""
+        content = msgspec.json.encode(body)
+        reply = await self._again(
+            caller, Call(service, "POST", path, {}, content, _headers(content, key), timeout)
+        )
+        if reply.status == 202:
+            return _decode(service, reply.content, held)
+        return _decode(service, reply.content, answer)
 
     async def send(
         self,
@@ -226,6 +262,32 @@ def _decode(service: Service, content: bytes, answer: type[T]) -> T:
     except msgspec.MsgspecError as error:
         detail = f"The {service} service gave an answer that we cannot read."
         raise UpstreamError(502, "bad_answer", detail, {"service": service}) from error
+
+
+async def all_accepted(*checks: Awaitable[T]) -> list[T]:
+    """The answers to checks of one request's parts. Raises one error for all that the services refuse in its body."""
+    answers, refused = [], []
+    for check in checks:
+        try:
+            answers.append(await check)
+        except UpstreamError as error:
+            if error.status not in (400, 422):
+                raise
+            refused.append(error)
+    if refused:
+        raise _together(refused)
+    return answers
+
+
+def _together(refused: Sequence[UpstreamError]) -> UpstreamError:
+    """The first, with the faults of all, each field's once."""
+    first = refused[0]
+    faults: dict[str, Any] = {}
+    for each in refused:
+        for fault in each.fields.get("errors", []):
+            faults.setdefault(fault["field"], fault)
+    fields = {name: value for each in reversed(refused) for name, value in each.fields.items()}
+    return UpstreamError(first.status, first.code, first.detail, {**fields, "errors": [*faults.values()]})
 
 
 def _wait_before_retry(error: Exception) -> bool | float:

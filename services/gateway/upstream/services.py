@@ -5,9 +5,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar, get_args
 from uuid import UUID, uuid4
 
 from litestar.di import NamedDependency
@@ -15,12 +15,26 @@ from litestar.di import NamedDependency
 from contracts.http.accounts import AccountIn, AccountOut
 from contracts.http.clients import ClientIn, ClientOut
 from contracts.http.clinics import ClinicIn, ClinicOut
-from contracts.http.common import Money, Page
+from contracts.http.common import Money, Page, Request
 from contracts.http.contacts import ContactIn, ContactOut
-from contracts.http.credit import CreditOut, RefundIn, RefundsOut
+from contracts.http.credit import ApprovalIn, CreditOut, RefundIn, RefundRulesBody, RefundsOut
+from contracts.http.disputes import DisputeOut, EvidenceIn, EvidenceOut, EvidencePreview, HeldIn, SubmitIn
+from contracts.http.documents import (
+    CorrectedOut,
+    CorrectionIn,
+    CreditNoteIn,
+    ReplacedOut,
+    VoidIn,
+    WriteOffIn,
+)
+from contracts.http.exceptions import ExceptionOut, SettleIn
+from contracts.http.held import HeldActOut, HeldActsOut, PreviewOut
 from contracts.http.invoices import InvoiceIn, InvoiceItem, InvoiceOut, InvoicesIn, InvoicesOut, Summary
-from contracts.http.methods import SavedMethodOut, SetupStart
+from contracts.http.methods import SavedMethodOut, SetupIn, SetupStart
+from contracts.http.outside import ClosingIn, ClosingOut, RecordIn, ReverseIn, UseCreditIn
 from contracts.http.payments import OnItsWay, PaymentIn, PaymentOut, PaymentStart
+from contracts.vocabulary import DisputeStatus
+from services.chassis import clock
 from services.chassis.http.auth import Caller
 from services.gateway.upstream.calls import STRIPE_TIMEOUT, Calls, UpstreamError
 from services.gateway.upstream.transport import Reply
@@ -28,9 +42,34 @@ from services.gateway.upstream.transport import Reply
 __all__ = ["SETTINGS_SECONDS", "UpstreamError", "Upstreams"]
 
 T = TypeVar("T")
+C = TypeVar("C", bound=CorrectedOut)
 
 SETTINGS_SECONDS = 3.0
 """The highest age of a clinic's settings."""
+
+LATELY = timedelta(hours=1)
+"""How long ago a client's invoice may have changed and still be on its way to payment: far beyond the usual lag."""
+
+
+Booking = Literal["invoice", "payment"]
+BOOKING: tuple[Booking, ...] = get_args(Booking)
+"""The services that have exceptions and held acts."""
+
+
+async def in_its_service(ask: Callable[[Booking], Awaitable[T]], unknown: str) -> T:
+    """The answer of the service that has the thing. `unknown`: the code of a service that does not have it.
+
+    A service that is away keeps nobody from what the other one has. It is raised only where it may have the thing.
+    """
+    errors: list[UpstreamError] = []
+    for service in BOOKING:
+        try:
+            return await ask(service)
+        except UpstreamError as error:
+            if error.code != unknown and not error.temporary:
+                raise
+            errors.append(error)
+    raise next((error for error in errors if error.temporary), errors[-1])
 
 
 def _checking(check: bool) -> dict[str, str]:
@@ -79,9 +118,11 @@ class Upstreams:
             self.recent_clinics.put(known.id, known)
         return known
 
-    async def clinics(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[ClinicOut]:
-        """Every clinic; operators only."""
-        params = {"cursor": cursor, "limit": limit}
+    async def clinics(
+        self, caller: Caller, cursor: str | None = None, limit: int = 20, external_id: str | None = None
+    ) -> Page[ClinicOut]:
+        """Every clinic, or the one with the external id; operators only."""
+        params = {"cursor": cursor, "limit": limit, "external_id": external_id}
         return await self._calls.get(caller, "invoice", "/clinics", Page[ClinicOut], params)
 
     async def create_clinic(
@@ -126,6 +167,10 @@ class Upstreams:
 
     async def clients(self, caller: Caller, cursor: str | None = None, limit: int = 20) -> Page[ClientOut]:
         params = {"cursor": cursor, "limit": limit}
+        return await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], params)
+
+    async def clients_by_external_id(self, caller: Caller, external_id: str) -> Page[ClientOut]:
+        params = {"external_id": external_id}
         return await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], params)
 
     async def clients_by_email(
@@ -179,6 +224,46 @@ class Upstreams:
             caller, "invoice", "POST", "/invoices/bulk", InvoicesOut, body, key=key
         )
 
+    async def void_invoice(
+        self, caller: Caller, invoice_id: UUID, body: VoidIn, key: str
+    ) -> CorrectedOut | HeldActOut:
+        """Cancel an invoice that nobody has paid, or hold that."""
+        return await self._take_off(caller, invoice_id, "void", body, key, CorrectedOut)
+
+    async def credit_invoice(
+        self, caller: Caller, invoice_id: UUID, body: CreditNoteIn, key: str
+    ) -> CorrectedOut | HeldActOut:
+        """Issue a credit note, or hold it; the same key returns the same one again."""
+        return await self._take_off(caller, invoice_id, "credit-notes", body, key, CorrectedOut)
+
+    async def write_off_invoice(
+        self, caller: Caller, invoice_id: UUID, body: WriteOffIn, key: str
+    ) -> CorrectedOut | HeldActOut:
+        return await self._take_off(caller, invoice_id, "write-off", body, key, CorrectedOut)
+
+    async def preview_document(
+        self,
+        caller: Caller,
+        invoice_id: UUID,
+        verb: Literal["void", "credit-notes", "write-off", "correct"],
+        body: VoidIn | CreditNoteIn | WriteOffIn | CorrectionIn,
+    ) -> PreviewOut:
+        """The effect that a correction would have now. It changes nothing."""
+        path = f"/invoices/{invoice_id}/{verb}/preview"
+        return await self._calls.ask(caller, "invoice", path, PreviewOut, body)
+
+    async def correct_invoice(
+        self, caller: Caller, invoice_id: UUID, body: CorrectionIn, key: str
+    ) -> ReplacedOut | HeldActOut:
+        """Credit the rest of an invoice and issue another one, both or neither, or hold that."""
+        return await self._take_off(caller, invoice_id, "correct", body, key, ReplacedOut)
+
+    async def _take_off(
+        self, caller: Caller, invoice_id: UUID, verb: str, body: Request, key: str, answer: type[C]
+    ) -> C | HeldActOut:
+        path = f"/invoices/{invoice_id}/{verb}"
+        return await self._calls.write_or_hold(caller, "invoice", path, answer, HeldActOut, body, key)
+
     async def invoice(self, caller: Caller, invoice_id: UUID) -> InvoiceOut:
         return await self._calls.get(caller, "invoice", f"/invoices/{invoice_id}", InvoiceOut)
 
@@ -192,6 +277,10 @@ class Upstreams:
     ) -> Page[InvoiceItem]:
         """Invoices, newest first; a client sees only its own."""
         params = {"status": status, "cursor": cursor, "limit": limit, "client_id": client_id}
+        return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceItem], params)
+
+    async def invoices_by_external_id(self, caller: Caller, external_id: str) -> Page[InvoiceItem]:
+        params = {"external_id": external_id}
         return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceItem], params)
 
     async def changed_invoices(
@@ -251,10 +340,10 @@ class Upstreams:
         path = f"/payment-methods/{method_id}/default"
         await self._calls.send(caller, "payment", "PUT", path, timeout=STRIPE_TIMEOUT)
 
-    async def start_setup(self, caller: Caller) -> SetupStart:
+    async def start_setup(self, caller: Caller, body: SetupIn) -> SetupStart:
         """A SetupIntent, to save a card without paying."""
         return await self._calls.write(
-            caller, "payment", "POST", "/setup-intents", SetupStart, timeout=STRIPE_TIMEOUT
+            caller, "payment", "POST", "/setup-intents", SetupStart, body, timeout=STRIPE_TIMEOUT
         )
 
     async def credit(self, caller: Caller) -> list[Money]:
@@ -264,11 +353,131 @@ class Upstreams:
         """A client's credit; the client may be the caller. 404 `client_not_found` for one who never paid here."""
         return await self._calls.get(caller, "payment", f"/clients/{client_id}/credit", CreditOut)
 
-    async def refund(self, caller: Caller, body: RefundIn, key: str) -> RefundsOut:
-        """Refund a client's credit; the same key returns the same refunds, in their current state."""
-        return await self._calls.write(
-            caller, "payment", "POST", "/refunds", RefundsOut, body, key=key, timeout=STRIPE_TIMEOUT
+    async def refund(self, caller: Caller, body: RefundIn, key: str) -> RefundsOut | HeldActsOut:
+        """Refund a payment or a client's credit, or hold that; the same key returns the same, in its current state."""
+        return await self._calls.write_or_hold(
+            caller, "payment", "/refunds", RefundsOut, HeldActsOut, body, key, STRIPE_TIMEOUT
         )
+
+    async def preview_refund(self, caller: Caller, body: RefundIn) -> PreviewOut:
+        """The effect that a refund would have now. It changes nothing."""
+        return await self._calls.ask(
+            caller, "payment", "/refunds/preview", PreviewOut, body, timeout=STRIPE_TIMEOUT
+        )
+
+    async def decide_refund(self, caller: Caller, refund_id: UUID, body: ApprovalIn) -> RefundsOut:
+        """Approve a refund that waits, or cancel it."""
+        path = f"/refunds/{refund_id}/approval"
+        return await self._calls.write(
+            caller, "payment", "PUT", path, RefundsOut, body, timeout=STRIPE_TIMEOUT
+        )
+
+    async def refund_rules(self, caller: Caller) -> RefundRulesBody:
+        return await self._calls.get(caller, "payment", "/refund-rules", RefundRulesBody)
+
+    async def put_refund_rules(self, caller: Caller, body: RefundRulesBody) -> RefundRulesBody:
+        return await self._calls.write(caller, "payment", "PUT", "/refund-rules", RefundRulesBody, body)
+
+    async def record_payment(self, caller: Caller, body: RecordIn, key: str) -> PaymentOut:
+        """Book money that the clinic took outside Stripe; the same key returns the same payment."""
+        params = await self._issued_lately(caller, body)
+        return await self._calls.write(
+            caller, "payment", "POST", "/payments/recorded", PaymentOut, body, params=params, key=key
+        )
+
+    async def _issued_lately(self, caller: Caller, body: RecordIn | UseCreditIn) -> dict[str, str] | None:
+        """The invoices that payment must know before it chooses which are due first."""
+        if body.invoices is not None:
+            return None
+        since = clock.now() - LATELY
+        found = await self.changed_invoices(caller, since, limit=100, client_id=body.client_id)
+        return {"issued": ",".join(str(each.id) for each in found.items)}
+
+    async def reverse_payment(
+        self, caller: Caller, payment_id: UUID, body: ReverseIn, key: str
+    ) -> PaymentOut:
+        path = f"/payments/{payment_id}/reverse"
+        return await self._calls.write(caller, "payment", "POST", path, PaymentOut, body, key=key)
+
+    async def use_credit(self, caller: Caller, body: UseCreditIn, key: str) -> PaymentOut:
+        params = await self._issued_lately(caller, body)
+        return await self._calls.write(
+            caller, "payment", "POST", "/credit/uses", PaymentOut, body, params=params, key=key
+        )
+
+    async def close_cash(self, caller: Caller, body: ClosingIn, key: str) -> ClosingOut:
+        return await self._calls.write(caller, "payment", "POST", "/cash-closings", ClosingOut, body, key=key)
+
+    async def cash_closings(self, caller: Caller, cursor: str | None, limit: int) -> Page[ClosingOut]:
+        params = {"cursor": cursor, "limit": str(limit)}
+        return await self._calls.get(caller, "payment", "/cash-closings", Page[ClosingOut], params)
+
+    # Exceptions
+
+    async def disputes(
+        self,
+        caller: Caller,
+        status: DisputeStatus | None,
+        due_before: datetime | None,
+        cursor: UUID | None,
+        limit: int,
+    ) -> Page[DisputeOut]:
+        """The clinic's disputes, the nearest deadline first."""
+        due = due_before.isoformat() if due_before else None
+        params = {"status": status, "due_before": due, "cursor": cursor, "limit": limit}
+        return await self._calls.get(caller, "payment", "/disputes", Page[DisputeOut], params)
+
+    async def dispute(self, caller: Caller, dispute_id: UUID) -> DisputeOut:
+        """A dispute of the clinic's. 404 `dispute_not_found`."""
+        return await self._calls.get(caller, "payment", f"/disputes/{dispute_id}", DisputeOut)
+
+    async def evidence(self, caller: Caller, dispute_id: UUID) -> EvidenceOut:
+        return await self._calls.get(caller, "payment", f"/disputes/{dispute_id}/evidence", EvidenceOut)
+
+    async def put_evidence(self, caller: Caller, dispute_id: UUID, body: EvidenceIn) -> EvidenceOut:
+        path = f"/disputes/{dispute_id}/evidence"
+        return await self._calls.write(caller, "payment", "PUT", path, EvidenceOut, body)
+
+    async def preview_evidence(self, caller: Caller, dispute_id: UUID, body: HeldIn) -> EvidencePreview:
+        path = f"/disputes/{dispute_id}/evidence/preview"
+        return await self._calls.ask(caller, "payment", path, EvidencePreview, body)
+
+    async def submit_evidence(
+        self, caller: Caller, dispute_id: UUID, body: SubmitIn, key: str
+    ) -> EvidenceOut:
+        """Send a dispute's evidence to Stripe. To repeat it is harmless: the same digest is sent once."""
+        path = f"/disputes/{dispute_id}/evidence/submission"
+        return await self._calls.write(
+            caller, "payment", "POST", path, EvidenceOut, body, key=key, timeout=STRIPE_TIMEOUT
+        )
+
+    async def exceptions(
+        self, caller: Caller, service: Booking, settled: bool, cursor: UUID | None, limit: int
+    ) -> Page[ExceptionOut]:
+        """A service's exceptions, newest first."""
+        params = {"settled": "true" if settled else None, "cursor": cursor, "limit": limit}
+        return await self._calls.get(caller, service, "/exceptions", Page[ExceptionOut], params)
+
+    async def settle_exception(
+        self, caller: Caller, service: Booking, exception_id: UUID, body: SettleIn, key: str
+    ) -> ExceptionOut:
+        """Settle a service's exception. 404 `exception_not_found`. To repeat it is harmless."""
+        path = f"/exceptions/{exception_id}/settle"
+        return await self._calls.write(caller, service, "POST", path, ExceptionOut, body, key=key)
+
+    async def held_acts(
+        self, caller: Caller, service: Booking, ended: bool, cursor: UUID | None, limit: int
+    ) -> Page[HeldActOut]:
+        """A service's held acts, newest first: the ones to undo, or the ended."""
+        params = {"ended": "true" if ended else None, "cursor": cursor, "limit": limit}
+        return await self._calls.get(caller, service, "/held-acts", Page[HeldActOut], params)
+
+    async def undo_held_act(self, caller: Caller, service: Booking, act_id: UUID) -> HeldActOut:
+        """Undo a service's held act. 404 `held_act_not_found`. To repeat it is harmless."""
+        path = f"/held-acts/{act_id}/undo"
+        return await self._calls.write(caller, service, "POST", path, HeldActOut, key=str(uuid4()))
+
+    # Accounts
 
     async def account(self, caller: Caller) -> AccountOut:
         """The Stripe account of the caller's clinic."""

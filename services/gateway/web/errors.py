@@ -89,7 +89,7 @@ def on_not_found(request: AnyRequest, error: NotFoundException) -> Response[Any]
     """Says which id in the address is none, if that is what is wrong with it."""
     faults = path_faults(request) if path_of(request).startswith("/api/") else []
     if faults:
-        return problems.problem(404, "not_found", "An id in the address is none.", errors=faults)
+        return problems.problem(404, "not_found", "An id in the address is not a UUID.", errors=faults)
     return problems.on_http_error(request, error)
 
 

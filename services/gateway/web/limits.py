@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
@@ -65,6 +66,10 @@ class RequestLimit(ASGIMiddleware):
         self._storage = MemoryStorage()
         self._counted = FixedWindowRateLimiter(self._storage)
         self._known: dict[str, None] = {}
+
+    def __deepcopy__(self, _: Any) -> Self:
+        """Litestar copies routers. A copy of this would count apart, and begin a task where no loop may run."""
+        return self
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         credential, address = self._credential(scope), address_of(scope)

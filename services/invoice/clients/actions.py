@@ -4,6 +4,7 @@ from uuid import UUID
 
 from services.chassis import audit
 from services.chassis.db.database import Connection
+from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.invoice.clients import domain, store
 from services.invoice.clients.domain import Client, ClientDetails
@@ -18,18 +19,24 @@ async def create_client(
     Raises `ClinicNotFound`, `InvalidAddress`.
     """
     await clinics.get_clinic(tx, caller.clinic)
-    added = await store.add_client(tx, caller.clinic, client_id, domain.tidy(given))
+    try:
+        details = domain.checked(given, None)
+    except DomainError:
+        existing = await store.get_client(tx, caller.clinic, client_id, lock=False)
+        if existing is None:
+            raise
+        domain.tidy(given)  # a rule about countries came after some clients
+        return existing, False
+    added = await store.add_client(tx, caller.clinic, client_id, details)
     if added is None:
         return await get_client(tx, caller.clinic, client_id), False
-    domain.check_country(given, None)
     await audit.record(tx, caller, "put_client", client_id, None, added)
     return added, True
 
 
 async def save_client(tx: Connection, caller: Caller, given: ClientDetails, before: Client) -> Client:
     """Replace the details of a client that `get_client` read and locked as `before`. Raises `InvalidAddress`."""
-    domain.check_country(given, before)
-    after = await store.save_client(tx, caller.clinic, before.id, domain.tidy(given))
+    after = await store.save_client(tx, caller.clinic, before.id, domain.checked(given, before))
     await audit.record(tx, caller, "put_client", before.id, before, after)
     return after
 

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
-from litestar.exceptions import ValidationException
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from contracts.http.clients import ClientIn, ClientOut
 from contracts.http.common import Page
 from services.chassis.db.database import Connection, trial
 from services.chassis.http.auth import Caller, staff
+from services.chassis.http.parameters import ids_in
 from services.chassis.http.patches import patched
 from services.invoice import paging
 from services.invoice.clients import actions, store
@@ -65,23 +65,18 @@ async def list_clients(
     cursor: paging.Cursor = None,
     limit: paging.Limit = paging.DEFAULT_LIMIT,
     ids: FromQuery[str | None] = None,
+    external_id: FromQuery[str | None] = None,
 ) -> Page[ClientOut]:
-    """The clinic's clients in order of their ids; with `ids`, separated by commas, these of them."""
+    """The clinic's clients in order of their ids; with `ids`, separated by commas, or `external_id` these of them."""
+    if external_id is not None:
+        known = await store.get_client_by_external_id(tx, caller.clinic, external_id)
+        return Page(items=[answer_of(each) for each in known])
     if ids is not None:
-        found = await store.get_clients(tx, caller.clinic, _ids_in(ids))
+        found = await store.get_clients(tx, caller.clinic, ids_in("ids", ids))
         return Page(items=[answer_of(each) for each in found])
     after = paging.after_id(cursor)
     clients = await store.list_clients(tx, caller.clinic, after=after, limit=limit + 1)
     return paging.page([answer_of(each) for each in clients], limit, lambda last: (last.id,))
-
-
-def _ids_in(ids: str) -> list[UUID]:
-    """Raises `ValidationException`."""
-    try:
-        return [UUID(each) for each in ids.split(",")]
-    except ValueError:
-        wrong = {"source": "query", "key": "ids", "message": "Expected UUIDs separated by commas"}
-        raise ValidationException(extra=[wrong]) from None
 
 
 ALL: list[Any] = [create_client, change_client, get_client, list_clients]

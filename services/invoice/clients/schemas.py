@@ -1,6 +1,6 @@
 """Between the bodies in `contracts.http.clients` and the domain's values."""
 
-from msgspec import convert
+from msgspec import UNSET, convert
 
 from contracts.http.clients import ClientIn, ClientOut
 from services.invoice.clients.domain import BillingAddress, Client, ClientDetails
@@ -13,6 +13,9 @@ def details_of(body: ClientIn) -> ClientDetails:
         billing_address=convert(address, BillingAddress, from_attributes=True)
         if address
         else BillingAddress(),
+        tax_number=body.tax_number or "",
+        external_id=None if body.external_id is UNSET else body.external_id,
+        metadata={} if body.metadata is UNSET else body.metadata,
     )
 
 

@@ -7,10 +7,13 @@ import asyncpg
 import msgspec
 
 from services.chassis.db.database import Connection
+from services.invoice.checks import ExternalIdTaken
 from services.invoice.clients.domain import BillingAddress, Client, ClientDetails
 from services.invoice.clinics.domain import Clinic
 from services.invoice.clinics.store import COLUMNS as CLINIC_COLUMNS
 from services.invoice.clinics.store import clinic_of
+
+_COLUMNS = "id, name, billing_address, tax_number, external_id, metadata"
 
 
 async def get_clinic_and_clients(
@@ -24,7 +27,8 @@ async def get_clinic_and_clients(
         f"""
         SELECT {CLINIC_COLUMNS},
             ARRAY(
-                SELECT jsonb_build_object('id', id, 'name', name, 'billing_address', billing_address) FROM clients
+                SELECT jsonb_build_object('id', id, 'name', name, 'billing_address', billing_address,
+                    'tax_number', tax_number) FROM clients
                 WHERE clinic_id = clinics.id AND id = ANY($2::uuid[]) AND erased_at IS NULL
             ) AS clients
         FROM clinics
@@ -40,34 +44,36 @@ async def get_clinic_and_clients(
 
 
 async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientDetails) -> Client | None:
-    """Add a client; None when there is one with this id."""
-    row = await tx.fetchrow(
-        """
-        INSERT INTO clients (clinic_id, id, name, billing_address) VALUES ($1, $2, $3, $4)
+    """Add a client; None when there is one with this id. Raises `ExternalIdTaken`."""
+    row = await _write(
+        tx,
+        f"""
+        INSERT INTO clients (clinic_id, id, name, billing_address, tax_number, external_id, metadata)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (clinic_id, id) DO NOTHING
-        RETURNING id, name, billing_address
+        RETURNING {_COLUMNS}
         """,
         clinic_id,
         client_id,
-        given.name,
-        msgspec.json.encode(given.billing_address).decode(),
+        given,
     )
     return _client(row) if row else None
 
 
 async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientDetails) -> Client:
-    """Save the name and address of a client that is locked."""
-    row = await tx.fetchrow(
-        """
+    """Save the details of a client that is locked. Raises `ExternalIdTaken`."""
+    row = await _write(
+        tx,
+        f"""
         UPDATE clients
-        SET name = $3, billing_address = $4, changed_at = app_now(), erase_after = DEFAULT, erased_at = NULL
+        SET name = $3, billing_address = $4, tax_number = $5, external_id = $6, metadata = $7,
+            changed_at = app_now(), erase_after = DEFAULT, erased_at = NULL
         WHERE clinic_id = $1 AND id = $2
-        RETURNING id, name, billing_address
+        RETURNING {_COLUMNS}
         """,
         clinic_id,
         client_id,
-        given.name,
-        msgspec.json.encode(given.billing_address).decode(),
+        given,
     )
     assert row is not None, "it is locked"
     return _client(row)
@@ -79,7 +85,7 @@ async def get_client(
     """A client; with `lock`, others wait with changing it until the transaction ends."""
     row = await tx.fetchrow(
         f"""
-        SELECT id, name, billing_address FROM clients
+        SELECT {_COLUMNS} FROM clients
         WHERE clinic_id = $1 AND id = $2 {"FOR UPDATE" if lock else ""}
         """,
         clinic_id,
@@ -91,8 +97,8 @@ async def get_client(
 async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, limit: int) -> list[Client]:
     """The clinic's clients in order of their ids, from the one after `after`."""
     rows = await tx.fetch(
-        """
-        SELECT id, name, billing_address
+        f"""
+        SELECT {_COLUMNS}
         FROM clients
         WHERE clinic_id = $1 AND id >= $2 AND id IS DISTINCT FROM $3
         ORDER BY id
@@ -109,13 +115,46 @@ async def list_clients(tx: Connection, clinic_id: UUID, *, after: UUID | None, l
 async def get_clients(tx: Connection, clinic_id: UUID, client_ids: Collection[UUID]) -> list[Client]:
     """These clients of the clinic, in order of their ids; an unknown id is left out."""
     rows = await tx.fetch(
-        "SELECT id, name, billing_address FROM clients WHERE clinic_id = $1 AND id = ANY($2) ORDER BY id",
+        f"SELECT {_COLUMNS} FROM clients WHERE clinic_id = $1 AND id = ANY($2) ORDER BY id",
         clinic_id,
         list(client_ids),
     )
     return [_client(row) for row in rows]
 
 
+async def get_client_by_external_id(tx: Connection, clinic_id: UUID, external_id: str) -> list[Client]:
+    """The client that another program knows by this id, if there is one."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM clients WHERE clinic_id = $1 AND external_id = $2", clinic_id, external_id
+    )
+    return [_client(row) for row in rows]
+
+
+async def _write(
+    tx: Connection, sql: str, clinic_id: UUID, client_id: UUID, given: ClientDetails
+) -> asyncpg.Record | None:
+    """Run a statement whose parameters are the client's key and details."""
+    try:
+        return await tx.fetchrow(
+            sql,
+            clinic_id,
+            client_id,
+            given.name,
+            msgspec.json.encode(given.billing_address).decode(),
+            given.tax_number,
+            given.external_id,
+            msgspec.json.encode(given.metadata).decode(),
+        )
+    except asyncpg.UniqueViolationError:
+        raise ExternalIdTaken("another client has this external id", field="external_id") from None
+
+
 def _client(row: asyncpg.Record) -> Client:
-    address = msgspec.json.decode(row["billing_address"], type=BillingAddress)
-    return Client(id=row["id"], name=row["name"], billing_address=address)
+    return Client(
+        id=row["id"],
+        name=row["name"],
+        billing_address=msgspec.json.decode(row["billing_address"], type=BillingAddress),
+        tax_number=row["tax_number"],
+        external_id=row["external_id"],
+        metadata=msgspec.json.decode(row["metadata"], type=dict[str, str]),
+    )

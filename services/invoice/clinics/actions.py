@@ -12,10 +12,10 @@ from services.invoice.clinics.domain import Clinic, ClinicSettings
 
 async def put_clinic(tx: Connection, caller: Caller, given: ClinicSettings) -> Clinic:
     """Create the caller's clinic, or replace its settings. Publishes `clinic.updated` when something changed."""
-    settings = domain.tidy(given)
     await store.lock_clinic(tx, caller.clinic)
     before = await store.get_clinic(tx, caller.clinic)
-    domain.check_phone(settings, before)
+    settings = domain.checked(given, before)
+    await _check_start(tx, caller.clinic, settings, before)
     changed = await store.put_clinic(tx, caller.clinic, settings)
     if changed is None:
         return await get_clinic(tx, caller.clinic)
@@ -28,12 +28,14 @@ async def put_clinic(tx: Connection, caller: Caller, given: ClinicSettings) -> C
 async def create_clinic(tx: Connection, caller: Caller, given: ClinicSettings) -> tuple[Clinic, bool]:
     """Create the caller's clinic; True when it was created. An existing clinic stays as it is.
 
-    Settings that break a rule are refused in both cases.
+    Settings that break a rule are refused in both cases, except by a rule that came after the clinic.
     """
-    settings = domain.tidy(given)
     await store.lock_clinic(tx, caller.clinic)
     existing = await store.get_clinic(tx, caller.clinic)
-    return (existing, False) if existing else (await put_clinic(tx, caller, settings), True)
+    if existing is None:
+        return await put_clinic(tx, caller, given), True
+    domain.tidy(given)
+    return existing, False
 
 
 async def lock_clinic(tx: Connection, clinic_id: UUID) -> Clinic:
@@ -48,3 +50,14 @@ async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic:
     if clinic is None:
         raise domain.ClinicNotFound("no clinic has this id")
     return clinic
+
+
+async def _check_start(
+    tx: Connection, clinic_id: UUID, settings: ClinicSettings, before: Clinic | None
+) -> None:
+    """Raises `NumbersBegun` for another start of a year that has invoices."""
+    start = settings.number_start
+    if start is None or (before is not None and before.number_start == start):
+        return
+    if await store.has_numbers(tx, clinic_id, start.year):
+        raise domain.NumbersBegun("that year's invoices are numbered already", field="number_start")

@@ -76,12 +76,13 @@ async def get_clinic(clinic_id: FromPath[UUID], tx: NamedDependency[Connection])
 async def list_clinics(
     tx: NamedDependency[Connection],
     slug: FromQuery[str | None] = None,
+    external_id: FromQuery[str | None] = None,
     cursor: paging.Cursor = None,
     limit: paging.Limit = paging.DEFAULT_LIMIT,
 ) -> Page[ClinicOut]:
-    """All clinics in order of their ids, or the one with this slug."""
+    """All clinics in order of their ids, or the one with this slug or external id."""
     after = paging.after_id(cursor)
-    clinics = await store.list_clinics(tx, slug=slug, after=after, limit=limit + 1)
+    clinics = await store.list_clinics(tx, slug=slug, external_id=external_id, after=after, limit=limit + 1)
     return paging.page([answer_of(clinic) for clinic in clinics], limit, lambda last: (last.id,))
 
 

@@ -10,10 +10,12 @@ import asyncpg
 import msgspec
 
 from services.chassis.db.database import Connection
+from services.invoice.checks import ExternalIdTaken
 from services.invoice.clinics.domain import (
     Clinic,
     ClinicSettings,
     Contact,
+    NumberStart,
     SlugTaken,
     TaxRate,
     UnknownTimeZone,
@@ -23,7 +25,12 @@ _FIELDS = tuple(field.name for field in fields(Clinic))
 _SETTINGS = tuple(field.name for field in fields(ClinicSettings))
 COLUMNS = ", ".join(_FIELDS)
 """Every column of a clinic has the name of its field."""
-_JSON: Mapping[str, Any] = {"contact": Contact, "tax_rates": tuple[TaxRate, ...]}
+_JSON: Mapping[str, Any] = {
+    "contact": Contact,
+    "tax_rates": tuple[TaxRate, ...],
+    "metadata": dict[str, str],
+    "number_start": NumberStart | None,
+}
 """The columns that hold JSON, and the types that they are decoded to."""
 
 
@@ -52,15 +59,26 @@ async def put_clinic(
 ) -> tuple[Clinic, datetime] | None:
     """Save a clinic's settings. Return the clinic and when it changed, or None when nothing changed.
 
-    Raises `SlugTaken`, `UnknownTimeZone`.
+    Raises `SlugTaken`, `ExternalIdTaken`, `UnknownTimeZone`.
     """
     try:
         row = await tx.fetchrow(_PUT, clinic_id, *[_value(given, name) for name in _SETTINGS])
-    except asyncpg.UniqueViolationError:
+    except asyncpg.UniqueViolationError as taken:
+        if taken.constraint_name == "clinics_external_id":
+            raise ExternalIdTaken("another clinic has this external id", field="external_id") from None
         raise SlugTaken("another clinic has this slug", field="slug") from None
     except asyncpg.InvalidParameterValueError:
         raise UnknownTimeZone("the database does not know this time zone", field="time_zone") from None
     return (clinic_of(row), row["changed_at"]) if row else None
+
+
+async def has_numbers(tx: Connection, clinic_id: UUID, year: int) -> bool:
+    """Whether an invoice of this year was numbered."""
+    return bool(
+        await tx.fetchval(
+            "SELECT EXISTS (SELECT FROM invoice_counters WHERE clinic_id = $1 AND year = $2)", clinic_id, year
+        )
+    )
 
 
 async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
@@ -68,17 +86,21 @@ async def get_clinic(tx: Connection, clinic_id: UUID) -> Clinic | None:
     return clinic_of(row) if row else None
 
 
-async def list_clinics(tx: Connection, *, slug: str | None, after: UUID | None, limit: int) -> list[Clinic]:
-    """Clinics in order of their ids, from the one after `after`; only the one with `slug` when given."""
+async def list_clinics(
+    tx: Connection, *, slug: str | None, external_id: str | None, after: UUID | None, limit: int
+) -> list[Clinic]:
+    """Clinics in order of their ids, from the one after `after`; only the one with `slug` or `external_id`."""
     rows = await tx.fetch(
         f"""
         SELECT {COLUMNS}
         FROM clinics
-        WHERE ($1::text IS NULL OR slug = $1) AND ($2::uuid IS NULL OR id > $2)
+        WHERE ($1::text IS NULL OR slug = $1) AND ($2::text IS NULL OR external_id = $2)
+            AND ($3::uuid IS NULL OR id > $3)
         ORDER BY id
-        LIMIT $3
+        LIMIT $4
         """,
         slug,
+        external_id,
         after,
         limit,
     )

@@ -8,7 +8,9 @@ from services.chassis.db.sql import literals
 from services.chassis.db.statements import rows_in
 from services.invoice.erasures.domain import Erasure
 
-_ERASED = "name = '', billing_address = '{}'"
+_ERASED = "name = '', billing_address = '{}', tax_number = '', metadata = '{}'"
+_ERASED_CLIENT = f"{_ERASED}, external_id = NULL"
+_ERASED_DOCUMENT = f"{_ERASED}, insurer_reference = ''"
 
 
 async def erase_due_invoices(tx: Connection, most: int) -> int:
@@ -25,7 +27,7 @@ async def erase_due_invoices(tx: Connection, most: int) -> int:
             ORDER BY who.erase_after LIMIT $1
             FOR UPDATE OF who SKIP LOCKED
         ), erased AS (
-            UPDATE invoice_identities AS who SET {_ERASED}, erased_at = app_now() FROM due
+            UPDATE invoice_identities AS who SET {_ERASED_DOCUMENT}, erased_at = app_now() FROM due
             WHERE (who.clinic_id, who.invoice_id) = (due.clinic_id, due.invoice_id)
             RETURNING who.clinic_id, who.invoice_id, who.erased_at
         )
@@ -51,7 +53,7 @@ async def erase_due_clients(tx: Connection, most: int) -> int:
             ORDER BY c.erase_after LIMIT $1
             FOR UPDATE OF c SKIP LOCKED
         ), erased AS (
-            UPDATE clients AS c SET {_ERASED}, erased_at = app_now() FROM due
+            UPDATE clients AS c SET {_ERASED_CLIENT}, erased_at = app_now() FROM due
             WHERE (c.clinic_id, c.id) = (due.clinic_id, due.id)
             RETURNING c.clinic_id, c.id, c.erased_at
         )
@@ -81,11 +83,11 @@ async def erase_again(tx: Connection, log: Sequence[Erasure]) -> None:
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
                 AS log (clinic_id, kind, subject_id, erased_at)
         ), documents AS (
-            UPDATE invoice_identities AS who SET {_ERASED}, erased_at = log.erased_at FROM log
+            UPDATE invoice_identities AS who SET {_ERASED_DOCUMENT}, erased_at = log.erased_at FROM log
             WHERE log.kind = 'invoice' AND who.erased_at IS NULL
                 AND (who.clinic_id, who.invoice_id) = (log.clinic_id, log.subject_id)
         ), people AS (
-            UPDATE clients AS c SET {_ERASED}, erased_at = log.erased_at FROM log
+            UPDATE clients AS c SET {_ERASED_CLIENT}, erased_at = log.erased_at FROM log
             WHERE log.kind = 'client' AND c.erased_at IS NULL AND c.changed_at <= log.erased_at
                 AND (c.clinic_id, c.id) = (log.clinic_id, log.subject_id)
         )

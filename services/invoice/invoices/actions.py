@@ -6,11 +6,13 @@ from uuid import UUID
 from contracts.events.envelope import Event
 from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
 from services.chassis import clock
-from services.chassis.db.database import Connection, Key
+from services.chassis.db.database import Connection, Database, Key
 from services.chassis.kafka import park
 from services.chassis.outbox import outbox
 from services.invoice.invoices import domain, store
 from services.invoice.invoices.domain import Invoice
+
+OVERDUE_AT_ONCE = 500
 
 
 async def book_payments(
@@ -90,6 +92,23 @@ async def mark_being_checked(tx: Connection, keys: Collection[Key]) -> None:
             for key, invoice in invoices.items()
         ],
     )
+
+
+async def announce_overdue(db: Database) -> None:
+    """Publish once of each invoice that it is overdue, a bounded number in each transaction."""
+    announced = OVERDUE_AT_ONCE
+    while announced == OVERDUE_AT_ONCE:
+        async with db.worker_tx() as tx:
+            announced = await _announce_overdue(tx)
+
+
+async def _announce_overdue(tx: Connection) -> int:
+    at = clock.now()
+    overdue = [domain.mark_overdue(each, at) for each in await store.lock_overdue(tx, OVERDUE_AT_ONCE)]
+    if overdue:
+        await store.save_overdue(tx, overdue)
+        await outbox.add(tx, [(domain.overdue_event(each), None) for each in overdue])
+    return len(overdue)
 
 
 async def _save(tx: Connection, steps: Collection[tuple[Invoice, Invoice, Event | None]]) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from contracts.http.common import Money
-from contracts.http.invoices import InvoiceOut, InvoiceRow, Summary
+from contracts.http.invoices import DocumentOut, InvoiceOut, InvoiceRow, Summary
 from contracts.vocabulary import OPEN_INVOICES, PAYABLE_INVOICES, InvoiceStatus
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals
@@ -29,8 +29,9 @@ def _select(more: str = "", join: str = "") -> str:
     """The query of invoices as they are shown, with more columns of the table that `join` joins."""
     return f"""
 SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency, i.total_amount,
-    i.settled_amount, i.subtotal_amount, i.rounding_amount, i.summary, i.note, i.version, i.being_checked, i.changed_at,
-    i.locale, i.time_zone{more}, {_ASKED_FOR} AND {_LATE} AS overdue,
+    i.settled_amount, i.refunded_amount, i.credited_amount, i.written_off_amount, i.subtotal_amount,
+    i.rounding_amount, i.summary, i.note, i.version, i.being_checked, i.changed_at,
+    i.locale, i.time_zone, i.external_id{more}, {_ASKED_FOR} AND {_LATE} AS overdue,
     CASE WHEN {_ASKED_FOR} AND c.online_payment THEN c.methods ELSE '{{}}' END AS methods,
     paid.method_kind, paid.method_brand, paid.method_last4
 FROM invoices AS i
@@ -49,8 +50,12 @@ WHERE i.clinic_id = $1
 
 _ROW = _select()
 _WHOLE = _select(
-    ", i.seller, who.name AS client_name, who.billing_address, who.erased_at IS NOT NULL AS erased",
-    "JOIN invoice_identities AS who ON (who.clinic_id, who.invoice_id) = (i.clinic_id, i.id)",
+    ", i.prices, i.discount_amount, i.discount_percent, i.discount_reason, i.location, i.seller, "
+    "who.name AS client_name, who.billing_address, who.tax_number, who.insurer_reference, who.metadata, "
+    "who.erased_at IS NOT NULL AS erased, corrected.id AS corrects_id, corrected.number AS corrects_number",
+    """JOIN invoice_identities AS who ON (who.clinic_id, who.invoice_id) = (i.clinic_id, i.id)
+LEFT JOIN invoice_documents AS replacing ON (replacing.clinic_id, replacing.new_invoice_id) = (i.clinic_id, i.id)
+LEFT JOIN invoices AS corrected ON (corrected.clinic_id, corrected.id) = (replacing.clinic_id, replacing.invoice_id)""",
 )
 
 
@@ -129,7 +134,15 @@ async def get_invoice(
         return None
     lines = await _lines(tx, clinic_id, invoice_id)
     movements = await _movements(tx, clinic_id, invoice_id)
-    return views.whole(row, lines, movements)
+    corrected = row["status"] == "void" or row["credited_amount"] or row["written_off_amount"]
+    documents = await _documents(tx, clinic_id, invoice_id) if corrected else []
+    return views.whole(row, lines, movements, documents)
+
+
+async def get_by_external_id(tx: Connection, clinic_id: UUID, external_id: str) -> list[InvoiceRow]:
+    """The invoice that another program knows by this id, if there is one."""
+    row = await tx.fetchrow(_ROW + " AND i.external_id = $2", clinic_id, external_id)
+    return [views.row(row)] if row else []
 
 
 async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summary:
@@ -138,7 +151,8 @@ async def get_summary(tx: Connection, clinic_id: UUID, client_id: UUID) -> Summa
         f"""
         SELECT i.currency, count(*) FILTER (WHERE i.being_checked) AS checked,
             count(*) FILTER (WHERE NOT i.being_checked) AS unpaid,
-            sum(i.total_amount - i.settled_amount) FILTER (WHERE NOT i.being_checked)::bigint AS due_amount,
+            sum(i.total_amount - i.credited_amount - i.written_off_amount - i.settled_amount)
+                FILTER (WHERE NOT i.being_checked)::bigint AS due_amount,
             count(*) FILTER (WHERE NOT i.being_checked AND {_LATE})
                 AS overdue
         FROM invoices AS i
@@ -194,3 +208,51 @@ async def _movements(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[
         clinic_id,
         invoice_id,
     )
+
+
+async def _documents(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[DocumentOut]:
+    """The documents that corrected an invoice, oldest first."""
+    rows = await tx.fetch(
+        """
+        SELECT d.id, d.invoice_id, d.kind, d.number, d.reason, d.explanation, d.currency, d.net_amount, d.tax_amount,
+            d.rounding_amount, d.total_amount, d.issued_on, d.seller, d.locale, d.time_zone, d.new_invoice_id,
+            new.number AS new_number
+        FROM invoice_documents AS d
+        LEFT JOIN invoices AS new ON (new.clinic_id, new.id) = (d.clinic_id, d.new_invoice_id)
+        WHERE d.clinic_id = $1 AND d.invoice_id = $2
+        ORDER BY d.version
+        """,
+        clinic_id,
+        invoice_id,
+    )
+    taxes = await tx.fetch(
+        """
+        SELECT t.document_id, t.tax_code, min(t.tax_name) AS tax_name, min(t.tax_percent) AS tax_percent,
+            sum(t.net_amount)::bigint AS net_amount, sum(t.tax_amount)::bigint AS tax_amount
+        FROM invoice_document_taxes AS t
+        JOIN invoice_documents AS d ON (d.clinic_id, d.id) = (t.clinic_id, t.document_id)
+        WHERE d.clinic_id = $1 AND d.invoice_id = $2
+        GROUP BY t.document_id, t.tax_code
+        ORDER BY t.document_id, t.tax_code
+        """,
+        clinic_id,
+        invoice_id,
+    )
+    lines = await tx.fetch(
+        """
+        SELECT c.document_id, c.position, c.quantity, c.net_amount, c.tax_amount, l.service
+        FROM invoice_document_lines AS c
+        JOIN invoice_lines AS l ON (l.clinic_id, l.invoice_id, l.position) = (c.clinic_id, c.invoice_id, c.position)
+        WHERE c.clinic_id = $1 AND c.invoice_id = $2
+        ORDER BY c.position
+        """,
+        clinic_id,
+        invoice_id,
+    )
+    return [
+        views.document(row, _of_document(taxes, row["id"]), _of_document(lines, row["id"])) for row in rows
+    ]
+
+
+def _of_document(rows: list[asyncpg.Record], document_id: UUID) -> list[asyncpg.Record]:
+    return [row for row in rows if row["document_id"] == document_id]

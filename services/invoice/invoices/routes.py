@@ -53,10 +53,16 @@ async def list_invoices(
     tx: NamedDependency[Connection],
     status: FromQuery[StatusFilter] = "all",
     client_id: FromQuery[UUID | None] = None,
+    external_id: FromQuery[str | None] = None,
     cursor: paging.Cursor = None,
     limit: paging.Limit = paging.DEFAULT_LIMIT,
 ) -> Page[InvoiceRow]:
-    """Billing History, newest first. `unpaid` is all that is open. Clients see their own alone."""
+    """Billing History, newest first. `unpaid` is all that is open. Clients see their own alone.
+
+    With `external_id`, which staff give, the one invoice that has it.
+    """
+    if external_id is not None and caller.role != "client":
+        return Page(items=await reads.get_by_external_id(tx, caller.clinic, external_id))
     rows = await reads.list_invoices(
         tx,
         caller.clinic,

@@ -8,18 +8,25 @@ import asyncpg
 import msgspec
 
 from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
+from contracts.vocabulary import PAYABLE_INVOICES
 from services.chassis.db.database import Connection, Key
+from services.chassis.db.sql import literals
 from services.invoice.clinics.domain import Seller
 from services.invoice.invoices.domain import Invoice
+
+INVOICE = """
+    clinic_id, id, client_id, number, status, currency, total_amount, settled_amount, refunded_amount, disputed_amount,
+    credited_amount, written_off_amount, issued_on, due_on, paid_at, version, changed_at, being_checked, seller, locale,
+    time_zone, paid_version
+"""
+"""The columns of an `Invoice`."""
 
 
 async def lock_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoice]:
     """Read invoices by (clinic, id) and keep others from changing them until the transaction ends."""
     rows = await tx.fetch(
-        """
-        SELECT clinic_id, id, client_id, number, status, currency, total_amount, settled_amount,
-            refunded_amount, issued_on, due_on, paid_at, version, changed_at, being_checked, seller, locale, time_zone
-        FROM invoices
+        f"""
+        SELECT {INVOICE} FROM invoices
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         ORDER BY clinic_id, id
         FOR UPDATE
@@ -182,12 +189,12 @@ async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
         """
         UPDATE invoices
         SET status = new.status, settled_amount = new.settled_amount, refunded_amount = new.refunded_amount,
-            paid_at = new.paid_at, version = new.version, changed_at = new.changed_at,
-            being_checked = new.being_checked
+            disputed_amount = new.disputed_amount, paid_at = new.paid_at, version = new.version,
+            changed_at = new.changed_at, being_checked = new.being_checked, paid_version = new.paid_version
         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-                $7::integer[], $8::timestamptz[], $9::boolean[])
+                $7::integer[], $8::timestamptz[], $9::boolean[], $10::bigint[], $11::integer[])
             AS new (clinic_id, id, status, settled_amount, refunded_amount, paid_at, version, changed_at,
-                being_checked)
+                being_checked, disputed_amount, paid_version)
         WHERE (invoices.clinic_id, invoices.id) = (new.clinic_id, new.id)
         """,
         [invoice.clinic_id for invoice in invoices],
@@ -199,6 +206,42 @@ async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
         [invoice.version for invoice in invoices],
         [invoice.changed_at for invoice in invoices],
         [invoice.being_checked for invoice in invoices],
+        [invoice.disputed_amount for invoice in invoices],
+        [invoice.paid_version for invoice in invoices],
+    )
+
+
+async def lock_overdue(tx: Connection, most: int) -> list[Invoice]:
+    """Invoices that are to be paid, whose due date is over at the clinic, and of which that was not published.
+
+    Invoices that others change at this moment are left out: their turn is the next one.
+    """
+    rows = await tx.fetch(
+        f"""
+        SELECT {INVOICE} FROM invoices
+        WHERE overdue_at IS NULL AND NOT being_checked AND status IN {literals(PAYABLE_INVOICES)}
+            AND due_on <= (app_now() AT TIME ZONE 'UTC')::date AND due_on < (app_now() AT TIME ZONE time_zone)::date
+        ORDER BY due_on
+        LIMIT $1
+        FOR UPDATE SKIP LOCKED
+        """,
+        most,
+    )
+    return [invoice_of(dict(row)) for row in rows]
+
+
+async def save_overdue(tx: Connection, invoices: Sequence[Invoice]) -> None:
+    """Save invoices that are overdue by now, and when that was published."""
+    await tx.execute(
+        """
+        UPDATE invoices SET version = new.version, changed_at = new.at, overdue_at = new.at
+        FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[]) AS new (clinic_id, id, version, at)
+        WHERE invoices.clinic_id = new.clinic_id AND invoices.id = new.id
+        """,
+        [invoice.clinic_id for invoice in invoices],
+        [invoice.id for invoice in invoices],
+        [invoice.version for invoice in invoices],
+        [invoice.changed_at for invoice in invoices],
     )
 
 

@@ -1,26 +1,32 @@
 """Changes to clients' contacts, each in the caller's transaction."""
 
-from dataclasses import replace
 from uuid import UUID
 
-from services.chassis import audit, emails
+from services.chassis import audit
 from services.chassis.db.database import Connection
+from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.notification.contacts import domain, store
 from services.notification.contacts.domain import Contact
-from services.notification.emails import store as deliveries
+from services.notification.emails import actions as deliveries
 
 
 async def create_contact(tx: Connection, caller: Caller, contact: Contact) -> tuple[Contact, bool]:
     """Add a client's contact and release the e-mails that waited for it; True when it was added.
 
-    An existing contact stays as it is. Raises `EmailNotValid`, `UnknownLanguage`.
+    An existing contact stays as it is. Raises `EmailNotValid`, `InvalidText`, `UnknownLanguage`.
     """
-    contact = replace(contact, email=emails.address(contact.email))
+    try:
+        contact = domain.checked(contact, None)
+    except DomainError:
+        existing = await store.get_contact(tx, caller.clinic, contact.client_id)
+        if existing is None:
+            raise
+        domain.tidy(contact)  # a rule about languages came after some contacts
+        return existing, False
     if not await store.add_contact(tx, caller.clinic, contact):
         return await get_contact(tx, caller.clinic, contact.client_id), False
-    domain.check_language(contact, None)
-    await deliveries.release_waiting(tx, caller.clinic, contact.client_id)
+    await deliveries.end_waiting(tx, caller.clinic, contact.client_id)
     await audit.record(tx, caller, "put_contact", contact.client_id, None, contact)
     return contact, True
 
@@ -28,10 +34,9 @@ async def create_contact(tx: Connection, caller: Caller, contact: Contact) -> tu
 async def save_contact(tx: Connection, caller: Caller, contact: Contact, before: Contact) -> Contact:
     """Replace the contact that `get_contact` read and locked as `before`.
 
-    Raises `EmailNotValid`, `UnknownLanguage`.
+    Raises `EmailNotValid`, `InvalidText`, `UnknownLanguage`.
     """
-    domain.check_language(contact, before)
-    contact = replace(contact, email=emails.address(contact.email))
+    contact = domain.checked(contact, before)
     await store.save_contact(tx, caller.clinic, contact)
     await audit.record(tx, caller, "put_contact", contact.client_id, before, contact)
     return contact

@@ -1,10 +1,12 @@
 """How to reach a client. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from services.chassis import emails, texts
 from services.chassis.errors import DomainError
 from services.chassis.locale.formats import languages
+from services.chassis.refusals import Refusals
 
 
 class ContactNotFound(DomainError):
@@ -23,6 +25,30 @@ class Contact:
     email: str
     name: str
     language: str
+
+
+def checked(given: Contact, before: Contact | None) -> Contact:
+    """The contact in the form in which it is stored, as it follows the one before.
+
+    Raises `EmailNotValid`, `InvalidText`, `UnknownLanguage`; the first names all.
+    """
+    refusals = Refusals()
+    contact = refusals.of(given, tidy, given)
+    refusals.of(None, check_language, contact, before)
+    refusals.check()
+    return contact
+
+
+def tidy(given: Contact) -> Contact:
+    """The contact in the form in which it is stored. Raises `EmailNotValid`, `InvalidText`."""
+    refusals = Refusals()
+    contact = replace(
+        given,
+        email=refusals.of(given.email, emails.address, given.email),
+        name=refusals.of(given.name, texts.text, given.name, "name", least=1, most=200),
+    )
+    refusals.check()
+    return contact
 
 
 def check_language(given: Contact, before: Contact | None) -> None:

@@ -1,15 +1,21 @@
 """Queue e-mails, claim them and record their outcomes, each in the caller's transaction."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from contracts.events.envelope import Event
 from services.chassis.db.database import Connection
+from services.chassis.db.statements import execute
+from services.chassis.ids import Key
 from services.chassis.outbox import outbox
+from services.chassis.queue import queue
+from services.chassis.queue.domain import Canceled, Done, Failed, Retry, Waits
 from services.notification.emails import domain, store
-from services.notification.emails.domain import Claim, Delivery, Dropped, Failed, Outcome, Retry, Sent, Waits
-from services.notification.emails.kinds import BY_TEMPLATE, KINDS
+from services.notification.emails.domain import Claim, Delivery, Outcome, Sent
+from services.notification.emails.kinds import BY_TEMPLATE, KINDS, TASK_KINDS
+from services.notification.emails.messages import payment_failed
 from services.notification.projections import store as projections
 
 
@@ -21,11 +27,22 @@ async def queue_emails(tx: Connection, events: Sequence[Event]) -> None:
     for kind in KINDS:
         if chosen := by_type.get(kind.event):
             deliveries = domain.new_deliveries(kind, chosen)
-            await store.add_deliveries(tx, deliveries, kind.delay)
+            added = await store.add_deliveries(tx, deliveries)
+            await queue.enqueue(
+                tx,
+                domain.task_kind(kind.template),
+                [each.task(kind.delay) for each in deliveries if (each.cause.clinic_id, each.id) in added],
+            )
             if kind.ends_failures:
-                await store.drop_failures(
-                    tx, {(each.cause.clinic_id, each.subject_id) for each in deliveries}
-                )
+                await _drop_failures(tx, {(each.cause.clinic_id, each.subject_id) for each in deliveries})
+
+
+async def _drop_failures(tx: Connection, payments: Collection[Key]) -> None:
+    """Drop the unsent e-mails about failures of payments that succeeded after all."""
+    reason = "paid_since"
+    failures = await store.list_failures(tx, payments)
+    kind = domain.task_kind(payment_failed.KIND.template)
+    await store.drop_deliveries(tx, await queue.cancel(tx, kind, failures, reason), reason)
 
 
 async def claim_emails(tx: Connection, limit: int, lease: timedelta) -> list[Claim]:
@@ -33,7 +50,12 @@ async def claim_emails(tx: Connection, limit: int, lease: timedelta) -> list[Cla
 
     An e-mail of a kind that only a newer release can write waits for that release.
     """
-    deliveries = await store.claim_deliveries(tx, limit, lease, BY_TEMPLATE.keys())
+    tasks = await queue.claim(tx, TASK_KINDS, limit, lease)
+    found = await store.get_deliveries(tx, tasks)
+    for task in tasks:
+        if task.row not in found:  # a restore found out that it was sent
+            await queue.end(tx, task, Done())
+    deliveries = [found[task.row] for task in tasks if task.row in found]
     if not deliveries:
         return []
     clinics = await projections.get_clinics(tx, {delivery.clinic_id for delivery in deliveries})
@@ -56,29 +78,39 @@ async def claim_emails(tx: Connection, limit: int, lease: timedelta) -> list[Cla
 
 
 async def record_outcome(tx: Connection, delivery: Delivery, outcome: Outcome) -> None:
-    """Record the outcome of a claimed e-mail, and publish it when it is final. A lost lease records nothing."""
-    tried = delivery.attempts + 1
+    """Record the outcome of a claimed e-mail, and publish it when it is final. A lost claim records nothing."""
+    recorded = await queue.end(tx, delivery.task, Done() if isinstance(outcome, Sent) else outcome)
+    if recorded is None:
+        return
+    before, tried = delivery.task.attempts, delivery.task.attempts + 1
     match outcome:
         case Sent(message_id):
-            moment = await store.save_outcome(tx, delivery, "sent", attempts=tried, message_id=message_id)
+            saving = store.saving(delivery, "sent", attempts=tried, message_id=message_id)
         case Failed(reason):
-            moment = await store.save_outcome(tx, delivery, "failed", attempts=tried, last_error=reason)
-        case Retry(reason, pause):
-            await store.save_outcome(tx, delivery, "due", attempts=tried, after=pause, last_error=reason)
-            return
+            saving = store.saving(delivery, "failed", attempts=tried, last_error=reason)
+        case Retry(reason):
+            saving = store.saving(delivery, "due", attempts=tried, last_error=reason)
         case Waits(reason):
-            pause = domain.next_check(delivery.age)
-            await store.save_outcome(
-                tx, delivery, "waiting", attempts=delivery.attempts, after=pause, last_error=reason
-            )
-            return
-        case Dropped(reason):
-            await store.save_outcome(tx, delivery, "dropped", attempts=delivery.attempts, last_error=reason)
-            return
-    if moment is not None:
-        await outbox.add(tx, [(domain.end_event(delivery, outcome, moment), None)])
+            if recorded.hastened:
+                return
+            saving = store.saving(delivery, "waiting", attempts=before, last_error=reason)
+        case Canceled(reason):
+            saving = store.saving(delivery, "dropped", attempts=before, last_error=reason)
+    if isinstance(outcome, Sent | Failed):
+        event = domain.end_event(delivery, outcome, recorded.at)
+        await execute(tx, saving, outbox.adding([(event, None)]))
+    else:
+        await execute(tx, saving)
 
 
 async def release(tx: Connection, deliveries: Sequence[Delivery]) -> None:
     """Release claimed e-mails that were not tried, for another sender to claim."""
-    await store.release_deliveries(tx, deliveries)
+    await queue.release(tx, [delivery.task for delivery in deliveries])
+
+
+async def end_waiting(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
+    """Make the e-mails that waited for this client's contact due now."""
+    waiting = await store.list_waiting(tx, clinic_id, client_id)
+    if waiting:
+        await queue.hasten(tx, TASK_KINDS, waiting)
+        await store.end_waiting(tx, waiting)

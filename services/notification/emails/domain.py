@@ -16,18 +16,27 @@ from contracts.money import Money
 from contracts.vocabulary import is_open
 from services.chassis import emails
 from services.chassis.ids import Key, made_at
+from services.chassis.queue.domain import BackOff, Canceled, Failed, NewTask, Retry, Task, Waits
 from services.notification.projections.domain import Clinic, Invoice, newest
 
 E = TypeVar("E", bound=Event)
 
-MAX_ATTEMPTS = 18
-"""With the back-off below: about a day and a half of trying."""
-FIRST_RETRY = timedelta(seconds=2)
-LONGEST_RETRY = timedelta(hours=6)
+BACK_OFF = BackOff()
 FIRST_CHECK = timedelta(seconds=2)
 LONGEST_CHECK = timedelta(hours=1)
 NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
+
+
+class DisputeData(BaseModel):
+    """A dispute as an e-mail to its clinic shows it. `reason` is Stripe's word; `due_by` is the bank's deadline."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: UUID
+    status: str
+    reason: str | None = None
+    due_by: datetime | None = None
 
 
 class EmailData(BaseModel):
@@ -41,11 +50,14 @@ class EmailData(BaseModel):
     method: Method | None = None
     surplus: Money | None = None
     failure_code: str | None = None
+    to_credit: bool = False
+    """A refund that became the client's credit."""
+    dispute: DisputeData | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The client, as far as an e-mail needs it."""
+    """The client, or the clinic itself, as far as an e-mail needs it."""
 
     email: str
     name: str
@@ -62,13 +74,14 @@ class NewDelivery:
     data: EmailData
     cause: Event
 
+    def task(self, delay: timedelta) -> NewTask:
+        """The task by which it is sent."""
+        return NewTask(self.cause.clinic_id, self.id, delay, traceparent=self.cause.traceparent)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A claimed e-mail. `claimed_until` is also the fence: after a lost lease no result is recorded.
-
-    `age` is by the database's clock.
-    """
+    """An e-mail whose task is claimed."""
 
     clinic_id: UUID
     id: UUID
@@ -77,11 +90,12 @@ class Delivery:
     event_id: UUID
     subject_id: UUID
     data: EmailData
-    traceparent: str | None
-    attempts: int
-    age: timedelta
-    claimed_until: datetime
-    next_attempt_at: datetime
+    task: Task
+
+
+def each_event(event: Event) -> UUID | str:
+    """Each event leads to an e-mail of its own."""
+    return event.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +118,12 @@ class EmailKind(Generic[E]):
     """It waits for its invoices however long that takes."""
     newest_only: bool = False
     """Several events of one subject in a batch lead to one e-mail."""
+    applies: Callable[[E], bool] = lambda _: True
+    """Whether this event leads to an e-mail at all."""
+    occasion: Callable[[E], UUID | str] = each_event
+    """Events of one occasion lead to one e-mail, whenever they come."""
+    to_clinic: bool = False
+    """It goes to the address in the clinic's settings, and not to the client."""
     ends_failures: bool = False
     """It drops the e-mails about earlier failures of its payment that were not sent yet."""
 
@@ -133,20 +153,6 @@ class Email:
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
-    """Something is not known yet; `reason` names it."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The e-mail is not needed any more."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
     """The mail server did not accept the e-mail. `code` is the SMTP code or the class of the error."""
 
@@ -159,26 +165,21 @@ class Sent:
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
-    reason: str
-    after: timedelta
+Outcome = Sent | Retry | Failed | Waits | Canceled
+"""`Waits`: something is not known yet, `reason` names it. `Canceled`: the e-mail is not needed any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    reason: str
-
-
-Outcome = Sent | Retry | Failed | Waits | Dropped
+def task_kind(template: str) -> str:
+    """The kind of the tasks by which e-mails of a template are sent."""
+    return f"email.{template}"
 
 
 def new_deliveries(kind: EmailKind[Any], events: Iterable[Any]) -> list[NewDelivery]:
     """The e-mails of this kind to which the events lead."""
     return [
         NewDelivery(
-            # The same event leads to the same e-mail, also in a service that was restored from a backup.
-            event_id(made_at(event.id), kind.template, event.client_id, event.id),
+            # The same occasion leads to the same e-mail, also in a service that was restored from a backup.
+            event_id(made_at(event.id), kind.template, event.client_id, kind.occasion(event)),
             kind.template,
             event.client_id,
             kind.subject_id(event),
@@ -186,25 +187,40 @@ def new_deliveries(kind: EmailKind[Any], events: Iterable[Any]) -> list[NewDeliv
             cause=event,
         )
         for event in (newest(events) if kind.newest_only else events)
+        if kind.applies(event)
     ]
 
 
-def decide(claim: Claim) -> Email | Waits | Dropped | Failed:
+def decide(claim: Claim) -> Email | Waits | Canceled | Failed:
     """Whether to send the e-mail now, let it wait, drop it, or give it up."""
     if claim.clinic is None:
-        return Waits("no_clinic")
-    if claim.recipient is None:
-        return Waits("no_contact")
+        return _waits("no_clinic", claim)
+    recipient = _clinic_itself(claim.clinic) if claim.kind.to_clinic else claim.recipient
+    if recipient is None:
+        return Canceled("no_address") if claim.kind.to_clinic else _waits("no_contact", claim)
     missing = any(share.invoice_id not in claim.invoices for share in claim.delivery.data.invoices)
-    if missing and (claim.kind.needs_invoices or claim.delivery.age < NUMBERS_WAIT):
-        return Waits("no_invoice")
+    if missing and (claim.kind.needs_invoices or claim.delivery.task.age < NUMBERS_WAIT):
+        return _waits("no_invoice", claim)
     if claim.kind.asks_for_money and _nothing_to_pay(claim):
-        return Dropped("nothing_to_pay")
+        return Canceled("nothing_to_pay")
     if claim.kind.asks_for_money and any(each.being_checked for each in claim.invoices.values()):
-        return Waits("being_checked")
-    if emails.usable(claim.recipient.email) is None:
+        return _waits("being_checked", claim)
+    if emails.usable(recipient.email) is None:
         return Failed(emails.EmailNotValid.code)  # it was stored before addresses were checked
-    return Email(claim.kind, claim.delivery, claim.clinic, claim.recipient, claim.invoices)
+    return Email(claim.kind, claim.delivery, claim.clinic, recipient, claim.invoices)
+
+
+def _clinic_itself(clinic: Clinic) -> Recipient | None:
+    """The clinic at the address that its clients know; None if it has none."""
+    return Recipient(clinic.email, clinic.name) if clinic.email else None
+
+
+def _waits(reason: str, claim: Claim) -> Waits:
+    """Look again after as long as it has waited so far.
+
+    Adding a contact releases its e-mails at once. This finds rows that came otherwise, or at the same moment.
+    """
+    return Waits(reason, min(max(claim.delivery.task.age, FIRST_CHECK), LONGEST_CHECK))
 
 
 def _nothing_to_pay(claim: Claim) -> bool:
@@ -224,7 +240,7 @@ def end_event(
         "delivery_id": delivery.id,
         "client_id": delivery.client_id,
         "template": delivery.template,
-        "attempts": delivery.attempts + 1,
+        "attempts": delivery.task.attempts + 1,
     }
     if isinstance(outcome, Failed):
         return NotificationFailed(**common, reason=outcome.reason)
@@ -233,18 +249,7 @@ def end_event(
 
 def after_refusal(refusal: Refusal, attempts: int, random: Random) -> Retry | Failed:
     """Another try later, or the end, once the `attempts`-th attempt was refused."""
-    if refusal.permanent or attempts >= MAX_ATTEMPTS:
-        return Failed(refusal.code)
-    pause = min(FIRST_RETRY * 2 ** (attempts - 1), LONGEST_RETRY)
-    return Retry(refusal.code, pause * random.uniform(0.75, 1.25))
-
-
-def next_check(age: timedelta) -> timedelta:
-    """How long until a waiting e-mail is checked again: as long as it has waited so far.
-
-    Adding a contact releases its e-mails at once. This check finds rows that came otherwise, or at the same moment.
-    """
-    return min(max(age, FIRST_CHECK), LONGEST_CHECK)
+    return Failed(refusal.code) if refusal.permanent else BACK_OFF.after(attempts, refusal.code, random)
 
 
 def invoice_keys(deliveries: Iterable[Delivery]) -> set[Key]:

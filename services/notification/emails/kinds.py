@@ -3,10 +3,31 @@
 from typing import Any
 
 from contracts.events.invoice import InvoiceState
-from services.notification.emails.domain import EmailKind
-from services.notification.emails.messages import invoice_ready, payment_failed, receipt, refund
+from services.notification.emails.domain import EmailKind, task_kind
+from services.notification.emails.messages import (
+    credit_note,
+    dispute_ended,
+    dispute_opened,
+    invoice_ready,
+    invoice_voided,
+    payment_failed,
+    receipt,
+    refund,
+)
 
-KINDS: tuple[EmailKind[Any], ...] = (invoice_ready.KIND, receipt.KIND, payment_failed.KIND, refund.KIND)
+KINDS: tuple[EmailKind[Any], ...] = (
+    invoice_ready.KIND,
+    receipt.KIND,
+    payment_failed.KIND,
+    refund.KIND,
+    credit_note.KIND,
+    invoice_voided.KIND,
+    dispute_opened.KIND,
+    dispute_ended.KIND,
+)
 BY_TEMPLATE = {kind.template: kind for kind in KINDS}
-EVENTS_WITHOUT_COPY = tuple(kind.event for kind in KINDS if not issubclass(kind.event, InvoiceState))
+TASK_KINDS = tuple(task_kind(kind.template) for kind in KINDS)
+EVENTS_WITHOUT_COPY = tuple(
+    dict.fromkeys(kind.event for kind in KINDS if not issubclass(kind.event, InvoiceState))
+)
 """Events that this service consumes only because they lead to e-mails. Invoices are copied too."""

@@ -11,7 +11,7 @@ from contracts.vocabulary import PUBLISHED_DELIVERIES
 from services.chassis.db.sql import literals
 from services.chassis.outbox.reemit import Source
 
-_ENDED_AT = "CASE state WHEN 'sent' THEN sent_at ELSE next_attempt_at END"
+_ENDED_AT = "CASE state WHEN 'sent' THEN sent_at ELSE coalesce(failed_at, next_attempt_at) END"
 _DELIVERIES = f"""
     SELECT clinic_id, id, client_id, template, attempts, state, last_error, {_ENDED_AT} AS ended_at
     FROM deliveries

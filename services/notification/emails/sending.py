@@ -13,9 +13,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from services.chassis.db.database import Database, is_transient
 from services.chassis.incidents import incidents
+from services.chassis.queue.working import Watch
+from services.chassis.queue.working import pause as pause_until
 from services.chassis.telemetry.traces import span_from
 from services.notification.emails import actions, domain, mime
 from services.notification.emails.domain import Claim, Delivery, Email, Outcome, Refusal, Sent
+from services.notification.emails.kinds import TASK_KINDS
 from services.notification.emails.rendering import Renderer
 from services.notification.emails.smtp import SEND_SECONDS, UNREACHABLE, Smtp
 
@@ -45,6 +48,7 @@ class Sender:
         self._stop = asyncio.Event()
         self._server_unreachable = False
         self._random = random.Random()
+        self._watch = Watch(db, TASK_KINDS)
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -109,16 +113,17 @@ class Sender:
             self._work.clear()
             done = await self._try_batch()
             if self._server_unreachable:
-                await _wait(self._stop, pause)
+                await pause_until(self._stop, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             pause = POLL_SECONDS
             if not done:
-                await _wait(self._work, POLL_SECONDS)
+                await pause_until(self._work, POLL_SECONDS)
 
     async def _try_batch(self) -> int:
         try:
             done = await self.send_due()
+            await self._watch.look()
         except Exception as error:
             # Most likely the database is unreachable. Leases end by themselves, and the next poll is soon.
             incidents.failed("sending_failed", reason=type(error).__name__, exc_info=error)
@@ -135,11 +140,11 @@ class Sender:
 
     async def _deliver(self, email: Email, smtp: Smtp) -> None:
         delivery = email.delivery
-        with span_from(f"send {delivery.template}", delivery.traceparent, kind=SpanKind.CLIENT) as span:
+        with span_from(f"send {delivery.template}", delivery.task.traceparent, kind=SpanKind.CLIENT) as span:
             refusal = await self._send(email, smtp)
             outcome: Outcome = Sent(mime.message_id(delivery.id, self._mail_from))
             if refusal is not None:
-                outcome = domain.after_refusal(refusal, delivery.attempts + 1, self._random)
+                outcome = domain.after_refusal(refusal, delivery.task.attempts + 1, self._random)
                 span.set_status(StatusCode.ERROR, refusal.code)
             span.set_attribute("clinicpay.delivery.id", str(delivery.id))
             await self._record(delivery, outcome)
@@ -170,11 +175,3 @@ class Sender:
         if deliveries:
             async with self._db.worker_tx() as tx:
                 await actions.release(tx, deliveries)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

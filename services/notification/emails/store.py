@@ -1,13 +1,16 @@
 """Every SQL statement on e-mails."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from contracts.vocabulary import UNSENT_DELIVERIES
+from contracts.vocabulary import UNSENT_DELIVERIES, DeliveryState
 from services.chassis.db.database import Connection, Key
 from services.chassis.db.sql import literals
+from services.chassis.db.statements import Statement
+from services.chassis.ids import columns
+from services.chassis.queue.domain import Task
 from services.notification.emails.domain import Delivery, EmailData, NewDelivery, Recipient
 
 _UNSENT = literals(UNSENT_DELIVERIES)
@@ -15,29 +18,29 @@ _QUIET_AFTER_FAILURE = timedelta(hours=1)
 """Several declines of one payment are one e-mail: a client who tries again at once sees the answer on the page."""
 
 
-async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: timedelta) -> None:
-    """Queue one e-mail per (recipient, event, template), to be sent after `delay`; one that is queued already stays.
+async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery]) -> set[Key]:
+    """Add one e-mail per (recipient, event, template); one that is known already stays. Returns those to be sent.
 
     One that was sent before a restore is added as sent. A failure is left out when the payment has its receipt, or had
     such an e-mail within the hour.
     """
-    await tx.execute(
+    rows = await tx.fetch(
         """
         INSERT INTO deliveries
-            (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, next_attempt_at,
-            state, attempts, sent_at)
-        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent, app_now() + $9::interval,
+            (clinic_id, id, client_id, template, event_id, subject_id, facts, state, attempts, sent_at)
+        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts,
             CASE WHEN sent_at IS NULL THEN 'due' ELSE 'sent' END, coalesce(attempts, 0), sent_at
         FROM unnest(
-            $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::jsonb[], $8::text[]
-        ) AS wanted (clinic_id, id, client_id, template, event_id, subject_id, facts, traceparent)
+            $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::jsonb[]
+        ) AS wanted (clinic_id, id, client_id, template, event_id, subject_id, facts)
         LEFT JOIN sent_before USING (clinic_id, id)
         WHERE template <> 'payment_failed' OR NOT EXISTS (
             SELECT FROM deliveries AS earlier
             WHERE earlier.clinic_id = wanted.clinic_id AND earlier.subject_id = wanted.subject_id
-                AND (earlier.template = 'receipt' OR earlier.created_at > app_now() - $10::interval)
+                AND (earlier.template = 'receipt' OR earlier.created_at > app_now() - $8::interval)
         )
         ON CONFLICT DO NOTHING
+        RETURNING clinic_id, id, state
         """,
         [each.cause.clinic_id for each in wanted],
         [each.id for each in wanted],
@@ -46,101 +49,78 @@ async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery], delay: t
         [each.cause.id for each in wanted],
         [each.subject_id for each in wanted],
         [each.data.model_dump_json() for each in wanted],
-        [each.cause.traceparent for each in wanted],
-        delay,
         _QUIET_AFTER_FAILURE,
     )
+    return {(row["clinic_id"], row["id"]) for row in rows if row["state"] == "due"}
 
 
-async def drop_failures(tx: Connection, payments: Collection[Key]) -> None:
-    """Drop the unsent e-mails about failures of payments that succeeded after all."""
+async def list_failures(tx: Connection, payments: Collection[Key]) -> set[Key]:
+    """The unsent e-mails about failures of these payments."""
     clinic_ids, payment_ids = zip(*sorted(payments), strict=True)
-    await tx.execute(
+    rows = await tx.fetch(
         f"""
-        UPDATE deliveries SET state = 'dropped', last_error = 'paid_since'
+        SELECT clinic_id, id FROM deliveries
         WHERE (clinic_id, subject_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
             AND template = 'payment_failed' AND state IN {_UNSENT}
-            AND (claimed_until IS NULL OR claimed_until <= app_now())
         """,
         clinic_ids,
         payment_ids,
     )
+    return {(row["clinic_id"], row["id"]) for row in rows}
 
 
-async def claim_deliveries(
-    tx: Connection, limit: int, lease: timedelta, templates: Collection[str]
-) -> list[Delivery]:
-    """Claim for `lease` up to `limit` e-mails by these templates that are due and unclaimed, oldest first."""
-    rows = await tx.fetch(
-        f"""
-        WITH next AS (
-            SELECT clinic_id, id FROM deliveries
-            WHERE state IN {_UNSENT} AND next_attempt_at <= app_now()
-                AND (claimed_until IS NULL OR claimed_until <= app_now()) AND template = ANY ($3)
-            ORDER BY next_attempt_at
-            LIMIT $1
-            FOR UPDATE SKIP LOCKED
+async def drop_deliveries(tx: Connection, keys: Collection[Key], reason: str) -> None:
+    """Drop e-mails whose tasks were canceled."""
+    if keys:
+        await tx.execute(
+            """
+            UPDATE deliveries SET state = 'dropped', last_error = $3
+            WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+            """,
+            *columns(keys),
+            reason,
         )
-        UPDATE deliveries AS claimed SET claimed_until = app_now() + $2::interval
-        FROM next WHERE claimed.clinic_id = next.clinic_id AND claimed.id = next.id
-        RETURNING claimed.clinic_id, claimed.id, client_id, template, event_id, subject_id, facts AS data, traceparent,
-            attempts, app_now() - created_at AS age, claimed_until, next_attempt_at
+
+
+async def get_deliveries(tx: Connection, tasks: Sequence[Task]) -> dict[Key, Delivery]:
+    """The e-mails of claimed tasks that are to be sent still, by (clinic, id)."""
+    if not tasks:
+        return {}
+    # Which are unsent is not asked of the database: it would read them all, by their own index.
+    rows = await tx.fetch(
+        """
+        SELECT clinic_id, id, client_id, template, event_id, subject_id, facts AS data, state FROM deliveries
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         """,
-        limit,
-        lease,
-        templates,
+        *columns([task.row for task in tasks]),
     )
-    claimed = [Delivery(**{**row, "data": EmailData.model_validate_json(row["data"])}) for row in rows]
-    return sorted(claimed, key=lambda delivery: delivery.next_attempt_at)
+    by_key = {task.row: task for task in tasks}
+    found = {}
+    for row in rows:
+        values: dict[str, Any] = dict(row)
+        if values.pop("state") in UNSENT_DELIVERIES:
+            values["data"] = EmailData.model_validate_json(values["data"])
+            key = (row["clinic_id"], row["id"])
+            found[key] = Delivery(**values, task=by_key[key])
+    return found
 
 
-async def save_outcome(
-    tx: Connection,
+def saving(
     delivery: Delivery,
-    state: str,
+    state: DeliveryState,
     *,
     attempts: int,
-    after: timedelta = timedelta(0),
     message_id: str | None = None,
     last_error: str | None = None,
-) -> datetime | None:
-    """Record the outcome of a claimed e-mail. Return the database's time of it, or None when the lease was lost.
-
-    `waiting` is not recorded over a wake-up that came since the claim: the lease then ends by itself.
-    """
-    moment: datetime | None = await tx.fetchval(
+) -> Statement:
+    """The statement that saves the state of an e-mail whose task is held by the caller."""
+    return Statement(
         """
-        UPDATE deliveries SET state = $4, attempts = $5, next_attempt_at = app_now() + $6::interval,
-            message_id = $7, last_error = $8, claimed_until = NULL,
-            sent_at = CASE WHEN $4 = 'sent' THEN app_now() END
-        WHERE clinic_id = $1 AND id = $2 AND claimed_until = $3
-            AND ($4 <> 'waiting' OR next_attempt_at = $9)
-        RETURNING app_now()
+        UPDATE deliveries SET state = $3, attempts = $4, message_id = $5, last_error = $6,
+            sent_at = CASE WHEN $3 = 'sent' THEN app_now() END, failed_at = CASE WHEN $3 = 'failed' THEN app_now() END
+        WHERE clinic_id = $1 AND id = $2
         """,
-        delivery.clinic_id,
-        delivery.id,
-        delivery.claimed_until,
-        state,
-        attempts,
-        after,
-        message_id,
-        last_error,
-        delivery.next_attempt_at,
-    )
-    return moment
-
-
-async def release_deliveries(tx: Connection, deliveries: Collection[Delivery]) -> None:
-    """Release claimed e-mails that were not tried."""
-    await tx.execute(
-        """
-        UPDATE deliveries AS held SET claimed_until = NULL
-        FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS given (clinic_id, id, claimed_until)
-        WHERE held.clinic_id = given.clinic_id AND held.id = given.id AND held.claimed_until = given.claimed_until
-        """,
-        [delivery.clinic_id for delivery in deliveries],
-        [delivery.id for delivery in deliveries],
-        [delivery.claimed_until for delivery in deliveries],
+        (delivery.clinic_id, delivery.id, state, attempts, message_id, last_error),
     )
 
 
@@ -150,10 +130,12 @@ async def list_deliveries(
     """A clinic's e-mails, newest first, of one client or of all, from after the one named `before`."""
     rows = await tx.fetch(
         f"""
-        SELECT id, client_id, template, subject_id, state, attempts, last_error, created_at, sent_at,
-            CASE WHEN state IN {_UNSENT} THEN next_attempt_at END AS next_attempt_at
-        FROM deliveries
-        WHERE clinic_id = $1 AND ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR id < $3)
+        SELECT id, client_id, template, subject_id, mail.state, mail.attempts, last_error, mail.created_at, sent_at,
+            CASE WHEN mail.state IN {_UNSENT} THEN due_at END AS next_attempt_at
+        FROM deliveries AS mail
+        LEFT JOIN tasks AS task
+            ON (task.clinic_id, task.kind, task.key) = (mail.clinic_id, 'email.' || mail.template, mail.id)
+        WHERE mail.clinic_id = $1 AND ($2::uuid IS NULL OR client_id = $2) AND ($3::uuid IS NULL OR id < $3)
         ORDER BY id DESC
         LIMIT $4
         """,
@@ -165,15 +147,24 @@ async def list_deliveries(
     return [dict(row) for row in rows]
 
 
-async def release_waiting(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
-    """Make the e-mails that waited for this client's contact due now."""
-    await tx.execute(
-        """
-        UPDATE deliveries SET state = 'due', next_attempt_at = app_now()
-        WHERE clinic_id = $1 AND client_id = $2 AND state = 'waiting'
-        """,
+async def list_waiting(tx: Connection, clinic_id: UUID, client_id: UUID) -> set[Key]:
+    """The e-mails to this client that wait for something."""
+    rows = await tx.fetch(
+        "SELECT id FROM deliveries WHERE clinic_id = $1 AND client_id = $2 AND state = 'waiting'",
         clinic_id,
         client_id,
+    )
+    return {(clinic_id, row["id"]) for row in rows}
+
+
+async def end_waiting(tx: Connection, keys: Collection[Key]) -> None:
+    """Save that e-mails wait no more."""
+    await tx.execute(
+        """
+        UPDATE deliveries SET state = 'due'
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND state = 'waiting'
+        """,
+        *columns(keys),
     )
 
 

@@ -27,9 +27,9 @@ class Decided:
 
 async def lock_observed(tx: Connection, events: Sequence[StripeEvent]) -> Decided:
     """Lock the accounts that events are about, and decide. One without a whole state lets the sweep ask for it."""
-    states = [state for event in events if (state := _state_in(event)) is not None]
-    unclear = {event.account or PLATFORM for event in events if _state_in(event) is None}
-    return await _lock(tx, states, unclear)
+    told = [(event.account or PLATFORM, _state_in(event)) for event in events]
+    states = [state for _, state in told if state is not None]
+    return await _lock(tx, states, {account for account, state in told if state is None})
 
 
 def _state_in(event: StripeEvent) -> AccountState | None:

@@ -11,11 +11,19 @@ from uuid import UUID
 
 from contracts.events.account import AccountUpdated
 from contracts.events.envelope import event_id
-from contracts.vocabulary import ACCEPTED_METHODS, AcceptedMethod, AccountProblem, ChargedOn
+from contracts.vocabulary import (
+    ACCEPTED_METHODS,
+    DEBIT_CAPABILITIES,
+    DEBIT_TYPES,
+    AccountProblem,
+    ChargedOn,
+)
 from services.chassis.errors import DomainError
 from services.payment.stripe.limits import NEVER
 
 PLATFORM = ""
+ALL_WAYS = frozenset((*ACCEPTED_METHODS, *DEBIT_CAPABILITIES))
+"""While nothing is known of an account."""
 
 
 class NoStripeAccount(DomainError):
@@ -55,15 +63,20 @@ NONE = ClinicAccount()
 class AccountState:
     """The abilities of an account at Stripe. `ways` are the ways to pay that it can charge; none with a `problem`.
 
+    Beside `debit` they hold Stripe's types of debit, of which each currency has its own.
     `seen_at` is Stripe's time of the newest state applied. `is_doubtful`: Stripe has to be asked which state is newer.
     """
 
     account: str
     problem: AccountProblem | None = None
     disabled_reason: str | None = None
-    ways: frozenset[AcceptedMethod] = frozenset(ACCEPTED_METHODS)
+    ways: frozenset[str] = ALL_WAYS
     seen_at: datetime = NEVER
     is_doubtful: bool = False
+
+    def takes(self, way: str, currency: str) -> bool:
+        """Whether it can charge in this way, in this currency."""
+        return way in self.ways and (way != "debit" or DEBIT_TYPES.get(currency) in self.ways)
 
     def says_the_same(self, other: "AccountState") -> bool:
         return (self.problem, self.disabled_reason, self.ways) == (
@@ -101,13 +114,15 @@ _OF_CARDS = frozenset({"card_payments", "cartes_bancaires_payments", "jcb_paymen
 """Capabilities without which no card is charged, or which only add a network or a wallet to cards."""
 
 
-def ways_of(capabilities: Collection[str] | None) -> frozenset[AcceptedMethod]:
-    """The ways to pay for which an account has an active capability."""
+def ways_of(capabilities: Collection[str] | None) -> frozenset[str]:
+    """The ways to pay for which an account has an active capability, and its types of bank debit."""
     if capabilities is None:
-        return frozenset(ACCEPTED_METHODS)
-    systems = any(each.endswith("_payments") for each in set(capabilities) - _OF_CARDS)
-    able = {"card": "card_payments" in capabilities, "redirect": systems}
-    return frozenset(way for way in ACCEPTED_METHODS if able[way])
+        return ALL_WAYS
+    debits = {kind for kind, needed in DEBIT_CAPABILITIES.items() if needed in capabilities}
+    others = set(capabilities) - _OF_CARDS - set(DEBIT_CAPABILITIES.values())
+    systems = any(each.endswith("_payments") for each in others)
+    able = {"card": "card_payments" in capabilities, "redirect": systems, "debit": bool(debits)}
+    return frozenset(way for way in ACCEPTED_METHODS if able[way]) | debits
 
 
 def newer(known: AccountState, seen: AccountState) -> AccountState:

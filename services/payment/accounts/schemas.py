@@ -1,6 +1,7 @@
 """Between the bodies in `contracts.http.accounts` and the domain's values."""
 
 from contracts.http.accounts import AccountIn, AccountOut
+from contracts.vocabulary import ACCEPTED_METHODS, DEBIT_TYPES
 from services.payment.accounts.domain import AccountState, ClinicAccount, charged_on
 
 
@@ -18,5 +19,10 @@ def account_out(chosen: ClinicAccount, state: AccountState, livemode: bool) -> A
         takes_payments=problem is None,
         problem=problem,
         disabled_reason=state.disabled_reason,
-        methods=tuple(sorted(state.ways)) if problem is None else (),
+        methods=tuple(way for way in sorted(ACCEPTED_METHODS) if way in state.ways)
+        if problem is None
+        else (),
+        debit_currencies=tuple(
+            code for code in DEBIT_TYPES if problem is None and state.takes("debit", code)
+        ),
     )

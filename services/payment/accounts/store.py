@@ -1,7 +1,8 @@
 """The operator's choice of a Stripe account for each clinic, and what each account can do."""
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -150,7 +151,7 @@ async def publishable(tx: Connection, livemode: bool) -> list[tuple[UUID, bool, 
         WITH now AS (
             SELECT c.clinic_id, a.takes_payments AS published,
                 (a.stripe_account_id IS NOT NULL OR coalesce(a.platform, false) OR NOT $1)
-                    AND coalesce(s.ways, '{card,redirect}') && c.methods AS takes
+                    AND coalesce(s.ways, '{card,redirect,debit}') && c.methods AS takes
             FROM clinics AS c LEFT JOIN accounts AS a USING (clinic_id)
             LEFT JOIN account_states AS s ON s.account = coalesce(a.stripe_account_id, '')
         )
@@ -172,4 +173,38 @@ def _state(row: asyncpg.Record) -> AccountState:
         disabled_reason=row["disabled_reason"],
         ways=frozenset(row["ways"]),
         seen_at=row["seen_at"],
+    )
+
+
+Listed = Literal["disputes", "refunds"]
+"""Stripe's objects that are listed once a day for each account: the time is in `account_states.<name>_listed_at`."""
+
+
+async def claim_listing(
+    tx: Connection, listed: Listed, again: timedelta, limit: int
+) -> Mapping[str, datetime | None]:
+    """Accounts whose objects are due to be listed, with the time of the list before; marked as listed now."""
+    rows = await tx.fetch(
+        f"""
+        WITH due AS (
+            SELECT account, {listed}_listed_at FROM account_states
+            WHERE {listed}_listed_at < app_now() - $1::interval AND problem IS DISTINCT FROM 'no_access'
+            ORDER BY {listed}_listed_at LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE account_states AS s SET {listed}_listed_at = app_now() FROM due WHERE s.account = due.account
+        RETURNING s.account, nullif(due.{listed}_listed_at, '-infinity') AS since
+        """,
+        again,
+        limit,
+    )
+    return {row["account"]: row["since"] for row in rows}
+
+
+async def list_again(tx: Connection, listed: Listed, account: str, since: datetime | None) -> None:
+    """Take the mark back: the account's list did not come."""
+    await tx.execute(
+        f"UPDATE account_states SET {listed}_listed_at = coalesce($2::timestamptz, '-infinity') WHERE account = $1",
+        account,
+        since,
     )

@@ -1,12 +1,11 @@
 """Asking Stripe what an account can do. No connection is held during the call."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
 from services.chassis import clock
-from services.chassis.db.database import Connection
+from services.chassis.db.database import Transaction
 from services.chassis.errors import Unavailable
 from services.payment.accounts import changes, store
 from services.payment.accounts.domain import (
@@ -18,8 +17,6 @@ from services.payment.accounts.domain import (
 from services.payment.stripe import fields
 from services.payment.stripe.answers import AccountRefused
 from services.payment.stripe.api import StripeApi
-
-Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
 async def ask(transaction: Transaction, stripe: StripeApi, account: str) -> None:

@@ -7,7 +7,7 @@ from services.chassis import audit, clock
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.payment.adoption import domain, store
-from services.payment.credit.actions import lock_changed_credit
+from services.payment.credit.store import lock_credit
 from services.payment.ledger import actions as ledger
 from services.payment.ledger.domain import Booking
 from services.payment.payments import store as payments
@@ -15,6 +15,8 @@ from services.payment.payments.domain import Allocation, Payment
 from services.payment.receivables import store as receivables
 from services.payment.refunds import store as refunds
 from services.payment.refunds.domain import Refund
+from services.payment.refunds.planning import add_returned
+from services.payment.refunds.reads import get_refundable
 
 
 async def adopt_payment(tx: Connection, payment: Payment) -> bool:
@@ -61,14 +63,17 @@ async def _add_payment(tx: Connection, payment: Payment) -> bool:
 
 
 async def adopt_refund(tx: Connection, refund: Refund) -> bool:
-    """Add the refund's row and set its credit aside again. False if it is here. Raises `CannotAdopt`."""
+    """Add the refund's row and set its money aside again. False if it is here. Raises `CannotAdopt`."""
+    owed = await receivables.lock_receivables(tx, refund.receivable_keys)
     await payments.lock_payments(tx, {(refund.clinic_id, refund.payment_id)})
     if await refunds.find_refunds(tx, {refund.key}):
         return False
-    surpluses = await refunds.list_surpluses(tx, refund.clinic_id, refund.client_id, refund.livemode)
-    of_payment = next((each for each in surpluses if each.payment_id == refund.payment_id), None)
-    booking = Booking(entries=[domain.set_aside(refund, of_payment, clock.now())])
+    await lock_credit(tx, {(refund.clinic_id, refund.client_id, refund.currency)})
+    left = await get_refundable(tx, refund.clinic_id, refund.payment_id, refund.livemode)
+    booking = Booking(entries=[domain.set_aside(refund, left, clock.now())])
     await store.add_refund(tx, refund)
-    await lock_changed_credit(tx, booking.entries)
+    if refund.shares:
+        await refunds.add_shares(tx, refund)
+        await receivables.save_returned(tx, add_returned(refund, owed))
     await ledger.book(tx, booking)
     return True

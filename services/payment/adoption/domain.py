@@ -10,18 +10,19 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from contracts.money import Money
-from contracts.vocabulary import PaymentKind
+from contracts.vocabulary import DEBIT_TYPES, PaymentKind
 from services.chassis.ids import Key, made_at
 from services.chassis.locale.money import from_stripe
 from services.payment.ledger.domain import Entry
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.receivables.domain import Receivable
 from services.payment.refunds import domain as refunds
-from services.payment.refunds.domain import Refund, Surplus
+from services.payment.refunds.domain import Refund, Share
+from services.payment.refunds.planning import Refundable
 from services.payment.stripe import fields
 from services.payment.stripe.limits import MADE_AFTER, MADE_BEFORE
 from services.payment.stripe.mismatches import StripeMismatch
-from services.payment.stripe.seal import SHARE, Seal
+from services.payment.stripe.seal import DEPOSIT, SHARE, Seal
 
 V = TypeVar("V")
 
@@ -37,7 +38,9 @@ def payment_of(intent: Mapping[str, Any], account: str, seal: Seal | None) -> Pa
     metadata = _sealed(intent, seal)
     payment_id = _known(fields.uuid_of(metadata.get("payment_id")), "payment")
     shares = dict(_shares(metadata))
-    currencies = {share.currency for share in shares.values()}
+    deposit = _deposit(metadata)
+    amounts = [deposit] if deposit and not shares else list(shares.values())
+    currencies = {each.currency for each in amounts}
     if len(currencies) != 1:
         raise CannotAdopt("The metadata names no invoices, or several currencies.")
     begun = made_at(payment_id)
@@ -51,7 +54,7 @@ def payment_of(intent: Mapping[str, Any], account: str, seal: Seal | None) -> Pa
         account=account,
         livemode=intent.get("livemode") is True,
         status="created",
-        amount=sum(share.minor for share in shares.values()),
+        amount=sum(each.minor for each in amounts),
         currency=currencies.pop(),
         kind=_kind(intent),
         save=intent.get("setup_future_usage") is not None,
@@ -64,6 +67,7 @@ def payment_of(intent: Mapping[str, Any], account: str, seal: Seal | None) -> Pa
         traceparent=fields.traceparent_of(metadata.get("traceparent")),
         installation=fields.text_of(metadata.get("installation")),
         signature=fields.text_of(metadata.get("signature")),
+        deposit=not shares,
     )
 
 
@@ -94,13 +98,17 @@ def refund_of(body: Mapping[str, Any], payment: Payment, seal: Seal | None) -> R
         traceparent=fields.traceparent_of(metadata.get("traceparent")),
         installation=fields.text_of(metadata.get("installation")),
         signature=fields.text_of(metadata.get("signature")),
+        shares=tuple(Share(receivable_id, share.minor) for receivable_id, share in _shares(metadata)),
     )
 
 
-def set_aside(refund: Refund, surplus: Surplus | None, now: datetime) -> Entry:
-    """The entry with which the refund begins. Raises `CannotAdopt` if its payment left less credit."""
-    if surplus is None or surplus.left.minor < refund.amount:
+def set_aside(refund: Refund, left: Refundable | None, now: datetime) -> Entry:
+    """The entry with which the refund begins. Raises `CannotAdopt` if less is left of its payment."""
+    credit = refund.amount - sum(refund.parts.values())
+    if left is None or not 0 <= credit <= left.surplus:
         raise CannotAdopt("The payment left less credit than was refunded.")
+    if any(part > left.kept.get(receivable_id, 0) for receivable_id, part in refund.parts.items()):
+        raise CannotAdopt("Less of the payment is left on an invoice than was refunded.")
     return refunds.set_aside(refund, now)
 
 
@@ -141,6 +149,14 @@ def _shares(metadata: Mapping[str, Any]) -> Iterator[tuple[UUID, Money]]:
             yield UUID(receivable_id), Money(minor=int(amount), currency=currency)
 
 
+def _deposit(metadata: Mapping[str, Any]) -> Money | None:
+    amount, _, currency = str(metadata.get(DEPOSIT, "")).partition(" ")
+    return Money(minor=int(amount), currency=currency) if amount else None
+
+
 def _kind(intent: Mapping[str, Any]) -> PaymentKind:
     automatic = fields.object_of(intent.get("automatic_payment_methods")).get("enabled")
-    return "redirect" if automatic else "card"
+    if automatic:
+        return "redirect"
+    types = intent.get("payment_method_types")
+    return "debit" if isinstance(types, list) and set(types) & set(DEBIT_TYPES.values()) else "card"

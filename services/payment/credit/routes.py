@@ -14,8 +14,8 @@ Tx = NamedDependency[Connection]
 
 @get("/credit", guards=[client])
 async def get_credit(caller: NamedDependency[Caller], tx: Tx) -> list[Money]:
-    """The client's credit at the clinic, one sum for each currency."""
-    credit: list[money.Money] = await store.get_credit(tx, caller.subject)
+    """The credit that the client can use at the clinic, one sum for each currency."""
+    credit: list[money.Money] = await store.get_usable(tx, caller.subject)
     return [Money(each.minor, each.currency) for each in credit]
 
 

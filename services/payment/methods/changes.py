@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from contracts.events.stripe import StripeEvent
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import new_id
+from services.payment.consents import store as consents
 from services.payment.methods import store as methods
 from services.payment.methods.domain import SavedMethod, newest
 from services.payment.stripe import origins
@@ -67,6 +68,7 @@ async def lock_observed(tx: Connection, observed: Observed) -> None:
 async def save_rows(tx: Connection, observed: Observed) -> None:
     if observed.kept:
         await methods.upsert_methods(tx, observed.kept.values())
+        await consents.link_consents(tx, observed.kept.keys())
     if observed.gone:
         await methods.remove_methods(tx, observed.gone)
     if observed.deleted:

@@ -5,14 +5,15 @@ from uuid import UUID
 
 from litestar import delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from contracts.http.common import Page
-from contracts.http.methods import SavedMethodOut, SetupStart
+from contracts.http.methods import SavedMethodOut, SetupIn, SetupStart
 from services.chassis import clock
 from services.chassis.db.database import Connection, Database
 from services.chassis.http.auth import Caller, client
 from services.payment.accounts import store as accounts
+from services.payment.consents import store as consents
 from services.payment.methods import schemas, store, stripe_calls
 from services.payment.methods.domain import Listed, MethodExpired, MethodNotFound, listed
 from services.payment.stripe.api import StripeApi
@@ -33,7 +34,9 @@ async def list_methods(
     )
     async with db.tx(caller.clinic) as tx:
         kept, chosen = await store.list_methods(tx, caller.subject, account)
-    return Page(items=[schemas.saved_method_out(row) for row in listed(kept, chosen, clock.now().date())])
+        agreed = await consents.list_agreed(tx, [method.id for method in kept]) if kept else {}
+    rows = listed(kept, chosen, clock.now().date())
+    return Page(items=[schemas.saved_method_out(row, agreed.get(row.method.id)) for row in rows])
 
 
 @delete("/payment-methods/{method_id:uuid}", guards=[client])
@@ -63,12 +66,19 @@ async def set_default_method(
 
 @post("/setup-intents", guards=[client])
 async def start_setup(
-    caller: NamedDependency[Caller], db: NamedDependency[Database], stripe: NamedDependency[StripeApi]
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    stripe: NamedDependency[StripeApi],
+    data: JSONBody[SetupIn | None] = None,
 ) -> SetupStart:
-    """Start saving a card without paying. The webhook keeps the method once the page has confirmed."""
+    """Start saving a card without paying. The webhook keeps the method once the page has confirmed.
+
+    The body holds what the client agreed to; the portal always sends it.
+    """
+    agreed = schemas.consent_of(data.consent) if data else None
     with starting():
         secret, account = await stripe_calls.start_setup(
-            partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject
+            partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject, agreed
         )
     return SetupStart(client_secret=secret, stripe_account=account or None)
 

@@ -24,6 +24,11 @@ _NEWEST_DETAILS = ", ".join(
     for name in _DETAILS
 )
 
+_WITHDRAW = """
+    UPDATE consents SET withdrawn_at = app_now() FROM removed
+    WHERE consents.clinic_id = removed.clinic_id AND consents.payment_method_id = removed.id AND withdrawn_at IS NULL
+"""
+
 
 async def claim_customer(tx: Connection, clinic_id: UUID, client_id: UUID, account: str) -> Customer:
     """The client's customer on the account. A new one has no Stripe id yet, but its idempotency key."""
@@ -76,17 +81,19 @@ async def renew_customer_key(tx: Connection, customer: Customer) -> None:
 async def forget_customers(tx: Connection, gone: Collection[tuple[str, str]]) -> None:
     """Forget customers, by (account, Stripe id), with their methods. Each gets a new idempotency key."""
     await tx.execute(
-        """
+        f"""
         WITH forgotten AS (
             UPDATE customers SET stripe_customer_id = NULL, default_method_id = NULL,
                 idempotency_key = 'customer-' || gen_random_uuid()
             FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_customer_id)
             WHERE customers.account = gone.account AND customers.stripe_customer_id = gone.stripe_customer_id
             RETURNING clinic_id, client_id, customers.account
-        )
-        UPDATE payment_methods AS m SET removed_at = app_now() FROM forgotten
-        WHERE (m.clinic_id, m.client_id, m.account)
-            = (forgotten.clinic_id, forgotten.client_id, forgotten.account) AND m.removed_at IS NULL
+        ), removed AS (
+            UPDATE payment_methods AS m SET removed_at = app_now() FROM forgotten
+            WHERE (m.clinic_id, m.client_id, m.account)
+                = (forgotten.clinic_id, forgotten.client_id, forgotten.account) AND m.removed_at IS NULL
+            RETURNING m.clinic_id, m.id
+        ) {_WITHDRAW}
         """,
         [account for account, _ in gone],
         [stripe_id for _, stripe_id in gone],
@@ -172,13 +179,16 @@ async def upsert_methods(tx: Connection, methods: Collection[SavedMethod]) -> No
 
 
 async def remove_methods(tx: Connection, named: Collection[tuple[str, str]]) -> None:
-    """Mark methods, by (account, Stripe id), as no longer usable."""
+    """Mark methods, by (account, Stripe id), as no longer usable: the consents to charge them end."""
     await tx.execute(
-        """
-        UPDATE payment_methods SET removed_at = app_now()
-        FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_payment_method_id)
-        WHERE payment_methods.account = gone.account AND removed_at IS NULL
-            AND payment_methods.stripe_payment_method_id = gone.stripe_payment_method_id
+        f"""
+        WITH removed AS (
+            UPDATE payment_methods SET removed_at = app_now()
+            FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_payment_method_id)
+            WHERE payment_methods.account = gone.account AND removed_at IS NULL
+                AND payment_methods.stripe_payment_method_id = gone.stripe_payment_method_id
+            RETURNING clinic_id, id
+        ) {_WITHDRAW}
         """,
         [account for account, _ in named],
         [stripe_id for _, stripe_id in named],

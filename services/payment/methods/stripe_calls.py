@@ -4,16 +4,16 @@ An id that Stripe does not know any more is not kept: a customer is made again u
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
-from services.chassis.db.database import Connection
+from contracts.consents import Consent
+from services.chassis.db.database import Transaction
 from services.chassis.errors import DomainError
 from services.chassis.ids import new_id
 from services.payment.accounts import actions as accounts_actions
 from services.payment.accounts import stripe_calls as accounts
 from services.payment.accounts.domain import AccountCannotCharge
+from services.payment.consents import store as consents
 from services.payment.methods import changes
 from services.payment.methods import store as methods
 from services.payment.methods.domain import MethodNotFound, SavedMethod
@@ -21,8 +21,6 @@ from services.payment.stripe import fields
 from services.payment.stripe.answers import KeySpent, StripeFailed, StripeGone, StripeRefused
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.budget import starting
-
-Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
 CHECK_SECONDS = 2.0
 """How long a page waits for Stripe's list of a client's saved methods."""
@@ -67,11 +65,21 @@ async def renew(
 
 
 async def start_setup(
-    transaction: Transaction, stripe: StripeApi, clinic_id: UUID, client_id: UUID
+    transaction: Transaction,
+    stripe: StripeApi,
+    clinic_id: UUID,
+    client_id: UUID,
+    agreed: Consent | None = None,
 ) -> tuple[str, str]:
-    """(client secret, account) of a SetupIntent with which the client saves a card without paying."""
+    """(client secret, account) of a SetupIntent with which the client saves a card without paying.
+
+    `agreed` is kept before Stripe is called.
+    """
     account = await _account_to_charge(transaction, stripe, clinic_id)
     who = (clinic_id, client_id, account)
+    if agreed is not None:
+        async with transaction() as tx:
+            await consents.add_consent(tx, *who, agreed)
     try:
         return await _setup(transaction, stripe, *who), account
     except StripeGone:

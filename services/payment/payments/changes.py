@@ -3,7 +3,7 @@
 A batch of the consumers takes each step in all rooms before the next step, see `consumers`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from services.chassis.db.database import Connection, Key
 from services.payment.credit.actions import lock_changed_credit
 from services.payment.ledger import actions as ledger
 from services.payment.ledger.domain import Booking
-from services.payment.payments import lifecycle, store
+from services.payment.payments import excess, lifecycle, store
 from services.payment.payments.domain import Payment
 from services.payment.payments.lifecycle import Change
 from services.payment.payments.origins import Known, Register, names_in
@@ -46,11 +46,12 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Rows as they will be, and each change with the event that caused it."""
+    """Rows as they will be, each change with the event that caused it, and payments to ask Stripe about."""
 
     payments: Mapping[Key, Payment]
     receivables: Mapping[Key, Receivable]
     changes: Sequence[tuple[Change, StripeEvent | None]]
+    doubtful: frozenset[Key] = frozenset()
 
     @property
     def booking(self) -> Booking:
@@ -61,7 +62,7 @@ class Decided:
             if event is not None
         ]
         return Booking(
-            entries=[change.entry for change, _ in self.changes if change.entry],
+            entries=[entry for change, _ in self.changes for entry in change.entries],
             movements=[movement for change, _ in self.changes for movement in change.movements],
             events=events,
         )
@@ -86,26 +87,32 @@ async def read_observed(tx: Connection, events: Sequence[StripeEvent]) -> Observ
     return Observed(ours, foreign)
 
 
-async def lock_observed(tx: Connection, observed: Observed) -> Locked:
-    if not observed.ours:
-        return Locked()
-    receivable_keys = {key for _, _, keys in observed.ours for key in keys}
-    locked = await receivables.lock_receivables(tx, receivable_keys)
-    return Locked(await store.lock_payments(tx, {key for _, key, _ in observed.ours}), locked)
+async def lock_observed(
+    tx: Connection, observed: Observed, others: Collection[Key] = (), other_payments: Collection[Key] = ()
+) -> Locked:
+    """Lock the payments and their receivables, and these other ones: all of one table at once."""
+    receivable_keys = {key for _, _, keys in observed.ours for key in keys}.union(others)
+    payment_keys = {key for _, key, _ in observed.ours}.union(other_payments)
+    locked = await receivables.lock_receivables(tx, receivable_keys) if receivable_keys else {}
+    payments = await store.lock_payments(tx, payment_keys) if payment_keys else {}
+    return Locked(payments, locked)
 
 
 def decide(observed: Observed, locked: Locked, now: datetime) -> Decided:
     """The effects of the observations, one after the other. Raises a `StripeMismatch`."""
     payments, owed = dict(locked.payments), dict(locked.receivables)
     changes: list[tuple[Change, StripeEvent | None]] = []
+    doubtful: set[Key] = set()
     for event, key, _ in sorted(observed.ours, key=lambda each: _rank(each[0])):
         shares = payments[key].allocations
         open_now = {share.receivable_id: owed[key[0], share.receivable_id] for share in shares}
+        if lifecycle.is_doubtful(payments[key], event):
+            doubtful.add(key)
         change = lifecycle.observe(payments[key], open_now, event, now)
         payments[key] = change.payment
         owed.update({receivable.key: receivable for receivable in change.receivables})
         changes.append((change, event))
-    return Decided(payments, owed, changes)
+    return Decided(payments, owed, changes, frozenset(doubtful))
 
 
 def _rank(seen: StripeEvent) -> int:
@@ -116,8 +123,14 @@ def _rank(seen: StripeEvent) -> int:
 
 async def save_rows(tx: Connection, decided: Decided) -> None:
     """Keep payments and receivables as they were decided. The rows are locked."""
-    if decided.payments:
-        await store.save_payments(tx, decided.payments.values())
+    changed = {change.payment.key for change, _ in decided.changes}
+    if changed:
+        await store.save_payments(tx, [decided.payments[key] for key in changed])
+    used = [change.used.payment for change, _ in decided.changes if change.used is not None]
+    if used:
+        await store.add_used_credit(tx, used)
+    if decided.doubtful:
+        await store.hurry_checks(tx, decided.doubtful)
     settled = {receivable.key for change, _ in decided.changes for receivable in change.receivables}
     if settled:
         await receivables.save_receivables(tx, [decided.receivables[key] for key in settled])
@@ -148,6 +161,22 @@ async def give_up_payment(
         return
     change = lifecycle.cancel(locked, clock.now(), failure_code)
     await _save(tx, Decided({key: change.payment}, {}, [(change, None)]))
+
+
+async def move_to_credit(tx: Connection, keys: Collection[Key]) -> None:
+    """Move what is too much on these receivables to their clients' credit, newest payments first."""
+    locked = await receivables.lock_receivables(tx, keys)
+    paid = await store.list_paid(tx, keys)
+    now = clock.now()
+    moved = [part for key, each in locked.items() for part in excess.take_off(each, paid.get(key, []), now)]
+    if not moved:
+        return
+    entries = [each.entry for each in moved]
+    await lock_changed_credit(tx, entries)
+    await store.save_moved(tx, moved)
+    await receivables.save_receivables(tx, excess.left(moved))
+    movements = [each.movement for each in moved]
+    await ledger.book(tx, Booking(entries, movements, [(movement, None) for movement in movements]))
 
 
 async def _save(tx: Connection, decided: Decided) -> None:

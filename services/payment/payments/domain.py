@@ -9,7 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.events.envelope import Method
-from contracts.vocabulary import PaymentKind, PaymentStatus
+from contracts.vocabulary import KeptKind, PaymentStatus
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.ids import Key
 
@@ -49,6 +49,13 @@ class MethodNotAccepted(DomainError):
     status = 409
 
 
+class ConsentMissing(DomainError):
+    """A bank account is debited only with its holder's consent to a text that is kept."""
+
+    code = "consent_missing"
+    status = 422
+
+
 class PaymentInProgress(DomainError):
     code = "payment_in_progress"
     status = 409
@@ -78,10 +85,38 @@ class RestTooSmall(DomainError):
     status = 422
 
 
+class PartsOff(DomainError):
+    """The clinic takes no part of this invoice. `open` is all that is due."""
+
+    code = "parts_off"
+    status = 409
+
+
+class DepositsOff(DomainError):
+    """The clinic takes no money before there is an invoice."""
+
+    code = "deposits_off"
+    status = 409
+
+
+class PartTooSmall(DomainError):
+    """Less than the clinic's smallest part. `least` is that."""
+
+    code = "part_too_small"
+    status = 422
+
+
 class TooManyInvoices(DomainError):
     """More invoices than one payment's metadata can name; `most` is the limit."""
 
     code = "too_many_invoices"
+    status = 422
+
+
+class CreditRestTooSmall(DomainError):
+    """The rest beside the credit could not be charged. `most` is the most credit that leaves a rest which can be."""
+
+    code = "credit_rest_too_small"
     status = 422
 
 
@@ -92,12 +127,22 @@ class KeyReused(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A payment's share for one receivable; a reservation while the payment is open."""
+    """A payment's share for one receivable; a reservation while the payment is open.
+
+    `amount` is charged, and `credit_amount` is the client's credit beside it.
+    """
 
     receivable_id: UUID
     amount: int
     state: Literal["open", "settled", "released"] = "open"
     settled_amount: int = 0
+    credit_amount: int = 0
+    used_credit_amount: int = 0
+
+    @property
+    def whole(self) -> int:
+        """The sum that the client agreed to pay of the receivable."""
+        return self.amount + self.credit_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +165,7 @@ class Payment:
     status: PaymentStatus
     amount: int
     currency: str
-    kind: PaymentKind
+    kind: KeptKind
     save: bool
     idempotency_key: str
     created_at: datetime
@@ -141,6 +186,8 @@ class Payment:
     fact_id: UUID | None = None
     installation: str | None = None
     signature: str | None = None
+    deposit: bool = False
+    """It is over no receivable, and becomes the client's credit whole."""
 
     @property
     def key(self) -> Key:
@@ -153,8 +200,23 @@ class Payment:
 
     @property
     def agreed(self) -> int:
-        """The sum that the client agreed to pay."""
-        return sum(share.amount for share in self.allocations)
+        """The sum that the client agreed to have charged."""
+        return self.amount if self.deposit else sum(share.amount for share in self.allocations)
+
+    @property
+    def credit(self) -> int:
+        """The client's credit that the client agreed to use with it."""
+        return sum(share.credit_amount for share in self.allocations)
+
+    @property
+    def reserved_credit(self) -> int:
+        """The credit that it keeps others from using."""
+        return sum(share.credit_amount for share in self.allocations if share.state == "open")
+
+    @property
+    def used_credit(self) -> int:
+        """The credit that settled receivables with the charge."""
+        return sum(share.used_credit_amount for share in self.allocations)
 
     @property
     def surplus(self) -> int:

@@ -10,7 +10,6 @@ from uuid import UUID
 from contracts.events.envelope import event_id
 from contracts.events.payment import PaymentSettled, PaymentUpdated
 from services.chassis.ids import made_at
-from services.payment.ledger.domain import entry_id
 from services.payment.payments.domain import Payment
 
 
@@ -20,9 +19,11 @@ def of_movement(payment: Payment, receivable_id: UUID, kind: str) -> UUID:
     return event_id(made_at(payment.id), topic, _stripe_object(payment), receivable_id, kind)
 
 
-def of_capture(payment: Payment) -> UUID:
-    """One intent makes at most one successful charge."""
-    return entry_id(payment.id, "capture", payment.clinic_id, _stripe_object(payment))
+def of_excess(payment_id: UUID, receivable_id: UUID, made_by: int | str) -> UUID:
+    """The movement that makes a part of a payment credit. `made_by`: the version of the invoice, or a name."""
+    return event_id(
+        made_at(payment_id), PaymentSettled.topic.name, "excess", payment_id, receivable_id, made_by
+    )
 
 
 def of_fact(payment: Payment, topic: str, *attempt: str | None) -> UUID:

@@ -1,7 +1,8 @@
 """How an observation at Stripe changes a payment: pure decisions, monotonic, each effect at most once.
 
 A success is never undone. A cancel ends a payment that has not succeeded. Of the states in between the newest by
-Stripe's clock wins, so events may come late, twice and in any order.
+Stripe's clock wins, so events may come late, twice and in any order. Of two in one second the rank decides until
+Stripe is asked, at the sweep's next run.
 """
 
 from collections.abc import Mapping
@@ -13,10 +14,11 @@ from uuid import UUID
 from contracts.events.envelope import Method
 from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
 from contracts.events.stripe import StripeEvent
-from contracts.money import Money
 from contracts.vocabulary import PaymentStatus
 from services.payment.ledger import domain as ledger
-from services.payment.payments import identities
+from services.payment.payments import credit_uses, identities
+from services.payment.payments.bookings import entry_of, movement_of
+from services.payment.payments.credit_uses import Used
 from services.payment.payments.domain import Allocation, Payment
 from services.payment.payments.facts import FACTS, fact_about, update_about
 from services.payment.receivables.domain import Receivable
@@ -36,19 +38,31 @@ STATUS_OF: Mapping[str, PaymentStatus] = {
     "payment_intent.requires_action": "requires_action",
 }
 _RANK: Mapping[PaymentStatus, int] = {"created": 0, "requires_action": 1, "processing": 2, "failed": 3}
+_PASSING = frozenset(_RANK) - {"created"}
+"""The states that a payment can be in more than once."""
 _SUCCESS_EVENTS = frozenset({"charge.succeeded", "payment_intent.succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The effect of an observation: the payment after it, the changed rows, the events to publish. Often nothing."""
+    """The effect of an observation: the payment after it, the changed rows, the events to publish. Often nothing.
+
+    `used` is the credit that settled receivables with the charge, and `released` gives reserved credit back.
+    """
 
     payment: Payment
     receivables: tuple[Receivable, ...] = ()
     entry: ledger.Entry | None = None
+    used: Used | None = None
+    released: ledger.Entry | None = None
     movements: tuple[PaymentSettled, ...] = ()
     fact: PaymentState | None = None
     update: PaymentUpdated | None = None
+
+    @property
+    def entries(self) -> list[ledger.Entry]:
+        made = (self.entry, self.used.entry if self.used else None, self.released)
+        return [entry for entry in made if entry is not None]
 
 
 def observe(
@@ -120,7 +134,21 @@ def _is_news(payment: Payment, status: PaymentStatus, created: datetime) -> bool
         return False
     if status == "canceled" or payment.seen_at is None or created > payment.seen_at:
         return True
+    if (payment.status, status) == ("processing", "failed"):
+        # It would release the invoices of a debit that may have begun after the failure: Stripe is asked first.
+        return False
     return created == payment.seen_at and _RANK[status] >= _RANK[payment.status]
+
+
+def is_doubtful(payment: Payment, seen: StripeEvent) -> bool:
+    """Whether Stripe has to be asked which is the newer: the observation, or the state that is known.
+
+    Stripe's clock has whole seconds, and a client can try again within one.
+    """
+    status = STATUS_OF.get(seen.event_type)
+    if status == payment.status or seen.created != payment.seen_at:
+        return False
+    return payment.status in _PASSING and status in _PASSING
 
 
 def _move(payment: Payment, status: PaymentStatus, seen: StripeEvent, now: datetime) -> Change:
@@ -136,14 +164,15 @@ def _move(payment: Payment, status: PaymentStatus, seen: StripeEvent, now: datet
         "amount": (seen.amount if status == "processing" else None) or payment.agreed,
         **_counted_declines(payment, status, seen),
     }
+    released = credit_uses.release(payment, 0, now) if ends else None
     if status not in FACTS:
         return Change(replace(payment, **change))
     attempt = (seen.attempt or seen.stripe_event_id, change["failure_code"]) if status != "canceled" else ()
     moved = _stated(payment, now, *attempt, **change)
     if moved.fact_id == payment.fact_id:
         # Stripe reports this attempt again: it is published already.
-        return Change(replace(payment, **change))
-    return Change(moved, fact=fact_about(moved))
+        return Change(replace(payment, **change), released=released)
+    return Change(moved, released=released, fact=fact_about(moved))
 
 
 def _released(allocations: tuple[Allocation, ...]) -> tuple[Allocation, ...]:
@@ -162,16 +191,20 @@ def cancel(payment: Payment, now: datetime, failure_code: str | None = None) -> 
         amount=payment.agreed,
         allocations=_released(payment.allocations),
     )
-    return Change(given_up, fact=fact_about(given_up))
+    return Change(given_up, released=credit_uses.release(payment, 0, now), fact=fact_about(given_up))
 
 
 def _capture(
     payment: Payment, receivables: Mapping[UUID, Receivable], seen: StripeEvent, now: datetime
 ) -> Change:
-    """Book the money that Stripe charged: to each receivable at most its open amount now, the rest is credit."""
+    """Book the money that Stripe charged: to each receivable at most its open amount now, the rest is credit.
+
+    What is still open then is settled with the credit that is reserved for it. Credit that is not needed is released.
+    """
     taken = seen.amount_received
     assert taken is not None, "checked"
     settled = _allocate(taken, payment.allocations, receivables)
+    credit = _needed_credit(payment, settled, receivables)
     paid = _stated(
         payment,
         now,
@@ -183,18 +216,51 @@ def _capture(
         succeeded_at=seen.created,
         seen_at=seen.created,
         allocations=tuple(
-            replace(share, state="settled", settled_amount=settled[share.receivable_id])
+            replace(
+                share,
+                state="settled",
+                settled_amount=settled[share.receivable_id],
+                used_credit_amount=credit.get(share.receivable_id, 0),
+            )
             for share in payment.allocations
         ),
     )
+    used = credit_uses.use_reserved(paid, credit, now) if credit else None
+    assert paid.intent_id is not None, "charged"
     parts = [(receivable_id, part) for receivable_id, part in settled.items() if part]
+    movements = [movement_of(paid, receivable_id, "payment", part, now) for receivable_id, part in parts]
+    both = {each: part + credit.get(each, 0) for each, part in settled.items()}
     return Change(
         paid,
-        receivables=tuple(_settle(receivables[receivable_id], part) for receivable_id, part in parts),
-        entry=_capture_entry(paid, settled, now),
-        movements=tuple(_movement(paid, receivable_id, part, now) for receivable_id, part in parts),
+        receivables=tuple(credit_uses.settle(receivables.values(), both)),
+        # An intent has at most one successful charge, so its id names the effect.
+        entry=entry_of(
+            paid,
+            "capture",
+            ledger.capture(taken, paid.currency, settled, paid.client_id),
+            now,
+            paid.intent_id,
+        ),
+        used=used,
+        released=credit_uses.release(payment, sum(credit.values()), now),
+        movements=(*movements, *(used.movements if used else ())),
         fact=fact_about(paid),
     )
+
+
+def _needed_credit(
+    payment: Payment, settled: Mapping[UUID, int], receivables: Mapping[UUID, Receivable]
+) -> dict[UUID, int]:
+    """The reserved credit that each receivable still needs beside the charge. Released credit is no longer there."""
+    parts = {
+        share.receivable_id: min(
+            share.credit_amount,
+            receivables[share.receivable_id].open_amount - settled[share.receivable_id],
+        )
+        for share in payment.allocations
+        if share.state == "open"
+    }
+    return {receivable_id: part for receivable_id, part in parts.items() if part > 0}
 
 
 def _allocate(
@@ -206,41 +272,6 @@ def _allocate(
         for share in shares
     )
     return ledger.allocate(taken, limits)
-
-
-def _settle(receivable: Receivable, part: int) -> Receivable:
-    return replace(receivable, settled_amount=receivable.settled_amount + part)
-
-
-def _capture_entry(payment: Payment, settled: Mapping[UUID, int], now: datetime) -> ledger.Entry:
-    """The entry of the charge. An intent has at most one successful charge, so its id names the effect."""
-    assert payment.intent_id is not None
-    return ledger.Entry(
-        clinic_id=payment.clinic_id,
-        id=identities.of_capture(payment),
-        payment_id=payment.id,
-        stripe_object_id=payment.intent_id,
-        effect="capture",
-        booked_at=now,
-        postings=ledger.capture(payment.amount, payment.currency, settled, payment.client_id),
-    )
-
-
-def _movement(payment: Payment, receivable_id: UUID, part: int, now: datetime) -> PaymentSettled:
-    movement_id = identities.of_movement(payment, receivable_id, "payment")
-    return PaymentSettled(
-        id=movement_id,
-        time=now,
-        clinic_id=payment.clinic_id,
-        movement_id=movement_id,
-        invoice_id=receivable_id,
-        payment_id=payment.id,
-        kind="payment",
-        amount=Money(minor=part, currency=payment.currency),
-        method=payment.method,
-        captured_at=payment.succeeded_at,
-        stripe_object_id=payment.intent_id,
-    )
 
 
 def _stated(payment: Payment, now: datetime, *attempt: str | None, **change: Any) -> Payment:

@@ -13,12 +13,12 @@ import structlog
 
 from contracts.vocabulary import LIVE_PAYMENTS
 from services.chassis import clock
+from services.chassis.db.database import Transaction
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.incidents import incidents
 from services.payment.payments import lifecycle, reads, store
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import Payment
-from services.payment.payments.stripe_calls import Transaction
 from services.payment.receivables.domain import Receivable
 from services.payment.stripe.api import Intent, StripeApi
 from services.payment.stripe.observations import looked_up
@@ -54,7 +54,7 @@ async def look_at(transaction: Transaction, stripe: StripeApi, payment: Payment)
         return Look(payment, asked=False)
     if seen.status != payment.status:
         async with transaction() as tx:
-            await store.hurry_check(tx, payment)
+            await store.hurry_checks(tx, {payment.key})
     return Look(seen, asked=True, taken=intent is not None and intent.status == "succeeded")
 
 

@@ -1,12 +1,13 @@
 """How payments are read: one of them, a list of them, and the payments that it is time to ask Stripe about."""
 
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
 from contracts.events.envelope import Method
-from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES, STARTABLE_PAYMENTS
+from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES, OUTSIDE_KINDS, STARTABLE_PAYMENTS
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals
 from services.payment.payments.domain import Allocation, Payment
@@ -21,9 +22,11 @@ PAYMENT = """
     payments.failure_code, payments.traceparent, payments.created_at, payments.updated_at,
     payments.succeeded_at, payments.seen_at, payments.declines, payments.declined_charge,
     CASE WHEN payments.fact_version = payments.version THEN payments.fact_id END AS fact_id,
-    payments.installation, payments.signature,
+    payments.installation, payments.signature, payments.deposit,
     (
-        SELECT array_agg((payable_id, amount, state, settled_amount) ORDER BY payable_id)
+        SELECT array_agg(
+            (payable_id, amount, state, settled_amount, credit_amount, used_credit_amount) ORDER BY payable_id
+        )
         FROM allocations
         WHERE allocations.clinic_id = payments.clinic_id AND allocations.payment_id = payments.id
     ) AS allocations
@@ -56,6 +59,7 @@ _SAME = (
     "fact_id",
     "installation",
     "signature",
+    "deposit",
 )
 """Columns that are called as the fields of `Payment`."""
 
@@ -89,6 +93,22 @@ async def get_request(tx: Connection, client_id: UUID, request_key: str) -> Paym
     return None if row is None else payment_of(row)
 
 
+async def list_reversals(tx: Connection, payments: Collection[Payment]) -> dict[UUID, datetime]:
+    """When each of these payments that staff took back was taken back."""
+    recorded = [payment for payment in payments if payment.kind in OUTSIDE_KINDS]
+    if not recorded:
+        return {}
+    rows = await tx.fetch(
+        """
+        SELECT payment_id, reversed_at FROM recorded_payments
+        WHERE (clinic_id, payment_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND reversed_at IS NOT NULL
+        """,
+        [payment.clinic_id for payment in recorded],
+        [payment.id for payment in recorded],
+    )
+    return {row["payment_id"]: row["reversed_at"] for row in rows}
+
+
 async def list_payments(
     tx: Connection, client_id: UUID | None, invoice_id: UUID | None, before: UUID | None, limit: int
 ) -> list[Payment]:
@@ -105,6 +125,23 @@ async def list_payments(
         f"SELECT {PAYMENT} FROM payments WHERE {where} ORDER BY id DESC LIMIT ${len(given) + 1}",
         *given.values(),
         limit,
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def list_leavable_holders(tx: Connection, client_id: UUID, currency: str) -> list[Payment]:
+    """The client's payments that reserve credit in the currency, and that another start may cancel. Locks nothing."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {PAYMENT} FROM payments
+        WHERE client_id = $1 AND currency = $2 AND status IN {literals(STARTABLE_PAYMENTS)}
+            AND (clinic_id, id) IN (
+                SELECT clinic_id, payment_id FROM allocations WHERE state = 'open' AND credit_amount > 0
+            )
+        ORDER BY id
+        """,
+        client_id,
+        currency,
     )
     return [payment_of(row) for row in rows]
 

@@ -13,7 +13,7 @@ from services.payment.payments.reads import PAYMENT, payment_of
 
 _PAYMENTS = f"""
     SELECT {PAYMENT} FROM payments
-    WHERE status IN {literals(PUBLISHED_PAYMENTS)} AND updated_at >= $1
+    WHERE status IN {literals(PUBLISHED_PAYMENTS)} AND kind <> 'credit' AND updated_at >= $1
     ORDER BY clinic_id, id
 """
 

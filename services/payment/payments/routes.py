@@ -66,12 +66,13 @@ async def get_payment(
     transaction = partial(db.tx, caller.clinic)
     async with transaction() as tx:
         payment = await reads.get_payment(tx, _own(caller), payment_id)
-    if payment is None:
-        raise PaymentNotFound("There is no such payment.")
+        if payment is None:
+            raise PaymentNotFound("There is no such payment.")
+        reversed_at = (await reads.list_reversals(tx, [payment])).get(payment.id)
     if not ask:
-        return schemas.payment_out(payment)
+        return schemas.payment_out(payment, reversed_at=reversed_at)
     look = await looks.look_at(transaction, stripe, payment)
-    return schemas.payment_out(look.payment, asked=look.asked, taken=look.taken)
+    return schemas.payment_out(look.payment, asked=look.asked, taken=look.taken, reversed_at=reversed_at)
 
 
 @get("/payments/on-its-way", guards=[client])
@@ -99,7 +100,9 @@ async def list_payments(
     found = await reads.list_payments(tx, _own(caller), invoice_id, cursor, limit + 1)
     shown = found[:limit]
     following = str(shown[-1].id) if len(found) > limit else None
-    return Page(items=[schemas.payment_out(payment) for payment in shown], next=following)
+    reversals = await reads.list_reversals(tx, shown)
+    items = [schemas.payment_out(payment, reversed_at=reversals.get(payment.id)) for payment in shown]
+    return Page(items=items, next=following)
 
 
 def _own(caller: Caller) -> UUID | None:

@@ -1,6 +1,7 @@
 """Between the bodies in `contracts.http` and the domain's values."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from contracts import money
@@ -13,10 +14,11 @@ from contracts.http.payments import (
     PaymentFailure,
     PaymentIn,
     PaymentOut,
+    PaymentShareOut,
     PaymentStart,
-    ShareOut,
     kind_of,
 )
+from services.payment.methods.schemas import consent_of
 from services.payment.payments.domain import Payment
 from services.payment.payments.starting import PaymentRequest
 from services.payment.payments.stripe_calls import Ready
@@ -28,21 +30,33 @@ def payment_request(body: PaymentIn, client_id: UUID, request_key: str | None) -
     shares = {share.invoice_id: share.amount for share in body.invoices}
     if len(shares) < len(body.invoices):
         return None
+    deposit, credit = body.deposit, body.credit
     return PaymentRequest(
         client_id=client_id,
         shares={
             receivable_id: money.Money(minor=amount.minor, currency=amount.currency)
             for receivable_id, amount in shares.items()
         },
-        kind=kind_of(body.method),
+        kind=kind_of(body.method) if body.method else "credit",
         saved_method_id=body.method.payment_method_id if isinstance(body.method, PayBySaved) else None,
         save=body.save,
         request_key=request_key,
+        consent=consent_of(body.consent) if body.consent else None,
+        deposit=money.Money(minor=deposit.minor, currency=deposit.currency) if deposit else None,
+        credit=money.Money(minor=credit.minor, currency=credit.currency) if credit else None,
     )
 
 
 def payment_start(ready: Ready) -> PaymentStart:
     """Money that Stripe has, and that is not booked yet, is `processing`."""
+    if ready.intent is None:
+        return PaymentStart(
+            payment_id=ready.payment.id,
+            status=ready.payment.status,
+            client_secret=None,
+            stripe_account=None,
+            saved_method=None,
+        )
     taken = ready.intent.status in ("succeeded", "processing") and ready.payment.status != "succeeded"
     return PaymentStart(
         payment_id=ready.payment.id,
@@ -67,7 +81,9 @@ def on_its_way(known: Sequence[tuple[Receivable, bool]], seen: Collection[UUID])
     return [*kept, *(OnItsWay(invoice_id=each, open=None, processing=True) for each in seen)]
 
 
-def payment_out(payment: Payment, *, asked: bool = False, taken: bool = False) -> PaymentOut:
+def payment_out(
+    payment: Payment, *, asked: bool = False, taken: bool = False, reversed_at: datetime | None = None
+) -> PaymentOut:
     return PaymentOut(
         id=payment.id,
         status=payment.status,
@@ -79,8 +95,10 @@ def payment_out(payment: Payment, *, asked: bool = False, taken: bool = False) -
         invoices=_shares(payment),
         surplus=Money(payment.surplus, payment.currency) if payment.surplus else None,
         version=payment.version,
+        credit=_credit(payment.used_credit or payment.reserved_credit, payment),
         asked=asked,
         taken=taken,
+        reversed_at=reversed_at,
     )
 
 
@@ -94,12 +112,17 @@ def _failure(payment: Payment) -> PaymentFailure | None:
     return PaymentFailure(code=code, message=decline(code, method).reason) if code else None
 
 
-def _shares(payment: Payment) -> list[ShareOut]:
+def _shares(payment: Payment) -> list[PaymentShareOut]:
     settled = payment.status == "succeeded"
     return [
-        ShareOut(
+        PaymentShareOut(
             invoice_id=share.receivable_id,
             amount=Money(share.settled_amount if settled else share.amount, payment.currency),
+            credit=_credit(share.used_credit_amount if settled else share.credit_amount, payment),
         )
         for share in payment.allocations
     ]
+
+
+def _credit(amount: int, payment: Payment) -> Money | None:
+    return Money(amount, payment.currency) if amount else None

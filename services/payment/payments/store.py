@@ -10,6 +10,7 @@ from contracts.vocabulary import PaymentStatus
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import columns
 from services.payment.payments.domain import KeyReused, Payment
+from services.payment.payments.excess import Excess, Paid
 from services.payment.payments.origins import Known
 from services.payment.payments.reads import LIVE, PAYMENT, payment_of
 
@@ -30,10 +31,6 @@ async def count_start(tx: Connection, clinic_id: UUID, client_id: UUID, window: 
     )
     assert row is not None
     return int(row["tries"]), int(row["seconds"])
-
-
-async def delete_ended_starts(tx: Connection) -> None:
-    await tx.execute("DELETE FROM starts WHERE ends_at < app_now()")
 
 
 async def find_payments(
@@ -113,6 +110,40 @@ async def lock_live_payments(tx: Connection, receivables: Collection[Key]) -> li
     return [payment_of(row) for row in rows]
 
 
+async def lock_deposits(tx: Connection, clinic_id: UUID, client_id: UUID) -> bytes | None:
+    """Let one transaction at a time start a deposit of the client: the newest choice of one, None before the first."""
+    choice: bytes | None = await tx.fetchval(
+        """
+        INSERT INTO starts AS s (clinic_id, client_id, tries, ends_at)
+        VALUES ($1, $2, 0, app_now() + interval '1 hour')
+        ON CONFLICT (clinic_id, client_id) DO UPDATE SET tries = s.tries
+        RETURNING choice
+        """,
+        clinic_id,
+        client_id,
+    )
+    return choice
+
+
+async def keep_deposit_choice(tx: Connection, clinic_id: UUID, client_id: UUID, choice: bytes) -> None:
+    """Save the newest choice of a deposit. The row is locked."""
+    await tx.execute(
+        "UPDATE starts SET choice = $3 WHERE clinic_id = $1 AND client_id = $2", clinic_id, client_id, choice
+    )
+
+
+async def lock_live_deposits(tx: Connection, client_id: UUID) -> list[Payment]:
+    """The client's deposits whose intents may still take money."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {PAYMENT} FROM payments WHERE {LIVE} AND deposit AND client_id = $1
+        ORDER BY clinic_id, id FOR NO KEY UPDATE
+        """,
+        client_id,
+    )
+    return [payment_of(row) for row in rows]
+
+
 async def add_payment(tx: Connection, payment: Payment) -> None:
     """Insert a payment and its reservations. Raises `KeyReused` if another payment just took its request key."""
     try:
@@ -121,15 +152,58 @@ async def add_payment(tx: Connection, payment: Payment) -> None:
         raise KeyReused("This Idempotency-Key was used for another payment.") from None
     await tx.execute(
         """
-        INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state)
-        SELECT $1, $2, payable_id, amount, state
-        FROM unnest($3::uuid[], $4::bigint[], $5::text[]) AS share (payable_id, amount, state)
+        INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state, settled_amount, credit_amount)
+        SELECT $1, $2, share.*
+        FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])
+            AS share (payable_id, amount, state, settled_amount, credit_amount)
         """,
         payment.clinic_id,
         payment.id,
         [share.receivable_id for share in payment.allocations],
         [share.amount for share in payment.allocations],
         [share.state for share in payment.allocations],
+        [share.settled_amount for share in payment.allocations],
+        [share.credit_amount for share in payment.allocations],
+    )
+
+
+async def add_used_credit(tx: Connection, used: Collection[Payment]) -> None:
+    """Insert payments by credit with their shares. Raises `KeyReused` if another payment just took a request key."""
+    shares = [(payment, share) for payment in used for share in payment.allocations]
+    try:
+        await tx.execute(
+            """
+            INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind, save,
+                idempotency_key, request_key, method_kind, created_at, updated_at, succeeded_at, checked_at)
+            SELECT clinic_id, id, client_id, '', livemode, 'succeeded', amount, currency, 'credit', false,
+                idempotency_key, request_key, 'credit', at, at, at, at
+            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::bigint[], $6::text[], $7::text[],
+                $8::text[], $9::timestamptz[])
+                AS used (clinic_id, id, client_id, livemode, amount, currency, idempotency_key, request_key, at)
+            """,
+            [payment.clinic_id for payment in used],
+            [payment.id for payment in used],
+            [payment.client_id for payment in used],
+            [payment.livemode for payment in used],
+            [payment.amount for payment in used],
+            [payment.currency for payment in used],
+            [payment.idempotency_key for payment in used],
+            [payment.request_key for payment in used],
+            [payment.created_at for payment in used],
+        )
+    except asyncpg.UniqueViolationError:
+        raise KeyReused("This Idempotency-Key was used for another payment.") from None
+    await tx.execute(
+        """
+        INSERT INTO allocations (clinic_id, payment_id, payable_id, amount, state, settled_amount)
+        SELECT clinic_id, payment_id, payable_id, amount, 'settled', amount
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])
+            AS share (clinic_id, payment_id, payable_id, amount)
+        """,
+        [payment.clinic_id for payment, _ in shares],
+        [payment.id for payment, _ in shares],
+        [share.receivable_id for _, share in shares],
+        [share.amount for _, share in shares],
     )
 
 
@@ -138,8 +212,9 @@ async def _insert_payment(tx: Connection, payment: Payment) -> None:
         """
         INSERT INTO payments (clinic_id, id, client_id, account, livemode, status, amount, currency, kind,
             saved_method_id, save, idempotency_key, request_key, method_kind, method_brand, method_last4,
-            traceparent, created_at, updated_at, checked_at, installation, signature)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18, $20, $21)
+            traceparent, created_at, updated_at, checked_at, installation, signature, deposit)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18, $20, $21,
+            $22)
         """,
         payment.clinic_id,
         payment.id,
@@ -162,6 +237,7 @@ async def _insert_payment(tx: Connection, payment: Payment) -> None:
         payment.updated_at,
         payment.installation,
         payment.signature,
+        payment.deposit,
     )
 
 
@@ -188,14 +264,14 @@ async def keep_intent(
     return status
 
 
-async def hurry_check(tx: Connection, payment: Payment) -> None:
-    """Make the sweeper ask about the payment in its next run."""
+async def hurry_checks(tx: Connection, keys: Collection[Key]) -> None:
+    """Make the sweeper ask about these payments in its next run."""
     await tx.execute(
         """
         UPDATE payments SET checked_at = created_at - interval '1 day'
-        WHERE clinic_id = $1 AND id = $2 AND checked_at >= created_at
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND checked_at >= created_at
         """,
-        *payment.key,
+        *columns(keys),
     )
 
 
@@ -205,9 +281,10 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
     await tx.execute(
         """
         WITH shared AS (
-            UPDATE allocations SET state = new.state, settled_amount = new.settled_amount
-            FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::bigint[])
-                AS new (clinic_id, payment_id, payable_id, state, settled_amount)
+            UPDATE allocations
+            SET state = new.state, settled_amount = new.settled_amount, used_credit_amount = new.used_credit_amount
+            FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::bigint[], $22::bigint[])
+                AS new (clinic_id, payment_id, payable_id, state, settled_amount, used_credit_amount)
             WHERE allocations.clinic_id = new.clinic_id AND allocations.payment_id = new.payment_id
                 AND allocations.payable_id = new.payable_id AND allocations.state <> new.state
         )
@@ -246,4 +323,42 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
         [share.state for _, share in shares],
         [share.settled_amount for _, share in shares],
         [payment.amount for payment in payments],
+        [share.used_credit_amount for _, share in shares],
+    )
+
+
+async def list_paid(tx: Connection, keys: Collection[Key]) -> dict[Key, list[Paid]]:
+    """The part that each payment still has on these locked receivables, newest payment first."""
+    rows = await tx.fetch(
+        """
+        SELECT clinic_id, payable_id, payment_id,
+            settled_amount - moved_amount - reversed_amount - refunded_amount - disputed_amount AS kept_amount
+        FROM allocations
+        WHERE (clinic_id, payable_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND state = 'settled'
+        ORDER BY clinic_id, payable_id, payment_id DESC
+        """,
+        *columns(keys),
+    )
+    paid: dict[Key, list[Paid]] = {}
+    for row in rows:
+        if row["kept_amount"] > 0:
+            paid.setdefault((row["clinic_id"], row["payable_id"]), []).append(
+                Paid(row["payment_id"], row["kept_amount"])
+            )
+    return paid
+
+
+async def save_moved(tx: Connection, moved: Collection[Excess]) -> None:
+    """Keep which parts of payments became credit. Their receivables are locked."""
+    await tx.execute(
+        """
+        UPDATE allocations SET moved_amount = moved_amount + new.amount
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS new (clinic_id, payment_id, payable_id, amount)
+        WHERE (allocations.clinic_id, allocations.payment_id, allocations.payable_id)
+            = (new.clinic_id, new.payment_id, new.payable_id)
+        """,
+        [each.receivable.clinic_id for each in moved],
+        [each.payment_id for each in moved],
+        [each.receivable.id for each in moved],
+        [each.amount for each in moved],
     )

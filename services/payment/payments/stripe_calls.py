@@ -4,18 +4,17 @@
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
 
 from services.chassis import clock
-from services.chassis.db.database import Connection
+from services.chassis.db.database import Transaction
 from services.payment.accounts import store
 from services.payment.accounts import stripe_calls as accounts
 from services.payment.accounts.domain import AccountCannotCharge
+from services.payment.ledger.domain import CreditOverdrawn
 from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
 from services.payment.payments import actions, changes, reads
@@ -39,8 +38,6 @@ from services.payment.stripe.api import Intent, StripeApi, is_as_wanted, key_is_
 
 log = structlog.get_logger()
 
-Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
-
 MOST_STARTS = 3
 """How often a start is tried, if it must cancel other attempts or finds its own canceled."""
 BUSY_PAUSES = (0.1, 0.3, 0.9)
@@ -49,10 +46,10 @@ BUSY_PAUSES = (0.1, 0.3, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A payment that a page can confirm."""
+    """A payment that a page can confirm; without an intent, credit has paid all of it."""
 
     payment: Payment
-    intent: Intent
+    intent: Intent | None
     saved_method: str | None
     is_new: bool
 
@@ -90,13 +87,30 @@ async def _start(
         for stale in started.stale:
             async with transaction() as tx:
                 await actions.check_choice(tx, clinic_id, request)
-            await cancel(transaction, stripe, stale)
+            await _leave(transaction, stripe, request, stale)
+        if started.payment is not None and started.payment.kind == "credit":
+            return Ready(started.payment, None, None, started.is_new)
         if started.payment is not None:
             intent = await _ensure_reachable(transaction, stripe, started.payment)
             if intent is not None and intent.status != "canceled":
                 return Ready(started.payment, intent, started.saved_method, started.is_new)
             await observe(transaction, started.payment, intent)
     raise StripeBusy(StripeBusy.message, retry_after=StripeBusy.again)
+
+
+async def _leave(
+    transaction: Transaction, stripe: StripeApi, request: PaymentRequest, stale: Payment
+) -> None:
+    """Cancel another attempt of the client's. Raises `StripeMoved` when it is too late.
+
+    One that only holds the client's credit is of other invoices: when it is too late, `CreditOverdrawn`.
+    """
+    try:
+        await cancel(transaction, stripe, stale)
+    except StripeMoved:
+        if request.is_of(stale):
+            raise
+        raise CreditOverdrawn("Another payment of yours is using that credit.") from None
 
 
 async def _ensure_reachable(transaction: Transaction, stripe: StripeApi, payment: Payment) -> Intent | None:

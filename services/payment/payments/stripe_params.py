@@ -1,11 +1,12 @@
 """The values of a payment's PaymentIntent, made from the committed row alone."""
 
 from dataclasses import replace
+from typing import cast
 
-from contracts.vocabulary import ACCEPTED_AS
+from contracts.vocabulary import ACCEPTED_AS, PaymentKind
 from services.payment.payments.domain import Payment
 from services.payment.stripe.params import NewIntent
-from services.payment.stripe.seal import SHARE, Seal, completed
+from services.payment.stripe.seal import DEPOSIT, SHARE, Seal, completed
 
 
 def new_intent(payment: Payment) -> NewIntent:
@@ -15,7 +16,7 @@ def new_intent(payment: Payment) -> NewIntent:
         livemode=payment.livemode,
         amount=payment.amount,
         currency=payment.currency,
-        way=ACCEPTED_AS[payment.kind],
+        way=ACCEPTED_AS[cast(PaymentKind, payment.kind)],
         save=payment.save,
         metadata=metadata_of(payment),
         idempotency_key=payment.idempotency_key,
@@ -38,4 +39,6 @@ def metadata_of(payment: Payment) -> dict[str, str]:
             f"{SHARE}{at}": f"{share.receivable_id} {share.amount} {payment.currency}"
             for at, share in enumerate(payment.allocations, start=1)
         }
+        if payment.deposit:
+            metadata[DEPOSIT] = f"{payment.amount} {payment.currency}"
     return completed(metadata, payment.signature, payment.traceparent)

@@ -6,7 +6,7 @@ import structlog
 
 from services.chassis import clock
 from services.chassis.db.database import Database
-from services.payment.payments import reads, starting, store
+from services.payment.payments import reads, starting
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import Payment
 from services.payment.payments.lifecycle import STATUS_OF
@@ -31,12 +31,6 @@ async def sweep_payments(db: Database, stripe: StripeApi, unchecked_for: timedel
         due = await reads.claim_unchecked(tx, unchecked_for, MOST_A_RUN)
     for payment in due:
         await tolerate(_check(db, stripe, payment), payment_id=str(payment.id))
-
-
-async def forget_starts(db: Database) -> None:
-    """Delete the counts of presses whose hour is over."""
-    async with db.worker_tx() as tx:
-        await store.delete_ended_starts(tx)
 
 
 async def _check(db: Database, stripe: StripeApi, payment: Payment) -> None:

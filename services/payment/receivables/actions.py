@@ -7,8 +7,9 @@ from uuid import UUID
 from contracts.events.clinic import ClinicState
 from contracts.events.envelope import StateEvent
 from contracts.events.invoice import InvoiceState
-from services.chassis.db.database import Connection
+from services.chassis.db.database import Connection, Key
 from services.payment.receivables import store
+from services.payment.receivables.domain import document_of
 
 StateT = TypeVar("StateT", bound=StateEvent)
 
@@ -17,8 +18,12 @@ async def upsert_clinics(tx: Connection, events: Sequence[ClinicState]) -> None:
     await store.upsert_clinics(tx, _newest(events))
 
 
-async def upsert_invoices(tx: Connection, events: Sequence[InvoiceState]) -> None:
-    await store.upsert_receivables(tx, _newest(events))
+async def upsert_invoices(tx: Connection, events: Sequence[InvoiceState]) -> set[Key]:
+    """Keep the newest states, and every document. Returns the receivables on which more is settled than is due."""
+    too_much = await store.upsert_receivables(tx, _newest(events))
+    if documents := [made for event in events if (made := document_of(event)) is not None]:
+        await store.add_documents(tx, documents)
+    return too_much
 
 
 def _newest(events: Iterable[StateT]) -> list[StateT]:

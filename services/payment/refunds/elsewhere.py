@@ -32,10 +32,14 @@ class NotLookedUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AtStripe:
-    """A payment's charge at Stripe: the sum refunded, by us or not, in minor units, and whether it is disputed."""
+    """A payment's charge at Stripe: the sum refunded, by us or not, in minor units, and whether it is disputed.
+
+    `has_fee`: the platform took an application fee of it.
+    """
 
     refunded: int
     disputed: bool
+    has_fee: bool = False
 
 
 def check_at_stripe(

@@ -1,17 +1,45 @@
 """Between the bodies in `contracts.http.credit` and the domain's values."""
 
 from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
 
 from contracts import money
 from contracts.http.common import Money
-from contracts.http.credit import CreditOut, RefundIn, RefundOut, RefundsOut, SurplusOut
+from contracts.http.credit import CreditOut, RefundIn, RefundOut, RefundRulesBody, RefundsOut, SurplusOut
+from contracts.http.payments import ShareOut
 from services.payment.payments.schemas import paid_with
 from services.payment.refunds.actions import Credit
 from services.payment.refunds.domain import Refund, RefundRequest
+from services.payment.refunds.planning import PaymentRefundRequest, UnclearRefund
+from services.payment.refunds.rules import RefundRules
+from services.payment.words import words
 
 
-def refund_request(body: RefundIn) -> RefundRequest:
-    return RefundRequest(body.client_id, body.currency, body.payment_id, body.amount)
+def refund_request(body: RefundIn) -> RefundRequest | PaymentRefundRequest:
+    """Raises `UnclearRefund` for a body that asks for neither kind of refund, or for both; and what `words` raises."""
+    on_behalf_of = (
+        None if body.on_behalf_of is None else words(body.on_behalf_of, "on_behalf_of", 200, least=1)
+    )
+    if body.client_id is None and body.currency is None and body.payment_id is not None:
+        return PaymentRefundRequest(body.payment_id, body.amount, _split(body), body.to, on_behalf_of)
+    if body.client_id is None or body.currency is None:
+        raise UnclearRefund(
+            "Name client_id and currency to refund credit, or payment_id alone for a payment."
+        )
+    if body.invoices is not None or body.to != "method":
+        raise UnclearRefund("A client's credit has no invoices, and goes to where it came from.")
+    return RefundRequest(body.client_id, body.currency, body.payment_id, body.amount, on_behalf_of)
+
+
+def _split(body: RefundIn) -> dict[UUID, int] | None:
+    if body.invoices is None:
+        return None
+    split = {share.invoice_id: share.amount for share in body.invoices}
+    if len(split) < len(body.invoices):
+        raise UnclearRefund("An invoice is named twice.")
+    return split
 
 
 def refund_out(refund: Refund) -> RefundOut:
@@ -26,6 +54,25 @@ def refund_out(refund: Refund) -> RefundOut:
         created_at=refund.created_at,
         updated_at=refund.updated_at,
         refunded_at=refund.refunded_at,
+        to=refund.destination,
+        made_at=refund.made_at,
+        invoices=[
+            ShareOut(invoice_id=share.receivable_id, amount=Money(share.amount, refund.currency))
+            for share in refund.shares
+        ],
+    )
+
+
+def rules(body: RefundRulesBody) -> RefundRules:
+    return RefundRules(**msgspec.structs.asdict(body))
+
+
+def rules_out(rules: RefundRules) -> RefundRulesBody:
+    return RefundRulesBody(
+        most_a_day=rules.most_a_day,
+        most_amount_a_day=rules.most_amount_a_day,
+        approve_above=rules.approve_above,
+        refund_application_fee=rules.refund_application_fee,
     )
 
 
@@ -36,6 +83,7 @@ def refunds_out(refunds: Sequence[Refund]) -> RefundsOut:
 def credit_out(credit: Credit) -> CreditOut:
     return CreditOut(
         balances=_amounts(credit.balances),
+        reserved=_amounts(credit.reserved),
         refundable=_amounts(credit.refundable),
         payments=[
             SurplusOut(

@@ -3,19 +3,23 @@
 `send` is for the request that made them; `sweep` asks for refunds without an answer or a webhook.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
-from contracts.vocabulary import RETURNED_REFUNDS
+from contracts.http.held import PreviewOut
+from contracts.vocabulary import RETURNED_REFUNDS, UNREFUNDABLE_DISPUTES, DisputeStatus
 from services.chassis import clock
-from services.chassis.db.database import Connection
+from services.chassis.db.database import Connection, Database, Transaction
 from services.chassis.errors import Unavailable
 from services.chassis.http.auth import Caller
 from services.chassis.incidents import incidents
 from services.chassis.locale.money import from_stripe
+from services.chassis.queue.domain import Done, Outcome, Task
+from services.chassis.queue.working import BetweenTransactions
+from services.payment.disputes import store as disputes
 from services.payment.payments import reads
 from services.payment.payments.domain import Payment
 from services.payment.refunds import actions as refunds_actions
@@ -23,7 +27,9 @@ from services.payment.refunds import changes
 from services.payment.refunds import store as refunds
 from services.payment.refunds.domain import LOST_AFTER, Refund, RefundRequest
 from services.payment.refunds.elsewhere import AtStripe, NotLookedUp
-from services.payment.refunds.stripe_params import new_refund
+from services.payment.refunds.held import SEND
+from services.payment.refunds.planning import PaymentRefundRequest
+from services.payment.refunds.stripe_params import new_refund, seal_refund
 from services.payment.stripe.answers import (
     AccountRefused,
     KeyRefused,
@@ -36,7 +42,7 @@ from services.payment.stripe.api import StripeApi
 from services.payment.stripe.fields import int_of, object_of
 from services.payment.stripe.limits import KEY_LIFE
 
-Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+T = TypeVar("T")
 
 
 class StillUnknown(Unavailable):
@@ -49,7 +55,7 @@ async def start(
     transaction: Transaction,
     stripe: StripeApi,
     caller: Caller,
-    request: RefundRequest,
+    request: RefundRequest | PaymentRefundRequest,
     *,
     key: str | None,
     body: bytes,
@@ -58,23 +64,59 @@ async def start(
 
     Raises what `refunds_actions.start_refunds_once` and the calls to Stripe raise, with nothing changed.
     """
+
+    async def once(tx: Connection, seen: Mapping[UUID, AtStripe]) -> list[Refund]:
+        return await refunds_actions.start_refunds_once(
+            tx, caller, request, stripe.livemode, seen, stripe.signer, key=key, body=body
+        )
+
+    return await _with_looks(transaction, stripe, caller, request, once)
+
+
+async def preview(
+    transaction: Transaction,
+    stripe: StripeApi,
+    caller: Caller,
+    request: RefundRequest | PaymentRefundRequest,
+) -> PreviewOut:
+    """Read each payment's charge at Stripe, then tell what the refunds would do. It changes nothing.
+
+    Raises what `refunds_actions.preview_refunds` and the calls to Stripe raise.
+    """
+
+    async def once(tx: Connection, seen: Mapping[UUID, AtStripe]) -> PreviewOut:
+        return await refunds_actions.preview_refunds(tx, caller, request, stripe.livemode, seen)
+
+    return await _with_looks(transaction, stripe, caller, request, once)
+
+
+async def _with_looks(
+    transaction: Transaction,
+    stripe: StripeApi,
+    caller: Caller,
+    request: RefundRequest | PaymentRefundRequest,
+    work: Callable[[Connection, Mapping[UUID, AtStripe]], Awaitable[T]],
+) -> T:
+    """Do the work in a transaction of its own, once the charges that it needs were read at Stripe."""
     seen: dict[UUID, AtStripe] = {}
     while True:  # ends: each round asks for payments that no round before asked for
         try:
             async with transaction() as tx:
-                return await refunds_actions.start_refunds_once(
-                    tx, caller, request, stripe.livemode, seen, stripe.signer, key=key, body=body
-                )
+                return await work(tx, seen)
         except NotLookedUp as missing:
             unseen = missing.payment_ids
         async with transaction() as tx:
             found = [await reads.get_payment(tx, request.client_id, payment_id) for payment_id in unseen]
+            disputed = await disputes.list_statuses(tx, caller.clinic, unseen)
         for payment in found:
             assert payment is not None, "it is planned to be refunded"
-            seen[payment.id] = await _look_up(stripe, payment)
+            seen[payment.id] = await _look_up(stripe, payment, disputed.get(payment.id))
 
 
-async def _look_up(stripe: StripeApi, payment: Payment) -> AtStripe:
+async def _look_up(
+    stripe: StripeApi, payment: Payment, disputed: Collection[DisputeStatus] | None
+) -> AtStripe:
+    """`disputed`: the statuses of the disputes of it that are known here, if any. A won one stays marked at Stripe."""
     assert payment.intent_id is not None, "it has succeeded"
     intent = await stripe.retrieve_intent(payment.account, payment.intent_id)
     charge = object_of(intent.body.get("latest_charge"))
@@ -85,7 +127,11 @@ async def _look_up(stripe: StripeApi, payment: Payment) -> AtStripe:
     refunded = sum(
         int_of(each.get("amount")) or 0 for each in bodies if each.get("status") not in RETURNED_REFUNDS
     )
-    return AtStripe(_at_least(refunded, payment.currency), charge.get("disputed") is True)
+    refuses = charge.get("disputed") is True
+    if disputed:
+        refuses = any(status in UNREFUNDABLE_DISPUTES for status in disputed)
+    has_fee = charge.get("application_fee") is not None
+    return AtStripe(_at_least(refunded, payment.currency), refuses, has_fee)
 
 
 def _at_least(amount: int, currency: str) -> int:
@@ -108,6 +154,23 @@ async def send(
                 incidents.worked("refund_not_sent")
     async with transaction() as tx:
         return await refunds.get_refunds(tx, clinic_id, [refund.id for refund in made])
+
+
+def sending(db: Database, stripe: StripeApi) -> BetweenTransactions:
+    """The handler of the task that sends a refund which was held."""
+    return BetweenTransactions(SEND, partial(_send_held, db, stripe))
+
+
+async def _send_held(db: Database, stripe: StripeApi, task: Task) -> Outcome:
+    """Stripe's webhooks and the sweep tell how it goes on. A try that failed is repeated by the sweep, too."""
+    async with db.worker_tx() as tx:
+        [refund] = await refunds.get_refunds(tx, task.clinic_id, [task.key])
+        if refund.status == "created" and refund.signature is None and stripe.signer is not None:
+            refund = seal_refund(refund, stripe.signer)
+            await refunds.seal_refunds(tx, [refund])
+    if refund.status == "created":
+        await ensure(db.worker_tx, stripe, refund)
+    return Done()
 
 
 async def ensure(transaction: Transaction, stripe: StripeApi, refund: Refund) -> Mapping[str, Any] | None:

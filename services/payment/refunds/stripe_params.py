@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from services.payment.refunds.domain import Refund
 from services.payment.stripe.params import NewRefund
-from services.payment.stripe.seal import Seal, completed
+from services.payment.stripe.seal import SHARE, Seal, completed
 
 
 def new_refund(refund: Refund) -> NewRefund:
@@ -16,6 +16,7 @@ def new_refund(refund: Refund) -> NewRefund:
         currency=refund.currency,
         metadata=metadata_of(refund),
         idempotency_key=refund.idempotency_key,
+        refund_fee=refund.refund_fee,
     )
 
 
@@ -34,4 +35,8 @@ def metadata_of(refund: Refund) -> dict[str, str]:
     }
     if refund.installation is not None:
         metadata |= {"installation": refund.installation, "amount": f"{refund.amount} {refund.currency}"}
+        metadata |= {
+            f"{SHARE}{at}": f"{share.receivable_id} {share.amount} {refund.currency}"
+            for at, share in enumerate(refund.shares, start=1)
+        }
     return completed(metadata, refund.signature, refund.traceparent)

@@ -31,7 +31,15 @@ from services.payment.stripe.answers import (
 )
 from services.payment.stripe.budget import Budget, CountingClient
 from services.payment.stripe.limits import KEY_LIFE, MADE_AFTER, MADE_BEFORE
-from services.payment.stripe.params import NewIntent, NewRefund, call_options, intent_params, refund_params
+from services.payment.stripe.params import (
+    NewEvidence,
+    NewIntent,
+    NewRefund,
+    call_options,
+    evidence_params,
+    intent_params,
+    refund_params,
+)
 from services.payment.stripe.seal import Seal
 
 log = structlog.get_logger()
@@ -224,6 +232,44 @@ class StripeApi:
             page = await self.sdk.v1.refunds.list_async(
                 {"payment_intent": intent_id, "limit": 100}, call_options(account)
             )
+            return [found.to_dict() async for found in page.auto_paging_iter()]
+
+    async def list_new_refunds(self, account: str, since: datetime) -> AsyncIterator[list[dict[str, Any]]]:
+        """The account's refunds that were made since then, ours or not, a page at a time."""
+        params: dict[str, Any] = {"limit": 100, "created": {"gte": int(since.timestamp())}}
+        while True:
+            async with self._calling("refunds.list", account):
+                page = await self.sdk.v1.refunds.list_async(params, call_options(account))  # type: ignore[arg-type]
+            found = [each.to_dict() for each in page.data]
+            if found:
+                yield found
+            if not page.has_more:
+                return
+            params["starting_after"] = found[-1]["id"]
+
+    async def retrieve_dispute(self, account: str, dispute_id: str) -> dict[str, Any]:
+        """The dispute as Stripe's own JSON object."""
+        async with self._calling("disputes.retrieve", account):
+            found = await self.sdk.v1.disputes.retrieve_async(dispute_id, None, call_options(account))
+        return found.to_dict()
+
+    async def submit_evidence(self, wanted: NewEvidence) -> dict[str, Any]:
+        """Submit a dispute's evidence to the bank, once and for good; the dispute as Stripe's own JSON object."""
+        async with self._calling("disputes.update", wanted.account):
+            made = await self.sdk.v1.disputes.update_async(
+                wanted.dispute_id,
+                evidence_params(wanted),  # type: ignore[arg-type]
+                call_options(wanted.account, key=wanted.idempotency_key),
+            )
+        return made.to_dict()
+
+    async def list_disputes(self, account: str, since: datetime | None = None) -> list[dict[str, Any]]:
+        """The account's disputes, ours or not, that were opened since then, as Stripe's own JSON objects."""
+        params: dict[str, Any] = {"limit": 100}
+        if since is not None:
+            params["created"] = {"gte": int(since.timestamp())}
+        async with self._calling("disputes.list", account):
+            page = await self.sdk.v1.disputes.list_async(params, call_options(account))  # type: ignore[arg-type]
             return [found.to_dict() async for found in page.auto_paging_iter()]
 
     @asynccontextmanager

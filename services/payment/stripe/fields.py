@@ -38,6 +38,11 @@ def uuid_of(value: Any) -> UUID | None:
         return None
 
 
+def reason_of(value: Any) -> str | None:
+    """One of Stripe's own words, such as `fraudulent`."""
+    return _matching(_NAME, value)
+
+
 def currency_of(value: Any) -> str | None:
     return value.upper() if isinstance(value, str) and _CURRENCY.fullmatch(value) else None
 

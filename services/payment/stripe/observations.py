@@ -3,12 +3,12 @@
 An allow-list: names, e-mail addresses and card holders of the raw objects go no further than here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from contracts.events.envelope import event_id
-from contracts.events.stripe import StripeEvent
+from contracts.events.stripe import BalanceMove, StripeDispute, StripeEvent
 from services.chassis.locale.money import from_stripe
 from services.payment.stripe import fields
 from services.payment.stripe.seal import Seal
@@ -129,7 +129,46 @@ def _facts_of(found: Mapping[str, Any], object_type: str) -> dict[str, Any]:
         "charges_enabled": abilities[0],
         "disabled_reason": abilities[1],
         "capabilities": abilities[2],
+        "dispute": _dispute_of(found) if object_type == "dispute" else None,
     }
+
+
+def _dispute_of(found: Mapping[str, Any]) -> StripeDispute | None:
+    opened = _time_of(found.get("created"))
+    if opened is None:
+        return None
+    evidence = fields.object_of(found.get("evidence_details"))
+    moves = found.get("balance_transactions")
+    return StripeDispute(
+        charge=fields.text_of(found.get("charge")),
+        reason=fields.reason_of(found.get("reason")),
+        opened=opened,
+        due_by=_time_of(evidence.get("due_by")),
+        has_evidence=evidence.get("has_evidence") is True,
+        submissions=max(0, fields.int_of(evidence.get("submission_count")) or 0),
+        moves=tuple(moves_of(moves if isinstance(moves, list) else [])),
+    )
+
+
+def moves_of(moves: Iterable[Any]) -> Iterable[BalanceMove]:
+    """The readable ones. A part of a minor unit, which no amount of ours can be, is rounded away from nothing."""
+    for move in map(fields.object_of, moves):
+        id_, currency = fields.text_of(move.get("id")), fields.currency_of(move.get("currency"))
+        amount, created = fields.int_of(move.get("amount")), _time_of(move.get("created"))
+        if id_ and currency and amount is not None and created:
+            fee = fields.int_of(move.get("fee")) or 0
+            yield BalanceMove(
+                id=id_,
+                amount=_rounded(amount, currency),
+                fee=_rounded(fee, currency),
+                currency=currency,
+                created=created,
+            )
+
+
+def _rounded(amount: int, currency: str) -> int:
+    minor = from_stripe(amount, currency)
+    return minor if minor is not None else _rounded(amount + (1 if amount > 0 else -1), currency)
 
 
 def _method_of(found: Mapping[str, Any], object_type: str) -> Mapping[str, Any]:

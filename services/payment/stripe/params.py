@@ -7,7 +7,7 @@ from typing import Any
 
 import stripe
 
-from contracts.vocabulary import STRIPE_TYPES, AcceptedMethod
+from contracts.vocabulary import DEBIT_TYPES, NOT_REDIRECT, STRIPE_TYPES, AcceptedMethod
 from services.chassis.locale.money import to_stripe
 from services.payment.stripe.answers import StripeRefused
 
@@ -37,6 +37,19 @@ class NewRefund:
     currency: str
     metadata: Mapping[str, str]
     idempotency_key: str
+    refund_fee: bool = False
+    """Whether its part of the application fee goes back too."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvidence:
+    """The evidence of a dispute, whole. `account` '' is the platform's own; `texts` are by Stripe's names."""
+
+    account: str
+    dispute_id: str
+    texts: Mapping[str, str]
+    metadata: Mapping[str, str]
+    idempotency_key: str
 
 
 def call_options(account: str, key: str | None = None) -> stripe.RequestOptions:
@@ -58,11 +71,11 @@ def intent_params(wanted: NewIntent, customer: str | None) -> dict[str, Any]:
     if types is None:
         # The page's form for payment systems leaves these out too: the form and the intent must agree.
         params["automatic_payment_methods"] = {"enabled": True}
-        params["excluded_payment_method_types"] = [
-            each for types in STRIPE_TYPES.values() for each in types or ()
-        ]
+        params["excluded_payment_method_types"] = list(NOT_REDIRECT)
     else:
-        params["payment_method_types"] = list(types)
+        params["payment_method_types"] = (
+            [DEBIT_TYPES[wanted.currency]] if wanted.way == "debit" else list(types)
+        )
     if customer is not None:
         params["customer"] = customer
     if wanted.save:
@@ -70,12 +83,20 @@ def intent_params(wanted: NewIntent, customer: str | None) -> dict[str, Any]:
     return params
 
 
+def evidence_params(wanted: NewEvidence) -> dict[str, Any]:
+    return {"evidence": dict(wanted.texts), "metadata": dict(wanted.metadata), "submit": True}
+
+
 def refund_params(wanted: NewRefund) -> dict[str, Any]:
-    return {
+    params: dict[str, Any] = {
         "payment_intent": wanted.intent_id,
         "amount": _amount(wanted.amount, wanted.currency),
         "metadata": dict(wanted.metadata),
     }
+    if wanted.refund_fee:
+        # Stripe refuses it for a charge without a fee.
+        params["refund_application_fee"] = True
+    return params
 
 
 def _amount(minor: int, currency: str) -> int:

@@ -15,9 +15,13 @@ from typing import Any
 from contracts.events.stripe import Origin
 from services.payment.stripe.fields import object_of
 
-_SIGNED = frozenset({"installation", "clinic_id", "payment_id", "client_id", "refund_id", "amount"})
+_SIGNED = frozenset(
+    {"installation", "clinic_id", "payment_id", "client_id", "refund_id", "amount", "deposit"}
+)
 SHARE = "invoice_"
 """Begins each name of metadata that holds an invoice's share of a payment."""
+DEPOSIT = "deposit"
+"""Holds the amount of a payment before there is an invoice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from contracts.events.stripe import StripeEvent
 from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import problems
+from services.chassis.http.heads import check_head
 from services.chassis.incidents import incidents
 from services.chassis.telemetry.traces import span_from, traceparent_of
 from services.payment.stripe import fields, observations
@@ -112,11 +113,12 @@ class WebhookEdge:
             await send(_OK_BODY)
 
     async def _receive(self, scope: Scope, receive: Receive) -> None:
-        """Raises what `receive_webhook` raises, and `EdgeBusy`."""
+        """Raises what `receive_webhook` and `check_head` raise, and `EdgeBusy`."""
         if scope.get("method") != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         if self._in_flight >= LARGEST_IN_FLIGHT:
             raise EdgeBusy("Too many webhooks at once. Send it again.", retry_after=5)
+        check_head(scope["headers"])
         self._in_flight += 1
         try:
             body, signature = await _body(receive), _signature(scope)

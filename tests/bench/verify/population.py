@@ -1,9 +1,14 @@
-"""Rows of an installation of any size, made with SQL: nine invoices of ten are paid, each by a payment of its own."""
+"""Rows of an installation of any size, made with SQL: nine invoices of ten are paid, each by a payment of its own.
+
+One payment in five was in cash or has a second movement: `second_movements`.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 
 import asyncpg
+
+from tests.bench.verify import second_movements
 
 CLINICS = 100
 _ID = "('01930000-0000-7000-8000-{}' || lpad(to_hex(n), 11, '0'))::uuid"
@@ -16,6 +21,10 @@ _N = {
     "e": _ID.format("5"),
 }
 _N |= {"d": _ID.format("6"), "r": _ID.format("7"), "clinic": _CLINIC, "at": "now() - interval '1 day'"}
+_N |= {
+    name: _ID.format(digit)
+    for name, digit in zip(("f", "m2", "e2", "e3", "k", "g", "l"), "89abcde", strict=True)
+}
 _N |= {"number": f"'2026-' || lpad(((n - 1) / {CLINICS} + 1)::text, 6, '0')"}
 _PAID = "n % 10 <> 0"
 _ALL, _CLINIC_ROWS = "generate_series({first}, {last}) AS n", f"generate_series(0, {CLINICS - 1}) AS n"
@@ -117,7 +126,8 @@ async def populate(admins: Mapping[str, str], count: int, held: int = 0) -> None
     admins  a superuser's DSN by service name
     held    how many they have from earlier calls
     """
-    await asyncio.gather(*(_fill(dsn, ROWS[service], held + 1, count) for service, dsn in admins.items()))
+    rows = {service: (*ROWS[service], *second_movements.ROWS.get(service, ())) for service in admins}
+    await asyncio.gather(*(_fill(dsn, rows[service], held + 1, count) for service, dsn in admins.items()))
 
 
 async def _fill(admin_dsn: str, rows: Sequence[str], first: int, last: int) -> None:
@@ -125,7 +135,8 @@ async def _fill(admin_dsn: str, rows: Sequence[str], first: int, last: int) -> N
     await admin.execute("SET session_replication_role = replica")
     for sql in rows:
         words = {**_N, "paid": _PAID, "all": _ALL.format(first=first, last=last), "clinics": _CLINIC_ROWS}
-        await admin.execute(sql.format(**words))
+        more = {name: text.format(**_N) for name, text in second_movements.WORDS.items()}
+        await admin.execute(sql.format(**words, **more))
     await tidy(admin)
     await admin.close()
 

@@ -20,6 +20,7 @@ AT_ONCE = 20_000
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _PAID_INTENTS = (
     "SELECT stripe_payment_intent_id AS intent, amount, currency, livemode, updated_at FROM payments"
+    " WHERE stripe_payment_intent_id IS NOT NULL"
 )
 _STAGE = "CREATE SCHEMA staged; CREATE UNLOGGED TABLE staged.claims (consumer text, event_id uuid)"
 _CLAIM = (

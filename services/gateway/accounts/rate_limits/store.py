@@ -29,7 +29,3 @@ async def return_try(tx: Connection, key: bytes) -> None:
 
 async def forget_tries(tx: Connection, key: bytes) -> None:
     await tx.execute("DELETE FROM attempts WHERE key = $1", key)
-
-
-async def delete_expired_tries(tx: Connection) -> None:
-    await tx.execute("DELETE FROM attempts WHERE ends_at < app_now()")

@@ -31,6 +31,7 @@ STORE = "sessions"
 SESSION_COOKIES = ("session", "__Host-session")
 """The cookie's name over plain HTTP, and over HTTPS."""
 _LOADED = "clinicpay_session"
+_ENDED = "clinicpay_session_ended"
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -55,6 +56,11 @@ class SessionStore(Store):
             async with self._db.statements() as connection:
                 await store.renew_session(connection, _hashed(key), IDLE)
         return data.encode()
+
+    async def why_ended(self, key: str) -> str:
+        """Why the session is no more: as in the table, or `gone`."""
+        async with self._db.statements() as connection:
+            return await store.why_ended(connection, _hashed(key)) or "gone"
 
     async def delete(self, key: str) -> None:
         async with self._db.tx(None) as tx:
@@ -82,9 +88,12 @@ class SessionBackend(ServerSideSessionBackend):
         session_id = _shown(connection, self.config.key)
         if session_id is None:
             return {}
-        data = await self.get(session_id, self.config.get_store_from_app(connection.scope["litestar_app"]))
+        store = self.config.get_store_from_app(connection.scope["litestar_app"])
+        data = await self.get(session_id, store)
         if data is None:
             await limits.works_not(connection.scope)
+            if isinstance(store, SessionStore):
+                connection.scope["state"][_ENDED] = await store.why_ended(session_id)
             return {}
         await limits.works(connection.scope)
         session = self.deserialize_data(data)
@@ -152,6 +161,11 @@ def sign_in(request: Request[Any, Any, Any], login_id: UUID) -> None:
 
 def sign_out(request: Request[Any, Any, Any]) -> None:
     request.clear_session()
+
+
+def why_ended(request: Request[Any, Any, Any]) -> str:
+    """Why the session that the browser shows is no more; empty without one."""
+    return str(request.scope["state"].get(_ENDED, ""))
 
 
 def id_hash_of(request: Request[Any, Any, Any]) -> bytes | None:

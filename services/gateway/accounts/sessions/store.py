@@ -67,11 +67,24 @@ async def delete_all_sessions(tx: Connection) -> None:
     await tx.execute("DELETE FROM sessions")
 
 
-async def delete_sessions_of(tx: Connection, login_id: UUID) -> None:
-    await tx.execute("DELETE FROM sessions WHERE login_id = $1", login_id)
+async def end_sessions_of(tx: Connection, login_id: UUID) -> None:
+    """End the login's sessions because it has another password. They hold nothing from then on."""
+    await tx.execute(
+        "UPDATE sessions SET idle_at = app_now(), data = '{}', ended_for = 'password' WHERE login_id = $1",
+        login_id,
+    )
 
 
-async def delete_expired_sessions(tx: Connection) -> None:
-    await tx.execute("DELETE FROM sessions WHERE idle_at < app_now()")
-    await tx.execute("DELETE FROM sessions WHERE ends_at < app_now()")
-    await tx.execute("DELETE FROM attempts WHERE ends_at < app_now()")
+async def why_ended(tx: Connection, id_hash: bytes) -> str | None:
+    """A new `password`, the end of its longest time (`long`) or `idle`; None if it lasts or is not known."""
+    reason: str | None = await tx.fetchval(
+        """
+        SELECT CASE
+            WHEN ended_for IS NOT NULL THEN ended_for
+            WHEN ends_at <= app_now() THEN 'long'
+            WHEN idle_at <= app_now() THEN 'idle'
+        END FROM sessions WHERE id_hash = $1
+        """,
+        id_hash,
+    )
+    return reason

@@ -1,6 +1,6 @@
 """Clients over the public API: one client is a contact in notification, a client in invoice and a login here."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +14,11 @@ from services.gateway.api.clients.schemas import ClientAnswer, NewClient
 from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.operations.actions import Operations
 from services.gateway.api.operations.plans import ChangeClient, CreateClient, NewLogin
-from services.gateway.upstream.calls import found_or_none
+from services.gateway.upstream.calls import all_accepted, found_or_none
 from services.gateway.upstream.services import Upstreams
 
 _OF_CONTACT = ("email", "name", "language")
-_OF_CLIENT = ("name", "billing_address")
+_OF_CLIENT = ("name", "billing_address", "tax_number", "external_id", "metadata")
 
 
 async def create_client(
@@ -34,9 +34,17 @@ async def create_client(
     if await operations.was_carried_out(caller, client_id, request):
         return
     contact = ContactIn(email=new.email, name=new.name, language=new.language)
-    client = ClientIn(name=new.name, billing_address=new.billing_address)
-    _, is_new = await upstreams.create_client(caller, client_id, client, check=True)
-    _, contact_is_new = await upstreams.create_contact(caller, client_id, contact, check=True)
+    client = ClientIn(
+        name=new.name,
+        billing_address=new.billing_address,
+        tax_number=new.tax_number,
+        external_id=new.external_id,
+        metadata=new.metadata,
+    )
+    (_, is_new), (_, contact_is_new) = await all_accepted(
+        upstreams.create_client(caller, client_id, client, check=True),
+        upstreams.create_contact(caller, client_id, contact, check=True),
+    )
     login = None
     if new.login is not None and is_new:
         login = NewLogin(new.email, await passwords.hash(new.login.password))
@@ -50,9 +58,10 @@ async def change_client(
     """Change some of a client: name and address in invoice, name, e-mail and language in notification."""
     contact = {name: patch[name] for name in _OF_CONTACT if name in patch}
     client = {name: patch[name] for name in _OF_CLIENT if name in patch}
-    await upstreams.change_client(caller, client_id, client, check=True)
+    checks: list[Awaitable[object]] = [upstreams.change_client(caller, client_id, client, check=True)]
     if contact:
-        await upstreams.change_contact(caller, client_id, contact, check=True)
+        checks.append(upstreams.change_contact(caller, client_id, contact, check=True))
+    await all_accepted(*checks)
     await operations.carry_out(caller, client_id, ChangeClient(contact, client))
 
 

@@ -15,7 +15,7 @@ from services.gateway.api.idempotency.dependencies import BodyFingerprint
 from services.gateway.api.idempotency.domain import derived_id
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.operations.actions import InjectedOperations
-from services.gateway.api.schemas import Cursor, Email, IdempotencyKey, Limit
+from services.gateway.api.schemas import Cursor, Email, ExternalId, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.bodies import members_of
 
@@ -65,11 +65,17 @@ async def list_clients(
     key: CurrentKey,
     upstreams: InjectedUpstreams,
     email: Email = None,
+    external_id: ExternalId = None,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[ClientOut]:
-    """A clinic's clients; with `email`, those whom this address reaches, whatever its case. 422 `email_not_valid`."""
+    """A clinic's clients; with `email`, those whom this address reaches, whatever its case. 422 `email_not_valid`.
+
+    With `external_id` the one that has it.
+    """
     caller = at_clinic(key, clinic_id)
+    if external_id is not None:
+        return await upstreams.clients_by_external_id(caller, external_id)
     if email is not None:
         return await upstreams.clients_by_email(caller, email, cursor, limit)
     return await upstreams.clients(caller, cursor, limit)

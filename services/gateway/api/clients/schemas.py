@@ -6,9 +6,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from contracts.http.clients import BillingAddress, ClientOut
-from contracts.http.common import Request
+from contracts.http.common import Metadata, Request
 from contracts.http.contacts import LanguageCode
-from services.gateway.api.schemas import Password, ShortText
+from services.gateway.api.schemas import GivenId, Password, ShortText, TaxNumber
 
 AddressLines = Annotated[list[str], msgspec.Meta(max_length=5)]
 
@@ -32,6 +32,9 @@ class NewClient(Request, frozen=True, kw_only=True):
     email: str
     language: LanguageCode = "en"
     billing_address: NewAddress | None = None
+    tax_number: TaxNumber | UnsetType = UNSET
+    external_id: GivenId | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
     login: LoginIn | None = None
 
 
@@ -49,6 +52,9 @@ class ClientPatch(Request, frozen=True, kw_only=True):
     email: str | UnsetType = UNSET
     language: str | UnsetType | None = UNSET
     billing_address: AddressPatch | UnsetType | None = UNSET
+    tax_number: TaxNumber | UnsetType | None = UNSET
+    external_id: GivenId | UnsetType | None = UNSET
+    metadata: dict[str, str | None] | UnsetType | None = UNSET
 
 
 class ClientAnswer(ClientOut, frozen=True, kw_only=True):

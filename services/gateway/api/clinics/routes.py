@@ -14,7 +14,7 @@ from services.gateway.api.idempotency.dependencies import BodyFingerprint
 from services.gateway.api.idempotency.domain import derived_id
 from services.gateway.api.keys.dependencies import CurrentKey, as_operator, at_clinic
 from services.gateway.api.operations.actions import InjectedOperations
-from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
+from services.gateway.api.schemas import Cursor, ExternalId, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.bodies import members_of
 
@@ -67,12 +67,16 @@ async def change_clinic(
 
 @get("/clinics", summary="List clinics")
 async def list_clinics(
-    key: CurrentKey, upstreams: InjectedUpstreams, cursor: Cursor = None, limit: Limit = 20
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    external_id: ExternalId = None,
+    cursor: Cursor = None,
+    limit: Limit = 20,
 ) -> Page[ClinicOut]:
-    """Every clinic for an operator; for a clinic's key, its own."""
+    """Every clinic for an operator, or the one with `external_id`; for a clinic's key, its own."""
     if key.clinic_id is not None:
         return Page(items=[await upstreams.clinic(at_clinic(key, key.clinic_id))])
-    return await upstreams.clinics(as_operator(key), cursor, limit)
+    return await upstreams.clinics(as_operator(key), cursor, limit, external_id)
 
 
 @get("/clinics/{clinic_id:uuid}", summary="Get a clinic")

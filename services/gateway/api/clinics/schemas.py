@@ -5,10 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from contracts.http.clinics import DEFAULT_ACCENT, ClinicIn, ClinicOut, TaxRate
+from contracts.http.clinics import DEFAULT_ACCENT, ClinicIn, ClinicOut, NumberStart, TaxRate
 from contracts.http.common import Currency, Request
-from contracts.vocabulary import AcceptedMethod
-from services.gateway.api.schemas import Decimals, ShortText
+from contracts.vocabulary import MOST_UNDO_HOURS, AcceptedMethod, PriceMode
+from services.gateway.api.schemas import Decimals, GivenId, ShortText, TaxNumber
 
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 
@@ -16,13 +16,40 @@ Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9]
 Accent = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
+NumberPrefix = Annotated[str, msgspec.Meta(pattern=r"^([A-Z][A-Z0-9/-]{0,9})?$(?!\n)")]
+
+
 class NewTaxRate(TaxRate, frozen=True, kw_only=True):
-    """`percent` is a decimal text with up to three places, "0" to "100"."""
+    """`percent` is a decimal text with up to three places, "0" to "100".
+
+    `category` is S above 0, else Z unless it is E (exempt), AE (the buyer owes it) or O (not subject to it): these
+    need a reason, as `exemption_code` (VATEX) or `exemption_text`.
+    """
 
     percent: Decimals
 
 
 TaxRates = Annotated[list[NewTaxRate], msgspec.Meta(max_length=50)]
+
+
+LeastPart = Annotated[
+    int,
+    msgspec.Meta(
+        ge=1,
+        description="The smallest part of an invoice that a client may pay, in minor units of the clinic's `currency`."
+        " Null: no parts.",
+    ),
+]
+
+
+UndoHours = Annotated[
+    int,
+    msgspec.Meta(
+        ge=0,
+        le=MOST_UNDO_HOURS,
+        description="How long voids, credit notes, write-offs and refunds are held and can be undone. 0: not held.",
+    ),
+]
 
 
 class NewClinic(ClinicIn, frozen=True, kw_only=True):
@@ -32,7 +59,12 @@ class NewClinic(ClinicIn, frozen=True, kw_only=True):
     name: ShortText
     currency: Currency
     accent: Accent = DEFAULT_ACCENT
+    tax_number: TaxNumber = ""
+    external_id: GivenId | None = None
+    number_prefix: NumberPrefix = ""
     tax_rates: TaxRates = msgspec.field(default_factory=list)
+    least_part: LeastPart | None = None
+    undo_hours: UndoHours = 0
 
 
 class ClinicSettings(NewClinic, frozen=True, kw_only=True):
@@ -65,6 +97,16 @@ class ClinicPatch(Request, frozen=True, kw_only=True):
     contact: ContactPatch | UnsetType | None = UNSET
     accent: Accent | UnsetType | None = UNSET
     tax_rates: TaxRates | UnsetType | None = UNSET
+    least_part: LeastPart | UnsetType | None = UNSET
+    deposits: bool | UnsetType | None = UNSET
+    lost_dispute_reopens: bool | UnsetType | None = UNSET
+    undo_hours: UndoHours | UnsetType | None = UNSET
+    prices: PriceMode | UnsetType | None = UNSET
+    tax_number: TaxNumber | UnsetType | None = UNSET
+    external_id: GivenId | UnsetType | None = UNSET
+    metadata: dict[str, str | None] | UnsetType | None = UNSET
+    number_prefix: NumberPrefix | UnsetType | None = UNSET
+    number_start: NumberStart | UnsetType | None = UNSET
 
 
 class ClinicAnswer(ClinicOut, frozen=True, kw_only=True):

@@ -36,16 +36,3 @@ async def add_key_use(tx: Connection, api_key_id: UUID, key: str, fingerprint: b
 
 async def delete_key_use(tx: Connection, api_key_id: UUID, key: str) -> None:
     await tx.execute("DELETE FROM key_uses WHERE api_key_id = $1 AND key = $2", api_key_id, key)
-
-
-async def delete_old_key_uses(tx: Connection) -> None:
-    """Nobody retries after a month; the ids that keys stand for stay the same for ever.
-
-    A request that is still under way keeps its key. Needs an operator's transaction.
-    """
-    await tx.execute(
-        """
-        DELETE FROM key_uses AS used WHERE created_at < app_now() - interval '30 days'
-            AND NOT EXISTS (SELECT FROM operations WHERE actor = used.api_key_id AND key = used.key)
-        """
-    )

@@ -21,7 +21,7 @@ async def as_account_can(
         return list(invoices)
     return [
         msgspec.structs.replace(
-            invoice, methods=tuple(way for way in invoice.methods if way in account.methods)
+            invoice, methods=tuple(way for way in invoice.methods if account.takes(way, invoice.currency))
         )
         for invoice in invoices
     ]

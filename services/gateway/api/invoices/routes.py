@@ -11,7 +11,7 @@ from contracts.vocabulary import InvoiceStatus
 from services.gateway.api.invoices.offers import as_account_can
 from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices, UpdatedSince, since_of
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
-from services.gateway.api.schemas import Cursor, IdempotencyKey, Limit
+from services.gateway.api.schemas import Cursor, ExternalId, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
 
 
@@ -53,16 +53,20 @@ async def list_invoices(
     status: FromQuery[InvoiceStatus | None] = None,
     client_id: FromQuery[UUID | None] = None,
     updated_since: UpdatedSince = None,
+    external_id: ExternalId = None,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[InvoiceItem]:
     """Newest first. With `updated_since` those whose `updated_at` is that time or later, the oldest change first.
 
-    `updated_since` goes with no `status`: an invoice that left a status would be missing.
+    With `external_id` the one that has it, whatever else is asked. `updated_since` goes with no `status`: an invoice
+    that left a status would be missing.
     """
     caller = at_clinic(key, clinic_id)
     await upstreams.clinic(caller)
-    if updated_since is not None:
+    if external_id is not None:
+        page = await upstreams.invoices_by_external_id(caller, external_id)
+    elif updated_since is not None:
         since = since_of(updated_since, status)
         page = await upstreams.changed_invoices(caller, since, cursor, limit, client_id)
     else:

@@ -8,9 +8,10 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from contracts.http.common import Currency
-from contracts.http.invoices import InvoiceIn, InvoicesIn, LineIn
+from contracts.http.documents import CorrectionIn
+from contracts.http.invoices import DiscountIn, InvoiceIn, InvoicesIn, LineIn
 from services.chassis.http.faults import parameter_fault
-from services.gateway.api.schemas import Decimals, ShortText
+from services.gateway.api.schemas import Decimals, GivenId, ShortText
 from services.gateway.web.bodies import FieldsInvalid
 
 Note = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -44,24 +45,54 @@ def _is_moment(time: datetime) -> bool:
         return False
 
 
+Quantity = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$")]
+TaxCodes = Annotated[list[str], msgspec.Meta(min_length=1, max_length=2)]
+
+
+class NewDiscount(DiscountIn, frozen=True, kw_only=True):
+    """Takes an `amount` off, or a `percent` ("0" to "100"): one of both. `reason` is shown on the document."""
+
+    percent: Decimals | UnsetType = UNSET
+
+
 class NewLine(LineIn, frozen=True, kw_only=True):
-    """`unit_price` is without tax. `quantity` is a decimal text above 0 with up to three places."""
+    """`unit_price` is from 0, with or without tax as `prices` of the invoice says.
+
+    `quantity` is a decimal text with up to three places; a negative one takes off. A line has `tax_code`, or
+    `tax_codes` with the codes of two taxes on the same amount, such as GST and PST.
+    """
 
     service: ShortText
     practitioner: str
-    quantity: Decimals = "1"
+    quantity: Quantity = "1"
+    tax_codes: TaxCodes | UnsetType = UNSET
+    discount: NewDiscount | UnsetType = UNSET
 
 
 class NewInvoice(InvoiceIn, frozen=True, kw_only=True):
-    """An invoice to issue. Without `currency` the clinic's, without `issued_on` today at the clinic."""
+    """An invoice to issue. Without `currency` or `prices` the clinic's, without `issued_on` today at the clinic.
 
-    lines: Annotated[list[NewLine], msgspec.Meta(min_length=1, max_length=200)]
+    `discount` takes off the sum of the lines, in proportion: each tax is less by its part. A total of zero is paid.
+    `insurer_reference` and `location` are shown on it. `external_id` is another program's id, unique at the clinic.
+    """
+
+    lines: Annotated[list[NewLine], msgspec.Meta(min_length=1, max_length=500)]
     currency: Currency | UnsetType = UNSET
     issued_on: date | UnsetType = UNSET
     note: Note | UnsetType = UNSET
+    discount: NewDiscount | UnsetType = UNSET
+    insurer_reference: Annotated[str, msgspec.Meta(max_length=100)] | UnsetType = UNSET
+    location: Annotated[str, msgspec.Meta(max_length=200)] | UnsetType = UNSET
+    external_id: GivenId | UnsetType = UNSET
 
 
 class NewInvoices(InvoicesIn, frozen=True, kw_only=True):
     """Invoices to issue together: all of them or none."""
 
     invoices: Annotated[list[NewInvoice], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class Replacement(CorrectionIn, frozen=True, kw_only=True):
+    """Credit all that is left of an invoice, and issue `invoice` in its place."""
+
+    invoice: NewInvoice

@@ -23,6 +23,7 @@ T = TypeVar("T")
 InvoiceT = TypeVar("InvoiceT", bound=InvoiceItem)
 
 MOST_UNPAID = 100
+MOST_PAGES = 10
 
 
 async def get_invoice(page: PortalPage, upstreams: Upstreams, invoice_id: UUID) -> InvoiceOut:
@@ -38,12 +39,29 @@ async def list_invoices(
     return msgspec.structs.replace(found, items=[now(each, known) for each in found.items])
 
 
+async def list_unpaid(page: PortalPage, upstreams: Upstreams) -> list[InvoiceItem]:
+    """All that the client may have to pay, the first due first."""
+    found, known = await _with_known(unpaid(page, upstreams), page, upstreams)
+    return sorted((now(each, known) for each in found), key=lambda each: (each.due_on, each.id))
+
+
+async def unpaid(page: PortalPage, upstreams: Upstreams) -> list[InvoiceItem]:
+    """The unpaid invoices as the invoice service has them, newest first; the oldest of very many are left out."""
+    found, cursor = list[InvoiceItem](), None
+    for _ in range(MOST_PAGES):
+        listed = await upstreams.invoices(page.caller, "unpaid", cursor, MOST_UNPAID)
+        found, cursor = [*found, *listed.items], listed.next
+        if cursor is None:
+            break
+    return found
+
+
 async def get_summary(page: PortalPage, upstreams: Upstreams) -> Summary:
     found, known = await _with_known(upstreams.summary(page.caller), page, upstreams)
     if not known or not found.unpaid_count:
         return found
-    unpaid = await upstreams.invoices(page.caller, "unpaid", None, MOST_UNPAID)
-    return without(found, unpaid.items, known)
+    listed = await upstreams.invoices(page.caller, "unpaid", None, MOST_UNPAID)
+    return without(found, listed.items, known)
 
 
 def now(invoice: InvoiceT, known: Known) -> InvoiceT:

@@ -5,18 +5,16 @@ from uuid import UUID
 
 from litestar import get
 from litestar.params import FromPath, FromQuery
-from litestar.response import Template
+from litestar.response import Redirect, Template
 
-from contracts.http.credit import CreditOut
+from services.gateway.portal.credit import current as current_credit
 from services.gateway.portal.credit import views as credit
 from services.gateway.portal.invoices import current, lists
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.page import CurrentPage, PortalPage
-from services.gateway.upstream.calls import UpstreamError
-from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+from services.gateway.portal.page import CurrentPage
+from services.gateway.upstream.services import InjectedUpstreams
 
 PAGE_SIZE = 20
-CREDIT_SECONDS = 1.0
 
 
 @get("/")
@@ -39,7 +37,7 @@ async def billing_history(
     chosen = status if status in lists.FILTERS else ""
     found, kept = await asyncio.gather(
         current.list_invoices(billing, upstreams, chosen or None, cursor, PAGE_SIZE),
-        _nothing() if chosen or cursor else _credit(billing, upstreams),
+        _nothing() if chosen or cursor else current_credit.get_credit(billing, upstreams),
     )
     here = billing.path("billing")
     return billing.render(
@@ -86,17 +84,21 @@ async def details(
     )
 
 
-async def _credit(page: PortalPage, upstreams: Upstreams) -> CreditOut | None:
-    """The client's credit; None when payment does not answer soon, so that bills are shown without it."""
-    try:
-        async with asyncio.timeout(CREDIT_SECONDS):
-            return await upstreams.client_credit(page.caller, page.caller.subject)
-    except (UpstreamError, TimeoutError):
-        return None
+@get("/invoices/{invoice_id:uuid}/credit-notes")
+async def credit_notes(
+    invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
+) -> Template | Redirect:
+    """The invoice's credit notes, each on a printed page of its own."""
+    found = await current.get_invoice(billing, upstreams, invoice_id)
+    shown = invoices.invoice(found, billing.clinic)
+    query = lists.kept_list(list)
+    if not shown.credit_notes:
+        return Redirect(shown.row.href + query, status_code=303)
+    return billing.render("credit_notes.html", "payments", invoice=shown, here=query)
 
 
 async def _nothing() -> None:
     return None
 
 
-billing_routes = [dashboard, billing_history, invoice, details]
+billing_routes = [dashboard, billing_history, invoice, details, credit_notes]

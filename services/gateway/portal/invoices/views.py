@@ -6,8 +6,27 @@ from datetime import datetime
 from contracts.currencies import CURRENCIES
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
-from contracts.http.invoices import BillTo, InvoiceItem, InvoiceOut, LineOut, MovementOut, Seller, Summary
-from contracts.vocabulary import ACCEPTED_METHODS, UNKNOWN, is_open, is_payable
+from contracts.http.invoices import (
+    BillTo,
+    DiscountOut,
+    DocumentOut,
+    InvoiceItem,
+    InvoiceLink,
+    InvoiceOut,
+    InvoiceTax,
+    LineOut,
+    MovementOut,
+    Seller,
+    Summary,
+)
+from contracts.vocabulary import (
+    ACCEPTED_METHODS,
+    COUNTED_MOVEMENTS,
+    UNKNOWN,
+    AcceptedMethod,
+    is_open,
+    is_payable,
+)
 from services.chassis.locale.formats import Formats, country_name
 from services.gateway.portal import statuses
 from services.gateway.portal.methods import views as methods
@@ -22,7 +41,9 @@ _SPOKEN = {
     "Being updated": "is being updated",
     "Paid": "is paid",
     "Refunded": "is refunded",
-    "Void": "is void",
+    "Credited": "is credited",
+    "Closed": "is closed",
+    "Cancelled": "is cancelled",
 }
 _TOO: dict[str | None, str] = {
     "below_minimum": "Amounts below {least} cannot be paid by card or online, so you cannot pay this in the portal.",
@@ -33,13 +54,40 @@ _TOO: dict[str | None, str] = {
 CHECKED_WORDS = (
     "A payment of this invoice is being checked. The clinic knows. You do not need to pay anything now."
 )
-_MOVED = {
+WITH_YOUR_BANK = "of this was taken back through your bank. You do not need to pay anything now."
+DUE_AGAIN = "A payment was taken back through your bank, so this is to be paid again."
+NOTHING_DUE = {
+    "refunded": "This payment was returned to you.",
+    "credited": "The clinic has credited this invoice. There is nothing to pay.",
+    "written_off": "The clinic has closed this invoice. There is nothing to pay.",
+}
+MOVED = {
     "payment": "Payment",
     "refund": "Refund",
-    "dispute": "Disputed payment",
-    "reversal": "Payment returned",
+    "dispute": "Taken back through your bank",
+    "reversal": "Payment taken back",
+    "credit": "Kept as your credit",
     UNKNOWN: "Other movement",
 }
+CAME_BACK = {
+    "refund": "Refund that came back",
+    "dispute": "Your bank has decided",
+    "reversal": "Payment counts again",
+    "credit": "Paid with your credit",
+}
+"""The same kinds, towards the clinic."""
+
+
+CORRECTED = {"void": "Cancelled", "write_off": "No longer asked for"}
+_REASONS = {
+    "wrong_service": "The service was not right",
+    "wrong_amount": "The amount was not right",
+    "wrong_client": "It was for somebody else",
+    "duplicate": "It was sent twice",
+    "not_given": "The service was not given",
+    "goodwill": "A goodwill gesture",
+}
+"""Why a clinic corrected an invoice, in words for its client."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +133,10 @@ class LineView:
     """Who gave the service and when, on one line."""
     place: str
     quantity: str
-    tax: str
-    net: str
-    gross: str
+    discount: str
+    taxes: list[str]
+    amount: str
+    """After the line's own discount, in the invoice's prices."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +146,28 @@ class MovementView:
     method: str
     amount: str
     receipt: str
+
+
+@dataclass(frozen=True)
+class DocumentView:
+    """A correction as the client reads it. `lines` are the services that a credit note names; `href` leads to it."""
+
+    label: str
+    day: str
+    reason: str
+    explanation: str
+    amount: str
+    href: str
+    lines: list[Sum]
+    sums: list[Sum]
+    seller: Seller
+    replaced_by: "LinkView | None"
+
+
+@dataclass(frozen=True)
+class LinkView:
+    number: str
+    href: str
 
 
 @dataclass(frozen=True)
@@ -113,9 +184,17 @@ class InvoiceView:
     lines: list[LineView]
     movements: list[MovementView]
     note: str
+    references: list[tuple[str, str]]
+    """The place and the insurer's reference that the document shows, each with its label."""
     zone: str
     seller: Seller
     bill_to: "BilledView | None"
+    documents: list[DocumentView]
+    replaces: LinkView | None
+
+    @property
+    def credit_notes(self) -> list[DocumentView]:
+        return [document for document in self.documents if document.href]
 
 
 @dataclass(frozen=True)
@@ -123,6 +202,7 @@ class SummaryView:
     """The sums due, one for each currency, and the next step."""
 
     owed: list[str]
+    currencies: list[str]
     words: str
     """How many invoices are unpaid, and how many of them overdue."""
     unpaid: int
@@ -137,10 +217,11 @@ def formats(invoice: InvoiceItem, clinic: ClinicOut) -> Formats:
     return Formats.of(invoice if invoice.locale and invoice.time_zone else clinic)
 
 
-def seller(invoice: InvoiceOut, clinic: ClinicOut) -> Seller:
-    """The clinic as the document names it. The clinic of today only while an earlier invoice service answers."""
+def seller(invoice: InvoiceOut | None, clinic: ClinicOut) -> Seller:
+    """The clinic as the document names it. The clinic of today only for what is of no invoice, and while an earlier
+    invoice service answers."""
     contact = clinic.contact
-    return invoice.seller or Seller(
+    return (invoice.seller if invoice else None) or Seller(
         name=clinic.name, address=contact.address, phone=contact.phone, email=contact.email
     )
 
@@ -151,6 +232,7 @@ class BilledView:
 
     name: str
     address: list[str]
+    tax_number: str
 
 
 def billed(client: BillTo | None) -> BilledView | None:
@@ -160,7 +242,7 @@ def billed(client: BillTo | None) -> BilledView | None:
     where = client.billing_address
     town = " ".join(part for part in (where.postcode, where.city) if part)
     lines = (*where.lines, town, country_name(where.country) if where.country else "")
-    return BilledView(client.name, [line for line in lines if line])
+    return BilledView(client.name, [line for line in lines if line], client.tax_number)
 
 
 def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
@@ -183,7 +265,7 @@ def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
         spoken=f"Invoice {invoice.number} {_SPOKEN[status.word]}",
         version=invoice.version,
         state=invoice.status,
-        open=_open(invoice),
+        open=is_due(invoice),
         payable=payable(invoice, clinic),
         not_online=not_online(invoice, clinic),
     )
@@ -191,18 +273,25 @@ def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
 
 def payable(invoice: InvoiceItem, clinic: ClinicOut) -> bool:
     """Whether the Pay button is shown: something is due, and the clinic takes it online."""
-    return _open(invoice) and bool(ways(invoice, clinic))
+    return is_due(invoice) and bool(ways(invoice, clinic))
 
 
 def ways(invoice: InvoiceItem, clinic: ClinicOut) -> list[str]:
     """The ways to pay this invoice online now; none when the clinic or its account takes no payments."""
-    taken = set(ACCEPTED_METHODS) & set(clinic.methods) if clinic.online_payment else set()
+    taken = ways_of(clinic, invoice.currency)
     return [kind for kind in invoice.methods if kind in taken]
+
+
+def ways_of(clinic: ClinicOut, currency: str) -> set[AcceptedMethod]:
+    """The ways to pay that the clinic takes online. A debit is offered in the clinic's own currency alone: its account
+    can debit in that."""
+    taken = set(ACCEPTED_METHODS) & set(clinic.methods) if clinic.online_payment else set()
+    return taken if currency == clinic.currency else taken - {"debit"}
 
 
 def not_online(invoice: InvoiceItem, clinic: ClinicOut) -> str:
     """Why an open invoice cannot be paid in the portal, in words for its client; empty when it can."""
-    if not _open(invoice) or ways(invoice, clinic):
+    if not is_due(invoice) or ways(invoice, clinic):
         return ""
     why = _TOO if clinic.online_payment else {}
     words = why.get(invoice.online_charge, "{clinic} does not take payments in this portal.")
@@ -231,9 +320,19 @@ def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
         lines=[_line(line, write) for line in found.lines],
         movements=[_movement(movement, clinic, write) for movement in found.movements],
         note=found.note or "",
+        references=[
+            (label, value)
+            for label, value in (
+                ("Location", found.location),
+                ("Insurer's reference", found.insurer_reference),
+            )
+            if value
+        ],
         zone=write.zone_name(),
         seller=seller(found, clinic),
         bill_to=billed(found.bill_to),
+        documents=[_document(document, clinic, write) for document in found.documents],
+        replaces=_link(found.corrects, clinic),
     )
 
 
@@ -241,6 +340,7 @@ def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
     write = Formats.of(clinic)
     return SummaryView(
         owed=[write.money(amount) for amount in found.due if amount.minor > 0],
+        currencies=[amount.currency for amount in found.due if amount.minor > 0],
         words=_unpaid_words(found),
         unpaid=found.unpaid_count,
         overdue=found.overdue_count,
@@ -257,7 +357,7 @@ def _unpaid_words(found: Summary) -> str:
     return f"{found.unpaid_count} unpaid invoices{late}"
 
 
-def _open(invoice: InvoiceItem) -> bool:
+def is_due(invoice: InvoiceItem) -> bool:
     """Whether something is due, no payment is processing, and the invoice is not being checked."""
     owed = is_payable(invoice.status) and invoice.due.minor > 0
     return owed and not invoice.being_checked and not statuses.on_its_way(invoice)
@@ -273,13 +373,17 @@ def _method(invoice: InvoiceItem, clinic: ClinicOut) -> str:
 
 def _headline(invoice: InvoiceOut) -> tuple[str, Money]:
     status = statuses.of_invoice(invoice)
-    if status in (statuses.BEING_CHECKED, statuses.BEING_UPDATED, statuses.ON_ITS_WAY):
+    if invoice.total.minor == 0 or status in (
+        statuses.BEING_CHECKED,
+        statuses.BEING_UPDATED,
+        statuses.ON_ITS_WAY,
+    ):
         return "Invoice total", invoice.total
     if invoice.due.minor > 0 and is_open(invoice.status):
         return "Total amount due", invoice.due
-    return {"void": "Invoice total", "refunded": "Invoice total"}.get(
-        invoice.status, "Total paid"
-    ), invoice.total
+    if invoice.status == "paid":
+        return "Total paid", invoice.settled
+    return "Invoice total", invoice.total
 
 
 def _timing(invoice: InvoiceOut, write: Formats) -> str:
@@ -288,37 +392,77 @@ def _timing(invoice: InvoiceOut, write: Formats) -> str:
         return CHECKED_WORDS
     if statuses.on_its_way(invoice):
         return "A payment is on its way. This page changes by itself when it has arrived."
+    if invoice.status == "paid" and invoice.total.minor == 0:
+        return "There is nothing to pay."
     if invoice.status == "paid":
-        return (
-            f"Paid on {write.day_of(paid_at(invoice.movements[-1]))}" if invoice.movements else "Paid in full"
-        )
+        return _paid_words(invoice, write)
     if invoice.status == "void":
         return "This invoice was cancelled. There is nothing to pay."
-    if invoice.status == "refunded":
-        return "This payment was returned to you."
+    if invoice.status in NOTHING_DUE:
+        return NOTHING_DUE[invoice.status]
     if statuses.of_invoice(invoice) is statuses.BEING_UPDATED:
         return "This invoice is being updated. Please look again in a few minutes."
-    return f"Was due on {due_on}" if invoice.overdue else f"Due by {due_on}"
+    due = f"Was due on {due_on}" if invoice.overdue else f"Due by {due_on}"
+    return f"{DUE_AGAIN} {due}" if _taken_for_good(invoice) else due
+
+
+def _paid_words(invoice: InvoiceOut, write: Formats) -> str:
+    taken = -sum(move.amount.minor for move in invoice.movements if move.kind == "dispute")
+    if taken > 0:
+        return f"{write.money(Money(taken, invoice.currency))} {WITH_YOUR_BANK}"
+    paid = [move for move in invoice.movements if move.kind in COUNTED_MOVEMENTS and move.amount.minor > 0]
+    return f"Paid on {write.day_of(paid_at(paid[-1]))}" if paid else "Paid in full"
+
+
+def _taken_for_good(invoice: InvoiceOut) -> bool:
+    """Whether a payment is due again since the payer's bank took it back."""
+    kinds = {move.kind for move in invoice.movements}
+    reversed_ = sum(move.amount.minor for move in invoice.movements if move.kind == "reversal")
+    return "dispute" in kinds and reversed_ < 0
 
 
 def _made_up(invoice: InvoiceOut, write: Formats) -> list[Sum]:
-    taxes = [
-        Sum(f"{tax.name} {write.number(tax.percent)}% on {write.money(tax.base)}", write.money(tax.tax))
-        for tax in invoice.taxes
-    ]
     return [
+        *_before_discount(invoice, write),
         Sum("Before tax", write.money(invoice.subtotal)),
-        *taxes,
+        *[Sum(_tax_label(tax, write), write.money(tax.tax)) for tax in invoice.taxes],
         *([Sum("Rounding", write.money(invoice.rounding))] if invoice.rounding else []),
         Sum("Total", write.money(invoice.total), True),
     ]
 
 
+def _before_discount(invoice: InvoiceOut, write: Formats) -> list[Sum]:
+    """The sum of the services, where it is not the sum before tax, and the invoice's discount."""
+    discount = invoice.discount
+    if discount is None and invoice.prices == "net":
+        return []
+    services = Money(sum(_amount(line).minor for line in invoice.lines), invoice.currency)
+    label = "Services, tax included" if invoice.prices == "gross" else "Services, before tax"
+    sums = [Sum(label, write.money(services))]
+    if discount is not None:
+        percent = f" {write.number(discount.percent)}%" if discount.percent else ""
+        reason = f", {discount.reason}" if discount.reason else ""
+        sums.append(Sum(f"Discount{percent}{reason}", write.money(_less(discount.amount))))
+    return sums
+
+
+def _tax_label(tax: InvoiceTax, write: Formats) -> str:
+    """`VAT 23% on €100.00`, and why a tax is not charged."""
+    label = f"{tax.name} {write.number(tax.percent)}% on {write.money(tax.base)}"
+    reason = tax.exemption_text or tax.exemption_code
+    return f"{label} ({reason})" if reason else label
+
+
 def _paid_so_far(invoice: InvoiceOut, write: Formats) -> list[Sum]:
-    sums = []
-    if invoice.settled.minor and invoice.status != "void":
-        sums.append(Sum("Paid so far", write.money(_less(invoice.settled))))
-    if invoice.settled.minor and invoice.status != "void" and not invoice.being_checked:
+    if invoice.status == "void":
+        return []
+    parts = {
+        "Credited": invoice.credited,
+        "No longer asked for": invoice.written_off,
+        "Paid so far": invoice.settled if invoice.settled.minor else None,
+    }
+    sums = [Sum(label, write.money(_less(amount))) for label, amount in parts.items() if amount]
+    if sums and not invoice.being_checked:
         sums.append(Sum("Total amount due", write.money(invoice.due), True))
     return sums
 
@@ -332,11 +476,61 @@ def _line(line: LineOut, write: Formats) -> LineView:
         when_iso=write.local(seen.starts_at).isoformat() if seen else "",
         detail=", ".join(part for part in (line.practitioner, _day_of(line, write)) if part),
         place=seen.place if seen else "",
-        quantity=f"{write.number(line.quantity)} × {write.money(line.unit_price)}",
-        tax=f"{write.money(line.tax)} ({write.number(line.tax_percent)}%)",
-        net=write.money(line.net),
-        gross=write.money(line.gross),
+        quantity=f"{write.number(line.quantity).replace('-', '−')} × {write.money(line.unit_price)}",
+        discount=_discounted(line.discount, write) if line.discount else "",
+        taxes=_taxes_of(line, write),
+        amount=write.money(_amount(line)),
     )
+
+
+def _amount(line: LineOut) -> Money:
+    """The line's amount; an earlier invoice service, which knows no discounts, leaves it out."""
+    return line.amount or line.net
+
+
+def _discounted(discount: DiscountOut, write: Formats) -> str:
+    percent = f" ({write.number(discount.percent)}%)" if discount.percent else ""
+    reason = f", {discount.reason}" if discount.reason else ""
+    return f"{write.money(_less(discount.amount))}{percent}{reason}"
+
+
+def _taxes_of(line: LineOut, write: Formats) -> list[str]:
+    """Each tax of the line; its name where there are two."""
+    if len(line.taxes) < 2:
+        return [f"{write.money(line.tax)} ({write.number(line.tax_percent)}%)"]
+    return [f"{tax.name} {write.money(tax.tax)} ({write.number(tax.percent)}%)" for tax in line.taxes]
+
+
+def _document(document: DocumentOut, clinic: ClinicOut, write: Formats) -> DocumentView:
+    credit_note = document.kind == "credit_note"
+    taxes = [
+        Sum(f"{tax.name} {write.number(tax.percent)}% on {write.money(tax.base)}", write.money(tax.tax))
+        for tax in document.taxes
+    ]
+    return DocumentView(
+        label=f"Credit note {document.number}" if credit_note else CORRECTED.get(document.kind, "Correction"),
+        day=write.short_day(document.issued_on),
+        reason=_REASONS.get(document.reason, "") if document.kind != "write_off" else "",
+        explanation=document.explanation if document.kind != "write_off" else "",
+        amount=write.money(_less(document.total)),
+        href=f"/c/{clinic.slug}/invoices/{document.invoice_id}/credit-notes" if credit_note else "",
+        lines=[
+            Sum(f"{write.number(line.quantity)} × {line.service}", write.money(line.net))
+            for line in document.lines
+        ],
+        sums=[
+            Sum("Before tax", write.money(document.net)),
+            *taxes,
+            *([Sum("Rounding", write.money(document.rounding))] if document.rounding else []),
+            Sum("Total credited", write.money(document.total), True),
+        ],
+        seller=document.seller,
+        replaced_by=_link(document.new_invoice, clinic),
+    )
+
+
+def _link(found: InvoiceLink | None, clinic: ClinicOut) -> LinkView | None:
+    return LinkView(found.number, f"/c/{clinic.slug}/invoices/{found.id}") if found else None
 
 
 def _day_of(line: LineOut, write: Formats) -> str:
@@ -347,11 +541,24 @@ def _movement(movement: MovementOut, clinic: ClinicOut, write: Formats) -> Movem
     receipt = movement.kind == "payment" and movement.payment_id
     return MovementView(
         day=write.short_day_of(paid_at(movement)),
-        label=_MOVED.get(movement.kind, movement.kind.replace("_", " ").capitalize()),
-        method=methods.used(movement.method),
+        label=_moved(movement),
+        method="" if movement.kind == "credit" else methods.used(movement.method),
         amount=write.money(movement.amount),
         receipt=f"/c/{clinic.slug}/payments/{movement.payment_id}" if receipt else "",
     )
+
+
+def _moved(movement: MovementOut) -> str:
+    if movement.kind == "refund" and movement.amount.minor < 0 and movement.method is None:
+        return "Refund, now your credit"
+    return moved_words(movement.kind, movement.amount.minor > 0)
+
+
+def moved_words(kind: str, plus: bool) -> str:
+    """A movement in words for its client; `plus`: towards the clinic."""
+    if plus and kind in CAME_BACK:
+        return CAME_BACK[kind]
+    return MOVED.get(kind, kind.replace("_", " ").capitalize())
 
 
 def paid_at(movement: MovementOut) -> datetime:

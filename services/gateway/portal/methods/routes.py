@@ -2,18 +2,22 @@
 
 from uuid import UUID
 
+import msgspec
 from litestar import get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect, Template
 
-from contracts.http.methods import SetupStart
+from contracts import consents
+from contracts.http.methods import SetupIn, SetupStart
+from services.chassis.http.app import json_only
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.portal.methods import views as methods
-from services.gateway.portal.page import CurrentPage, PortalPage
-from services.gateway.portal.stripe_form import saving, stripe_context
+from services.gateway.portal.page import CurrentPage
+from services.gateway.portal.stripe_form import check_mark, consent_in, saving, stripe_context
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.web.bodies import StrictBody
 from services.gateway.web.dependencies import Db, InjectedSettings
 from services.gateway.web.errors import SCRIPTS
 
@@ -33,10 +37,10 @@ async def saved_methods(
     had: FromQuery[int | None] = None,
 ) -> Template:
     """The client's cards. `had` is how many there were before one was added: the page waits for one more."""
-    kept = methods.saved(await upstreams.saved_methods(billing.caller))
+    kept = methods.saved(await upstreams.saved_methods(billing.caller), billing.clinic)
     waiting = had is not None and len(kept) <= had
     message = "Your card has been saved." if had is not None and not waiting else _DONE.get(done, "")
-    usable = _takes_cards(billing)
+    usable = billing.takes_cards
     return billing.render(
         "methods.html", "payments", methods=kept, waiting=waiting, done=message, usable=usable
     )
@@ -47,21 +51,39 @@ async def add_page(
     billing: CurrentPage, upstreams: InjectedUpstreams, settings: InjectedSettings
 ) -> Template | Redirect:
     """Stripe's card form, without a payment."""
-    if not _takes_cards(billing):
+    if not billing.takes_cards:
         return Redirect(billing.path("methods"), status_code=303)
     had = len(await upstreams.saved_methods(billing.caller))
     stripe = await stripe_context(billing, upstreams, settings)
-    return billing.render("add_card.html", "payments", had=had, reasons=saving(), **stripe)
+    agreed = consents.saving(billing.clinic.name)
+    return billing.render("add_card.html", "payments", had=had, agreed=agreed, reasons=saving(), **stripe)
 
 
-@post("/methods/setup", status_code=200, opt={SCRIPTS: True})
-async def start_setup(billing: CurrentPage, upstreams: InjectedUpstreams, db: Db) -> SetupStart:
+class SaveCard(msgspec.Struct, forbid_unknown_fields=True):
+    """`consent` is the mark of the text that the page showed."""
+
+    consent: str = ""
+
+
+@post(
+    "/methods/setup",
+    status_code=200,
+    before_request=json_only,
+    dto=StrictBody,
+    return_dto=None,
+    opt={SCRIPTS: True},
+)
+async def start_setup(
+    data: JSONBody[SaveCard], billing: CurrentPage, upstreams: InjectedUpstreams, db: Db
+) -> SetupStart:
     """A SetupIntent for the page's script; 429 after too many, 409 when the clinic takes no cards."""
-    if not _takes_cards(billing):
+    if not billing.takes_cards:
         words = "The clinic does not take cards in this portal. Nothing was saved."
         raise UpstreamError(409, "online_payment_off", words, {"message": words})
     await limits.count(db, domain.setup_limits(billing.caller.clinic, billing.caller.subject))
-    return await upstreams.start_setup(billing.caller)
+    agreed = consents.saving(billing.clinic.name)
+    check_mark(agreed, data.consent)
+    return await upstreams.start_setup(billing.caller, SetupIn(consent=consent_in(agreed)))
 
 
 @post("/methods/{method_id:uuid}/default", status_code=303)
@@ -100,10 +122,6 @@ async def remove(method_id: FromPath[UUID], billing: CurrentPage, upstreams: Inj
         if error.status != 404:
             raise
     return Redirect(billing.path("methods?done=removed"), status_code=303)
-
-
-def _takes_cards(page: PortalPage) -> bool:
-    return page.clinic.online_payment and "card" in page.clinic.methods
 
 
 method_routes = [saved_methods, add_page, start_setup, make_default, remove_page, remove]

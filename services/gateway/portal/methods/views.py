@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contracts.http.clinics import ClinicOut
 from contracts.http.common import PaidWith
 from contracts.http.methods import SavedMethodOut
 from contracts.vocabulary import ACCEPTED_METHODS, METHOD_NAMES, method_name
+from services.chassis.locale.formats import Formats
 
 
 def used(method: PaidWith | SavedMethodOut | None) -> str:
@@ -16,7 +18,7 @@ def used(method: PaidWith | SavedMethodOut | None) -> str:
 def accepted(kinds: Sequence[str]) -> str:
     """The ways to pay that a clinic accepts: "Card or online payment"; empty when it accepts none online."""
     names = [METHOD_NAMES[kind].lower() for kind in kinds if kind in ACCEPTED_METHODS]
-    return " or ".join(names).capitalize()
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names).capitalize()
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,27 @@ class SavedView:
     expiry: str
     default: bool
     expired: bool
+    agreed: str
+    """The text that the client agreed to when it was saved; empty when an earlier release saved it."""
+    agreed_on: str
 
     @classmethod
-    def of(cls, method: SavedMethodOut) -> "SavedView":
-        return cls(str(method.id), used(method), _expiry(method), method.default, method.expired)
+    def of(cls, method: SavedMethodOut, clinic: ClinicOut | None) -> "SavedView":
+        agreed = method.agreed if clinic else None
+        return cls(
+            str(method.id),
+            used(method),
+            _expiry(method),
+            method.default,
+            method.expired,
+            agreed.text if agreed else "",
+            Formats.of(clinic).day_of(agreed.agreed_at) if agreed and clinic else "",
+        )
 
 
-def saved(methods: Sequence[SavedMethodOut]) -> list[SavedView]:
-    """The client's methods, the default one first."""
-    return [SavedView.of(method) for method in sorted(methods, key=lambda method: not method.default)]
+def saved(methods: Sequence[SavedMethodOut], clinic: ClinicOut | None = None) -> list[SavedView]:
+    """The client's methods, the default one first; at their clinic with what was agreed to."""
+    return [SavedView.of(method, clinic) for method in sorted(methods, key=lambda method: not method.default)]
 
 
 def _expiry(method: SavedMethodOut) -> str:

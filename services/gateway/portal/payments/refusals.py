@@ -1,15 +1,19 @@
 """Answers to the payment page's script when a payment cannot start: plain words, and the next steps."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Response
 from litestar.status_codes import HTTP_409_CONFLICT, HTTP_429_TOO_MANY_REQUESTS
 
+from contracts.declines import UNKNOWN_OUTCOME
 from contracts.http.common import Money
 from services.chassis.http.problems import problem
 from services.chassis.locale.formats import Formats
 from services.gateway.portal.page import PortalPage
+from services.gateway.portal.payments.views import pay_path
 from services.gateway.upstream.calls import UpstreamError
 
 
@@ -58,9 +62,37 @@ _WORDS = {
     "amount_too_small": "This is less than can be paid by card or online. Please ask the clinic how to pay it.",
     "amount_too_large": "This is more than can be paid at once in this way. Choose another one, or ask the clinic.",
     "rest_too_small": "This would leave an amount that is too small to pay online. Please pay the whole amount.",
+    "credit_overdrawn": "Your credit has changed since you opened this page. No money was taken.",
+    "credit_rest_too_small": "An amount has changed since you opened this page. No money was taken.",
+    "parts_off": "The clinic takes this invoice only as a whole. No money was taken. Pay the whole amount.",
+    "part_too_small": "This is less than the smallest amount that the clinic takes. No money was taken.",
+    "consent_changed": "The text that you agree to has changed since you opened this page. No money was taken. "
+    "Load this page again and read it.",
     "account_missing": "The clinic is not ready to take payments here. Please ask the clinic.",
     "stripe_misconfigured": "The clinic is not ready to take payments here. Please ask the clinic.",
 }
+_OF_SEVERAL = {
+    "amount_changed": "An amount has changed since you opened this page. No money was taken.",
+    "already_paid": "One of these invoices has been paid. Nothing more was taken.",
+    "payment_in_progress": "A payment for one of these invoices is already on its way. Nothing more was taken.",
+    "invoice_being_checked": "A payment of one of these invoices is being checked. No money was taken.",
+    "invoice_being_updated": "One of these invoices is being updated. No money was taken. Try again in a few minutes.",
+    "payable_unknown": "One of these invoices is very new and not ready to be paid yet. Try again in a moment.",
+    "payable_not_found": "One of these invoices cannot be paid here. No money was taken. Please ask the clinic.",
+    "parts_off": "An amount has changed since you opened this page. No money was taken.",
+    "consent_changed": _WORDS["consent_changed"],
+    "credit_overdrawn": _WORDS["credit_overdrawn"],
+    "credit_rest_too_small": _WORDS["credit_rest_too_small"],
+}
+"""The words for one of several invoices that are paid at once, where they are others than for a single one."""
+_OF_DEPOSIT = {
+    "deposits_off": "The clinic takes no deposits in this portal any more. No money was taken.",
+    "payment_in_progress": "A deposit of yours is already on its way. Nothing more was taken.",
+    "wrong_currency": "The clinic takes deposits in another currency now. No money was taken.",
+    "wrong_amount": "This amount cannot be paid. No money was taken.",
+    "consent_changed": _WORDS["consent_changed"],
+}
+"""The words for a deposit, where they are others than for an invoice."""
 _HEADINGS = {
     "already_paid": "This invoice is paid",
     "payment_in_progress": "A payment is on its way",
@@ -68,6 +100,9 @@ _HEADINGS = {
     "chosen_elsewhere": "You chose another way to pay",
 }
 """For refusals because of another payment: that one may well have gone through."""
+_UNANSWERED = {"service_unavailable", "bad_answer", "upstream_error", "internal_error"}
+"""Answers that prove nothing: the service may have done all of it. A start takes no money by itself, but credit alone
+has paid with it."""
 _LOOK_AT_INVOICE = {
     "wrong_amount",
     "wrong_currency",
@@ -82,12 +117,24 @@ _LOOK_AT_INVOICE = {
     "amount_too_small",
     "amount_too_large",
     "rest_too_small",
+    "parts_off",
+    "part_too_small",
 }
 
 
-def response(error: UpstreamError, page: PortalPage, invoice: str) -> Response[dict[str, Any]]:
-    """The problem for the script, with the service's own status; `invoice` is the invoice's address."""
-    refusal = _refusal(error, page, invoice)
+def response(
+    error: UpstreamError, page: PortalPage, wanted: Sequence[UUID], *, by_credit: bool = False
+) -> Response[dict[str, Any]]:
+    """The problem for the script, with the service's own status. `wanted`: the invoices that were to be paid.
+
+    `by_credit`: credit was to pay all, so that an answer that is lost may be of a payment.
+    """
+    if by_credit and error.code in _UNANSWERED:
+        refusal = Refusal(error.code, str(UNKNOWN_OUTCOME), [Step(_look(page, wanted), _LOOK)], _WAITING)
+    elif not wanted:
+        refusal = _of_deposit(error, page)
+    else:
+        refusal = _refusal(error, page, wanted[0]) if len(wanted) == 1 else _of_several(error, page, wanted)
     steps: list[Any] = msgspec.to_builtins(refusal.next)
     return problem(
         error.status,
@@ -100,12 +147,44 @@ def response(error: UpstreamError, page: PortalPage, invoice: str) -> Response[d
     )
 
 
-def _refusal(error: UpstreamError, page: PortalPage, invoice: str) -> Refusal:
+_LOOK = "See what became of the payment"
+_WAITING = "We are waiting for an answer"
+
+
+def _look(page: PortalPage, wanted: Sequence[UUID]) -> str:
+    return page.path(f"invoices/{wanted[0]}" if len(wanted) == 1 else "billing")
+
+
+def _refusal(error: UpstreamError, page: PortalPage, invoice_id: UUID) -> Refusal:
+    invoice = page.path(f"invoices/{invoice_id}")
     if error.code == "amount_changed":
         return Refusal(error.code, _changed(error, page), [Step(f"{invoice}/pay", "See the new amount")])
+    if error.code in ("credit_overdrawn", "credit_rest_too_small"):
+        return Refusal(error.code, _WORDS[error.code], [Step(f"{invoice}/pay", "See what there is to pay")])
+    if error.code == "consent_changed":
+        return Refusal(error.code, _WORDS[error.code], [Step(f"{invoice}/pay", "Load this page again")])
+    return _known(error, Step(invoice, "Look at the invoice"))
+
+
+def _of_several(error: UpstreamError, page: PortalPage, wanted: Sequence[UUID]) -> Refusal:
+    """A page that is asked for again leaves out what is not to be paid any more."""
+    again = Step(pay_path(page.clinic, wanted), "See what is left to pay")
+    if error.code in _OF_SEVERAL:
+        return Refusal(error.code, _OF_SEVERAL[error.code], [again])
+    return _known(error, Step(page.path("billing"), "Look at your invoices"))
+
+
+def _of_deposit(error: UpstreamError, page: PortalPage) -> Refusal:
+    again = Step(page.path("deposit"), "Choose the amount again")
+    if error.code in _OF_DEPOSIT:
+        return Refusal(error.code, _OF_DEPOSIT[error.code], [again])
+    return _known(error, again)
+
+
+def _known(error: UpstreamError, look: Step) -> Refusal:
     code, again = error.code, error.temporary or error.status == HTTP_429_TOO_MANY_REQUESTS
     unknown = code not in _WORDS and not again
-    steps = [Step(invoice, "Look at the invoice")] if unknown or code in _LOOK_AT_INVOICE else []
+    steps = [look] if unknown or code in _LOOK_AT_INVOICE else []
     words = _WORDS.get(code, _UNCLEAR if again else _FOR_GOOD)
     return Refusal(code, words, steps, _HEADINGS.get(code, ""))
 

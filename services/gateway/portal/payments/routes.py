@@ -1,40 +1,76 @@
 """The payment page, the start of a payment, and its result."""
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from litestar.response import Redirect, Template
 
+from contracts import consents
 from contracts.http.common import Money
-from contracts.http.payments import PayBy, PaymentIn, PaymentOut, PaymentStart, ShareIn
+from contracts.http.invoices import InvoiceItem
+from contracts.http.payments import (
+    MOST_INVOICES,
+    ConsentIn,
+    PayBy,
+    PayByDebit,
+    PaymentIn,
+    PaymentOut,
+    PaymentStart,
+    ShareIn,
+    check_choice,
+)
+from contracts.vocabulary import DEBIT_TYPES
 from services.chassis.http.app import json_only
-from services.gateway.portal.invoices import current
+from services.gateway.portal.credit import current as current_credit
+from services.gateway.portal.invoices import current, lists
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.invoices.lists import kept_list
 from services.gateway.portal.page import CurrentPage, PortalPage
-from services.gateway.portal.payments import refusals
+from services.gateway.portal.payments import choices, refusals
 from services.gateway.portal.payments import views as payments
-from services.gateway.portal.stripe_form import paying, stripe_context
+from services.gateway.portal.payments.views import USE_CREDIT, Means, PayView
+from services.gateway.portal.stripe_form import check_mark, consent_in, paying, stripe_context
+from services.gateway.settings import Settings
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.bodies import StrictBody
 from services.gateway.web.dependencies import InjectedSettings
 from services.gateway.web.errors import SCRIPTS
 
+PressKey = Annotated[
+    str | None, HeaderParameter(name="Idempotency-Key", required=False, pattern=r"^[\x21-\x7e]{1,200}$")
+]
+"""The page's key of a press: a press again, after its answer was lost, has the same one."""
 STRIPE_SECONDS = 4.0
 """How long the result waits for Stripe. After that the page asks again by itself."""
 
 
-class PayInvoice(msgspec.Struct, forbid_unknown_fields=True):
-    """The client's choice: the amount shown, the way to pay, and whether to save the card."""
+class PayInvoices(msgspec.Struct, forbid_unknown_fields=True):
+    """The client's choice: the invoices with the amounts shown, or a deposit; the way to pay; whether to save the card.
 
-    amount: Money
-    method: PayBy
+    `credit` is the part that the client's credit pays; where it pays all, there is no method.
+    `consent` is the mark of the text that the page showed, where a debit or a saved card needs one.
+    """
+
+    method: PayBy | None = None
+    invoices: Annotated[list[ShareIn], msgspec.Meta(max_length=MOST_INVOICES)] = msgspec.field(
+        default_factory=list
+    )
+    deposit: Money | None = None
+    credit: Money | None = None
     save: bool = False
+    consent: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice(self.invoices, self.deposit, self.method, self.credit)
+
+    @property
+    def currency(self) -> str:
+        return self.deposit.currency if self.deposit else self.invoices[0].amount.currency
 
 
 @get("/invoices/{invoice_id:uuid}/pay")
@@ -44,8 +80,13 @@ async def payment_page(
     upstreams: InjectedUpstreams,
     settings: InjectedSettings,
     list: FromQuery[str] = "",
+    amount: FromQuery[str] = "",
+    credit: FromQuery[str] = "",
 ) -> Template | Redirect:
-    """The ways to pay. Without an amount to pay, the invoice; without online payment, how to reach the clinic."""
+    """The ways to pay. Without an amount to pay, the invoice; without online payment, how to reach the clinic.
+
+    `amount` is a part of what is due, as the client typed it. `credit` says whether to use the client's.
+    """
     found = await current.get_invoice(billing, upstreams, invoice_id)
     row = invoices.row(found, billing.clinic)
     if found.being_checked:
@@ -54,14 +95,84 @@ async def payment_page(
         return billing.render("not_payable.html", "payments", row=row)
     if not row.payable:
         return Redirect(row.href, status_code=303)
+    means = await _means(billing, upstreams, credit)
+    return await _payment_page(
+        payments.pay(found, means, billing.clinic, amount, lists.read(list)), billing, upstreams, settings
+    )
+
+
+async def _means(page: PortalPage, upstreams: Upstreams, credit: str) -> Means:
+    kept, held = await asyncio.gather(
+        upstreams.saved_methods(page.caller), current_credit.get_usable(page, upstreams)
+    )
+    return Means(kept, held, use_credit=credit == USE_CREDIT)
+
+
+@get("/pay")
+async def pay_together(
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
+    invoice: FromQuery[list[str] | None] = None,
+    all: FromQuery[str] = "",
+    choose: FromQuery[str] = "",
+    credit: FromQuery[str] = "",
+) -> Template | Redirect:
+    """The ways to pay several invoices at once: those in the address, or all in a currency. Without, the choice.
+
+    Where nothing of it is to be paid any more, the list shows what became of it.
+    `choose`: the page of the choice sent it, perhaps with none chosen.
+    """
+    if not billing.clinic.online_payment:
+        return Redirect(billing.path("billing"), status_code=303)
+    unpaid = await current.list_unpaid(billing, upstreams)
+    if not (invoice or all or choose):
+        return _choice(billing, unpaid)
+    clinic = billing.clinic
+    found = choices.all_in(all, unpaid, clinic) if all else choices.chosen(invoice or (), unpaid, clinic)
+    if found.error:
+        return _choice(billing, unpaid, found.error)
+    if not found.invoices:
+        return Redirect(billing.path("billing"), status_code=303)
+    means = await _means(billing, upstreams, credit)
+    return await _payment_page(payments.pay_together(found, means, clinic), billing, upstreams, settings)
+
+
+@get("/deposit")
+async def deposit_page(
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
+    amount: FromQuery[str] = "",
+) -> Template | Redirect:
+    """The ways to pay the typed amount before there is an invoice; without one, the question how much."""
+    if not (billing.clinic.deposits and billing.clinic.online_payment):
+        return Redirect(billing.path("billing"), status_code=303)
+    wanted, error = choices.deposit_of(amount, billing.clinic)
+    if wanted is None:
+        words = payments.deposit_words(billing.clinic)
+        return billing.render("deposit.html", "payments", typed=amount, error=error, words=words)
     kept = await upstreams.saved_methods(billing.caller)
-    stripe = await stripe_context(billing, upstreams, settings)
-    shown, here = payments.pay(found, kept, billing.clinic), kept_list(list)
-    return billing.render("pay.html", "payments", pay=shown, reasons=paying(), here=here, **stripe)
+    shown = payments.pay_deposit(wanted, amount, kept, billing.clinic)
+    return await _payment_page(shown, billing, upstreams, settings)
+
+
+def _choice(page: PortalPage, unpaid: Sequence[InvoiceItem], error: str = "") -> Template:
+    return page.render("choose.html", "payments", choice=payments.choose(unpaid, page.clinic, error))
+
+
+async def _payment_page(
+    shown: PayView,
+    page: PortalPage,
+    upstreams: Upstreams,
+    settings: Settings,
+) -> Template:
+    stripe = await stripe_context(page, upstreams, settings)
+    return page.render("pay.html", "payments", pay=shown, reasons=paying(), **stripe)
 
 
 @post(
-    "/invoices/{invoice_id:uuid}/payments",
+    "/payments",
     status_code=200,
     before_request=json_only,
     dto=StrictBody,
@@ -69,29 +180,57 @@ async def payment_page(
     opt={SCRIPTS: True},
 )
 async def start_payment(
-    invoice_id: FromPath[UUID],
-    data: JSONBody[PayInvoice],
+    data: JSONBody[PayInvoices],
     billing: CurrentPage,
     upstreams: InjectedUpstreams,
+    key: PressKey = None,
 ) -> PaymentStart | Response[dict[str, Any]]:
-    """Start a payment of the amount that the page showed. The page's script confirms it with Stripe."""
-    payment = PaymentIn(
-        invoices=[ShareIn(invoice_id=invoice_id, amount=data.amount)], method=data.method, save=data.save
-    )
+    """Start a payment of the amounts that the page showed. The page's script confirms it with Stripe.
+
+    One by credit alone needs nothing more: it is done with the answer.
+    """
+    wanted = [share.invoice_id for share in data.invoices]
     try:
-        await _refuse_while_checked(invoice_id, billing, upstreams)
-        return await upstreams.start_payment(billing.caller, payment)
+        payment = PaymentIn(
+            invoices=data.invoices,
+            deposit=data.deposit,
+            method=data.method,
+            credit=data.credit,
+            save=data.save,
+            consent=_consent(data, billing),
+        )
+        await _refuse_while_checked(wanted, billing, upstreams)
+        return await upstreams.start_payment(billing.caller, payment, key)
     except UpstreamError as error:
-        return refusals.response(error, billing, billing.path(f"invoices/{invoice_id}"))
+        return refusals.response(error, billing, wanted, by_credit=data.method is None)
 
 
-async def _refuse_while_checked(invoice_id: UUID, page: PortalPage, upstreams: Upstreams) -> None:
-    """Raise 409 `invoice_being_checked`. If the invoice cannot be read here, payment refuses it."""
+def _consent(data: PayInvoices, page: PortalPage) -> ConsentIn | None:
+    """The consent that the client gave with this press, if any. Raises 409 `consent_changed` for another text."""
+    currency, is_debit = data.currency, isinstance(data.method, PayByDebit)
+    if is_debit and currency in DEBIT_TYPES:
+        needed = consents.debit(currency, page.clinic.name)
+    elif data.save:
+        needed = consents.saving(page.clinic.name)
+    else:
+        return None
+    check_mark(needed, data.consent)
+    return consent_in(needed)
+
+
+async def _refuse_while_checked(wanted: Sequence[UUID], page: PortalPage, upstreams: Upstreams) -> None:
+    """Raise 409 `invoice_being_checked`. If the invoices cannot be read here, payment refuses them."""
+    if not wanted:
+        return
     try:
-        found = await upstreams.invoice(page.caller, invoice_id)
+        found: Sequence[InvoiceItem] = (
+            [await upstreams.invoice(page.caller, wanted[0])]
+            if len(wanted) == 1
+            else await current.unpaid(page, upstreams)
+        )
     except UpstreamError:
         return
-    if found.being_checked:
+    if any(each.being_checked for each in found if each.id in wanted):
         raise UpstreamError(409, "invoice_being_checked", "A payment of this invoice is being checked.", {})
 
 
@@ -104,7 +243,9 @@ async def payment_result(
     paid = await asyncio.gather(
         *(upstreams.invoice(page.caller, part.invoice_id) for part in payment.invoices)
     )
-    return page.render("result.html", "payments", result=payments.result(payment, paid, page.clinic))
+    has_surplus = payment.surplus is not None and payment.surplus.minor > 0
+    credit = await current_credit.get_credit(page, upstreams) if has_surplus else None
+    return page.render("result.html", "payments", result=payments.result(payment, paid, page.clinic, credit))
 
 
 async def _payment(page: PortalPage, upstreams: Upstreams, payment_id: UUID) -> PaymentOut:
@@ -116,4 +257,4 @@ async def _payment(page: PortalPage, upstreams: Upstreams, payment_id: UUID) -> 
         return await upstreams.payment(page.caller, payment_id)
 
 
-payment_routes = [payment_page, start_payment, payment_result]
+payment_routes = [payment_page, pay_together, deposit_page, start_payment, payment_result]

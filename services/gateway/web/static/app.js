@@ -49,11 +49,12 @@
     swap(new DOMParser().parseFromString(await answer.text(), 'text/html'), id);
   }
 
-  // A form that still asks for the same sum stays as it is, with all that was typed into it.
+  // A form that still asks for the same sums stays as it is, with all that was typed into it.
   function isSameForm(page) {
     const [here, there] = [document.getElementById('pay'), page.getElementById('pay')];
-    if (!here || !there || here.dataset.minor !== there.dataset.minor) return false;
-    here.dataset.version = there.dataset.version;
+    if (!here || !there) return false;
+    if (here.dataset.shares !== there.dataset.shares || here.dataset.due !== there.dataset.due) return false;
+    for (const fresh of page.querySelectorAll('[data-id]')) known(fresh.dataset.id)?.setAttribute('data-version', fresh.dataset.version);
     return true;
   }
 

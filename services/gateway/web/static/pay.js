@@ -2,20 +2,16 @@
 (() => {
   'use strict';
 
-  const LOGGED_OUT = 'You have been logged out.{nothing} Log in again, then try once more.';
-  const UNREACHABLE = 'We could not reach the payment service.{nothing} Check your connection and try again.';
-  const REFUSED = 'This was refused.{nothing} Load this page again, or ask the clinic.';
-  const TOO_MANY = 'That was too often in a short time.{nothing} Wait a minute, then try again.';
   const UNKNOWN = 'We are waiting for an answer';
+  const LOOK = 'See what became of the payment';
   const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
 
   const $ = (id) => document.getElementById(id);
 
   class Refused extends Error {
-    constructor(words, next = [], field = '', heading = '') {
+    constructor(words, next = [], heading = '') {
       super(words);
       this.next = next;
-      this.field = field;
       this.heading = heading;
     }
   }
@@ -44,7 +40,9 @@
   }
 
   function mount(elements, place, waiting) {
-    const element = elements.create('payment', { layout: 'tabs' });
+    // Our page has the texts that its client agrees to.
+    const terms = { card: 'never', sepaDebit: 'never', usBankAccount: 'never' };
+    const element = elements.create('payment', { layout: 'tabs', terms });
     element.on('ready', () => waiting && (waiting.hidden = true));
     element.on('loaderror', () => {
       if (waiting) waiting.hidden = true;
@@ -54,7 +52,10 @@
     return elements;
   }
 
-  // What is wrong, on top and at the field, and what to do next.
+  // The words for all that may go wrong, whole: the page has those of a payment, or of saving a card.
+  const reasonsOf = (form) => JSON.parse(form.dataset.reasons);
+
+  // What is wrong, once and on top, and what to do next. What is wrong in a field of Stripe's form, that form says there.
   function showError(error) {
     clearError();
     const heading = $('errors').querySelector('h2');
@@ -63,10 +64,6 @@
     $('errors-words').textContent = error.message;
     for (const step of error.next || []) $('errors-next').append(nextStep(step));
     $('errors').hidden = false;
-    if (error.field && $(error.field)) {
-      $(error.field).textContent = error.message;
-      $(error.field).hidden = false;
-    }
     $('errors').focus();
   }
 
@@ -93,21 +90,18 @@
 
   // What an error of Stripe.js says in our words. `sent`: the intent was to be confirmed, so only what proves that
   // nothing was done says so; `look` is where the outcome can be seen.
-  function refusal(error, reasons, { offCard, others = [], field = '', sent, look }) {
-    if (error.type === 'validation_error') return new Refused(error.message, [], field);
+  function refusal(error, reasons, { offCard, others = [], sent, look }) {
+    if (error.type === 'validation_error') return new Refused(error.message);
     const codes = offCard ? { ...reasons.codes, ...reasons.off_card } : reasons.codes;
     const why = codes[error.decline_code] || codes[error.code] || (error.type === 'card_error' && codes['']);
-    if (why) return new Refused(why + reasons.nothing, others, field);
-    const trouble = reasons.types[error.type];
-    if (trouble) return new Refused(trouble + reasons.nothing, others);
-    return sent ? new Refused(reasons.unknown, [look], '', UNKNOWN) : new Refused(UNREACHABLE.replace('{nothing}', reasons.nothing));
+    const sure = why || reasons.types[error.type];
+    if (sure) return new Refused(sure, others);
+    return sent ? new Refused(reasons.unknown, [look], UNKNOWN) : new Refused(reasons.unreachable);
   }
 
   function clearError() {
     $('errors').hidden = true;
     $('errors-next').replaceChildren();
-    const atField = $('card-error');
-    if (atField) atField.hidden = true;
   }
 
   function working(button, words) {
@@ -121,9 +115,17 @@
     for (const input of button.form.querySelectorAll('input')) input.disabled = Boolean(words);
   }
 
-  async function ask(form, body) {
-    const { nothing } = JSON.parse(form.dataset.reasons);
-    const refused = (words, next, heading) => new Refused(words.replace('{nothing}', nothing), next, '', heading);
+  // A press again, after its answer was lost, has the key of the first: credit pays once.
+  const keys = new Map();
+
+  function keyOf(choice) {
+    if (!keys.has(choice)) keys.set(choice, [...crypto.getRandomValues(new Uint32Array(4))].join('-'));
+    return keys.get(choice);
+  }
+
+  // `lost` is what to say where no answer proves that nothing was done.
+  async function ask(form, body, { key, lost } = {}) {
+    const reasons = reasonsOf(form);
     let answer;
     try {
       answer = await fetch(form.action, {
@@ -132,18 +134,20 @@
           'Content-Type': 'application/json',
           Accept: 'application/json',
           'x-csrftoken': document.querySelector('meta[name="csrf-token"]').content,
+          ...(key && { 'Idempotency-Key': key }),
         },
         body: JSON.stringify(body),
       });
     } catch {
-      throw refused(UNREACHABLE);
+      throw lost || new Refused(reasons.unreachable);
     }
     if (answer.redirected || answer.status === 401 || answer.status === 403) {
-      throw refused(LOGGED_OUT, [{ href: form.dataset.login, words: 'Log in again' }]);
+      throw new Refused(reasons.logged_out, [{ href: form.dataset.login, words: 'Log in again' }]);
     }
     const said = await answer.json().catch(() => ({}));
-    const otherwise = answer.status === 429 ? TOO_MANY : answer.status < 500 ? REFUSED : UNREACHABLE;
-    if (!answer.ok) throw refused(said.message || otherwise, said.next || [], said.heading);
+    const otherwise = answer.status === 429 ? 'too_many' : answer.status < 500 ? 'refused' : 'unreachable';
+    if (lost && (answer.ok ? !said.payment_id : answer.status >= 500 && !said.message)) throw lost;
+    if (!answer.ok) throw new Refused(said.message || reasons[otherwise], said.next || [], said.heading);
     return said;
   }
 
@@ -152,11 +156,12 @@
   function payments(form) {
     const said = form.dataset;
     const button = $('pay-button');
-    const reasons = JSON.parse(said.reasons);
+    const reasons = reasonsOf(form);
     const groups = {};
     let stripe;
 
-    const way = () => form.querySelector('input[name="method"]:checked').value;
+    // Without ways to pay, the client's credit pays all of it, and there is no form of Stripe's.
+    const way = () => form.querySelector('input[name="method"]:checked')?.value || 'credit';
     const saves = () => ($('save').checked ? 'off_session' : null);
 
     function group(kind) {
@@ -168,9 +173,10 @@
         appearance: appearance(),
         setupFutureUsage: kind === 'card' ? saves() : null,
       };
-      // Must fit the intent that is made later: cards alone, or all that the clinic's account has switched on but cards.
+      // Must fit the intent that is made later: cards alone, a debit alone, or all else that the account has switched on.
       if (kind === 'card') options.paymentMethodTypes = ['card'];
-      else options.excludedPaymentMethodTypes = ['card'];
+      else if (kind === 'debit') options.paymentMethodTypes = [said.debit];
+      else options.excludedPaymentMethodTypes = JSON.parse(said.notRedirect);
       groups[kind] = mount(stripe.elements(options), `#${kind}-form`, $(`${kind}-waiting`));
       return groups[kind];
     }
@@ -178,7 +184,7 @@
     // Browsers put the choice back after Back, and tell nobody.
     function show() {
       const kind = way();
-      if (kind === 'card' || kind === 'redirect') group(kind);
+      if ($(`${kind}-form`)) group(kind);
       if (kind === 'card') group(kind).update({ setupFutureUsage: saves() });
     }
 
@@ -192,28 +198,32 @@
 
     function refused(error, start) {
       return refusal(error, reasons, {
-        offCard: way() === 'redirect',
+        offCard: way() === 'redirect' || way() === 'debit',
         others: otherWays(),
-        field: way() === 'card' ? 'card-error' : '',
         sent: Boolean(start),
-        look: start && { href: said.result + start.payment_id, words: 'See what became of the payment' },
+        look: start && { href: said.result + start.payment_id, words: LOOK },
       });
     }
 
     async function pay() {
       const chosen = way();
       const [kind, id] = chosen.split(':');
-      const elements = kind === 'saved' ? null : group(kind);
+      const elements = kind === 'saved' || kind === 'credit' ? null : group(kind);
       const save = kind === 'card' && $('save').checked;
-      working(button, 'Checking your details…');
+      working(button, kind === 'credit' ? 'Using your credit…' : 'Checking your details…');
       if (elements) {
         const checked = await elements.submit();
         if (checked.error) throw refused(checked.error);
       }
-      const amount = { minor: Number(said.minor), currency: said.currency };
-      const method = kind === 'saved' ? { kind, payment_method_id: id } : { kind };
-      const start = await ask(form, { amount, method, save });
-      working(button, kind === 'redirect' ? 'Taking you to the payment system…' : 'Waiting for your bank. Please keep this page open.');
+      const method = kind === 'saved' ? { kind, payment_method_id: id } : kind === 'credit' ? null : { kind };
+      const credit = said.credit ? JSON.parse(said.credit) : null;
+      const consent = kind === 'debit' ? said.mandate : save ? said.saving : '';
+      const what = said.deposit ? { deposit: JSON.parse(said.deposit) } : { invoices: JSON.parse(said.shares) };
+      const body = { ...what, method, credit, save, consent };
+      const look = { href: said.look, words: LOOK };
+      const once = { key: keyOf(JSON.stringify(body)), lost: new Refused(reasons.unknown, [look], UNKNOWN) };
+      const start = await ask(form, body, kind === 'credit' ? once : {});
+      if (kind !== 'credit') working(button, kind === 'redirect' ? 'Taking you to the payment system…' : 'Waiting for your bank. Please keep this page open.');
       await confirm(start, elements);
       location.assign(said.result + start.payment_id);
     }
@@ -239,6 +249,7 @@
       if (event.target.name === 'method' || event.target.id === 'save') show();
     });
     submits(form, button, pay);
+    if (way() === 'credit') return;
     stripe = openStripe(said);
     show();
     restored = show;
@@ -249,19 +260,19 @@
   function setup(form) {
     const said = form.dataset;
     const button = $('save-button');
-    const reasons = JSON.parse(said.reasons);
+    const reasons = reasonsOf(form);
     const stripe = openStripe(said);
     const options = { mode: 'setup', currency: said.currency.toLowerCase(), paymentMethodTypes: ['card'], appearance: appearance() };
     const elements = mount(stripe.elements(options), '#card-form', $('card-waiting'));
 
     const look = { href: said.methods, words: 'See your saved cards' };
-    const refused = (error, sent) => refusal(error, reasons, { field: 'card-error', sent, look });
+    const refused = (error, sent) => refusal(error, reasons, { sent, look });
 
     submits(form, button, async () => {
       working(button, 'Checking your card…');
       const checked = await elements.submit();
       if (checked.error) throw refused(checked.error, false);
-      const start = await ask(form, {});
+      const start = await ask(form, { consent: said.saving });
       const confirmParams = { return_url: new URL(said.done, location.href).href };
       const wanted = { elements, clientSecret: start.client_secret, confirmParams, redirect: 'if_required' };
       const outcome = await stripe.confirmSetup(wanted).catch(() => ({ error: {} }));
@@ -280,8 +291,7 @@
         await action();
       } catch (error) {
         working(button, '');
-        const { nothing } = JSON.parse(form.dataset.reasons);
-        showError(error instanceof Refused ? error : new Refused(UNREACHABLE.replace('{nothing}', nothing)));
+        showError(error instanceof Refused ? error : new Refused(reasonsOf(form).unreachable));
       }
     });
   }

@@ -1,0 +1,8 @@
+-- migrate:up
+ALTER TABLE deliveries DROP CONSTRAINT deliveries_template_check,
+    ADD CONSTRAINT deliveries_template_check CHECK (
+        template IN ('invoice_ready', 'receipt', 'payment_failed', 'refund', 'credit_note', 'invoice_voided')
+    ) NOT VALID;
+ALTER TABLE deliveries VALIDATE CONSTRAINT deliveries_template_check;
+
+-- migrate:down
