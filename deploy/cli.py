@@ -4,17 +4,20 @@ Here are the operators' commands, which the image holds too. A checkout adds its
 """
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 from deploy.ops import variables
+from deploy.ops.commands import give_up
 from deploy.ops.keys_commands import app as keys
 from deploy.ops.movements_commands import movements
-from deploy.ops.parked_commands import give_up, parked
+from deploy.ops.parked_commands import parked
 from deploy.ops.restore_commands import restore
 from deploy.ops.stripe_commands import app as stripe
 
@@ -170,4 +173,6 @@ for _module in CHECKOUT:
         import_module(_module).register(app)
 
 if __name__ == "__main__":
+    # A command's standard output is its answer, which another program may read.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     app(prog_name="clinicpay")

@@ -38,6 +38,8 @@ UNREACHABLE = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
+PATIENCE = 60
+"""Seconds in which a server must take a connection: a busy one is slow to, and nobody waits for a command's page."""
 _LOGIN = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
 
 
@@ -83,7 +85,7 @@ def with_database(dsn: str, database: str) -> str:
 
 
 @asynccontextmanager
-async def connected(dsn: str, timeout: float = 60) -> AsyncIterator[Any]:
+async def connected(dsn: str, timeout: float = PATIENCE) -> AsyncIterator[Any]:
     """A connection. It must be there within `timeout` seconds."""
     connection = await asyncpg.connect(dsn, timeout=timeout)
     try:

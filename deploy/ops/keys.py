@@ -11,17 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.ops import workers
 from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
 from services.chassis import audit
-from services.chassis.db.database import UNREACHABLE, Connection, Database
+from services.chassis.db.database import Connection
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.gateway.api.keys.domain import KeyRow
 
 T = TypeVar("T")
-
-_REPORTED: tuple[type[Exception], ...] = (CannotCheck, DomainError, *UNREACHABLE)
 
 COMMAND_LINE = UUID(int=1)
 """Who did it, in the audit log."""
@@ -31,17 +30,13 @@ def run(data: Path | None, clinic: UUID | None, work: Callable[[Connection, Call
     """The work's result, in an operator's transaction; or a line on standard error, and exit status 1."""
 
     async def in_transaction() -> T:
-        db = Database(dsn(data), size=1)
         caller = Caller(COMMAND_LINE, "operator", clinic or audit.INSTALLATION)
-        try:
-            async with db.tx(caller.clinic, operator=True) as tx:
-                return await work(tx, caller)
-        finally:
-            await db.close()
+        async with workers.opened(dsn(data)) as db, db.tx(caller.clinic, operator=True) as tx:
+            return await work(tx, caller)
 
     try:
         return asyncio.run(in_transaction())
-    except _REPORTED as refusal:
+    except (CannotCheck, DomainError) as refusal:
         typer.echo(f"clinicpay: {refusal}", err=True)
         raise typer.Exit(1) from None
 

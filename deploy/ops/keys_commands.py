@@ -7,7 +7,13 @@ from uuid import UUID
 
 import typer
 
-app = typer.Typer(help="API keys of operators and clinics: list, make, roll, revoke.", no_args_is_help=True)
+from deploy.ops.commands import OverDatabases
+
+app = typer.Typer(
+    cls=OverDatabases,
+    help="API keys of operators and clinics: list, make, roll, revoke.",
+    no_args_is_help=True,
+)
 
 Data = Annotated[
     Path | None, typer.Option(help="Of a running `clinicpay up`. Else GATEWAY_DATABASE_URL, as gateway_api.")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from deploy.ops import database
+from deploy.ops import database, workers
 from deploy.ops.keys import COMMAND_LINE
-from services.chassis.db.database import UNREACHABLE, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.invoice.invoices.corrections import Correction, reverse_movement
@@ -33,16 +32,16 @@ class Books:
 async def reverse(books: Books, clinic_id: UUID, movement_id: UUID, correction: Correction) -> Invoice:
     """The invoice without the movement. Raises `Genuine`, and what `reverse_movement` raises."""
     caller = Caller(COMMAND_LINE, "operator", clinic_id)
-    db = Database(books.invoice, size=1)
-    try:
-        async with database.connected(books.payment, timeout=10) as payment, db.worker_tx() as tx:
-            after = await reverse_movement(tx, caller, movement_id, correction)
-            # Last, with the invoice locked: what payment has booked by now is not reversed.
-            kept = await _movements(tx, "invoice_id", after)
-            _refuse_genuine(movement_id, await _movements(payment, "payable_id", after), kept)
-        return after
-    finally:
-        await db.close()
+    async with (
+        database.connected(books.payment) as payment,
+        workers.opened(books.invoice) as db,
+        db.worker_tx() as tx,
+    ):
+        after = await reverse_movement(tx, caller, movement_id, correction)
+        # Last, with the invoice locked: what payment has booked by now is not reversed.
+        kept = await _movements(tx, "invoice_id", after)
+        _refuse_genuine(movement_id, await _movements(payment, "payable_id", after), kept)
+    return after
 
 
 async def _movements(connection: Any, column: str, invoice: Invoice) -> set[UUID]:
@@ -71,9 +70,6 @@ def print_reversal(
         invoice = asyncio.run(reverse(books, clinic_id, movement_id, correction))
     except DomainError as refusal:
         sys.stderr.write(f"clinicpay: refused: {refusal.code}: {refusal.detail}\n")
-        return 1
-    except UNREACHABLE as error:
-        sys.stderr.write(f"clinicpay: a database does not answer: {type(error).__name__}\n")
         return 1
     sys.stdout.write(f"reversed: {movement_id}; invoice {invoice.number} is {invoice.status}\n")
     return 0

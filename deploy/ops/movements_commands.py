@@ -6,9 +6,9 @@ from uuid import UUID
 
 import typer
 
-from deploy.ops.parked_commands import give_up
+from deploy.ops.commands import OverDatabases, give_up
 
-movements = typer.Typer(help="Movements of money on invoices.", no_args_is_help=True)
+movements = typer.Typer(cls=OverDatabases, help="Movements of money on invoices.", no_args_is_help=True)
 
 
 @movements.callback()

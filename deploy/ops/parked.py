@@ -3,8 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy.ops.consumers import CONSUMERS
-from services.chassis.db.database import Database
+from deploy.ops.workers import opened
 from services.chassis.errors import DomainError
 from services.chassis.kafka import park, parked
 from services.chassis.kafka.consume import consumers_of
@@ -26,38 +25,29 @@ async def listed(dsns: Mapping[str, str], listing: Listing) -> list[dict[str, An
     """Rows of each service, with its service."""
     found = []
     for service, dsn in dsns.items():
-        async with _opened(dsn) as db:
+        async with opened(dsn) as db:
             found += [{"service": service, **row} for row in await parked.list_parked(db, listing)]
     return found
 
 
 async def get(dsn: str, parked_id: int) -> dict[str, Any] | None:
-    async with _opened(dsn) as db:
+    async with opened(dsn) as db:
         return await parked.get(db, parked_id)
 
 
 async def replay(service: str, dsn: str, parked_id: int) -> bool:
-    async with _opened(dsn) as db:
+    async with opened(dsn) as db:
         return await parked.replay(consumers_of(CONSUMERS[service], db), parked_id)
 
 
 async def replay_held_back(service: str, dsn: str) -> tuple[int, list[int]]:
-    async with _opened(dsn) as db:
+    async with opened(dsn) as db:
         return await parked.replay_held_back(db, consumers_of(CONSUMERS[service], db))
 
 
 async def discard(service: str, dsn: str, parked_id: int, by: str, reason: str) -> bool:
-    async with _opened(dsn) as db:
+    async with opened(dsn) as db:
         return await parked.discard(consumers_of(CONSUMERS[service], db), parked_id, by, reason)
-
-
-@asynccontextmanager
-async def _opened(dsn: str) -> AsyncIterator[Database]:
-    db = Database(dsn, size=2)
-    try:
-        yield db
-    finally:
-        await db.close()
 
 
 def print_waiting(dsns: Mapping[str, str], as_json: bool = False) -> None:

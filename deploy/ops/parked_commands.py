@@ -1,15 +1,17 @@
 """`clinicpay parked …`: the commands. Their work is in `parked.py`."""
 
 import os
-import sys
-from getpass import getuser
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from deploy.ops.commands import OverDatabases, give_up, login_here
+
 parked = typer.Typer(
-    help="What consumers could not apply: look at it, apply it again, or discard it.", no_args_is_help=True
+    cls=OverDatabases,
+    help="What consumers could not apply: look at it, apply it again, or discard it.",
+    no_args_is_help=True,
 )
 ParkedData = Annotated[
     Path | None, typer.Option(help="Of a running `clinicpay up`. Else WORKER_DATABASE_URLS.")
@@ -87,15 +89,3 @@ def _worker(service: str, data: Path | None) -> str:
     if data is None and (url := os.environ.get("DATABASE_URL")):
         return url
     return _workers(data).get(service) or give_up(f"no database of {service} is given")
-
-
-def login_here() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a container's user often has no name
-        return f"uid {os.getuid()}"
-
-
-def give_up(line: str) -> NoReturn:
-    sys.stderr.write(f"clinicpay: {line}\n")
-    raise typer.Exit(1)

@@ -7,8 +7,7 @@ and all movements. The auditor reads; the service's worker role writes to its ou
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from deploy.ops import database
-from services.chassis.db.database import Database
+from deploy.ops import database, workers
 from services.chassis.outbox.reemit import Source, put_again
 from services.invoice.clinics import reemit as clinics
 from services.invoice.documents import reemit as documents
@@ -36,9 +35,5 @@ SOURCES: Mapping[str, Sequence[Source]] = {
 
 async def reemit(auditor_dsn: str, worker_dsn: str, service: str, since: datetime) -> int:
     """Put a service's events since then into its outbox again; returns their number."""
-    db = Database(worker_dsn)
-    try:
-        async with database.connected(auditor_dsn, timeout=10) as reader:
-            return await put_again(reader, db, SOURCES[service], since)
-    finally:
-        await db.close()
+    async with database.connected(auditor_dsn) as reader, workers.opened(worker_dsn) as db:
+        return await put_again(reader, db, SOURCES[service], since)

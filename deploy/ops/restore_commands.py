@@ -11,12 +11,14 @@ from uuid import UUID
 import typer
 
 from deploy.ops import variables
-from deploy.ops.parked_commands import ParkedData, give_up, login_here
+from deploy.ops.commands import OverDatabases, give_up, login_here
+from deploy.ops.parked_commands import ParkedData
 
 if TYPE_CHECKING:
     from deploy.ops.verify.access import Access
 
 restore = typer.Typer(
+    cls=OverDatabases,
     help="After databases were restored from a backup: bring them into step with Kafka and Stripe.",
     no_args_is_help=True,
 )
@@ -27,14 +29,10 @@ Since = Annotated[datetime, typer.Option(help="When the first of the dumps began
 def print_erasures() -> None:
     """The log of erasures as JSON, from ADMIN_DATABASE_URL: keep it beside the dumps, and newer than they are."""
     import msgspec
-    from asyncpg import PostgresError
 
     from deploy.ops.restore.invoice_step import list_erasures
 
-    try:
-        log = asyncio.run(list_erasures(_given("ADMIN_DATABASE_URL")))
-    except (PostgresError, OSError, TimeoutError) as refusal:
-        give_up(str(refusal))
+    log = asyncio.run(list_erasures(_given("ADMIN_DATABASE_URL")))
     typer.echo(msgspec.json.encode(log).decode())
 
 

@@ -1,12 +1,14 @@
 """The services' databases as their worker roles, for commands that do what a worker does."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from deploy.ops import variables
+from deploy.ops import database, variables
 from deploy.ops.data_directory import DataDirectory
 from deploy.ops.verify.report import CannotCheck
+from services.chassis.db.database import Database
 
 WORKED = ("invoice", "payment", "notification")
 
@@ -20,6 +22,16 @@ def worker_dsns(data: Path | None, environment: Mapping[str, str] = os.environ) 
         return _given(environment)
     directory = DataDirectory(data)
     return {service: directory.dsn(f"{service}_worker", service) for service in WORKED}
+
+
+@asynccontextmanager
+async def opened(dsn: str, size: int = 1) -> AsyncIterator[Database]:
+    """A service's database for one command, which waits longer for it than a request may."""
+    db = Database(dsn, size=size, patience=database.PATIENCE)
+    try:
+        yield db
+    finally:
+        await db.close()
 
 
 def _given(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,15 +1,13 @@
 """`clinicpay stripe` against the sandbox: its settings, its commands, and an operator's own calls to Stripe."""
 
-import asyncio
 from typing import Any
 
 import httpx2
-from typer.testing import CliRunner
 
-from deploy import cli
 from deploy.ops.stripe_setup.access import Given
 from deploy.ops.stripe_setup.findings import Finding
 from deploy.sandbox.embedded import RunningSandbox
+from tests.running.commands import command
 
 SITE = "https://pay.example.com"
 URL = f"{SITE}/webhooks/stripe"
@@ -34,7 +32,7 @@ async def run(stripe: RunningSandbox, *words: str, **changes: str) -> Any:
         "STRIPE_API_BASE": stripe.url,
         "PUBLIC_URL": SITE,
     }
-    return await asyncio.to_thread(CliRunner().invoke, cli.app, ["stripe", *words], env=environment | changes)
+    return await command("stripe", *words, **environment | changes)
 
 
 async def post(stripe: RunningSandbox, path: str, account: str = "", **form: Any) -> Any:

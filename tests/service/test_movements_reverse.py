@@ -1,15 +1,12 @@
 """`clinicpay movements reverse`: a movement that payment never booked leaves its invoice, and the books agree again."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-from typer.testing import CliRunner
 
-from deploy import cli
 from deploy.ops.verify.run import verify
 from services.chassis import audit
 from services.chassis.ids import new_id
@@ -18,6 +15,7 @@ from tests.builders.events import deliver
 from tests.builders.payments import a_settlement
 from tests.builders.values import money
 from tests.running.apps import in_own_task
+from tests.running.commands import command
 from tests.running.installation import Installation, an_installation
 
 PERSONS = ("--by", "Ada", "--approved-by", "Grace")
@@ -38,10 +36,8 @@ async def reverse(
         "WORKER_DATABASE_URLS": f"invoice={installation.dbs['invoice'].worker_dsn}",
         "AUDITOR_DATABASE_URLS": auditor,
     }
-    command = ["movements", "reverse", str(installation.world.clinic_id), str(movement), "--reason", reason]
-    done = await asyncio.to_thread(
-        CliRunner().invoke, cli.app, [*command, *(words or PERSONS)], env=environment
-    )
+    line = ["movements", "reverse", str(installation.world.clinic_id), str(movement), "--reason", reason]
+    done = await command(*line, *(words or PERSONS), **environment)
     return done.exit_code, done.output
 
 

@@ -1,14 +1,11 @@
 """`clinicpay parked`: events are listed, shown whole, applied once they can be, or discarded."""
 
-import asyncio
 import json
 
 import asyncpg
 import pytest
-from typer.testing import CliRunner
 
 from contracts.events.payment import PaymentSettled
-from deploy import cli
 from services.chassis import audit
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
@@ -18,14 +15,15 @@ from services.invoice import consumers
 from tests.builders.events import deliver, deliver_records, record, waiting_parked
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur, money
+from tests.running import commands
 from tests.running.databases import ServiceDb
 from tests.running.invoice import InvoiceService, an_invoice_service
 
 
 async def command(db: ServiceDb, *words: str, columns: int = 300) -> tuple[int, str, str]:
     """`clinicpay parked …`: its exit code, stdout and stderr."""
-    environment = {"COLUMNS": str(columns), "WORKER_DATABASE_URLS": f"invoice={db.worker_dsn}"}
-    done = await asyncio.to_thread(CliRunner().invoke, cli.app, ["parked", *words], env=environment)
+    workers = f"invoice={db.worker_dsn}"
+    done = await commands.command("parked", *words, COLUMNS=str(columns), WORKER_DATABASE_URLS=workers)
     return done.exit_code, done.stdout, done.stderr
 
 

@@ -1,11 +1,8 @@
 """`clinicpay reemit` publishes the events that a topic lost again, unchanged, and nothing happens twice."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from typer.testing import CliRunner
 
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import CloudEvent
@@ -25,7 +22,6 @@ from contracts.events.payment import (
     PaymentSucceeded,
     PaymentUpdated,
 )
-from deploy import cli
 from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
 from services.chassis.queue.domain import Failed
@@ -34,6 +30,7 @@ from services.notification.emails import actions
 from services.notification.emails.domain import Outcome, Sent
 from tests.builders.events import CONSUMERS, outbox_events
 from tests.builders.values import money
+from tests.running.commands import command
 from tests.running.installation import Installation
 from tests.running.notification import make_due
 
@@ -158,7 +155,7 @@ async def test_a_service_out_of_reach_is_named_and_the_others_are_done(installat
         "WORKER_DATABASE_URLS": _urls({"invoice": away, **workers}),
     }
 
-    done = await asyncio.to_thread(CliRunner().invoke, cli.app, ["reemit"], env=environment)
+    done = await command("reemit", **environment)
 
     assert done.exit_code == 1
     assert "no database answers for invoice" in done.output

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.ops.parked_commands import give_up
+from deploy.ops.commands import give_up
 
 dev = typer.Typer(help="For developers: test, measure, break, generate.", no_args_is_help=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 from contracts.events.envelope import event_id
 from contracts.events.invoice import InvoiceCorrected, InvoiceState, InvoiceUpdated
 from contracts.money import Money
-from deploy.ops import database
+from deploy.ops import database, workers
 from deploy.ops.restore.seen import Seen
 from deploy.ops.restore.words import in_words
 from services.chassis.db.database import Connection, Database
@@ -56,12 +56,8 @@ async def resume_invoice(dsn: str, seen: Seen, say: Say) -> None:
 
 @asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[tuple[Any, Database]]:
-    db = Database(dsn, size=1)
-    try:
-        async with database.connected(dsn) as admin:
-            yield admin, db
-    finally:
-        await db.close()
+    async with workers.opened(dsn) as db, database.connected(dsn) as admin:
+        yield admin, db
 
 
 async def erase_again(dsn: str, erased: Sequence[Erasure], say: Say) -> None:

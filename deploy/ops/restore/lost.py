@@ -7,6 +7,7 @@ from uuid import UUID
 
 from contracts.events.catalogue import decode
 from contracts.events.stripe import StripeEvent
+from deploy.ops import workers
 from deploy.ops.verify.access import Access
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
@@ -23,13 +24,12 @@ from services.payment.stripe.fields import object_of
 @asynccontextmanager
 async def opened(access: Access, worker_dsn: str) -> AsyncIterator[tuple[Database, StripeApi]]:
     """The payment service's database as its worker, and Stripe as the service asks it."""
-    db = Database(worker_dsn, size=2)
     stripe = StripeApi(access.stripe_secret_key or "", access.stripe_api_base, signer=access.seal)
     try:
-        yield db, stripe
+        async with workers.opened(worker_dsn) as db:
+            yield db, stripe
     finally:
         await stripe.close()
-        await db.close()
 
 
 async def adopt_all(db: Database, stripe: StripeApi, since: datetime) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ async def in_use(given: Given) -> list[str | None]:
     if given.database is None:
         raise NoDatabase("give --data or AUDITOR_DATABASE_URLS")
     try:
-        async with database.connected(given.database, timeout=10) as payment:
+        async with database.connected(given.database) as payment:
             found: list[str | None] = [row["account"] for row in await payment.fetch(_ACCOUNTS)]
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise NoDatabase(f"payment's database does not answer ({type(error).__name__})") from None

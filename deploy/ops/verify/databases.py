@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from deploy.ops.database import UNREACHABLE
+from deploy.ops.database import PATIENCE, UNREACHABLE
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
 
@@ -26,7 +26,7 @@ async def opened(access: Access) -> AsyncIterator[Databases]:
 async def connected(stack: AsyncExitStack, service: str, dsn: str) -> Any:
     """A connection that is closed with the stack. CannotCheck if there is none to be had."""
     try:
-        connection = await asyncpg.connect(dsn, timeout=10, server_settings=_SETTINGS)
+        connection = await asyncpg.connect(dsn, timeout=PATIENCE, server_settings=_SETTINGS)
     except UNREACHABLE as error:
         raise CannotCheck(f"the database of {service} cannot be reached: {_words(error)}") from None
     stack.push_async_callback(connection.close)

@@ -55,7 +55,7 @@ async def _missing_events(
 ) -> list[Breach]:
     found: list[Breach] = []
     async with (
-        database.connected(dsn, timeout=10) as connection,
+        database.connected(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")

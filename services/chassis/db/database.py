@@ -81,9 +81,11 @@ class Database:
     cannot be reached.
     """
 
-    def __init__(self, urls: Urls, *, size: int = 10) -> None:
+    def __init__(self, urls: Urls, *, size: int = 10, patience: float = 5) -> None:
+        """`patience`: seconds in which the server must take a new connection."""
         self._connector = Connector(urls)
         self._size = size
+        self._patience = patience
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
         self.held = 0
@@ -152,7 +154,7 @@ class Database:
     async def _acquired(self) -> "tuple[asyncpg.Pool[asyncpg.Record], Connection]":
         try:
             pool = await self.opened()
-            connection = await pool.acquire(timeout=10)
+            connection = await pool.acquire(timeout=2 * self._patience)
         except Exception as error:
             incidents.failed("database_unreachable", error=type(error).__name__)
             raise
@@ -167,7 +169,7 @@ class Database:
                     connect=self._connector.connect,
                     min_size=0,
                     max_size=self._size,
-                    timeout=5,
+                    timeout=self._patience,
                     command_timeout=30,
                     server_settings=dict(SESSION),
                     reset=_nothing_left,

@@ -1,0 +1,46 @@
+"""What the operators' commands share: how one says that it cannot go on, and who runs it."""
+
+import os
+import socket
+import sys
+from getpass import getuser
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+_OF_THE_NETWORK = (ConnectionError, TimeoutError, socket.gaierror)
+
+
+def give_up(line: str) -> NoReturn:
+    """One line on standard error, and exit status 1."""
+    sys.stderr.write(f"clinicpay: {line}\n")
+    raise typer.Exit(1)
+
+
+def login_here() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"uid {os.getuid()}"
+
+
+class OverDatabases(TyperGroup):
+    """Commands whose databases may be away, or refuse: that is said in a line, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not _is_of_a_database(error):
+                raise
+            words = (str(error) or type(error).__name__).splitlines()[0]
+            give_up(f"a database does not answer, or refuses: {words}")
+
+
+def _is_of_a_database(error: Exception) -> bool:
+    if isinstance(error, _OF_THE_NETWORK):
+        return True
+    import asyncpg  # here, since `--help` must not wait for it
+
+    return isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError)

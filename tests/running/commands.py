@@ -1,0 +1,15 @@
+"""A command of `clinicpay`, run in the process of the test."""
+
+import asyncio
+from typing import Any
+
+from typer.testing import CliRunner
+
+from deploy import cli
+
+
+async def command(*words: str, **environment: str) -> Any:
+    """On a wide screen unless COLUMNS is given. Its `exit_code`, `stdout`, `stderr` and `output`. An error that it does not report in words is raised."""
+    return await asyncio.to_thread(
+        CliRunner().invoke, cli.app, words, env={"COLUMNS": "300", **environment}, catch_exceptions=False
+    )
