@@ -1,4 +1,4 @@
-"""What the operators' commands share: how one says that it cannot go on, and who runs it."""
+"""Shared by operators' commands: how one says that it cannot go on, and the login that runs it."""
 
 import os
 import socket
