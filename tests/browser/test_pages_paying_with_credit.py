@@ -64,6 +64,46 @@ async def test_credit_pays_a_small_invoice_alone(world: Portal, ann: Visitor) ->
     assert ann.wrong == []
 
 
+async def test_credit_pays_what_is_too_little_to_be_charged(world: Portal, ann: Visitor) -> None:
+    await paid_too_much(world)
+    invoice, page = await world.issue(26), ann.page
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}")
+    await expect(page.get_by_text("Your credit can pay all of it.")).to_be_visible()
+    assert await serious(page) == []
+    await page.get_by_role("link", name="Pay with my credit").click()
+    await expect(page.get_by_text("Your credit pays all of this. Nothing is charged.")).to_be_visible()
+    await expect(page.get_by_role("link", name="Pay without my credit")).to_be_hidden()
+    await page.get_by_role("button", name="Pay €0.30 with my credit").click()
+    await page.wait_for_url(re.compile("/payments/"))
+
+    await expect(page.get_by_role("heading", name="Paid with credit")).to_be_visible()
+    await world.pass_on()
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}")
+    await expect(page.get_by_text("Paid", exact=True).first).to_be_visible()
+    assert ann.wrong == []
+
+
+async def test_credit_pays_several_that_are_too_little_together(world: Portal, ann: Visitor) -> None:
+    await paid_too_much(world)
+    for _ in range(2):
+        await world.issue(9)
+    page = ann.page
+    await page.goto(f"{world.portal}/pay?all=EUR")
+    await page.get_by_role("button", name="Pay €0.20 with my credit").click()
+    await page.wait_for_url(re.compile("/payments/"))
+
+    await expect(page.get_by_role("heading", name="Paid with credit")).to_be_visible()
+    assert ann.wrong == []
+
+
+async def test_too_little_without_enough_credit_is_paid_at_the_clinic(world: Portal, ann: Visitor) -> None:
+    invoice, page = await world.issue(26), ann.page
+    for rest in ("", "/details", "/pay"):
+        await page.goto(f"{world.portal}/invoices/{invoice['id']}{rest}")
+        await expect(page.get_by_text("Amounts below €0.50 cannot be paid by card or online")).to_be_visible()
+        await expect(page.get_by_role("link", name="Pay with my credit")).to_be_hidden()
+
+
 async def test_a_declined_card_keeps_the_credit_and_pages_tell_so(world: Portal, ann: Visitor) -> None:
     await paid_too_much(world)
     invoice, page = await world.issue(), ann.page

@@ -7,6 +7,7 @@ LIFECYCLE = "services/payment/payments/lifecycle.py"
 ACTIONS = "services/payment/payments/actions.py"
 WITH = f"{SERVICE}test_payment_with_credit.py::test_"
 UNIT = "tests/unit/test_credit_uses.py::test_"
+STARTS = "tests/unit/test_payment_starting.py::test_"
 
 PAYING_WITH_CREDIT = (
     one(
@@ -36,6 +37,20 @@ PAYING_WITH_CREDIT = (
         STARTING,
         "    if 0 < request.charged < least:\n",
         "    if False:\n",
+    ),
+    one(
+        "credit beside a charge goes in its steps",
+        f"{STARTS}credit_beside_a_charge_goes_in_its_steps",
+        STARTING,
+        "    if request.charged and credit.minor % known.step:\n",
+        "    if False:\n",
+    ),
+    one(
+        "a part by credit leaves a rest that can be charged",
+        f"{STARTS}a_part_by_credit_leaves_a_rest_that_can_be_charged",
+        STARTING,
+        "        if share.minor % known.step:  # the rest could not be charged\n",
+        "        if False:\n",
     ),
     one(
         "a payment that ends releases its credit",

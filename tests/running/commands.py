@@ -9,7 +9,10 @@ from deploy import cli
 
 
 async def command(*words: str, **environment: str) -> Any:
-    """On a wide screen unless COLUMNS is given. Its `exit_code`, `stdout`, `stderr` and `output`. An error that it does not report in words is raised."""
+    """Its `exit_code`, `stdout`, `stderr` and `output`. An error that it does not report in words is raised.
+
+    The screen is wide unless COLUMNS is given.
+    """
     return await asyncio.to_thread(
         CliRunner().invoke, cli.app, words, env={"COLUMNS": "300", **environment}, catch_exceptions=False
     )

@@ -176,7 +176,15 @@ def an_invoice_in(code: str, minor: int, **changes: Any) -> InvoiceOut:
 
 
 def page_of(invoice: InvoiceOut, clinic: ClinicOut) -> str:
-    return text(render("details.html", clinic, invoice=invoices.invoice(invoice, clinic), pay_label="Pay"))
+    return text(
+        render(
+            "details.html",
+            clinic,
+            invoice=invoices.invoice(invoice, clinic),
+            pay_label="Pay",
+            credit_pays=False,
+        )
+    )
 
 
 @each_currency

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -113,6 +114,35 @@ def test_amounts_that_no_payment_has(wanted: PaymentRequest, refusal: type[Domai
 )
 def test_amounts_that_can_be_charged(wanted: PaymentRequest) -> None:
     starting.check_request(wanted)
+
+
+def by_credit(minor: int, currency: str, of_it: int | None = None) -> PaymentRequest:
+    """A payment of which credit pays all, or so much."""
+    kind: Any = "credit" if of_it is None else "card"
+    return a_request(minor, currency, kind=kind, credit=money(of_it or minor, currency))
+
+
+def test_credit_alone_pays_what_cannot_be_charged() -> None:
+    """Below Stripe's smallest charge, between its steps, above its largest."""
+    for minor, currency in ((1, "EUR"), (1_255, "KWD"), (100_050, "MGA"), (10**12, "EUR")):
+        starting.check_request(by_credit(minor, currency))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [by_credit(12_550, "KWD", 1_255), by_credit(12_555, "KWD", 1_255), by_credit(12_555, "KWD", 1_250)],
+)
+def test_credit_beside_a_charge_goes_in_its_steps(wanted: PaymentRequest) -> None:
+    with pytest.raises(domain.WrongAmount, match="multiple of 10"):
+        starting.check_request(wanted)
+
+
+def test_a_part_by_credit_leaves_a_rest_that_can_be_charged() -> None:
+    clinic, payable = replace(OPEN, currency="KWD", least_part=500), replace(a_payable(5_000), currency="KWD")
+    starting.check_parts(clinic, by_credit(1_250, "KWD"), {INVOICE: payable})
+    with pytest.raises(domain.WrongAmount):
+        starting.check_parts(clinic, by_credit(1_255, "KWD"), {INVOICE: payable})
+    starting.check_parts(clinic, by_credit(5_005, "KWD"), {INVOICE: replace(payable, due_amount=5_005)})
 
 
 def test_a_refusal_says_which_amounts_can_be_charged() -> None:

@@ -28,6 +28,7 @@ from contracts.http.invoices import (
 from contracts.http.payments import PaymentFailure, PaymentOut, PaymentShareOut
 from services.chassis.ids import new_id
 from services.gateway.portal import statuses, stripe_form
+from services.gateway.portal.credit import uses
 from services.gateway.portal.help import articles
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.methods import views as methods
@@ -57,7 +58,7 @@ def render(template: str, clinic: ClinicOut | None = None, **context: Any) -> st
 def details(invoice: InvoiceOut, clinic: ClinicOut | None = None) -> str:
     clinic = clinic or a_clinic()
     shown = invoices.invoice(invoice, clinic)
-    return render("details.html", clinic, invoice=shown, pay_label="Pay with Card")
+    return render("details.html", clinic, invoice=shown, pay_label="Pay with Card", credit_pays=False)
 
 
 def pay_page(clinic: ClinicOut, typed: str = "") -> str:
@@ -554,7 +555,7 @@ def test_credit_that_does_not_help_is_not_offered(held: list[Money]) -> None:
     ],
 )
 def test_credit_leaves_nothing_or_what_can_be_charged(total: int, number: int, have: int, used: int) -> None:
-    assert choices.credit_for(eur(total), number, [eur(have)]) == used
+    assert uses.credit_for(eur(total), number, [eur(have)]) == used
 
 
 def with_credit(status: Any, reserved: int | None, agreed: int = 1_200, **changes: Any) -> PaymentOut:

@@ -56,7 +56,9 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
         "dashboard without bills": render("dashboard.html", hidden, summary=summary),
         "no bills": render("hidden.html", hidden),
         "invoice": render("invoice.html", clinic, invoice=invoices.invoice(an_invoice(), clinic)),
-        "details, not online": render("details.html", offline, invoice=directly, pay_label=""),
+        "details, not online": render(
+            "details.html", offline, invoice=directly, pay_label="", credit_pays=False
+        ),
         "not payable": render("not_payable.html", offline, row=directly.row),
         "pay": render("pay.html", clinic, pay=paying, **stripe),
         "result": render("result.html", clinic, result=paid),

@@ -181,12 +181,12 @@ def check_request(request: PaymentRequest) -> None:
     known = CURRENCIES.get(request.currency)
     if known is None:
         raise WrongCurrency(f"Nothing can be paid online in {request.currency}. Please contact the clinic.")
-    if any(each.minor % known.step for each in request.amounts):
-        raise WrongAmount(f"An amount to pay in {known.code} must be a multiple of {known.step} minor units.")
     if request.credit is not None:
         _check_credit(request, request.credit, known)
     if request.kind == "credit":
         return
+    if any(each.minor % known.step for each in request.amounts):
+        raise WrongAmount(_in_steps(known))
     if request.charged < known.minimum:
         raise AmountTooSmall(
             AmountTooSmall.message,
@@ -201,10 +201,12 @@ def _check_credit(request: PaymentRequest, credit: Money, known: Currency) -> No
     """Refuse credit that is none, is more than is to be paid, or leaves a rest that cannot be charged."""
     if credit.currency != request.currency:
         raise WrongCurrency("Credit pays invoices in its own currency.", field="credit")
-    if not 0 < credit.minor <= request.amount or credit.minor % known.step:
+    if not 0 < credit.minor <= request.amount:
         raise WrongAmount(
             "The credit to use must be more than zero, and not more than is paid.", field="credit"
         )
+    if request.charged and credit.minor % known.step:
+        raise WrongAmount(_in_steps(known), field="credit")
     least = known.beside_credit(len(request.shares))
     if 0 < request.charged < least:
         most = request.amount - least
@@ -212,6 +214,10 @@ def _check_credit(request: PaymentRequest, credit: Money, known: Currency) -> No
             "This leaves less than can be charged. Please use less credit, or as much as is to be paid.",
             most=_plain(most, known.code) if most > 0 else None,
         )
+
+
+def _in_steps(currency: Currency) -> str:
+    return f"An amount to pay in {currency.code} must be a multiple of {currency.step} minor units."
 
 
 def check_free_credit(request: PaymentRequest, free: int) -> None:
@@ -327,12 +333,15 @@ def check_parts(clinic: Clinic, request: PaymentRequest, receivables: Mapping[UU
 
     An invoice in another currency than the clinic's may be paid in parts of Stripe's smallest charge and more.
 
-    Raises `PartsOff`, `PartTooSmall`.
+    Raises `PartsOff`, `PartTooSmall`, `WrongAmount`.
     """
     for receivable_id, share in sorted(request.shares.items()):
         open_amount = receivables[receivable_id].open_amount
         if share.minor == open_amount:
             continue
+        known = CURRENCIES[share.currency]
+        if share.minor % known.step:  # the rest could not be charged
+            raise WrongAmount(_in_steps(known), invoice_id=str(receivable_id))
         if clinic.least_part is None:
             raise PartsOff(
                 "The clinic does not take a part of an invoice. Please pay all of it.",

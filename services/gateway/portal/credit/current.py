@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from contracts.http.common import Money
 from contracts.http.credit import CreditOut
+from contracts.http.invoices import InvoiceItem
+from services.gateway.portal.credit import uses
 from services.gateway.portal.page import PortalPage
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
@@ -23,6 +25,13 @@ async def get_credit(page: PortalPage, upstreams: Upstreams) -> CreditOut | None
 async def get_usable(page: PortalPage, upstreams: Upstreams) -> list[Money]:
     """The credit that the client can pay with; none when payment does not answer soon."""
     return await _soon(upstreams.credit(page.caller)) or []
+
+
+async def pays_alone(page: PortalPage, upstreams: Upstreams, invoice: InvoiceItem) -> bool:
+    """Whether the client's credit pays all of this invoice, whose amount cannot be charged."""
+    if not uses.may_pay_alone(invoice, page.clinic):
+        return False
+    return uses.pays_alone(invoice, page.clinic, await get_usable(page, upstreams))
 
 
 async def _soon(answer: Awaitable[T]) -> T | None:

@@ -63,6 +63,7 @@ async def invoice(
         "invoice.html",
         "payments",
         invoice=invoices.invoice(found, billing.clinic),
+        credit_pays=await current_credit.pays_alone(billing, upstreams, found),
         here=lists.kept(query),
         listed=lists.address(billing.path("billing"), query),
     )
@@ -80,6 +81,7 @@ async def details(
         "payments",
         invoice=invoices.invoice(found, billing.clinic),
         pay_label="Pay with Card" if by_card else "Pay online",
+        credit_pays=await current_credit.pays_alone(billing, upstreams, found),
         here=lists.kept_list(list),
     )
 

@@ -11,6 +11,7 @@ from contracts.http.payments import MOST_INVOICES
 from contracts.vocabulary import ACCEPTED_METHODS
 from services.chassis.locale import money
 from services.chassis.locale.formats import Formats
+from services.gateway.portal.credit import uses
 from services.gateway.portal.invoices import views as invoices
 
 
@@ -100,16 +101,6 @@ def ways_for(amount: Money, clinic: ClinicOut) -> list[str]:
     return [way for way in ACCEPTED_METHODS if way in taken and takes(way, amount.minor, amount.currency)]
 
 
-def credit_for(total: Money, number: int, held: Sequence[Money]) -> int:
-    """The most of the client's credit that pays so many invoices: all of the sum, or what leaves a rest to charge."""
-    known = CURRENCIES.get(total.currency)
-    have = sum(each.minor for each in held if each.currency == total.currency)
-    if known is None or have >= total.minor:
-        return total.minor if known else 0
-    most = min(have, total.minor - known.beside_credit(number))
-    return max(0, most - most % known.step)
-
-
 @dataclass(frozen=True)
 class Chosen:
     """Invoices in one currency to be paid at once, the first due first, each of them whole.
@@ -139,14 +130,21 @@ def payable_together(unpaid: Sequence[InvoiceItem], clinic: ClinicOut) -> list[I
     ]
 
 
-def all_in(currency: str, unpaid: Sequence[InvoiceItem], clinic: ClinicOut) -> Chosen:
-    """All that can be paid in this currency, as many as one payment takes."""
+def all_in(
+    currency: str, unpaid: Sequence[InvoiceItem], clinic: ClinicOut, held: Sequence[Money] = ()
+) -> Chosen:
+    """All that can be paid in this currency, as many as one payment takes. `held`: the client's credit."""
     found = [each for each in payable_together(unpaid, clinic) if each.currency == currency]
-    return _checked(Chosen(found[:MOST_INVOICES], more=len(found[MOST_INVOICES:])), clinic)
+    return _checked(Chosen(found[:MOST_INVOICES], more=len(found[MOST_INVOICES:])), clinic, held)
 
 
-def chosen(wanted: Collection[str], unpaid: Sequence[InvoiceItem], clinic: ClinicOut) -> Chosen:
-    """The invoices with these ids, as many as one payment takes."""
+def chosen(
+    wanted: Collection[str],
+    unpaid: Sequence[InvoiceItem],
+    clinic: ClinicOut,
+    held: Sequence[Money] = (),
+) -> Chosen:
+    """The invoices with these ids, as many as one payment takes. `held`: the client's credit."""
     if not wanted:
         return Chosen(error="Choose at least one invoice.")
     found = [each for each in payable_together(unpaid, clinic) if str(each.id) in wanted]
@@ -155,16 +153,22 @@ def chosen(wanted: Collection[str], unpaid: Sequence[InvoiceItem], clinic: Clini
             error="Invoices in different currencies are paid one after the other. Choose those of one."
         )
     gone = len(set(wanted)) - len(found)
-    return _checked(Chosen(found[:MOST_INVOICES], more=len(found[MOST_INVOICES:]), gone=gone), clinic)
+    return _checked(Chosen(found[:MOST_INVOICES], more=len(found[MOST_INVOICES:]), gone=gone), clinic, held)
 
 
-def _checked(made: Chosen, clinic: ClinicOut) -> Chosen:
+def _checked(made: Chosen, clinic: ClinicOut, held: Sequence[Money]) -> Chosen:
     if not made.invoices:
         return made
     amount = made.amount
-    if ways_for(amount, clinic):
+    if ways_for(amount, clinic) or _credit_pays(made, held):
         return made
     words = Formats.of(clinic).money(amount)
     if charge_of(amount.minor, amount.currency) == "below_minimum":
         return Chosen(error=f"{words} is too little to pay online. Choose more invoices.")
     return Chosen(error=f"{words} is more than can be paid online at once. Choose fewer invoices.")
+
+
+def _credit_pays(made: Chosen, held: Sequence[Money]) -> bool:
+    """Whether credit pays all of a sum that cannot be charged."""
+    amount = made.amount
+    return uses.is_only_way(amount) and uses.credit_for(amount, len(made.invoices), held) == amount.minor

@@ -85,15 +85,17 @@ async def payment_page(
 ) -> Template | Redirect:
     """The ways to pay. Without an amount to pay, the invoice; without online payment, how to reach the clinic.
 
+    An amount that cannot be charged can be paid with credit alone, by a client who has as much.
+
     `amount` is a part of what is due, as the client typed it. `credit` says whether to use the client's.
     """
     found = await current.get_invoice(billing, upstreams, invoice_id)
     row = invoices.row(found, billing.clinic)
     if found.being_checked:
         return Redirect(row.href, status_code=303)
-    if row.not_online:
+    if row.not_online and not await current_credit.pays_alone(billing, upstreams, found):
         return billing.render("not_payable.html", "payments", row=row)
-    if not row.payable:
+    if not (row.payable or row.not_online):
         return Redirect(row.href, status_code=303)
     means = await _means(billing, upstreams, credit)
     return await _payment_page(
@@ -129,12 +131,16 @@ async def pay_together(
     if not (invoice or all or choose):
         return _choice(billing, unpaid)
     clinic = billing.clinic
-    found = choices.all_in(all, unpaid, clinic) if all else choices.chosen(invoice or (), unpaid, clinic)
+    means = await _means(billing, upstreams, credit)
+    found = (
+        choices.all_in(all, unpaid, clinic, means.held)
+        if all
+        else choices.chosen(invoice or (), unpaid, clinic, means.held)
+    )
     if found.error:
         return _choice(billing, unpaid, found.error)
     if not found.invoices:
         return Redirect(billing.path("billing"), status_code=303)
-    means = await _means(billing, upstreams, credit)
     return await _payment_page(payments.pay_together(found, means, clinic), billing, upstreams, settings)
 
 

@@ -21,6 +21,7 @@ from contracts.vocabulary import DEBIT_TYPES, NOT_REDIRECT
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
 from services.gateway.portal import statuses
+from services.gateway.portal.credit import uses
 from services.gateway.portal.credit import views as credit
 from services.gateway.portal.invoices import lists
 from services.gateway.portal.invoices import views as invoices
@@ -63,6 +64,7 @@ class CreditChoice:
     """The sum before credit."""
     rest: str
     switch: str
+    """Empty where nothing but credit can pay the amount."""
 
 
 @dataclass(frozen=True)
@@ -291,19 +293,19 @@ def _credit(
     total: Money, number: int, means: Means, write: Formats, href: str, query: Sequence[tuple[str, str]]
 ) -> CreditChoice | None:
     """The choice to use credit; None without credit that helps, and for a deposit."""
-    use = choices.credit_for(total, number, means.held) if number else 0
+    use = uses.credit_for(total, number, means.held) if number else 0
     if not use:
         return None
     [have] = [each for each in means.held if each.currency == total.currency]
     return CreditChoice(
         have=write.money(have),
         use=write.money(Money(use, total.currency)),
-        chosen=means.use_credit,
+        chosen=means.use_credit or uses.is_only_way(total),
         sum=_minor(Money(use, total.currency)),
         alone=use == total.minor,
         before=write.money(total),
         rest=write.money(Money(total.minor - use, total.currency)),
-        switch=_address(href, query, used=not means.use_credit),
+        switch="" if uses.is_only_way(total) else _address(href, query, used=not means.use_credit),
     )
 
 
