@@ -20,7 +20,9 @@ from services.chassis.http.heads import CheckedHeads
 from services.chassis.telemetry.spans import RequestSpans
 from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
+from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.passwords import Passwords
+from services.gateway.accounts.resets.routes import reset_routes
 from services.gateway.accounts.routes import account_routes
 from services.gateway.accounts.sessions.backend import STORE, SessionStore, hash_shown, session_config
 from services.gateway.api.document import openapi_config
@@ -59,7 +61,8 @@ def api(
     upstreams = Upstreams(calls)
     operations = Operations(db, upstreams)
     hub = Hub(settings.kafka_bootstrap_servers, settings.kafka_security)
-    jobs = Jobs(db, settings, operations)
+    letters = Letters(db, upstreams)
+    jobs = Jobs(db, settings, operations, letters)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
     readiness = Readiness({"database": jobs.check, "live": hub.check}, parts, calls.clocks)
     shared = {
@@ -91,7 +94,7 @@ def _pages() -> Router:
     """The pages for people, which are left out of the API's document."""
     return Router(
         path="/",
-        route_handlers=[*account_routes, *portal_routes, live],
+        route_handlers=[*account_routes, *reset_routes, *portal_routes, live],
         dependencies=PORTAL,
         include_in_schema=False,
     )

@@ -1,4 +1,4 @@
-"""The gateway's background jobs: add the API keys in its settings, delete expired rows, end abandoned operations."""
+"""The gateway's background jobs: its settings' API keys, letters about logins, expired rows, abandoned operations."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from services.chassis.db.database import UNREACHABLE, Database
+from services.chassis.incidents import incidents
 from services.chassis.retention import delete_old
+from services.gateway.accounts.letters.actions import Letters
+from services.gateway.accounts.resets import actions as resets
 from services.gateway.api.keys import actions as api_keys
 from services.gateway.api.operations.actions import Operations
 from services.gateway.retention import OWN
@@ -14,13 +17,14 @@ from services.gateway.settings import Settings
 
 SWEEP_SECONDS = 600.0
 OPERATIONS_SECONDS = 2.0
+LETTERS_SECONDS = 1.0
 
 
 class Jobs:
     """Runs beside the app, and waits for an unreachable database."""
 
-    def __init__(self, db: Database, settings: Settings, operations: Operations) -> None:
-        self._db, self._operations = db, operations
+    def __init__(self, db: Database, settings: Settings, operations: Operations, letters: Letters) -> None:
+        self._db, self._operations, self._letters = db, operations, letters
         self._settings = settings
         self._prepared = asyncio.Event()
 
@@ -32,7 +36,8 @@ class Jobs:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(job) for job in (self._prepare(), self._sweep(), self._sweep_operations())
+            asyncio.create_task(job)
+            for job in (self._prepare(), self._sweep(), self._sweep_operations(), self._sweep_letters())
         ]
         try:
             yield
@@ -61,7 +66,18 @@ class Jobs:
             with suppress(*UNREACHABLE):
                 await self._operations.sweep()
 
+    async def _sweep_letters(self) -> None:
+        while True:
+            await asyncio.sleep(LETTERS_SECONDS)
+            try:
+                await resets.answer_requests(self._db)
+                await self._letters.sweep()
+            except Exception as error:
+                incidents.failed("letters_failed", reason=type(error).__name__, exc_info=error)
+            else:
+                incidents.worked("letters_failed")
+
 
 async def sweep(db: Database) -> None:
-    """Delete old sessions, windows of rate limits and uses of idempotency keys, in small transactions."""
+    """Delete old sessions, ended links, windows of rate limits and uses of idempotency keys, in small transactions."""
     await delete_old(partial(db.tx, None, operator=True), OWN)

@@ -16,6 +16,15 @@ OWN = (
         # A session that lasts to its last moment was used half an hour before, so this one column is enough.
         "idle_at",
     ),
+    kept("reset_requests", "until they are answered: a second or so"),
+    deleted(
+        "links",
+        "until they are used, replaced by a newer one, or end",
+        timedelta(0),
+        "ends_at",
+    ),
+    kept("link_tokens", "as long as their link"),
+    kept("letters", "until notification has them, at most a day"),
     deleted(
         "attempts",
         "until their window ends: counts of tries to log in, of requests, of declines",

@@ -14,11 +14,12 @@ from services.notification.emails import routes as emails
 from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
+from services.notification.letters import routes as letters
 from services.notification.retention import RULES
 from services.notification.settings import Settings
 
 NAME = "notification"
-ROUTES = [*contacts.ALL, *emails.ALL]
+ROUTES = [*contacts.ALL, *emails.ALL, *letters.ALL]
 
 
 def api(settings: Settings) -> Litestar:

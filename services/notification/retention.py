@@ -18,6 +18,13 @@ RULES = (
         "state IN ('sent', 'failed', 'dropped')",
     ),
     deleted(
+        "letters",
+        "30 days, once sent, failed or dropped; address and link go at once then",
+        timedelta(days=30),
+        "ended_at",
+        "state IN ('sent', 'failed', 'dropped')",
+    ),
+    deleted(
         "sent_before",
         "30 days: no event is consumed again after that",
         timedelta(days=30),

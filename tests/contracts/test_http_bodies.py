@@ -22,6 +22,7 @@ from contracts.http.documents import ReplacedOut
 from contracts.http.exceptions import ExceptionOut
 from contracts.http.held import HeldActOut, HeldActsOut
 from contracts.http.invoices import InvoiceOut, InvoiceRow, InvoicesOut, Summary
+from contracts.http.letters import LetterOut
 from contracts.http.methods import SavedMethodOut, SetupStart
 from contracts.http.outside import ClosingOut
 from contracts.http.payments import OnItsWay, PaymentOut, PaymentStart
@@ -63,6 +64,7 @@ ANSWERS: dict[str, Any] = {
     "payment/start": PaymentStart,
     "notification/contact": ContactOut,
     "notification/deliveries": Page[DeliveryOut],
+    "notification/letter": LetterOut,
 }
 """Answers of the last release, by the type that reads them.
 

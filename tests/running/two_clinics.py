@@ -64,6 +64,7 @@ class Owner:
             # An exception and a held act have its id, see `_furnished`.
             "exception_id": str(self.invoice_id),
             "act_id": str(self.invoice_id),
+            "letter_id": str(self.invoice_id),
             "dispute_id": str(self.payment_id),  # and so has a dispute of the payment
         }
         return {name: str(getattr(self, name)) for name in names} | others

@@ -63,6 +63,7 @@ STREAM = "GET /c/{slug}/live"
 """Endless for whom it is for: tests/service/test_gateway_live.py opens it as them."""
 FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
+    *("GET /password", "POST /password", "GET /password/{token}", "POST /password/{token}"),
     *("GET /static/{file_path}", "HEAD /static/{file_path}"),
     *("POST /webhooks/stripe", "GET /healthz/live", "GET /healthz/ready", "GET /healthz/system"),
 }

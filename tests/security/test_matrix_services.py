@@ -86,6 +86,10 @@ def _held() -> dict[str, Any]:
     return {"held": {"uncategorized_text": "The client came."}}
 
 
+def _letter() -> dict[str, Any]:
+    return {"template": "password_changed", "email": "someone@else.test"}
+
+
 BOOKING = {
     "GET /exceptions": Rule(CLINIC_STAFF, "clinic"),
     "POST /exceptions/{exception_id}/settle": Rule(CLINIC_STAFF, "clinic", lambda _: {"how": "dismiss"}),
@@ -177,6 +181,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "GET /contacts": Rule(CLINIC_STAFF, "clinic"),
         "GET /contacts/{client_id}": Rule(EVERYONE, "client"),
         "GET /deliveries": Rule(CLINIC_STAFF, "clinic"),
+        "POST /letters/{letter_id}": Rule(OPERATOR, "clinic", lambda _: _letter(), makes=True),
     },
 }
 QUERIES = {

@@ -80,6 +80,7 @@ INDEXES = {
     "payments_canceled",
     "deliveries_by_age",
     "sent_before_by_age",
+    "letters_ended",
     "starts_by_end",
     "evidence_changed",
     "evidence_submissions_ended",

@@ -18,10 +18,18 @@ from contracts.money import Money
 from services.chassis.ids import new_id
 from services.chassis.queue.domain import Task
 from services.notification.emails import mime
-from services.notification.emails.domain import Delivery, DisputeData, Email, EmailData, Recipient
-from services.notification.emails.kinds import BY_TEMPLATE
+from services.notification.emails.domain import (
+    Delivery,
+    DisputeData,
+    Email,
+    EmailData,
+    LetterEmail,
+    Recipient,
+)
+from services.notification.emails.kinds import BY_TEMPLATE, LETTERS
 from services.notification.emails.messages import dispute_opened
 from services.notification.emails.rendering import Content, Renderer
+from services.notification.letters.domain import Letter
 from services.notification.projections.domain import Clinic, Invoice
 
 RENDERER = Renderer("https://pay.example/")
@@ -368,3 +376,34 @@ def test_a_phone_number_in_a_letter_can_be_dialled(phone: str, link: str) -> Non
 
     assert both_parts(mail, phone)
     assert (f'href="{link}"' in mail.html) if link else ("tel:" not in mail.html)
+
+
+def a_letter(template: str, clinic: Clinic) -> LetterEmail:
+    ends_at = datetime(2026, 11, 30, 9, 40, tzinfo=UTC)
+    task = Task(clinic.id, f"letter.{template}", new_id(), {}, None, 0, ends_at, ends_at, timedelta(0))
+    path = "/password/a-token?next=/c/harbour"
+    letter = Letter(clinic.id, new_id(), template, "ann@example.com", path, ends_at, timedelta(1), task)
+    [kind] = [kind for kind in LETTERS if kind.template == template]
+    return LetterEmail(kind, letter, clinic)
+
+
+@pytest.mark.parametrize("template", [kind.template for kind in LETTERS])
+def test_a_letter_about_a_login_has_its_link_in_both_parts_and_the_clinics_look(template: str) -> None:
+    email = a_letter(template, CLINIC)
+    mail = RENDERER.render(email)
+
+    assert both_parts(
+        mail, "https://pay.example/password/a-token?next=/c/harbour", "Hello,", "Harbour Clinic"
+    )
+    assert "ann@example.com" not in mail.subject + mail.text + mail.html
+    assert "Hello ," not in mail.text and "None" not in mail.text
+    raw = mime.compose(email, mail, "billing@clinicpay.example")
+    message = message_from_bytes(raw, policy=policy.SMTP)
+    assert (message["To"], message["Subject"]) == ("ann@example.com", mail.subject)
+    assert "Harbour" not in mail.subject, "a clinic's name may tell what is treated there"
+
+
+def test_a_link_says_when_it_ends_on_the_clinics_clock() -> None:
+    mail = RENDERER.render(a_letter("password_reset", CLINIC))
+
+    assert both_parts(mail, "until Monday 30 November 2026, 09:40 (Ireland Time)")

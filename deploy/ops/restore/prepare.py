@@ -91,7 +91,7 @@ async def _notification(dsn: str, seen: Seen, say: Say) -> None:
 
 
 async def _gateway(dsn: str, say: Say) -> None:
-    """A session that was ended after the dump would live again."""
+    """A session that was ended after the dump would live again, and a link that was used would work."""
     async with database.connected(dsn) as admin:
-        await admin.execute("DELETE FROM sessions")
+        await admin.execute("DELETE FROM sessions; DELETE FROM links; DELETE FROM letters")
     say("gateway: everybody logs in again")

@@ -11,6 +11,7 @@ from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway.accounts import store
 from services.gateway.accounts.domain import Membership, Role
+from services.gateway.accounts.links import store as links
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
@@ -64,7 +65,8 @@ async def put_login(
 
     An e-mail that has a login keeps its password, with one exception. A clinic knows a password that it chose, so
     that password opens no other clinic: a membership elsewhere is inactive until an operator gives a password, which
-    replaces it. The answer does not show this, since it would tell one clinic about another's clients.
+    replaces it, or the login's owner chooses one. The answer does not show this, since it would tell one clinic about
+    another's clients.
     A login may have memberships for several clients of a clinic (a family), and for its staff. One that is added to a
     login that exists waits until its owner accepts it. A membership that is there is left as it is. Raises
     `EmailNotValid`.
@@ -83,6 +85,7 @@ async def put_login(
     if renewed:
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
+        await links.end_links_of(tx, login.id)
         await sessions.end_sessions_of(tx, login.id)
     active = by_operator or login.password_by in (None, caller.clinic)
     place = ClinicAccess(client_id, role, active, accepted=is_new)
@@ -91,6 +94,18 @@ async def put_login(
     await audit.record(
         tx, caller, "put_login", login.id, was, (None if renewed else login.password_by, after)
     )
+
+
+async def choose_password(tx: Connection, login_id: UUID, password_hash: str) -> None:
+    """Give the login a password that its owner chose. Its sessions and its links end. Needs an operator's transaction.
+
+    No clinic knows this password, so memberships that waited for such a one are active from now on. They still wait for
+    the owner to accept them.
+    """
+    await store.set_password(tx, login_id, password_hash, None)
+    await store.activate_memberships(tx, login_id)
+    await links.end_links_of(tx, login_id)
+    await sessions.end_sessions_of(tx, login_id)
 
 
 async def answer_invitation(tx: Connection, login_id: UUID, invitation: Membership, accepted: bool) -> None:
@@ -114,12 +129,12 @@ async def put_portal(tx: Connection, caller: Caller, slug: str) -> None:
     await audit.record(tx, caller, "put_portal", caller.clinic, before, slug)
 
 
-async def note_sign_in(db: Database, login_id: UUID) -> None:
-    """Record a sign-in in the audit log of each clinic where the login is staff."""
+async def note(db: Database, login_id: UUID, action: str) -> None:
+    """Record what the login's owner did in the audit log of each clinic where the login is staff."""
     async with db.tx(None) as tx:
         memberships = await store.list_memberships(tx, login_id)
     for membership in memberships:
         if membership.role == "staff" and membership.accepted:
             async with db.tx(membership.clinic_id) as tx:
                 itself = Caller(login_id, "staff", membership.clinic_id)
-                await audit.record(tx, itself, "sign_in", login_id, None, None)
+                await audit.record(tx, itself, action, login_id, None, None)

@@ -1,8 +1,11 @@
 """Who is signed in, and for which clinic: what the portal's routes ask for by parameter name."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
+
+_PORTAL = re.compile(r"/c/([a-z0-9-]+)")
 
 Role = Literal["client", "staff"]
 
@@ -74,3 +77,9 @@ def safe_next(target: str | None) -> str:
     if "\\" in target or any(character <= " " or character == "\x7f" for character in target):
         return "/"
     return target
+
+
+def slug_of(target: str) -> str | None:
+    """The slug of the portal in which an address of ours is; None for any other address."""
+    portal = _PORTAL.match(target)
+    return portal[1] if portal else None

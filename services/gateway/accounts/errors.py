@@ -13,6 +13,9 @@ from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.accounts.sessions.backend import SESSION_COOKIES, why_ended
 from services.gateway.web.errors import AnyRequest, Handler, on_forbidden, page_or, path_of, wants_page
 
+_WITHOUT_LOGIN = ("/password",)
+"""Pages with forms for those who cannot log in."""
+
 
 def on_too_many_tries(_: AnyRequest, error: TooManyTries) -> Response[Any]:
     headers = {"Retry-After": str(error.retry_after)}
@@ -31,9 +34,19 @@ def on_not_signed_in(request: AnyRequest, error: NotSignedIn) -> Response[Any]:
 def on_refused_form(request: AnyRequest, error: PermissionDeniedException) -> Response[Any]:
     """A form without its token, from a browser that lost its cookies: to the login, which makes new ones."""
     lost = isinstance(error.detail, str) and error.detail.startswith("CSRF") and wants_page(request)
+    if lost and path_of(request).startswith(_WITHOUT_LOGIN):
+        return _to_same_page(request)
     if lost and (path_of(request) == "/login" or not _had_session(request)):
         return _to_login(request, "again")
     return page_or(on_forbidden)(request, error)
+
+
+def _to_same_page(request: AnyRequest) -> Redirect:
+    """To the form's own page, which makes new cookies. Its address may be a link that nobody else may read."""
+    came = urlsplit(request.headers.get("referer", ""))
+    target = safe_next(dict(parse_qsl(came.query)).get("next"))
+    query = urlencode({**({"next": target} if target != "/" else {}), "why": "again"})
+    return Redirect(f"{quote(path_of(request))}?{query}", status_code=303)
 
 
 def _had_session(request: AnyRequest) -> bool:

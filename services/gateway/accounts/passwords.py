@@ -44,6 +44,15 @@ class Passwords:
 InjectedPasswords = NamedDependency[Passwords]
 
 
+def fault_of(password: str) -> str:
+    """Why it cannot be somebody's new password, in words for a page; empty if it can."""
+    if len(password) < SHORTEST:
+        return f"This is too short. Use at least {SHORTEST} characters."
+    if len(password) > LONGEST:
+        return f"This is too long. Use at most {LONGEST} characters."
+    return ""
+
+
 def normal_email(email: str) -> str:
     """The address as it is stored and compared: NFKC, lower case, without surrounding spaces."""
     return unicodedata.normalize("NFKC", email).strip().lower()

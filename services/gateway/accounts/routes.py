@@ -1,7 +1,6 @@
 """Routes to sign in, to sign out and to choose a clinic."""
 
 import asyncio
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,16 +10,16 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
-from contracts.http.clinics import ClinicOut
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import CHALLENGES
 from services.gateway.accounts import actions, store
 from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_of
-from services.gateway.accounts.domain import Membership, SignedIn, safe_next
+from services.gateway.accounts.domain import Membership, SignedIn, safe_next, slug_of
 from services.gateway.accounts.errors import page_before
 from services.gateway.accounts.passwords import InjectedPasswords
-from services.gateway.accounts.rate_limits.domain import TooManyTries
+from services.gateway.accounts.portals import clinic_of
+from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
 from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.settings import Settings
 from services.gateway.upstream.calls import UpstreamError
@@ -31,7 +30,6 @@ from services.gateway.web.limits import address_of
 AnyRequest = Request[Any, Any, Any]
 
 
-_PORTAL = re.compile(r"/c/([a-z0-9-]+)")
 _WHY = {
     "idle": "You were logged out because nothing happened for a while. Log in to go on.",
     "long": "You were logged out because you had been logged in for long. Log in to go on.",
@@ -44,6 +42,7 @@ _WHY = {
     "again": "This page was open for too long, so it had to be loaded again. Please log in once more. "
     "If you read this again, allow cookies for this site in your browser.",
     "out": "You are logged out.",
+    "chosen": "Your password is changed. Log in with the new one.",
 }
 """The words for each reason that leads to the login."""
 
@@ -127,12 +126,18 @@ async def log_in(
             settings, db, upstreams, target, status=401, email=data.email, error=error.detail
         )
     except TooManyTries as error:
-        wait = f"Too many tries. Please wait {_minutes(error.retry_after)}, then try again."
         headers = {"Retry-After": str(error.retry_after)}
         return await _login_page(
-            settings, db, upstreams, target, status=429, email=data.email, error=wait, headers=headers
+            settings,
+            db,
+            upstreams,
+            target,
+            status=429,
+            email=data.email,
+            error=words_of(error),
+            headers=headers,
         )
-    await actions.note_sign_in(db, login_id)
+    await actions.note(db, login_id, "sign_in")
     sessions.sign_in(request, login_id)
     return Redirect(target if target != "/" else "/clinics", status_code=303)
 
@@ -141,8 +146,8 @@ async def log_in(
 async def log_out(request: AnyRequest) -> Redirect:
     """End the session. The login has the look of the clinic that was left, and leads back to it."""
     sessions.sign_out(request)
-    clinic = _PORTAL.match(page_before(request))
-    return Redirect(f"/login?next={clinic[0]}&why=out" if clinic else "/login?why=out", status_code=303)
+    slug = slug_of(page_before(request))
+    return Redirect(f"/login?next=/c/{slug}&why=out" if slug else "/login?why=out", status_code=303)
 
 
 @get("/clinics")
@@ -249,21 +254,6 @@ async def _person(member: Membership, caller: Caller, upstreams: Upstreams) -> s
     return (await upstreams.client(caller, member.client_id)).name
 
 
-async def _clinic_of(target: str, db: Database, upstreams: Upstreams) -> ClinicOut | None:
-    """The clinic whose portal the login leads to, for its name and colours; None while it cannot be read."""
-    portal = _PORTAL.match(target)
-    if portal is None:
-        return None
-    async with db.tx(None) as tx:
-        clinic_id = await store.get_clinic_of_portal(tx, portal[1])
-    if clinic_id is None:
-        return None
-    try:
-        return await upstreams.clinic(Caller(clinic_id, "client", clinic_id))
-    except UpstreamError:
-        return None
-
-
 async def _login_page(
     settings: Settings,
     db: Database,
@@ -281,7 +271,7 @@ async def _login_page(
         "email": email[:254],
         "error": error,
         "demo": settings.demo,
-        "clinic": await _clinic_of(target, db, upstreams),
+        "clinic": await clinic_of(target, db, upstreams),
         "why": _WHY.get(why, ""),
     }
     return Template(
@@ -290,11 +280,6 @@ async def _login_page(
         status_code=status,
         headers={**CHALLENGES.get(status, {}), **(headers or {})},
     )
-
-
-def _minutes(seconds: int) -> str:
-    minutes = max(1, -(-seconds // 60))
-    return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
 account_routes = [start, login_page, log_in, log_out, choose_clinic, choose_place, answer_invitation]

@@ -56,6 +56,11 @@ async def get_login_by_id(tx: Connection, login_id: UUID) -> Login | None:
     return None if row is None else Login(**row)
 
 
+async def lock_login(tx: Connection, login_id: UUID) -> None:
+    """Keep others from changing the login and its links until the transaction ends."""
+    await tx.execute("SELECT FROM logins WHERE id = $1 FOR UPDATE", login_id)
+
+
 async def add_login(
     tx: Connection,
     login_id: UUID,

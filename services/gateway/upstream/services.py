@@ -30,6 +30,7 @@ from contracts.http.documents import (
 from contracts.http.exceptions import ExceptionOut, SettleIn
 from contracts.http.held import HeldActOut, HeldActsOut, PreviewOut
 from contracts.http.invoices import InvoiceIn, InvoiceItem, InvoiceOut, InvoicesIn, InvoicesOut, Summary
+from contracts.http.letters import LetterIn, LetterOut
 from contracts.http.methods import SavedMethodOut, SetupIn, SetupStart
 from contracts.http.outside import ClosingIn, ClosingOut, RecordIn, ReverseIn, UseCreditIn
 from contracts.http.payments import OnItsWay, PaymentIn, PaymentOut, PaymentStart
@@ -502,6 +503,11 @@ class Upstreams:
         chosen = await self._calls.write(caller, "payment", "PUT", "/account", AccountOut, body)
         self._accounts.put(caller.clinic, chosen)
         return chosen
+
+    async def queue_letter(self, caller: Caller, letter_id: UUID, body: LetterIn) -> LetterOut:
+        """Have a letter about a login sent, once for its id. 422 `email_not_valid`."""
+        path = f"/letters/{letter_id}"
+        return (await self._calls.create(caller, "notification", path, LetterOut, body))[0]
 
     async def forward_webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Payment's own answer to a webhook. Tried once: Stripe repeats it. Without a token: it is signed."""

@@ -11,11 +11,13 @@ from services.chassis.db.statements import execute
 from services.chassis.ids import Key
 from services.chassis.outbox import outbox
 from services.chassis.queue import queue
-from services.chassis.queue.domain import Canceled, Done, Failed, Retry, Waits
+from services.chassis.queue.domain import Canceled, Done, Failed, Retry, Task, Waits
 from services.notification.emails import domain, store
-from services.notification.emails.domain import Claim, Delivery, Outcome, Sent
-from services.notification.emails.kinds import BY_TEMPLATE, KINDS, TASK_KINDS
+from services.notification.emails.domain import AnyClaim, Claim, Delivery, LetterClaim, Outcome, Sent
+from services.notification.emails.kinds import BY_TEMPLATE, EVENT_TASKS, KINDS, LETTERS_BY_TASK, TASK_KINDS
 from services.notification.emails.messages import payment_failed
+from services.notification.letters import actions as letters
+from services.notification.letters.domain import Letter
 from services.notification.projections import store as projections
 
 
@@ -45,12 +47,27 @@ async def _drop_failures(tx: Connection, payments: Collection[Key]) -> None:
     await store.drop_deliveries(tx, await queue.cancel(tx, kind, failures, reason), reason)
 
 
-async def claim_emails(tx: Connection, limit: int, lease: timedelta) -> list[Claim]:
+async def claim_emails(tx: Connection, limit: int, lease: timedelta) -> list[AnyClaim]:
     """Claim e-mails that are due, each with the rows that its content needs, in a constant number of reads.
 
     An e-mail of a kind that only a newer release can write waits for that release.
     """
     tasks = await queue.claim(tx, TASK_KINDS, limit, lease)
+    about_logins = [task for task in tasks if task.kind in LETTERS_BY_TASK]
+    about_events = [task for task in tasks if task.kind not in LETTERS_BY_TASK]
+    return [*await _claimed_letters(tx, about_logins), *await _claimed_emails(tx, about_events)]
+
+
+async def _claimed_letters(tx: Connection, tasks: Sequence[Task]) -> list[LetterClaim]:
+    found = await letters.claimed_letters(tx, tasks)
+    clinics = await projections.get_clinics(tx, {letter.clinic_id for letter in found}) if found else {}
+    return [
+        LetterClaim(LETTERS_BY_TASK[letter.task.kind], letter, clinics.get(letter.clinic_id))
+        for letter in found
+    ]
+
+
+async def _claimed_emails(tx: Connection, tasks: Sequence[Task]) -> list[Claim]:
     found = await store.get_deliveries(tx, tasks)
     for task in tasks:
         if task.row not in found:  # a restore found out that it was sent
@@ -77,9 +94,13 @@ async def claim_emails(tx: Connection, limit: int, lease: timedelta) -> list[Cla
     ]
 
 
-async def record_outcome(tx: Connection, delivery: Delivery, outcome: Outcome) -> None:
+async def record_outcome(tx: Connection, delivery: Delivery | Letter, outcome: Outcome) -> None:
     """Record the outcome of a claimed e-mail, and publish it when it is final. A lost claim records nothing."""
-    recorded = await queue.end(tx, delivery.task, Done() if isinstance(outcome, Sent) else outcome)
+    of_task = Done() if isinstance(outcome, Sent) else outcome
+    if isinstance(delivery, Letter):
+        await letters.record_outcome(tx, delivery, of_task)
+        return
+    recorded = await queue.end(tx, delivery.task, of_task)
     if recorded is None:
         return
     before, tried = delivery.task.attempts, delivery.task.attempts + 1
@@ -103,7 +124,7 @@ async def record_outcome(tx: Connection, delivery: Delivery, outcome: Outcome) -
         await execute(tx, saving)
 
 
-async def release(tx: Connection, deliveries: Sequence[Delivery]) -> None:
+async def release(tx: Connection, deliveries: Sequence[Delivery | Letter]) -> None:
     """Release claimed e-mails that were not tried, for another sender to claim."""
     await queue.release(tx, [delivery.task for delivery in deliveries])
 
@@ -112,5 +133,5 @@ async def end_waiting(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
     """Make the e-mails that waited for this client's contact due now."""
     waiting = await store.list_waiting(tx, clinic_id, client_id)
     if waiting:
-        await queue.hasten(tx, TASK_KINDS, waiting)
+        await queue.hasten(tx, EVENT_TASKS, waiting)
         await store.end_waiting(tx, waiting)

@@ -17,6 +17,7 @@ from contracts.vocabulary import is_open
 from services.chassis import emails
 from services.chassis.ids import Key, made_at
 from services.chassis.queue.domain import BackOff, Canceled, Failed, NewTask, Retry, Task, Waits
+from services.notification.letters.domain import Letter
 from services.notification.projections.domain import Clinic, Invoice, newest
 
 E = TypeVar("E", bound=Event)
@@ -127,6 +128,24 @@ class EmailKind(Generic[E]):
     ends_failures: bool = False
     """It drops the e-mails about earlier failures of its payment that were not sent yet."""
 
+    @property
+    def file(self) -> str:
+        """The name of its templates."""
+        return self.template
+
+
+@dataclass(frozen=True, slots=True)
+class LetterKind:
+    """A kind of letter: `content` fills the templates that all letters share, given the portal's address."""
+
+    template: str
+    content: "Callable[[LetterEmail, str], dict[str, Any]]"
+
+    @property
+    def file(self) -> str:
+        """The name of its templates."""
+        return "letter"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -150,6 +169,43 @@ class Email:
     clinic: Clinic
     recipient: Recipient
     invoices: Mapping[UUID, Invoice]
+
+    def content(self, portal_url: str) -> dict[str, Any]:
+        """The values of its templates."""
+        return self.kind.content(self, f"{portal_url}/c/{self.clinic.slug}")
+
+
+@dataclass(frozen=True, slots=True)
+class LetterClaim:
+    """A claimed letter with its kind, and the clinic in whose look it is, if that is known."""
+
+    kind: LetterKind
+
+    delivery: Letter
+    clinic: Clinic | None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterEmail:
+    """A claimed letter with everything that its content needs."""
+
+    kind: LetterKind
+
+    delivery: Letter
+    clinic: Clinic
+
+    @property
+    def recipient(self) -> Recipient:
+        """The address. A login has no name."""
+        return Recipient(self.delivery.email, "")
+
+    def content(self, portal_url: str) -> dict[str, Any]:
+        """The values of its templates."""
+        return self.kind.content(self, portal_url)
+
+
+AnyClaim = Claim | LetterClaim
+Outgoing = Email | LetterEmail
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +266,22 @@ def decide(claim: Claim) -> Email | Waits | Canceled | Failed:
     return Email(claim.kind, claim.delivery, claim.clinic, recipient, claim.invoices)
 
 
+def decide_letter(claim: LetterClaim) -> LetterEmail | Waits | Canceled:
+    """Whether to send the letter now, let it wait, or drop it because its link works no more."""
+    left = claim.delivery.left
+    if left is not None and left <= timedelta(0):
+        return Canceled("link_ended")
+    if claim.clinic is None:
+        return _waits("no_clinic", claim)
+    return LetterEmail(claim.kind, claim.delivery, claim.clinic)
+
+
 def _clinic_itself(clinic: Clinic) -> Recipient | None:
     """The clinic at the address that its clients know; None if it has none."""
     return Recipient(clinic.email, clinic.name) if clinic.email else None
 
 
-def _waits(reason: str, claim: Claim) -> Waits:
+def _waits(reason: str, claim: Claim | LetterClaim) -> Waits:
     """Look again after as long as it has waited so far.
 
     Adding a contact releases its e-mails at once. This finds rows that came otherwise, or at the same moment.

@@ -3,17 +3,20 @@
 from typing import Any
 
 from contracts.events.invoice import InvoiceState
-from services.notification.emails.domain import EmailKind, task_kind
+from services.notification.emails.domain import EmailKind, LetterKind, task_kind
 from services.notification.emails.messages import (
     credit_note,
     dispute_ended,
     dispute_opened,
     invoice_ready,
     invoice_voided,
+    password_changed,
+    password_reset,
     payment_failed,
     receipt,
     refund,
 )
+from services.notification.letters import domain as letters
 
 KINDS: tuple[EmailKind[Any], ...] = (
     invoice_ready.KIND,
@@ -26,7 +29,12 @@ KINDS: tuple[EmailKind[Any], ...] = (
     dispute_ended.KIND,
 )
 BY_TEMPLATE = {kind.template: kind for kind in KINDS}
-TASK_KINDS = tuple(task_kind(kind.template) for kind in KINDS)
+LETTERS: tuple[LetterKind, ...] = (password_reset.KIND, password_changed.KIND)
+LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
+EVENT_TASKS = tuple(task_kind(kind.template) for kind in KINDS)
+TASK_KINDS = (*EVENT_TASKS, *LETTERS_BY_TASK)
+FILES = (*(kind.file for kind in KINDS), *{kind.file for kind in LETTERS})
+"""The names of all templates."""
 EVENTS_WITHOUT_COPY = tuple(
     dict.fromkeys(kind.event for kind in KINDS if not issubclass(kind.event, InvoiceState))
 )

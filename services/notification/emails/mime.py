@@ -15,7 +15,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from services.chassis import emails
-from services.notification.emails.domain import Email
+from services.notification.emails.domain import Outgoing
 from services.notification.emails.messages.parts import one_line
 from services.notification.emails.rendering import Content
 
@@ -32,7 +32,7 @@ def message_id(delivery_id: UUID, mail_from: str) -> str:
     return f"<{delivery_id}@{mail_from.rpartition('@')[2]}>"
 
 
-def compose(email: Email, content: Content, mail_from: str) -> bytes:
+def compose(email: Outgoing, content: Content, mail_from: str) -> bytes:
     """The whole message, with CRLF line ends. Replies go to the clinic, when it has an address that can take them.
 
     The library folds and encodes headers and is asked once for each; it took 2.7 ms to put a whole message together.

@@ -10,8 +10,8 @@ from mjml import mjml2html
 
 from services.chassis.locale.colours import from_hex, text_on, to_hex
 from services.chassis.locale.phones import dial_link
-from services.notification.emails.domain import Email
-from services.notification.emails.kinds import BY_TEMPLATE
+from services.notification.emails.domain import Outgoing
+from services.notification.emails.kinds import FILES
 from services.notification.emails.messages.parts import one_line
 from services.notification.projections.domain import Clinic
 
@@ -36,14 +36,14 @@ class Renderer:
         text = Environment(  # noqa: S701 - plain text, where an entity would be shown as it stands
             loader=FileSystemLoader(_FOLDER), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
         )
-        self._html = {name: html.from_string(_compile(name)) for name in BY_TEMPLATE}
-        self._text = {name: text.get_template(f"{name}.txt") for name in BY_TEMPLATE}
+        self._html = {name: html.from_string(_compile(name)) for name in FILES}
+        self._text = {name: text.get_template(f"{name}.txt") for name in FILES}
 
-    def render(self, email: Email) -> Content:
+    def render(self, email: Outgoing) -> Content:
         """Fill both templates; amounts and days as the clinic's locale and time zone write them."""
-        template = email.kind.template
+        file = email.kind.file
         clinic = email.clinic
-        content = email.kind.content(email, f"{self._portal}/c/{clinic.slug}")
+        content = email.content(self._portal)
         common = {
             "clinic": _tidy(clinic),
             "name": one_line(email.recipient.name),
@@ -54,7 +54,7 @@ class Renderer:
         }
         context = common | content
         return Content(
-            context["subject"], _render(self._text[template], context), self._html[template].render(context)
+            context["subject"], _render(self._text[file], context), self._html[file].render(context)
         )
 
 

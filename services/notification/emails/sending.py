@@ -17,10 +17,21 @@ from services.chassis.queue.working import Watch
 from services.chassis.queue.working import pause as pause_until
 from services.chassis.telemetry.traces import span_from
 from services.notification.emails import actions, domain, mime
-from services.notification.emails.domain import Claim, Delivery, Email, Outcome, Refusal, Sent
+from services.notification.emails.domain import (
+    AnyClaim,
+    Claim,
+    Delivery,
+    Email,
+    LetterEmail,
+    Outcome,
+    Outgoing,
+    Refusal,
+    Sent,
+)
 from services.notification.emails.kinds import TASK_KINDS
 from services.notification.emails.rendering import Renderer
 from services.notification.emails.smtp import SEND_SECONDS, UNREACHABLE, Smtp
+from services.notification.letters.domain import Letter
 
 log = structlog.get_logger()
 
@@ -95,7 +106,9 @@ class Sender:
         await self._release([claim.delivery for claim in waiting])
         return len(claims) - len(waiting)
 
-    async def _send_over(self, smtp: Smtp, waiting: deque[Claim], last_start: float, *, first: bool) -> None:
+    async def _send_over(
+        self, smtp: Smtp, waiting: deque[AnyClaim], last_start: float, *, first: bool
+    ) -> None:
         """Process one e-mail after the other over a connection. All but the first need theirs to open."""
         if not first and not await smtp.reach():
             return
@@ -131,14 +144,14 @@ class Sender:
         incidents.worked("sending_failed")
         return done
 
-    async def _process(self, claim: Claim, smtp: Smtp) -> None:
-        email = domain.decide(claim)
-        if isinstance(email, Email):
+    async def _process(self, claim: AnyClaim, smtp: Smtp) -> None:
+        email = domain.decide(claim) if isinstance(claim, Claim) else domain.decide_letter(claim)
+        if isinstance(email, Email | LetterEmail):
             await self._deliver(email, smtp)
         else:
             await self._record(claim.delivery, email)
 
-    async def _deliver(self, email: Email, smtp: Smtp) -> None:
+    async def _deliver(self, email: Outgoing, smtp: Smtp) -> None:
         delivery = email.delivery
         with span_from(f"send {delivery.template}", delivery.task.traceparent, kind=SpanKind.CLIENT) as span:
             refusal = await self._send(email, smtp)
@@ -149,7 +162,7 @@ class Sender:
             span.set_attribute("clinicpay.delivery.id", str(delivery.id))
             await self._record(delivery, outcome)
 
-    async def _send(self, email: Email, smtp: Smtp) -> Refusal | None:
+    async def _send(self, email: Outgoing, smtp: Smtp) -> Refusal | None:
         try:
             message = mime.compose(email, self._renderer.render(email), self._mail_from)
             refusal = await smtp.send(self._mail_from, email.recipient.email, message)
@@ -161,7 +174,7 @@ class Sender:
             self._server_unreachable = True
         return refusal
 
-    async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
+    async def _record(self, delivery: Delivery | Letter, outcome: Outcome) -> None:
         # Retried while the database is briefly unreachable: the lease still holds, and giving up would send it twice.
         # A commit whose answer was lost is safe to repeat: it has ended the lease.
         async for attempt in stamina.retry_context(
@@ -171,7 +184,7 @@ class Sender:
                 async with self._db.worker_tx() as tx:
                     await actions.record_outcome(tx, delivery, outcome)
 
-    async def _release(self, deliveries: list[Delivery]) -> None:
+    async def _release(self, deliveries: list[Delivery | Letter]) -> None:
         if deliveries:
             async with self._db.worker_tx() as tx:
                 await actions.release(tx, deliveries)

@@ -1,8 +1,8 @@
 """Count tries in PostgreSQL, where all processes of the gateway share the counts."""
 
-from services.chassis.db.database import Database
+from services.chassis.db.database import Connection, Database
 from services.gateway.accounts.rate_limits import store
-from services.gateway.accounts.rate_limits.domain import WINDOW, Limit, TooManyTries
+from services.gateway.accounts.rate_limits.domain import LETTERS_WINDOW, WINDOW, Limit, TooManyTries
 
 
 async def count(db: Database, limits: tuple[Limit, ...]) -> None:
@@ -12,6 +12,12 @@ async def count(db: Database, limits: tuple[Limit, ...]) -> None:
     waits = [seconds for limit, (tries, seconds) in counted if tries > limit.most]
     if waits:
         raise TooManyTries(max(1, *waits))
+
+
+async def is_letter_allowed(tx: Connection, limit: Limit) -> bool:
+    """Count a letter, and say whether it is within its limit."""
+    letters, _ = await store.count_try(tx, limit.key, LETTERS_WINDOW)
+    return letters <= limit.most
 
 
 async def return_tries(db: Database, limits: tuple[Limit, ...]) -> None:

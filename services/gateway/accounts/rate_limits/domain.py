@@ -1,8 +1,9 @@
-"""Limits on tries within a quarter of an hour.
+"""Limits on tries within a quarter of an hour, and on letters within an hour.
 
 A password may be tried five times for one e-mail from one address, fifty times for one e-mail from anywhere (with only
 five, a stranger could lock somebody out), and a hundred times from one address. A login that succeeds is not counted.
-A client may add a card twenty times: more would be a way to try out stolen cards.
+A link to choose a new password may be asked for twenty times from one address; at most three an hour are sent to one
+e-mail address. A client may add a card twenty times: more would be a way to try out stolen cards.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 WINDOW = timedelta(minutes=15)
+LETTERS_WINDOW = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,27 @@ class TooManyTries(Exception):
         self.retry_after = retry_after
 
 
+def words_of(refusal: TooManyTries) -> str:
+    minutes = max(1, -(-refusal.retry_after // 60))
+    wait = "a minute" if minutes == 1 else f"{minutes} minutes"
+    return f"Too many tries. Please wait {wait}, then try again."
+
+
 def login_limits(email: str, address: str) -> tuple[Limit, ...]:
     return (
         Limit(_key("login", "email and address", email, address), 5),
         Limit(_key("login", "email", email), 50),
         Limit(_key("login", "address", address), 100),
     )
+
+
+def reset_limits(address: str) -> tuple[Limit, ...]:
+    return (Limit(_key("reset", "address", address), 20),)
+
+
+def letter_limit(purpose: str, email: str) -> Limit:
+    """Of letters with a link for one purpose to one address, in `LETTERS_WINDOW`."""
+    return Limit(_key("letter", purpose, email), 3)
 
 
 def setup_limits(clinic_id: UUID, client_id: UUID) -> tuple[Limit, ...]:

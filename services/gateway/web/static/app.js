@@ -89,13 +89,21 @@
     setTimeout(() => refresh(null), 1000);
   }
 
+  function reveal(button, input) {
+    const isShown = input.type === 'password';
+    input.type = isShown ? 'text' : 'password';
+    button.setAttribute('aria-pressed', isShown);
+  }
+
   function dress() {
-    for (const button of main().querySelectorAll('[data-print]')) button.hidden = false;
+    for (const button of main().querySelectorAll('[data-print], [data-shows]')) button.hidden = false;
     poll();
   }
 
   document.addEventListener('click', (event) => {
     if (event.target.closest('[data-print]')) window.print();
+    const shows = event.target.closest('[data-shows]');
+    if (shows) reveal(shows, document.getElementById(shows.dataset.shows));
   });
   document.addEventListener('page:swapped', dress);
   window.addEventListener('pagehide', () => source && source.close());

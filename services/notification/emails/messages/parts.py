@@ -14,7 +14,7 @@ from contracts.vocabulary import is_payable, method_name
 from services.chassis.locale.formats import Formats
 from services.chassis.reach import contact_words, is_reachable
 from services.chassis.texts import is_unprintable
-from services.notification.emails.domain import Email, EmailData
+from services.notification.emails.domain import Email, EmailData, LetterEmail
 from services.notification.projections.domain import Clinic, Invoice
 
 
@@ -50,6 +50,14 @@ def question(clinic: Clinic, about: str) -> str:
     """The line above the clinic's details, at the end of every e-mail."""
     words = contact_words(clinic)
     return f"Questions about this {about}? {words.capitalize()}."
+
+
+def until(email: LetterEmail) -> str:
+    """`until Monday 30 November 2026, 09:40 (Ireland Time)`, as the clinic's clock has it."""
+    ends_at = email.delivery.ends_at
+    assert ends_at is not None, "a letter with a link has its end"
+    write = Formats.of(email.clinic)
+    return f"until {write.moment(ends_at)} ({write.zone_name()})"
 
 
 def formats(email: Email) -> Formats:

@@ -1,0 +1,29 @@
+"""Letters: e-mails about a login, to an address that the gateway names. Bodies of the notification service."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from contracts.http.common import Answer, Request
+
+LetterTemplate = Literal["password_reset", "password_changed"]
+
+# `$` alone would let a newline stand at the end.
+PortalPath = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(/[!-~]*)?$(?!\n)")]
+
+
+class LetterIn(Request, frozen=True, kw_only=True):
+    """A letter. `path` is where its button leads in the portal; `ends_at` is when that works no more."""
+
+    template: LetterTemplate
+    email: str
+    path: PortalPath = ""
+    ends_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class LetterOut(Answer, frozen=True, kw_only=True):
+    """A letter that is kept. Its address and its link are shown to nobody."""
+
+    id: UUID

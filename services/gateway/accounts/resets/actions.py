@@ -1,0 +1,110 @@
+"""A new password for who forgot the old one.
+
+The request writes what was typed, and nothing else: its time and its answer are the same for an address with a login
+and without. A job looks for the login afterwards.
+"""
+
+from urllib.parse import quote
+
+from services.chassis.db.database import Connection, Database
+from services.chassis.ids import new_id
+from services.gateway.accounts import actions as accounts
+from services.gateway.accounts import store
+from services.gateway.accounts.domain import Membership, slug_of
+from services.gateway.accounts.letters import actions as letters
+from services.gateway.accounts.letters import store as letter_store
+from services.gateway.accounts.letters.domain import Letter
+from services.gateway.accounts.links import domain as links
+from services.gateway.accounts.links import store as link_store
+from services.gateway.accounts.links.domain import Link, LinkEnded
+from services.gateway.accounts.passwords import Passwords, normal_email
+from services.gateway.accounts.rate_limits import actions as limits
+from services.gateway.accounts.rate_limits import domain
+from services.gateway.accounts.resets import store as requests
+from services.gateway.accounts.resets.store import ResetRequest
+
+_LONGEST_TARGET = 200
+
+
+async def ask(db: Database, email: str, target: str, address: str) -> None:
+    """Keep the request for the job. Raises `TooManyTries` for the address that asks, whatever it typed."""
+    await limits.count(db, domain.reset_limits(address))
+    typed = "".join(character for character in normal_email(email) if character.isprintable())[:254]
+    async with db.tx(None) as tx:
+        await requests.add_request(tx, new_id(), ResetRequest(typed, target))
+
+
+async def answer_requests(db: Database) -> None:
+    """Prepare the letters to the requests' addresses that have a login. The others get none."""
+    while await _answer_one(db):
+        pass
+
+
+async def _answer_one(db: Database) -> bool:
+    async with db.tx(None, operator=True) as tx:
+        request = await requests.take_request(tx)
+        if request is not None:
+            await _answer(tx, request)
+    return request is not None
+
+
+async def _answer(tx: Connection, request: ResetRequest) -> None:
+    """One request more than the limit gets no letter, and the link of the last letter stays good."""
+    login = await store.get_login(tx, request.email)
+    if (
+        login is None
+        or login.disabled
+        or not await limits.is_letter_allowed(tx, domain.letter_limit("reset", login.email))
+    ):
+        return
+    await store.lock_login(tx, login.id)
+    place = await letters.place_of(tx, login.id, request.target)
+    if place is None:
+        return
+    link_id, lasts = new_id(), links.LIFETIMES["reset"]
+    await link_store.add_link(tx, link_id, "reset", login.id, login.email, lasts)
+    path = f"/password/{links.TOKEN}{_next(request.target, place)}"
+    letter = Letter(new_id(), place.clinic_id, "password_reset", login.email, path, link_id)
+    await letter_store.add_letter(tx, letter, lasts)
+
+
+def _next(target: str, place: Membership) -> str:
+    """The query that leads on from the link's page: to the page that was asked for, if it is of this clinic."""
+    if slug_of(target) is None:
+        return ""
+    same = slug_of(target) == place.slug and len(target) <= _LONGEST_TARGET
+    return f"?next={quote(target if same else f'/c/{place.slug}', safe='/')}"
+
+
+async def find(db: Database, token: str) -> Link:
+    """The link that the token opens. Changes nothing: programs open links that are mailed. Raises `LinkEnded`."""
+    async with db.tx(None) as tx:
+        return await _usable(tx, await link_store.get_link(tx, "reset", links.hash_of(token)))
+
+
+async def choose_password(db: Database, passwords: Passwords, token: str, password: str) -> None:
+    """Use up the link, and give its login the password. Raises `LinkEnded`, and nothing has changed then.
+
+    All sessions of the login end, and its address is written to.
+    """
+    await find(db, token)
+    hashed = await passwords.hash(password)
+    async with db.tx(None, operator=True) as tx:
+        link = await _usable(tx, await link_store.use_link(tx, "reset", links.hash_of(token)))
+        await accounts.choose_password(tx, link.login_id, hashed)
+        await _tell(tx, link)
+    await accounts.note(db, link.login_id, "reset_password")
+
+
+async def _usable(tx: Connection, link: Link | None) -> Link:
+    login = None if link is None else await store.get_login_by_id(tx, link.login_id)
+    if link is None or login is None or login.disabled:
+        raise LinkEnded
+    return link
+
+
+async def _tell(tx: Connection, link: Link) -> None:
+    place = await letters.place_of(tx, link.login_id)
+    if place is not None:
+        path = f"/password?next=/c/{place.slug}"
+        await letters.add_notice(tx, Letter(new_id(), place.clinic_id, "password_changed", link.email, path))

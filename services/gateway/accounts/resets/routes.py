@@ -1,0 +1,144 @@
+"""The pages of who forgot the password: ask for a link, and choose a new password with it."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, get, post
+from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.response import Redirect, Template
+
+from services.gateway.accounts.domain import safe_next
+from services.gateway.accounts.links.domain import LinkEnded
+from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords, fault_of
+from services.gateway.accounts.portals import clinic_of
+from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
+from services.gateway.accounts.resets import actions
+from services.gateway.accounts.sessions import backend as sessions
+from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.web.dependencies import Db
+from services.gateway.web.limits import address_of
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EmailForm:
+    email: str = ""
+    next: str = ""
+    _csrf_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordForm:
+    password: str = ""
+    next: str = ""
+    _csrf_token: str = ""
+
+
+@get("/password")
+async def forgotten_page(
+    db: Db,
+    upstreams: InjectedUpstreams,
+    next: FromQuery[str] = "",
+    sent: FromQuery[str] = "",
+    why: FromQuery[str] = "",
+) -> Template:
+    """Ask for the address of the login; with `sent`, what happens now."""
+    target = safe_next(next)
+    context = {"next": target, "clinic": await clinic_of(target, db, upstreams), "again": why == "again"}
+    if sent:
+        return Template("forgotten_sent.html", context=context)
+    return Template("forgotten.html", context={**context, "email": "", "error": ""})
+
+
+@post("/password", status_code=303, request_max_body_size=16 * 1024)
+async def ask_for_link(
+    request: AnyRequest, data: URLEncodedBody[EmailForm], db: Db, upstreams: InjectedUpstreams
+) -> Template | Redirect:
+    """Send a link to the address if it has a login. The answer is the same if it has none."""
+    target = safe_next(data.next)
+    name, _, domain = data.email.strip().rpartition("@")
+    status, error, headers = 303, "", {}
+    if not name or not domain:
+        status, error = 400, "Type the e-mail address with which you log in, such as ann@example.com."
+    else:
+        try:
+            await actions.ask(db, data.email, target, address_of(request.scope))
+        except TooManyTries as refusal:
+            status, error = 429, words_of(refusal)
+            headers = {"Retry-After": str(refusal.retry_after)}
+    if not error:
+        return Redirect(f"/password?{urlencode({'sent': 'yes', **_leading(target)})}", status_code=303)
+    context = {
+        "next": target,
+        "clinic": await clinic_of(target, db, upstreams),
+        "again": False,
+        "email": data.email[:254],
+        "error": error,
+    }
+    return Template("forgotten.html", context=context, status_code=status, headers=headers)
+
+
+@get("/password/{token:str}")
+async def new_password_page(
+    token: FromPath[str],
+    db: Db,
+    upstreams: InjectedUpstreams,
+    next: FromQuery[str] = "",
+    why: FromQuery[str] = "",
+) -> Template:
+    """Choose a new password. Opening the link uses up nothing and signs in nobody."""
+    return await _new_password_page(token, safe_next(next), db, upstreams, again=why == "again")
+
+
+@post("/password/{token:str}", status_code=303, request_max_body_size=16 * 1024)
+async def choose_password(
+    request: AnyRequest,
+    token: FromPath[str],
+    data: URLEncodedBody[PasswordForm],
+    db: Db,
+    passwords: InjectedPasswords,
+    upstreams: InjectedUpstreams,
+) -> Template | Redirect:
+    """Set the password and use up the link. Leads to the login; a session that the browser had ends."""
+    target = safe_next(data.next)
+    if error := fault_of(data.password):
+        return await _new_password_page(token, target, db, upstreams, error=error)
+    try:
+        await actions.choose_password(db, passwords, token, data.password)
+    except LinkEnded:
+        return await _ended_page(target, db, upstreams)
+    sessions.sign_out(request)
+    return Redirect(f"/login?{urlencode({**_leading(target), 'why': 'chosen'})}", status_code=303)
+
+
+async def _new_password_page(
+    token: str, target: str, db: Db, upstreams: InjectedUpstreams, *, error: str = "", again: bool = False
+) -> Template:
+    try:
+        link = await actions.find(db, token)
+    except LinkEnded:
+        return await _ended_page(target, db, upstreams)
+    context = {
+        "next": target,
+        "clinic": await clinic_of(target, db, upstreams),
+        "email": link.email,
+        "error": error,
+        "again": again,
+        "shortest": SHORTEST,
+        "longest": LONGEST,
+    }
+    return Template("new_password.html", context=context, status_code=400 if error else 200)
+
+
+async def _ended_page(target: str, db: Db, upstreams: InjectedUpstreams) -> Template:
+    context = {"next": target, "clinic": await clinic_of(target, db, upstreams)}
+    return Template("link_ended.html", context=context, status_code=404)
+
+
+def _leading(target: str) -> dict[str, str]:
+    return {"next": target} if target != "/" else {}
+
+
+reset_routes = [forgotten_page, ask_for_link, new_password_page, choose_password]

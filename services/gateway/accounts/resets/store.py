@@ -1,0 +1,36 @@
+"""SQL of requests for a new password, as they were typed, until a job answers them."""
+
+from uuid import UUID
+
+import msgspec
+
+from services.chassis.db.database import Connection
+
+
+class ResetRequest(msgspec.Struct, frozen=True):
+    """A request: the address as a person typed it, and the page that the login was to lead to."""
+
+    email: str
+    target: str
+
+
+async def add_request(tx: Connection, request_id: UUID, request: ResetRequest) -> None:
+    await tx.execute(
+        "INSERT INTO reset_requests (id, email, target) VALUES ($1, $2, $3)",
+        request_id,
+        request.email,
+        request.target,
+    )
+
+
+async def take_request(tx: Connection) -> ResetRequest | None:
+    """Delete the oldest request, and return it; None without one. Waits for nobody."""
+    row = await tx.fetchrow(
+        """
+        DELETE FROM reset_requests WHERE id = (
+            SELECT id FROM reset_requests ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+        )
+        RETURNING email, target
+        """
+    )
+    return None if row is None else ResetRequest(**row)
