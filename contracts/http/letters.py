@@ -8,7 +8,9 @@ import msgspec
 
 from contracts.http.common import Answer, Request
 
-LetterTemplate = Literal["password_reset", "password_changed"]
+LetterTemplate = Literal[
+    "password_reset", "password_changed", "invitation", "membership_waits", "membership_locked"
+]
 
 # `$` alone would let a newline stand at the end.
 PortalPath = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(/[!-~]*)?$(?!\n)")]

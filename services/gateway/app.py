@@ -20,6 +20,7 @@ from services.chassis.http.heads import CheckedHeads
 from services.chassis.telemetry.spans import RequestSpans
 from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
+from services.gateway.accounts.invitations.routes import invitation_routes
 from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.resets.routes import reset_routes
@@ -94,7 +95,7 @@ def _pages() -> Router:
     """The pages for people, which are left out of the API's document."""
     return Router(
         path="/",
-        route_handlers=[*account_routes, *reset_routes, *portal_routes, live],
+        route_handlers=[*account_routes, *reset_routes, *invitation_routes, *portal_routes, live],
         dependencies=PORTAL,
         include_in_schema=False,
     )

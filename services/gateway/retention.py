@@ -23,6 +23,12 @@ OWN = (
         timedelta(0),
         "ends_at",
     ),
+    deleted(
+        "invitations",
+        "until they are used, replaced by a newer one, or end",
+        timedelta(0),
+        "ends_at",
+    ),
     kept("link_tokens", "as long as their link"),
     kept("letters", "until notification has them, at most a day"),
     deleted(

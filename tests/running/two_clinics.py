@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+import pytest
 from litestar import Litestar
 
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
+from services.gateway import jobs
 from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
 from services.notification import app as notification_app
@@ -135,6 +137,9 @@ async def tables_with_a_clinic(db: ServiceDb) -> list[str]:
 async def two_clinics(dbs: Mapping[str, ServiceDb], **gateway: Any) -> AsyncIterator[TwoClinics]:
     """The world, ready. `gateway` are settings of the gateway."""
     async with AsyncExitStack() as stack:
+        # Letters about logins stay where a request put them: tests compare rows.
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(jobs, "LETTERS_SECONDS", 1e6)
         hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
         sandbox = await stack.enter_async_context(running_sandbox(url))
         apps: dict[Service, Litestar] = {

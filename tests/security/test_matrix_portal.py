@@ -64,6 +64,7 @@ STREAM = "GET /c/{slug}/live"
 FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
     *("GET /password", "POST /password", "GET /password/{token}", "POST /password/{token}"),
+    *("GET /invitation/{token}", "POST /invitation/{token}"),
     *("GET /static/{file_path}", "HEAD /static/{file_path}"),
     *("POST /webhooks/stripe", "GET /healthz/live", "GET /healthz/ready", "GET /healthz/system"),
 }

@@ -6,7 +6,7 @@ import pytest
 from tests.running.two_clinics import TwoClinics, tables_with_a_clinic
 
 SERVICES = ("invoice", "payment", "notification", "gateway")
-OPEN_TO_OPERATORS = {"memberships", "api_keys", "portals", "operations", "letters"}
+OPEN_TO_OPERATORS = {"memberships", "api_keys", "portals", "operations", "letters", "invitations"}
 """Where `app.operator` lets see more than a clinic."""
 LOOKED_UP = {"api_keys", "portals"}
 """By these the gateway finds out which clinic is asked for, so it reads them before it knows one: by an exact hash or

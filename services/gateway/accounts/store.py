@@ -193,6 +193,11 @@ async def get_new_slug(tx: Connection, slug: str) -> str | None:
     return found
 
 
+async def get_slug(tx: Connection, clinic_id: UUID) -> str:
+    """The slug of the clinic's portal. Every clinic that the gateway knows has one."""
+    return str(await tx.fetchval("SELECT slug FROM portals WHERE clinic_id = $1", clinic_id))
+
+
 async def put_portal(tx: Connection, clinic_id: UUID, slug: str) -> str | None:
     """Upsert the slug of the clinic's portal, and return the previous one, which leads to it from then on.
 

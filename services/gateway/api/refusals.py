@@ -57,7 +57,10 @@ OF_ROUTE: dict[str, str] = {
     f"PUT {_CLINIC}": _SETTINGS,
     f"PATCH {_CLINIC}": _SETTINGS,
     f"GET {_CLINIC}/clients": "422 email_not_valid",
-    f"POST {_CLINIC}/clients": _CLIENT,
+    f"POST {_CLINIC}/clients": f"{_CLIENT}422 login_or_invitation",
+    f"POST {_CLINIC}/clients/{{client_id}}/invitation": (
+        "404 client_not_found contact_not_found 422 email_not_valid 503 request_in_progress"
+    ),
     f"GET {_CLINIC}/clients/{{client_id}}": "404 client_not_found",
     f"PATCH {_CLINIC}/clients/{{client_id}}": f"404 client_not_found {_CLIENT}",
     f"POST {_CLINIC}/staff": "422 email_not_valid 503 request_in_progress",

@@ -8,8 +8,11 @@ from services.notification.emails.messages import (
     credit_note,
     dispute_ended,
     dispute_opened,
+    invitation,
     invoice_ready,
     invoice_voided,
+    membership_locked,
+    membership_waits,
     password_changed,
     password_reset,
     payment_failed,
@@ -29,7 +32,13 @@ KINDS: tuple[EmailKind[Any], ...] = (
     dispute_ended.KIND,
 )
 BY_TEMPLATE = {kind.template: kind for kind in KINDS}
-LETTERS: tuple[LetterKind, ...] = (password_reset.KIND, password_changed.KIND)
+LETTERS: tuple[LetterKind, ...] = (
+    password_reset.KIND,
+    password_changed.KIND,
+    invitation.KIND,
+    membership_waits.KIND,
+    membership_locked.KIND,
+)
 LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
 EVENT_TASKS = tuple(task_kind(kind.template) for kind in KINDS)
 TASK_KINDS = (*EVENT_TASKS, *LETTERS_BY_TASK)

@@ -9,15 +9,17 @@ from uuid import UUID
 
 import structlog
 
-from contracts.http.letters import LetterIn
+from contracts.http.letters import LetterIn, LetterTemplate
 from services.chassis.db.database import Connection, Database
 from services.chassis.http.auth import Caller
+from services.chassis.ids import new_id
 from services.gateway.accounts import store as accounts
 from services.gateway.accounts.domain import Membership, slug_of
 from services.gateway.accounts.letters import domain, store
 from services.gateway.accounts.letters.domain import Letter
 from services.gateway.accounts.links import domain as links
 from services.gateway.accounts.links import store as link_store
+from services.gateway.accounts.store import Login
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 
@@ -44,6 +46,14 @@ async def place_of(tx: Connection, login_id: UUID, target: str = "/") -> Members
 async def add_notice(tx: Connection, letter: Letter) -> None:
     """Add a letter without a link."""
     await store.add_letter(tx, letter, domain.NOTICE_LASTS)
+
+
+async def tell(tx: Connection, login: Login, template: LetterTemplate, email: str = "") -> None:
+    """Write to the login's owner about a change of it, at its address or the one given."""
+    place = await place_of(tx, login.id)
+    if place is not None:
+        path = f"/password?next=/c/{place.slug}"
+        await add_notice(tx, Letter(new_id(), place.clinic_id, template, email or login.email, path))
 
 
 class Letters:

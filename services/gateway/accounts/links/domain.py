@@ -10,18 +10,18 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-Purpose = Literal["reset"]
-LIFETIMES: dict[Purpose, timedelta] = {"reset": timedelta(minutes=30)}
+Purpose = Literal["reset", "invitation"]
+LIFETIMES: dict[Purpose, timedelta] = {"reset": timedelta(minutes=30), "invitation": timedelta(days=7)}
 TOKEN = "{token}"  # noqa: S105 - where a letter's path has its token
 """The place of the token in a letter's path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that works. `email` is the address to which it was sent."""
+    """A link that works. `email` is the address to which it was sent; an invitation's has no login yet."""
 
     id: UUID
-    login_id: UUID
+    login_id: UUID | None
     email: str
     ends_at: datetime
 

@@ -11,7 +11,7 @@ from services.gateway.accounts.links.domain import Link, Purpose
 
 
 async def add_link(
-    tx: Connection, link_id: UUID, purpose: Purpose, login_id: UUID, email: str, lasts: timedelta
+    tx: Connection, link_id: UUID, purpose: Purpose, login_id: UUID | None, email: str, lasts: timedelta
 ) -> None:
     """Add a link, and end the login's older ones for the same purpose. The caller has locked the login."""
     await tx.execute("DELETE FROM links WHERE login_id = $1 AND purpose = $2", login_id, purpose)
@@ -69,6 +69,10 @@ async def use_link(tx: Connection, purpose: Purpose, token_hash: bytes) -> Link 
         token_hash,
     )
     return None if row is None else Link(**row)
+
+
+async def end_link(tx: Connection, link_id: UUID) -> None:
+    await tx.execute("DELETE FROM links WHERE id = $1", link_id)
 
 
 async def end_links_of(tx: Connection, login_id: UUID) -> None:

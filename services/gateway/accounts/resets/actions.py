@@ -22,6 +22,7 @@ from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.accounts.resets import store as requests
 from services.gateway.accounts.resets.store import ResetRequest
+from services.gateway.accounts.store import Login
 
 _LONGEST_TARGET = 200
 
@@ -76,8 +77,8 @@ def _next(target: str, place: Membership) -> str:
     return f"?next={quote(target if same else f'/c/{place.slug}', safe='/')}"
 
 
-async def find(db: Database, token: str) -> Link:
-    """The link that the token opens. Changes nothing: programs open links that are mailed. Raises `LinkEnded`."""
+async def find(db: Database, token: str) -> Login:
+    """The login of the link. Changes nothing: programs open links that are mailed. Raises `LinkEnded`."""
     async with db.tx(None) as tx:
         return await _usable(tx, await link_store.get_link(tx, "reset", links.hash_of(token)))
 
@@ -90,21 +91,14 @@ async def choose_password(db: Database, passwords: Passwords, token: str, passwo
     await find(db, token)
     hashed = await passwords.hash(password)
     async with db.tx(None, operator=True) as tx:
-        link = await _usable(tx, await link_store.use_link(tx, "reset", links.hash_of(token)))
-        await accounts.choose_password(tx, link.login_id, hashed)
-        await _tell(tx, link)
-    await accounts.note(db, link.login_id, "reset_password")
+        login = await _usable(tx, await link_store.use_link(tx, "reset", links.hash_of(token)))
+        await accounts.choose_password(tx, login.id, hashed)
+        await letters.tell(tx, login, "password_changed")
+    await accounts.note(db, login.id, "reset_password")
 
 
-async def _usable(tx: Connection, link: Link | None) -> Link:
-    login = None if link is None else await store.get_login_by_id(tx, link.login_id)
-    if link is None or login is None or login.disabled:
+async def _usable(tx: Connection, link: Link | None) -> Login:
+    login = await store.get_login_by_id(tx, link.login_id) if link and link.login_id else None
+    if login is None or login.disabled:
         raise LinkEnded
-    return link
-
-
-async def _tell(tx: Connection, link: Link) -> None:
-    place = await letters.place_of(tx, link.login_id)
-    if place is not None:
-        path = f"/password?next=/c/{place.slug}"
-        await letters.add_notice(tx, Letter(new_id(), place.clinic_id, "password_changed", link.email, path))
+    return login

@@ -117,13 +117,13 @@ async def _new_password_page(
     token: str, target: str, db: Db, upstreams: InjectedUpstreams, *, error: str = "", again: bool = False
 ) -> Template:
     try:
-        link = await actions.find(db, token)
+        login = await actions.find(db, token)
     except LinkEnded:
         return await _ended_page(target, db, upstreams)
     context = {
         "next": target,
         "clinic": await clinic_of(target, db, upstreams),
-        "email": link.email,
+        "email": login.email,
         "error": error,
         "again": again,
         "shortest": SHORTEST,

@@ -8,9 +8,12 @@ import msgspec
 
 from contracts.http.clients import ClientIn, ClientOut
 from contracts.http.contacts import ContactIn
+from services.chassis.db.database import Database
+from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
+from services.gateway.accounts.invitations import actions as invitations
 from services.gateway.accounts.passwords import Passwords
-from services.gateway.api.clients.schemas import ClientAnswer, NewClient
+from services.gateway.api.clients.schemas import ClientAnswer, InvitationAnswer, NewClient
 from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.operations.actions import Operations
 from services.gateway.api.operations.plans import ChangeClient, CreateClient, NewLogin
@@ -19,6 +22,13 @@ from services.gateway.upstream.services import Upstreams
 
 _OF_CONTACT = ("email", "name", "language")
 _OF_CLIENT = ("name", "billing_address", "tax_number", "external_id", "metadata")
+
+
+class LoginOrInvitation(DomainError):
+    """A client gets a login with a password that the clinic knows, or chooses one; not both."""
+
+    code = "login_or_invitation"
+    status = 422
 
 
 async def create_client(
@@ -30,7 +40,12 @@ async def create_client(
     new: NewClient,
     request: IdempotentRequest,
 ) -> None:
-    """Add a client, its contact and its login. A client that is there stays as it is."""
+    """Add a client, its contact and its login or its invitation. A client that is there stays as it is.
+
+    Raises `LoginOrInvitation`.
+    """
+    if new.login is not None and new.invite:
+        raise LoginOrInvitation("Give `login`, or `invite`, not both.", field="invite")
     if await operations.was_carried_out(caller, client_id, request):
         return
     contact = ContactIn(email=new.email, name=new.name, language=new.language)
@@ -48,7 +63,7 @@ async def create_client(
     login = None
     if new.login is not None and is_new:
         login = NewLogin(new.email, await passwords.hash(new.login.password))
-    plan = CreateClient(contact, client, login, contact_is_new and is_new)
+    plan = CreateClient(contact, client, login, contact_is_new and is_new, new.invite and is_new)
     await operations.carry_out(caller, client_id, plan, request)
 
 
@@ -63,6 +78,18 @@ async def change_client(
         checks.append(upstreams.change_contact(caller, client_id, contact, check=True))
     await all_accepted(*checks)
     await operations.carry_out(caller, client_id, ChangeClient(contact, client))
+
+
+async def invite_client(
+    db: Database, upstreams: Upstreams, caller: Caller, client_id: UUID, request: IdempotentRequest
+) -> InvitationAnswer:
+    """Invite a client to the portal, once for a key."""
+    await upstreams.client(caller, client_id)
+    contact = await upstreams.contact(caller, client_id)
+    async with db.tx(caller.clinic, operator=caller.role == "operator") as tx:
+        if await request.claim(tx) == "none":
+            await invitations.invite(tx, caller, client_id, contact.email)
+    return InvitationAnswer(client_id, contact.email)
 
 
 async def get_client(upstreams: Upstreams, caller: Caller, client_id: UUID) -> ClientAnswer:

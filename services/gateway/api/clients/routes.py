@@ -1,5 +1,6 @@
 """The public API's part about clients."""
 
+from hashlib import sha256
 from uuid import UUID
 
 from litestar import get, patch, post
@@ -9,7 +10,7 @@ from contracts.http.clients import ClientOut
 from contracts.http.common import Page
 from services.gateway.accounts.passwords import InjectedPasswords
 from services.gateway.api.clients import actions
-from services.gateway.api.clients.schemas import ClientAnswer, ClientPatch, NewClient
+from services.gateway.api.clients.schemas import ClientAnswer, ClientPatch, InvitationAnswer, NewClient
 from services.gateway.api.idempotency.actions import IdempotentRequest
 from services.gateway.api.idempotency.dependencies import BodyFingerprint
 from services.gateway.api.idempotency.domain import derived_id
@@ -18,6 +19,7 @@ from services.gateway.api.operations.actions import InjectedOperations
 from services.gateway.api.schemas import Cursor, Email, ExternalId, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.bodies import members_of
+from services.gateway.web.dependencies import Db
 
 
 @post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
@@ -33,12 +35,35 @@ async def create_client(
 ) -> ClientAnswer:
     """With `login`, the e-mail can sign in to the portal as this client. An e-mail that has a login keeps its
     password, and can sign in as this client too once its owner has accepted that in the portal.
+
+    With `"invite": true` and no `login`, the client is invited by e-mail to choose a password. Without both, no
+    e-mail is sent.
     """
     caller = at_clinic(key, clinic_id)
     request = IdempotentRequest(key.id, f"client:{clinic_id}:{idempotency_key}", fingerprint)
     client_id = derived_id(key.id, "client", idempotency_key, clinic_id)
     await actions.create_client(operations, upstreams, passwords, caller, client_id, data, request)
     return await actions.get_client(upstreams, caller, client_id)
+
+
+@post("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}/invitation", summary="Invite a client")
+async def invite_client(
+    clinic_id: FromPath[UUID],
+    client_id: FromPath[UUID],
+    key: CurrentKey,
+    idempotency_key: IdempotencyKey,
+    fingerprint: BodyFingerprint,
+    db: Db,
+    upstreams: InjectedUpstreams,
+) -> InvitationAnswer:
+    """Send the client's contact an e-mail with a link to choose a password for the portal: 7 days, once.
+
+    A new invitation ends the older. An address that has a login gets an e-mail that the clinic waits to be accepted.
+    """
+    caller = at_clinic(key, clinic_id)
+    about = sha256(fingerprint + client_id.bytes).digest()
+    request = IdempotentRequest(key.id, f"invitation:{clinic_id}:{idempotency_key}", about)
+    return await actions.invite_client(db, upstreams, caller, client_id, request)
 
 
 @patch("/clinics/{clinic_id:uuid}/clients/{client_id:uuid}", summary="Change a client")
@@ -89,4 +114,4 @@ async def get_client(
     return await actions.get_client(upstreams, at_clinic(key, clinic_id), client_id)
 
 
-client_routes = [create_client, change_client, list_clients, get_client]
+client_routes = [create_client, invite_client, change_client, list_clients, get_client]

@@ -1,6 +1,7 @@
 """Bodies of the public API about clients, with the limits that it promises."""
 
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -26,7 +27,7 @@ class LoginIn(Request, frozen=True, kw_only=True):
 
 
 class NewClient(Request, frozen=True, kw_only=True):
-    """A client, the contact for e-mails, and optionally a login to the portal."""
+    """A client, the contact for e-mails, and optionally a login to the portal, or an invitation to make one."""
 
     name: ShortText
     email: str
@@ -36,6 +37,7 @@ class NewClient(Request, frozen=True, kw_only=True):
     external_id: GivenId | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
     login: LoginIn | None = None
+    invite: bool = False
 
 
 class AddressPatch(Request, frozen=True, kw_only=True):
@@ -60,3 +62,10 @@ class ClientPatch(Request, frozen=True, kw_only=True):
 class ClientAnswer(ClientOut, frozen=True, kw_only=True):
     email: str | None = None
     language: str | None = None
+
+
+class InvitationAnswer(msgspec.Struct):
+    """To whom the invitation goes. Whether the address had a login is told to its owner alone."""
+
+    client_id: UUID
+    email: str

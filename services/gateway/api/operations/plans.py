@@ -18,6 +18,7 @@ from contracts.http.contacts import ContactIn
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller
 from services.gateway.accounts import actions
+from services.gateway.accounts.invitations import actions as invitations
 from services.gateway.upstream.calls import found_or_none
 from services.gateway.upstream.services import Upstreams
 
@@ -81,7 +82,7 @@ class ChangeClinic(msgspec.Struct, frozen=True, tag=True):
 
 
 class CreateClient(msgspec.Struct, frozen=True, tag=True):
-    """A contact in notification, the client in invoice, and a login here.
+    """A contact in notification, the client in invoice, and a login or an invitation here.
 
     The contact comes first, since e-mails wait for it. `contact_is_new`: there was none before.
     """
@@ -90,6 +91,7 @@ class CreateClient(msgspec.Struct, frozen=True, tag=True):
     client: ClientIn
     login: NewLogin | None
     contact_is_new: bool
+    invite: bool = False
     new_slug: ClassVar[None] = None
 
     async def ready(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> Self:
@@ -111,6 +113,8 @@ class CreateClient(msgspec.Struct, frozen=True, tag=True):
                 client_id=subject_id,
                 role="client",
             )
+        if self.invite:
+            await invitations.invite(tx, caller, subject_id, self.contact.email)
 
     async def is_decided(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> bool:
         return await found_or_none(upstreams.client(caller, subject_id)) is not None
@@ -150,7 +154,9 @@ class ChangeClient(msgspec.Struct, frozen=True, tag=True):
         return _patches(upstreams, caller, subject_id, self.contact, self.client)
 
     async def finish(self, tx: Connection, caller: Caller, subject_id: UUID) -> None:
-        """The gateway has no part of its own."""
+        """An invitation that went to an address which the client has no more ends."""
+        if "email" in self.contact:
+            await invitations.end(tx, caller.clinic, subject_id)
 
     async def is_decided(self, upstreams: Upstreams, caller: Caller, subject_id: UUID) -> bool:
         return False
