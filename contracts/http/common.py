@@ -33,10 +33,14 @@ class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Page(Answer, Generic[T], frozen=True, kw_only=True):
-    """One page of a list; `next` is the cursor of the following one, null at the end."""
+    """One page of a list; `next` is the cursor of the following one, null at the end.
+
+    `previous` is the cursor of the page before, in lists that can be read backwards; it is not there on the first page.
+    """
 
     items: list[T]
     next: str | None = None
+    previous: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class PaidWith(Answer, frozen=True, kw_only=True):

@@ -20,6 +20,9 @@ from contracts.vocabulary import (
     TaxCategory,
 )
 
+LONGEST_SEARCH = 100
+"""Of the words by which a client's invoices are found, in characters."""
+
 
 class AppointmentIn(Request, frozen=True, kw_only=True):
     """When and where the service was given; `starts_at` carries its offset from UTC."""

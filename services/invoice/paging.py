@@ -2,11 +2,13 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from litestar.params import FromQuery, QueryParameter
+from msgspec import UNSET
 
 from contracts.http.common import Page
 from services.chassis.errors import DomainError
@@ -15,6 +17,8 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
+_BACK = "."
+"""Begins the cursor of a page before; no base64 has it."""
 
 Cursor = FromQuery[str | None]
 Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_LIMIT)]
@@ -31,6 +35,42 @@ def page(rows: list[T], limit: int, key: Callable[[T], tuple[object, ...]]) -> P
     """The page of up to `limit` rows; `rows` holds one more when there are more. `key` is what they sort by."""
     shown = rows[:limit]
     return Page(items=shown, next=_cursor(*key(shown[-1])) if len(rows) > limit else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins, or with `back` ends: at the row with this key, which is not on it."""
+
+    key: tuple[Any, ...]
+    back: bool = False
+
+
+def place(cursor: str | None, *readers: Callable[[str], Any]) -> Place | None:
+    """The place in a list that can be read both ways. Raises `BadCursor`."""
+    if cursor is None:
+        return None
+    back = cursor.startswith(_BACK)
+    return Place(tuple(parts(cursor.removeprefix(_BACK), *readers)), back)
+
+
+def page_of_two_ways(
+    rows: list[T], limit: int, at: Place | None, key: Callable[[T], tuple[object, ...]]
+) -> Page[T]:
+    """The page of up to `limit` rows, in the order in which the statement found them from `at`.
+
+    `rows` holds one more when there are more.
+    """
+    more, shown = len(rows) > limit, rows[:limit]
+    if at is not None and at.back:
+        shown = shown[::-1]
+        before, after = more, bool(shown)
+    else:
+        before, after = at is not None and bool(shown), more
+    return Page(
+        items=shown,
+        next=_cursor(*key(shown[-1])) if after else None,
+        previous=_BACK + _cursor(*key(shown[0])) if before else UNSET,
+    )
 
 
 def parts(cursor: str, *readers: Callable[[str], Any]) -> list[Any]:

@@ -175,9 +175,8 @@ def _history(meter: Meter) -> Work:
 
     async def work(_: int) -> None:
         async with meter.database.tx(live.clinic_id) as tx:
-            await store_reads.list_invoices(
-                tx, live.clinic_id, client_id=live.client_id, status="all", after=None, limit=21
-            )
+            wanted = store_reads.Wanted(client_id=live.client_id)
+            await store_reads.list_invoices(tx, live.clinic_id, wanted, None, 21)
 
     return work
 

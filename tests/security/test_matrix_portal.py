@@ -36,6 +36,7 @@ def _saving(owner: Owner) -> dict[str, Any]:
 PAGES = {
     "GET /c/{slug}": Page("clinic"),
     "GET /c/{slug}/billing": Page("clinic"),
+    "GET /c/{slug}/billing.csv": Page("clinic"),
     "GET /c/{slug}/invoices/{invoice_id}": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/details": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/credit-notes": Page("client"),

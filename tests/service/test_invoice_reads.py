@@ -12,8 +12,9 @@ from contracts.events.payment import PaymentProcessing
 from services.chassis.ids import new_id
 from services.invoice.invoices import reads as store_reads
 from services.invoice.invoices.reads import StatusFilter
+from services.invoice.paging import Place
 from tests.builders.callers import a_caller
-from tests.builders.invoices import invoice_body
+from tests.builders.invoices import invoice_body, line_body
 from tests.builders.payments import a_payment, a_settlement
 from tests.builders.values import eur, money
 from tests.running.databases import ServiceDb
@@ -54,6 +55,93 @@ async def test_history_is_newest_first_and_complete_over_its_pages(world: Invoic
         assert [each["id"] for each in shown] == [
             each["id"] for each in sorted(issued, key=lambda i: (i["issued_on"], i["id"]), reverse=True)
         ]
+
+
+async def test_a_list_is_read_backwards_too(world: InvoiceService) -> None:
+    """Each page leads to the one before it, whose rows are the same as on the way there."""
+    for at in range(7):
+        await world.issue(issued_on=(TODAY - timedelta(days=at % 2)).isoformat())
+    there = [await world.get("/invoices?limit=3")]
+    while there[-1]["next"]:
+        there.append(await world.get(f"/invoices?limit=3&cursor={there[-1]['next']}"))
+
+    back = [there[-1]]
+    while "previous" in back[-1]:
+        back.append(await world.get(f"/invoices?limit=3&cursor={back[-1]['previous']}"))
+
+    assert [len(page["items"]) for page in there] == [3, 3, 1]
+    assert [page["items"] for page in back[::-1]] == [page["items"] for page in there]
+    assert [page["next"] for page in back[::-1]] == [page["next"] for page in there]
+
+
+FIRST = {"service": "Knee rehab 50% off", "practitioner": "Dr Ó Briain", "place": "Room_1"}
+SECOND = {"service": "Dry needling", "practitioner": "Mia Knee", "place": "Annex"}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("search=knee", [2, 1]),
+        ("search=KNEE%20dry", [2]),
+        ("search=50%25", [1]),
+        ("search=%25", [1]),
+        ("search=_", [1]),
+        ("search=%5C", []),
+        ("search=briain%20room", [1]),
+        ("search=Cork", [2]),
+        ("search=needling%20rehab", []),
+        ("location=Annex", [2]),
+        ("location=Cork", [2]),
+        ("location=annex%25", []),
+        ("issued_from=2026-02-01", [3, 2]),
+        ("issued_to=2026-02-01", [2, 1]),
+        ("issued_from=2026-02-01&issued_to=2026-02-01&search=knee", [2]),
+        ("status=paid&search=knee", []),
+        ("search=%20%20", [3, 2, 1]),
+    ],
+)
+async def test_a_list_is_narrowed(world: InvoiceService, query: str, found: list[int]) -> None:
+    made = {}
+    invoices: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+        ("2026-01-31", FIRST, {}),
+        ("2026-02-01", SECOND, {"location": "Cork"}),
+        ("2026-03-01", {}, {}),
+    ]
+    for number, (day, of_line, more) in enumerate(invoices, 1):
+        line = line_body(1_000, **{name: value for name, value in of_line.items() if name != "place"})
+        if of_line:
+            line["appointment"] = {"starts_at": "2026-01-02T10:00:00Z", "place": of_line["place"]}
+        body = invoice_body(world.client_id, issued_on=day, lines=[line], **more)
+        made[(await world.post_invoice(body)).json()["id"]] = number
+
+    shown = await world.get(f"/invoices?{query}", world.client)
+
+    assert [made[each["id"]] for each in shown["items"]] == found
+    assert await world.get("/invoices/locations", world.client) == ["Annex", "Cork", "Room_1"]
+
+
+async def test_a_number_finds_its_invoice(world: InvoiceService) -> None:
+    _, second = [await world.issue() for _ in range(2)]
+    assert [
+        each["id"]
+        for each in (await world.get(f"/invoices?search={second['number']}", world.client))["items"]
+    ] == [second["id"]]
+
+
+async def test_a_search_finds_nobody_elses_invoices(world: InvoiceService) -> None:
+    other = new_id()
+    await add_client(world.http, other, world.staff, "Bo Daly")
+    line = {
+        **line_body(1_000, service="Secret therapy"),
+        "appointment": {"starts_at": "2026-01-02T10:00:00Z", "place": "Room 9"},
+    }
+    await world.post_invoice(invoice_body(other, lines=[line]))
+
+    assert (await world.get("/invoices?search=secret", world.client))["items"] == []
+    assert await world.get("/invoices/locations", world.client) == []
+    everybody = await world.http.call("GET", "/invoices?search=secret", world.staff)
+    assert (everybody.status_code, everybody.json()["code"]) == (422, "client_needed")
+    assert len((await world.get(f"/invoices?search=secret&client_id={other}"))["items"]) == 1
 
 
 async def test_a_page_is_stable_while_invoices_are_added(world: InvoiceService) -> None:
@@ -104,7 +192,21 @@ async def test_a_row_shows_how_it_was_paid_last(world: InvoiceService) -> None:
     assert row["paid_with"] == bank
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "cursor=", "limit=0", "limit=101", "limit=x", "client_id=1"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cursor=x",
+        "cursor=",
+        "cursor=.",
+        "cursor=.x",
+        "issued_from=x",
+        f"search={'x' * 101}",
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "client_id=1",
+    ],
+)
 async def test_a_bad_question_is_refused(world: InvoiceService, query: str) -> None:
     assert (await world.http.call("GET", f"/invoices?{query}", world.staff)).status_code == 400
 
@@ -198,16 +300,16 @@ async def test_a_client_without_invoices_owes_nothing(world: InvoiceService) -> 
         ("unpaid", False, "invoices_open_of_clinic"),
     ],
 )
+@pytest.mark.parametrize("back", [False, True])
 async def test_history_is_read_in_index_order(
-    world: InvoiceService, status: StatusFilter, of_client: bool, index: str
+    world: InvoiceService, status: StatusFilter, of_client: bool, index: str, back: bool
 ) -> None:
     """Over thousands of invoices: one index scan that stops at the limit, nothing sorted."""
     await many_invoices(world)
     sql, parameters = store_reads.list_statement(
         world.clinic_id,
-        client_id=world.client_id if of_client else None,
-        status=status,
-        after=(TODAY - timedelta(days=30), new_id()),
+        store_reads.Wanted(client_id=world.client_id if of_client else None, status=status),
+        Place((TODAY - timedelta(days=30), new_id()), back),
         limit=21,
     )
     async with world.db.api.tx(world.clinic_id) as tx:

@@ -31,6 +31,7 @@ from services.gateway.portal import statuses, stripe_form
 from services.gateway.portal.credit import uses
 from services.gateway.portal.help import articles
 from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.invoices.lists import Listing
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.page import PortalPage
 from services.gateway.portal.payments import choices, refusals
@@ -104,7 +105,16 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
     invoice = an_invoice(**row_facts(settled=settled, status=status, being_checked=True))
     view = invoices.invoice(invoice, a_clinic())
     shown = render("invoice.html", invoice=view)
-    listed = render("billing.html", rows=[view.row], filter="", credit=None, older=None, newer=None)
+    listed = render(
+        "billing.html",
+        rows=[view.row],
+        wanted=Listing(),
+        filters=[],
+        places=[],
+        credit=None,
+        newer=None,
+        older=None,
+    )
 
     for page in (shown, details(invoice), listed):
         assert "Being checked" in text(page)

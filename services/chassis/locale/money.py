@@ -56,6 +56,11 @@ def written(minor: int, currency: str, locale: Locale) -> str:
     return re.sub(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])", "\xa0", text).replace("-", "\u2212")
 
 
+def plain(minor: int, currency: str) -> str:
+    """An amount in minor units as programs read it: `125.00`, `-5.00`, `1.250` for KWD."""
+    return f"{Decimal(minor).scaleb(-decimals(currency)):f}"
+
+
 _PLAIN = re.compile(r"(\d{1,12})(?:[.,](\d{1,3}))?", re.ASCII)
 LONGEST_AMOUNT = 40
 

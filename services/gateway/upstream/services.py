@@ -275,10 +275,15 @@ class Upstreams:
         cursor: str | None = None,
         limit: int = 20,
         client_id: UUID | None = None,
+        **narrowed: object,
     ) -> Page[InvoiceItem]:
-        """Invoices, newest first; a client sees only its own."""
-        params = {"status": status, "cursor": cursor, "limit": limit, "client_id": client_id}
+        """Invoices, newest first; a client sees only its own. `narrowed`: invoice's further parameters of the list."""
+        params = {"status": status, "cursor": cursor, "limit": limit, "client_id": client_id, **narrowed}
         return await self._calls.get(caller, "invoice", "/invoices", Page[InvoiceItem], params)
+
+    async def invoice_locations(self, caller: Caller) -> list[str]:
+        """The places that stand on the client's invoices."""
+        return await self._calls.get(caller, "invoice", "/invoices/locations", list[str])
 
     async def invoices_by_external_id(self, caller: Caller, external_id: str) -> Page[InvoiceItem]:
         params = {"external_id": external_id}

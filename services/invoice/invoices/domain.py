@@ -28,6 +28,13 @@ from services.invoice.clinics.domain import Seller
 E = TypeVar("E", bound=InvoiceState)
 
 
+class ClientNeeded(DomainError):
+    """A search is over the invoices of one client."""
+
+    code = "client_needed"
+    status = 422
+
+
 class InvoiceNotFound(DomainError):
     """No such invoice at this clinic; or a client asks for somebody else's."""
 

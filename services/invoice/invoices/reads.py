@@ -1,7 +1,9 @@
 """Every statement that shows invoices. Row-level security separates clinics; clients are separated here."""
 
+import re
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import asyncpg
@@ -12,9 +14,12 @@ from contracts.vocabulary import OPEN_INVOICES, PAYABLE_INVOICES, InvoiceStatus
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals
 from services.invoice.invoices import views
+from services.invoice.paging import Place
 
 StatusFilter = Literal["all", InvoiceStatus]
 """`unpaid` is the group of all that is open: unpaid, part_paid and processing. The others are themselves."""
+SEARCHED_FOR_LOCATIONS = 500
+"""Invoices whose places are offered as a filter."""
 _PAYABLE = f"i.status IN {literals(PAYABLE_INVOICES)}"
 _ASKED_FOR = f"{_PAYABLE} AND NOT i.being_checked"
 _LATE = "i.due_on < (app_now() AT TIME ZONE i.time_zone)::date"
@@ -59,33 +64,104 @@ LEFT JOIN invoices AS corrected ON (corrected.clinic_id, corrected.id) = (replac
 )
 
 
-def list_statement(
-    clinic_id: UUID,
-    *,
-    client_id: UUID | None,
-    status: StatusFilter,
-    after: tuple[date, UUID] | None,
-    limit: int,
-) -> tuple[str, list[object]]:
-    """The one query of Billing History, and its parameters. Newest first, from the row after `after`."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The invoices of a list: of one client or of all, of a status, issued within days, at a location, with words.
+
+    Each of `words` stands in the invoice's number or location, or in a service, a practitioner or a place of it.
+    """
+
+    client_id: UUID | None = None
+    status: StatusFilter = "all"
+    issued_from: date | None = None
+    issued_to: date | None = None
+    location: str = ""
+    words: tuple[str, ...] = ()
+
+
+# No EXISTS: for it the planner may read the lines of the whole clinic at once.
+_IN_LINES = """(
+    SELECT true FROM invoice_lines AS l WHERE (l.clinic_id, l.invoice_id) = (i.clinic_id, i.id) AND {} LIMIT 1
+)"""
+_AT_LOCATION = f" AND (i.location = ${{0}} OR {_IN_LINES.format('l.place = ${0}')})"
+_HAS_WORD = (
+    " AND (i.number ILIKE ${0} OR i.location ILIKE ${0} OR "
+    + _IN_LINES.format("(l.service ILIKE ${0} OR l.practitioner ILIKE ${0} OR l.place ILIKE ${0})")
+    + ")"
+)
+
+
+def list_statement(clinic_id: UUID, wanted: Wanted, at: Place | None, limit: int) -> tuple[str, list[object]]:
+    """The one query of Billing History, and its parameters.
+
+    Newest first, from the row after the place; for a page before it, oldest first.
+    """
     parameters: list[object] = [clinic_id]
-    sql = _ROW + _STATUS[status] + _narrowed(parameters, client_id, "(i.issued_on, i.id) <", after)
+    back = at is not None and at.back
+    comparison, order = ("(i.issued_on, i.id) >", "ASC") if back else ("(i.issued_on, i.id) <", "DESC")
+    sql = _ROW + _STATUS[wanted.status]
+    sql += _narrowed(parameters, wanted.client_id, comparison, at.key if at else None)
+    sql += _matching(parameters, wanted)
     parameters.append(limit)
-    return sql + f" ORDER BY i.issued_on DESC, i.id DESC LIMIT ${len(parameters)}", parameters
+    return sql + f" ORDER BY i.issued_on {order}, i.id {order} LIMIT ${len(parameters)}", parameters
+
+
+def _matching(parameters: list[object], wanted: Wanted) -> str:
+    """The conditions for what is wanted, without client and status. Their parameters are added to the others."""
+    conditions: list[tuple[str, object]] = []
+    if wanted.issued_from:
+        conditions.append((" AND i.issued_on >= ${0}", wanted.issued_from))
+    if wanted.issued_to:
+        conditions.append((" AND i.issued_on <= ${0}", wanted.issued_to))
+    if wanted.location:
+        conditions.append((_AT_LOCATION, wanted.location))
+    conditions += [(_HAS_WORD, f"%{_literal(word)}%") for word in wanted.words]
+    sql = ""
+    for condition, parameter in conditions:
+        parameters.append(parameter)
+        sql += condition.format(len(parameters))
+    return sql
+
+
+def _literal(word: str) -> str:
+    """The word as a pattern that finds just it."""
+    return re.sub(r"([\\%_])", r"\\\1", word)
 
 
 async def list_invoices(
     tx: Connection,
     clinic_id: UUID,
-    *,
-    client_id: UUID | None,
-    status: StatusFilter,
-    after: tuple[date, UUID] | None,
+    wanted: Wanted,
+    at: Place | None,
     limit: int,
 ) -> list[InvoiceRow]:
-    """Billing History, newest first: a client's when `client_id` is given, else the clinic's."""
-    sql, parameters = list_statement(clinic_id, client_id=client_id, status=status, after=after, limit=limit)
+    """Billing History in the order of `list_statement`."""
+    sql, parameters = list_statement(clinic_id, wanted, at, limit)
     return [views.row(row) for row in await tx.fetch(sql, *parameters)]
+
+
+async def list_locations(tx: Connection, clinic_id: UUID, client_id: UUID) -> list[str]:
+    """The places that stand on a client's newest invoices, by name."""
+    rows = await tx.fetch(
+        """
+        WITH newest AS MATERIALIZED (
+            SELECT id, location FROM invoices WHERE clinic_id = $1 AND client_id = $2
+            ORDER BY issued_on DESC, id DESC LIMIT $3
+        )
+        SELECT location AS place FROM newest WHERE location <> ''
+        UNION
+        SELECT of_line.place FROM newest CROSS JOIN LATERAL (
+            SELECT l.place FROM invoice_lines AS l
+            WHERE (l.clinic_id, l.invoice_id) = ($1, newest.id) AND l.place <> ''
+            OFFSET 0
+        ) AS of_line
+        ORDER BY place
+        """,
+        clinic_id,
+        client_id,
+        SEARCHED_FOR_LOCATIONS,
+    )
+    return [row["place"] for row in rows]
 
 
 async def list_changed(
@@ -110,7 +186,7 @@ async def list_changed(
 
 
 def _narrowed(
-    parameters: list[object], client_id: UUID | None, comparison: str, after: tuple[date, UUID] | None
+    parameters: list[object], client_id: UUID | None, comparison: str, after: tuple[Any, ...] | None
 ) -> str:
     """The conditions for one client's rows, and for those after a page. Their parameters are added to the others."""
     sql = ""

@@ -6,18 +6,27 @@ from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, RawBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 
 from contracts.http.common import Page
-from contracts.http.invoices import InvoiceIn, InvoiceOut, InvoiceRow, InvoicesIn, InvoicesOut, Summary
+from contracts.http.invoices import (
+    LONGEST_SEARCH,
+    InvoiceIn,
+    InvoiceOut,
+    InvoiceRow,
+    InvoicesIn,
+    InvoicesOut,
+    Summary,
+)
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller, client, staff
 from services.invoice import paging
 from services.invoice.invoices import issuing, reads
-from services.invoice.invoices.domain import InvoiceNotFound
-from services.invoice.invoices.reads import StatusFilter
+from services.invoice.invoices.domain import ClientNeeded, InvoiceNotFound
+from services.invoice.invoices.reads import StatusFilter, Wanted
 from services.invoice.invoices.schemas import draft_of
 
+Search = Annotated[str, QueryParameter(max_length=LONGEST_SEARCH)]
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 
 
@@ -54,24 +63,39 @@ async def list_invoices(
     status: FromQuery[StatusFilter] = "all",
     client_id: FromQuery[UUID | None] = None,
     external_id: FromQuery[str | None] = None,
+    issued_from: FromQuery[date | None] = None,
+    issued_to: FromQuery[date | None] = None,
+    location: FromQuery[str] = "",
+    search: Search = "",
     cursor: paging.Cursor = None,
     limit: paging.Limit = paging.DEFAULT_LIMIT,
 ) -> Page[InvoiceRow]:
     """Billing History, newest first. `unpaid` is all that is open. Clients see their own alone.
 
-    With `external_id`, which staff give, the one invoice that has it.
+    Each word of `search` stands in the number, the location, or a service, practitioner or place of the invoice. It
+    and `location` are for one client's invoices. With `external_id`, which staff give, the one invoice that has it.
     """
     if external_id is not None and caller.role != "client":
         return Page(items=await reads.get_by_external_id(tx, caller.clinic, external_id))
-    rows = await reads.list_invoices(
-        tx,
-        caller.clinic,
+    wanted = Wanted(
         client_id=_own(caller) or client_id,
         status=status,
-        after=_after_row(cursor),
-        limit=limit + 1,
+        issued_from=issued_from,
+        issued_to=issued_to,
+        location=location,
+        words=tuple(search.split()),
     )
-    return paging.page(rows, limit, lambda last: (last.issued_on, last.id))
+    if wanted.client_id is None and (wanted.location or wanted.words):
+        raise ClientNeeded("Give the client whose invoices are searched.", field="client_id")
+    at = paging.place(cursor, date.fromisoformat, UUID)
+    rows = await reads.list_invoices(tx, caller.clinic, wanted, at, limit + 1)
+    return paging.page_of_two_ways(rows, limit, at, lambda row: (row.issued_on, row.id))
+
+
+@get("/invoices/locations", guards=[client])
+async def list_locations(caller: NamedDependency[Caller], tx: NamedDependency[Connection]) -> list[str]:
+    """The places that stand on the client's invoices, by name."""
+    return await reads.list_locations(tx, caller.clinic, caller.subject)
 
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -120,13 +144,6 @@ def _own(caller: Caller) -> UUID | None:
     return caller.subject if caller.role == "client" else None
 
 
-def _after_row(cursor: str | None) -> tuple[date, UUID] | None:
-    if cursor is None:
-        return None
-    issued_on, invoice_id = paging.parts(cursor, date.fromisoformat, UUID)
-    return issued_on, invoice_id
-
-
 def _change_of(row: InvoiceRow) -> tuple[str, UUID]:
     assert row.updated_at is not None, "the database has it"
     return row.updated_at.isoformat(), row.id
@@ -143,6 +160,7 @@ ALL: list[Any] = [
     issue_invoice,
     issue_invoices,
     list_invoices,
+    list_locations,
     list_changed_invoices,
     get_invoice,
     get_summary,

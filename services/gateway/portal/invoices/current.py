@@ -14,6 +14,7 @@ from contracts.http.common import Money, Page
 from contracts.http.invoices import InvoiceItem, InvoiceOut, Summary
 from contracts.http.payments import OnItsWay
 from contracts.vocabulary import is_payable
+from services.gateway.portal.invoices.lists import Listing
 from services.gateway.portal.page import PortalPage
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import PAYMENT_SECONDS, Upstreams
@@ -24,6 +25,7 @@ InvoiceT = TypeVar("InvoiceT", bound=InvoiceItem)
 
 MOST_UNPAID = 100
 MOST_PAGES = 10
+MOST_PAGES_SAVED = 50
 
 
 async def get_invoice(page: PortalPage, upstreams: Upstreams, invoice_id: UUID) -> InvoiceOut:
@@ -32,11 +34,33 @@ async def get_invoice(page: PortalPage, upstreams: Upstreams, invoice_id: UUID) 
 
 
 async def list_invoices(
-    page: PortalPage, upstreams: Upstreams, status: str | None, cursor: str | None, limit: int
+    page: PortalPage, upstreams: Upstreams, wanted: Listing, limit: int
 ) -> Page[InvoiceItem]:
-    listed = upstreams.invoices(page.caller, status, cursor, limit)
+    """A page of the list. `wanted` has no error."""
+    since, until = wanted.days
+    listed = upstreams.invoices(
+        page.caller,
+        wanted.status or None,
+        wanted.cursor or None,
+        limit,
+        issued_from=since,
+        issued_to=until,
+        location=wanted.location or None,
+        search=wanted.search or None,
+    )
     found, known = await _with_known(listed, page, upstreams)
     return msgspec.structs.replace(found, items=[now(each, known) for each in found.items])
+
+
+async def list_all(page: PortalPage, upstreams: Upstreams, wanted: Listing) -> list[InvoiceItem]:
+    """All invoices of the list, newest first; the oldest of very many are left out."""
+    found, cursor = list[InvoiceItem](), ""
+    for _ in range(MOST_PAGES_SAVED):
+        listed = await list_invoices(page, upstreams, wanted.at(cursor), MOST_UNPAID)
+        found, cursor = [*found, *listed.items], listed.next or ""
+        if not cursor:
+            break
+    return found
 
 
 async def list_unpaid(page: PortalPage, upstreams: Upstreams) -> list[InvoiceItem]:

@@ -3,18 +3,22 @@
 import asyncio
 from uuid import UUID
 
-from litestar import get
+from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
+from contracts.http.common import Page
+from contracts.http.invoices import InvoiceItem
 from services.gateway.portal.credit import current as current_credit
 from services.gateway.portal.credit import views as credit
-from services.gateway.portal.invoices import current, lists
+from services.gateway.portal.invoices import current, export, lists
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.page import CurrentPage
-from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.portal.invoices.lists import Listing
+from services.gateway.portal.page import CurrentPage, PortalPage
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 
 PAGE_SIZE = 20
+_FILTERS = (("", "All"), ("unpaid", "Unpaid"), ("paid", "Paid"))
 
 
 @get("/")
@@ -31,25 +35,74 @@ async def billing_history(
     billing: CurrentPage,
     upstreams: InjectedUpstreams,
     status: FromQuery[str] = "",
-    cursor: FromQuery[str | None] = None,
+    search: FromQuery[str] = "",
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
+    location: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
 ) -> Template:
-    """Every invoice, newest first, and the client's credit. `status` is `unpaid` or `paid`; anything else means all."""
-    chosen = status if status in lists.FILTERS else ""
-    found, kept = await asyncio.gather(
-        current.list_invoices(billing, upstreams, chosen or None, cursor, PAGE_SIZE),
-        _nothing() if chosen or cursor else current_credit.get_credit(billing, upstreams),
+    """The invoices that the client asks for, newest first, and its credit. Every invoice without a filter.
+
+    `status` is `unpaid` or `paid`; anything else means all. `since` and `until` are days of issue.
+    """
+    wanted = Listing.of(
+        {
+            "status": status,
+            "search": search,
+            "since": since,
+            "until": until,
+            "location": location,
+            "cursor": cursor,
+        }
     )
+    found, kept = await asyncio.gather(
+        _listed(billing, upstreams, wanted),
+        _nothing() if wanted.query else current_credit.get_credit(billing, upstreams),
+    )
+    # All of the client's invoices are read for it, which helps nobody who has few of them.
+    is_long = bool(wanted.narrowed or found.next or found.previous)
+    places = await upstreams.invoice_locations(billing.caller) if is_long else []
     here = billing.path("billing")
     return billing.render(
         "billing.html",
         "payments",
         rows=[invoices.row(row, billing.clinic) for row in found.items],
-        filter=chosen,
-        here=lists.kept(lists.query(chosen, cursor)),
+        wanted=wanted,
+        filters=[(word, value, wanted.of_status(value).address(here)) for value, word in _FILTERS],
+        places=places,
+        here=lists.kept(wanted),
         credit=credit.credit(kept, billing.clinic) if kept else None,
-        older=lists.address(here, lists.query(chosen, found.next)) if found.next else None,
-        newer=lists.address(here, lists.query(chosen, None)) if cursor else None,
+        older=wanted.at(found.next).address(here) if found.next else None,
+        newer=wanted.at(found.previous).address(here) if found.previous else None,
+        saved=wanted.at("").address(billing.path("billing.csv")) if found.items else None,
     )
+
+
+async def _listed(page: PortalPage, upstreams: Upstreams, wanted: Listing) -> Page[InvoiceItem]:
+    if wanted.error:
+        return Page(items=[])
+    return await current.list_invoices(page, upstreams, wanted, PAGE_SIZE)
+
+
+@get("/billing.csv")
+async def save_list(
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    status: FromQuery[str] = "",
+    search: FromQuery[str] = "",
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
+    location: FromQuery[str] = "",
+) -> Response[str] | Redirect:
+    """The same invoices as a table for spreadsheets; a page that says what is wrong with the filter."""
+    wanted = Listing.of(
+        {"status": status, "search": search, "since": since, "until": until, "location": location}
+    )
+    if wanted.error:
+        return Redirect(wanted.address(billing.path("billing")), status_code=303)
+    found = await current.list_all(billing, upstreams, wanted)
+    headers = {"Content-Disposition": f'attachment; filename="{billing.clinic.slug}-invoices.csv"'}
+    return Response(export.table(found), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @get("/invoices/{invoice_id:uuid}")
@@ -65,7 +118,7 @@ async def invoice(
         invoice=invoices.invoice(found, billing.clinic),
         credit_pays=await current_credit.pays_alone(billing, upstreams, found),
         here=lists.kept(query),
-        listed=lists.address(billing.path("billing"), query),
+        listed=query.address(billing.path("billing")),
     )
 
 
@@ -103,4 +156,4 @@ async def _nothing() -> None:
     return None
 
 
-billing_routes = [dashboard, billing_history, invoice, details, credit_notes]
+billing_routes = [dashboard, billing_history, save_list, invoice, details, credit_notes]

@@ -99,7 +99,10 @@ async def payment_page(
         return Redirect(row.href, status_code=303)
     means = await _means(billing, upstreams, credit)
     return await _payment_page(
-        payments.pay(found, means, billing.clinic, amount, lists.read(list)), billing, upstreams, settings
+        payments.pay(found, means, billing.clinic, amount, lists.read(list).query),
+        billing,
+        upstreams,
+        settings,
     )
 
 

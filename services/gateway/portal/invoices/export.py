@@ -1,0 +1,48 @@
+"""A list of invoices as a table for spreadsheets: RFC 4180, in UTF-8."""
+
+import csv
+from collections.abc import Sequence
+from io import StringIO
+
+from contracts.http.common import Money
+from contracts.http.invoices import InvoiceItem
+from services.chassis.locale.money import plain
+from services.gateway.portal import statuses
+
+COLUMNS = (
+    "Invoice", "Issued on", "Due on", "Status", "Service", "Currency", "Total", "Paid", "Credited", "Refunded", "Due",
+)  # fmt: skip
+_BYTE_ORDER_MARK = "\ufeff"
+"""Spreadsheets take a file without it for one of an old encoding."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def table(found: Sequence[InvoiceItem]) -> str:
+    """A row for each invoice; days as ISO writes them, amounts as plain decimals."""
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows(_row(each) for each in found)
+    return _BYTE_ORDER_MARK + text.getvalue()
+
+
+def _row(invoice: InvoiceItem) -> list[str]:
+    sums = (invoice.total, invoice.settled, invoice.credited, invoice.refunded, invoice.due)
+    return [
+        _text(invoice.number),
+        invoice.issued_on.isoformat(),
+        invoice.due_on.isoformat(),
+        statuses.of_invoice(invoice).word,
+        _text(invoice.service_summary),
+        invoice.currency,
+        *(_amount(each, invoice.currency) for each in sums),
+    ]
+
+
+def _amount(amount: Money | None, currency: str) -> str:
+    return plain(amount.minor if amount else 0, currency)
+
+
+def _text(given: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{given}" if given.startswith(_FORMULA) else given
