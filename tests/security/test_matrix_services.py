@@ -116,6 +116,7 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "GET /invoices": Rule(EVERYONE, "client"),
         "GET /invoices/{invoice_id}": Rule(EVERYONE, "client"),
+        "GET /invoices/locations": Rule(CLIENT, "client"),
         "GET /summary": Rule(CLIENT, "client"),
         **BOOKING,
         "POST /invoices/{invoice_id}/void": _UNEXPLAINED,
