@@ -51,8 +51,9 @@ async def fresh_database(service: str, admin_dsn: str, roles: dict[str, str]) ->
         api_dsn=api_dsn,
         worker_dsn=dsns.get(f"{service}_worker", api_dsn),
         relay_dsn=dsns.get(f"{service}_relay", api_dsn),
-        api=Database(api_dsn, size=60),
-        worker=Database(dsns.get(f"{service}_worker", api_dsn)),
+        # A machine that runs tests is busier than one that serves requests.
+        api=Database(api_dsn, size=60, patience=database.PATIENCE),
+        worker=Database(dsns.get(f"{service}_worker", api_dsn), patience=database.PATIENCE),
         admin=admin_pool,
     )
     try:
