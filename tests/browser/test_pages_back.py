@@ -32,12 +32,12 @@ async def test_another_card_can_be_entered_after_going_away_and_back(world: Port
     page = ann.page
     await save_a_card(world, page)
     invoice = await world.issue()
-    await page.goto(f"{world.portal}/invoices/{invoice['id']}/details")
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}")
     await page.get_by_role("link", name="Pay with Card").click()
     await page.get_by_label("Another card").check()
     await page.get_by_label("Save this card for future payments").check()
     await page.get_by_role("link", name="Cancel and go back").click()
-    await page.wait_for_url(re.compile("/details"))
+    await page.wait_for_url(re.compile(f"/invoices/{invoice['id']}$"))
     await page.go_back()
 
     await expect(page.get_by_label("Another card")).to_be_visible()
@@ -136,7 +136,6 @@ async def test_an_invoice_leads_back_to_the_page_of_the_list_that_led_to_it(
     await page.get_by_role("link", name="Invoice Details").click()
     await page.get_by_role("link", name="Pay with Card").click()
     await page.get_by_role("link", name="Cancel and go back").click()
-    await page.get_by_role("link", name=re.compile("^Invoice 2")).first.click()
     await page.get_by_role("link", name="Billing History").click()
 
     await expect(page.locator("tbody tr")).to_have_count(2)

@@ -313,7 +313,7 @@ async def test_a_debit_is_agreed_to_on_its_way_and_payable_again_when_it_failed(
     await page.wait_for_url(re.compile("/payments/"))
     await world.receive_webhooks("payment_intent.processing")
     await expect(page.get_by_role("heading", name="On its way")).to_be_visible()
-    await page.goto(f"{world.portal}/invoices/{invoice['id']}/details")
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}")
     await expect(page.get_by_role("link", name="Pay with Card")).to_have_count(0)
 
     intent = await world.db_payment.admin.fetchval("SELECT stripe_payment_intent_id FROM payments")

@@ -1,9 +1,12 @@
 """Every page, in every width and colour scheme: nothing sideways, nothing that axe or the policy objects to."""
 
+import re
+
 import pytest
 from playwright.async_api import Page, expect
 
 from services.chassis.ids import new_id
+from tests.browser.test_pages_paying import fill_card
 from tests.running.browser import CHROMIUM, EMAIL, Portal, Visitor, a_browser, a_visitor, serious
 from tests.running.databases import ServiceDb
 from tests.running.gateway import a_login
@@ -17,7 +20,6 @@ PAGES = (
     "/billing",
     "/billing?status=unpaid",
     "/invoices/{id}",
-    "/invoices/{id}/details",
     "/invoices/{id}/pay",
     "/methods",
     "/methods/add",
@@ -167,13 +169,27 @@ async def test_the_way_to_paying_needs_no_mouse(world: Portal, ann: Visitor) -> 
     await tab_to(page, "Review and pay €125.00")
     await page.keyboard.press("Enter")
     await page.wait_for_url(f"**/invoices/{invoice['id']}")
-    await tab_to(page, "Invoice Details")
-    await page.keyboard.press("Enter")
-    await page.wait_for_url("**/details")
     await tab_to(page, "Pay with Card")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/pay")
     await expect(page.get_by_role("button", name="Pay €125.00")).to_be_visible()
+
+
+async def test_three_clicks_after_the_login_pay_and_the_button_stays_in_sight(
+    world: Portal, ann: Visitor
+) -> None:
+    await world.issue()
+    page = ann.page
+    await page.set_viewport_size({"width": 390, "height": 640})
+    await page.goto(world.portal)
+    await page.get_by_role("link", name="Review and pay €125.00").click()
+    await expect(page.get_by_role("heading", name="Invoice Details")).to_be_attached()
+    await page.get_by_role("button", name="Print or save").scroll_into_view_if_needed()
+    await expect(page.get_by_role("link", name="Pay with Card")).to_be_in_viewport()
+    await page.get_by_role("link", name="Pay with Card").click()
+    await fill_card(page)
+    await page.get_by_role("button", name="Pay €125.00").click()
+    await page.wait_for_url(re.compile("/payments/"))
 
 
 async def tab_to(page: Page, name: str) -> None:
@@ -191,7 +207,7 @@ async def test_a_clinic_without_online_payment_shows_the_invoice_and_how_to_reac
     await world.put_clinic(online_payment=False)
     invoice, page = await world.issue(), ann.page
 
-    await page.goto(f"{world.portal}/invoices/{invoice['id']}/details")
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}")
     await expect(page.get_by_text("€125.00").first).to_be_visible()
     await expect(page.get_by_role("link", name="Pay with Card")).to_have_count(0)
     await expect(page.get_by_role("link", name="+353 1 555 0123")).to_be_visible()
@@ -240,7 +256,7 @@ async def test_older_invoices_are_on_the_next_page(world: Portal, ann: Visitor) 
     await page.get_by_role("link", name="Older invoices").click()
     await expect(page.locator("tbody tr")).to_have_count(2)
     assert "status=unpaid" in page.url
-    await page.get_by_role("link", name="Back to the newest").click()
+    await page.get_by_role("link", name="Newer invoices").click()
     await expect(page.locator("tbody tr")).to_have_count(20)
 
 

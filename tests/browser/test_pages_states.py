@@ -40,7 +40,7 @@ async def test_money_that_stripe_has_taken_is_on_its_way_everywhere_before_any_e
     await everywhere_on_its_way(world, page, path)
 
     await world.pass_on()
-    for place in (path, f"{path}/details", f"{world.portal}/billing", world.portal):
+    for place in (path, f"{world.portal}/billing", world.portal):
         await page.goto(place)
         await expect(page.locator("main .status")).to_have_text("Paid")
 
@@ -48,7 +48,6 @@ async def test_money_that_stripe_has_taken_is_on_its_way_everywhere_before_any_e
 async def everywhere_on_its_way(world: Portal, page: Page, path: str) -> None:
     for place in (
         path,
-        f"{path}/details",
         f"{world.portal}/billing",
         f"{world.portal}/billing?status=unpaid",
     ):

@@ -131,7 +131,6 @@ async def documents(system: WholeSystem, at: str, invoice: Any, payment: str) ->
     assert rows
     return {
         "invoice": await document(system, page),
-        "details": await document(system, f"{page}/details"),
         "receipt": await document(system, f"/c/harbour/payments/{payment}"),
         "list": rows[0],
         "api": (await system.site.api("GET", f"{at}/invoices/{invoice['id']}")).json(),

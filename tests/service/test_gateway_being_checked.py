@@ -13,7 +13,7 @@ from tests.builders.values import money
 from tests.running.databases import ServiceDb
 from tests.running.gateway import CLIENT, a_whole_site, create_client, create_clinic
 
-PAGES = ("", "/billing", "/invoices/{id}", "/invoices/{id}/details")
+PAGES = ("", "/billing", "/invoices/{id}")
 
 
 async def test_it_is_said_everywhere_offers_no_pay_and_is_normal_again_after_a_discard(

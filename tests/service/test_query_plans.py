@@ -177,7 +177,7 @@ CASES = [
     ),
     case("invoice", "api", "history of a clinic", lambda tx: _history(tx, "all", None), "invoices_of_clinic"),
     case("invoice", "api", "first page", lambda tx: _history(tx, "all", BUSY, None), "invoices_of_client"),
-    # All of the client's rows, and nobody else's.
+    # All rows of the client, and no other.
     case(
         "invoice", "api", "search of a client", lambda tx: _search(tx, BUSY), "invoices_of_client", most=2_500
     ),

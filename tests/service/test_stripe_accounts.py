@@ -153,12 +153,12 @@ async def test_live_money_needs_a_choice(opened: Open, db_invoice: ServiceDb, db
         assert (refused.status_code, refused.json()["code"]) == (409, "no_stripe_account")
         assert "contact the clinic" in refused.json()["message"]
         assert await db_payment.admin.fetchval("SELECT count(*) FROM payments") == 0
-        assert f"{page}/pay" not in (await _page(site, f"{page}/details"))
+        assert f"{page}/pay" not in (await _page(site, page))
         assert "takes payments directly" in await _page(site, f"{page}/pay")
         assert (await site.get("/c/oak/methods/add")).headers["location"].endswith("/methods")
 
         assert (await choose(site, clinic, {"platform_account": True})).json()["charged_on"] == "platform"
-        assert f"{page}/pay" in await _page(site, f"{page}/details")
+        assert f"{page}/pay" in await _page(site, page)
         # Nobody answers at Stripe's address in this test; the payment has begun.
         begun = await _pay(site, page, issued.json()["due"])
         assert begun.json()["code"] != "no_stripe_account", begun.text
@@ -176,9 +176,9 @@ async def test_an_account_that_cannot_charge_is_offered_on_no_page_and_in_no_ans
     await deliver(db_payment.worker, consumers, *await outbox_events(db_invoice))
     await site.log_in("ann@example.com")
     page = f"/c/oak/invoices/{issued.json()['id']}"
-    pages = ("/c/oak/", "/c/oak/billing", page, f"{page}/details")
+    pages = ("/c/oak/", "/c/oak/billing", page)
     assert issued.json()["methods"] == ["card", "redirect"]
-    assert f"{page}/pay" in await _page(site, f"{page}/details")
+    assert f"{page}/pay" in await _page(site, page)
 
     async with db_payment.worker.worker_tx() as tx:
         await apply_states(tx, [unreachable(ACCOUNT, clock.now())])

@@ -178,7 +178,7 @@ def an_invoice_in(code: str, minor: int, **changes: Any) -> InvoiceOut:
 def page_of(invoice: InvoiceOut, clinic: ClinicOut) -> str:
     return text(
         render(
-            "details.html",
+            "invoice.html",
             clinic,
             invoice=invoices.invoice(invoice, clinic),
             pay_label="Pay",

@@ -53,13 +53,14 @@ STRIPE: dict[str, Any] = {
 def render(template: str, clinic: ClinicOut | None = None, **context: Any) -> str:
     frame = {"clinic": clinic or a_clinic(), "section": "payments", "csrf_token": "t", "several": False}
     frame |= {"here": "", "listed": "/c/harbour/billing", "usable": True, "takes_cards": True}
+    frame |= {"pay_label": "Pay with Card", "credit_pays": False}
     return pages.get_template(template).render(**frame | context)
 
 
 def details(invoice: InvoiceOut, clinic: ClinicOut | None = None) -> str:
     clinic = clinic or a_clinic()
     shown = invoices.invoice(invoice, clinic)
-    return render("details.html", clinic, invoice=shown, pay_label="Pay with Card", credit_pays=False)
+    return render("invoice.html", clinic, invoice=shown)
 
 
 def pay_page(clinic: ClinicOut, typed: str = "") -> str:
@@ -105,16 +106,8 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
     invoice = an_invoice(**row_facts(settled=settled, status=status, being_checked=True))
     view = invoices.invoice(invoice, a_clinic())
     shown = render("invoice.html", invoice=view)
-    listed = render(
-        "billing.html",
-        rows=[view.row],
-        wanted=Listing(),
-        filters=[],
-        places=[],
-        credit=None,
-        newer=None,
-        older=None,
-    )
+    nothing = dict.fromkeys(("credit", "newer", "older", "saved"))
+    listed = render("billing.html", rows=[view.row], wanted=Listing(), filters=[], places=[], **nothing)
 
     for page in (shown, details(invoice), listed):
         assert "Being checked" in text(page)

@@ -55,9 +55,15 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
         "dashboard": render("dashboard.html", clinic, summary=summary),
         "dashboard without bills": render("dashboard.html", hidden, summary=summary),
         "no bills": render("hidden.html", hidden),
-        "invoice": render("invoice.html", clinic, invoice=invoices.invoice(an_invoice(), clinic)),
-        "details, not online": render(
-            "details.html", offline, invoice=directly, pay_label="", credit_pays=False
+        "invoice": render(
+            "invoice.html",
+            clinic,
+            invoice=invoices.invoice(an_invoice(), clinic),
+            pay_label="Pay",
+            credit_pays=False,
+        ),
+        "invoice, not online": render(
+            "invoice.html", offline, invoice=directly, pay_label="", credit_pays=False
         ),
         "not payable": render("not_payable.html", offline, row=directly.row),
         "pay": render("pay.html", clinic, pay=paying, **stripe),
@@ -112,7 +118,7 @@ def test_pages_ask_to_do_only_what_can_be_done(known: str) -> None:
     shown = {name: text(page) for name, page in pages(a_clinic(contact=contact(known))).items()}
 
     assert (
-        f"{words.capitalize()} the clinic, and they will tell you how to pay." in shown["details, not online"]
+        f"{words.capitalize()} the clinic, and they will tell you how to pay." in shown["invoice, not online"]
     )
     assert f"{words} Harbour Physiotherapy." in shown["not payable"]
     assert f"{words.capitalize()} the clinic: they can tell you" in shown["no bills"]

@@ -68,7 +68,7 @@ LEFT JOIN invoices AS corrected ON (corrected.clinic_id, corrected.id) = (replac
 class Wanted:
     """The invoices of a list: of one client or of all, of a status, issued within days, at a location, with words.
 
-    Each of `words` stands in the invoice's number or location, or in a service, a practitioner or a place of it.
+    The number, the location, a service, a practitioner or a place of the invoice has each of `words`.
     """
 
     client_id: UUID | None = None

@@ -28,7 +28,7 @@ class Listing:
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> "Listing":
-        """What an address gave, without what no list has."""
+        """The list that an address names; a part that no list has is left out."""
         known = {name: _tidy(given.get(name, "")) for name in cls.__dataclass_fields__}
         status = known.pop("status")
         made = cls(status if status in FILTERS else "", **known)

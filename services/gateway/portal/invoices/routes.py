@@ -109,13 +109,18 @@ async def save_list(
 async def invoice(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
 ) -> Template:
-    """The total amount due, and its parts. `list` is the query of the list that led here."""
+    """The total amount due, its parts, services, employee, taxes, appointment, and the way to the payment page.
+
+    `list` is the query of the list that led here.
+    """
     found = await current.get_invoice(billing, upstreams, invoice_id)
     query = lists.read(list)
+    by_card = "card" in invoices.ways(found, billing.clinic)
     return billing.render(
         "invoice.html",
         "payments",
         invoice=invoices.invoice(found, billing.clinic),
+        pay_label="Pay with Card" if by_card else "Pay online",
         credit_pays=await current_credit.pays_alone(billing, upstreams, found),
         here=lists.kept(query),
         listed=query.address(billing.path("billing")),
@@ -125,18 +130,11 @@ async def invoice(
 @get("/invoices/{invoice_id:uuid}/details")
 async def details(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
-) -> Template:
-    """Services, employee, taxes, appointment, and the way to the payment page."""
-    found = await current.get_invoice(billing, upstreams, invoice_id)
-    by_card = "card" in invoices.ways(found, billing.clinic)
-    return billing.render(
-        "details.html",
-        "payments",
-        invoice=invoices.invoice(found, billing.clinic),
-        pay_label="Pay with Card" if by_card else "Pay online",
-        credit_pays=await current_credit.pays_alone(billing, upstreams, found),
-        here=lists.kept_list(list),
-    )
+) -> Redirect:
+    """Invoice Details had a page of its own, to which bookmarks may lead."""
+    await current.get_invoice(billing, upstreams, invoice_id)
+    page = billing.path(f"invoices/{invoice_id}") + lists.kept_list(list)
+    return Redirect(f"{page}#details", status_code=303)
 
 
 @get("/invoices/{invoice_id:uuid}/credit-notes")

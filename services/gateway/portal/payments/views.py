@@ -202,8 +202,8 @@ def pay(found: InvoiceOut, means: Means, clinic: ClinicOut, typed: str = "", of_
         left=f"{write.money(left)} of the {shown.due} due is left to pay later." if left.minor else "",
         href=f"{shown.href}/pay",
         query=[("amount", typed)] if left.minor else [],
-        back=f"{shown.href}/details{lists.kept_list(of_list)}",
-        back_words="Invoice Details",
+        back=f"{shown.href}{lists.kept_list(of_list)}",
+        back_words=f"Invoice {shown.number}",
         of_list=of_list,
         part=_part(wanted, found, clinic),
     )
