@@ -44,6 +44,8 @@ class ClinicState(StateEvent):
     """The smallest part of an invoice that clients may pay, in minor units of `currency`. Absent: no parts."""
     deposits: bool = False
     """Clients may pay before there is an invoice."""
+    pay_links: bool = True
+    """E-mails lead to a page that takes a payment without a login."""
     lost_dispute_reopens: bool = False
     """An invoice is due again when a dispute of its payment is lost."""
     undo_hours: int = Field(default=0, strict=True, ge=0)

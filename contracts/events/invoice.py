@@ -4,7 +4,7 @@ from datetime import date
 from typing import ClassVar, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.events import topics
 from contracts.events.envelope import Open, StateEvent
@@ -38,6 +38,8 @@ class InvoiceState(StateEvent):
     seller_name: str | None = None
     locale: str | None = None
     time_zone: str | None = None
+    pay_link_generation: int = Field(default=0, strict=True, ge=0)
+    """Pay links of an earlier generation have ended."""
 
     @property
     def due(self) -> Money:

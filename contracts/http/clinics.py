@@ -65,6 +65,8 @@ class ClinicIn(Request, frozen=True, kw_only=True):
     """The smallest part of an invoice that a client may pay, in minor units of `currency`; null: no parts."""
     deposits: bool = False
     """Whether clients may pay before there is an invoice."""
+    pay_links: bool = True
+    """Whether e-mails lead to a page that takes a payment without a login."""
     lost_dispute_reopens: bool = False
     undo_hours: int = 0
     """How long corrections and refunds are held and can be undone, to `MOST_UNDO_HOURS`; 0: they are done at once."""
@@ -94,6 +96,7 @@ class ClinicOut(Answer, frozen=True, kw_only=True):
     version: int
     least_part: int | None = None
     deposits: bool = False
+    pay_links: bool = True
     lost_dispute_reopens: bool = False
     undo_hours: int = 0
     prices: PriceMode = "net"

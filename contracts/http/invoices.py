@@ -92,8 +92,8 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     online payment is off, the clinic's Stripe account cannot charge, or no accepted way can charge the amount.
     `online_charge` tells whether the amount due can be charged online at all, whatever the clinic accepts; null when
     nothing is due. `service_summary` names the first service. While it is `being_checked`, a movement of money could
-    not be applied to it yet: do not ask anybody to pay it. `updated_at` is when its amounts, its status or
-    `being_checked` last changed.
+    not be applied to it yet: do not ask anybody to pay it. `updated_at` is when its amounts, its status,
+    `being_checked` or its pay links last changed.
     `locale` and `time_zone` are the clinic's when it was issued: the document writes its sums and days by them.
     """
 
@@ -278,7 +278,7 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     Both and `rounding` sum to `total`; it is null unless the currency's smallest charge made rounding necessary.
     `prices` says whether the lines' prices, amounts and discounts are without tax (`net`) or include it (`gross`).
     `seller` and `bill_to` stay as they were when it was issued. `documents` corrected it, oldest first; `corrects` is
-    the invoice that it replaces.
+    the invoice that it replaces. Pay links of a generation before `pay_link_generation` have ended.
     """
 
     subtotal: Money
@@ -297,6 +297,14 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     bill_to: BillTo | None = None
     documents: tuple[DocumentOut, ...] = ()
     corrects: InvoiceLink | None = None
+    pay_link_generation: int = 0
+
+
+class PayLinkOut(Answer, frozen=True, kw_only=True):
+    """The generation of an invoice's pay links: older ones have ended."""
+
+    invoice_id: UUID
+    generation: int
 
 
 class Summary(Answer, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ def lines() -> Iterator[str]:
         "SANDBOX_WEBHOOK_SECRET": new.webhook_secret,
         "INSTALLATION": new.installation,
         "METADATA_KEY": new.metadata_key,
+        "PAY_LINK_KEY": new.pay_link_key,
         "CLINICPAY_DEMO": "0",
     }
     for name, value in values.items():

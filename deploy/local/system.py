@@ -201,7 +201,13 @@ class System:
             "SMTP_URL": os.environ.get("SMTP_URL") or f"smtp://127.0.0.1:{self.ports.smtp}",
             "MAIL_FROM": os.environ.get("MAIL_FROM") or "billing@clinicpay.example",
             "PORTAL_URL": self.public_url,
+            **self._pay_links(),
         }
+
+    def _pay_links(self) -> Environment:
+        """For who makes links and who reads them alike."""
+        key = os.environ.get("PAY_LINK_KEY") or self.secrets.pay_link_key
+        return {"PAY_LINK_KEY": key, **_given("PAY_LINK_DAYS")}
 
     def _gateway(self) -> Environment:
         inner = self.ports.inner
@@ -215,6 +221,7 @@ class System:
             **script,
             "INTERNAL_TOKEN_PRIVATE_KEY": self.secrets.token_private_key,
             "PUBLIC_URL": self.public_url,
+            **self._pay_links(),
             "STRIPE_PUBLISHABLE_KEY": self.stripe.publishable_key,
             "DEMO": "1" if self.demo else "0",
             "BOOTSTRAP_OPERATOR_KEY": self.operator_key,

@@ -21,6 +21,7 @@ class Secrets:
     operator_key: str
     installation: str
     metadata_key: str
+    pay_link_key: str
 
     @classmethod
     def new(cls) -> Self:
@@ -37,6 +38,7 @@ class Secrets:
             operator_key=f"cp_{secrets.token_urlsafe(32)}",
             installation=f"clinicpay-{secrets.token_hex(4)}",
             metadata_key=secrets.token_hex(24),
+            pay_link_key=secrets.token_hex(24),
         )
 
 

@@ -32,7 +32,11 @@ from services.gateway.api.operations.actions import Operations
 from services.gateway.api.routes import api_router
 from services.gateway.jobs import Jobs
 from services.gateway.live.hub import Hub
-from services.gateway.live.streams import live
+from services.gateway.live.streams import link_live, live
+from services.gateway.pay_links import dependencies as pay_links
+from services.gateway.pay_links import errors as link_errors
+from services.gateway.pay_links.domain import ADDRESS_PER_MINUTE, INVOICE_PER_MINUTE
+from services.gateway.portal.links.routes import link_routes
 from services.gateway.portal.routes import portal_routes
 from services.gateway.settings import Settings
 from services.gateway.upstream.calls import Calls, Service
@@ -40,10 +44,17 @@ from services.gateway.upstream.services import Upstreams
 from services.gateway.upstream.webhooks import stripe_webhook
 from services.gateway.web import errors as web_errors
 from services.gateway.web.csrf import csrf
-from services.gateway.web.limits import RequestLimit, tell_what_is_left
+from services.gateway.web.limits import PerMinute, RequestLimit, tell_what_is_left
 from services.gateway.web.proxies import ClientAddresses
 from services.gateway.web.ready import Readiness, readiness_routes
-from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, SameSiteOnly, asks_for, on_every_answer
+from services.gateway.web.security import (
+    NOT_PAGES,
+    PAY_LINKS,
+    PUBLIC_FILES,
+    SameSiteOnly,
+    asks_for,
+    on_every_answer,
+)
 from services.gateway.web.templating import template_config
 
 
@@ -75,7 +86,13 @@ def api(
         "operations": operations,
     }
     return Litestar(
-        route_handlers=[_pages(), api_router, _webhooks(settings), *readiness_routes(readiness)],
+        route_handlers=[
+            _pages(),
+            _pay_links(),
+            api_router,
+            _webhooks(settings),
+            *readiness_routes(readiness),
+        ],
         lifespan=[_lifespan(hub, jobs, (db.close, calls.close, readiness.close))],
         dependencies={name: _provide(value) for name, value in shared.items()},
         middleware=_middleware(settings),
@@ -101,6 +118,18 @@ def _pages() -> Router:
     )
 
 
+def _pay_links() -> Router:
+    """Pages for who has the address of one invoice. A session, if the browser has one, is not looked at."""
+    return Router(
+        path="/",
+        route_handlers=[*link_routes, link_live],
+        dependencies={"link": Provide(pay_links.link), "of_invoice": _provide(PerMinute(INVOICE_PER_MINUTE))},
+        middleware=[RequestLimit(ADDRESS_PER_MINUTE)],
+        exception_handlers=link_errors.HANDLERS,
+        include_in_schema=False,
+    )
+
+
 def _webhooks(settings: Settings) -> Router:
     """Webhooks have a rate limit of their own: Stripe sends many from few addresses."""
     limit = RequestLimit(settings.webhooks_per_minute)
@@ -121,7 +150,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         RequestLimit(per_minute, bypass=no_page, credential=sessions),
         SameSiteOnly(settings.public_origin),
-        session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES]).middleware,
+        session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES, *PAY_LINKS]).middleware,
         csrf(settings),
     ]
 

@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from contracts import pay_links
+from contracts.pay_links import PayLinks
 from services.chassis.http.keys import keys_in
 from services.chassis.settings import ServiceSettings
+from services.chassis.signing import SigningKeys, keys_of
 
 
 def _parts(value: object) -> object:
@@ -58,6 +61,11 @@ class Settings(ServiceSettings):
     process."""
     webhooks_per_minute: int = Field(default=12_000, ge=1)
     """Limit of one address at the webhook edge, in one process."""
+    pay_link_key: SigningKeys
+    """Signs the links that open one invoice without a login. Several, separated by commas, while it is replaced: the
+    first signs, all verify."""
+    pay_link_days: int = Field(default=pay_links.DAYS, ge=1, le=pay_links.MOST_DAYS)
+    """How long such a link works."""
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
@@ -78,6 +86,10 @@ class Settings(ServiceSettings):
     def operator_keys(self) -> tuple[str, ...]:
         given = self.bootstrap_operator_key.get_secret_value() if self.bootstrap_operator_key else ""
         return tuple(key.strip() for key in given.split(",") if key.strip())
+
+    @property
+    def pay_links(self) -> PayLinks:
+        return PayLinks(keys_of(self.pay_link_key.get_secret_value()), self.pay_link_days)
 
     @property
     def public_origin(self) -> str:

@@ -32,7 +32,7 @@ def worker(settings: Settings) -> Litestar:
     """Consumers and the sender, as the role `notification_worker`."""
     db = Database(settings.database_urls)
     connections = [Smtp(settings.smtp_url) for _ in range(settings.smtp_connections)]
-    sender = Sender(db, Renderer(settings.portal_url), connections, settings.mail_from)
+    sender = Sender(db, Renderer(settings.portal_url, settings.pay_links), connections, settings.mail_from)
 
     @asynccontextmanager
     async def sending(_: Litestar) -> AsyncIterator[None]:

@@ -6,7 +6,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
+from contracts import pay_links
+from contracts.pay_links import PayLinks
 from services.chassis.settings import ServiceSettings
+from services.chassis.signing import SigningKeys, keys_of
 
 
 def _smtp_url(value: str) -> str:
@@ -44,3 +47,12 @@ class Settings(ServiceSettings):
 
     mail_paused: bool = False
     """E-mails are queued and none is sent, until the worker is started without this."""
+
+    pay_link_key: SigningKeys
+    """Signs the links in e-mails that open one invoice. The same as the gateway's."""
+    pay_link_days: Annotated[int, Field(ge=1, le=pay_links.MOST_DAYS)] = pay_links.DAYS
+    """How long such a link works."""
+
+    @property
+    def pay_links(self) -> PayLinks:
+        return PayLinks(keys_of(self.pay_link_key.get_secret_value()), self.pay_link_days)

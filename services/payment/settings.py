@@ -2,16 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from services.chassis.settings import ServiceSettings
+from services.chassis.signing import SigningKeys
 from services.payment.payments import starting
 from services.payment.payments.starting import ClientLimits
 from services.payment.stripe import budget
 from services.payment.stripe.budget import Budget
 from services.payment.stripe.seal import Seal
-
-SHORTEST_KEY = 32
 
 
 class Settings(ServiceSettings):
@@ -37,17 +36,9 @@ class Settings(ServiceSettings):
 
     installation: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     """The installation's name in the metadata of its objects at Stripe. Never change it."""
-    metadata_key: SecretStr
+    metadata_key: SigningKeys
     """Signs the metadata of its objects at Stripe. Several, separated by commas, while it is replaced: the first signs,
     all verify."""
-
-    @field_validator("metadata_key")
-    @classmethod
-    def _long_enough(cls, given: SecretStr) -> SecretStr:
-        keys = _parts(given)
-        if not keys or any(len(key) < SHORTEST_KEY for key in keys):
-            raise ValueError(f"each key needs at least {SHORTEST_KEY} characters")
-        return given
 
     @property
     def client_limits(self) -> ClientLimits:

@@ -10,6 +10,7 @@ from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
 from tests.browser.test_pages_paying import fill_card, to_payment_page
 from tests.running.browser import CHROMIUM, Visitor, a_browser, a_visitor
 from tests.running.system import Running, running, until
+from tests.system.test_main_job import an_invoice, harbour
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
@@ -97,3 +98,30 @@ async def test_a_clinic_without_online_payment_and_one_without_billing_say_how_t
     await page.goto(f"{system.url}/c/mindwell")
     await expect(page.get_by_role("link", name="Payments")).to_have_count(0)
     await expect(page.get_by_role("link", name="+44 20 5550 0119").first).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "price"), [(390, 4_100), (1280, 4_200)])
+async def test_from_the_mailbox_to_paid_are_two_clicks_with_a_typed_card(
+    system: Running, width: int, price: int
+) -> None:
+    """A browser that was never here: the button of the e-mail, a card, the button of the page."""
+    invoice = await an_invoice(system, price)
+    [mail] = await until(lambda: system.mails(f"Invoice {invoice['number']} is ready"))
+    clicks = 0
+    async with a_browser() as browser, a_visitor(browser, width=width) as visitor:
+        await visitor.page.goto(f"{system.mailbox_url}/messages/{mail['id']}")
+        letter = visitor.page.frame_locator("iframe.letter")
+        async with visitor.page.context.expect_page() as opening:
+            await letter.get_by_role("link", name=re.compile("^Pay €")).click()
+            clicks += 1
+        page = await opening.value
+        await fill_card(page)
+        await page.get_by_role("button", name=re.compile("^Pay €")).click()
+        clicks += 1
+
+        await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible(timeout=PAID_MS)
+        assert clicks == 2
+        await expect(page.get_by_text("Visa ending 4242")).to_be_visible(timeout=PAID_MS)
+        assert not [each for each in await page.context.cookies() if "session" in each.get("name", "")]
+    shown = await system.api("GET", f"/clinics/{await harbour(system)}/invoices/{invoice['id']}")
+    assert shown["status"] == "paid"

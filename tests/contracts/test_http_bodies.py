@@ -21,7 +21,7 @@ from contracts.http.disputes import DisputeOut, EvidenceOut, EvidencePreview
 from contracts.http.documents import ReplacedOut
 from contracts.http.exceptions import ExceptionOut
 from contracts.http.held import HeldActOut, HeldActsOut
-from contracts.http.invoices import InvoiceOut, InvoiceRow, InvoicesOut, Summary
+from contracts.http.invoices import InvoiceOut, InvoiceRow, InvoicesOut, PayLinkOut, Summary
 from contracts.http.letters import LetterOut
 from contracts.http.methods import SavedMethodOut, SetupStart
 from contracts.http.outside import ClosingOut
@@ -43,6 +43,7 @@ ANSWERS: dict[str, Any] = {
     "invoice/held-acts": Page[HeldActOut],
     "invoice/invoices": Page[InvoiceRow],
     "invoice/issued": InvoicesOut,
+    "invoice/pay-link": PayLinkOut,
     "invoice/summary": Summary,
     "payment/account": AccountOut,
     "payment/balances": list[Money],

@@ -60,6 +60,7 @@ def _clinics() -> Ids:
         "version": 3,
         "least_part": None,
         "deposits": False,
+        "pay_links": True,
         "lost_dispute_reopens": False,
         "undo_hours": 0,
         "prices": "net",

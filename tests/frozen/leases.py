@@ -27,6 +27,7 @@ _NOTIFICATION = {
     "smtp_url": "smtp://127.0.0.1:1",
     "mail_from": "billing@clinicpay.example",
     "portal_url": "https://pay.example",
+    "pay_link_key": "-" * 32,
 }
 
 

@@ -111,8 +111,8 @@ PAYING_WITH_CREDIT = (
     one(
         "a press again pays by credit once",
         f"{SERVICE}test_portal_scripts.py::test_a_press_again_pays_by_credit_once",
-        "services/gateway/portal/payments/routes.py",
-        "upstreams.start_payment(billing.caller, payment, key)",
-        "upstreams.start_payment(billing.caller, payment)",
+        "services/gateway/portal/payments/starting.py",
+        "upstreams.start_payment(page.caller, agreed, key)",
+        "upstreams.start_payment(page.caller, agreed)",
     ),
 )

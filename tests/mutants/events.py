@@ -73,8 +73,8 @@ INBOX_AND_PARKING = (
         "no Pay while it is being checked",
         f"{SERVICE}test_gateway_being_checked.py"
         "::test_it_is_said_everywhere_offers_no_pay_and_is_normal_again_after_a_discard",
-        "services/gateway/portal/payments/routes.py",
-        "        await _refuse_while_checked(wanted, billing, upstreams)\n",
+        "services/gateway/portal/payments/starting.py",
+        "        await _refuse_while_checked(wanted, page, upstreams)\n",
         "",
     ),
     one(

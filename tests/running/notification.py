@@ -10,6 +10,7 @@ from uuid import UUID
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from contracts.events.clinic import ClinicUpdated
+from contracts.pay_links import PayLinks
 from services.chassis.ids import new_id
 from services.notification import consumers
 from services.notification.contacts import actions
@@ -21,6 +22,7 @@ from tests.builders.callers import a_caller
 from tests.builders.clinics import a_clinic
 from tests.builders.events import deliver
 from tests.running.databases import ServiceDb
+from tests.running.settings import PAY_LINK_KEY
 
 
 class MailServer:
@@ -93,7 +95,12 @@ async def sending(db: ServiceDb, port: int, lanes: int = 1) -> AsyncIterator[Sen
 
 
 def a_sender(db: ServiceDb, *lanes: Smtp) -> Sender:
-    return Sender(db.worker, Renderer("https://pay.example"), lanes, "billing@clinicpay.example")
+    return Sender(
+        db.worker,
+        Renderer("https://pay.example", PayLinks((PAY_LINK_KEY.encode(),))),
+        lanes,
+        "billing@clinicpay.example",
+    )
 
 
 async def put_contact(

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import SecretStr
+
 from deploy.sandbox.embedded import RunningSandbox
 from services.gateway.settings import Settings as GatewaySettings
 from services.invoice.settings import Settings as InvoiceSettings
@@ -13,6 +15,7 @@ from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
 NOBODY = "127.0.0.1:1"
 """An address where no broker and no service answers."""
 OPERATOR_KEY = "a-test-operator-key"
+PAY_LINK_KEY = "a-key-for-links-of-thirty-two-characters"
 SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
 COMMON: dict[str, Any] = {
     "http_port": 1,
@@ -48,6 +51,7 @@ def notification_settings(database_url: str) -> NotificationSettings:
         smtp_url=f"smtp://{NOBODY}",
         mail_from="billing@example.com",
         portal_url="http://portal.test",
+        pay_link_key=SecretStr(PAY_LINK_KEY),
         **COMMON,
     )
 
@@ -60,6 +64,7 @@ def gateway_settings(database_url: str, **changes: Any) -> GatewaySettings:
         "payment_url": f"http://{NOBODY}",
         "notification_url": "http://notification.test",
         "public_url": "http://portal.test",
+        "pay_link_key": PAY_LINK_KEY,
         "stripe_publishable_key": "pk_test_1",
         "stripe_js_url": "http://stripe.test/v3/",
         "bootstrap_operator_key": OPERATOR_KEY,

@@ -123,6 +123,8 @@ RULES = {
     f"POST {CLINIC}/invoices": Rule(body=_invoice),
     f"POST {CLINIC}/invoices/bulk": Rule(body=lambda owner: {"invoices": [_invoice(owner)] * 2}),
     f"GET {CLINIC}/invoices/{{invoice_id}}": Rule(),
+    f"GET {CLINIC}/invoices/{{invoice_id}}/pay-link": Rule(),
+    f"POST {CLINIC}/invoices/{{invoice_id}}/pay-link/revoke": Rule(),
     f"POST {CLINIC}/invoices/{{invoice_id}}/void": UNEXPLAINED,
     **{
         f"POST {CLINIC}/invoices/{{invoice_id}}/{verb}/preview": UNEXPLAINED
@@ -179,9 +181,8 @@ async def test_a_key_does_not_open_another_clinics_things_under_its_own_clinic(
     ids = {**two.ann.ids, "clinic_id": str(two.cat.clinic_id)}
     for key in (two.keys["birch"], OPERATOR_KEY):
         body = RULES[operation].body
-        method, asked = (
-            ("POST", {"json": body(two.ann)}) if body and operation.startswith("POST") else ("GET", {})
-        )
+        method = "POST" if operation.startswith("POST") else "GET"
+        asked = {"json": body(two.ann)} if body and method == "POST" else {}
         path = operation.split()[1].removeprefix("/api/v1").format_map(ids)
         answer = await two.site.api(method, path, key, **asked)
         assert answer.status_code == 404, answer.text

@@ -8,7 +8,9 @@ from typing import Any, Literal
 import pytest
 
 from contracts import consents
+from services.chassis import clock
 from tests.running.gateway import Site
+from tests.running.settings import gateway_settings
 from tests.running.two_clinics import Owner, TwoClinics
 from tests.security.test_matrix_services import OWN_TRIES, leaked_by, operations_of
 
@@ -62,6 +64,13 @@ NEEDS_CHOICE = {"POST /clinics", "POST /clinics/invitations"}
 """Asked here without a clinic and a client, so nothing opens: tests/service/test_families.py names them."""
 STREAM = "GET /c/{slug}/live"
 """Endless for whom it is for: tests/service/test_gateway_live.py opens it as them."""
+BY_LINK = {
+    "GET /pay/{token}",
+    "POST /pay/{token}/payments",
+    "GET /pay/{token}/payments/{payment_id}",
+    "GET /pay/{token}/live",
+}
+"""Opened by the address of an invoice of ann's, with any login or none."""
 FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
     *("GET /password", "POST /password", "GET /password/{token}", "POST /password/{token}"),
@@ -87,7 +96,51 @@ async def test_every_page_has_a_rule(two: TwoClinics) -> None:
         each for each in operations_of(two.apps["gateway"]) if not each.split()[1].startswith("/api/")
     }
 
-    assert answered - FOR_ALL == {*PAGES, STREAM}
+    assert answered - FOR_ALL == {*PAGES, STREAM, *BY_LINK}
+
+
+@pytest.mark.parametrize("operation", sorted(BY_LINK))
+async def test_a_pay_link_opens_by_its_token_alone(
+    two: TwoClinics, visitors: dict[str, Site], operation: str
+) -> None:
+    """No session and no key opens it; with the token it opens the same for all, and only that invoice."""
+    links = gateway_settings("x").pay_links
+    today = clock.now().date()
+    own = links.token(links.new(two.ann.clinic_id, two.ann.invoice_id, 0, today))
+    crossed = links.token(links.new(two.cat.clinic_id, two.ann.invoice_id, 0, today))
+    for who, visitor in visitors.items():
+        for token in ("x", two.keys["alder"], own[:-1], own.swapcase(), crossed):
+            answer = await _by_link(two, visitor, operation, token)
+            assert answer.status_code == 410, (who, answer.text)
+            assert not leaked_by(two.ann, operation.replace("{token}", token), None, answer.text), who
+        if operation.endswith("/live"):
+            continue  # endless for who has the token: `test_gateway_live`
+        before = await two.rows_of(two.ann.clinic_id, "invoice", "payment", "notification", "gateway")
+        answer = await _by_link(two, visitor, operation, own)
+        assert answer.status_code in {200, 303}, (who, answer.text)
+        others = {two.ann.name, two.ann.email, str(two.ann.client_id), str(two.ann.paid_invoice_id)}
+        assert not [each for each in others if each in answer.text], who
+        if operation.startswith("GET"):
+            after = await two.rows_of(two.ann.clinic_id, "invoice", "payment", "notification", "gateway")
+            assert after == before, who
+
+
+async def _by_link(two: TwoClinics, visitor: Site, operation: str, token: str) -> Any:
+    """With the visitor's session and an API key beside the token."""
+    method, path = operation.split()
+    headers = {"Accept": "text/html", "Authorization": f"Bearer {two.keys['alder']}"}
+    more: dict[str, Any] = {}
+    if method == "POST":
+        headers["x-csrftoken"] = visitor.cookie("csrf") or ""
+        body = _payment(two.ann)
+        more = {"json": {name: body[name] for name in ("invoices", "method")}}
+    return await visitor.client.request(
+        method,
+        path.format_map({**two.ann.ids, "token": token}),
+        headers=headers,
+        follow_redirects=False,
+        **more,
+    )
 
 
 @pytest.mark.parametrize("operation", PAGES)

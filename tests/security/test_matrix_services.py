@@ -117,6 +117,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "GET /invoices": Rule(EVERYONE, "client"),
         "GET /invoices/{invoice_id}": Rule(EVERYONE, "client"),
         "GET /invoices/locations": Rule(CLIENT, "client"),
+        "GET /invoices/{invoice_id}/pay-link": Rule(CLINIC_STAFF, "clinic"),
+        "POST /invoices/{invoice_id}/pay-link/revoke": Rule(CLINIC_STAFF, "clinic"),
         "GET /summary": Rule(CLIENT, "client"),
         **BOOKING,
         "POST /invoices/{invoice_id}/void": _UNEXPLAINED,

@@ -53,7 +53,7 @@ def test_each_route_by_which_staff_act_is_walked_here() -> None:
     """A new route fails this test until `test_each_deed_…` calls it too, and its change writes an entry.
 
     A refund needs credit: `test_payment_refunds.py::test_each_press_leaves_one_line_in_the_audit_log`. Corrections,
-    recorded money, rules of refunds, exceptions and held acts are walked in the tests of their rooms.
+    pay links, recorded money, rules of refunds, exceptions and held acts are walked in the tests of their rooms.
     """
     payment = ROUTES
     handlers = [*invoice_app.ROUTES, *payment, *notification_app.ROUTES]
@@ -77,7 +77,7 @@ def test_each_route_by_which_staff_act_is_walked_here() -> None:
         "POST /contacts/{client_id:uuid}",
         "PATCH /contacts/{client_id:uuid}",
         "DELETE /contacts/{client_id:uuid}",
-        *(f"POST /invoices/{{invoice_id:uuid}}/{verb}" for verb in CORRECTIONS),
+        *(f"POST /invoices/{{invoice_id:uuid}}/{verb}" for verb in (*CORRECTIONS, "pay-link/revoke")),
         *("POST /payments/recorded", "POST /payments/{payment_id:uuid}/reverse", "POST /credit/uses"),
         *("POST /cash-closings", "PUT /refund-rules", "PUT /refunds/{refund_id:uuid}/approval"),
         *("POST /exceptions/{exception_id:uuid}/settle", "POST /held-acts/{act_id:uuid}/undo"),

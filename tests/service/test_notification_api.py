@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from services.chassis.ids import new_id
 from services.notification import app, consumers
@@ -30,6 +31,7 @@ async def api(db_notification: ServiceDb) -> AsyncIterator[Client]:
         smtp_url="smtp://127.0.0.1:1",
         mail_from="billing@clinicpay.example",
         portal_url="https://pay.example",
+        pay_link_key=SecretStr("-" * 32),
     )
     async with calling(app.api(settings), "notification") as client:
         yield client

@@ -202,6 +202,11 @@ def _of_an_invoice(end: str, **body: Any) -> Prepare:
     return prepare
 
 
+async def _revoked_links(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
+    method, path, _ = await _of_an_invoice("pay-link/revoke")(world, clinic, label)
+    return method, path, None
+
+
 async def _record(world: World, clinic: Any, label: str) -> tuple[str, str, Any]:
     """Refused, since payment does not know the client yet. See `test_outside.py`."""
     client = await create_client(world.site, clinic, name=label, email=f"{label}@example.com")
@@ -252,6 +257,7 @@ WRITES: dict[str, Prepare] = {
     f"POST {AT}/invoices/{{invoice_id}}/credit-notes": _of_an_invoice("credit-notes"),
     f"POST {AT}/invoices/{{invoice_id}}/write-off": _of_an_invoice("write-off"),
     f"POST {AT}/invoices/{{invoice_id}}/correct": _of_an_invoice("correct"),
+    f"POST {AT}/invoices/{{invoice_id}}/pay-link/revoke": _revoked_links,
     f"POST {AT}/cash-closings": _count_of_cash,
 }
 WITHOUT_EFFECT: dict[str, Prepare] = {

@@ -140,11 +140,13 @@ def apps() -> dict[str, Litestar]:
         "smtp_url": "smtp://localhost:1",
         "mail_from": "none@example.com",
         "portal_url": url,
+        "pay_link_key": "-" * 32,  # pragma: allowlist secret
     }
     gateway: dict[str, Any] = {
         **{"invoice_url": url, "payment_url": url, "notification_url": url, "public_url": url},
         "internal_token_private_key": json.dumps(key.as_dict(private=True)),
         "stripe_publishable_key": "pk_test_none",
+        "pay_link_key": "-" * 32,  # pragma: allowlist secret
     }
     return {
         "invoice": services.invoice.app.api(services.invoice.settings.Settings(**common)),

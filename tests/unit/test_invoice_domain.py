@@ -355,7 +355,7 @@ def test_events_hold_no_service_and_no_person() -> None:
     assert fields == {
         "id", "time", "traceparent", "clinic_id", "version", "invoice_id", "client_id", "number", "status",
         "total", "due_before_payments", "settled", "issued_on", "due_on",
-            "being_checked", "seller_name", "locale", "time_zone", "sums",
+            "being_checked", "seller_name", "locale", "time_zone", "sums", "pay_link_generation",
     }  # fmt: skip
 
 

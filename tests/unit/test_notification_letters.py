@@ -15,6 +15,8 @@ from contracts.declines import decline
 from contracts.events.envelope import Method
 from contracts.events.payment import Share
 from contracts.money import Money
+from contracts.pay_links import PayLinks
+from contracts.pay_links import path as pay_path
 from services.chassis.ids import new_id
 from services.chassis.queue.domain import Task
 from services.notification.emails import mime
@@ -32,7 +34,8 @@ from services.notification.emails.rendering import Content, Renderer
 from services.notification.letters.domain import Letter
 from services.notification.projections.domain import Clinic, Invoice
 
-RENDERER = Renderer("https://pay.example/")
+LINKS = PayLinks((b"a-key-for-links-of-thirty-two-characters",))
+RENDERER = Renderer("https://pay.example/", LINKS)
 CLINIC = Clinic(
     id=new_id(),
     slug="harbour",
@@ -42,6 +45,7 @@ CLINIC = Clinic(
     accent="#0b6e6e",
     billing_shown=True,
     online_payment=True,
+    pay_links=True,
     phone="+353 1 555 0123",
     email="hello@harbour.example",
     address="12 Quay Street\nDublin 1",
@@ -117,16 +121,55 @@ def test_a_new_invoice_says_what_is_due_when_and_where_to_pay() -> None:
 
     assert mail.subject == "Invoice 2026-000123 is ready"
     link = f"https://pay.example/c/harbour/invoices/{invoice.id}"
-    assert both_parts(mail, "€125.00", "7 December 2026", "View and pay €125.00", link, "Harbour Clinic")
+    assert both_parts(mail, "€125.00", "7 December 2026", "Pay €125.00", link, "Harbour Clinic")
     assert both_parts(
         mail, "+353 1 555 0123", "hello@harbour.example", "12 Quay Street, Dublin 1", "Aoife Byrne"
     )
 
 
+def link_in(text: str) -> str:
+    """The address of the pay link in an e-mail's text, below the portal's."""
+    found = re.search(r"https://pay\.example(/pay/\S+)", text)
+    assert found is not None, text
+    return found[1]
+
+
+@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed"])
+def test_the_button_pays_without_a_login_and_the_portal_is_the_second_link(template: str) -> None:
+    invoice = replace(an_invoice(), pay_link_generation=3)
+    mail = RENDERER.render(an_email(template, invoice))
+
+    link = LINKS.read(link_in(mail.text).removeprefix("/pay/"))
+    assert link is not None
+    today = datetime.now(UTC).date()
+    assert link == LINKS.new(CLINIC.id, invoice.id, 3, today)
+    assert link.expires_on == today + timedelta(days=180)
+    assert mail.html.index(pay_path(LINKS.token(link))) < mail.html.index(f"/c/harbour/invoices/{invoice.id}")
+    assert both_parts(mail, "Pay €125.00", "Log in to see what it is for")
+
+
+@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed"])
+def test_where_pay_links_are_off_the_portal_is_the_button(template: str) -> None:
+    mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, pay_links=False)))
+
+    assert "/pay/" not in mail.text + mail.html
+    assert both_parts(mail, "View and pay €125.00", "https://pay.example/c/harbour/invoices/")
+    assert "Log in to see" not in mail.text + mail.html
+
+
+@pytest.mark.parametrize(
+    "template", [name for name in TEMPLATES if name not in ("invoice_ready", "payment_failed")]
+)
+def test_no_other_email_has_a_pay_link(template: str) -> None:
+    mail = RENDERER.render(an_email(template))
+
+    assert "/pay/" not in mail.text + mail.html
+
+
 def test_an_invoice_shows_what_is_due_now_not_what_was() -> None:
     email = an_email("invoice_ready", an_invoice(due=4000, status="part_paid"), amount=eur(12500))
     mail = RENDERER.render(email)
-    assert both_parts(mail, "View and pay €40.00")
+    assert both_parts(mail, "Pay €40.00")
     assert "€125" not in mail.text
 
 
@@ -238,7 +281,7 @@ def test_a_failure_says_that_nothing_was_taken_why_and_what_next() -> None:
 
     assert mail.subject == "Your payment of €125.00 did not go through"
     assert both_parts(mail, "No money was taken", "This card has expired", "pay another way")
-    assert both_parts(mail, "View and pay €125.00", f"/invoices/{invoice.id}")
+    assert both_parts(mail, "Pay €125.00", "https://pay.example/pay/", f"/invoices/{invoice.id}")
 
 
 def test_a_failure_over_several_invoices_leads_to_all_of_them() -> None:
@@ -272,7 +315,7 @@ def test_where_billing_is_hidden_no_link_leads_to_it(template: str) -> None:
 def test_where_online_payment_is_off_nothing_asks_to_pay_online() -> None:
     for template in ("invoice_ready", "payment_failed"):
         mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, online_payment=False)))
-        assert "View and pay" not in mail.text + mail.html
+        assert not re.search("(View and p|P)ay €", mail.text + mail.html)
         assert both_parts(mail, "To pay, please contact the clinic")
 
 
@@ -280,7 +323,7 @@ def test_where_online_payment_is_off_nothing_asks_to_pay_online() -> None:
 def test_an_amount_that_cannot_be_charged_is_not_asked_for_online(due: int) -> None:
     for template in ("invoice_ready", "payment_failed"):
         mail = RENDERER.render(an_email(template, an_invoice(due=due)))
-        assert "View and pay" not in mail.text + mail.html
+        assert not re.search("(View and p|P)ay €", mail.text + mail.html)
         assert both_parts(mail, "View invoice")
     assert both_parts(
         RENDERER.render(an_email("invoice_ready", an_invoice(due=due))), "please contact the clinic"
@@ -289,7 +332,7 @@ def test_an_amount_that_cannot_be_charged_is_not_asked_for_online(due: int) -> N
 
 def test_an_invoice_that_is_being_paid_does_not_ask_to_be_paid_again() -> None:
     mail = RENDERER.render(an_email("invoice_ready", an_invoice(status="processing")))
-    assert "View and pay" not in mail.text + mail.html
+    assert not re.search("(View and p|P)ay €", mail.text + mail.html)
     assert both_parts(mail, "on its way", "View invoice")
 
 

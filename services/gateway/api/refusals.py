@@ -76,6 +76,8 @@ OF_ROUTE: dict[str, str] = {
     f"POST {_INVOICE}/write-off/preview": _WRITE_OFF,
     f"POST {_INVOICE}/correct": _REPLACE,
     f"POST {_INVOICE}/correct/preview": _REPLACE,
+    f"GET {_INVOICE}/pay-link": "404 invoice_not_found 409 pay_links_off",
+    f"POST {_INVOICE}/pay-link/revoke": "404 invoice_not_found",
     f"GET {_CLINIC}/stripe-account": _ACCOUNT,
     f"PUT {_CLINIC}/stripe-account": f"409 stripe_account_in_use {_ACCOUNT}",
     f"GET {_CLINIC}/clients/{{client_id}}/credit": "404 client_not_found",

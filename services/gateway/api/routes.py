@@ -12,6 +12,7 @@ from services.gateway.api.exceptions.routes import exception_routes
 from services.gateway.api.held.routes import held_routes
 from services.gateway.api.idempotency.dependencies import fingerprint
 from services.gateway.api.invoices.corrections import correction_routes
+from services.gateway.api.invoices.pay_links import pay_link_routes
 from services.gateway.api.invoices.routes import invoice_routes
 from services.gateway.api.keys.dependencies import api_key, authenticate
 from services.gateway.api.keys.routes import create_api_key, key_routes
@@ -38,6 +39,7 @@ api_router = Router(
         create_api_key,
         *invoice_routes,
         *correction_routes,
+        *pay_link_routes,
         *stripe_account_routes,
         *credit_routes,
         *dispute_routes,

@@ -16,9 +16,11 @@ from services.chassis.http.auth import Caller
 from services.gateway.accounts.dependencies import CurrentCaller, CurrentMembership, CurrentSession
 from services.gateway.accounts.sessions import store as sessions
 from services.gateway.live.hub import REFRESH, Hub, Kind, Listener, StateChange
+from services.gateway.pay_links.dependencies import CurrentLink, opened, payment_of
+from services.gateway.pay_links.domain import PayLinkEnded
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.dependencies import Db
+from services.gateway.web.dependencies import Db, InjectedSettings
 from services.gateway.web.errors import SCRIPTS
 
 HEARTBEAT_SECONDS = 15.0
@@ -34,6 +36,8 @@ class Page:
     upstreams: Upstreams
     invoice: UUID | None
     payment: UUID | None
+    alone: bool = False
+    """Changes of other invoices and payments of the client are not for this page."""
     last_sent: dict[UUID, StateChange] = field(default_factory=dict)
 
     async def current(self, listener: Listener) -> list[tuple[Kind, StateChange]]:
@@ -47,6 +51,9 @@ class Page:
         except UpstreamError as error:
             listener.behind = error.status >= 500
         return found
+
+    def is_for(self, change: StateChange) -> bool:
+        return not self.alone or change.id in (self.invoice, self.payment)
 
     def is_new(self, change: StateChange) -> bool:
         """Whether the page was sent neither this change nor a newer one; remembers it as sent."""
@@ -93,10 +100,40 @@ async def live(
     return ServerSentEvent(messages())
 
 
+@get("/pay/{token:str}/live", include_in_schema=False, opt={SCRIPTS: True})
+async def link_live(
+    link: CurrentLink,
+    upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
+    hub: NamedDependency[Hub],
+    payment: FromQuery[UUID | None] = None,
+) -> ServerSentEvent:
+    """The same about the link's invoice and its payment, until the link ends."""
+    hub.check_room(link.streams)
+    named = await payment_of(link, payment, upstreams) if payment else None
+    page = Page(link.caller, upstreams, link.invoice.id, named.id if named else None, alone=True)
+
+    async def works() -> bool:
+        try:
+            await opened(link.token, settings, upstreams)
+        except PayLinkEnded:
+            return False
+        except UpstreamError:
+            return True
+        return True
+
+    async def messages() -> AsyncIterator[ServerSentEventMessage]:
+        with hub.listening(link.clinic.id, link.caller.subject, link.streams) as listener:
+            async for message in stream(listener, page, works):
+                yield message
+
+    return ServerSentEvent(messages())
+
+
 async def stream(
     listener: Listener, page: Page, alive: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """The page's messages, until the listener is closed or the session has ended."""
+    """The page's messages, until the listener is closed or the page's session or link has ended."""
     yield ServerSentEventMessage(data=None, comment="open", retry=2000)
     asked_at = 0.0
     beat_at = time.monotonic()
@@ -108,7 +145,7 @@ async def stream(
         else:
             heard = listener.waiting()
         for kind, change in heard:
-            if page.is_new(change):
+            if page.is_for(change) and page.is_new(change):
                 yield ServerSentEventMessage(event=kind, data=msgspec.json.encode(change).decode())
         if not heard:
             await listener.wait(beat_at + HEARTBEAT_SECONDS - time.monotonic())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -52,6 +53,14 @@ class PortalPage:
         """An address in this clinic's portal."""
         return f"/c/{self.clinic.slug}/{rest}"
 
+    def invoice_path(self, invoice_id: UUID) -> str:
+        """The page that shows the invoice."""
+        return self.path(f"invoices/{invoice_id}")
+
+    def pay_path(self, invoice_id: UUID) -> str:
+        """The page that takes a payment of the invoice alone."""
+        return f"{self.invoice_path(invoice_id)}/pay"
+
 
 CurrentPage = NamedDependency[PortalPage]
 """A route's parameter is named `page`, or `billing` when it shows bills."""
@@ -83,7 +92,7 @@ async def client_page(
     """
     clinic = await upstreams.clinic(caller)
     if clinic.online_payment:
-        clinic = await _as_its_account_can(clinic, upstreams, caller)
+        clinic = await as_its_account_can(clinic, upstreams, caller)
     several = len(signed_in.memberships) + len(signed_in.invitations) > 1
     made = PortalPage(clinic, caller, several, await _person(member, signed_in, caller, upstreams))
     if member.client_id is None:
@@ -97,7 +106,7 @@ async def _person(member: Membership, signed_in: SignedIn, caller: Caller, upstr
     return (await upstreams.client(caller, member.client_id)).name
 
 
-async def _as_its_account_can(clinic: ClinicOut, upstreams: Upstreams, caller: Caller) -> ClinicOut:
+async def as_its_account_can(clinic: ClinicOut, upstreams: Upstreams, caller: Caller) -> ClinicOut:
     """The clinic with the ways to pay that its Stripe account can charge.
 
     With all while payment is unreachable: it refuses later itself.

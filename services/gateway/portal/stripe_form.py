@@ -23,6 +23,12 @@ async def stripe_context(page: PortalPage, upstreams: Upstreams, settings: Setti
     }
 
 
+def paying_by_link() -> dict[str, Any]:
+    """The same on the page of a pay link, where nobody is logged in."""
+    words = f"This page is too old. {NOTHING_TAKEN} Load it again, then try once more."
+    return {**paying(), "logged_out": words, "logged_out_next": "Load this page again"}
+
+
 def paying() -> dict[str, Any]:
     """The words for all that may go wrong with a payment, for the pages' script."""
     nothing = f" {NOTHING_TAKEN}"
@@ -47,6 +53,7 @@ def _of_ours(nothing: str) -> dict[str, Any]:
     """Troubles of which each proves that nothing was done. `nothing` says so where money is meant."""
     return {
         "types": _texts(declines.TROUBLE, nothing),
+        "logged_out_next": "Log in again",
         "logged_out": f"You have been logged out.{nothing} Log in again, then try once more.",
         "unreachable": f"We could not reach the payment service.{nothing} Check your connection and try again.",
         "refused": f"This was refused.{nothing} Load this page again, or ask the clinic.",

@@ -29,7 +29,15 @@ from contracts.http.documents import (
 )
 from contracts.http.exceptions import ExceptionOut, SettleIn
 from contracts.http.held import HeldActOut, HeldActsOut, PreviewOut
-from contracts.http.invoices import InvoiceIn, InvoiceItem, InvoiceOut, InvoicesIn, InvoicesOut, Summary
+from contracts.http.invoices import (
+    InvoiceIn,
+    InvoiceItem,
+    InvoiceOut,
+    InvoicesIn,
+    InvoicesOut,
+    PayLinkOut,
+    Summary,
+)
 from contracts.http.letters import LetterIn, LetterOut
 from contracts.http.methods import SavedMethodOut, SetupIn, SetupStart
 from contracts.http.outside import ClosingIn, ClosingOut, RecordIn, ReverseIn, UseCreditIn
@@ -300,6 +308,15 @@ class Upstreams:
         """Invoices that changed since then, in the order of their last change."""
         params = {"since": since.isoformat(), "cursor": cursor, "limit": limit, "client_id": client_id}
         return await self._calls.get(caller, "invoice", "/invoices/changed", Page[InvoiceItem], params)
+
+    async def pay_link(self, caller: Caller, invoice_id: UUID) -> PayLinkOut:
+        """The generation of the invoice's pay links that work now; the service records that it was asked for."""
+        return await self._calls.get(caller, "invoice", f"/invoices/{invoice_id}/pay-link", PayLinkOut)
+
+    async def revoke_pay_links(self, caller: Caller, invoice_id: UUID, key: str) -> PayLinkOut:
+        """End the invoice's pay links that were made so far; the same key ends them once."""
+        path = f"/invoices/{invoice_id}/pay-link/revoke"
+        return await self._calls.write(caller, "invoice", "POST", path, PayLinkOut, key=key)
 
     async def summary(self, caller: Caller) -> Summary:
         return await self._calls.get(caller, "invoice", "/summary", Summary)

@@ -128,6 +128,20 @@ class RequestLimit(ASGIMiddleware):
             del self._known[next(iter(self._known))]
 
 
+class PerMinute:
+    """So many requests a minute of one name, in this process; for what a request turns out to be about."""
+
+    def __init__(self, most: int) -> None:
+        self._limit = RateLimitItemPerMinute(most)
+        self._counted = FixedWindowRateLimiter(MemoryStorage())
+
+    async def count(self, name: str) -> None:
+        """Raises `TooManyRequestsException`."""
+        if not await self._counted.hit(self._limit, name):
+            resets_at, _ = await self._counted.get_window_stats(self._limit, name)
+            raise TooManyRequestsException(headers={"Retry-After": str(_seconds_until(resets_at))})
+
+
 async def works(scope: Scope) -> None:
     """The request's credential is good. Raises `TooManyRequestsException`."""
     if count := _count_of(scope):

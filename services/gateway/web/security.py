@@ -18,6 +18,8 @@ NOT_PAGES = ["^/api/", "^/webhooks/", "^/healthz/"]
 """Paths without cookies: no session, no CSRF token."""
 PUBLIC_FILES = ["^/static/", r"^/c/[^/]+/theme\.css$"]
 """Files that shared caches may keep: none of them sets a cookie."""
+PAY_LINKS = ["^/pay/"]
+"""Paths whose address is all that a visitor has: nobody is logged in there, and nobody else may learn the address."""
 
 _STRIPE = "https://js.stripe.com"
 
@@ -51,6 +53,14 @@ def content_security_policy(stripe_origin: str) -> str:
     )
 
 
+_OF_PAY_LINKS = {
+    # Their forms are sent by scripts, which name the origin all the same.
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+    "Cache-Control": "no-store",
+}
+
+
 def security_headers(settings: Settings) -> dict[str, str]:
     headers = {
         "Content-Security-Policy": content_security_policy(settings.stripe_origin),
@@ -70,6 +80,7 @@ def security_headers(settings: Settings) -> dict[str, str]:
 def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[Any, Any, None]]:
     """A `before_send` hook: adds the headers, and `no-store` where the route sets no `Cache-Control`."""
     ours = security_headers(settings)
+    is_pay_link = asks_for(PAY_LINKS)
 
     async def add_headers(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
@@ -78,6 +89,8 @@ def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[
         for name, value in ours.items():
             headers[name] = value
         headers.setdefault("Cache-Control", "no-store")
+        if is_pay_link(scope):
+            headers.update(_OF_PAY_LINKS)
 
     return add_headers
 

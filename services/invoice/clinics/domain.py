@@ -94,6 +94,7 @@ class ClinicSettings:
     least_part: int | None = None
     """In minor units of `currency`; None where clients may not pay an invoice in parts."""
     deposits: bool = False
+    pay_links: bool = True
     lost_dispute_reopens: bool = False
     undo_hours: int = 0
     """How long corrections and refunds are held and can be undone; 0: they are done at once."""
@@ -466,6 +467,7 @@ def updated_event(clinic: Clinic, at: datetime) -> ClinicUpdated:
         accent=clinic.accent,
         least_part=clinic.least_part,
         deposits=clinic.deposits,
+        pay_links=clinic.pay_links,
         lost_dispute_reopens=clinic.lost_dispute_reopens,
         undo_hours=clinic.undo_hours,
     )

@@ -75,6 +75,8 @@ class Invoice:
     paid_version: int | None = None
     version: int = 1
     being_checked: bool = False
+    pay_link_generation: int = 0
+    """Pay links of an earlier generation do not work any more."""
 
     @property
     def due_before_payments(self) -> int:
@@ -160,6 +162,16 @@ def mark_checked(invoice: Invoice, *, being_checked: bool, at: datetime) -> Invo
     if invoice.being_checked == being_checked:
         return invoice
     return replace(invoice, being_checked=being_checked, version=invoice.version + 1, changed_at=at)
+
+
+def revoke_links(invoice: Invoice, at: datetime) -> Invoice:
+    """The invoice one version later, without the pay links that were made so far."""
+    return replace(
+        invoice,
+        pay_link_generation=invoice.pay_link_generation + 1,
+        version=invoice.version + 1,
+        changed_at=at,
+    )
 
 
 def take_off(invoice: Invoice, kind: DocumentKind, amount: int, *, processing: bool, at: datetime) -> Invoice:
@@ -248,6 +260,7 @@ def event_of(kind: type[E], invoice: Invoice, **more: Any) -> E:
         "issued_on": invoice.issued_on,
         "due_on": invoice.due_on,
         "being_checked": invoice.being_checked,
+        "pay_link_generation": invoice.pay_link_generation,
         "seller_name": invoice.seller.name,
         "locale": invoice.locale,
         "time_zone": invoice.time_zone,

@@ -56,8 +56,9 @@ WHERE i.clinic_id = $1
 _ROW = _select()
 _WHOLE = _select(
     ", i.prices, i.discount_amount, i.discount_percent, i.discount_reason, i.location, i.seller, "
-    "who.name AS client_name, who.billing_address, who.tax_number, who.insurer_reference, who.metadata, "
-    "who.erased_at IS NOT NULL AS erased, corrected.id AS corrects_id, corrected.number AS corrects_number",
+    "i.pay_link_generation, who.name AS client_name, who.billing_address, who.tax_number, who.insurer_reference, "
+    "who.metadata, who.erased_at IS NOT NULL AS erased, corrected.id AS corrects_id, "
+    "corrected.number AS corrects_number",
     """JOIN invoice_identities AS who ON (who.clinic_id, who.invoice_id) = (i.clinic_id, i.id)
 LEFT JOIN invoice_documents AS replacing ON (replacing.clinic_id, replacing.new_invoice_id) = (i.clinic_id, i.id)
 LEFT JOIN invoices AS corrected ON (corrected.clinic_id, corrected.id) = (replacing.clinic_id, replacing.invoice_id)""",

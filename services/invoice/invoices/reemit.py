@@ -59,6 +59,7 @@ def invoice_events(row: asyncpg.Record) -> Iterable[Event]:
         paid_version=None,
         version=1,
         being_checked=False,
+        pay_link_generation=0,
         changed_at=created_at,
     )
     taxed = [(code, Decimal(percent), base, part) for code, percent, base, part in msgspec.json.decode(taxes)]

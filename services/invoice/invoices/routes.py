@@ -16,12 +16,13 @@ from contracts.http.invoices import (
     InvoiceRow,
     InvoicesIn,
     InvoicesOut,
+    PayLinkOut,
     Summary,
 )
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller, client, staff
 from services.invoice import paging
-from services.invoice.invoices import issuing, reads
+from services.invoice.invoices import issuing, pay_links, reads
 from services.invoice.invoices.domain import ClientNeeded, InvoiceNotFound
 from services.invoice.invoices.reads import StatusFilter, Wanted
 from services.invoice.invoices.schemas import draft_of
@@ -133,6 +134,26 @@ async def get_invoice(
     return invoice
 
 
+@get("/invoices/{invoice_id:uuid}/pay-link", guards=[staff])
+async def get_pay_link(
+    invoice_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
+) -> PayLinkOut:
+    """The generation of the pay links that work now. The audit log keeps that it was asked for."""
+    return await pay_links.show_pay_link(tx, caller, invoice_id)
+
+
+@post("/invoices/{invoice_id:uuid}/pay-link/revoke", guards=[staff], status_code=200)
+async def revoke_pay_links(
+    invoice_id: FromPath[UUID],
+    body: RawBody,
+    caller: NamedDependency[Caller],
+    tx: NamedDependency[Connection],
+    idempotency_key: IdempotencyKey = None,
+) -> PayLinkOut:
+    """End all pay links of the invoice that were made so far; the same `Idempotency-Key` ends them once."""
+    return await pay_links.revoke_pay_links(tx, caller, invoice_id, key=idempotency_key, body=body)
+
+
 @get("/summary", guards=[client])
 async def get_summary(caller: NamedDependency[Caller], tx: NamedDependency[Connection]) -> Summary:
     """The amounts that the client owes, the invoice to pay first, and the one that was paid last."""
@@ -163,5 +184,7 @@ ALL: list[Any] = [
     list_locations,
     list_changed_invoices,
     get_invoice,
+    get_pay_link,
+    revoke_pay_links,
     get_summary,
 ]

@@ -17,7 +17,7 @@ from services.invoice.invoices.domain import Invoice
 INVOICE = """
     clinic_id, id, client_id, number, status, currency, total_amount, settled_amount, refunded_amount, disputed_amount,
     credited_amount, written_off_amount, issued_on, due_on, paid_at, version, changed_at, being_checked, seller, locale,
-    time_zone, paid_version
+    time_zone, paid_version, pay_link_generation
 """
 """The columns of an `Invoice`."""
 
@@ -208,6 +208,21 @@ async def save_invoices(tx: Connection, invoices: Sequence[Invoice]) -> None:
         [invoice.being_checked for invoice in invoices],
         [invoice.disputed_amount for invoice in invoices],
         [invoice.paid_version for invoice in invoices],
+    )
+
+
+async def save_pay_link_generation(tx: Connection, invoice: Invoice) -> None:
+    """Save the generation of an invoice that `lock_invoices` returned."""
+    await tx.execute(
+        """
+        UPDATE invoices SET pay_link_generation = $3, version = $4, changed_at = $5
+        WHERE clinic_id = $1 AND id = $2
+        """,
+        invoice.clinic_id,
+        invoice.id,
+        invoice.pay_link_generation,
+        invoice.version,
+        invoice.changed_at,
     )
 
 

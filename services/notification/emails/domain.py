@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts import pay_links
 from contracts.events.envelope import Event, Method, event_id
 from contracts.events.notification import NotificationFailed, NotificationSent
 from contracts.events.payment import Share
 from contracts.money import Money
+from contracts.pay_links import PayLinks
 from contracts.vocabulary import is_open
 from services.chassis import emails
 from services.chassis.ids import Key, made_at
@@ -54,6 +56,32 @@ class EmailData(BaseModel):
     to_credit: bool = False
     """A refund that became the client's credit."""
     dispute: DisputeData | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The portal's address, and the links to it that are made today."""
+
+    url: str
+    pay_links: PayLinks
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where links of a clinic's e-mail lead: to its portal, behind a login; a pay link opens one invoice without."""
+
+    site: Site
+    clinic: Clinic
+
+    @property
+    def portal(self) -> str:
+        return f"{self.site.url}/c/{self.clinic.slug}"
+
+    def pay(self, invoice: Invoice) -> str:
+        made = self.site.pay_links
+        link = made.new(self.clinic.id, invoice.id, invoice.pay_link_generation, self.site.today)
+        return f"{self.site.url}{pay_links.path(made.token(link))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +132,14 @@ class EmailKind(Generic[E]):
     """A kind of e-mail: the event that leads to it, when it is sent, and its content.
 
     `subject_id` reads the id of the invoice, payment or refund from the event; `content` fills the templates named
-    `template`, given the portal's address.
+    `template`, given where its links lead.
     """
 
     template: str
     event: type[E]
     subject_id: Callable[[E], UUID]
     data: Callable[[E], EmailData]
-    content: "Callable[[Email, str], dict[str, Any]]"
+    content: "Callable[[Email, Links], dict[str, Any]]"
     delay: timedelta = timedelta(0)
     asks_for_money: bool = False
     """It leads to the payment page: dropped once nothing is to be paid, and held while an invoice is being checked."""
@@ -170,9 +198,9 @@ class Email:
     recipient: Recipient
     invoices: Mapping[UUID, Invoice]
 
-    def content(self, portal_url: str) -> dict[str, Any]:
+    def content(self, site: Site) -> dict[str, Any]:
         """The values of its templates."""
-        return self.kind.content(self, f"{portal_url}/c/{self.clinic.slug}")
+        return self.kind.content(self, Links(site, self.clinic))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +227,9 @@ class LetterEmail:
         """The address. A login has no name."""
         return Recipient(self.delivery.email, "")
 
-    def content(self, portal_url: str) -> dict[str, Any]:
+    def content(self, site: Site) -> dict[str, Any]:
         """The values of its templates."""
-        return self.kind.content(self, portal_url)
+        return self.kind.content(self, site.url)
 
 
 AnyClaim = Claim | LetterClaim

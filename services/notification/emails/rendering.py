@@ -8,9 +8,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from mjml import mjml2html
 
+from contracts.pay_links import PayLinks
+from services.chassis import clock
 from services.chassis.locale.colours import from_hex, text_on, to_hex
 from services.chassis.locale.phones import dial_link
-from services.notification.emails.domain import Outgoing
+from services.notification.emails.domain import Outgoing, Site
 from services.notification.emails.kinds import FILES
 from services.notification.emails.messages.parts import one_line
 from services.notification.projections.domain import Clinic
@@ -30,8 +32,9 @@ class Content:
 class Renderer:
     """The templates, compiled once: MJML to table HTML first, then both parts as Jinja2 templates."""
 
-    def __init__(self, portal_url: str) -> None:
+    def __init__(self, portal_url: str, pay_links: PayLinks) -> None:
         self._portal = portal_url.rstrip("/")
+        self._pay_links = pay_links
         html = Environment(autoescape=True, undefined=StrictUndefined)
         text = Environment(  # noqa: S701 - plain text, where an entity would be shown as it stands
             loader=FileSystemLoader(_FOLDER), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
@@ -43,13 +46,14 @@ class Renderer:
         """Fill both templates; amounts and days as the clinic's locale and time zone write them."""
         file = email.kind.file
         clinic = email.clinic
-        content = email.content(self._portal)
+        content = email.content(Site(self._portal, self._pay_links, clock.now().date()))
         common = {
             "clinic": _tidy(clinic),
             "name": one_line(email.recipient.name),
             "accent": clinic.accent,
             "ink": to_hex(text_on(from_hex(clinic.accent))),
             "phone_link": dial_link(one_line(clinic.phone), clinic.locale),
+            "second": None,
             "email_link": f"mailto:{one_line(clinic.email)}",
         }
         context = common | content

@@ -27,6 +27,7 @@ class Clinic:
     accent: str
     billing_shown: bool
     online_payment: bool
+    pay_links: bool
     phone: str
     email: str
     address: str
@@ -46,6 +47,7 @@ class Invoice:
     seller_name: str = ""
     locale: str = ""
     time_zone: str = ""
+    pay_link_generation: int = 0
 
 
 def newest(events: Iterable[E]) -> list[E]:

@@ -63,12 +63,13 @@ async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> N
     await tx.execute(
         """
         INSERT INTO invoices AS held (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version,
-            being_checked, seller_name, locale, time_zone)
+            being_checked, seller_name, locale, time_zone, pay_link_generation)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-            $8::date[], $9::int[], $10::bool[], $11::text[], $12::text[], $13::text[])
+            $8::date[], $9::int[], $10::bool[], $11::text[], $12::text[], $13::text[], $14::int[])
         ON CONFLICT (clinic_id, id) DO UPDATE SET (client_id, number, status, due_amount, currency, due_on, version,
-            being_checked, seller_name, locale, time_zone) = ROW (excluded.client_id, excluded.number, excluded.status,
-            excluded.due_amount, excluded.currency, excluded.due_on, excluded.version, excluded.being_checked,
+            being_checked, pay_link_generation, seller_name, locale, time_zone) = ROW (excluded.client_id,
+            excluded.number, excluded.status, excluded.due_amount, excluded.currency, excluded.due_on, excluded.version,
+            excluded.being_checked, excluded.pay_link_generation,
             coalesce(nullif(excluded.seller_name, ''), held.seller_name),
             coalesce(nullif(excluded.locale, ''), held.locale),
             coalesce(nullif(excluded.time_zone, ''), held.time_zone))
@@ -87,6 +88,7 @@ async def upsert_invoices(tx: Connection, invoices: Sequence[InvoiceState]) -> N
         [invoice.seller_name or "" for invoice in invoices],
         [invoice.locale or "" for invoice in invoices],
         [invoice.time_zone or "" for invoice in invoices],
+        [invoice.pay_link_generation for invoice in invoices],
     )
 
 
@@ -107,7 +109,7 @@ async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoi
     rows = await tx.fetch(
         """
         SELECT clinic_id, id, number, status, due_amount, currency, due_on, being_checked,
-            seller_name, locale, time_zone
+            seller_name, locale, time_zone, pay_link_generation
         FROM invoices
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         """,
@@ -125,6 +127,7 @@ async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoi
             row["seller_name"],
             row["locale"],
             row["time_zone"],
+            row["pay_link_generation"],
         )
         for row in rows
     }

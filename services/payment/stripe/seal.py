@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.events.stripe import Origin
+from services.chassis.signing import keys_of
 from services.payment.stripe.fields import object_of
 
 _SIGNED = frozenset(
@@ -34,8 +35,7 @@ class Seal:
     @classmethod
     def of(cls, installation: str, keys: str) -> "Seal":
         """`keys` as METADATA_KEY has them: several with commas while one is replaced."""
-        parts = (part.strip() for part in keys.split(","))
-        return cls(installation, tuple(part.encode() for part in parts if part))
+        return cls(installation, keys_of(keys))
 
     def sign(self, metadata: Mapping[str, Any]) -> str:
         """The signature over metadata that names this installation."""

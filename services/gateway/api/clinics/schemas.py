@@ -99,6 +99,7 @@ class ClinicPatch(Request, frozen=True, kw_only=True):
     tax_rates: TaxRates | UnsetType | None = UNSET
     least_part: LeastPart | UnsetType | None = UNSET
     deposits: bool | UnsetType | None = UNSET
+    pay_links: bool | UnsetType | None = UNSET
     lost_dispute_reopens: bool | UnsetType | None = UNSET
     undo_hours: UndoHours | UnsetType | None = UNSET
     prices: PriceMode | UnsetType | None = UNSET

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from contracts.http.common import Currency
 from contracts.http.documents import CorrectionIn
-from contracts.http.invoices import DiscountIn, InvoiceIn, InvoicesIn, LineIn
+from contracts.http.invoices import DiscountIn, InvoiceIn, InvoicesIn, LineIn, PayLinkOut
 from services.chassis.http.faults import parameter_fault
 from services.gateway.api.schemas import Decimals, GivenId, ShortText
 from services.gateway.web.bodies import FieldsInvalid
@@ -90,6 +90,13 @@ class NewInvoices(InvoicesIn, frozen=True, kw_only=True):
     """Invoices to issue together: all of them or none."""
 
     invoices: Annotated[list[NewInvoice], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class PayLinkAnswer(PayLinkOut, frozen=True, kw_only=True):
+    """A pay link, made now. `generation` is the one of the links that work; `expires_on` is its last day (UTC)."""
+
+    url: str
+    expires_on: date
 
 
 class Replacement(CorrectionIn, frozen=True, kw_only=True):

@@ -33,6 +33,11 @@ async def get_invoice(page: PortalPage, upstreams: Upstreams, invoice_id: UUID) 
     return now(found, known)
 
 
+async def as_known(invoice: InvoiceT, page: PortalPage, upstreams: Upstreams) -> InvoiceT:
+    """The same for an invoice that was read already."""
+    return now(invoice, await _known(page, upstreams))
+
+
 async def list_invoices(
     page: PortalPage, upstreams: Upstreams, wanted: Listing, limit: int
 ) -> Page[InvoiceItem]:

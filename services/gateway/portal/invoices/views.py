@@ -336,6 +336,15 @@ def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
     )
 
 
+def sums_alone(found: InvoiceOut, clinic: ClinicOut) -> list[Sum]:
+    """The total, and what has been credited and paid of it, without what it is for; empty where one of them is all."""
+    write = formats(found, clinic)
+    if found.total in (found.due, found.settled):
+        return []
+    taken_off = _paid_so_far(found, write)
+    return [Sum("Total", write.money(found.total)), *taken_off] if taken_off else []
+
+
 def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
     write = Formats.of(clinic)
     return SummaryView(

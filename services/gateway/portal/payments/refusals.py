@@ -152,18 +152,18 @@ _WAITING = "We are waiting for an answer"
 
 
 def _look(page: PortalPage, wanted: Sequence[UUID]) -> str:
-    return page.path(f"invoices/{wanted[0]}" if len(wanted) == 1 else "billing")
+    return page.invoice_path(wanted[0]) if len(wanted) == 1 else page.path("billing")
 
 
 def _refusal(error: UpstreamError, page: PortalPage, invoice_id: UUID) -> Refusal:
-    invoice = page.path(f"invoices/{invoice_id}")
+    pay = page.pay_path(invoice_id)
     if error.code == "amount_changed":
-        return Refusal(error.code, _changed(error, page), [Step(f"{invoice}/pay", "See the new amount")])
+        return Refusal(error.code, _changed(error, page), [Step(pay, "See the new amount")])
     if error.code in ("credit_overdrawn", "credit_rest_too_small"):
-        return Refusal(error.code, _WORDS[error.code], [Step(f"{invoice}/pay", "See what there is to pay")])
+        return Refusal(error.code, _WORDS[error.code], [Step(pay, "See what there is to pay")])
     if error.code == "consent_changed":
-        return Refusal(error.code, _WORDS[error.code], [Step(f"{invoice}/pay", "Load this page again")])
-    return _known(error, Step(invoice, "Look at the invoice"))
+        return Refusal(error.code, _WORDS[error.code], [Step(pay, "Load this page again")])
+    return _known(error, Step(page.invoice_path(invoice_id), "Look at the invoice"))
 
 
 def _of_several(error: UpstreamError, page: PortalPage, wanted: Sequence[UUID]) -> Refusal:

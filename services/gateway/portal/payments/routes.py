@@ -10,32 +10,26 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from litestar.response import Redirect, Template
 
-from contracts import consents
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceItem
 from contracts.http.payments import (
     MOST_INVOICES,
-    ConsentIn,
     PayBy,
-    PayByDebit,
     PaymentIn,
-    PaymentOut,
     PaymentStart,
     ShareIn,
     check_choice,
 )
-from contracts.vocabulary import DEBIT_TYPES
 from services.chassis.http.app import json_only
 from services.gateway.portal.credit import current as current_credit
 from services.gateway.portal.invoices import current, lists
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.page import CurrentPage, PortalPage
-from services.gateway.portal.payments import choices, refusals
+from services.gateway.portal.payments import choices, starting
 from services.gateway.portal.payments import views as payments
 from services.gateway.portal.payments.views import USE_CREDIT, Means, PayView
-from services.gateway.portal.stripe_form import check_mark, consent_in, paying, stripe_context
+from services.gateway.portal.stripe_form import paying, stripe_context
 from services.gateway.settings import Settings
-from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.bodies import StrictBody
 from services.gateway.web.dependencies import InjectedSettings
@@ -45,8 +39,6 @@ PressKey = Annotated[
     str | None, HeaderParameter(name="Idempotency-Key", required=False, pattern=r"^[\x21-\x7e]{1,200}$")
 ]
 """The page's key of a press: a press again, after its answer was lost, has the same one."""
-STRIPE_SECONDS = 4.0
-"""How long the result waits for Stripe. After that the page asks again by itself."""
 
 
 class PayInvoices(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,10 +59,6 @@ class PayInvoices(msgspec.Struct, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         check_choice(self.invoices, self.deposit, self.method, self.credit)
-
-    @property
-    def currency(self) -> str:
-        return self.deposit.currency if self.deposit else self.invoices[0].amount.currency
 
 
 @get("/invoices/{invoice_id:uuid}/pay")
@@ -198,49 +186,14 @@ async def start_payment(
 
     One by credit alone needs nothing more: it is done with the answer.
     """
-    wanted = [share.invoice_id for share in data.invoices]
-    try:
-        payment = PaymentIn(
-            invoices=data.invoices,
-            deposit=data.deposit,
-            method=data.method,
-            credit=data.credit,
-            save=data.save,
-            consent=_consent(data, billing),
-        )
-        await _refuse_while_checked(wanted, billing, upstreams)
-        return await upstreams.start_payment(billing.caller, payment, key)
-    except UpstreamError as error:
-        return refusals.response(error, billing, wanted, by_credit=data.method is None)
-
-
-def _consent(data: PayInvoices, page: PortalPage) -> ConsentIn | None:
-    """The consent that the client gave with this press, if any. Raises 409 `consent_changed` for another text."""
-    currency, is_debit = data.currency, isinstance(data.method, PayByDebit)
-    if is_debit and currency in DEBIT_TYPES:
-        needed = consents.debit(currency, page.clinic.name)
-    elif data.save:
-        needed = consents.saving(page.clinic.name)
-    else:
-        return None
-    check_mark(needed, data.consent)
-    return consent_in(needed)
-
-
-async def _refuse_while_checked(wanted: Sequence[UUID], page: PortalPage, upstreams: Upstreams) -> None:
-    """Raise 409 `invoice_being_checked`. If the invoices cannot be read here, payment refuses them."""
-    if not wanted:
-        return
-    try:
-        found: Sequence[InvoiceItem] = (
-            [await upstreams.invoice(page.caller, wanted[0])]
-            if len(wanted) == 1
-            else await current.unpaid(page, upstreams)
-        )
-    except UpstreamError:
-        return
-    if any(each.being_checked for each in found if each.id in wanted):
-        raise UpstreamError(409, "invoice_being_checked", "A payment of this invoice is being checked.", {})
+    payment = PaymentIn(
+        invoices=data.invoices,
+        deposit=data.deposit,
+        method=data.method,
+        credit=data.credit,
+        save=data.save,
+    )
+    return await starting.start(billing, upstreams, payment, data.consent, key)
 
 
 @get("/payments/{payment_id:uuid}")
@@ -248,22 +201,13 @@ async def payment_result(
     payment_id: FromPath[UUID], page: CurrentPage, upstreams: InjectedUpstreams
 ) -> Template:
     """The payment's result, as the payment service has it from Stripe: parameters in the address prove nothing."""
-    payment = await _payment(page, upstreams, payment_id)
+    payment = await starting.payment_now(page, upstreams, payment_id)
     paid = await asyncio.gather(
         *(upstreams.invoice(page.caller, part.invoice_id) for part in payment.invoices)
     )
     has_surplus = payment.surplus is not None and payment.surplus.minor > 0
     credit = await current_credit.get_credit(page, upstreams) if has_surplus else None
     return page.render("result.html", "payments", result=payments.result(payment, paid, page.clinic, credit))
-
-
-async def _payment(page: PortalPage, upstreams: Upstreams, payment_id: UUID) -> PaymentOut:
-    """The payment, if possible as Stripe knows it now."""
-    try:
-        async with asyncio.timeout(STRIPE_SECONDS):
-            return await upstreams.payment_at_stripe(page.caller, payment_id)
-    except TimeoutError:
-        return await upstreams.payment(page.caller, payment_id)
 
 
 payment_routes = [payment_page, pay_together, deposit_page, start_payment, payment_result]

@@ -1,7 +1,7 @@
 """The payment page and the result page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -100,11 +100,18 @@ class PayView:
     """Stripe's type of bank debit, if that is a way to pay."""
     mandate: Consent | None
     """The text to agree to with a debit."""
-    saving: Consent
-    """The text to agree to with saving a card."""
+    saving: Consent | None
+    """The text to agree to with saving a card; None where none can be saved."""
     href: str
     back: str
     back_words: str
+    action: str
+    """Where the page's script starts the payment."""
+    result: str
+    """The address of a payment's result, without the payment's id."""
+    look: str
+    """The page that shows what became of a payment whose answer was lost."""
+    login: str
     list: str = ""
     """The query of the list that led here."""
     not_redirect: tuple[str, ...] = NOT_REDIRECT
@@ -209,6 +216,21 @@ def pay(found: InvoiceOut, means: Means, clinic: ClinicOut, typed: str = "", of_
     )
 
 
+def pay_by_link(found: InvoiceOut, clinic: ClinicOut, path: str) -> PayView:
+    """The same for the whole invoice, at the address of a pay link, where nothing is saved and no credit used."""
+    return replace(
+        pay(found, Means(()), clinic),
+        part=None,
+        saving=None,
+        href=path,
+        back=path,
+        action=f"{path}/payments",
+        result=f"{path}/payments/",
+        look=path,
+        login=path,
+    )
+
+
 def pay_together(chosen: Chosen, means: Means, clinic: ClinicOut) -> PayView:
     """The page that pays several invoices at once, each of them whole."""
     count = len(chosen.invoices)
@@ -259,6 +281,7 @@ def _pay(
     ways = [] if is_alone else choices.ways_for(amount, clinic)
     stripe_amount = to_stripe(amount.minor, amount.currency)
     assert stripe_amount is not None, "only what can be charged has ways to pay it"
+    portal, whole = f"/c/{clinic.slug}", _address(href, query, used=bool(used))
     return PayView(
         title=title,
         label="Left to pay now" if used and not is_alone else label,
@@ -276,9 +299,13 @@ def _pay(
         debit=DEBIT_TYPES[amount.currency] if "debit" in ways else "",
         mandate=consents.debit(amount.currency, clinic.name) if "debit" in ways else None,
         saving=consents.saving(clinic.name),
-        href=_address(href, query, used=bool(used)),
+        href=whole,
         back=back,
         back_words=back_words,
+        action=f"{portal}/payments",
+        result=f"{portal}/payments/",
+        look=f"{portal}/invoices/{owed[0][0].id}" if len(owed) == 1 else f"{portal}/billing",
+        login=f"/login?{urlencode({'next': whole})}",
         list=of_list,
         part=part,
         together=together,

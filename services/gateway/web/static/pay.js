@@ -142,7 +142,7 @@
       throw lost || new Refused(reasons.unreachable);
     }
     if (answer.redirected || answer.status === 401 || answer.status === 403) {
-      throw new Refused(reasons.logged_out, [{ href: form.dataset.login, words: 'Log in again' }]);
+      throw new Refused(reasons.logged_out, [{ href: form.dataset.login, words: reasons.logged_out_next }]);
     }
     const said = await answer.json().catch(() => ({}));
     const otherwise = answer.status === 429 ? 'too_many' : answer.status < 500 ? 'refused' : 'unreachable';
@@ -162,7 +162,7 @@
 
     // Without ways to pay, the client's credit pays all of it, and there is no form of Stripe's.
     const way = () => form.querySelector('input[name="method"]:checked')?.value || 'credit';
-    const saves = () => ($('save').checked ? 'off_session' : null);
+    const saves = () => ($('save')?.checked ? 'off_session' : null);
 
     function group(kind) {
       if (groups[kind]) return groups[kind];
@@ -209,7 +209,7 @@
       const chosen = way();
       const [kind, id] = chosen.split(':');
       const elements = kind === 'saved' || kind === 'credit' ? null : group(kind);
-      const save = kind === 'card' && $('save').checked;
+      const save = kind === 'card' && Boolean(saves());
       working(button, kind === 'credit' ? 'Using your credit…' : 'Checking your details…');
       if (elements) {
         const checked = await elements.submit();
@@ -219,7 +219,7 @@
       const credit = said.credit ? JSON.parse(said.credit) : null;
       const consent = kind === 'debit' ? said.mandate : save ? said.saving : '';
       const what = said.deposit ? { deposit: JSON.parse(said.deposit) } : { invoices: JSON.parse(said.shares) };
-      const body = { ...what, method, credit, save, consent };
+      const body = { ...what, method, consent, ...(credit && { credit }), ...(save && { save }) };
       const look = { href: said.look, words: LOOK };
       const once = { key: keyOf(JSON.stringify(body)), lost: new Refused(reasons.unknown, [look], UNKNOWN) };
       const start = await ask(form, body, kind === 'credit' ? once : {});

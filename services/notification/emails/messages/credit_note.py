@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.events.invoice import InvoiceCredited
 from contracts.events.payment import Share
-from services.notification.emails.domain import Email, EmailData, EmailKind
+from services.notification.emails.domain import Email, EmailData, EmailKind, Links
 from services.notification.emails.messages.parts import (
     formats,
     invoice_action,
@@ -29,7 +29,7 @@ def is_credit_note(event: InvoiceCredited) -> bool:
     return event.document.kind == "credit_note"
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     [share] = email.delivery.data.invoices
     invoice = email.invoices[share.invoice_id]
     write, number = formats(email), invoice_number(invoice)
@@ -42,7 +42,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "amount": amount,
         "due_words": due or "Nothing more is to be paid on this invoice.",
         "note": "If you paid more than it comes to now, the rest is kept as your credit.",
-        "action": invoice_action(email.clinic, invoice, portal, write),
+        "action": invoice_action(email.clinic, invoice, links.portal, write),
         "question": question(email.clinic, "credit note"),
     }
 

@@ -4,7 +4,7 @@ from operator import attrgetter
 from typing import Any
 
 from contracts.events.payment import PaymentDisputed
-from services.notification.emails.domain import Email, EmailKind
+from services.notification.emails.domain import Email, EmailKind, Links
 from services.notification.emails.messages.dispute_opened import FOOTING, data_of, name_of, rows_of
 from services.notification.emails.messages.parts import formats
 
@@ -27,7 +27,7 @@ def outcome(event: PaymentDisputed) -> str:
     return f"{event.dispute_id}:{event.status}"
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     data = email.delivery.data
     ended, lead, note = _WORDS[data.dispute.status if data.dispute else "lost"]
     amount = formats(email).money(data.amount)

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.events.payment import PaymentDisputed
 from contracts.vocabulary import ANSWERABLE_DISPUTES, OPEN_DISPUTES
-from services.notification.emails.domain import DisputeData, Email, EmailData, EmailKind
+from services.notification.emails.domain import DisputeData, Email, EmailData, EmailKind, Links
 from services.notification.emails.messages.parts import Row, formats, invoice_name
 
 REASONS = {
@@ -69,7 +69,7 @@ def name_of(email: Email) -> str:
 FOOTING = "This e-mail goes to the address in your clinic's settings."
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     data, write = email.delivery.data, formats(email)
     dispute = data.dispute
     amount = write.money(data.amount)

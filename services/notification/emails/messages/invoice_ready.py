@@ -6,13 +6,13 @@ from typing import Any
 from contracts.events.invoice import InvoiceCreated
 from contracts.events.payment import Share
 from contracts.vocabulary import is_payable
-from services.notification.emails.domain import Email, EmailData, EmailKind
+from services.notification.emails.domain import Email, EmailData, EmailKind, Links
 from services.notification.emails.messages.parts import (
     ask_clinic,
     formats,
-    invoice_action,
     invoice_number,
     is_payable_online,
+    pay_actions,
     question,
     seller_name,
 )
@@ -24,7 +24,7 @@ def data_of(event: InvoiceCreated) -> EmailData:
     return EmailData(amount=due, at=event.time, invoices=(Share(invoice_id=event.invoice_id, amount=due),))
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     clinic = email.clinic
     invoice = email.invoices[email.delivery.subject_id]
     write = formats(email)
@@ -35,7 +35,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "lead": f"Invoice {invoice_number(invoice)} from {seller_name(email)} is ready for you.",
         "amount": amount,
         "due_words": f"Due by {write.day(invoice.due_on)}",
-        "action": invoice_action(clinic, invoice, portal, write),
+        **pay_actions(clinic, invoice, links, write),
         "note": _note(clinic, invoice),
         "question": question(clinic, "invoice"),
     }

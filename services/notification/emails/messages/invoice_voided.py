@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.events.invoice import InvoiceVoided
 from contracts.events.payment import Share
-from services.notification.emails.domain import Email, EmailData, EmailKind
+from services.notification.emails.domain import Email, EmailData, EmailKind, Links
 from services.notification.emails.messages.parts import (
     formats,
     invoice_action,
@@ -24,7 +24,7 @@ def document_id(event: InvoiceVoided) -> UUID:
     return event.document.id
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     [share] = email.delivery.data.invoices
     invoice = email.invoices[share.invoice_id]
     write, number = formats(email), invoice_number(invoice)
@@ -33,7 +33,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "preview": "There is nothing to pay on it.",
         "lead": f"{seller_name(email)} cancelled invoice {number}. There is nothing to pay on it.",
         "amount": write.money(email.delivery.data.amount),
-        "action": invoice_action(email.clinic, invoice, portal, write),
+        "action": invoice_action(email.clinic, invoice, links.portal, write),
         "question": question(email.clinic, "invoice"),
     }
 

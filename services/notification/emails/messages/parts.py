@@ -14,7 +14,7 @@ from contracts.vocabulary import is_payable, method_name
 from services.chassis.locale.formats import Formats
 from services.chassis.reach import contact_words, is_reachable
 from services.chassis.texts import is_unprintable
-from services.notification.emails.domain import Email, EmailData, LetterEmail
+from services.notification.emails.domain import Email, EmailData, LetterEmail, Links
 from services.notification.projections.domain import Clinic, Invoice
 
 
@@ -86,8 +86,22 @@ def invoice_action(clinic: Clinic, invoice: Invoice, portal: str, write: Formats
     return Action("View invoice", link)
 
 
+def pay_actions(clinic: Clinic, invoice: Invoice, links: Links, write: Formats) -> dict[str, Action | None]:
+    """The button of an e-mail about one unpaid invoice, and a second link beside it.
+
+    It leads to the page that takes the payment without a login, unless the clinic has switched that off.
+    """
+    in_portal = invoice_action(clinic, invoice, links.portal, write)
+    if in_portal is None or not clinic.pay_links:
+        return {"action": in_portal}
+    online = is_payable_online(clinic, invoice)
+    label = f"Pay {write.money(invoice.due)}" if online else "View invoice"
+    second = Action("Log in to see what it is for", in_portal.link)
+    return {"action": Action(label, links.pay(invoice)), "second": second}
+
+
 def is_payable_online(clinic: Clinic, invoice: Invoice) -> bool:
-    """Whether the portal has a Pay button for it: also the amount must be one that can be charged."""
+    """Whether the portal, or a pay link, has a Pay button for it: also the amount must be one that can be charged."""
     possible = charge_of(invoice.due.minor, invoice.due.currency) == "possible"
     return clinic.online_payment and is_payable(invoice.status) and possible
 

@@ -6,20 +6,20 @@ from typing import Any
 
 from contracts.declines import decline
 from contracts.events.payment import PaymentFailed
-from services.notification.emails.domain import Email, EmailKind
+from services.notification.emails.domain import Email, EmailKind, Links
 from services.notification.emails.messages.parts import (
     Action,
     ask_clinic,
     formats,
-    invoice_action,
     invoice_name,
+    pay_actions,
     payment_data,
     question,
     seller_name,
 )
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     clinic, data = email.clinic, email.delivery.data
     amount = formats(email).money(data.amount)
     retry = clinic.billing_shown and clinic.online_payment
@@ -32,17 +32,17 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         "about": ", ".join(invoice_name(email, share.invoice_id) for share in data.invoices),
         "reason": why.reason,
         "next_step": why.advice if retry else ask_clinic(clinic, "To pay"),
-        "action": _retry_action(email, portal) if retry else None,
+        **(_retry_actions(email, links) if retry else {"action": None}),
         "question": question(clinic, "payment"),
     }
 
 
-def _retry_action(email: Email, portal: str) -> Action | None:
+def _retry_actions(email: Email, links: Links) -> dict[str, Action | None]:
     shares = email.delivery.data.invoices
     invoice = email.invoices.get(shares[0].invoice_id) if len(shares) == 1 else None
     if invoice is None:
-        return Action("View your invoices", f"{portal}/billing")
-    return invoice_action(email.clinic, invoice, portal, formats(email))
+        return {"action": Action("View your invoices", f"{links.portal}/billing")}
+    return pay_actions(email.clinic, invoice, links, formats(email))
 
 
 KIND = EmailKind(

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.events.payment import PaymentSucceeded, receipt_number
 from contracts.money import Money
-from services.notification.emails.domain import Email, EmailKind
+from services.notification.emails.domain import Email, EmailKind, Links
 from services.notification.emails.messages.parts import (
     Action,
     Row,
@@ -18,13 +18,13 @@ from services.notification.emails.messages.parts import (
 )
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     clinic, data = email.clinic, email.delivery.data
     write = formats(email)
     amount = write.money(data.amount)
     paid_on = write.day_of(data.at)
     paid_with = method_of(data.method)
-    link = f"{portal}/payments/{email.delivery.subject_id}"
+    link = f"{links.portal}/payments/{email.delivery.subject_id}"
     return {
         "subject": f"Receipt for your payment of {amount}",
         "preview": f"Paid on {paid_on}",

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.events.payment import PaymentRefunded
 from contracts.money import Money
-from services.notification.emails.domain import Email, EmailData, EmailKind
+from services.notification.emails.domain import Email, EmailData, EmailKind, Links
 from services.notification.emails.messages.parts import (
     Action,
     Row,
@@ -32,7 +32,7 @@ def data_of(event: PaymentRefunded) -> EmailData:
     )
 
 
-def content(email: Email, portal: str) -> dict[str, Any]:
+def content(email: Email, links: Links) -> dict[str, Any]:
     clinic, data = email.clinic, email.delivery.data
     write = formats(email)
     amount, on = write.money(data.amount), write.day_of(data.at)
@@ -40,7 +40,7 @@ def content(email: Email, portal: str) -> dict[str, Any]:
         **(_credited(email, amount, on) if data.to_credit else _sent(email, amount, on)),
         "amount": amount,
         "rows": _rows(email),
-        "action": Action("View your payments", f"{portal}/billing") if clinic.billing_shown else None,
+        "action": Action("View your payments", f"{links.portal}/billing") if clinic.billing_shown else None,
         "question": question(clinic, "refund"),
     }
 
