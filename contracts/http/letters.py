@@ -9,7 +9,13 @@ import msgspec
 from contracts.http.common import Answer, Request
 
 LetterTemplate = Literal[
-    "password_reset", "password_changed", "invitation", "membership_waits", "membership_locked"
+    "password_reset",
+    "password_changed",
+    "invitation",
+    "membership_waits",
+    "membership_locked",
+    "new_email",
+    "email_changed",
 ]
 
 # `$` alone would let a newline stand at the end.

@@ -23,6 +23,7 @@ from services.gateway.accounts.dependencies import PORTAL
 from services.gateway.accounts.invitations.routes import invitation_routes
 from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.passwords import Passwords
+from services.gateway.accounts.profile.routes import email_routes
 from services.gateway.accounts.resets.routes import reset_routes
 from services.gateway.accounts.routes import account_routes
 from services.gateway.accounts.sessions.backend import STORE, SessionStore, hash_shown, session_config
@@ -112,7 +113,14 @@ def _pages() -> Router:
     """The pages for people, which are left out of the API's document."""
     return Router(
         path="/",
-        route_handlers=[*account_routes, *reset_routes, *invitation_routes, *portal_routes, live],
+        route_handlers=[
+            *account_routes,
+            *reset_routes,
+            *invitation_routes,
+            *email_routes,
+            *portal_routes,
+            live,
+        ],
         dependencies=PORTAL,
         include_in_schema=False,
     )

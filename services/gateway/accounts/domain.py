@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -46,6 +47,15 @@ class LoginSession:
 
     id_hash: bytes
     login_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that lasts; `used_at` is right to a minute."""
+
+    id_hash: bytes
+    begun_at: datetime
+    used_at: datetime
 
 
 class NotSignedIn(Exception):

@@ -42,6 +42,8 @@ _WHY = {
     "again": "This page was open for too long, so it had to be loaded again. Please log in once more. "
     "If you read this again, allow cookies for this site in your browser.",
     "out": "You are logged out.",
+    "everywhere": "You are logged out everywhere.",
+    "email": "From now on you log in with your new e-mail address.",
     "ready": "Your login is ready. Log in with your e-mail address and your password.",
     "connected": "Your login is connected to the clinic. Log in with the password that you have.",
     "chosen": "Your password is changed. Log in with the new one.",

@@ -63,7 +63,7 @@ class PortalPage:
 
 
 CurrentPage = NamedDependency[PortalPage]
-"""A route's parameter is named `page`, or `billing` when it shows bills."""
+"""A route's parameter is named `page`, `billing` when it shows bills, or `anyone` when it is for staff too."""
 
 
 class ForClients(Exception):
@@ -80,13 +80,13 @@ class BillingHidden(Exception):
         self.page = page
 
 
-async def client_page(
+async def any_page(
     member: CurrentMembership,
     signed_in: CurrentLogin,
     caller: CurrentCaller,
     upstreams: InjectedUpstreams,
 ) -> PortalPage:
-    """The page of a clinic's client. Raises `ForClients` for the clinic's staff.
+    """The page of a clinic's client, or of its staff.
 
     A clinic whose Stripe account cannot take payments shows its bills without online payment.
     """
@@ -94,10 +94,14 @@ async def client_page(
     if clinic.online_payment:
         clinic = await as_its_account_can(clinic, upstreams, caller)
     several = len(signed_in.memberships) + len(signed_in.invitations) > 1
-    made = PortalPage(clinic, caller, several, await _person(member, signed_in, caller, upstreams))
-    if member.client_id is None:
-        raise ForClients(made)
-    return made
+    return PortalPage(clinic, caller, several, await _person(member, signed_in, caller, upstreams))
+
+
+async def client_page(anyone: CurrentPage) -> PortalPage:
+    """The page of a clinic's client. Raises `ForClients` for the clinic's staff."""
+    if anyone.caller.role == "staff":
+        raise ForClients(anyone)
+    return anyone
 
 
 async def _person(member: Membership, signed_in: SignedIn, caller: Caller, upstreams: Upstreams) -> str:

@@ -12,6 +12,7 @@ from services.gateway.portal.help.routes import help_routes
 from services.gateway.portal.invoices.routes import billing_routes
 from services.gateway.portal.methods.routes import method_routes
 from services.gateway.portal.payments.routes import payment_routes
+from services.gateway.portal.profile.routes import profile_routes
 from services.gateway.web import theme
 from services.gateway.web.templating import STATIC, STATIC_URL
 
@@ -27,8 +28,12 @@ async def theme_css(slug: FromPath[str], accent: FromQuery[str] = "") -> Respons
 
 pages = Router(
     "/c/{slug:str}",
-    route_handlers=[*billing_routes, *payment_routes, *method_routes, *help_routes],
-    dependencies={"page": Provide(page.client_page), "billing": Provide(page.billing_page)},
+    route_handlers=[*billing_routes, *payment_routes, *method_routes, *help_routes, *profile_routes],
+    dependencies={
+        "anyone": Provide(page.any_page),
+        "page": Provide(page.client_page),
+        "billing": Provide(page.billing_page),
+    },
     exception_handlers=page.HANDLERS,
     include_in_schema=False,
 )

@@ -8,11 +8,13 @@ from services.notification.emails.messages import (
     credit_note,
     dispute_ended,
     dispute_opened,
+    email_changed,
     invitation,
     invoice_ready,
     invoice_voided,
     membership_locked,
     membership_waits,
+    new_email,
     password_changed,
     password_reset,
     payment_failed,
@@ -38,6 +40,8 @@ LETTERS: tuple[LetterKind, ...] = (
     invitation.KIND,
     membership_waits.KIND,
     membership_locked.KIND,
+    new_email.KIND,
+    email_changed.KIND,
 )
 LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
 EVENT_TASKS = tuple(task_kind(kind.template) for kind in KINDS)

@@ -10,8 +10,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-Purpose = Literal["reset", "invitation"]
-LIFETIMES: dict[Purpose, timedelta] = {"reset": timedelta(minutes=30), "invitation": timedelta(days=7)}
+Purpose = Literal["reset", "invitation", "new_email"]
+LIFETIMES: dict[Purpose, timedelta] = {
+    "reset": timedelta(minutes=30),
+    "invitation": timedelta(days=7),
+    "new_email": timedelta(days=1),
+}
 TOKEN = "{token}"  # noqa: S105 - where a letter's path has its token
 """The place of the token in a letter's path."""
 

@@ -159,6 +159,11 @@ def sign_in(request: Request[Any, Any, Any], login_id: UUID) -> None:
     request.set_session({"login_id": str(login_id), "signed_in_at": clock.now().isoformat()})
 
 
+def renew(request: Request[Any, Any, Any]) -> None:
+    """Give the session a new id, after all sessions of its login were ended."""
+    request.set_session({**request.session, "renewed_at": clock.now().isoformat()})
+
+
 def sign_out(request: Request[Any, Any, Any]) -> None:
     request.clear_session()
 

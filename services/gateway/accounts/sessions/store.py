@@ -1,9 +1,13 @@
 """SQL of sessions. A session's id is the SHA-256 hash of its cookie."""
 
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
 from services.chassis.db.database import Connection
+from services.gateway.accounts.domain import Session
+
+EndReason = Literal["password", "everywhere"]
 
 
 async def get_session(tx: Connection, id_hash: bytes, idle: timedelta) -> tuple[str, bool] | None:
@@ -67,16 +71,32 @@ async def delete_all_sessions(tx: Connection) -> None:
     await tx.execute("DELETE FROM sessions")
 
 
-async def end_sessions_of(tx: Connection, login_id: UUID) -> None:
-    """End the login's sessions because it has another password. They hold nothing from then on."""
+async def end_sessions_of(tx: Connection, login_id: UUID, reason: EndReason = "password") -> None:
+    """End the login's sessions: it has another password, or its owner said so. They hold nothing from then on."""
     await tx.execute(
-        "UPDATE sessions SET idle_at = app_now(), data = '{}', ended_for = 'password' WHERE login_id = $1",
+        "UPDATE sessions SET idle_at = app_now(), data = '{}', ended_for = $2 WHERE login_id = $1",
         login_id,
+        reason,
     )
 
 
+async def list_sessions(tx: Connection, login_id: UUID, idle: timedelta) -> list[Session]:
+    """The login's sessions that last, the last used first."""
+    rows = await tx.fetch(
+        """
+        SELECT id_hash, coalesce((data ->> 'signed_in_at')::timestamptz, created_at) AS begun_at,
+            idle_at - $2::interval AS used_at
+        FROM sessions WHERE login_id = $1 AND app_now() < idle_at AND app_now() < ends_at
+        ORDER BY idle_at DESC
+        """,
+        login_id,
+        idle,
+    )
+    return [Session(**row) for row in rows]
+
+
 async def why_ended(tx: Connection, id_hash: bytes) -> str | None:
-    """A new `password`, the end of its longest time (`long`) or `idle`; None if it lasts or is not known."""
+    """A new `password`, `everywhere` (its owner said so), `long` or `idle`; None if it lasts or is not known."""
     reason: str | None = await tx.fetchval(
         """
         SELECT CASE

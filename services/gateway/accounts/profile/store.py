@@ -1,0 +1,17 @@
+"""SQL of changes of a login by its owner."""
+
+from uuid import UUID
+
+import asyncpg
+
+from services.chassis.db.database import Connection
+
+
+async def set_email(tx: Connection, login_id: UUID, email: str) -> bool:
+    """Save the login's address; False when another login has it."""
+    try:
+        async with tx.transaction():
+            await tx.execute("UPDATE logins SET email = $2 WHERE id = $1", login_id, email)
+    except asyncpg.UniqueViolationError:
+        return False
+    return True

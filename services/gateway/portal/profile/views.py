@@ -1,0 +1,25 @@
+"""A login's sessions as the profile page shows them. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.chassis.locale.formats import Formats, Regional
+from services.gateway.accounts.domain import Session
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session in words; `is_here` is the one that shows the page."""
+
+    begun: str
+    used: str
+    is_here: bool
+
+
+def session_rows(found: Iterable[Session], here: bytes, regional: Regional) -> list[SessionRow]:
+    """The sessions, this one first, with times as the clinic's locale and clock write them."""
+    write = Formats.of(regional)
+    return [
+        SessionRow(write.moment(each.begun_at), write.moment(each.used_at), each.id_hash == here)
+        for each in sorted(found, key=lambda each: each.id_hash != here)
+    ]
