@@ -99,4 +99,32 @@ EDGES = (
         '            operation["responses"].update(_refused(method, path, operation))\n',
         "            pass\n",
     ),
+    one(
+        "a pay link ends with the generation",
+        f"{SERVICE}test_pay_links.py::test_a_revoked_link_ends_and_a_new_one_works",
+        "services/gateway/pay_links/domain.py",
+        " and link.generation == invoice.pay_link_generation",
+        "",
+    ),
+    one(
+        "a pay link ends with its last day",
+        f"{SERVICE}test_pay_links.py::test_a_link_works_to_the_end_of_its_last_day",
+        "services/gateway/pay_links/dependencies.py",
+        "link.expires_on < clock.now().date()",
+        "False",
+    ),
+    one(
+        "a pay link shows no payment of another invoice",
+        f"{SERVICE}test_pay_links.py::test_a_payment_of_another_invoice_is_not_shown",
+        "services/gateway/pay_links/domain.py",
+        "== [self.invoice.id]",
+        "!= []",
+    ),
+    one(
+        "a pay link's stream is of its invoice alone",
+        f"{SERVICE}test_pay_links.py::test_a_links_stream_tells_of_its_invoice_alone",
+        "services/gateway/live/streams.py",
+        "page.is_for(change) and ",
+        "",
+    ),
 )
