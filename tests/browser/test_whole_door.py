@@ -1,0 +1,142 @@
+"""The way in, in a browser on the system that `./clinicpay up` runs: invitation, login, forgotten password, profile."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from services.chassis.ids import new_id
+from tests.browser.test_pages_quality import sideways, small_targets
+from tests.running.browser import CHROMIUM, a_browser, a_visitor, serious
+from tests.running.system import Running, running, until
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+
+FIRST, SECOND = "the first passphrase of mine", "the second passphrase of mine"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("door") / "data"
+
+
+@pytest.fixture(scope="module")
+async def system(data: Path) -> AsyncIterator[Running]:
+    async with running(data) as started:
+        yield started
+
+
+async def link_to(system: Running, email: str, subject: str) -> str:
+    """The link in the newest e-mail with this subject to the address."""
+
+    async def found() -> list[Any]:
+        return [mail for mail in await system.mails(subject) if email in str(mail["to"])]
+
+    newest, *_ = await until(found)
+    address = re.search(r"http\S+/(?:password|invitation|email)/\S+", newest["text"])
+    assert address is not None, newest["text"]
+    return address[0]
+
+
+async def reads_well(page: Page) -> None:
+    """Nothing that axe objects to, nothing sideways, nothing too small for a thumb."""
+    assert [*await serious(page), *await small_targets(page)] == []
+    assert await sideways(page) <= 0
+
+
+async def log_in(page: Page, email: str, password: str) -> None:
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_label("Password", exact=True).fill(password)
+    await page.get_by_role("button", name="Log in").click()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
+async def test_an_invited_client_comes_in_forgets_the_password_and_changes_the_address(
+    system: Running, data: Path, width: int, dark: bool
+) -> None:
+    email, moved = f"door{width}@example.com", f"moved{width}@example.com"
+    clinics = (await system.api("GET", "/clinics"))["items"]
+    clinic = next(each["id"] for each in clinics if each["slug"] == "harbour")
+    body = {"name": "Una Door", "email": email, "invite": True}
+    await system.api("POST", f"/clinics/{clinic}/clients", body, key=f"door-{new_id()}")
+    links = [await link_to(system, email, "You are invited to your client portal")]
+    async with a_browser() as browser, a_visitor(browser, width=width, dark=dark) as visitor:
+        page = visitor.page
+        await page.goto(links[0])
+        await reads_well(page)
+        await page.get_by_label("Password", exact=True).fill("short")
+        await page.get_by_role("button", name="Make my login").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Use at least 10 characters")
+        await reads_well(page)
+        await page.get_by_label("Password", exact=True).fill(FIRST)
+        await page.get_by_role("button", name="Show the password").click()
+        await expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "text")
+        await page.get_by_role("button", name="Make my login").click()
+        await expect(page.get_by_text("Your login is ready.")).to_be_visible()
+        await reads_well(page)
+        await log_in(page, email, FIRST)
+        await page.wait_for_url(re.compile("/c/harbour$"))
+        await page.get_by_role("button", name="Log out").click()
+
+        await page.get_by_role("link", name="Forgot your password?").click()
+        await reads_well(page)
+        await page.get_by_label("E-mail").fill(email)
+        await page.get_by_role("button", name="Send me a link").click()
+        await expect(page.get_by_role("heading", name="Look at your e-mails")).to_be_visible()
+        await reads_well(page)
+        links.append(await link_to(system, email, "Choose a new password"))
+        await page.goto(links[1])
+        await reads_well(page)
+        await page.get_by_label("New password").fill(SECOND)
+        await page.get_by_role("button", name="Save the new password").click()
+        await expect(page.get_by_text("Your password is changed.")).to_be_visible()
+        await log_in(page, email, SECOND)
+        await page.wait_for_url(re.compile("/c/harbour$"))
+        await _change_the_address(page, system, moved, links)
+        await page.goto(links[1])
+        await expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
+        await reads_well(page)
+        assert [error for error in visitor.wrong if not re.search("40[04]", error)] == []
+    _nothing_is_told(system, data, email, moved, links)
+
+
+async def _change_the_address(page: Page, system: Running, moved: str, links: list[str]) -> None:
+    await page.get_by_role("link", name="Profile").click()
+    await expect(page.get_by_text("Una Door")).to_be_visible()
+    await reads_well(page)
+    await page.get_by_label("New e-mail address").fill(moved)
+    await page.locator("#email-present").fill(SECOND)
+    await page.get_by_role("button", name="Send the link").click()
+    await expect(page.get_by_role("status").first).to_contain_text("We are sending a link")
+    links.append(await link_to(system, moved, "Confirm your new e-mail address"))
+    await page.goto(links[2])
+    await reads_well(page)
+    await page.get_by_role("button", name="Use this address").click()
+    await page.goto(f"{system.url}/c/harbour/profile")
+    await expect(page.get_by_text(moved)).to_be_visible()
+    await page.get_by_role("button", name="Log out everywhere").click()
+    await expect(page.get_by_text("You are logged out everywhere.")).to_be_visible()
+
+
+def _nothing_is_told(system: Running, data: Path, email: str, moved: str, links: list[str]) -> None:
+    """No log and no span holds an address or a token."""
+    tokens = [re.split("[/?]", link.partition("://")[2])[2] for link in links]
+    secrets = [text.encode() for text in (email, moved, *tokens)]
+    assert all(len(token) == 43 for token in tokens)
+    logs = {file.name: file.read_bytes() for file in (data / "logs").iterdir()}
+    assert [name for name, text in logs.items() for secret in secrets if secret in text] == []
+    assert [1 for body in system.spans.raw for secret in secrets if secret in body] == []
+
+
+async def test_a_visitor_without_scripts_comes_in_too(system: Running) -> None:
+    async with a_browser() as browser:
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        await page.goto(f"{system.url}/password")
+        await page.get_by_label("E-mail").fill("nobody@example.com")
+        await page.get_by_role("button", name="Send me a link").click()
+        await expect(page.get_by_role("heading", name="Look at your e-mails")).to_be_visible()
+        await context.close()
