@@ -8,6 +8,7 @@ from tests.mutants import (
     edges,
     events,
     held,
+    logins,
     money,
     queued,
     refunds,
@@ -31,4 +32,5 @@ ALL: tuple[Mutant, ...] = (
     *edges.EDGES,
     *queued.QUEUED,
     *held.HOLDING_ACTS,
+    *logins.LOGINS,
 )

@@ -1,0 +1,61 @@
+"""Mutants of links by e-mail: what keeps a login from strangers, and from a clinic that knows its password."""
+
+from tests.mutants.mutant import SERVICE, one
+
+ACCOUNTS = "services/gateway/accounts/"
+RESET = f"{SERVICE}test_gateway_resets.py::test_"
+INVITED = f"{SERVICE}test_gateway_invitations.py::test_"
+PROFILE = f"{SERVICE}test_gateway_profile.py::test_"
+
+LOGINS = (
+    one(
+        "a newer link ends the older one",
+        f"{RESET}a_newer_request_ends_the_older_link",
+        f"{ACCOUNTS}links/store.py",
+        '    await tx.execute("DELETE FROM links WHERE login_id = $1 AND purpose = $2", login_id, purpose)\n',
+        "",
+    ),
+    one(
+        "a changed password ends the login's links",
+        f"{PROFILE}a_new_password_ends_a_link_to_a_new_address",
+        f"{ACCOUNTS}actions.py",
+        "    await store.activate_memberships(tx, login_id)\n    await links.end_links_of(tx, login_id)\n",
+        "    await store.activate_memberships(tx, login_id)\n",
+    ),
+    one(
+        "a chosen password ends the login's sessions",
+        f"{RESET}all_sessions_end_the_ones_of_another_login_in_this_browser_too",
+        f"{ACCOUNTS}actions.py",
+        "    await links.end_links_of(tx, login_id)\n    await sessions.end_sessions_of(tx, login_id)\n",
+        "    await links.end_links_of(tx, login_id)\n",
+    ),
+    one(
+        "a request looks up no login",
+        f"{RESET}a_request_writes_one_row_and_looks_up_no_login",
+        f"{ACCOUNTS}resets/actions.py",
+        "    async with db.tx(None) as tx:\n        await requests.add_request(",
+        "    async with db.tx(None) as tx:\n        await store.get_login(tx, typed)\n"
+        "        await requests.add_request(",
+    ),
+    one(
+        "a letter is dropped once its link has ended",
+        f"{RESET}a_letter_that_was_not_sent_before_its_link_ended_is_dropped_and_forgotten",
+        "services/notification/emails/domain.py",
+        "    if left is not None and left <= timedelta(0):\n",
+        "    if False:\n",
+    ),
+    one(
+        "who declined is not written to again",
+        f"{INVITED}who_declined_or_is_switched_off_gets_no_further_e_mail",
+        f"{ACCOUNTS}invitations/actions.py",
+        "    if declined or login.disabled or not within:\n",
+        "    if login.disabled or not within:\n",
+    ),
+    one(
+        "a clinic that knows the password changes nothing of the login",
+        f"{PROFILE}a_clinic_that_knows_the_password_cannot_take_the_login_over",
+        f"{ACCOUNTS}profile/actions.py",
+        "    if found is None or found.disabled or found.password_by is not None:\n",
+        "    if found is None or found.disabled:\n",
+    ),
+)
