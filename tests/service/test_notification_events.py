@@ -7,6 +7,7 @@ import pytest
 
 from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
+from contracts.events.envelope import event_id
 from contracts.events.invoice import InvoicePaid, InvoiceUpdated
 from contracts.events.payment import PaymentDisputed, PaymentFailed, PaymentSucceeded
 from services.chassis.ids import new_id
@@ -269,6 +270,11 @@ async def test_a_clinic_is_told_once_that_a_dispute_opens_and_how_it_ends(
         next_state(PaymentDisputed, lost, 5, taken=eur(44)),
     ]
 
+    # As the dispute goes on, its events are hours apart.
+    told = [
+        each.model_copy(update={"id": event_id(opened.opened_at + timedelta(hours=hours), each.id)})
+        for hours, each in enumerate(told)
+    ]
     await deliver(db_notification.worker, consumers, *told[:2])
     await deliver(db_notification.worker, consumers, *told)
     await deliver(db_notification.worker, consumers, next_state(PaymentDisputed, lost, 6, status="won"))

@@ -127,6 +127,10 @@ def each_event(event: Event) -> UUID | str:
     return event.id
 
 
+def event_began(event: Event) -> datetime:
+    return made_at(event.id)
+
+
 @dataclass(frozen=True, slots=True)
 class EmailKind(Generic[E]):
     """A kind of e-mail: the event that leads to it, when it is sent, and its content.
@@ -151,6 +155,8 @@ class EmailKind(Generic[E]):
     """Whether this event leads to an e-mail at all."""
     occasion: Callable[[E], UUID | str] = each_event
     """Events of one occasion lead to one e-mail, whenever they come."""
+    began: Callable[[E], datetime] = event_began
+    """When the occasion began: the same moment in all of its events, since the e-mail's id is made from it."""
     to_clinic: bool = False
     """It goes to the address in the clinic's settings, and not to the client."""
     ends_failures: bool = False
@@ -263,7 +269,7 @@ def new_deliveries(kind: EmailKind[Any], events: Iterable[Any]) -> list[NewDeliv
     return [
         NewDelivery(
             # The same occasion leads to the same e-mail, also in a service that was restored from a backup.
-            event_id(made_at(event.id), kind.template, event.client_id, kind.occasion(event)),
+            event_id(kind.began(event), kind.template, event.client_id, kind.occasion(event)),
             kind.template,
             event.client_id,
             kind.subject_id(event),

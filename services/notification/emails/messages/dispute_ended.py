@@ -53,5 +53,6 @@ KIND = EmailKind(
     content,
     applies=is_decided,
     occasion=outcome,
+    began=attrgetter("opened_at"),
     to_clinic=True,
 )

@@ -106,5 +106,6 @@ KIND = EmailKind(
     content,
     applies=is_open,
     occasion=opening,
+    began=attrgetter("opened_at"),
     to_clinic=True,
 )
