@@ -255,15 +255,13 @@ async def test_a_changed_password_ends_the_link(post: Post, db_gateway: ServiceD
 async def test_a_mailbox_gets_three_such_e_mails_an_hour_and_the_last_link_stays_good(
     post: Post, db_gateway: ServiceDb
 ) -> None:
-    answers = [await ask(post.site) for _ in range(6)]
-    assert {(answer.status_code, answer.headers["location"]) for answer in answers} == {
-        (303, "/password?sent=yes&next=%2Fc%2Foak")
-    }
-    letters = await post.settle()
-    sent = [letter for letter in letters if letter["Subject"] == "Choose a new password"]
-    assert 1 <= len(sent) <= 3
-    works = [(await post.site.get(link_in(letter), headers=PAGE)).status_code for letter in sent]
-    assert works.count(200) == 1, "the newest one"
+    letters = []
+    for _ in range(5):
+        answer = await ask(post.site)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/password?sent=yes&next=%2Fc%2Foak")
+        letters += await post.settle()
+    works = [(await post.site.get(link_in(letter), headers=PAGE)).status_code for letter in letters]
+    assert works == [404, 404, 200], "three, of which the newest works"
 
     await db_gateway.admin.execute("UPDATE attempts SET ends_at = now()")
     await ask(post.site)
@@ -332,7 +330,7 @@ async def test_a_password_of_ones_own_opens_clinics_that_waited_once_they_are_ac
     assert (await post.site.get("/c/elm", headers=PAGE)).status_code == 303, "not before it is accepted"
 
 
-@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("lost", [1, 9])
 async def test_a_lost_answer_leads_to_one_e_mail_whose_link_works(
     post: Post, ways: dict[Service, Breaking], lost: int
 ) -> None:
