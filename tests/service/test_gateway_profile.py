@@ -191,6 +191,20 @@ async def test_a_new_password_ends_a_link_to_a_new_address(post: Post) -> None:
     assert (await confirm(post.site, link)).status_code == 404
 
 
+@pytest.mark.parametrize("page", ["password", "invitation"])
+async def test_a_link_to_a_new_address_opens_no_other_page(post: Post, page: str) -> None:
+    await send(post.site, "email", present=PASSWORD, email="ann.new@example.com")
+    token = link_in(await post.one()).split("/")[2].partition("?")[0]
+
+    opened = await post.site.get(f"/{page}/{token}", headers=PAGE)
+    form = {"_csrf_token": post.site.cookie("csrf") or "", "password": NEW}
+    used = await post.site.client.post(f"/{page}/{token}", data=form, headers=PAGE, follow_redirects=False)
+
+    assert (opened.status_code, used.status_code) == (404, 404)
+    assert not await opens(post.site, "ann@example.com", NEW)
+    assert await opens(post.site, "ann@example.com", PASSWORD)
+
+
 async def test_log_out_everywhere_ends_every_session_and_says_so(post: Post) -> None:
     async with another_browser(post.site) as other:
         answer = await send(post.site, "sessions/end")
