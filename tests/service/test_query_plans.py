@@ -423,7 +423,7 @@ CASES = [
         case("gateway", "api", f"old {rule.table}", partial(delete_some, rule=rule), index)
         for rule, index in zip(
             (each for each in GATEWAY if each.delete),
-            ("sessions_by_end", "attempts_by_end", "key_uses_by_age"),
+            ("sessions_by_end", "links_by_end", "invitations_by_end", "attempts_by_end", "key_uses_by_age"),
             strict=True,
         )
     ),

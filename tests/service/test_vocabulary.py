@@ -8,6 +8,7 @@ import pytest
 
 from contracts import vocabulary as words
 from contracts.consents import ConsentKind
+from contracts.http.letters import LetterTemplate
 from services.chassis.queue.domain import TaskState
 from services.notification.emails.kinds import BY_TEMPLATE
 from services.payment.ledger.domain import Account, Effect
@@ -67,6 +68,8 @@ ALLOWED: dict[str, dict[tuple[str, str], Iterable[str]]] = {
     "notification": {
         ("deliveries", "state"): get_args(words.DeliveryState),
         ("deliveries", "template"): BY_TEMPLATE,
+        ("letters", "state"): get_args(words.DeliveryState),
+        ("letters", "template"): get_args(LetterTemplate),
     },
 }
 INDEXED: dict[str, dict[str, Iterable[str]]] = {
@@ -85,6 +88,7 @@ INDEXED: dict[str, dict[str, Iterable[str]]] = {
         "deliveries_next": words.UNSENT_DELIVERIES,
         "deliveries_once_per_subject": ("invoice_ready", "receipt"),
         "deliveries_by_age": ("sent", "dropped", "failed"),
+        "letters_ended": ("sent", "dropped", "failed"),
         "deliveries_failures": (*words.UNSENT_DELIVERIES, "payment_failed"),
     },
 }
