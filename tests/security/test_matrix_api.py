@@ -79,7 +79,7 @@ RULES = {
     f"GET {CLINIC}/clients": Rule(),
     f"POST {CLINIC}/clients": Rule(body=_client),
     f"GET {CLINIC}/clients/{{client_id}}": Rule(),
-    f"POST {CLINIC}/clients/{{client_id}}/invitation": Rule(body=lambda _: None),
+    f"POST {CLINIC}/clients/{{client_id}}/invitation": Rule(),
     f"PATCH {CLINIC}/clients/{{client_id}}": Rule(body=lambda _: {"name": "Someone Else"}),
     f"POST {CLINIC}/staff": Rule(operator_only=True, body=_staff),
     f"POST {CLINIC}/api-keys": Rule(operator_only=True, body=lambda _: {"name": "mallory"}),
