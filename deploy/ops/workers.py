@@ -25,9 +25,9 @@ def worker_dsns(data: Path | None, environment: Mapping[str, str] = os.environ) 
 
 
 @asynccontextmanager
-async def opened(dsn: str, size: int = 1) -> AsyncIterator[Database]:
+async def opened(dsn: str) -> AsyncIterator[Database]:
     """A service's database for one command, which waits longer for it than a request may."""
-    db = Database(dsn, size=size, patience=database.PATIENCE)
+    db = Database(dsn, size=2, patience=database.PATIENCE)
     try:
         yield db
     finally:

@@ -29,9 +29,8 @@ async def get_usable(page: PortalPage, upstreams: Upstreams) -> list[Money]:
 
 async def pays_alone(page: PortalPage, upstreams: Upstreams, invoice: InvoiceItem) -> bool:
     """Whether the client's credit pays all of this invoice, whose amount cannot be charged."""
-    if not uses.may_pay_alone(invoice, page.clinic):
-        return False
-    return uses.pays_alone(invoice, page.clinic, await get_usable(page, upstreams))
+    asked = page.clinic.online_payment and not invoice.being_checked and uses.is_only_way(invoice.due)
+    return asked and uses.pays_alone(invoice.due, 1, await get_usable(page, upstreams))
 
 
 async def _soon(answer: Awaitable[T]) -> T | None:

@@ -160,15 +160,9 @@ def _checked(made: Chosen, clinic: ClinicOut, held: Sequence[Money]) -> Chosen:
     if not made.invoices:
         return made
     amount = made.amount
-    if ways_for(amount, clinic) or _credit_pays(made, held):
+    if ways_for(amount, clinic) or uses.pays_alone(amount, len(made.invoices), held):
         return made
     words = Formats.of(clinic).money(amount)
     if charge_of(amount.minor, amount.currency) == "below_minimum":
         return Chosen(error=f"{words} is too little to pay online. Choose more invoices.")
     return Chosen(error=f"{words} is more than can be paid online at once. Choose fewer invoices.")
-
-
-def _credit_pays(made: Chosen, held: Sequence[Money]) -> bool:
-    """Whether credit pays all of a sum that cannot be charged."""
-    amount = made.amount
-    return uses.is_only_way(amount) and uses.credit_for(amount, len(made.invoices), held) == amount.minor
