@@ -1,9 +1,10 @@
 """Dashboard, Billing History, an invoice and its details."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
@@ -32,34 +33,18 @@ async def dashboard(page: CurrentPage, upstreams: InjectedUpstreams) -> Template
 
 @get("/billing")
 async def billing_history(
-    billing: CurrentPage,
-    upstreams: InjectedUpstreams,
-    status: FromQuery[str] = "",
-    search: FromQuery[str] = "",
-    since: FromQuery[str] = "",
-    until: FromQuery[str] = "",
-    location: FromQuery[str] = "",
-    cursor: FromQuery[str] = "",
+    request: Request[Any, Any, Any], billing: CurrentPage, upstreams: InjectedUpstreams
 ) -> Template:
     """The invoices that the client asks for, newest first, and its credit. Every invoice without a filter.
 
-    `status` is `unpaid` or `paid`; anything else means all. `since` and `until` are days of issue.
+    The address has the filter and the page, as `Listing` reads them.
     """
-    wanted = Listing.of(
-        {
-            "status": status,
-            "search": search,
-            "since": since,
-            "until": until,
-            "location": location,
-            "cursor": cursor,
-        }
-    )
+    wanted = Listing.of(request.query_params)
     found, kept = await asyncio.gather(
         _listed(billing, upstreams, wanted),
         _nothing() if wanted.query else current_credit.get_credit(billing, upstreams),
     )
-    # All of the client's invoices are read for it, which helps nobody who has few of them.
+    # Up to hundreds of invoices are read for it, which helps nobody who has few of them.
     is_long = bool(wanted.narrowed or found.next or found.previous)
     places = await upstreams.invoice_locations(billing.caller) if is_long else []
     here = billing.path("billing")
@@ -86,18 +71,10 @@ async def _listed(page: PortalPage, upstreams: Upstreams, wanted: Listing) -> Pa
 
 @get("/billing.csv")
 async def save_list(
-    billing: CurrentPage,
-    upstreams: InjectedUpstreams,
-    status: FromQuery[str] = "",
-    search: FromQuery[str] = "",
-    since: FromQuery[str] = "",
-    until: FromQuery[str] = "",
-    location: FromQuery[str] = "",
+    request: Request[Any, Any, Any], billing: CurrentPage, upstreams: InjectedUpstreams
 ) -> Response[str] | Redirect:
     """The same invoices as a table for spreadsheets; a page that says what is wrong with the filter."""
-    wanted = Listing.of(
-        {"status": status, "search": search, "since": since, "until": until, "location": location}
-    )
+    wanted = Listing.of(request.query_params)
     if wanted.error:
         return Redirect(wanted.address(billing.path("billing")), status_code=303)
     found = await current.list_all(billing, upstreams, wanted)
