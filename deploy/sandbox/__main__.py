@@ -5,6 +5,7 @@ import sys
 import uvicorn
 
 from deploy.sandbox.app import application
+from deploy.sandbox.embedded import KEEP_ALIVE_SECONDS
 from deploy.sandbox.settings import MissingSettings, from_environment
 
 
@@ -23,6 +24,7 @@ def main() -> None:
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=3,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
     )
 

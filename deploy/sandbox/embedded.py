@@ -51,8 +51,23 @@ class RunningSandbox:
         return [request for request in self.inside.recorder.requests if request.path.startswith(path)]
 
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than any client here keeps a connection that is idle, so that none sends on one that is being closed."""
+
+
 class EmbeddedServer(uvicorn.Server):
     """Leaves the signals to the process that it lives in."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            )
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -78,8 +93,7 @@ async def running_sandbox(
             public_url=url, webhook_url=webhook_url, webhook_secret=webhook_secret, state=state
         )
         serve, sandbox = application(settings)
-        config = uvicorn.Config(serve, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        server = EmbeddedServer(config)
+        server = EmbeddedServer(serve)
         task = asyncio.create_task(server.serve([listener]))
         try:
             while not (server.started or task.done()):

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx2
-import uvicorn
 from litestar import Litestar
 
 from deploy.sandbox.embedded import EmbeddedServer, listen_on
@@ -79,7 +78,7 @@ async def in_own_task(context: AbstractAsyncContextManager[T]) -> AsyncIterator[
 async def serving(app: Litestar, listener: socket.socket | None = None) -> AsyncIterator[str]:
     """Serve the app in this event loop, on a port of its own; answers the URL."""
     with listener or listen_on(0) as listening:
-        server = EmbeddedServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        server = EmbeddedServer(app)
         task = asyncio.create_task(server.serve([listening]))
         try:
             while not (server.started or task.done()):

@@ -170,6 +170,13 @@ async def test_credit_alone_pays_without_stripe_and_without_a_receipt(installati
     assert len(successes(installation)) == 1, "that of the deposit"
     assert await installation.dbs["notification"].admin.fetchval(letters) == before
     assert await balances(installation) == {"free": 200, "reserved": 0}
+    payments = installation.payments
+    shown_credit = (
+        await payments.api.call(
+            "GET", f"/clients/{payments.client_id}/credit", a_caller("staff", payments.clinic_id)
+        )
+    ).json()
+    assert [each["refundable"]["minor"] for each in shown_credit["payments"]] == [200], "the rest is used"
     again = await installation.payments.start((invoice, eur(10)), credit=eur(10))
     assert (again.status_code, again.json()["code"]) == (409, "already_paid")
     assert await breaches(installation) == set()

@@ -13,7 +13,7 @@ from yarl import URL
 
 CONNECT_SECONDS = 1.0
 _KEPT_SECONDS = 4.0
-"""Under the five after which uvicorn closes an idle connection, so that a call rarely meets one that is closed."""
+"""Far under the time after which a service closes an idle connection: no call goes out on one that is being closed."""
 
 
 class Unreachable(Exception):

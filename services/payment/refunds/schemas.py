@@ -10,8 +10,9 @@ from contracts.http.common import Money
 from contracts.http.credit import CreditOut, RefundIn, RefundOut, RefundRulesBody, RefundsOut, SurplusOut
 from contracts.http.payments import ShareOut
 from services.payment.payments.schemas import paid_with
+from services.payment.refunds import domain as decide
 from services.payment.refunds.actions import Credit
-from services.payment.refunds.domain import Refund, RefundRequest
+from services.payment.refunds.domain import Refund, RefundRequest, Surplus
 from services.payment.refunds.planning import PaymentRefundRequest, UnclearRefund
 from services.payment.refunds.rules import RefundRules
 from services.payment.words import words
@@ -81,6 +82,11 @@ def refunds_out(refunds: Sequence[Refund]) -> RefundsOut:
 
 
 def credit_out(credit: Credit) -> CreditOut:
+    def of_payment(each: Surplus) -> Money:
+        """The rest of its surplus, at most the credit that the client has left."""
+        currency = each.left.currency
+        return Money(decide.refundable([each], credit.balances)[currency], currency)
+
     return CreditOut(
         balances=_amounts(credit.balances),
         reserved=_amounts(credit.reserved),
@@ -88,7 +94,7 @@ def credit_out(credit: Credit) -> CreditOut:
         payments=[
             SurplusOut(
                 payment_id=each.payment_id,
-                refundable=Money(each.left.minor, each.left.currency),
+                refundable=of_payment(each),
                 method=paid_with(each.method),
             )
             for each in credit.surpluses
