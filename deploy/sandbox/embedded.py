@@ -8,7 +8,7 @@ async with running_sandbox(webhook_url="http://127.0.0.1:9000/hooks") as sandbox
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,16 +55,23 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than any client here keeps a connection that is idle, so that none sends on one that is being closed."""
 
 
+_GRACE_SECONDS = 1
+
+
 class EmbeddedServer(uvicorn.Server):
-    """Leaves the signals to the process that it lives in."""
+    """Leaves the signals to the process that it lives in, and ends at once.
+
+    uvicorn looks ten times a second whether it should end and whether its connections have: thousands of tests that
+    start a server each would wait for minutes.
+    """
 
     def __init__(self, app: Any) -> None:
+        self._told_to_end = asyncio.Event()
         super().__init__(
             uvicorn.Config(
                 app,
                 log_config=None,
                 access_log=False,
-                timeout_graceful_shutdown=1,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )
@@ -72,6 +79,35 @@ class EmbeddedServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_end.wait(), 1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_SECONDS):
+                while self.server_state.connections or self.server_state.tasks:
+                    await asyncio.sleep(0.001)
+        await self.lifespan.shutdown()
+
+    @asynccontextmanager
+    async def on(self, listener: socket.socket) -> AsyncIterator[None]:
+        """Serve until the block ends."""
+        task = asyncio.create_task(self.serve([listener]))
+        try:
+            while not (self.started or task.done()):
+                await asyncio.sleep(0.002)
+            yield
+        finally:
+            self.should_exit = True
+            self._told_to_end.set()
+            await task
 
 
 def listen_on(port: int) -> socket.socket:
@@ -93,12 +129,5 @@ async def running_sandbox(
             public_url=url, webhook_url=webhook_url, webhook_secret=webhook_secret, state=state
         )
         serve, sandbox = application(settings)
-        server = EmbeddedServer(serve)
-        task = asyncio.create_task(server.serve([listener]))
-        try:
-            while not (server.started or task.done()):
-                await asyncio.sleep(0.002)
+        async with EmbeddedServer(serve).on(listener):
             yield RunningSandbox(url, settings.secret_key, settings.publishable_key, webhook_secret, sandbox)
-        finally:
-            server.should_exit = True
-            await task

@@ -78,15 +78,8 @@ async def in_own_task(context: AbstractAsyncContextManager[T]) -> AsyncIterator[
 async def serving(app: Litestar, listener: socket.socket | None = None) -> AsyncIterator[str]:
     """Serve the app in this event loop, on a port of its own; answers the URL."""
     with listener or listen_on(0) as listening:
-        server = EmbeddedServer(app)
-        task = asyncio.create_task(server.serve([listening]))
-        try:
-            while not (server.started or task.done()):
-                await asyncio.sleep(0.002)
+        async with EmbeddedServer(app).on(listening):
             yield url_of(listening)
-        finally:
-            server.should_exit = True
-            await task
 
 
 def url_of(listener: socket.socket) -> str:

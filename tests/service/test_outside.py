@@ -1,7 +1,7 @@
 """Money outside Stripe and used credit pay invoices, once, and every book agrees."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,11 @@ from deploy.ops.verify.run import verify
 from services.chassis import clock
 from services.chassis.ids import new_id
 from tests.builders.callers import a_caller
+from tests.builders.invoices import invoice_body
 from tests.builders.values import eur, money
 from tests.running.apps import in_own_task
 from tests.running.installation import Installation, an_installation
+from tests.running.invoice import add_client
 
 
 @pytest.fixture
@@ -32,7 +34,14 @@ async def call(installation: Installation, path: str, key: str | None = None, **
     return answer
 
 
-async def record(installation: Installation, amount: int, key: str | None = None, **body: Any) -> Any:
+async def record(
+    installation: Installation,
+    amount: int,
+    key: str | None = None,
+    newest: Sequence[UUID] = (),
+    **body: Any,
+) -> Any:
+    """`newest` are the invoices that the gateway has seen at the invoice service."""
     asked = {
         "client_id": str(installation.payments.client_id),
         "kind": "cash",
@@ -40,7 +49,8 @@ async def record(installation: Installation, amount: int, key: str | None = None
         "currency": "EUR",
         **body,
     }
-    return await call(installation, "/payments/recorded", key, **asked)
+    issued = f"?issued={','.join(map(str, newest))}" if newest else ""
+    return await call(installation, f"/payments/recorded{issued}", key, **asked)
 
 
 async def reverse(
@@ -89,6 +99,23 @@ async def test_recorded_money_pays_what_is_due_first_and_the_rest_is_credit(
     assert await breaches(installation) == set()
 
 
+async def test_cash_of_a_new_client_is_credit_and_pays_the_first_invoice(installation: Installation) -> None:
+    client = new_id()
+    await add_client(installation.world.http, client, installation.world.staff)
+    await installation.pump()
+
+    answer = await record(installation, 2_000, client_id=str(client))
+
+    assert answer.status_code == 201, answer.text
+    assert await credit(installation) == 2_000
+    first = (await installation.world.post_invoice(invoice_body(client, 1_500))).json()["id"]
+    await installation.pump()
+    used = await use_credit(installation, client_id=str(client))
+    assert used.json()["amount"]["minor"] == 1_500
+    assert (await shown(installation, UUID(first)))["status"] == "paid"
+    assert await breaches(installation) == set()
+
+
 async def test_the_same_request_again_is_the_same_payment(installation: Installation) -> None:
     invoice = await installation.open_invoice(5_000)
     part = [{"invoice_id": str(invoice), "amount": 2_000}]
@@ -119,7 +146,6 @@ async def test_the_same_request_again_is_the_same_payment(installation: Installa
         (100, {"received_at": "0001-01-01T00:00:00+14:00"}, 422, "received_too_long_ago"),
         (100, {"reference": "card 4242 4242 4242 4242"}, 422, "card_number_refused"),
         (100, {"location": "x" * 101}, 422, "invalid_text"),
-        (100, {"client_id": str(UUID(int=8))}, 404, "payable_not_found"),
         (0, {}, 400, "request_invalid"),
         (100, {"currency": "ABC"}, 422, "unknown_currency"),
         (100, {"kind": "card"}, 400, "request_invalid"),
@@ -154,9 +180,10 @@ async def test_an_invoice_that_was_issued_a_moment_ago_is_paid_by_the_same_reque
     """At a desk the money is recorded right after the invoice. Its event may be on its way."""
     issued = UUID((await installation.world.issue(5_000))["id"])
     parts = {"invoices": [{"invoice_id": str(issued), "amount": 5_000}]} if named else {}
+    newest = () if named else (issued,)
 
-    early = await record(installation, 5_000, "desk", **parts)
-    again = await record(installation, 5_000, "desk", **parts)
+    early = await record(installation, 5_000, "desk", newest, **parts)
+    again = await record(installation, 5_000, "desk", newest, **parts)
 
     assert (early.status_code, early.json()["code"]) == (503, "payable_unknown"), early.text
     assert again.status_code == 201, again.text

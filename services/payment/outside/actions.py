@@ -33,7 +33,6 @@ from services.payment.receivables import store as receivables
 from services.payment.receivables.domain import (
     JUST_ISSUED,
     Receivable,
-    ReceivableNotFound,
     ReceivableUnknown,
     may_still_come,
 )
@@ -69,7 +68,7 @@ async def record(
     domain.check(taken, clock.now())
     if taken.shares is None:  # Invoices of a currency that has gone can still be paid.
         known_currency(taken.currency)
-    await _check_client(tx, caller.clinic, taken, issued)
+    await _check_issued(tx, caller.clinic, taken, issued)
     payment = await _book(tx, caller, taken, livemode)
     await store.add_record(tx, payment.key, origin, str(caller.subject))
     await _keep(tx, caller, key, payment)
@@ -97,7 +96,7 @@ async def use_credit(
     earlier = await idempotency.claim(tx, caller.clinic, key, idempotency.named("use_credit", None, body))
     if earlier is not None:
         return await _get(tx, msgspec.json.decode(earlier, type=UUID))
-    await _check_client(tx, caller.clinic, wanted, issued)
+    await _check_issued(tx, caller.clinic, wanted, issued)
     owed = await _owed(tx, caller.clinic, wanted)
     credit_key = (caller.clinic, wanted.client_id, wanted.currency)
     free = (await credit.lock_credit(tx, {credit_key}))[credit_key]
@@ -119,23 +118,18 @@ async def use_credit(
     return used.payment
 
 
-async def _check_client(
+async def _check_issued(
     tx: Connection, clinic_id: UUID, taken: Taken | CreditWanted, issued: Collection[UUID]
 ) -> None:
-    """Refuse a client without an invoice, unless invoices are named: each of these has to be the client's.
+    """Refuse until the newest invoices are here, unless invoices are named.
 
-    Without names the newest invoices must be here: money that came before them would be credit, and leave them unpaid.
+    Money that came before them would be credit, and leave them unpaid.
     """
     if taken.shares is not None:
         return
     missing = await receivables.list_unknown(tx, clinic_id, issued)
     if any(may_still_come(each, clock.now()) for each in missing):
         raise ReceivableUnknown(JUST_ISSUED)
-    if await receivables.is_client(tx, clinic_id, taken.client_id):
-        return
-    if may_still_come(taken.client_id, clock.now()):
-        raise ReceivableUnknown("The client's first invoice is not here yet. Please try again in a moment.")
-    raise ReceivableNotFound("The clinic has issued no invoice to this client.", field="client_id")
 
 
 async def _book(tx: Connection, caller: Caller, taken: Taken, livemode: bool) -> Payment:
@@ -207,7 +201,7 @@ async def take_back(
         await ledger.book(tx, undone.booking)
     except CreditOverdrawn:
         raise CreditOverdrawn(
-            "A part of this payment became credit that the client has used since."
+            "A part of this payment became credit that the client has used since, or is paying with now."
         ) from None
     await _keep(tx, caller, key, payment)
     await audit.record(tx, caller, "reverse_payment", payment.id, None, reason)
