@@ -21,8 +21,9 @@ MARKS = {
 
 
 class Screen:
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._said: dict[str, str] = {}
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False)
@@ -45,20 +46,22 @@ class Screen:
                 await asyncio.sleep(0.15)
 
     async def _lines(self, statuses: Mapping[str, Status]) -> None:
-        waited_for = list(statuses)
         try:
             while True:
-                waited_for = self._say_ready(statuses, waited_for)
+                self.say_changes(statuses)
                 await asyncio.sleep(0.1)
         finally:
-            self._say_ready(statuses, waited_for)
+            self.say_changes(statuses)
 
-    def _say_ready(self, statuses: Mapping[str, Status], names: Sequence[str]) -> list[str]:
-        """Say which of these are ready by now; answers the others."""
-        ready = [name for name in names if statuses[name].state == "ready"]
-        for name in ready:
-            self.say(f"{name}: ready ({statuses[name].seconds:.1f} s)")
-        return [name for name in names if name not in ready]
+    def say_changes(self, statuses: Mapping[str, Status]) -> None:
+        """Say which parts have begun to start, and which are ready, each once."""
+        for name, status in statuses.items():
+            if status.state == "ready" and self._said.get(name) != "ready":
+                self._said[name] = "ready"
+                self.say(f"{name}: ready ({status.seconds:.1f} s)")
+            elif status.state == "starting" and name not in self._said:
+                self._said[name] = "starting"
+                self.say(f"{name}: starting")
 
     def facts(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """A titled list of what one needs to know."""
