@@ -61,6 +61,59 @@ async def test_a_login_opens_each_of_its_clients_and_remembers_the_choice(site: 
         ]
 
 
+async def test_the_choice_shows_what_is_to_pay_where_and_begins_with_the_last_one(site: Site) -> None:
+    oak, elm = await create_clinic(site), await create_clinic(site, slug="elm", name="Elm Dental")
+    ann = await create_client(site, oak)
+    cat = await create_client(site, elm, name="Cat")
+    await issued_to(site, oak, ann)
+    await site.log_in("ann@example.com")
+    await answer(site, cat, "accept", slug="elm")
+
+    def shown(text: str) -> list[str]:
+        """The words of each clinic, in the order of the page."""
+        links = re.findall(r'<a href="/c/\w+">(.*?)</a>', text, re.DOTALL)
+        return [" ".join(re.sub(r"<[^>]+>", " ", link).split()) for link in links]
+
+    await page(site, "/c/oak")
+    first = shown((await page(site, "/clinics")).text)
+    await page(site, "/c/elm")
+    await log_in_again(site)
+    later = shown((await page(site, "/clinics")).text)
+
+    assert first == [
+        "O Oak Street Physiotherapy €113.50 to pay · you were here last",
+        "E Elm Dental Nothing to pay",
+    ]
+    assert later == [
+        "E Elm Dental Nothing to pay · you were here last",
+        "O Oak Street Physiotherapy €113.50 to pay",
+    ]
+
+
+async def test_a_clinic_that_shows_no_bills_says_nothing_of_them_in_the_choice(site: Site) -> None:
+    oak, elm = await create_clinic(site, billing_shown=False), await create_clinic(site, slug="elm")
+    await create_client(site, oak)
+    cat = await create_client(site, elm)
+    await site.log_in("ann@example.com")
+    await answer(site, cat, "accept", slug="elm")
+
+    assert (await page(site, "/clinics")).text.count("to pay") == 1
+
+
+async def test_a_family_opens_with_the_client_of_the_last_session(site: Site) -> None:
+    oak = await create_clinic(site)
+    await create_client(site, oak)
+    bea = await create_client(site, oak, name="Bea Byrne")
+    await site.log_in("ann@example.com")
+    await answer(site, bea, "accept")
+    await choose(site, bea)
+    await page(site, "/c/oak")
+
+    await log_in_again(site)
+
+    assert "<small>Bea Byrne</small>" in (await page(site, "/c/oak")).text
+
+
 async def test_a_place_that_is_not_the_logins_cannot_be_chosen(site: Site) -> None:
     oak = await create_clinic(site)
     await create_client(site, oak)
@@ -98,6 +151,11 @@ async def test_a_password_that_a_clinic_chose_opens_no_other_clinics_clients(
     assert (await page(site, "/c/elm")).status_code == 404
     waiting = await db_gateway.admin.fetchval("SELECT count(*) FROM memberships WHERE NOT active")
     assert waiting == 1
+
+
+async def log_in_again(site: Site) -> None:
+    await site.client.post("/logout", headers={"x-csrftoken": site.cookie("csrf") or ""})
+    await site.log_in("ann@example.com")
 
 
 async def issued_to(site: Site, clinic: Any, client: Any) -> Any:

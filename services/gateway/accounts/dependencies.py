@@ -63,10 +63,20 @@ async def member(
 ) -> Membership:
     """The login's membership of the clinic in the path; 404 without one, or for an unknown slug.
 
-    Of several memberships (a family), the one whose invoice or payment is asked for, else the last one chosen. Raises
-    `InvitationWaits` for an address that none of them shows, while a membership of the clinic waits to be accepted, and
-    `PortalMoved` for an address that the portal had before.
+    Of several memberships (a family), the one whose invoice or payment is asked for, else the last one chosen, in an
+    earlier session too. Raises `InvitationWaits` for an address that none of them shows, while a membership of the
+    clinic waits to be accepted, and `PortalMoved` for an address that the portal had before.
     """
+    place = await _place(slug, request, signed_in, upstreams, db)
+    if len(signed_in.memberships) > 1 and place != signed_in.last:
+        async with db.tx(place.clinic_id) as tx:
+            await store.mark_opened(tx, place, signed_in.login_id)
+    return place
+
+
+async def _place(
+    slug: str, request: AnyRequest, signed_in: SignedIn, upstreams: Upstreams, db: Database
+) -> Membership:
     here = [membership for membership in signed_in.memberships if membership.slug == slug]
     invited = any(invitation.slug == slug for invitation in signed_in.invitations)
     if not here:
@@ -74,7 +84,7 @@ async def member(
     if len(here) == 1 and not invited:
         return here[0]
     chosen = request.session.get(CHOSEN, {}).get(str(here[0].clinic_id))
-    here.sort(key=lambda place: (place.name != chosen, place.client_id is None))
+    here.sort(key=lambda place: (place.name != chosen, place != signed_in.last, place.client_id is None))
     for place in here:
         if await _shows(place, signed_in.login_id, request, upstreams):
             return place

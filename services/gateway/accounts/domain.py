@@ -13,13 +13,17 @@ Role = Literal["client", "staff"]
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A login's place at one clinic. `client_id` is None for staff. Until it is accepted, it opens nothing."""
+    """A login's place at one clinic. `client_id` is None for staff. Until it is accepted, it opens nothing.
+
+    `opened_at` is when the login last turned to it from another place; None where there was no other.
+    """
 
     clinic_id: UUID
     client_id: UUID | None
     slug: str
     role: Role
     accepted: bool = True
+    opened_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -39,6 +43,12 @@ class SignedIn:
     def has_several_at(self, clinic_id: UUID) -> bool:
         """Whether it opens several clients of the clinic, or a client and the staff's pages."""
         return sum(each.clinic_id == clinic_id for each in self.memberships) > 1
+
+    @property
+    def last(self) -> Membership | None:
+        """The membership that was opened last; None where none was remembered."""
+        opened = [(each.opened_at, each) for each in self.memberships if each.opened_at is not None]
+        return max(opened, key=lambda dated: dated[0])[1] if opened else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
+from contracts.http.clinics import ClinicOut
 from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import CHALLENGES
+from services.chassis.locale.formats import Formats
 from services.gateway.accounts import actions, store
 from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_of
 from services.gateway.accounts.domain import Membership, SignedIn, safe_next, slug_of
@@ -61,13 +63,19 @@ class LoginForm:
 
 @dataclass(frozen=True, slots=True)
 class ClinicChoice:
-    """A membership to choose or to accept. `person` is the client's name where it has to be told from others."""
+    """A membership to choose or to accept. `person` is the client's name where it has to be told from others.
+
+    `owed` are the sums to pay there, by currency; None where the clinic shows no bills, and while they cannot be read.
+    `is_last`: it was opened last.
+    """
 
     slug: str
     name: str
     place: str
     person: str = ""
     is_staff: bool = False
+    owed: tuple[str, ...] | None = None
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +166,11 @@ async def log_out(request: AnyRequest) -> Redirect:
 async def choose_clinic(
     signed_in: CurrentLogin, upstreams: InjectedUpstreams, next: FromQuery[str] = ""
 ) -> Template | Redirect:
-    """The login's memberships, by clinic and client, and those to accept; a redirect to the only one."""
+    """The login's memberships, the last one first, and those to accept; a redirect to the only one."""
     if len(signed_in.memberships) == 1 and not signed_in.invitations:
         return Redirect(f"/c/{signed_in.memberships[0].slug}", status_code=303)
-    choices = await asyncio.gather(*(_choice(each, signed_in, upstreams) for each in signed_in.memberships))
+    places = sorted(signed_in.memberships, key=lambda each: each != signed_in.last)
+    choices = await asyncio.gather(*(_choice(each, signed_in, upstreams) for each in places))
     invitations = await asyncio.gather(
         *(_invitation(each, signed_in, upstreams) for each in signed_in.invitations)
     )
@@ -240,15 +249,24 @@ def _name_of(slug: str) -> str:
 
 
 async def _choice(member: Membership, signed_in: SignedIn, upstreams: Upstreams) -> ClinicChoice:
-    """The clinic's name, and the client's if there are several; the slug while invoice is unreachable."""
+    """The clinic's name, the client's if there are several, and the sums to pay; the slug while invoice is away."""
     caller = caller_of(member, signed_in.login_id)
     several = signed_in.has_several_at(member.clinic_id)
+    is_last = member == signed_in.last
     try:
         clinic = await upstreams.clinic(caller)
         person = await _person(member, caller, upstreams) if several else ""
+        owed = await _owed(clinic, caller, upstreams)
     except UpstreamError:
-        return ClinicChoice(member.slug, _name_of(member.slug), member.name)
-    return ClinicChoice(member.slug, clinic.name, member.name, person)
+        return ClinicChoice(member.slug, _name_of(member.slug), member.name, is_last=is_last)
+    return ClinicChoice(member.slug, clinic.name, member.name, person, owed=owed, is_last=is_last)
+
+
+async def _owed(clinic: ClinicOut, caller: Caller, upstreams: Upstreams) -> tuple[str, ...] | None:
+    if caller.role == "staff" or not clinic.billing_shown:
+        return None
+    write = Formats.of(clinic)
+    return tuple(write.money(each) for each in (await upstreams.summary(caller)).due if each.minor > 0)
 
 
 async def _person(member: Membership, caller: Caller, upstreams: Upstreams) -> str:

@@ -160,7 +160,7 @@ async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
     await tx.execute("SELECT set_config('app.login', $1, true)", str(login_id))
     rows = await tx.fetch(
         """
-        SELECT m.clinic_id, m.client_id, p.slug, m.role, m.accepted_at IS NOT NULL AS accepted
+        SELECT m.clinic_id, m.client_id, p.slug, m.role, m.accepted_at IS NOT NULL AS accepted, m.opened_at
         FROM memberships m JOIN portals p USING (clinic_id)
         WHERE m.login_id = $1 AND m.active AND m.declined_at IS NULL
         ORDER BY p.slug, m.created_at, m.client_id
@@ -168,6 +168,19 @@ async def list_memberships(tx: Connection, login_id: UUID) -> list[Membership]:
         login_id,
     )
     return [Membership(**row) for row in rows]
+
+
+async def mark_opened(tx: Connection, place: Membership, login_id: UUID) -> None:
+    """Note that the login turned to this place now."""
+    await tx.execute(
+        """
+        UPDATE memberships SET opened_at = app_now()
+        WHERE clinic_id = $1 AND login_id = $2 AND client_id IS NOT DISTINCT FROM $3
+        """,
+        place.clinic_id,
+        login_id,
+        place.client_id,
+    )
 
 
 # Portals
