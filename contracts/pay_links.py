@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 DAYS = 180
-"""How long a link works from the day on which it is made, unless an installation sets it otherwise."""
+"""How long a link works from the day on which it is made, or on which its invoice is due if that is later."""
 MOST_DAYS = 3650
 
 _FORMAT = 1
@@ -38,13 +38,15 @@ class PayLink:
 
 @dataclass(frozen=True, slots=True)
 class PayLinks:
-    """Makes tokens and reads them: the first key signs, all verify. `days` is how long a new one works."""
+    """Makes tokens and reads them: the first key signs, all verify. `days` is in place of `DAYS`."""
 
     keys: tuple[bytes, ...]
     days: int = DAYS
 
-    def new(self, clinic_id: UUID, invoice_id: UUID, generation: int, today: date) -> PayLink:
-        return PayLink(clinic_id, invoice_id, generation, today + timedelta(days=self.days))
+    def new(self, clinic_id: UUID, invoice_id: UUID, generation: int, today: date, due_on: date) -> PayLink:
+        """A link for an invoice that is due on `due_on`: it works after that day too, whenever it was made."""
+        last_day = max(today, due_on) + timedelta(days=self.days)
+        return PayLink(clinic_id, invoice_id, generation, last_day)
 
     def token(self, link: PayLink) -> str:
         facts = _FACTS.pack(

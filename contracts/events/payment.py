@@ -3,7 +3,7 @@
 from typing import ClassVar, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contracts.events import topics
 from contracts.events.envelope import Event, Method, Open, StateEvent
@@ -132,6 +132,8 @@ class PaymentDisputed(StateEvent):
     """Until when the bank takes evidence; null if it takes none."""
     has_evidence: bool
     opened_at: AwareDatetime
+    taken_up: int = Field(default=0, strict=True, ge=0)
+    """How often the bank took it up again after an end."""
     invoices: tuple[Share, ...] = ()
     """The parts of `taken` that had paid these invoices. Only a `reversal` of `payment.settled` makes one due again."""
 

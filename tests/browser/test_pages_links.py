@@ -23,7 +23,7 @@ PAY = "Pay €125.00"
 
 
 def link_of(world: Portal, invoice: Any, generation: int = 0) -> str:
-    link = LINKS.new(world.clinic_id, UUID(invoice["id"]), generation, clock.now().date())
+    link = LINKS.new(world.clinic_id, UUID(invoice["id"]), generation, clock.now().date(), clock.now().date())
     return f"{world.url}/pay/{LINKS.token(link)}"
 
 

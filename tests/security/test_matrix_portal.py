@@ -113,8 +113,8 @@ async def test_a_pay_link_opens_by_its_token_alone(
     """No session and no key opens it; with the token it opens the same for all, and only that invoice."""
     links = gateway_settings("x").pay_links
     today = clock.now().date()
-    own = links.token(links.new(two.ann.clinic_id, two.ann.invoice_id, 0, today))
-    crossed = links.token(links.new(two.cat.clinic_id, two.ann.invoice_id, 0, today))
+    own = links.token(links.new(two.ann.clinic_id, two.ann.invoice_id, 0, today, today))
+    crossed = links.token(links.new(two.cat.clinic_id, two.ann.invoice_id, 0, today, today))
     for who, visitor in visitors.items():
         for token in ("x", two.keys["alder"], own[:-1], own.swapcase(), crossed):
             answer = await _by_link(two, visitor, operation, token)

@@ -289,6 +289,31 @@ async def test_a_clinic_is_told_once_that_a_dispute_opens_and_how_it_ends(
     assert await waiting_parked(db_notification) == []
 
 
+async def test_a_clinic_is_told_again_when_the_bank_takes_a_dispute_up_again(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    opened = a_dispute(clinic.clinic_id, client_id, eur(50))
+    lost = next_state(PaymentDisputed, opened, 2, status="lost")
+    appeal = next_state(PaymentDisputed, opened, 3, status="needs_response", taken_up=1)
+    told = [
+        opened,
+        lost,
+        appeal,
+        next_state(PaymentDisputed, appeal, 4, status="under_review"),
+        next_state(PaymentDisputed, appeal, 5, status="lost"),
+    ]
+
+    for event in [*told, *reversed(told)]:
+        await deliver(db_notification.worker, consumers, event)
+    await sender.send_due()
+
+    assert sorted(mail.subjects()) == [
+        *["A payment of €50.00 is disputed"] * 2,
+        *["The dispute of €50.00 is lost"] * 2,
+    ]
+
+
 async def test_an_inquiry_is_told_and_again_when_the_bank_takes_the_money(
     db_notification: ServiceDb, sender: Sender, mail: MailServer
 ) -> None:

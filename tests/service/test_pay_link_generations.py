@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -196,7 +196,8 @@ async def test_a_program_gets_the_link_and_revokes_it(site: Site) -> None:
     repeated = await site.api("POST", f"{at}/revoke", headers={"Idempotency-Key": "r1"})
     second = (await site.api("GET", at)).json()
 
-    expires_on = clock.now().date() + timedelta(days=180)
+    due_on = date.fromisoformat(invoice["due_on"])
+    expires_on = max(clock.now().date(), due_on) + timedelta(days=180)
     assert first["expires_on"] == expires_on.isoformat()
     parts = urlsplit(first["url"])
     assert (f"{parts.scheme}://{parts.netloc}", parts.query) == ("http://portal.test", "")

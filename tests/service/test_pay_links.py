@@ -66,7 +66,9 @@ class World:
 
     @property
     def link(self) -> PayLink:
-        return LINKS.new(UUID(self.clinic["id"]), UUID(self.invoice["id"]), 0, clock.now().date())
+        return LINKS.new(
+            UUID(self.clinic["id"]), UUID(self.invoice["id"]), 0, clock.now().date(), clock.now().date()
+        )
 
     @property
     def path(self) -> str:

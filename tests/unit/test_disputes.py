@@ -346,3 +346,16 @@ def test_a_dispute_that_does_not_fit_its_payment_is_refused(changes: dict[str, A
     case = Case(a_payment())
     with pytest.raises(error):
         case.tell(seen(case.holding.payment, "needs_response", 1, **changes))
+
+
+def test_a_dispute_counts_how_often_the_bank_took_it_up_again() -> None:
+    payment = a_payment()
+    case = Case(payment)
+    counted = [
+        case.tell(seen(payment, status, second)).dispute.taken_up
+        for second, status in enumerate(
+            ["needs_response", "under_review", "lost", "appeal_needs_response", "appeal_under_review", "lost"]
+        )
+    ]
+
+    assert counted == [0, 0, 0, 1, 1, 1]

@@ -18,6 +18,7 @@ from contracts.money import Money
 from contracts.pay_links import PayLinks
 from contracts.pay_links import path as pay_path
 from services.chassis.ids import new_id
+from services.chassis.locale.formats import Formats
 from services.chassis.queue.domain import Task
 from services.notification.emails import mime
 from services.notification.emails.domain import (
@@ -142,8 +143,9 @@ def test_the_button_pays_without_a_login_and_the_portal_is_the_second_link(templ
     link = LINKS.read(link_in(mail.text).removeprefix("/pay/"))
     assert link is not None
     today = datetime.now(UTC).date()
-    assert link == LINKS.new(CLINIC.id, invoice.id, 3, today)
-    assert link.expires_on == today + timedelta(days=180)
+    assert link == LINKS.new(CLINIC.id, invoice.id, 3, today, invoice.due_on)
+    last_day = Formats.of(CLINIC).day(link.expires_on)
+    assert both_parts(mail, f"The link works until {last_day}.")
     assert mail.html.index(pay_path(LINKS.token(link))) < mail.html.index(f"/c/harbour/invoices/{invoice.id}")
     assert both_parts(mail, "Pay €125.00", "Log in to see what it is for")
 

@@ -113,10 +113,20 @@ def test_a_key_is_replaced_with_overlap() -> None:
 
 
 def test_a_new_link_works_for_as_many_days_as_are_set() -> None:
-    assert OURS.new(LINK.clinic_id, LINK.invoice_id, 0, TODAY).expires_on == TODAY + timedelta(days=DAYS)
-    assert PayLinks((NEW,), days=1).new(LINK.clinic_id, LINK.invoice_id, 0, TODAY).expires_on == date(
-        2026, 12, 1
-    )
+    def last_day(links: PayLinks, due_on: date) -> date:
+        return links.new(LINK.clinic_id, LINK.invoice_id, 0, TODAY, due_on).expires_on
+
+    assert last_day(OURS, TODAY) == TODAY + timedelta(days=DAYS)
+    assert last_day(OURS, TODAY - timedelta(days=900)) == TODAY + timedelta(days=DAYS)
+    assert last_day(PayLinks((NEW,), days=1), TODAY) == date(2026, 12, 1)
+
+
+def test_a_new_link_works_until_after_a_due_date_years_away() -> None:
+    due_on = TODAY + timedelta(days=3650)
+    link = OURS.new(LINK.clinic_id, LINK.invoice_id, 0, TODAY, due_on)
+
+    assert link.expires_on == due_on + timedelta(days=DAYS)
+    assert OURS.read(OURS.token(link)) == link
 
 
 @pytest.mark.parametrize("given", ["", " , ", "short", f"{'n' * 32},short"])

@@ -78,10 +78,12 @@ class Links:
     def portal(self) -> str:
         return f"{self.site.url}/c/{self.clinic.slug}"
 
-    def pay(self, invoice: Invoice) -> str:
+    def pay(self, invoice: Invoice) -> tuple[str, date]:
+        """A pay link of the invoice, and the last day on which it works."""
         made = self.site.pay_links
-        link = made.new(self.clinic.id, invoice.id, invoice.pay_link_generation, self.site.today)
-        return f"{self.site.url}{pay_links.path(made.token(link))}"
+        generation = invoice.pay_link_generation
+        link = made.new(self.clinic.id, invoice.id, generation, self.site.today, invoice.due_on)
+        return f"{self.site.url}{pay_links.path(made.token(link))}", link.expires_on
 
 
 @dataclass(frozen=True, slots=True)

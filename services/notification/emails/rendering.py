@@ -54,6 +54,7 @@ class Renderer:
             "ink": to_hex(text_on(from_hex(clinic.accent))),
             "phone_link": dial_link(one_line(clinic.phone), clinic.locale),
             "second": None,
+            "link_until": None,
             "email_link": f"mailto:{one_line(clinic.email)}",
         }
         context = common | content

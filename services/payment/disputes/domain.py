@@ -16,7 +16,7 @@ from contracts.events.payment import PaymentDisputed, PaymentSettled
 from contracts.events.payment import Share as PublishedShare
 from contracts.events.stripe import BalanceMove, StripeEvent
 from contracts.money import Money
-from contracts.vocabulary import DisputeStatus, MovementKind
+from contracts.vocabulary import OPEN_DISPUTES, DisputeStatus, MovementKind
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key, made_at
 from services.payment.ledger import domain as ledger
@@ -75,7 +75,8 @@ class Dispute:
 
     `credit_amount` is what it holds of credit, `rest_amount` what it took above all that was kept of the payment.
     `reopened`: whether its loss made the receivables due again; None while it is not lost. `booked` and `waiting` are
-    its balance transactions. `version` counts its published states.
+    its balance transactions. `version` counts its published states, `taken_up` how often the
+    bank took it up again after an end.
     """
 
     clinic_id: UUID
@@ -98,6 +99,7 @@ class Dispute:
     rest_amount: int = 0
     reopened: bool | None = None
     version: int = 0
+    taken_up: int = 0
     shares: tuple[Share, ...] = ()
     booked: tuple[BalanceMove, ...] = ()
     waiting: tuple[BalanceMove, ...] = ()
@@ -244,6 +246,7 @@ def _merged(dispute: Dispute, seen: StripeEvent) -> Dispute:
         has_evidence=seen.dispute.has_evidence,
         submissions=seen.dispute.submissions,
         seen_at=seen.created,
+        taken_up=dispute.taken_up + (dispute.status not in OPEN_DISPUTES and status in OPEN_DISPUTES),
     )
 
 
@@ -286,6 +289,7 @@ def fact_about(dispute: Dispute) -> PaymentDisputed:
         due_by=dispute.due_by,
         has_evidence=dispute.has_evidence,
         opened_at=dispute.opened_at,
+        taken_up=dispute.taken_up,
         invoices=tuple(
             PublishedShare(
                 invoice_id=share.receivable_id,

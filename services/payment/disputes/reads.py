@@ -14,7 +14,7 @@ from services.payment.disputes.domain import Dispute, Share
 DISPUTE = """
     d.clinic_id, d.id, d.client_id, d.payment_id, d.stripe_dispute_id, d.charge_id, d.status, d.reason, d.amount,
     d.currency, d.due_by, d.has_evidence, d.submissions, d.opened_at, d.updated_at, d.seen_at, d.credit_amount,
-    d.rest_amount, d.reopened, d.version,
+    d.rest_amount, d.reopened, d.version, d.taken_up,
     (
         SELECT array_agg((s.payable_id, s.taken_amount, s.reopened_amount) ORDER BY s.payable_id DESC)
         FROM dispute_shares AS s WHERE (s.clinic_id, s.dispute_id) = (d.clinic_id, d.id)

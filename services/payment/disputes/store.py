@@ -158,11 +158,11 @@ async def save_disputes(tx: Connection, disputes: Collection[Dispute], doubtful:
     names = (
         "clinic_id", "id", "client_id", "payment_id", "stripe_dispute_id", "charge_id", "status", "reason", "amount",
         "currency", "due_by", "has_evidence", "submissions", "opened_at", "updated_at", "seen_at", "credit_amount",
-        "rest_amount", "reopened", "version",
+        "rest_amount", "reopened", "version", "taken_up",
     )  # fmt: skip
     types = (
         "uuid", "uuid", "uuid", "uuid", "text", "text", "text", "text", "bigint", "text", "timestamptz", "boolean",
-        "int", "timestamptz", "timestamptz", "timestamptz", "bigint", "bigint", "boolean", "int", "boolean",
+        "int", "timestamptz", "timestamptz", "timestamptz", "bigint", "bigint", "boolean", "int", "int", "boolean",
     )  # fmt: skip
     arrays = ", ".join(f"${at}::{type_}[]" for at, type_ in enumerate(types, 1))
     changed = ", ".join(f"{name} = excluded.{name}" for name in names[5:])

@@ -38,9 +38,10 @@ async def get_pay_link(
     caller = at_clinic(key, clinic_id)
     if not (await upstreams.clinic(caller)).pay_links:
         raise PayLinksOff("The clinic has switched pay links off.")
+    invoice = await upstreams.invoice(caller, invoice_id)
     shown = await upstreams.pay_link(caller, invoice_id)
     links = settings.pay_links
-    link = links.new(clinic_id, invoice_id, shown.generation, clock.now().date())
+    link = links.new(clinic_id, invoice_id, shown.generation, clock.now().date(), invoice.due_on)
     return PayLinkAnswer(
         invoice_id=invoice_id,
         generation=shown.generation,

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.events.payment import PaymentDisputed
 from services.notification.emails.domain import Email, EmailKind, Links
-from services.notification.emails.messages.dispute_opened import FOOTING, data_of, name_of, rows_of
+from services.notification.emails.messages.dispute_opened import FOOTING, data_of, name_of, occasion, rows_of
 from services.notification.emails.messages.parts import formats
 
 _WORDS = {
@@ -24,7 +24,7 @@ def is_decided(event: PaymentDisputed) -> bool:
 
 def outcome(event: PaymentDisputed) -> str:
     """A dispute that was lost may be won late: that is told too."""
-    return f"{event.dispute_id}:{event.status}"
+    return occasion(event, event.status)
 
 
 def content(email: Email, links: Links) -> dict[str, Any]:

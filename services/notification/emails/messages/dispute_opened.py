@@ -44,7 +44,12 @@ def is_open(event: PaymentDisputed) -> bool:
 
 def opening(event: PaymentDisputed) -> str:
     """An inquiry that becomes a chargeback is told again: the bank takes the money then."""
-    return f"{event.dispute_id}:{'inquiry' if _is_inquiry(event.status) else 'chargeback'}"
+    return occasion(event, "inquiry" if _is_inquiry(event.status) else "chargeback")
+
+
+def occasion(event: PaymentDisputed, name: str) -> str:
+    """Each time that the bank takes a dispute up again, all its occasions are new."""
+    return f"{event.dispute_id}:{name}" + (f":{event.taken_up}" if event.taken_up else "")
 
 
 def _is_inquiry(status: str) -> bool:

@@ -86,8 +86,10 @@ def invoice_action(clinic: Clinic, invoice: Invoice, portal: str, write: Formats
     return Action("View invoice", link)
 
 
-def pay_actions(clinic: Clinic, invoice: Invoice, links: Links, write: Formats) -> dict[str, Action | None]:
-    """The button of an e-mail about one unpaid invoice, and a second link beside it.
+def pay_actions(
+    clinic: Clinic, invoice: Invoice, links: Links, write: Formats
+) -> dict[str, Action | str | None]:
+    """The button of an e-mail about one unpaid invoice, how long its link works, and a second link beside it.
 
     It leads to the page that takes the payment without a login, unless the clinic has switched that off.
     """
@@ -97,7 +99,9 @@ def pay_actions(clinic: Clinic, invoice: Invoice, links: Links, write: Formats) 
     online = is_payable_online(clinic, invoice)
     label = f"Pay {write.money(invoice.due)}" if online else "View invoice"
     second = Action("Log in to see what it is for", in_portal.link)
-    return {"action": Action(label, links.pay(invoice)), "second": second}
+    link, last_day = links.pay(invoice)
+    until = f"The link works until {write.day(last_day)}."
+    return {"action": Action(label, link), "link_until": until, "second": second}
 
 
 def is_payable_online(clinic: Clinic, invoice: Invoice) -> bool:

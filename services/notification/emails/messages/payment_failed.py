@@ -37,7 +37,7 @@ def content(email: Email, links: Links) -> dict[str, Any]:
     }
 
 
-def _retry_actions(email: Email, links: Links) -> dict[str, Action | None]:
+def _retry_actions(email: Email, links: Links) -> dict[str, Action | str | None]:
     shares = email.delivery.data.invoices
     invoice = email.invoices.get(shares[0].invoice_id) if len(shares) == 1 else None
     if invoice is None:
