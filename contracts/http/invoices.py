@@ -95,6 +95,8 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     not be applied to it yet: do not ask anybody to pay it. `updated_at` is when its amounts, its status,
     `being_checked` or its pay links last changed.
     `locale` and `time_zone` are the clinic's when it was issued: the document writes its sums and days by them.
+    `paid_with` is the method of the newest payment, and `credit` where only the client's credit paid; `paid_at` is when
+    that payment was made. Both are null before the first.
     """
 
     id: UUID
@@ -120,6 +122,7 @@ class InvoiceItem(Answer, frozen=True, kw_only=True):
     credited: Money | None = None
     written_off: Money | None = None
     refunded: Money | None = None
+    paid_at: datetime | None = None
 
 
 class InvoiceRow(InvoiceItem, frozen=True, kw_only=True):

@@ -149,7 +149,9 @@ async def test_an_incomplete_card_is_refused_before_anything_is_started(world: P
     await page.wait_for_selector("#card-form iframe")
     await page.get_by_role("button", name="Pay €125.00").click()
 
-    await expect(page.get_by_role("alert").first).to_be_visible()
+    alert = page.get_by_role("alert").first
+    await expect(alert.get_by_role("heading")).to_have_text("Please check your details")
+    await expect(alert).to_contain_text("Your card number is incomplete. Nothing has been sent.")
     assert world.sandbox.requests("/v1/payment_intents") == []
 
 

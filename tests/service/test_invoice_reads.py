@@ -190,6 +190,24 @@ async def test_a_row_shows_how_it_was_paid_last(world: InvoiceService) -> None:
 
     [row] = (await world.get("/invoices"))["items"]
     assert row["paid_with"] == bank
+    assert datetime.fromisoformat(row["paid_at"]) == last.time
+
+
+async def test_a_row_says_that_credit_paid_where_nothing_else_did(world: InvoiceService) -> None:
+    by_credit, by_both, too_much = [await world.issue() for _ in range(3)]
+
+    def moved(invoice: Any, minor: int, kind: str) -> Any:
+        return a_settlement(world.clinic_id, UUID(invoice["id"]), money(minor), kind=kind)
+
+    await world.deliver(moved(by_both, 100, "payment"), moved(too_much, 100, "payment"))
+    await world.deliver(
+        moved(by_credit, 100, "credit"), moved(by_both, 200, "credit"), moved(too_much, -100, "credit")
+    )
+
+    shown = {row["id"]: row["paid_with"] for row in (await world.get("/invoices"))["items"]}
+    assert shown[by_credit["id"]] == {"kind": "credit", "brand": None, "last4": None}
+    assert shown[by_both["id"]]["last4"] == shown[too_much["id"]]["last4"] == "4242"
+    assert (await world.get(f"/invoices/{by_credit['id']}"))["paid_at"] is not None
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from pathlib import Path
 import httpx2
 import pytest
 from aiosmtplib import send
+from playwright.async_api import expect
 
 from deploy.local.process import free_port
 from deploy.local.units import PythonUnit
+from tests.running.browser import CHROMIUM, a_browser, a_visitor
 
 
 @dataclass
@@ -39,14 +41,37 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         await unit.stop()
 
 
-def a_receipt(to: str = "client@example.com") -> EmailMessage:
+FITS = """() => {
+  const letter = document.querySelector(".letter");
+  const page = letter.contentDocument.documentElement;
+  return page.scrollHeight > 1500 && page.scrollHeight <= letter.clientHeight;
+}"""
+
+
+def a_receipt(to: str = "client@example.com", html: str = "<p>You paid <b>€125.00</b></p>") -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"] = "Harbour Clinic <billing@clinic.example>", to
     message["Subject"], message["Message-ID"] = "Your receipt – 2026-0007", "<delivery-7@clinicpay>"
     message.set_content("You paid €125.00")
-    message.add_alternative("<p>You paid <b>€125.00</b></p><script>alert(1)</script>", subtype="html")
+    message.add_alternative(f"{html}<script>alert(1)</script>", subtype="html")
     message.add_attachment(b"%PDF-1.7", maintype="application", subtype="pdf", filename="receipt.pdf")
     return message
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+async def test_a_letter_is_shown_whole_on_a_phone_and_on_a_desk(post: Post) -> None:
+    lines = "".join(f"<p>You paid invoice {number}</p>" for number in range(60))
+    await post.deliver(a_receipt(html=lines))
+    [message] = (await post.web.get("/api/messages")).json()
+
+    async with a_browser() as browser, a_visitor(browser, width=390) as visitor:
+        page = visitor.page
+        for width in (390, 1280):
+            await page.set_viewport_size({"width": width, "height": 844})
+            await page.goto(f"{post.web.base_url}/messages/{message['id']}")
+            frame = page.frame_locator(".letter")
+            await expect(frame.get_by_text("You paid invoice 59")).to_be_visible()
+            await page.wait_for_function(FITS)
 
 
 async def test_a_message_is_kept_and_shown(post: Post) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.http.common import Money, PaidWith
 from contracts.http.credit import CreditOut, RefundOut
@@ -80,7 +81,7 @@ def test_what_went_back_of_invoices_is_not_taken_off_a_surplus() -> None:
     share = ShareOut(invoice_id=new_id(), amount=eur(2_000))
     sent = a_refund("succeeded", payment_id=A_PAYMENT.id, invoices=[share])
 
-    said = surplus_words(A_PAYMENT, a_credit([sent]), "Quay", Formats.of(a_clinic()))
+    said = surplus_words(A_PAYMENT, a_credit([sent], [eur(9_000)]), "Quay", Formats.of(a_clinic()))
 
     assert (
         said
@@ -128,9 +129,20 @@ def test_the_receipt_says_where_a_surplus_is_now(refunds: list[tuple[str, int]],
     others = [a_refund("succeeded")]
     write = Formats.of(a_clinic())
 
-    assert surplus_words(A_PAYMENT, a_credit([*of_it, *others]), "Quay", write) == said
+    assert surplus_words(A_PAYMENT, a_credit([*of_it, *others], [eur(4_500)]), "Quay", write) == said
     assert surplus_words(A_PAYMENT, None, "Quay", write) == "You paid €45.00 more than you owed."
     assert surplus_words(a_payment("succeeded"), a_credit(), "Quay", write) == ""
+
+
+def test_credit_that_was_used_is_not_said_to_be_kept() -> None:
+    write = Formats.of(a_clinic())
+
+    assert surplus_words(A_PAYMENT, a_credit(), "Quay", write).endswith("owed. It is no longer your credit.")
+    assert surplus_words(A_PAYMENT, a_credit(balances=[eur(1_000)]), "Quay", write).endswith(
+        "Quay keeps €10.00 as your credit. €35.00 is no longer your credit."
+    )
+    reserved = replace(a_credit(), reserved=[eur(4_500)])
+    assert surplus_words(A_PAYMENT, reserved, "Quay", write).endswith("Quay keeps it as your credit.")
 
 
 def test_a_refund_on_its_way_is_not_headed_as_if_it_had_arrived() -> None:

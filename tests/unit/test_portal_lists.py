@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from contracts.http.common import Money
+from contracts.http.common import Money, PaidWith
 from services.gateway.portal.invoices import export, lists
 from services.gateway.portal.invoices.lists import Listing
-from tests.builders.portal import a_row, eur
+from tests.builders.portal import NOON, a_clinic, a_row, eur
 
 
 @given(
@@ -46,7 +46,7 @@ def test_another_filter_begins_at_its_first_page_and_keeps_the_search() -> None:
 
 
 def rows(*changes: dict[str, Any]) -> list[list[str]]:
-    text = export.table([a_row(**each) for each in changes])
+    text = export.table([a_row(**each) for each in changes], a_clinic())
     assert text.startswith("\ufeff")
     return list(csv.reader(StringIO(text[1:])))
 
@@ -61,9 +61,27 @@ def test_a_table_has_plain_amounts_and_days() -> None:
     assert len(shown["Issued on"]) == 10
 
 
+def test_a_table_says_how_and_when_each_invoice_was_paid() -> None:
+    visa = PaidWith(kind="card", brand="visa", last4="4242")
+    late = NOON.replace(hour=23, minute=30)
+    head, card, credit, unpaid = rows(
+        {"paid_with": visa, "paid_at": late}, {"paid_with": PaidWith(kind="credit"), "paid_at": NOON}, {}
+    )
+
+    paid = [
+        tuple(row[head.index(name)] for name in ("Payment method", "Last paid on"))
+        for row in (card, credit, unpaid)
+    ]
+    assert paid == [("Visa ending 4242", "2026-11-23"), ("Credit", "2026-11-23"), ("", "")]
+    [_, abroad] = csv.reader(
+        StringIO(export.table([a_row(paid_at=late)], a_clinic(time_zone="Asia/Tokyo"))[1:])
+    )
+    assert abroad[-1] == "2026-11-24"
+
+
 def test_decimals_are_those_of_the_currency() -> None:
     invoice = replace(a_row(), currency="KWD", total=Money(1_250, "KWD"))
-    assert "KWD,1.250," in export.table([invoice])
+    assert "KWD,1.250," in export.table([invoice], a_clinic())
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])

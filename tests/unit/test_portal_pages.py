@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from contracts import consents
 from contracts.http.clients import BillingAddress
 from contracts.http.clinics import ClinicContact, ClinicOut
 from contracts.http.common import Money, PaidWith
@@ -114,6 +115,25 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
         assert "/pay" not in page and "amount due" not in text(page).lower() and "left" not in text(page)
     assert "being checked. The clinic knows. You do not need to pay anything now." in text(shown)
     assert (view.headline, view.headline_amount) == ("Invoice total", "€125.00")
+
+
+def test_the_dashboard_names_the_credit_that_a_client_has() -> None:
+    found = Summary(due=[], unpaid_count=0, overdue_count=0, next=None, last_paid=None)
+    shown, without = (
+        text(render("dashboard.html", summary=invoices.summary(found, a_clinic(), held)))
+        for held in ([eur(1_200), Money(500, "GBP")], [])
+    )
+
+    assert "Your credit: €12.00 and £5.00" in shown and "You can use it when you pay an invoice." in shown
+    assert "credit" not in without
+
+
+def test_nothing_says_that_a_saved_card_is_charged_without_its_client() -> None:
+    """The API has no call that charges one."""
+    words = consents.saving("Quay").text
+
+    assert "only when you choose it and press Pay" in words
+    assert "later" not in words and "not here" not in words
 
 
 @pytest.mark.parametrize(("unpaid", "checked"), [(0, 1), (0, 2), (1, 1)])
@@ -400,7 +420,10 @@ NO_CREDIT = CreditOut(balances=[], refundable=[], payments=[], refunds=[])
 def test_a_receipt_names_the_seller_of_its_invoice_also_where_it_tells_of_credit() -> None:
     sold = an_invoice(seller=Seller(name="Quay Clinic"), locale="en-IE", time_zone="Europe/Dublin")
     payment = a_payment("succeeded", surplus=eur(500))
-    page = render("result.html", result=payments.result(payment, [sold], a_clinic(), NO_CREDIT))
+    page = render(
+        "result.html",
+        result=payments.result(payment, [sold], a_clinic(), replace(NO_CREDIT, balances=[eur(500)])),
+    )
     [article] = re.findall(r"<article.*?</article>", page, re.DOTALL)
 
     assert "Quay Clinic keeps it as your credit" in text(article) and "Harbour" not in article

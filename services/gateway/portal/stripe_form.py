@@ -53,6 +53,8 @@ def _of_ours(nothing: str) -> dict[str, Any]:
     """Troubles of which each proves that nothing was done. `nothing` says so where money is meant."""
     return {
         "types": _texts(declines.TROUBLE, nothing),
+        "incomplete": "Please check your details",
+        "not_sent": "Nothing has been sent.",
         "logged_out_next": "Log in again",
         "logged_out": f"You have been logged out.{nothing} Log in again, then try once more.",
         "unreachable": f"We could not reach the payment service.{nothing} Check your connection and try again.",

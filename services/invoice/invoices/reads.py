@@ -38,15 +38,19 @@ SELECT i.id, i.client_id, i.number, i.status, i.issued_on, i.due_on, i.currency,
     i.rounding_amount, i.summary, i.note, i.version, i.being_checked, i.changed_at,
     i.locale, i.time_zone, i.external_id{more}, {_ASKED_FOR} AND {_LATE} AS overdue,
     CASE WHEN {_ASKED_FOR} AND c.online_payment THEN c.methods ELSE '{{}}' END AS methods,
-    paid.method_kind, paid.method_brand, paid.method_last4
+    paid.method_kind, paid.method_brand, paid.method_last4, paid.last_paid_at
 FROM invoices AS i
 JOIN clinics AS c ON c.id = i.clinic_id
 {join}
 LEFT JOIN LATERAL (
-    SELECT m.method_kind, m.method_brand, m.method_last4
+    SELECT CASE m.kind WHEN 'credit' THEN 'credit' ELSE m.method_kind END AS method_kind,
+        CASE m.kind WHEN 'payment' THEN m.method_brand END AS method_brand,
+        CASE m.kind WHEN 'payment' THEN m.method_last4 END AS method_last4,
+        coalesce(m.captured_at, m.booked_at) AS last_paid_at
     FROM movements AS m
-    WHERE m.clinic_id = i.clinic_id AND m.invoice_id = i.id AND m.kind = 'payment'
-    ORDER BY m.booked_at DESC, m.id DESC
+    WHERE m.clinic_id = i.clinic_id AND m.invoice_id = i.id
+        AND (m.kind = 'payment' OR (m.kind = 'credit' AND m.amount > 0))
+    ORDER BY m.kind = 'payment' DESC, m.booked_at DESC, m.id DESC
     LIMIT 1
 ) AS paid ON true
 WHERE i.clinic_id = $1
@@ -69,7 +73,7 @@ LEFT JOIN invoices AS corrected ON (corrected.clinic_id, corrected.id) = (replac
 class Wanted:
     """The invoices of a list: of one client or of all, of a status, issued within days, at a location, with words.
 
-    The number, the location, a service, a practitioner or a place of the invoice has each of `words`.
+    The number, the location, a service, an employee or a place of the invoice has each of `words`.
     """
 
     client_id: UUID | None = None

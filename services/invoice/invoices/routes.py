@@ -73,7 +73,7 @@ async def list_invoices(
 ) -> Page[InvoiceRow]:
     """Billing History, newest first. `unpaid` is all that is open. Clients see their own alone.
 
-    The number, the location, a service, a practitioner or a place of the invoice has each word of `search`. It
+    The number, the location, a service, an employee or a place of the invoice has each word of `search`. It
     and `location` are for one client's invoices. With `external_id`, which staff give, the one invoice that has it.
     """
     if external_id is not None and caller.role != "client":

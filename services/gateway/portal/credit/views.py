@@ -75,7 +75,10 @@ def surplus_words(payment: PaymentOut, credit: CreditOut | None, seller: str, wr
     refunds = [each for each in credit.refunds if each.payment_id == payment.id and not _came_back(each)]
     sent = sum(_credit_part(each) for each in refunds if each.status == "succeeded")
     coming = sum(map(_credit_part, refunds)) - sent
-    kept = surplus.minor - sent - coming
+    balances = (*credit.balances, *credit.reserved)
+    held = sum(each.minor for each in balances if each.currency == surplus.currency)
+    left = surplus.minor - sent - coming
+    kept = min(left, held)
 
     def named(minor: int, alone: str) -> str:
         """A part of the surplus by its amount; the whole of it, which the first sentence names, by a word."""
@@ -86,6 +89,7 @@ def surplus_words(payment: PaymentOut, credit: CreditOut | None, seller: str, wr
         f"{named(sent, 'It')} was sent back to you." if sent else "",
         f"{named(coming, 'It')} is on its way back to you." if coming else "",
         f"{seller} keeps {named(kept, 'it')} as your credit." if kept > 0 else "",
+        f"{named(left - kept, 'It')} is no longer your credit." if left > kept else "",
     ]
     return " ".join(part for part in parts if part)
 

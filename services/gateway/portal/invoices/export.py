@@ -4,29 +4,34 @@ import csv
 from collections.abc import Sequence
 from io import StringIO
 
+from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import InvoiceItem
 from services.chassis.locale.money import plain
 from services.gateway.portal import statuses
+from services.gateway.portal.invoices import views as invoices
+from services.gateway.portal.methods import views as methods
 
 COLUMNS = (
     "Invoice", "Issued on", "Due on", "Status", "Service", "Currency", "Total", "Paid", "Credited", "Refunded", "Due",
+    "Payment method", "Last paid on",
 )  # fmt: skip
 _BYTE_ORDER_MARK = "\ufeff"
 """Spreadsheets take a file without it for one of an old encoding."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def table(found: Sequence[InvoiceItem]) -> str:
+def table(found: Sequence[InvoiceItem], clinic: ClinicOut) -> str:
     """A row for each invoice; days as ISO writes them, amounts as plain decimals."""
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows(_row(each) for each in found)
+    writer.writerows(_row(each, clinic) for each in found)
     return _BYTE_ORDER_MARK + text.getvalue()
 
 
-def _row(invoice: InvoiceItem) -> list[str]:
+def _row(invoice: InvoiceItem, clinic: ClinicOut) -> list[str]:
+    write = invoices.formats(invoice, clinic)
     sums = (invoice.total, invoice.settled, invoice.credited, invoice.refunded, invoice.due)
     return [
         _text(invoice.number),
@@ -36,6 +41,8 @@ def _row(invoice: InvoiceItem) -> list[str]:
         _text(invoice.service_summary),
         invoice.currency,
         *(_amount(each, invoice.currency) for each in sums),
+        _text(methods.used(invoice.paid_with)),
+        write.local(invoice.paid_at).date().isoformat() if invoice.paid_at else "",
     ]
 
 

@@ -24,10 +24,13 @@ _FILTERS = (("", "All"), ("unpaid", "Unpaid"), ("paid", "Paid"))
 
 @get("/")
 async def dashboard(page: CurrentPage, upstreams: InjectedUpstreams) -> Template:
-    """The sums due and the next step; how to reach the clinic when it does not show bills."""
-    summary = None
-    if page.clinic.billing_shown:
-        summary = invoices.summary(await current.get_summary(page, upstreams), page.clinic)
+    """The sums due, the next step and the client's credit; how to reach the clinic when it does not show bills."""
+    if not page.clinic.billing_shown:
+        return page.render("dashboard.html", "dashboard", summary=None)
+    found, held = await asyncio.gather(
+        current.get_summary(page, upstreams), current_credit.get_usable(page, upstreams)
+    )
+    summary = invoices.summary(found, page.clinic, held)
     return page.render("dashboard.html", "dashboard", summary=summary)
 
 
@@ -79,7 +82,9 @@ async def save_list(
         return Redirect(wanted.address(billing.path("billing")), status_code=303)
     found = await current.list_all(billing, upstreams, wanted)
     headers = {"Content-Disposition": f'attachment; filename="{billing.clinic.slug}-invoices.csv"'}
-    return Response(export.table(found), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(
+        export.table(found, billing.clinic), media_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
 @get("/invoices/{invoice_id:uuid}")

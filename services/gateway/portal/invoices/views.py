@@ -1,5 +1,6 @@
 """Invoices as pages show them, with amounts and dates in the clinic's format."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -210,6 +211,8 @@ class SummaryView:
     checked: int
     next: RowView | None
     last_paid: RowView | None
+    credit: str
+    """The client's credit, in each currency; empty without."""
 
 
 def formats(invoice: InvoiceItem, clinic: ClinicOut) -> Formats:
@@ -345,7 +348,7 @@ def sums_alone(found: InvoiceOut, clinic: ClinicOut) -> list[Sum]:
     return [Sum("Total", write.money(found.total)), *taken_off] if taken_off else []
 
 
-def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
+def summary(found: Summary, clinic: ClinicOut, held: Sequence[Money] = ()) -> SummaryView:
     write = Formats.of(clinic)
     return SummaryView(
         owed=[write.money(amount) for amount in found.due if amount.minor > 0],
@@ -356,6 +359,7 @@ def summary(found: Summary, clinic: ClinicOut) -> SummaryView:
         checked=found.checked_count,
         next=row(found.next, clinic) if found.next else None,
         last_paid=row(found.last_paid, clinic) if found.last_paid else None,
+        credit=" and ".join(write.money(each) for each in held),
     )
 
 

@@ -91,7 +91,7 @@
   // What an error of Stripe.js says in our words. `sent`: the intent was to be confirmed, so only what proves that
   // nothing was done says so; `look` is where the outcome can be seen.
   function refusal(error, reasons, { offCard, others = [], sent, look }) {
-    if (error.type === 'validation_error') return new Refused(error.message);
+    if (error.type === 'validation_error') return new Refused(`${error.message} ${reasons.not_sent}`, [], reasons.incomplete);
     const codes = offCard ? { ...reasons.codes, ...reasons.off_card } : reasons.codes;
     const why = codes[error.decline_code] || codes[error.code] || (error.type === 'card_error' && codes['']);
     const sure = why || reasons.types[error.type];
@@ -162,7 +162,7 @@
 
     // Without ways to pay, the client's credit pays all of it, and there is no form of Stripe's.
     const way = () => form.querySelector('input[name="method"]:checked')?.value || 'credit';
-    const saves = () => ($('save')?.checked ? 'off_session' : null);
+    const saves = () => ($('save')?.checked ? 'on_session' : null);
 
     function group(kind) {
       if (groups[kind]) return groups[kind];

@@ -1,6 +1,6 @@
 """Pieces that several e-mails share. Pure.
 
-No e-mail names a service, a practitioner or an appointment: it is read on lock screens and in shared mailboxes. It says
+No e-mail names a service, an employee or an appointment: it is read on lock screens and in shared mailboxes. It says
 who asks for how much; the portal shows for which services.
 """
 
