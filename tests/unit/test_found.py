@@ -1,4 +1,4 @@
-"""docs/found.md names, for each fault that was found from outside, the tests that hold its mend: they must exist."""
+"""Tests that documents name must exist: docs/found.md has them for each fault, docs/portal.md for each point."""
 
 import re
 from pathlib import Path
@@ -12,12 +12,23 @@ FILE = re.compile(r"`(tests/[\w/]+\.py)`")
 NAME = re.compile(r"`(test_\w+)`")
 
 ROWS = [line for line in PAGE.read_text().splitlines() if ROW.match(line)]
+POINTS = [line for line in (ROOT / "docs" / "portal.md").read_text().splitlines() if line.startswith("| ")]
+TITLES = "| Point |"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip())
 def test_the_tests_of_a_fault_exist(row: str) -> None:
+    check_tests(row)
+
+
+@pytest.mark.parametrize("row", [each for each in POINTS if not each.startswith(TITLES)])
+def test_the_tests_of_a_point_exist(row: str) -> None:
+    check_tests(row)
+
+
+def check_tests(row: str) -> None:
     files = FILE.findall(row)
-    assert files, "a fault without a test"
+    assert files, "a row without a test"
     held = "".join((ROOT / file).read_text() for file in files)
     missing = [name for name in NAME.findall(row) if f"def {name}(" not in held]
     assert not missing
