@@ -17,7 +17,7 @@ from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan
 from services.chassis.http.auth import TokenMint
 from services.chassis.http.heads import CheckedHeads
-from services.chassis.telemetry.spans import RequestSpans
+from services.chassis.telemetry.spans import RequestSpans, tell_request_id
 from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
 from services.gateway.accounts.invitations.routes import invitation_routes
@@ -99,7 +99,7 @@ def api(
         middleware=_middleware(settings),
         stores={STORE: SessionStore(db)},
         exception_handlers={**web_errors.HANDLERS, **account_errors.HANDLERS},
-        before_send=[on_every_answer(settings), tell_what_is_left],
+        before_send=[on_every_answer(settings), tell_what_is_left, tell_request_id],
         template_config=template_config(),
         openapi_config=openapi_config(),
         request_max_body_size=1024 * 1024,

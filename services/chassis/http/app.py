@@ -17,7 +17,7 @@ from services.chassis.http.auth import Caller, TokenCheck, any_caller, caller_of
 from services.chassis.http.heads import CheckedHeads
 from services.chassis.http.health import Check, health_routes
 from services.chassis.settings import ServiceSettings
-from services.chassis.telemetry.spans import RequestSpans
+from services.chassis.telemetry.spans import RequestSpans, tell_request_id
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -56,6 +56,7 @@ def service_app(
         lifespan=[*lifespan, _closing(db)],
         guards=[any_caller],
         before_request=json_only,
+        before_send=[tell_request_id],
         dependencies={
             "caller": Provide(caller_of_request, sync_to_thread=False),
             "db": Provide(lambda: db, sync_to_thread=False),

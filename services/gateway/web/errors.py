@@ -8,6 +8,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.response import Template
 
 from services.chassis.http import problems
+from services.chassis.telemetry.spans import request_id_of
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.web.parameters import path_faults
 
@@ -63,7 +64,8 @@ def path_of(request: AnyRequest) -> str:
     return request.scope["path"]
 
 
-def error_page(status: int, headers: dict[str, str] | None = None) -> Template:
+def error_page(status: int, headers: dict[str, str] | None = None, reference: str = "") -> Template:
+    """`reference` is the request's id, by which our logs tell more of it."""
     title, message, label = _WORDS.get(status) or _WORDS[503 if status in (502, 504) else status // 100 * 100]
     context = {
         "status": status,
@@ -71,6 +73,7 @@ def error_page(status: int, headers: dict[str, str] | None = None) -> Template:
         "message": message,
         "action_url": "/",
         "action_label": label,
+        "reference": reference,
     }
     return Template("error.html", context=context, status_code=status, headers=headers or {})
 
@@ -105,7 +108,7 @@ def page_or(problem_of: Handler) -> Handler:
         if not wants_page(request):
             return found
         status = found.status_code or 500
-        return error_page(status, dict(found.headers))
+        return error_page(status, dict(found.headers), request_id_of(request.scope))
 
     return answer
 
