@@ -15,6 +15,7 @@ from deploy.local.memory import proportional_bytes
 from deploy.local.screen import Screen
 from deploy.local.supervisor import Supervisor
 from deploy.local.system import Ports, System
+from services.gateway.settings import DEMO_LOGINS, DEMO_PASSWORD
 
 
 async def up(port: int, data: Path, demo: bool, screen: Screen, kind: type[System] = System) -> None:
@@ -88,11 +89,7 @@ def _welcome(system: System, screen: Screen, seconds: float) -> None:
     addresses += [("Stripe sandbox", system.sandbox_url)] if system.stripe.sandbox else []
     screen.facts("Addresses", [*addresses, ("Logs", str(system.data.logs))])
     if system.demo:
-        password = "clinicpay-demo"
-        logins = [
-            ("Client", f"client@example.com   {password}"),
-            ("Staff", f"staff@example.com   {password}"),
-        ]
+        logins = [(who, f"{email}   {DEMO_PASSWORD}") for who, email in DEMO_LOGINS.items()]
         screen.facts("\nDemo logins", [*logins, ("Operator API key", system.operator_key)])
     else:
         screen.facts("\nOperator", [("API key", system.operator_key)])

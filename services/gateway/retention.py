@@ -16,6 +16,12 @@ OWN = (
         # A session that lasts to its last moment was used half an hour before, so this one column is enough.
         "idle_at",
     ),
+    deleted(
+        "login_steps",
+        "ten minutes, or until somebody is logged in",
+        timedelta(0),
+        "ends_at",
+    ),
     kept("reset_requests", "until they are answered: a second or so"),
     deleted(
         "links",

@@ -26,6 +26,9 @@ def _parts(value: object) -> object:
 
 DEMO_OPERATOR_KEY = "demo-operator-key"
 """Public, so it works only in demo mode."""
+DEMO_LOGINS = {"Client": "client@example.com", "Staff": "staff@example.com"}
+"""The e-mail addresses of the demo's logins. All visitors of the demo share them."""
+DEMO_PASSWORD = "clinicpay-demo"  # noqa: S105 - public  # pragma: allowlist secret
 _SHORTEST_KEY, _LONGEST_KEY = 10, 200
 
 Parts = Annotated[dict[str, AnyHttpUrl], NoDecode, BeforeValidator(_parts)]
@@ -81,6 +84,10 @@ class Settings(ServiceSettings):
         if self.demo and self.stripe_publishable_key.startswith("pk_live_"):
             raise ValueError("DEMO is on, and STRIPE_PUBLISHABLE_KEY is a live one: demo and live never mix")
         return self
+
+    def is_shared(self, email: str) -> bool:
+        """Whether a login is the demo's, which nobody may change for all others."""
+        return self.demo and email in DEMO_LOGINS.values()
 
     @property
     def operator_keys(self) -> tuple[str, ...]:

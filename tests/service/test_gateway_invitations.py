@@ -68,7 +68,8 @@ async def test_an_invited_client_chooses_a_password_and_is_in(post: Post, db_gat
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fc%2Foak&why=ready")
     assert post.site.cookie("session") is None
-    assert "Your login is ready" in (await post.site.get(answer.headers["location"], headers=PAGE)).text
+    login = await post.site.get(answer.headers["location"], headers=PAGE)
+    assert "Your login is ready" in login.text and 'value="ann@example.com"' in login.text
     assert (await log_in(post.site)).headers["location"] == "/c/oak"
     assert (await post.site.get("/c/oak", headers=PAGE)).status_code == 200, "accepted already"
     assert await db_gateway.admin.fetchval("SELECT password_by FROM logins") is None

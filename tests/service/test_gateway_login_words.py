@@ -138,6 +138,40 @@ async def test_who_logged_out_is_told_so(site: Site) -> None:
     assert "Log in to Oak Street Physiotherapy" in page.text
 
 
+@pytest.mark.parametrize(
+    "change", ["UPDATE login_steps SET ends_at = now()", "DELETE FROM login_steps", "SELECT"]
+)
+async def test_an_address_is_filled_in_for_a_while_and_by_no_cookie_of_a_strangers_choice(
+    site: Site, db_gateway: ServiceDb, change: str
+) -> None:
+    await db_gateway.admin.execute(
+        "INSERT INTO login_steps VALUES (sha256($1::bytea), 'address', 'eve@example.com', now() + '1 minute')",
+        b"a" * 64,
+    )
+    site.client.cookies.set("step", "a" * 64)
+    assert 'value="eve@example.com"' in (await site.get("/login", headers=PAGE)).text
+
+    await db_gateway.admin.execute(change)
+    if change == "SELECT":
+        site.client.cookies.set("step", "a" * 63 + "'")
+    page = await site.get("/login", headers=PAGE)
+
+    assert page.status_code == 200 and "eve@example.com" not in page.text
+
+
+async def test_who_is_logged_in_has_no_step_left(site: Site, db_gateway: ServiceDb) -> None:
+    await db_gateway.admin.execute(
+        "INSERT INTO login_steps VALUES (sha256($1::bytea), 'address', 'ann@example.com', now() + '1 minute')",
+        b"a" * 64,
+    )
+    site.client.cookies.set("step", "a" * 64, domain="portal.test", path="/")
+
+    await site.log_in("ann@example.com")
+
+    assert site.cookie("step") is None
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM login_steps") == 0
+
+
 @pytest.mark.parametrize("next", ["/c/oak", "/c/oak/invoices/1?list=x", "/c/oak/billing"])
 async def test_a_mailed_link_leads_to_the_clinics_own_login(site: Site, next: str) -> None:
     page = await site.get("/login", params={"next": next}, headers=PAGE)

@@ -135,6 +135,10 @@ async def test_a_new_address_is_the_logins_once_its_link_is_used(post: Post) -> 
     confirmed = await confirm(post.site, link)
 
     assert confirmed.headers["location"] == "/login?next=%2Fc%2Foak&why=email"
+    async with httpx2.AsyncClient(transport=reach(post.site.app), base_url="http://portal.test") as client:
+        client.cookies.set("step", post.site.cookie("step") or "")
+        login = await client.get(confirmed.headers["location"], headers=PAGE)
+        assert 'value="new@example.com"' in login.text, "the address is filled in"
     assert await opens(post.site, "new@example.com", PASSWORD)
     assert not await opens(post.site, "ann@example.com", PASSWORD)
     assert "new@example.com" in (await profile(post.site)).text, "this session goes on"

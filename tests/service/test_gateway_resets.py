@@ -100,6 +100,10 @@ async def test_a_link_is_mailed_a_password_chosen_and_the_login_opens_with_it(po
     assert (done.status_code, done.headers["location"]) == (303, "/login?next=%2Fc%2Foak&why=chosen")
     login = await post.site.get(done.headers["location"], headers=PAGE)
     assert "Your password is changed. Log in with the new one." in login.text
+    assert 'value="ann@example.com"' in login.text, "the address is filled in"
+    post.site.client.cookies.delete("step")
+    other = await post.site.get(done.headers["location"], headers=PAGE)
+    assert "ann@example.com" not in other.text, "for this browser alone"
     assert not await can_log_in(post.site, PASSWORD)
     assert await can_log_in(post.site, NEW)
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-CLIENT_EMAIL = "client@example.com"
-STAFF_EMAIL = "staff@example.com"
-PASSWORD = "clinicpay-demo"
+from services.gateway.settings import DEMO_LOGINS, DEMO_PASSWORD
+
+CLIENT_EMAIL, STAFF_EMAIL = DEMO_LOGINS["Client"], DEMO_LOGINS["Staff"]
+PASSWORD = DEMO_PASSWORD
 CLIENT = {
     "name": "Aoife Brennan",
     "email": CLIENT_EMAIL,

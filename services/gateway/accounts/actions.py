@@ -17,6 +17,7 @@ from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.accounts.sessions import store as sessions
 from services.gateway.accounts.store import ClinicAccess
+from services.gateway.settings import Settings
 
 
 class WrongPassword(DomainError):
@@ -28,6 +29,20 @@ class WrongPassword(DomainError):
 
 class SlugTaken(DomainError):
     code = "slug_taken"
+
+
+class LoginShared(DomainError):
+    """The login is the demo's, which its visitors share."""
+
+    code = "login_shared"
+
+
+def refuse_shared(settings: Settings, email: str) -> None:
+    """Raises `LoginShared` for a login of the demo: a change of it would lock all other visitors out."""
+    if settings.is_shared(email):
+        raise LoginShared(
+            "This is the login of the demonstration. Its visitors share it, so it stays as it is."
+        )
 
 
 async def check_login(db: Database, passwords: Passwords, email: str, password: str, address: str) -> UUID:

@@ -20,10 +20,11 @@ from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_
 from services.gateway.accounts.domain import Membership, SignedIn, safe_next, slug_of
 from services.gateway.accounts.errors import page_before
 from services.gateway.accounts.passwords import InjectedPasswords
-from services.gateway.accounts.portals import clinic_of
+from services.gateway.accounts.portals import clinic_of, demo_logins
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
 from services.gateway.accounts.sessions import backend as sessions
-from services.gateway.settings import Settings
+from services.gateway.accounts.steps import actions as steps
+from services.gateway.settings import DEMO_PASSWORD, Settings
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
@@ -115,7 +116,9 @@ async def login_page(
     target = safe_next(next)
     if request.session:
         return Redirect(target if target != "/" else "/clinics", status_code=303)
-    return await _login_page(settings, db, upstreams, target, why=why)
+    async with db.tx(None) as tx:
+        step = await steps.current(tx, request, settings.https)
+    return await _login_page(settings, db, upstreams, target, why=why, email=step.email if step else "")
 
 
 @post("/login", status_code=303, request_max_body_size=16 * 1024)
@@ -150,8 +153,10 @@ async def log_in(
             headers=headers,
         )
     await actions.note(db, login_id, "sign_in")
+    async with db.tx(None) as tx:
+        cookies = await steps.end(tx, request, settings.https)
     sessions.sign_in(request, login_id)
-    return Redirect(target if target != "/" else "/clinics", status_code=303)
+    return Redirect(target if target != "/" else "/clinics", status_code=303, cookies=cookies)
 
 
 @post("/logout", status_code=303)
@@ -292,7 +297,8 @@ async def _login_page(
         "next": target,
         "email": email[:254],
         "error": error,
-        "demo": settings.demo,
+        "demo_logins": await demo_logins(target, settings, db),
+        "demo_password": DEMO_PASSWORD,
         "clinic": await clinic_of(target, db, upstreams),
         "why": _WHY.get(why, ""),
     }

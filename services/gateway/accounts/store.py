@@ -3,6 +3,7 @@
 The SQL of sessions is in `sessions/store.py`, of rate limits in `rate_limits/store.py`.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -181,6 +182,19 @@ async def mark_opened(tx: Connection, place: Membership, login_id: UUID) -> None
         login_id,
         place.client_id,
     )
+
+
+async def emails_at(tx: Connection, clinic_id: UUID, emails: Collection[str]) -> set[str]:
+    """Of these addresses, those whose login opens the clinic."""
+    rows = await tx.fetch(
+        """
+        SELECT l.email FROM memberships AS m JOIN logins AS l ON l.id = m.login_id
+        WHERE m.clinic_id = $1 AND l.email = ANY ($2) AND m.active AND m.accepted_at IS NOT NULL
+        """,
+        clinic_id,
+        list(emails),
+    )
+    return {row["email"] for row in rows}
 
 
 # Portals

@@ -14,8 +14,9 @@ from services.gateway.accounts.links.domain import LinkEnded
 from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords, fault_of
 from services.gateway.accounts.portals import clinic_of
 from services.gateway.accounts.sessions import backend as sessions
+from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.dependencies import Db
+from services.gateway.web.dependencies import Db, InjectedSettings
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -47,6 +48,7 @@ async def accept_invitation(
     db: Db,
     passwords: InjectedPasswords,
     upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
 ) -> Template | Redirect:
     """Make the login and its membership, and use up the link. Leads to the login."""
     target = safe_next(data.next)
@@ -60,7 +62,10 @@ async def accept_invitation(
         return await _ended_page(target, db, upstreams)
     sessions.sign_out(request)
     why = "connected" if found.has_login else "ready"
-    return Redirect(f"/login?{urlencode({'next': f'/c/{found.slug}', 'why': why})}", status_code=303)
+    async with db.tx(None) as tx:
+        cookie = await steps.begin_address(tx, request, settings.https, found.link.email)
+    query = urlencode({"next": f"/c/{found.slug}", "why": why})
+    return Redirect(f"/login?{query}", status_code=303, cookies=[cookie])
 
 
 async def _page(

@@ -87,8 +87,8 @@ async def find_email(db: Database, token: str) -> Link:
     return link
 
 
-async def confirm_email(db: Database, token: str) -> None:
-    """Use up the link: its address is the login's from now on. The old address is written to.
+async def confirm_email(db: Database, token: str) -> str:
+    """Use up the link: its address, which is returned, is the login's from now on. The old address is written to.
 
     Raises `LinkEnded`, also for an address that another login has by now.
     """
@@ -102,6 +102,7 @@ async def confirm_email(db: Database, token: str) -> None:
         await link_store.end_links_of(tx, before.id)
         await letters.tell(tx, before, "email_changed")
     await accounts.note(db, before.id, "change_email")
+    return link.email
 
 
 async def log_out_everywhere(db: Database, login: SignedIn) -> None:

@@ -1,9 +1,10 @@
 """The page of a link that confirms a login's new e-mail address."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
@@ -11,8 +12,9 @@ from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.links.domain import LinkEnded
 from services.gateway.accounts.portals import clinic_of
 from services.gateway.accounts.profile import actions
+from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.dependencies import Db
+from services.gateway.web.dependencies import Db, InjectedSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,23 @@ async def new_email_page(
 
 @post("/email/{token:str}", status_code=303, request_max_body_size=16 * 1024)
 async def confirm_email(
-    token: FromPath[str], data: URLEncodedBody[ConfirmForm], db: Db, upstreams: InjectedUpstreams
+    request: Request[Any, Any, Any],
+    token: FromPath[str],
+    data: URLEncodedBody[ConfirmForm],
+    db: Db,
+    upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
 ) -> Template | Redirect:
     """Make the address the login's, and use up the link. Leads to the login, or on for who is logged in."""
     target = safe_next(data.next)
     try:
-        await actions.confirm_email(db, token)
+        email = await actions.confirm_email(db, token)
     except LinkEnded:
         return await _ended_page(target, db, upstreams)
     given = {"next": target} if target != "/" else {}
-    return Redirect(f"/login?{urlencode({**given, 'why': 'email'})}", status_code=303)
+    async with db.tx(None) as tx:
+        cookie = await steps.begin_address(tx, request, settings.https, email)
+    return Redirect(f"/login?{urlencode({**given, 'why': 'email'})}", status_code=303, cookies=[cookie])
 
 
 async def _ended_page(target: str, db: Db, upstreams: Upstreams) -> Template:

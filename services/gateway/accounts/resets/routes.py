@@ -8,6 +8,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
+from services.gateway.accounts.actions import LoginShared, refuse_shared
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.links.domain import LinkEnded
 from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords, fault_of
@@ -15,8 +16,9 @@ from services.gateway.accounts.portals import clinic_of
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
 from services.gateway.accounts.resets import actions
 from services.gateway.accounts.sessions import backend as sessions
+from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.dependencies import Db
+from services.gateway.web.dependencies import Db, InjectedSettings
 from services.gateway.web.limits import address_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -100,21 +102,39 @@ async def choose_password(
     db: Db,
     passwords: InjectedPasswords,
     upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
 ) -> Template | Redirect:
-    """Set the password and use up the link. Leads to the login; a session that the browser had ends."""
+    """Set the password and use up the link. Leads to the login; a session that the browser had ends.
+
+    The demo's logins keep their password, for other visitors.
+    """
     target = safe_next(data.next)
     if error := fault_of(data.password):
         return await _new_password_page(token, target, db, upstreams, error=error)
     try:
+        login = await actions.find(db, token)
+        refuse_shared(settings, login.email)
         await actions.choose_password(db, passwords, token, data.password)
     except LinkEnded:
         return await _ended_page(target, db, upstreams)
+    except LoginShared as shared:
+        return await _new_password_page(token, target, db, upstreams, error=shared.detail, status=409)
     sessions.sign_out(request)
-    return Redirect(f"/login?{urlencode({**_leading(target), 'why': 'chosen'})}", status_code=303)
+    async with db.tx(None) as tx:
+        cookie = await steps.begin_address(tx, request, settings.https, login.email)
+    query = urlencode({**_leading(target), "why": "chosen"})
+    return Redirect(f"/login?{query}", status_code=303, cookies=[cookie])
 
 
 async def _new_password_page(
-    token: str, target: str, db: Db, upstreams: InjectedUpstreams, *, error: str = "", again: bool = False
+    token: str,
+    target: str,
+    db: Db,
+    upstreams: InjectedUpstreams,
+    *,
+    error: str = "",
+    again: bool = False,
+    status: int = 400,
 ) -> Template:
     try:
         login = await actions.find(db, token)
@@ -129,7 +149,7 @@ async def _new_password_page(
         "shortest": SHORTEST,
         "longest": LONGEST,
     }
-    return Template("new_password.html", context=context, status_code=400 if error else 200)
+    return Template("new_password.html", context=context, status_code=status if error else 200)
 
 
 async def _ended_page(target: str, db: Db, upstreams: InjectedUpstreams) -> Template:

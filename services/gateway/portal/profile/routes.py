@@ -9,7 +9,7 @@ from litestar.response import Redirect, Template
 
 from services.chassis.db.database import Database
 from services.chassis.emails import EmailNotValid
-from services.gateway.accounts.actions import WrongPassword
+from services.gateway.accounts.actions import LoginShared, WrongPassword, refuse_shared
 from services.gateway.accounts.dependencies import CurrentLogin, CurrentSession
 from services.gateway.accounts.domain import LoginSession, SignedIn
 from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords, fault_of
@@ -19,8 +19,9 @@ from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.accounts.sessions import store
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.profile import views
+from services.gateway.settings import Settings
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.dependencies import Db
+from services.gateway.web.dependencies import Db, InjectedSettings
 from services.gateway.web.limits import address_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -62,11 +63,12 @@ async def profile_page(
     signed_in: CurrentLogin,
     login_session: CurrentSession,
     upstreams: InjectedUpstreams,
+    settings: InjectedSettings,
     db: Db,
     done: FromQuery[str] = "",
 ) -> Template:
     """Who is logged in, and the forms to change it; `done` is the change that was just made."""
-    return await _page(anyone, signed_in, login_session, upstreams, db, done=_DONE.get(done, ""))
+    return await _page(anyone, signed_in, login_session, upstreams, settings, db, done=_DONE.get(done, ""))
 
 
 @post("/profile/password", status_code=303, request_max_body_size=16 * 1024)
@@ -78,19 +80,21 @@ async def change_password(
     login_session: CurrentSession,
     upstreams: InjectedUpstreams,
     passwords: InjectedPasswords,
+    settings: InjectedSettings,
     db: Db,
 ) -> Template | Redirect:
     """Change the password. All other sessions of the login end; this one gets a new id."""
     fault = Fault("password", fault_of(data.password))
     if not fault.words:
         try:
+            refuse_shared(settings, signed_in.email)
             await actions.change_password(
                 db, passwords, signed_in, data.present, data.password, address_of(request.scope)
             )
-        except (WrongPassword, TooManyTries, actions.PasswordKnown) as error:
+        except (WrongPassword, TooManyTries, LoginShared, actions.PasswordKnown) as error:
             fault = _fault("password", error)
     if fault.words:
-        return await _page(anyone, signed_in, login_session, upstreams, db, fault=fault)
+        return await _page(anyone, signed_in, login_session, upstreams, settings, db, fault=fault)
     sessions.renew(request)
     return Redirect(anyone.path("profile?done=password"), status_code=303)
 
@@ -104,10 +108,12 @@ async def change_email(
     login_session: CurrentSession,
     upstreams: InjectedUpstreams,
     passwords: InjectedPasswords,
+    settings: InjectedSettings,
     db: Db,
 ) -> Template | Redirect:
     """Send a link to the new address, with which it becomes the login's."""
     try:
+        refuse_shared(settings, signed_in.email)
         await actions.ask_for_email(
             db,
             passwords,
@@ -117,9 +123,9 @@ async def change_email(
             anyone.path("profile"),
             address_of(request.scope),
         )
-    except (WrongPassword, TooManyTries, EmailNotValid, actions.PasswordKnown) as error:
+    except (WrongPassword, TooManyTries, EmailNotValid, LoginShared, actions.PasswordKnown) as error:
         fault = _fault("email", error, data.email[:254])
-        return await _page(anyone, signed_in, login_session, upstreams, db, fault=fault)
+        return await _page(anyone, signed_in, login_session, upstreams, settings, db, fault=fault)
     return Redirect(anyone.path("profile?done=email"), status_code=303)
 
 
@@ -137,6 +143,8 @@ def _fault(form: str, error: Exception, typed: str = "") -> Fault:
             return Fault(form, words_of(error), 429, typed)
         case EmailNotValid():
             return Fault(form, "Type the new e-mail address, such as ann@example.com.", 400, typed)
+        case LoginShared():
+            return Fault(form, error.detail, 409, typed)
         case actions.PasswordKnown():
             return Fault(form, "Nothing was changed. Choose a password of your own first.", 409, typed)
     return Fault(form, _WRONG, 400, typed)
@@ -147,6 +155,7 @@ async def _page(
     login: SignedIn,
     here: LoginSession,
     upstreams: Upstreams,
+    settings: Settings,
     db: Database,
     *,
     done: str = "",
@@ -160,6 +169,7 @@ async def _page(
         status=fault.status if fault else 200,
         name=await _name(page, upstreams),
         email=login.email,
+        is_shared=settings.is_shared(login.email),
         is_known=await actions.is_password_known(db, login),
         sessions=views.session_rows(found, here.id_hash, page.clinic),
         done=done,
