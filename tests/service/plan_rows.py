@@ -131,6 +131,8 @@ INSERT INTO memberships (clinic_id, login_id, client_id, role, active)
 INSERT INTO sessions (id_hash, data, idle_at, ends_at)
     SELECT sha256(n::text::bytea), jsonb_build_object('login_id', pg_temp.key(10, n)), now() + interval '30 min',
         now() + interval '12 h' FROM many;
+INSERT INTO login_steps (id_hash, kind, email, ends_at)
+    SELECT sha256(n::text::bytea), 'address', 'a@b.example', now() + interval '10 min' FROM many;
 INSERT INTO attempts (key, tries, ends_at) SELECT sha256(n::text::bytea), 1, now() + interval '1 h' FROM many;
 INSERT INTO api_keys (id, key_hash, name, role, clinic_id)
     SELECT pg_temp.key(11, n), sha256(n::text::bytea), 'k', 'clinic', clinic_id FROM many;

@@ -28,6 +28,7 @@ from services.chassis.retention import delete_some
 from services.gateway.accounts import store as accounts
 from services.gateway.accounts.rate_limits import store as rate_limits_store
 from services.gateway.accounts.sessions import store as session_store
+from services.gateway.accounts.steps import store as step_store
 from services.gateway.api.idempotency import store as idempotency_store
 from services.gateway.api.keys import store as key_store
 from services.gateway.api.operations import store as operation_store
@@ -415,6 +416,7 @@ CASES = [
         lambda tx: session_store.end_sessions_of(tx, key(10, 7)),
         "sessions_of_login",
     ),
+    case("gateway", "api", "login step", lambda tx: step_store.get_step(tx, HASH), "login_steps_pkey"),
     case("gateway", "api", "tries", lambda tx: rate_limits_store.count_try(tx, HASH, HOUR), "attempts_pkey"),
     case(
         "gateway", "api", "why a session ended", lambda tx: session_store.why_ended(tx, HASH), "sessions_pkey"
@@ -423,7 +425,14 @@ CASES = [
         case("gateway", "api", f"old {rule.table}", partial(delete_some, rule=rule), index)
         for rule, index in zip(
             (each for each in GATEWAY if each.delete),
-            ("sessions_by_end", "links_by_end", "invitations_by_end", "attempts_by_end", "key_uses_by_age"),
+            (
+                "sessions_by_end",
+                "login_steps_by_end",
+                "links_by_end",
+                "invitations_by_end",
+                "attempts_by_end",
+                "key_uses_by_age",
+            ),
             strict=True,
         )
     ),
