@@ -1,4 +1,4 @@
-"""What a browser has reached of a login, before anybody is logged in. Pure."""
+"""How far a browser has come on the way to a session. Pure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
