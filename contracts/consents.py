@@ -11,8 +11,7 @@ from typing import Final, Literal
 from contracts.vocabulary import DEBIT_TYPES
 
 ConsentKind = Literal["debit", "off_session"]
-"""For what a client gave consent: for the debit of a bank account, or to keep a method and pay with it later. The
-name of the second is that of its first text, which let a clinic charge a card without its client."""
+"""For what a client gave consent: for the debit of a bank account, or for later charges of a saved method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,9 @@ _ACH: Final = (
     "{clinic} before the debit is sent. If a debit was wrong, {clinic} may credit the same account to correct it."
 )
 _SAVING: Final = (
-    "If you save this card, you agree that Stripe, our payment service provider, keeps it, so that you can pay "
-    "{clinic} with it again. It is charged only when you choose it and press Pay. You can remove it at any time under "
-    "Saved methods."
+    "If you save this card, you agree that {clinic} may charge it later for invoices that it has sent to you, also "
+    "while you are not here. Each charge is the amount due of an invoice, and not before it is due. You can end this "
+    "at any time: remove the card under Saved methods."
 )
 _DEBITS: Final = {"sepa_debit": _SEPA, "us_bank_account": _ACH}
 
@@ -58,5 +57,5 @@ def debit(currency: str, clinic: str) -> Consent:
 
 
 def saving(clinic: str) -> Consent:
-    """The consent to keep a card that is saved. Nothing charges it without its client."""
-    return Consent("off_session", "off_session/2", "en", _SAVING.format(clinic=clinic))
+    """The consent to later charges of a card that is saved. Nobody is asked again when it is used."""
+    return Consent("off_session", "off_session/1", "en", _SAVING.format(clinic=clinic))

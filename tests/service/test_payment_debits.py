@@ -157,7 +157,7 @@ async def test_the_consent_to_later_charges_lives_as_long_as_the_saved_card(debi
     await debits.consume()
 
     [card] = (await debits.api.call("GET", "/payment-methods", debits.client)).json()["items"]
-    assert (card["agreed"]["version"], card["agreed"]["text"]) == ("off_session/2", agreed.text)
+    assert (card["agreed"]["version"], card["agreed"]["text"]) == ("off_session/1", agreed.text)
     await debits.api.call("DELETE", f"/payment-methods/{card['id']}", debits.client)
     [kept] = await debits.db.admin.fetch("SELECT * FROM consents")
     assert (str(kept["payment_method_id"]), kept["text"]) == (card["id"], agreed.text)

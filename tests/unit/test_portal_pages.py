@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from contracts import consents
 from contracts.http.clients import BillingAddress
 from contracts.http.clinics import ClinicContact, ClinicOut
 from contracts.http.common import Money, PaidWith
@@ -126,14 +125,6 @@ def test_the_dashboard_names_the_credit_that_a_client_has() -> None:
 
     assert "Your credit: €12.00 and £5.00" in shown and "You can use it when you pay an invoice." in shown
     assert "credit" not in without
-
-
-def test_nothing_says_that_a_saved_card_is_charged_without_its_client() -> None:
-    """The API has no call that charges one."""
-    words = consents.saving("Quay").text
-
-    assert "only when you choose it and press Pay" in words
-    assert "later" not in words and "not here" not in words
 
 
 @pytest.mark.parametrize(("unpaid", "checked"), [(0, 1), (0, 2), (1, 1)])

@@ -159,7 +159,7 @@ class StripeApi:
         params = {
             "customer": customer,
             "payment_method_types": ["card"],
-            "usage": "on_session",
+            "usage": "off_session",
             "metadata": dict(metadata),
         }
         async with self._calling("setup_intents.create", account):

@@ -79,7 +79,7 @@ def intent_params(wanted: NewIntent, customer: str | None) -> dict[str, Any]:
     if customer is not None:
         params["customer"] = customer
     if wanted.save:
-        params["setup_future_usage"] = "on_session"
+        params["setup_future_usage"] = "off_session"
     return params
 
 

@@ -162,7 +162,7 @@
 
     // Without ways to pay, the client's credit pays all of it, and there is no form of Stripe's.
     const way = () => form.querySelector('input[name="method"]:checked')?.value || 'credit';
-    const saves = () => ($('save')?.checked ? 'on_session' : null);
+    const saves = () => ($('save')?.checked ? 'off_session' : null);
 
     function group(kind) {
       if (groups[kind]) return groups[kind];
