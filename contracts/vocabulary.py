@@ -147,6 +147,9 @@ DEBIT_CAPABILITIES: Final[Mapping[str, str]] = {
     "sepa_debit": "sepa_debit_payments",
     "us_bank_account": "us_bank_account_ach_payments",
 }
+DEBIT_WORKING_DAYS: Final[Mapping[str, int]] = {"sepa_debit": 6, "us_bank_account": 4}
+"""Working days within which a debit is usually confirmed. Source: Stripe's pages on their settlement (2026); a bank may
+take up to 14."""
 STRIPE_TYPES: Final[Mapping[AcceptedMethod, tuple[str, ...] | None]] = {
     "card": ("card",),
     "redirect": None,

@@ -32,6 +32,14 @@ class ContactOut(Answer, frozen=True, kw_only=True):
     language: str
 
 
+class ReceiptOut(Answer, frozen=True, kw_only=True):
+    """The state of the e-mail that is a payment's receipt. `sent_at`: when an SMTP server took it."""
+
+    payment_id: UUID
+    state: DeliveryState
+    sent_at: datetime | None
+
+
 class DeliveryOut(Answer, frozen=True, kw_only=True):
     """An e-mail. `subject_id` is its invoice or payment; `last_error` an SMTP code or a reason in one word."""
 

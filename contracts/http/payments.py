@@ -11,6 +11,8 @@ from contracts.consents import ConsentKind
 from contracts.http.common import Answer, Money, PaidWith, Request
 from contracts.vocabulary import PaymentKind, PaymentStatus
 
+REFERENCE: Final = r"^R-[0-9A-Fa-f]{10}$"
+"""The form of a payment's reference, as `receipt_number` makes it."""
 MOST_INVOICES: Final = 40
 """The most invoices of one payment. Stripe allows 50 metadata keys for an object: one for each invoice, and the
 fixed ones."""
@@ -144,7 +146,9 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
     `asked`: nothing more can have happened at Stripe. `taken`: Stripe has the money, and it is not booked yet.
     `credit` is the client's credit beside `amount`: reserved while the payment may succeed, and used once it did. Null
     for none, and once it is the client's again; the invoices still have what was agreed.
-    `reversed_at`: when staff took a recorded payment back, which pays nothing since.
+    `reversed_at`: when staff took a recorded payment back, which pays nothing since. `reference` is the number of its
+    receipt, by which its client names it, also while there is none. `status_at` is since when it has its status, by
+    Stripe's clock.
     """
 
     id: UUID
@@ -161,3 +165,5 @@ class PaymentOut(Answer, frozen=True, kw_only=True):
     asked: bool = False
     taken: bool = False
     reversed_at: datetime | None = None
+    reference: str = ""
+    status_at: datetime | None = None

@@ -101,6 +101,7 @@ RULES = {
     ),
     f"POST {CLINIC}/refunds": Rule(body=_refund),
     f"POST {CLINIC}/refunds/preview": Rule(body=_refund),
+    f"GET {CLINIC}/payments": Rule(),
     f"POST {CLINIC}/payments": Rule(body=lambda owner: _refund(owner) | {"kind": "cash"}),
     f"POST {CLINIC}/payments/{{payment_id}}/reverse": Rule(
         body=lambda _: {"reason": "returned"}, own=frozenset({409}), operator=frozenset({409})

@@ -184,6 +184,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "GET /contacts": Rule(CLINIC_STAFF, "clinic"),
         "GET /contacts/{client_id}": Rule(EVERYONE, "client"),
         "GET /deliveries": Rule(CLINIC_STAFF, "clinic"),
+        "GET /receipts/{payment_id}": Rule(EVERYONE, "client"),
         "POST /letters/{letter_id}": Rule(OPERATOR, "clinic", lambda _: _letter(), makes=True),
     },
 }

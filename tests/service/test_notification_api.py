@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from contracts.events.payment import PaymentSucceeded
 from services.chassis.ids import new_id
 from services.notification import app, consumers
 from services.notification.settings import Settings
@@ -14,6 +15,7 @@ from tests.builders.clinics import a_clinic
 from tests.builders.contacts import NO_ADDRESSES
 from tests.builders.events import deliver
 from tests.builders.invoices import an_invoice
+from tests.builders.payments import a_payment_of
 from tests.running.apps import Client, calling
 from tests.running.databases import ServiceDb
 from tests.running.notification import put_contact
@@ -126,6 +128,30 @@ async def test_a_clinic_sees_neither_contacts_nor_deliveries_of_another(
     assert len((await api.call("GET", "/deliveries", own)).json()["items"]) == 1
     assert (await api.call("GET", "/deliveries", other)).json() == {"items": [], "next": None}
     assert (await api.call("GET", f"/contacts/{client_id}", other)).status_code == 404
+
+
+async def test_a_client_reads_whether_the_receipt_was_sent(api: Client, db_notification: ServiceDb) -> None:
+    clinic, client_id = a_clinic(), new_id()
+    invoice = an_invoice(clinic.clinic_id, client_id)
+    paid = a_payment_of(PaymentSucceeded, invoice)
+    await put_contact(db_notification, clinic.clinic_id, client_id)
+    await deliver(db_notification.worker, consumers, clinic, invoice, paid)
+    path, client = f"/receipts/{paid.payment_id}", a_caller("client", clinic.clinic_id, client_id)
+    asked = [client, a_caller("staff", clinic.clinic_id)]
+    refused = [a_caller("client", clinic.clinic_id), a_caller("staff", new_id())]
+
+    before = [(await api.call("GET", path, who)).json() for who in asked]
+    await db_notification.admin.execute(
+        "UPDATE deliveries SET state = 'sent', sent_at = now() WHERE template = 'receipt'"
+    )
+    after = (await api.call("GET", path, client)).json()
+
+    assert before == [{"payment_id": str(paid.payment_id), "state": "due", "sent_at": None}] * 2
+    assert after["state"] == "sent" and after["sent_at"]
+    for who in refused:
+        answer = await api.call("GET", path, who)
+        assert (answer.status_code, answer.json()["code"]) == (404, "receipt_not_found")
+    assert (await api.call("GET", f"/receipts/{new_id()}", client)).status_code == 404
 
 
 async def test_deliveries_are_listed_newest_first_in_pages(api: Client, db_notification: ServiceDb) -> None:

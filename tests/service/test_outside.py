@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.events.payment import PaymentSucceeded
+from contracts.events.payment import PaymentSucceeded, receipt_number
 from deploy.ops.verify.run import verify
 from services.chassis import clock
 from services.chassis.ids import new_id
@@ -295,6 +295,26 @@ async def test_a_payment_that_was_taken_back_says_so_wherever_it_is_read(install
         kept["id"]: None,
         wrong["id"]: answer["reversed_at"],
     }
+
+
+async def test_a_payment_is_found_by_the_reference_that_its_client_reads(installation: Installation) -> None:
+    await installation.open_invoice(900)
+    wanted, other = [(await record(installation, 400)).json() for _ in range(2)]
+    api, clinic = installation.payments.api, installation.payments.clinic_id
+
+    async def found(reference: str, caller: Any) -> list[str]:
+        answer = await api.call("GET", f"/payments?reference={reference}", caller)
+        assert answer.status_code == 200, answer.text
+        return [each["id"] for each in answer.json()["items"]]
+
+    staff = a_caller("staff", clinic)
+    assert wanted["reference"] == receipt_number(UUID(wanted["id"])) != other["reference"]
+    assert await found(wanted["reference"], staff) == [wanted["id"]]
+    assert await found("R-" + wanted["reference"][2:].lower(), staff) == [wanted["id"]]
+    assert await found(wanted["reference"], a_caller("client", clinic)) == []
+    assert await found(wanted["reference"], a_caller("staff", new_id())) == []
+    refused = await api.call("GET", f"/payments?reference={wanted['id']}", staff)
+    assert refused.status_code == 400
 
 
 async def test_only_recorded_money_is_taken_back(installation: Installation) -> None:

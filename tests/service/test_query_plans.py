@@ -398,6 +398,12 @@ CASES = [
         lambda tx: deliveries.list_deliveries(tx, CLINIC, None, None, 21),
         "deliveries_pkey",
     ),
+    case(
+        "notification",
+        "api",
+        "receipt of a payment",
+        lambda tx: deliveries.get_receipt(tx, CLINIC, BUSY, key(4, 35_007)),
+    ),
     case("gateway", "api", "session", lambda tx: session_store.get_session(tx, HASH, HOUR), "sessions_pkey"),
     case(
         "gateway",

@@ -36,6 +36,7 @@ from services.gateway.portal.methods import views as methods
 from services.gateway.portal.page import PortalPage
 from services.gateway.portal.payments import choices, refusals
 from services.gateway.portal.payments import views as payments
+from services.gateway.portal.payments.steps import Steps
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.web.templating import STATIC, asset, environment
 from tests.builders.callers import a_caller
@@ -53,7 +54,7 @@ STRIPE: dict[str, Any] = {
 def render(template: str, clinic: ClinicOut | None = None, **context: Any) -> str:
     frame = {"clinic": clinic or a_clinic(), "section": "payments", "csrf_token": "t", "several": False}
     frame |= {"here": "", "listed": "/c/harbour/billing", "usable": True, "takes_cards": True}
-    frame |= {"pay_label": "Pay with Card", "credit_pays": False}
+    frame |= {"pay_label": "Pay with Card", "credit_pays": False, "steps": Steps([])}
     return pages.get_template(template).render(**frame | context)
 
 

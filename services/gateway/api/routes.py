@@ -17,6 +17,7 @@ from services.gateway.api.invoices.routes import invoice_routes
 from services.gateway.api.keys.dependencies import api_key, authenticate
 from services.gateway.api.keys.routes import create_api_key, key_routes
 from services.gateway.api.outside.routes import outside_routes
+from services.gateway.api.payments.routes import payment_routes
 from services.gateway.api.staff.routes import staff_routes
 from services.gateway.api.stripe_accounts.routes import stripe_account_routes
 from services.gateway.web.bodies import StrictBody
@@ -43,6 +44,7 @@ api_router = Router(
         *stripe_account_routes,
         *credit_routes,
         *dispute_routes,
+        *payment_routes,
         *outside_routes,
         *exception_routes,
         *held_routes,

@@ -16,7 +16,7 @@ from contracts.http.accounts import AccountIn, AccountOut
 from contracts.http.clients import ClientIn, ClientOut
 from contracts.http.clinics import ClinicIn, ClinicOut
 from contracts.http.common import Money, Page, Request
-from contracts.http.contacts import ContactIn, ContactOut
+from contracts.http.contacts import ContactIn, ContactOut, ReceiptOut
 from contracts.http.credit import ApprovalIn, CreditOut, RefundIn, RefundRulesBody, RefundsOut
 from contracts.http.disputes import DisputeOut, EvidenceIn, EvidenceOut, EvidencePreview, HeldIn, SubmitIn
 from contracts.http.documents import (
@@ -347,9 +347,23 @@ class Upstreams:
         """The client's open invoices with money on its way that the invoice service may not know about."""
         return await self._calls.get(caller, "payment", "/payments/on-its-way", list[OnItsWay])
 
-    async def payments(self, caller: Caller, invoice_id: UUID) -> Page[PaymentOut]:
-        params = {"invoice_id": invoice_id}
+    async def payments(
+        self,
+        caller: Caller,
+        invoice_id: UUID | None = None,
+        *,
+        reference: str | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
+    ) -> Page[PaymentOut]:
+        """Payments, newest first: of an invoice, or the one with a reference."""
+        given = {"invoice_id": invoice_id, "reference": reference, "cursor": cursor, "limit": limit}
+        params = {name: value for name, value in given.items() if value is not None}
         return await self._calls.get(caller, "payment", "/payments", Page[PaymentOut], params)
+
+    async def receipt(self, caller: Caller, payment_id: UUID) -> ReceiptOut:
+        """The state of the e-mail that is the payment's receipt. 404 `receipt_not_found`."""
+        return await self._calls.get(caller, "notification", f"/receipts/{payment_id}", ReceiptOut)
 
     async def saved_methods(self, caller: Caller) -> list[SavedMethodOut]:
         page = await self._calls.get(caller, "payment", "/payment-methods", Page[SavedMethodOut])

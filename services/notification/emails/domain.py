@@ -17,6 +17,7 @@ from contracts.money import Money
 from contracts.pay_links import PayLinks
 from contracts.vocabulary import is_open
 from services.chassis import emails
+from services.chassis.errors import DomainError
 from services.chassis.ids import Key, made_at
 from services.chassis.queue.domain import BackOff, Canceled, Failed, NewTask, Retry, Task, Waits
 from services.notification.letters.domain import Letter
@@ -29,6 +30,11 @@ FIRST_CHECK = timedelta(seconds=2)
 LONGEST_CHECK = timedelta(hours=1)
 NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
+
+
+class ReceiptNotFound(DomainError):
+    code = "receipt_not_found"
+    status = 404
 
 
 class DisputeData(BaseModel):

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from contracts.http.common import Page
-from contracts.http.contacts import DeliveryOut
+from contracts.http.contacts import DeliveryOut, ReceiptOut
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller, staff
 from services.notification.emails import store
+from services.notification.emails.domain import ReceiptNotFound
 
 
 @get("/deliveries", guards=[staff])
@@ -28,4 +29,16 @@ async def list_deliveries(
     return Page(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
-ALL: list[Any] = [list_deliveries]
+@get("/receipts/{payment_id:uuid}")
+async def get_receipt(
+    payment_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
+) -> ReceiptOut:
+    """The state of a payment's receipt; clients see their own alone. 404 `receipt_not_found`, also once deleted."""
+    own = caller.subject if caller.role == "client" else None
+    row = await store.get_receipt(tx, caller.clinic, own, payment_id)
+    if row is None:
+        raise ReceiptNotFound("No receipt of this payment is kept.")
+    return ReceiptOut(**row)
+
+
+ALL: list[Any] = [list_deliveries, get_receipt]

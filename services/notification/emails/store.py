@@ -147,6 +147,22 @@ async def list_deliveries(
     return [dict(row) for row in rows]
 
 
+async def get_receipt(
+    tx: Connection, clinic_id: UUID, client_id: UUID | None, payment_id: UUID
+) -> dict[str, Any] | None:
+    """The receipt of a payment: of the client, or of anyone in the clinic when `client_id` is None."""
+    row = await tx.fetchrow(
+        """
+        SELECT subject_id AS payment_id, state, sent_at FROM deliveries
+        WHERE clinic_id = $1 AND subject_id = $2 AND template = 'receipt' AND ($3::uuid IS NULL OR client_id = $3)
+        """,
+        clinic_id,
+        payment_id,
+        client_id,
+    )
+    return None if row is None else dict(row)
+
+
 async def list_waiting(tx: Connection, clinic_id: UUID, client_id: UUID) -> set[Key]:
     """The e-mails to this client that wait for something."""
     rows = await tx.fetch(

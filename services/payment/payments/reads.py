@@ -110,13 +110,24 @@ async def list_reversals(tx: Connection, payments: Collection[Payment]) -> dict[
 
 
 async def list_payments(
-    tx: Connection, client_id: UUID | None, invoice_id: UUID | None, before: UUID | None, limit: int
+    tx: Connection,
+    client_id: UUID | None,
+    invoice_id: UUID | None,
+    before: UUID | None,
+    limit: int,
+    reference: str | None = None,
 ) -> list[Payment]:
-    """Newest first, from below `before`; for a client, for an invoice, or both."""
+    """Newest first, from below `before`; for a client, for an invoice, with a reference, or all of these."""
     # A text for each choice: no one plan serves all of them.
     wanted = {
         "client_id = ${}": client_id,
         "id IN (SELECT payment_id FROM allocations WHERE payable_id = ${})": invoice_id,
+        # Of the ids in the primary key: an index of its own would cost each payment more than such a look-up does.
+        "id IN (SELECT p.id FROM payments AS p WHERE right(p.id::text, 10) = ${})": reference.removeprefix(
+            "R-"
+        ).lower()
+        if reference
+        else None,
         "id < ${}": before,
     }
     given = {condition: value for condition, value in wanted.items() if value is not None}

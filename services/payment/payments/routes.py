@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from contracts.http.common import Page
-from contracts.http.payments import OnItsWay, PaymentIn, PaymentOut, PaymentStart
+from contracts.http.payments import REFERENCE, OnItsWay, PaymentIn, PaymentOut, PaymentStart
 from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller, client
@@ -93,11 +93,12 @@ async def list_payments(
     caller: NamedDependency[Caller],
     tx: Tx,
     invoice_id: FromQuery[UUID | None] = None,
+    reference: Annotated[str | None, QueryParameter(pattern=REFERENCE)] = None,
     cursor: FromQuery[UUID | None] = None,
     limit: Limit = 20,
 ) -> Page[PaymentOut]:
-    """Payments, newest first; clients see their own alone."""
-    found = await reads.list_payments(tx, _own(caller), invoice_id, cursor, limit + 1)
+    """Payments, newest first; clients see their own alone. `reference` is the number of a receipt."""
+    found = await reads.list_payments(tx, _own(caller), invoice_id, cursor, limit + 1, reference)
     shown = found[:limit]
     following = str(shown[-1].id) if len(found) > limit else None
     reversals = await reads.list_reversals(tx, shown)

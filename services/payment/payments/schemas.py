@@ -7,6 +7,7 @@ from uuid import UUID
 from contracts import money
 from contracts.declines import decline
 from contracts.events.envelope import Method
+from contracts.events.payment import receipt_number
 from contracts.http.common import Money, PaidWith
 from contracts.http.payments import (
     OnItsWay,
@@ -99,6 +100,8 @@ def payment_out(
         asked=asked,
         taken=taken,
         reversed_at=reversed_at,
+        reference=receipt_number(payment.id),
+        status_at=payment.seen_at or payment.created_at,
     )
 
 

@@ -98,7 +98,8 @@ async def payment_result(
         return Redirect(page.link.path, status_code=303)
     payment = await starting.payment_now(page, upstreams, payment_id)
     result = payments.result(payment, [page.link.invoice], page.clinic)
-    return page.show("link_result.html", result=result)
+    steps = await starting.steps_now(page, upstreams, payment, [page.link.invoice])
+    return page.show("link_result.html", result=result, steps=steps)
 
 
 link_routes = [

@@ -207,7 +207,12 @@ async def payment_result(
     )
     has_surplus = payment.surplus is not None and payment.surplus.minor > 0
     credit = await current_credit.get_credit(page, upstreams) if has_surplus else None
-    return page.render("result.html", "payments", result=payments.result(payment, paid, page.clinic, credit))
+    return page.render(
+        "result.html",
+        "payments",
+        result=payments.result(payment, paid, page.clinic, credit),
+        steps=await starting.steps_now(page, upstreams, payment, paid),
+    )
 
 
 payment_routes = [payment_page, pay_together, deposit_page, start_payment, payment_result]

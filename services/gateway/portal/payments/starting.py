@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -9,18 +10,21 @@ import msgspec
 from litestar import Response
 
 from contracts import consents
-from contracts.http.invoices import InvoiceItem
+from contracts.http.invoices import InvoiceItem, InvoiceOut
 from contracts.http.payments import PayByDebit, PaymentIn, PaymentOut, PaymentStart
 from contracts.vocabulary import DEBIT_TYPES
+from services.chassis import clock
 from services.gateway.portal.invoices import current
 from services.gateway.portal.page import PortalPage
-from services.gateway.portal.payments import refusals
+from services.gateway.portal.payments import refusals, steps, views
+from services.gateway.portal.payments.steps import Steps
 from services.gateway.portal.stripe_form import check_mark, consent_in
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
 
 STRIPE_SECONDS = 4.0
 """How long the result waits for Stripe. After that the page asks again by itself."""
+RECEIPT_SECONDS = 1.0
 
 
 async def start(
@@ -46,6 +50,18 @@ async def payment_now(page: PortalPage, upstreams: Upstreams, payment_id: UUID) 
             return await upstreams.payment_at_stripe(page.caller, payment_id)
     except TimeoutError:
         return await upstreams.payment(page.caller, payment_id)
+
+
+async def steps_now(
+    page: PortalPage, upstreams: Upstreams, payment: PaymentOut, paid: Sequence[InvoiceOut]
+) -> Steps:
+    """The payment's steps, with its receipt's if notification answers soon."""
+    receipt = None
+    if payment.status == "succeeded":
+        with suppress(UpstreamError, TimeoutError):
+            async with asyncio.timeout(RECEIPT_SECONDS):
+                receipt = await upstreams.receipt(page.caller, payment.id)
+    return steps.steps(payment, paid, receipt, views.formats(paid, page.clinic), clock.now())
 
 
 def _with_consent(payment: PaymentIn, mark: str, page: PortalPage) -> PaymentIn:

@@ -448,6 +448,16 @@ def _usable(kept: Sequence[SavedMethodOut], due: Money) -> list[SavedMethodOut]:
     return [method for method in able if takes("card", due.minor, due.currency, method.brand)]
 
 
+def _newest(paid: Sequence[InvoiceOut]) -> InvoiceOut | None:
+    return max(paid, key=lambda invoice: invoice.id, default=None)
+
+
+def formats(paid: Sequence[InvoiceOut], clinic: ClinicOut) -> Formats:
+    """How a payment's pages write sums and times: as the newest of its invoices does."""
+    newest = _newest(paid)
+    return invoices.formats(newest, clinic) if newest else Formats.of(clinic)
+
+
 def result(
     payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut, kept: CreditOut | None = None
 ) -> ResultView:
@@ -455,8 +465,7 @@ def result(
 
     `kept` is the client's credit, if it is known: the words about a surplus are of today.
     """
-    newest = max(paid, key=lambda invoice: invoice.id, default=None)
-    write = invoices.formats(newest, clinic) if newest else Formats.of(clinic)
+    newest, write = _newest(paid), formats(paid, clinic)
     used = payment.credit if payment.status == "succeeded" else None
     total = Money(payment.amount.minor + (used.minor if used else 0), payment.amount.currency)
     outcome, title, message = _outcome(payment, total, write)
