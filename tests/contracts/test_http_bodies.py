@@ -23,7 +23,7 @@ from contracts.http.exceptions import ExceptionOut
 from contracts.http.held import HeldActOut, HeldActsOut
 from contracts.http.invoices import InvoiceOut, InvoiceRow, InvoicesOut, PayLinkOut, Summary
 from contracts.http.letters import LetterOut
-from contracts.http.methods import SavedMethodOut, SetupStart
+from contracts.http.methods import NicknameOut, SavedMethodOut, SetupStart
 from contracts.http.outside import ClosingOut
 from contracts.http.payments import OnItsWay, PaymentOut, PaymentStart
 from contracts.http.reading import lenient
@@ -61,6 +61,7 @@ ANSWERS: dict[str, Any] = {
     "payment/on-its-way": list[OnItsWay],
     "payment/refunds": RefundsOut,
     "payment/saved-methods": Page[SavedMethodOut],
+    "payment/nickname": NicknameOut,
     "payment/setup": SetupStart,
     "payment/start": PaymentStart,
     "notification/contact": ContactOut,

@@ -51,6 +51,8 @@ PAGES = {
     "GET /c/{slug}/methods/add": Page("clinic"),
     "POST /c/{slug}/methods/setup": Page("clinic", body=_saving),
     "GET /c/{slug}/methods/{method_id}/remove": Page("client"),
+    "GET /c/{slug}/methods/{method_id}/name": Page("client"),
+    "POST /c/{slug}/methods/{method_id}/name": Page("client"),
     "POST /c/{slug}/methods/{method_id}/default": Page("client"),
     "POST /c/{slug}/methods/{method_id}/remove": Page("client"),
     "GET /c/{slug}/help": Page("clinic"),

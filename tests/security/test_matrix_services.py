@@ -139,6 +139,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "GET /payments/on-its-way": Rule(CLIENT, "client"),
         "GET /payment-methods": Rule(CLIENT, "client"),
         "PUT /payment-methods/{method_id}/default": Rule(CLIENT, "client"),
+        "PUT /payment-methods/{method_id}/nickname": Rule(CLIENT, "client", lambda _: {"nickname": "Mine"}),
         "POST /setup-intents": Rule(CLIENT, "client"),
         "GET /credit": Rule(CLIENT, "client"),
         "GET /clients/{client_id}/credit": Rule(EVERYONE, "client"),

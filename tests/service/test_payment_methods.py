@@ -80,6 +80,39 @@ async def test_another_clients_saved_card_is_not_found(payments: PaymentService)
         assert refused.status_code == 404
 
 
+async def test_a_card_has_its_clients_name_however_often_it_is_saved_until_it_is_removed(
+    payments: PaymentService,
+) -> None:
+    card = await a_saved_card(payments)
+    path = f"/payment-methods/{card['id']}/nickname"
+
+    async def name(text: str, caller: Any = None) -> Any:
+        return await payments.api.call("PUT", path, caller or payments.client, json={"nickname": text})
+
+    assert card["nickname"] == ""
+    assert (await name(" Family card ")).json() == {"nickname": "Family card"}
+    invoice = await payments.open_invoice(eur(10))
+    await payments.pay((invoice, eur(10)), save=True)
+    await payments.hook.until("payment_method.attached", 2)
+    await payments.consume()
+    [again] = await saved_methods(payments)
+    assert again["nickname"] == "Family card"
+    assert await payments.db.admin.fetchval("SELECT count(*) FROM payment_methods") == 2
+
+    for text, code in (
+        ("x" * 41, "invalid_text"),
+        ("two\nlines", "invalid_text"),
+        ("4242 4242 4242 4242", "card_number_refused"),
+    ):
+        refused = await name(text)
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+    stranger = await name("Mine", a_caller("client", payments.clinic_id))
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "payment_method_not_found")
+
+    await payments.api.call("DELETE", f"/payment-methods/{card['id']}", payments.client)
+    assert await payments.db.admin.fetchval("SELECT string_agg(nickname, '') FROM payment_methods") == ""
+
+
 async def test_a_removed_card_is_detached_at_stripe_and_offered_no_more(payments: PaymentService) -> None:
     card = await a_saved_card(payments)
 

@@ -12,6 +12,7 @@ from services.gateway.portal.credit.views import CreditView
 from services.gateway.portal.help import articles
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.payments import views as payments
+from services.gateway.portal.payments.steps import Steps
 from services.gateway.web.templating import environment
 from tests.builders.portal import a_clinic, a_payment, an_invoice
 
@@ -86,6 +87,7 @@ def render(template: str, clinic: ClinicOut, **context: Any) -> str:
         "here": "",
         "usable": True,
         "listed": "/",
+        "steps": Steps([]),
     }
     return PAGES.get_template(template).render(**frame | context)
 

@@ -9,9 +9,10 @@ from contracts.http.common import Money, PaidWith
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import PaymentFailure
 from services.chassis.locale.formats import Formats
-from services.gateway.portal import statuses
+from services.gateway.portal import statuses, stripe_form
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.payments import views as payments
+from services.gateway.web.templating import environment
 from tests.builders.portal import a_clinic, a_payment, a_row, an_invoice
 
 
@@ -139,6 +140,35 @@ def test_the_default_card_comes_first_with_its_expiry() -> None:
         "Visa ending 1111",
     ]
     assert methods.saved([default])[0].expiry == "Expires 04/29"
+
+
+def test_a_card_is_shown_by_its_clients_name_with_what_it_is_and_its_brands_picture() -> None:
+    named, plain = (
+        SavedMethodOut(
+            id=a_row().id,
+            kind="card",
+            brand=brand,
+            last4="4242",
+            exp_month=4,
+            exp_year=2029,
+            default=not name,
+            nickname=name,
+        )
+        for name, brand in (("Family <card>", "mastercard"), ("", "a_new_brand"))
+    )
+    clinic = a_clinic()
+    pay = payments.pay(an_invoice(), payments.Means([named, plain]), clinic)
+    frame = {"clinic": clinic, "section": "payments", "takes_cards": True, "usable": True, "csrf_token": "t"}
+    pages = environment()
+    stripe = dict.fromkeys(("stripe_js_url", "stripe_publishable_key", "stripe_account"), "")
+    saved = methods.saved([named, plain])
+    listed = pages.get_template("methods.html").render(**frame, methods=saved, waiting=False, done="")
+    chosen = pages.get_template("pay.html").render(**frame, **stripe, pay=pay, reasons=stripe_form.paying())
+
+    for page in (listed, chosen):
+        assert "Family &lt;card&gt;" in page and "<small>Mastercard ending 4242</small>" in page
+        assert "A New Brand ending 4242" in page and "<small>A New Brand" not in page
+        assert page.count('class="brand-picture"') == 2 and page.count('fill="#f79e1b"') == 1
 
 
 def test_a_date_is_written_out() -> None:

@@ -39,7 +39,7 @@ from contracts.http.invoices import (
     Summary,
 )
 from contracts.http.letters import LetterIn, LetterOut
-from contracts.http.methods import SavedMethodOut, SetupIn, SetupStart
+from contracts.http.methods import NicknameIn, NicknameOut, SavedMethodOut, SetupIn, SetupStart
 from contracts.http.outside import ClosingIn, ClosingOut, RecordIn, ReverseIn, UseCreditIn
 from contracts.http.payments import OnItsWay, PaymentIn, PaymentOut, PaymentStart
 from contracts.vocabulary import DisputeStatus
@@ -376,6 +376,12 @@ class Upstreams:
     async def make_default(self, caller: Caller, method_id: UUID) -> None:
         path = f"/payment-methods/{method_id}/default"
         await self._calls.send(caller, "payment", "PUT", path, timeout=STRIPE_TIMEOUT)
+
+    async def set_nickname(self, caller: Caller, method_id: UUID, nickname: str) -> None:
+        """422 `invalid_text`, `card_number_refused`."""
+        path = f"/payment-methods/{method_id}/nickname"
+        body = NicknameIn(nickname=nickname)
+        await self._calls.write(caller, "payment", "PUT", path, NicknameOut, body)
 
     async def start_setup(self, caller: Caller, body: SetupIn) -> SetupStart:
         """A SetupIntent, to save a card without paying."""

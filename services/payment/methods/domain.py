@@ -1,9 +1,10 @@
 """Clients at Stripe and their saved payment methods. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from operator import attrgetter
+from types import MappingProxyType
 from uuid import UUID
 
 from contracts.events.envelope import Method
@@ -83,20 +84,31 @@ class Listed:
     method: SavedMethod
     default: bool
     expired: bool
+    nickname: str = ""
 
 
-def listed(kept: Iterable[SavedMethod], chosen: UUID | None, today: date) -> list[Listed]:
+def listed(
+    kept: Iterable[SavedMethod],
+    chosen: UUID | None,
+    today: date,
+    nicknames: Mapping[UUID, str] = MappingProxyType({}),
+) -> list[Listed]:
     """A client's cards, the default first. Of one saved several times, the one that expires last.
 
-    The default is the client's choice, else the oldest; an expired card is none.
+    The default is the client's choice, else the oldest; an expired card is none. A card keeps its nickname when it is
+    saved again.
     """
     cards: dict[str, list[SavedMethod]] = {}
     for method in sorted(kept, key=attrgetter("id")):
         cards.setdefault(method.fingerprint or method.stripe_id, []).append(method)
     groups = sorted(cards.values(), key=lambda card: chosen not in {each.id for each in card})
     shown = [max(card, key=_expires) for card in groups]
+    names = [next(filter(None, (nicknames.get(each.id) for each in card)), "") for card in groups]
     able = next((method for method in shown if not method.is_expired(today)), None)
-    rows = [Listed(method, method is able, method.is_expired(today)) for method in shown]
+    rows = [
+        Listed(method, method is able, method.is_expired(today), name)
+        for method, name in zip(shown, names, strict=True)
+    ]
     return sorted(rows, key=lambda row: not row.default)
 
 

@@ -8,7 +8,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.http.common import Page
-from contracts.http.methods import SavedMethodOut, SetupIn, SetupStart
+from contracts.http.methods import (
+    LONGEST_NICKNAME,
+    NicknameIn,
+    NicknameOut,
+    SavedMethodOut,
+    SetupIn,
+    SetupStart,
+)
 from services.chassis import clock
 from services.chassis.db.database import Connection, Database
 from services.chassis.http.auth import Caller, client
@@ -18,6 +25,7 @@ from services.payment.methods import schemas, store, stripe_calls
 from services.payment.methods.domain import Listed, MethodExpired, MethodNotFound, listed
 from services.payment.stripe.api import StripeApi
 from services.payment.stripe.budget import starting
+from services.payment.words import words
 
 Tx = NamedDependency[Connection]
 
@@ -33,9 +41,9 @@ async def list_methods(
         partial(db.tx, caller.clinic), stripe, caller.clinic, caller.subject, account
     )
     async with db.tx(caller.clinic) as tx:
-        kept, chosen = await store.list_methods(tx, caller.subject, account)
+        kept, chosen, nicknames = await store.list_methods(tx, caller.subject, account)
         agreed = await consents.list_agreed(tx, [method.id for method in kept]) if kept else {}
-    rows = listed(kept, chosen, clock.now().date())
+    rows = listed(kept, chosen, clock.now().date(), nicknames)
     return Page(items=[schemas.saved_method_out(row, agreed.get(row.method.id)) for row in rows])
 
 
@@ -64,6 +72,19 @@ async def set_default_method(
     return schemas.saved_method_out(Listed(method, default=True, expired=False))
 
 
+@put("/payment-methods/{method_id:uuid}/nickname", guards=[client])
+async def set_nickname(
+    method_id: FromPath[UUID], caller: NamedDependency[Caller], data: JSONBody[NicknameIn], tx: Tx
+) -> NicknameOut:
+    """Give a saved method a name, however often its card was saved. 422 `invalid_text`, `card_number_refused`."""
+    nickname = words(data.nickname, "nickname", LONGEST_NICKNAME)
+    method = await store.get_method(tx, caller.subject, method_id)
+    if method is None:
+        raise MethodNotFound("There is no such saved payment method.")
+    await store.set_nickname(tx, await store.list_same(tx, method), nickname)
+    return NicknameOut(nickname=nickname)
+
+
 @post("/setup-intents", guards=[client])
 async def start_setup(
     caller: NamedDependency[Caller],
@@ -83,4 +104,4 @@ async def start_setup(
     return SetupStart(client_secret=secret, stripe_account=account or None)
 
 
-ALL = [list_methods, remove_method, set_default_method, start_setup]
+ALL = [list_methods, remove_method, set_default_method, set_nickname, start_setup]

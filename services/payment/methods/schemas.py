@@ -22,6 +22,7 @@ def saved_method_out(row: Listed, agreed: Agreed | None = None) -> SavedMethodOu
         exp_year=method.exp_year,
         default=row.default,
         expired=row.expired,
+        nickname=row.nickname,
         agreed=AgreedOut(
             version=agreed.version, locale=agreed.locale, text=agreed.text, agreed_at=agreed.agreed_at
         )

@@ -89,7 +89,7 @@ async def forget_customers(tx: Connection, gone: Collection[tuple[str, str]]) ->
             WHERE customers.account = gone.account AND customers.stripe_customer_id = gone.stripe_customer_id
             RETURNING clinic_id, client_id, customers.account
         ), removed AS (
-            UPDATE payment_methods AS m SET removed_at = app_now() FROM forgotten
+            UPDATE payment_methods AS m SET removed_at = app_now(), nickname = '' FROM forgotten
             WHERE (m.clinic_id, m.client_id, m.account)
                 = (forgotten.clinic_id, forgotten.client_id, forgotten.account) AND m.removed_at IS NULL
             RETURNING m.clinic_id, m.id
@@ -183,7 +183,7 @@ async def remove_methods(tx: Connection, named: Collection[tuple[str, str]]) -> 
     await tx.execute(
         f"""
         WITH removed AS (
-            UPDATE payment_methods SET removed_at = app_now()
+            UPDATE payment_methods SET removed_at = app_now(), nickname = ''
             FROM unnest($1::text[], $2::text[]) AS gone (account, stripe_payment_method_id)
             WHERE payment_methods.account = gone.account AND removed_at IS NULL
                 AND payment_methods.stripe_payment_method_id = gone.stripe_payment_method_id
@@ -207,18 +207,19 @@ async def get_method(tx: Connection, client_id: UUID, method_id: UUID) -> SavedM
 
 async def list_methods(
     tx: Connection, client_id: UUID, account: str
-) -> tuple[list[SavedMethod], UUID | None]:
-    """The client's methods on the account that can be shown, and the id of the one that the client chose."""
+) -> tuple[list[SavedMethod], UUID | None, dict[UUID, str]]:
+    """The client's methods on the account that can be shown, the id of the chosen one, and their nicknames."""
     rows = await tx.fetch(
         f"""
-        SELECT {_METHOD}, c.default_method_id AS chosen
+        SELECT {_METHOD}, c.default_method_id AS chosen, m.nickname
         FROM payment_methods AS m JOIN customers AS c USING (clinic_id, client_id, account)
         WHERE m.client_id = $1 AND m.account = $2 AND m.removed_at IS NULL AND (m.kind <> 'card' OR m.last4 IS NOT NULL)
         """,
         client_id,
         account,
     )
-    return [_method(row) for row in rows], rows[0]["chosen"] if rows else None
+    nicknames = {row["id"]: row["nickname"] for row in rows}
+    return [_method(row) for row in rows], rows[0]["chosen"] if rows else None, nicknames
 
 
 async def get_customer_with_methods(
@@ -289,5 +290,18 @@ async def set_default(tx: Connection, method: SavedMethod) -> None:
     )
 
 
+async def set_nickname(tx: Connection, methods: Collection[SavedMethod], nickname: str) -> None:
+    """Give methods, which are one card, the same nickname."""
+    await tx.execute(
+        """
+        UPDATE payment_methods SET nickname = $3
+        WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND removed_at IS NULL
+        """,
+        [method.clinic_id for method in methods],
+        [method.id for method in methods],
+        nickname,
+    )
+
+
 def _method(row: asyncpg.Record) -> SavedMethod:
-    return SavedMethod(**{name: value for name, value in row.items() if name != "chosen"})
+    return SavedMethod(**{name: value for name, value in row.items() if name not in ("chosen", "nickname")})

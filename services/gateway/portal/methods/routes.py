@@ -1,32 +1,40 @@
 """Saved payment methods: list, add, make default, remove."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 from litestar import get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, URLEncodedBody
 from litestar.response import Redirect, Template
 
 from contracts import consents
-from contracts.http.methods import SetupIn, SetupStart
+from contracts.http.methods import LONGEST_NICKNAME, SetupIn, SetupStart
 from services.chassis.http.app import json_only
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.portal.methods import views as methods
-from services.gateway.portal.page import CurrentPage
+from services.gateway.portal.methods.views import SavedView
+from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.stripe_form import check_mark, consent_in, saving, stripe_context
 from services.gateway.upstream.calls import UpstreamError
-from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.bodies import StrictBody
 from services.gateway.web.dependencies import Db, InjectedSettings
 from services.gateway.web.errors import SCRIPTS
 
 _DONE = {
+    "named": "The name of your card has been changed.",
     "removed": "The card has been removed.",
     "default": "Your default card has been changed.",
     "expired": "This card has expired. Choose another one, or add it again with its new date.",
     "gone": "This card is no longer saved here.",
 }
+_NOT_A_NAME = {
+    "invalid_text": f"Write a name on one line, of at most {LONGEST_NICKNAME} characters.",
+    "card_number_refused": "This looks like a card number. Write another name: we never keep the number.",
+}
+MOST_TYPED = 200
 
 
 @get("/methods")
@@ -57,6 +65,12 @@ async def add_page(
     stripe = await stripe_context(billing, upstreams, settings)
     agreed = consents.saving(billing.clinic.name)
     return billing.render("add_card.html", "payments", had=had, agreed=agreed, reasons=saving(), **stripe)
+
+
+@dataclass(frozen=True, slots=True)
+class NameForm:
+    nickname: str = ""
+    _csrf_token: str = ""
 
 
 class SaveCard(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,13 +115,54 @@ async def make_default(
     return Redirect(billing.path("methods?done=default"), status_code=303)
 
 
+@get("/methods/{method_id:uuid}/name")
+async def name_page(
+    method_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams
+) -> Template | Redirect:
+    """Asks for the client's own name of a card. For a card that is gone, the list."""
+    chosen = await _saved(method_id, billing, upstreams)
+    if chosen is None:
+        return Redirect(billing.path("methods?done=gone"), status_code=303)
+    return _name_page(billing, chosen, chosen.nickname)
+
+
+@post("/methods/{method_id:uuid}/name", status_code=303, request_max_body_size=16 * 1024)
+async def give_name(
+    method_id: FromPath[UUID],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    data: URLEncodedBody[NameForm],
+) -> Redirect | Template:
+    """Keep the name, or say what is wrong with it beside what was typed."""
+    typed = data.nickname[:MOST_TYPED]
+    try:
+        await upstreams.set_nickname(billing.caller, method_id, typed)
+    except UpstreamError as error:
+        if error.status == 404:
+            return Redirect(billing.path("methods?done=gone"), status_code=303)
+        chosen = await _saved(method_id, billing, upstreams)
+        if error.code not in _NOT_A_NAME or chosen is None:
+            raise
+        return _name_page(billing, chosen, typed, _NOT_A_NAME[error.code])
+    return Redirect(billing.path("methods?done=named"), status_code=303)
+
+
+def _name_page(page: PortalPage, method: SavedView, typed: str, error: str = "") -> Template:
+    context = {"method": method, "typed": typed, "error": error, "longest": LONGEST_NICKNAME}
+    return page.render("name.html", "payments", status=422 if error else 200, **context)
+
+
+async def _saved(method_id: UUID, page: PortalPage, upstreams: Upstreams) -> SavedView | None:
+    kept = methods.saved(await upstreams.saved_methods(page.caller))
+    return next((method for method in kept if method.id == str(method_id)), None)
+
+
 @get("/methods/{method_id:uuid}/remove")
 async def remove_page(
     method_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams
 ) -> Template | Redirect:
     """Asks before a card is removed. For a card that is gone, the list."""
-    kept = methods.saved(await upstreams.saved_methods(billing.caller))
-    chosen = next((method for method in kept if method.id == str(method_id)), None)
+    chosen = await _saved(method_id, billing, upstreams)
     if chosen is None:
         return Redirect(billing.path("methods?done=gone"), status_code=303)
     return billing.render("remove.html", "payments", method=chosen)
@@ -124,4 +179,13 @@ async def remove(method_id: FromPath[UUID], billing: CurrentPage, upstreams: Inj
     return Redirect(billing.path("methods?done=removed"), status_code=303)
 
 
-method_routes = [saved_methods, add_page, start_setup, make_default, remove_page, remove]
+method_routes = [
+    saved_methods,
+    add_page,
+    start_setup,
+    make_default,
+    name_page,
+    give_name,
+    remove_page,
+    remove,
+]

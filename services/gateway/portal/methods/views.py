@@ -27,6 +27,9 @@ class SavedView:
 
     id: str
     label: str
+    nickname: str
+    brand: str
+    """Stripe's code of the card's brand, which names its picture."""
     expiry: str
     default: bool
     expired: bool
@@ -40,6 +43,8 @@ class SavedView:
         return cls(
             str(method.id),
             used(method),
+            method.nickname,
+            method.brand or "",
             _expiry(method),
             method.default,
             method.expired,

@@ -611,7 +611,7 @@ def _outcome(payment: PaymentOut, total: Money, write: Formats) -> tuple[str, st
             "Thank you. Your credit has paid this. Nothing was charged.",
         )
     if payment.status == "succeeded":
-        return "paid", f"Paid: {amount}", "Thank you. Your receipt is below, and on its way to you by e-mail."
+        return "paid", f"Paid: {amount}", "Thank you. Your receipt is below. We send it by e-mail too."
     status = statuses.of_payment(payment)
     if status is statuses.WAITING:
         return (
