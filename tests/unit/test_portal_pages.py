@@ -117,6 +117,50 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
     assert (view.headline, view.headline_amount) == ("Invoice total", "€125.00")
 
 
+def test_two_currencies_are_two_sums_each_with_its_name() -> None:
+    found = Summary(
+        due=[eur(45_864), Money(5_500, "GBP")], unpaid_count=4, overdue_count=0, next=None, last_paid=None
+    )
+    both = render("dashboard.html", summary=invoices.summary(found, a_clinic()))
+    one = render("dashboard.html", summary=invoices.summary(replace(found, due=[eur(45_864)]), a_clinic()))
+
+    assert "In EUR €458.64 In GBP £55.00" in text(both)
+    assert both.count('class="amount"') == 2 and "In EUR" not in text(one)
+
+
+def test_help_and_contact_are_one_line_where_nobody_asked() -> None:
+    found = Summary(due=[], unpaid_count=0, overdue_count=0, next=None, last_paid=None)
+    failed = a_payment("failed", failure=PaymentFailure(code="expired_card", message=""))
+    dashboard = render("dashboard.html", summary=invoices.summary(found, a_clinic()))
+    refused, invoice = result_page(failed), details(an_invoice())
+
+    assert "<summary>Is something not right?</summary>" in invoice
+    for page in (dashboard, refused):
+        assert "<summary>" not in page[page.index("<aside") :]
+    for page in (dashboard, refused, invoice):
+        aside = page[page.index("<aside") :]
+        assert "Search help" in aside and "Master Guide" in aside and "+353 1 555 0123" in aside
+
+
+def result_page(payment: PaymentOut) -> str:
+    return render("result.html", result=payments.result(payment, [an_invoice()], a_clinic()))
+
+
+@pytest.mark.parametrize(
+    ("listing", "title"),
+    [
+        (Listing(), "Billing History"),
+        (Listing(status="unpaid"), "Unpaid – Billing History"),
+        (Listing(status="paid", search="knee"), "Paid – Search – Billing History"),
+    ],
+)
+def test_the_title_says_which_list_is_open(listing: Listing, title: str) -> None:
+    nothing = dict.fromkeys(("credit", "newer", "older", "saved"))
+    page = render("billing.html", rows=[], wanted=listing, filters=[], places=[], **nothing)
+
+    assert f"<title>{title} – Harbour Physiotherapy</title>" in page
+
+
 def test_the_dashboard_names_the_credit_that_a_client_has() -> None:
     found = Summary(due=[], unpaid_count=0, overdue_count=0, next=None, last_paid=None)
     shown, without = (
