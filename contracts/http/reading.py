@@ -1,7 +1,8 @@
 """The lenient reading of an answer, derived from its one definition.
 
 A service may be newer than the gateway that reads its answer. So the gateway ignores unknown fields at every level, and
-an enum value that it does not know becomes `unknown`. Requests are read as they are defined: strictly.
+an enum value that it does not know becomes `unknown`, and numbers have no bounds. Requests are read as they are
+defined: strictly.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def _opened(kind: Any) -> Any:
     if origin is Literal:
         return _open_enum(args) if all(isinstance(value, str) for value in args) else kind
     if origin is Annotated:
-        return Annotated[(_opened(args[0]), *args[1:])]
+        return Annotated[(_opened(args[0]), *(_unbounded(each) for each in args[1:]))]
     if origin in (Union, UnionType):
         return Union[tuple(_opened(arg) for arg in args)]  # noqa: UP007
     if _is_struct(origin or kind):
@@ -39,6 +40,14 @@ def _opened(kind: Any) -> Any:
     if origin in (list, tuple, Sequence):
         return origin[tuple(_opened(arg) for arg in args)]
     return kind
+
+
+def _unbounded(meta: Any) -> Any:
+    """Without bounds of a number: those of a request. A sum of many may be larger than one amount that is asked for."""
+    if not isinstance(meta, msgspec.Meta):
+        return meta
+    kept = ("multiple_of", "pattern", "min_length", "max_length", "title", "description")
+    return msgspec.Meta(**{name: getattr(meta, name) for name in kept})
 
 
 class _OpenEnum(StrEnum):

@@ -276,3 +276,11 @@ async def test_the_public_document_lists_unknown_in_every_set_of_a_service_and_i
     assert f'"{UNKNOWN}"' not in requests
     assert [name for name in listing if f'schemas/{name}"' in requests] == []
     assert app.openapi_schema.to_schema() == document
+
+
+def test_a_sum_above_the_largest_amount_is_read_and_not_asked_for() -> None:
+    total = b'{"minor": 1200000000000000, "currency": "EUR"}'
+
+    assert msgspec.json.decode(total, type=lenient(Money)) == Money(1_200_000_000_000_000, "EUR")
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(total, type=Money)

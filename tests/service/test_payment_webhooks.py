@@ -252,6 +252,16 @@ async def test_what_nothing_acts_on_is_acknowledged_without_kafka(
     assert [each["reason"] for each in logged if each["event"] == "webhook_ignored"] == [outcome]
 
 
+async def test_no_answer_has_what_an_earlier_one_had(edge: Client) -> None:
+    unknown = raw(an_event("customer.created"))
+
+    answers = [await send(edge, unknown, signed(unknown)) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    ids = [answer.headers.get_list("x-request-id") for answer in answers]
+    assert [len(each) for each in ids] == [1, 1, 1] and len({each[0] for each in ids}) == 3
+
+
 @pytest.mark.parametrize("key", ["sk_live_x", "rk_live_x", "sk_test_x", "rk_test_x"])
 @pytest.mark.parametrize("livemode", [True, False])
 @pytest.mark.parametrize("account", [None, "acct_1"])

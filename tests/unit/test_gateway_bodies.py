@@ -2,15 +2,18 @@
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import pytest
 from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET, UnsetType
 
+from services.chassis.http import faults
 from services.gateway.web.bodies import BodyInvalid, DuplicateMember, StrictBody, members_of, strictly
 from tests.tools.generate import apps
 
@@ -137,3 +140,71 @@ def test_a_patch_has_the_members_that_it_names(body: bytes, members: dict[str, A
     assert msgspec.json.encode(members_of(strictly(body, Patch)), order="sorted") == msgspec.json.encode(
         members, order="sorted"
     )
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True):
+    invoice_id: UUID
+    amount: int
+
+
+class Card(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="card"):
+    save: bool = False
+
+
+class Saved(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="saved"):
+    id: UUID
+
+
+class Choice(msgspec.Struct, forbid_unknown_fields=True):
+    method: Card | Saved
+    parts: Annotated[list[Part], msgspec.Meta(max_length=50)]
+    others: list[Part] = []
+
+
+PART = {"invoice_id": "01890000-0000-7000-8000-000000000000", "amount": 5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"parts": [PART] * 51}, {"parts": "Expected `array` of length <= 50"}),
+        ({"parts": [{}] * 51}, {"parts": "Expected `array` of length <= 50"}),
+        ({"others": [PART, {**PART, "amount": "5"}]}, {"others.1.amount": "Expected `int`, got `str`"}),
+        ({"method": {"kind": "saved"}}, {"method.id": "Required, and missing"}),
+        (
+            {"method": {"kind": "card", "x": 1}},
+            {"method.x": "Unknown field; known are `kind`, `save`"},
+        ),
+        (
+            {"method": {"kind": "cash"}},
+            {"method.kind": "Invalid enum value; allowed are `card`, `saved`"},
+        ),
+        ({"method": {}}, {"method.kind": "Required, and missing"}),
+        ({"more": 1}, {"more": "Unknown field; known are `method`, `parts`, `others`"}),
+    ],
+)
+def test_only_what_is_wrong_is_named(changes: dict[str, Any], named: dict[str, str]) -> None:
+    body = {"method": {"kind": "card"}, "parts": [PART], **changes}
+
+    found = faults.body_faults(body, Choice)
+
+    assert {fault["field"]: fault["message"] for fault in found} == named
+
+
+def test_members_that_are_right_are_not_walked() -> None:
+    """A body may be a megabyte: nine thousand right members took seconds, in which nobody else was answered."""
+    walked = 0
+
+    def count(frame: Any, event: str, _: Any) -> None:
+        nonlocal walked
+        walked += event == "call" and frame.f_code.co_filename == faults.__file__
+
+    body = {"method": {"kind": "card"}, "parts": [], "others": [PART] * 5_000 + [{**PART, "amount": "5"}]}
+    sys.setprofile(count)
+    try:
+        found = faults.body_faults(body, Choice)
+    finally:
+        sys.setprofile(None)
+
+    assert [fault["field"] for fault in found] == ["others.5000.amount"]
+    assert walked < 4 * len(body["others"])

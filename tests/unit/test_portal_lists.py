@@ -84,7 +84,20 @@ def test_decimals_are_those_of_the_currency() -> None:
     assert "KWD,1.250," in export.table([invoice], a_clinic())
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_no_text_is_a_formula(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        *(
+            (text, f"'{text}")
+            for text in ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "＝1+1", "\ufeff=1", "\u200b＠x")
+        ),
+        ("\t=1", "'\t'=1"),
+        ("\r=1", "'\r'=1"),
+        ("x;=1+1", "x;'=1+1"),
+        ("x, -1|@y", "x,' -1|'@y"),
+        ("50 min - massage + tape, 2 parts", "50 min - massage + tape, 2 parts"),
+    ],
+)
+def test_no_text_is_a_formula(text: str, shown: str) -> None:
     _, row = rows({"service_summary": text})
-    assert row[4] == f"'{text}"
+    assert row[4] == shown

@@ -23,7 +23,7 @@ FOR_EVER = CacheControlHeader(public=True, immutable=True, max_age=365 * 24 * 36
 @get("/c/{slug:str}/theme.css", cache_control=FOR_EVER, media_type="text/css", include_in_schema=False)
 async def theme_css(slug: FromPath[str], accent: FromQuery[str] = "") -> Response[str]:
     """The accent in the address as a stylesheet that reads well; asks nobody, so it needs no login."""
-    return Response(theme.stylesheet(f"#{accent}"), media_type="text/css; charset=utf-8")
+    return Response(theme.stylesheet(f"#{accent}"), media_type="text/css")
 
 
 pages = Router(

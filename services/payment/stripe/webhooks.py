@@ -109,8 +109,8 @@ class WebhookEdge:
         except Exception as error:
             await problems.answer(error, scope, receive, send)
         else:
-            await send(_OK)
-            await send(_OK_BODY)
+            for message in _taken():
+                await send(message)
 
     async def _receive(self, scope: Scope, receive: Receive) -> None:
         """Raises what `receive_webhook` and `check_head` raise, and `EdgeBusy`."""
@@ -129,12 +129,16 @@ class WebhookEdge:
             self._in_flight -= 1
 
 
-_OK: HTTPResponseStartEvent = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"application/json"), (b"content-length", b"2")],
-}
-_OK_BODY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"{}", "more_body": False}
+def _taken() -> tuple[HTTPResponseStartEvent, HTTPResponseBodyEvent]:
+    """The answer, each time a new one: whatever looks at it on its way may add headers to it."""
+    return (
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"application/json"), (b"content-length", b"2")],
+        },
+        {"type": "http.response.body", "body": b"{}", "more_body": False},
+    )
 
 
 async def _body(receive: Receive) -> bytes:

@@ -1,6 +1,7 @@
 """A list of invoices as a table for spreadsheets: RFC 4180, in UTF-8."""
 
 import csv
+import re
 from collections.abc import Sequence
 from io import StringIO
 
@@ -18,7 +19,8 @@ COLUMNS = (
 )  # fmt: skip
 _BYTE_ORDER_MARK = "\ufeff"
 """Spreadsheets take a file without it for one of an old encoding."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"(^|[,;|\t\r\n])(?=[\s\u200b-\u200f\u2060\ufeff]*[=+\-@\t\r＝＋－＠])")
+"""The place before a formula: at the beginning, and behind any separator that a spreadsheet may use instead of ours."""
 
 
 def table(found: Sequence[InvoiceItem], clinic: ClinicOut) -> str:
@@ -52,4 +54,4 @@ def _amount(amount: Money | None, currency: str) -> str:
 
 def _text(given: str) -> str:
     """A text that no spreadsheet takes for a formula."""
-    return f"'{given}" if given.startswith(_FORMULA) else given
+    return _FORMULA.sub(r"\1'", given)

@@ -82,9 +82,7 @@ async def save_list(
         return Redirect(wanted.address(billing.path("billing")), status_code=303)
     found = await current.list_all(billing, upstreams, wanted)
     headers = {"Content-Disposition": f'attachment; filename="{billing.clinic.slug}-invoices.csv"'}
-    return Response(
-        export.table(found, billing.clinic), media_type="text/csv; charset=utf-8", headers=headers
-    )
+    return Response(export.table(found, billing.clinic), media_type="text/csv", headers=headers)
 
 
 @get("/invoices/{invoice_id:uuid}")
