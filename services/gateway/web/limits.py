@@ -8,6 +8,8 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Self
 
 from limits import RateLimitItemPerMinute
@@ -162,8 +164,20 @@ async def tell_what_is_left(message: Message, scope: Scope) -> None:
 
 
 def address_of(scope: Scope) -> str:
+    """The sender as limits count it: an IPv4 address, or the /64 of an IPv6 one, of which one sender has them all."""
     client = scope.get("client")
-    return client[0] if client else "unknown"
+    return _sender(client[0]) if client else "unknown"
+
+
+@lru_cache(maxsize=4096)
+def _sender(address: str) -> str:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
 def _count_of(scope: Scope) -> _Count | None:
