@@ -139,7 +139,7 @@ async def test_a_page_whose_invoice_another_tab_paid_says_so_in_its_heading(
     await page.get_by_role("button", name="Pay €125.00").click()
 
     alert = page.get_by_role("alert").first
-    await expect(alert.get_by_role("heading")).to_have_text("This invoice is paid")
+    await expect(alert.get_by_role("heading")).to_have_text("Nothing is due any more")
     await expect(alert).to_contain_text("Nothing more was taken.")
 
 

@@ -333,7 +333,7 @@ def test_sums_in_two_currencies_are_not_added_up() -> None:
     )
     page = text(render("dashboard.html", summary=invoices.summary(found, a_clinic())))
 
-    assert "€125.00 and US$50.00 2 unpaid invoices" in page
+    assert "In EUR €125.00 In USD US$50.00 2 unpaid invoices" in page
 
 
 def test_owing_nothing_is_a_good_place_with_the_last_payment() -> None:
@@ -653,7 +653,7 @@ def test_a_result_tells_what_became_of_credit(payment: PaymentOut, words: str) -
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("already_paid", "One of these invoices has been paid."),
+        ("already_paid", "Nothing is due on one of these invoices any more."),
         ("amount_changed", "An amount has changed since you opened this page."),
         ("parts_off", "An amount has changed since you opened this page."),
         ("payment_in_progress", "A payment for one of these invoices is already on its way."),

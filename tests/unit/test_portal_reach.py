@@ -48,7 +48,14 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
     paying = payments.pay(an_invoice(), payments.Means([]), clinic)
     paid = payments.result(a_payment("succeeded"), [an_invoice()], clinic)
     stripe = dict.fromkeys(("stripe_js_url", "stripe_publishable_key", "stripe_account", "reasons"), "")
-    error = {"title": "", "message": "", "action_url": "/", "action_label": "", "status": 404}
+    error = {
+        "title": "",
+        "message": "",
+        "action_url": "/",
+        "action_label": "",
+        "status": 404,
+        "reference": "",
+    }
     return {
         "contact": render("contact.html", clinic),
         "help": render("help.html", clinic, query="", found=[], guide=guide, articles=[]),

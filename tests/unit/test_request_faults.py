@@ -52,10 +52,7 @@ ID = "018f0000-0000-7000-8000-000000000001"
         ),
         (
             {"id": ID, "lines": [LINE, LINE, {**LINE, "way": "SECRET"}]},
-            [
-                ("/lines/2/way", "Invalid enum value; allowed are `card`, `cash`"),
-                ("/lines", "Expected `array` of length <= 2"),
-            ],
+            [("/lines", "Expected `array` of length <= 2")],
         ),
         ({"id": ID, "lines": []}, [("/lines", "Expected `array` of length >= 1")]),
         ({"id": ID, "lines": 3}, [("/lines", "Expected `array | null`, got `int`")]),

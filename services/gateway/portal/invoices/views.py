@@ -47,10 +47,10 @@ _SPOKEN = {
     "Cancelled": "is cancelled",
 }
 _TOO: dict[str | None, str] = {
-    "below_minimum": "Amounts below {least} cannot be paid by card or online, so you cannot pay this in the portal.",
-    "above_maximum": "At most {most} can be paid at once by card or online, so you cannot pay this in the portal.",
-    "between_steps": "Amounts paid by card or online are multiples of {step}, so you cannot pay this in the portal.",
-    "currency_not_accepted": "This currency cannot be paid by card or online, so you cannot pay this in the portal.",
+    "below_minimum": "Amounts below {least} cannot be paid by card or online.",
+    "above_maximum": "At most {most} can be paid at once by card or online.",
+    "between_steps": "Amounts paid by card or online are multiples of {step}.",
+    "currency_not_accepted": "This currency cannot be paid by card or online.",
 }
 CHECKED_WORDS = (
     "A payment of this invoice is being checked. The clinic knows. You do not need to pay anything now."

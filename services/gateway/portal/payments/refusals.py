@@ -41,7 +41,7 @@ _FOR_GOOD = (
 _WORDS = {
     "wrong_amount": "This amount cannot be paid. No money was taken. Pay the amount that the invoice shows.",
     "wrong_currency": "This invoice is in another currency. No money was taken. Pay the amount that the invoice shows.",
-    "already_paid": "This invoice has been paid. Nothing more was taken.",
+    "already_paid": "This invoice has been paid, or the clinic has cancelled or credited it. Nothing more was taken.",
     "payment_in_progress": "A payment for this invoice is already on its way. Nothing more was taken.",
     "chosen_elsewhere": "You have chosen another way to pay, perhaps in another tab. No money was taken here. "
     "Go on there, or press Pay here again.",
@@ -73,7 +73,7 @@ _WORDS = {
 }
 _OF_SEVERAL = {
     "amount_changed": "An amount has changed since you opened this page. No money was taken.",
-    "already_paid": "One of these invoices has been paid. Nothing more was taken.",
+    "already_paid": "Nothing is due on one of these invoices any more. No money was taken.",
     "payment_in_progress": "A payment for one of these invoices is already on its way. Nothing more was taken.",
     "invoice_being_checked": "A payment of one of these invoices is being checked. No money was taken.",
     "invoice_being_updated": "One of these invoices is being updated. No money was taken. Try again in a few minutes.",
@@ -94,7 +94,7 @@ _OF_DEPOSIT = {
 }
 """The words for a deposit, where they are others than for an invoice."""
 _HEADINGS = {
-    "already_paid": "This invoice is paid",
+    "already_paid": "Nothing is due any more",
     "payment_in_progress": "A payment is on its way",
     "invoice_being_checked": "A payment is being checked",
     "chosen_elsewhere": "You chose another way to pay",
