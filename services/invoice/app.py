@@ -3,6 +3,7 @@
 from functools import partial
 
 from litestar import Litestar
+from litestar.di import Provide
 
 from services.chassis.db.database import Database
 from services.chassis.exceptions import Ways
@@ -20,6 +21,8 @@ from services.invoice.documents import routes as documents
 from services.invoice.erasures import actions as erasures
 from services.invoice.invoices import actions as invoice_actions
 from services.invoice.invoices import routes as invoices
+from services.invoice.printing import routes as printing
+from services.invoice.printing.printer import Printer
 from services.invoice.retention import RULES
 from services.invoice.settings import Settings
 
@@ -33,15 +36,24 @@ ROUTES = [
     *clients.ALL,
     *invoices.ALL,
     *documents.ALL,
+    *printing.ALL,
     *settling_routes(WAYS),
     *holding_routes(held.ACTS),
 ]
 
 
 def api(settings: Settings) -> Litestar:
-    """HTTP: clinics, clients, invoices."""
+    """HTTP: clinics, clients, invoices, and documents as PDF, which processes of their own print."""
     db = Database(settings.database_urls)
-    return service_app(name="invoice", settings=settings, db=db, route_handlers=ROUTES)
+    printer = Printer()
+    return service_app(
+        name="invoice",
+        settings=settings,
+        db=db,
+        route_handlers=ROUTES,
+        dependencies={"printer": Provide(lambda: printer, sync_to_thread=False)},
+        lifespan=[printer.closing],
+    )
 
 
 def worker(settings: Settings) -> Litestar:

@@ -18,7 +18,6 @@ from queue import SimpleQueue
 
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.table import ALL
-from tests.tools.runner import PARALLEL
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("contracts", "services", "deploy", "tests", "pyproject.toml")
@@ -70,7 +69,7 @@ def _copy(to: Path) -> Path:
 def _green(copy: Path, mutants: Sequence[Mutant]) -> bool:
     """Whether the named tests pass while nothing is taken away; else a kill would mean nothing."""
     tests = list(dict.fromkeys(mutant.test for mutant in mutants))
-    done = _pytest(copy, [*PARALLEL, *tests], SECONDS * max(1, len(tests) // 20))
+    done = _pytest(copy, tests, SECONDS * 5)
     if done.returncode != 0:
         _say(
             f"the named tests must pass before anything is taken away:\n{(done.stdout + done.stderr)[-4000:]}"

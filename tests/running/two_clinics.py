@@ -67,6 +67,7 @@ class Owner:
             "exception_id": str(self.invoice_id),
             "act_id": str(self.invoice_id),
             "letter_id": str(self.invoice_id),
+            "document_id": str(self.invoice_id),
             "dispute_id": str(self.payment_id),  # and so has a dispute of the payment
         }
         return {name: str(getattr(self, name)) for name in names} | others

@@ -40,6 +40,9 @@ PAGES = {
     "GET /c/{slug}/billing": Page("clinic"),
     "GET /c/{slug}/billing.csv": Page("clinic"),
     "GET /c/{slug}/invoices/{invoice_id}": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/pdf": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/receipt": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/pdf": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/details": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/credit-notes": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/pay": Page("client"),
@@ -71,6 +74,11 @@ NEEDS_CHOICE = {"POST /clinics", "POST /clinics/invitations"}
 """Asked here without a clinic and a client, so nothing opens: tests/service/test_families.py names them."""
 EMPTY = {"POST /c/{slug}/profile/password": {400}, "POST /c/{slug}/profile/email": {400}}
 """Their statuses for an empty form: tests/service/test_gateway_profile.py fills it in."""
+NOT_THERE = {
+    "GET /c/{slug}/invoices/{invoice_id}/receipt": {409},
+    "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/pdf": {404},
+}
+"""Nothing is paid or credited of the invoice: tests/service/test_printing.py opens these."""
 STREAM = "GET /c/{slug}/live"
 """Endless for whom it is for: tests/service/test_gateway_live.py opens it as them."""
 BY_LINK = {
@@ -160,9 +168,8 @@ async def test_a_page_is_for_its_client(two: TwoClinics, visitors: dict[str, Sit
         # Which clinics there are to choose from is each one's own.
         assert who not in refused or " /clinics" in operation or _is_refusal(answer, operation), who
     answer = await _open(two, visitors["ann"], operation)
-    assert answer.status_code in (
-        {404} if operation in NEEDS_CHOICE else {200, 303} | EMPTY.get(operation, set())
-    )
+    allowed = {200, 303} | EMPTY.get(operation, set()) | NOT_THERE.get(operation, set())
+    assert answer.status_code in ({404} if operation in NEEDS_CHOICE else allowed)
 
 
 async def test_a_stream_is_for_the_clinics_clients(two: TwoClinics, visitors: dict[str, Site]) -> None:

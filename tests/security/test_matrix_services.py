@@ -116,6 +116,11 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "GET /invoices": Rule(EVERYONE, "client"),
         "GET /invoices/{invoice_id}": Rule(EVERYONE, "client"),
+        "GET /invoices/{invoice_id}/pdf": Rule(EVERYONE, "client"),
+        "GET /invoices/{invoice_id}/receipt": Rule(EVERYONE, "client", refused="nothing_paid"),
+        "GET /invoices/{invoice_id}/credit-notes/{document_id}/pdf": Rule(
+            EVERYONE, "client", refused="credit_note_not_found"
+        ),
         "GET /invoices/locations": Rule(CLIENT, "client"),
         "GET /invoices/{invoice_id}/pay-link": Rule(CLINIC_STAFF, "clinic"),
         "POST /invoices/{invoice_id}/pay-link/revoke": Rule(CLINIC_STAFF, "clinic"),

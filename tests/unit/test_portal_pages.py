@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from contracts.http import shown
 from contracts.http.clients import BillingAddress
 from contracts.http.clinics import ClinicContact, ClinicOut
 from contracts.http.common import Money, PaidWith
@@ -284,7 +285,7 @@ def test_recorded_money_that_is_taken_back_and_what_became_credit_are_told() -> 
 
     assert receipts == [["€100.00 of this payment was cancelled by the clinic on 9 November 2026."], []]
     assert labels == ["Payment", "Kept as your credit", "Payment taken back"]
-    assert invoices.moved_words("credit", plus=True) == "Paid with your credit"
+    assert shown.moved_words("credit", plus=True) == "Paid with your credit"
 
 
 def test_a_disputed_payment_is_told_in_plain_words_and_asks_for_nothing() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Protocol
+from typing import Protocol, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
@@ -55,7 +55,7 @@ class Formats:
     zone: ZoneInfo
 
     @classmethod
-    def of(cls, regional: Regional) -> "Formats":
+    def of(cls, regional: Regional) -> Self:
         return cls(_locale(regional.locale), _zone(regional.time_zone))
 
     def money(self, amount: Amount) -> str:
@@ -96,6 +96,10 @@ class Formats:
         if not _country_of(self.zone.key):
             return _zone_without_country(self.zone)
         return get_timezone_location(self.zone, locale=_english(self.locale))
+
+    def country(self, code: str) -> str:
+        """`Ireland` for `IE`."""
+        return country_name(code)
 
     def _written(self, day: date, day_first: str, month_first: str) -> str:
         words = _english(self.locale)

@@ -45,13 +45,18 @@ def decimals(currency: str) -> int:
         return int(get_currency_precision(currency))
 
 
-def written(minor: int, currency: str, locale: Locale) -> str:
-    """An amount in minor units as the locale writes it: `€125.00`, `125,00 €`, `KWD 1.250`, `−€5.00`."""
+def written(minor: int, currency: str, locale: Locale, *, by_code: bool = False) -> str:
+    """An amount in minor units as the locale writes it: `€125.00`, `125,00 €`, `KWD 1.250`, `−€5.00`.
+
+    `by_code`: with the currency's code in place of its sign.
+    """
     digits = decimals(currency)
     pattern = copy(locale.currency_formats["standard"])
     pattern.frac_prec = (digits, digits)
     major = Decimal(minor).scaleb(-digits)
     text = str(pattern.apply(major, locale, currency=currency, currency_digits=False))
+    if by_code:
+        text = text.replace(get_currency_symbol(currency, locale=locale), currency)
     # CLDR's space between a currency of letters and digits, which Babel leaves out; and a true minus sign.
     return re.sub(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])", "\xa0", text).replace("-", "\u2212")
 

@@ -68,6 +68,11 @@ OF_ROUTE: dict[str, str] = {
     f"POST {_CLINIC}/invoices": _ISSUE,
     f"POST {_CLINIC}/invoices/bulk": "409 external_id_taken 422 invoices_refused",
     f"GET {_INVOICE}": "404 invoice_not_found",
+    f"GET {_INVOICE}/pdf": "404 invoice_not_found 503 pdf_unavailable",
+    f"GET {_INVOICE}/receipt": "404 invoice_not_found 409 nothing_paid 503 pdf_unavailable",
+    f"GET {_INVOICE}/credit-notes/{{document_id}}/pdf": (
+        "404 invoice_not_found credit_note_not_found 503 pdf_unavailable"
+    ),
     f"POST {_INVOICE}/void": _VOID,
     f"POST {_INVOICE}/void/preview": _VOID,
     f"POST {_INVOICE}/credit-notes": _CREDIT,

@@ -36,6 +36,8 @@ TIMEOUT = 5.0
 STRIPE_TIMEOUT = 25.0
 """For calls behind which payment asks Stripe (20 s at most)."""
 FORWARD_SECONDS = 10.0
+FILE_SECONDS = 25.0
+"""For calls behind which a document is printed (20 s at most)."""
 
 _tracer = trace.get_tracer("clinicpay.gateway")
 
@@ -106,6 +108,11 @@ class Calls:
     ) -> T:
         """Read; params that are None are left out."""
         return _decode(service, await self.send(caller, service, "GET", path, params=params), answer)
+
+    async def file(self, caller: Caller, service: Service, path: str, known: str | None) -> Reply:
+        """Read a file; 304 without it for a reader that has it, by its `If-None-Match`."""
+        headers = {"If-None-Match": known} if known else {}
+        return await self._again(caller, Call(service, "GET", path, {}, None, headers, FILE_SECONDS))
 
     async def write(
         self,
@@ -226,7 +233,7 @@ class Calls:
                 raise _unreachable(call.service) from error
             self.clocks.note(call.service, reply.headers)
             span.set_attribute("http.response.status_code", reply.status)
-            if 200 <= reply.status < 300:
+            if 200 <= reply.status < 300 or reply.status == 304:
                 return reply
             if reply.status >= 500:
                 span.set_status(StatusCode.ERROR)

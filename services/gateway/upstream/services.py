@@ -276,6 +276,21 @@ class Upstreams:
     async def invoice(self, caller: Caller, invoice_id: UUID) -> InvoiceOut:
         return await self._calls.get(caller, "invoice", f"/invoices/{invoice_id}", InvoiceOut)
 
+    async def invoice_pdf(self, caller: Caller, invoice_id: UUID, known: str | None) -> Reply:
+        """The invoice as PDF; 304 for a reader that knows it, by its `If-None-Match`."""
+        return await self._calls.file(caller, "invoice", f"/invoices/{invoice_id}/pdf", known)
+
+    async def receipt_pdf(self, caller: Caller, invoice_id: UUID, known: str | None) -> Reply:
+        """What was paid of an invoice, in the same way. 409 `nothing_paid`."""
+        return await self._calls.file(caller, "invoice", f"/invoices/{invoice_id}/receipt", known)
+
+    async def credit_note_pdf(
+        self, caller: Caller, invoice_id: UUID, document_id: UUID, known: str | None
+    ) -> Reply:
+        """A credit note of an invoice, in the same way. 404 `credit_note_not_found`."""
+        path = f"/invoices/{invoice_id}/credit-notes/{document_id}/pdf"
+        return await self._calls.file(caller, "invoice", path, known)
+
     async def invoices(
         self,
         caller: Caller,

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.template.config import TemplateConfig
 
+from contracts.http import shown
 from services.chassis import reach
 from services.chassis.locale.phones import dial_link
 
@@ -34,6 +35,8 @@ def environment() -> Environment:
     made.globals["asset"] = asset
     made.globals["dial_link"] = dial_link
     made.globals["ask"] = reach.ask
+    made.globals["reached"] = shown.reached
+    made.globals["envelope"] = shown.envelope
     made.globals["is_reachable"] = reach.is_reachable
     return made
 

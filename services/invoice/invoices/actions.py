@@ -1,18 +1,33 @@
-"""Effects of payments on invoices: load, decide, save, publish."""
+"""Effects of payments on invoices: load, decide, save, publish. And who may read an invoice."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from contracts.events.envelope import Event
 from contracts.events.payment import PaymentSettled, PaymentState, PaymentUpdated
+from contracts.http.invoices import InvoiceOut
 from services.chassis import clock
 from services.chassis.db.database import Connection, Database, Key
+from services.chassis.http.auth import Caller
 from services.chassis.kafka import park
 from services.chassis.outbox import outbox
-from services.invoice.invoices import domain, store
+from services.invoice.invoices import domain, reads, store
 from services.invoice.invoices.domain import Invoice
 
 OVERDUE_AT_ONCE = 500
+
+
+async def get_invoice(tx: Connection, caller: Caller, invoice_id: UUID) -> InvoiceOut:
+    """The invoice whole. Raises `InvoiceNotFound`, also for another client's."""
+    invoice = await reads.get_invoice(tx, caller.clinic, invoice_id, client_id=own(caller))
+    if invoice is None:
+        raise domain.InvoiceNotFound("the clinic has no invoice with this id")
+    return invoice
+
+
+def own(caller: Caller) -> UUID | None:
+    """The client to whom the caller's view is limited."""
+    return caller.subject if caller.role == "client" else None
 
 
 async def book_payments(

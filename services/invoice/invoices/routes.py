@@ -22,8 +22,8 @@ from contracts.http.invoices import (
 from services.chassis.db.database import Connection
 from services.chassis.http.auth import Caller, client, staff
 from services.invoice import paging
-from services.invoice.invoices import issuing, pay_links, reads
-from services.invoice.invoices.domain import ClientNeeded, InvoiceNotFound
+from services.invoice.invoices import actions, issuing, pay_links, reads
+from services.invoice.invoices.domain import ClientNeeded
 from services.invoice.invoices.reads import StatusFilter, Wanted
 from services.invoice.invoices.schemas import draft_of
 
@@ -79,7 +79,7 @@ async def list_invoices(
     if external_id is not None and caller.role != "client":
         return Page(items=await reads.get_by_external_id(tx, caller.clinic, external_id))
     wanted = Wanted(
-        client_id=_own(caller) or client_id,
+        client_id=actions.own(caller) or client_id,
         status=status,
         issued_from=issued_from,
         issued_to=issued_to,
@@ -115,7 +115,7 @@ async def list_changed_invoices(
     rows = await reads.list_changed(
         tx,
         caller.clinic,
-        client_id=_own(caller) or client_id,
+        client_id=actions.own(caller) or client_id,
         since=since,
         after=_after_change(cursor),
         limit=limit + 1,
@@ -128,10 +128,7 @@ async def get_invoice(
     invoice_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
 ) -> InvoiceOut:
     """An invoice with its lines, taxes and movements; another client's is not found."""
-    invoice = await reads.get_invoice(tx, caller.clinic, invoice_id, client_id=_own(caller))
-    if invoice is None:
-        raise InvoiceNotFound("the clinic has no invoice with this id")
-    return invoice
+    return await actions.get_invoice(tx, caller, invoice_id)
 
 
 @get("/invoices/{invoice_id:uuid}/pay-link", guards=[staff])
@@ -158,11 +155,6 @@ async def revoke_pay_links(
 async def get_summary(caller: NamedDependency[Caller], tx: NamedDependency[Connection]) -> Summary:
     """The amounts that the client owes, the invoice to pay first, and the one that was paid last."""
     return await reads.get_summary(tx, caller.clinic, caller.subject)
-
-
-def _own(caller: Caller) -> UUID | None:
-    """The client to whom the caller's view is limited."""
-    return caller.subject if caller.role == "client" else None
 
 
 def _change_of(row: InvoiceRow) -> tuple[str, UUID]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import get_args
 
 from contracts.events.payment import PaymentSettled
+from contracts.http import shown
 from contracts.vocabulary import (
     COUNTED_MOVEMENTS,
     LIVE_PAYMENTS,
@@ -148,7 +149,7 @@ def movements() -> str:
             (
                 f"`{kind}` {'+' if plus else '−'}",
                 "yes" if kind in COUNTED_MOVEMENTS else "no",
-                views.moved_words(kind, plus),
+                shown.moved_words(kind, plus),
                 coded(sorted(made[kind, plus])),
             )
             for kind, plus in sorted(made)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from contracts.http.common import Page
@@ -13,6 +13,7 @@ from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices, Updat
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.schemas import Cursor, ExternalId, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
+from services.gateway.web.files import PDF, UNCHANGED, Known, passed_on
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
@@ -83,4 +84,72 @@ async def get_invoice(
     return (await as_account_can(upstreams, caller, [await upstreams.invoice(caller, invoice_id)]))[0]
 
 
-invoice_routes = [create_invoice, create_invoices, list_invoices, get_invoice]
+@get(
+    "/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}/pdf",
+    summary="Get an invoice as PDF",
+    media_type=PDF,
+    responses=UNCHANGED,
+)
+async def get_invoice_pdf(
+    clinic_id: FromPath[UUID],
+    invoice_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The invoice as it was issued, tagged (PDF/UA-1) and to be kept for long (PDF/A-2a). It shows no payments.
+
+    `ETag` changes only with the bytes: send it as `If-None-Match`, and the answer is 304 while they are the same. A
+    character that no font of ours has is shown as U+FFFD. 503 `pdf_unavailable` when too many are asked for at once.
+    """
+    return passed_on(await upstreams.invoice_pdf(at_clinic(key, clinic_id), invoice_id, if_none_match))
+
+
+@get(
+    "/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}/receipt",
+    summary="Get the receipt of an invoice as PDF",
+    media_type=PDF,
+    responses=UNCHANGED,
+)
+async def get_receipt_pdf(
+    clinic_id: FromPath[UUID],
+    invoice_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """All payments of the invoice so far with day, method and reference, and what was refunded.
+
+    The file stays the same until money moves or the invoice is corrected. 409 `nothing_paid` before the first payment.
+    """
+    return passed_on(await upstreams.receipt_pdf(at_clinic(key, clinic_id), invoice_id, if_none_match))
+
+
+@get(
+    "/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/pdf",
+    summary="Get a credit note as PDF",
+    media_type=PDF,
+    responses=UNCHANGED,
+)
+async def get_credit_note_pdf(
+    clinic_id: FromPath[UUID],
+    invoice_id: FromPath[UUID],
+    document_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The credit note as it was issued; its id is in the invoice's `documents`."""
+    caller = at_clinic(key, clinic_id)
+    return passed_on(await upstreams.credit_note_pdf(caller, invoice_id, document_id, if_none_match))
+
+
+invoice_routes = [
+    create_invoice,
+    create_invoices,
+    list_invoices,
+    get_invoice,
+    get_invoice_pdf,
+    get_receipt_pdf,
+    get_credit_note_pdf,
+]

@@ -17,6 +17,7 @@ from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.invoices.lists import Listing
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
+from services.gateway.web.files import PDF, Known, passed_on
 
 PAGE_SIZE = 20
 _FILTERS = (("", "All"), ("unpaid", "Unpaid"), ("paid", "Paid"))
@@ -107,6 +108,40 @@ async def invoice(
     )
 
 
+@get("/invoices/{invoice_id:uuid}/pdf", media_type=PDF)
+async def invoice_pdf(
+    invoice_id: FromPath[UUID],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The invoice as it was issued, to save or to send to an insurer."""
+    return passed_on(await upstreams.invoice_pdf(billing.caller, invoice_id, if_none_match))
+
+
+@get("/invoices/{invoice_id:uuid}/receipt", media_type=PDF)
+async def receipt_pdf(
+    invoice_id: FromPath[UUID],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """What was paid of the invoice so far, and what went back."""
+    return passed_on(await upstreams.receipt_pdf(billing.caller, invoice_id, if_none_match))
+
+
+@get("/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/pdf", media_type=PDF)
+async def credit_note_pdf(
+    invoice_id: FromPath[UUID],
+    document_id: FromPath[UUID],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """A credit note as it was issued."""
+    return passed_on(await upstreams.credit_note_pdf(billing.caller, invoice_id, document_id, if_none_match))
+
+
 @get("/invoices/{invoice_id:uuid}/details")
 async def details(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
@@ -134,4 +169,14 @@ async def _nothing() -> None:
     return None
 
 
-billing_routes = [dashboard, billing_history, save_list, invoice, details, credit_notes]
+billing_routes = [
+    dashboard,
+    billing_history,
+    save_list,
+    invoice,
+    invoice_pdf,
+    receipt_pdf,
+    credit_note_pdf,
+    details,
+    credit_notes,
+]

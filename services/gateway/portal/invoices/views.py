@@ -2,33 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from contracts.currencies import CURRENCIES
+from contracts.http import shown
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Money
 from contracts.http.invoices import (
-    BillTo,
-    DiscountOut,
     DocumentOut,
     InvoiceItem,
     InvoiceLink,
     InvoiceOut,
-    InvoiceTax,
     LineOut,
     MovementOut,
     Seller,
     Summary,
 )
+from contracts.http.shown import BilledView, Sum
 from contracts.vocabulary import (
     ACCEPTED_METHODS,
     COUNTED_MOVEMENTS,
-    UNKNOWN,
     AcceptedMethod,
     is_open,
     is_payable,
 )
-from services.chassis.locale.formats import Formats, country_name
+from services.chassis.locale.formats import Formats
 from services.gateway.portal import statuses
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.statuses import Status
@@ -62,33 +59,7 @@ NOTHING_DUE = {
     "credited": "The clinic has credited this invoice. There is nothing to pay.",
     "written_off": "The clinic has closed this invoice. There is nothing to pay.",
 }
-MOVED = {
-    "payment": "Payment",
-    "refund": "Refund",
-    "dispute": "Taken back through your bank",
-    "reversal": "Payment taken back",
-    "credit": "Kept as your credit",
-    UNKNOWN: "Other movement",
-}
-CAME_BACK = {
-    "refund": "Refund that came back",
-    "dispute": "Your bank has decided",
-    "reversal": "Payment counts again",
-    "credit": "Paid with your credit",
-}
-"""The same kinds, towards the clinic."""
-
-
 CORRECTED = {"void": "Cancelled", "write_off": "No longer asked for"}
-_REASONS = {
-    "wrong_service": "The service was not right",
-    "wrong_amount": "The amount was not right",
-    "wrong_client": "It was for somebody else",
-    "duplicate": "It was sent twice",
-    "not_given": "The service was not given",
-    "goodwill": "A goodwill gesture",
-}
-"""Why a clinic corrected an invoice, in words for its client."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +84,6 @@ class RowView:
     open: bool
     payable: bool
     not_online: str
-
-
-@dataclass(frozen=True)
-class Sum:
-    """One part of an amount, with its label."""
-
-    label: str
-    amount: str
-    strong: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,6 +125,8 @@ class DocumentView:
     sums: list[Sum]
     seller: Seller
     replaced_by: "LinkView | None"
+    pdf: str
+    """The address of a credit note as a file; empty for other corrections."""
 
 
 @dataclass(frozen=True)
@@ -187,9 +151,9 @@ class InvoiceView:
     note: str
     references: list[tuple[str, str]]
     """The place and the insurer's reference that the document shows, each with its label."""
-    zone: str
+    zone_words: str
     seller: Seller
-    bill_to: "BilledView | None"
+    bill_to: BilledView | None
     documents: list[DocumentView]
     replaces: LinkView | None
 
@@ -227,25 +191,6 @@ def seller(invoice: InvoiceOut | None, clinic: ClinicOut) -> Seller:
     return (invoice.seller if invoice else None) or Seller(
         name=clinic.name, address=contact.address, phone=contact.phone, email=contact.email
     )
-
-
-@dataclass(frozen=True)
-class BilledView:
-    """The client whom a document is for, as an envelope has it."""
-
-    name: str
-    address: list[str]
-    tax_number: str
-
-
-def billed(client: BillTo | None) -> BilledView | None:
-    """The client as the document names them; None once that is erased."""
-    if client is None or client.erased:
-        return None
-    where = client.billing_address
-    town = " ".join(part for part in (where.postcode, where.city) if part)
-    lines = (*where.lines, town, country_name(where.country) if where.country else "")
-    return BilledView(client.name, [line for line in lines if line], client.tax_number)
 
 
 def row(invoice: InvoiceItem, clinic: ClinicOut) -> RowView:
@@ -310,30 +255,22 @@ def _limits(invoice: InvoiceItem, clinic: ClinicOut) -> dict[str, str]:
 
 def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
     write = formats(found, clinic)
-    shown = row(found, clinic)
     headline, amount = _headline(found)
-    made_up = _made_up(found, write)
+    made_up = shown.made_up(found, write)
     return InvoiceView(
-        row=shown,
+        row=row(found, clinic),
         headline=headline,
         headline_amount=write.money(amount),
         timing=_timing(found, write),
-        sums=made_up + _paid_so_far(found, write),
+        sums=made_up + shown.paid_so_far(found, write),
         made_up=made_up,
         lines=[_line(line, write) for line in found.lines],
         movements=[_movement(movement, clinic, write) for movement in found.movements],
         note=found.note or "",
-        references=[
-            (label, value)
-            for label, value in (
-                ("Location", found.location),
-                ("Insurer's reference", found.insurer_reference),
-            )
-            if value
-        ],
-        zone=write.zone_name(),
+        references=shown.references(found),
+        zone_words=shown.times_words(write.zone_name()),
         seller=seller(found, clinic),
-        bill_to=billed(found.bill_to),
+        bill_to=shown.billed(found.bill_to, write),
         documents=[_document(document, clinic, write) for document in found.documents],
         replaces=_link(found.corrects, clinic),
     )
@@ -344,7 +281,7 @@ def sums_alone(found: InvoiceOut, clinic: ClinicOut) -> list[Sum]:
     write = formats(found, clinic)
     if found.total in (found.due, found.settled):
         return []
-    taken_off = _paid_so_far(found, write)
+    taken_off = shown.paid_so_far(found, write)
     return [Sum("Total", write.money(found.total)), *taken_off] if taken_off else []
 
 
@@ -424,7 +361,7 @@ def _paid_words(invoice: InvoiceOut, write: Formats) -> str:
     if taken > 0:
         return f"{write.money(Money(taken, invoice.currency))} {WITH_YOUR_BANK}"
     paid = [move for move in invoice.movements if move.kind in COUNTED_MOVEMENTS and move.amount.minor > 0]
-    return f"Paid on {write.day_of(paid_at(paid[-1]))}" if paid else "Paid in full"
+    return f"Paid on {write.day_of(shown.paid_at(paid[-1]))}" if paid else "Paid in full"
 
 
 def _taken_for_good(invoice: InvoiceOut) -> bool:
@@ -432,52 +369,6 @@ def _taken_for_good(invoice: InvoiceOut) -> bool:
     kinds = {move.kind for move in invoice.movements}
     reversed_ = sum(move.amount.minor for move in invoice.movements if move.kind == "reversal")
     return "dispute" in kinds and reversed_ < 0
-
-
-def _made_up(invoice: InvoiceOut, write: Formats) -> list[Sum]:
-    return [
-        *_before_discount(invoice, write),
-        Sum("Before tax", write.money(invoice.subtotal)),
-        *[Sum(_tax_label(tax, write), write.money(tax.tax)) for tax in invoice.taxes],
-        *([Sum("Rounding", write.money(invoice.rounding))] if invoice.rounding else []),
-        Sum("Total", write.money(invoice.total), True),
-    ]
-
-
-def _before_discount(invoice: InvoiceOut, write: Formats) -> list[Sum]:
-    """The sum of the services, where it is not the sum before tax, and the invoice's discount."""
-    discount = invoice.discount
-    if discount is None and invoice.prices == "net":
-        return []
-    services = Money(sum(_amount(line).minor for line in invoice.lines), invoice.currency)
-    label = "Services, tax included" if invoice.prices == "gross" else "Services, before tax"
-    sums = [Sum(label, write.money(services))]
-    if discount is not None:
-        percent = f" {write.number(discount.percent)}%" if discount.percent else ""
-        reason = f", {discount.reason}" if discount.reason else ""
-        sums.append(Sum(f"Discount{percent}{reason}", write.money(_less(discount.amount))))
-    return sums
-
-
-def _tax_label(tax: InvoiceTax, write: Formats) -> str:
-    """`VAT 23% on €100.00`, and why a tax is not charged."""
-    label = f"{tax.name} {write.number(tax.percent)}% on {write.money(tax.base)}"
-    reason = tax.exemption_text or tax.exemption_code
-    return f"{label} ({reason})" if reason else label
-
-
-def _paid_so_far(invoice: InvoiceOut, write: Formats) -> list[Sum]:
-    if invoice.status == "void":
-        return []
-    parts = {
-        "Credited": invoice.credited,
-        "No longer asked for": invoice.written_off,
-        "Paid so far": invoice.settled if invoice.settled.minor else None,
-    }
-    sums = [Sum(label, write.money(_less(amount))) for label, amount in parts.items() if amount]
-    if sums and not invoice.being_checked:
-        sums.append(Sum("Total amount due", write.money(invoice.due), True))
-    return sums
 
 
 def _line(line: LineOut, write: Formats) -> LineView:
@@ -489,56 +380,28 @@ def _line(line: LineOut, write: Formats) -> LineView:
         when_iso=write.local(seen.starts_at).isoformat() if seen else "",
         detail=", ".join(part for part in (line.practitioner, _day_of(line, write)) if part),
         place=seen.place if seen else "",
-        quantity=f"{write.number(line.quantity).replace('-', '−')} × {write.money(line.unit_price)}",
-        discount=_discounted(line.discount, write) if line.discount else "",
-        taxes=_taxes_of(line, write),
-        amount=write.money(_amount(line)),
+        quantity=f"{shown.quantity(line, write)} × {write.money(line.unit_price)}",
+        discount=shown.discounted(line.discount, write) if line.discount else "",
+        taxes=shown.taxes_of(line, write),
+        amount=write.money(shown.amount(line)),
     )
-
-
-def _amount(line: LineOut) -> Money:
-    """The line's amount; an earlier invoice service, which knows no discounts, leaves it out."""
-    return line.amount or line.net
-
-
-def _discounted(discount: DiscountOut, write: Formats) -> str:
-    percent = f" ({write.number(discount.percent)}%)" if discount.percent else ""
-    reason = f", {discount.reason}" if discount.reason else ""
-    return f"{write.money(_less(discount.amount))}{percent}{reason}"
-
-
-def _taxes_of(line: LineOut, write: Formats) -> list[str]:
-    """Each tax of the line; its name where there are two."""
-    if len(line.taxes) < 2:
-        return [f"{write.money(line.tax)} ({write.number(line.tax_percent)}%)"]
-    return [f"{tax.name} {write.money(tax.tax)} ({write.number(tax.percent)}%)" for tax in line.taxes]
 
 
 def _document(document: DocumentOut, clinic: ClinicOut, write: Formats) -> DocumentView:
     credit_note = document.kind == "credit_note"
-    taxes = [
-        Sum(f"{tax.name} {write.number(tax.percent)}% on {write.money(tax.base)}", write.money(tax.tax))
-        for tax in document.taxes
-    ]
+    notes = f"/c/{clinic.slug}/invoices/{document.invoice_id}/credit-notes"
     return DocumentView(
         label=f"Credit note {document.number}" if credit_note else CORRECTED.get(document.kind, "Correction"),
         day=write.short_day(document.issued_on),
-        reason=_REASONS.get(document.reason, "") if document.kind != "write_off" else "",
+        reason=shown.reason(document),
         explanation=document.explanation if document.kind != "write_off" else "",
-        amount=write.money(_less(document.total)),
-        href=f"/c/{clinic.slug}/invoices/{document.invoice_id}/credit-notes" if credit_note else "",
-        lines=[
-            Sum(f"{write.number(line.quantity)} × {line.service}", write.money(line.net))
-            for line in document.lines
-        ],
-        sums=[
-            Sum("Before tax", write.money(document.net)),
-            *taxes,
-            *([Sum("Rounding", write.money(document.rounding))] if document.rounding else []),
-            Sum("Total credited", write.money(document.total), True),
-        ],
+        amount=write.money(shown.less(document.total)),
+        href=notes if credit_note else "",
+        lines=shown.credited_lines(document, write),
+        sums=shown.credited_sums(document, write),
         seller=document.seller,
         replaced_by=_link(document.new_invoice, clinic),
+        pdf=f"{notes}/{document.id}/pdf" if credit_note else "",
     )
 
 
@@ -553,31 +416,9 @@ def _day_of(line: LineOut, write: Formats) -> str:
 def _movement(movement: MovementOut, clinic: ClinicOut, write: Formats) -> MovementView:
     receipt = movement.kind == "payment" and movement.payment_id
     return MovementView(
-        day=write.short_day_of(paid_at(movement)),
-        label=_moved(movement),
+        day=write.short_day_of(shown.paid_at(movement)),
+        label=shown.moved(movement),
         method="" if movement.kind == "credit" else methods.used(movement.method),
         amount=write.money(movement.amount),
         receipt=f"/c/{clinic.slug}/payments/{movement.payment_id}" if receipt else "",
     )
-
-
-def _moved(movement: MovementOut) -> str:
-    if movement.kind == "refund" and movement.amount.minor < 0 and movement.method is None:
-        return "Refund, now your credit"
-    return moved_words(movement.kind, movement.amount.minor > 0)
-
-
-def moved_words(kind: str, plus: bool) -> str:
-    """A movement in words for its client; `plus`: towards the clinic."""
-    if plus and kind in CAME_BACK:
-        return CAME_BACK[kind]
-    return MOVED.get(kind, kind.replace("_", " ").capitalize())
-
-
-def paid_at(movement: MovementOut) -> datetime:
-    """When Stripe captured a payment; of another movement, when it was booked."""
-    return movement.captured_at or movement.booked_at
-
-
-def _less(amount: Money) -> Money:
-    return Money(-amount.minor, amount.currency)

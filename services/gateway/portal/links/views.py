@@ -7,8 +7,9 @@ from contracts.events.payment import receipt_number
 from contracts.http.clinics import ClinicOut
 from contracts.http.invoices import InvoiceOut
 from contracts.http.payments import PaymentOut
+from contracts.http.shown import Sum
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.invoices.views import RowView, Sum
+from services.gateway.portal.invoices.views import RowView
 
 
 @dataclass(frozen=True)

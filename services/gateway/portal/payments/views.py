@@ -17,6 +17,7 @@ from contracts.http.credit import CreditOut
 from contracts.http.invoices import InvoiceItem, InvoiceOut, MovementOut, Seller
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import MOST_INVOICES, PaymentOut, PaymentShareOut
+from contracts.http.shown import BilledView, Sum, billed
 from contracts.vocabulary import DEBIT_TYPES, NOT_REDIRECT
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
@@ -25,7 +26,7 @@ from services.gateway.portal.credit import uses
 from services.gateway.portal.credit import views as credit
 from services.gateway.portal.invoices import lists
 from services.gateway.portal.invoices import views as invoices
-from services.gateway.portal.invoices.views import BilledView, LineView, RowView, Sum
+from services.gateway.portal.invoices.views import LineView, RowView
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.methods.views import SavedView
 from services.gateway.portal.payments import choices
@@ -153,6 +154,8 @@ class PaidInvoice:
     amount: str
     lines: list[LineView]
     sums: list[Sum]
+    receipt: str
+    """The address of its receipt as a file; empty until the invoice knows of the payment."""
 
 
 @dataclass(frozen=True)
@@ -491,7 +494,7 @@ def result(
         invoice=_look(payment, clinic),
         again=_again(payment, paid, clinic),
         seller=issuer,
-        bill_to=invoices.billed(newest.bill_to) if newest else None,
+        bill_to=billed(newest.bill_to, write) if newest else None,
         spoken=title,
         version=payment.version,
         state=payment.status,
@@ -655,6 +658,7 @@ def _paid(
     payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut, write: Formats
 ) -> list[PaidInvoice]:
     found = {invoice.id: invoices.invoice(invoice, clinic) for invoice in paid}
+    booked = {each.id for each in paid if any(move.payment_id == payment.id for move in each.movements)}
     return [
         PaidInvoice(
             number=shown.row.number,
@@ -663,6 +667,7 @@ def _paid(
             amount=write.money(_whole(part)),
             lines=shown.lines,
             sums=shown.made_up,
+            receipt=f"{shown.row.href}/receipt" if part.invoice_id in booked else "",
         )
         for part in payment.invoices
         if (shown := found.get(part.invoice_id))

@@ -1,0 +1,104 @@
+"""Printing off the event loop: a few kept processes, each with one document at a time."""
+
+import asyncio
+import hashlib
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from services.chassis.errors import Unavailable
+from services.invoice.printing.glyphs import FONTS
+from services.invoice.printing.paper import Paper
+from services.invoice.printing.press import FAILED, HERE, LENGTH, STANDARDS
+
+PRESSES = 2
+SECONDS = 20.0
+"""Until a document is printed, the wait for a free process included."""
+_ROOT = Path(__file__).parents[3]
+
+
+class NotPrinted(Unavailable):
+    """The PDF could not be made now: too many are asked for, or the process that makes it ended."""
+
+    code = "pdf_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The PDF cannot be made at the moment. Please try again shortly.", retry_after=2)
+
+
+class Printer:
+    """Makes PDFs. The processes begin with the first document, and end with `closing`."""
+
+    def __init__(self, presses: int = PRESSES, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._may_print = asyncio.Semaphore(presses)
+        self.idle: list[Process] = []
+
+    async def print(self, paper: Paper) -> bytes:
+        """The PDF, the same bytes for the same document. Raises `NotPrinted`."""
+        asked = msgspec.json.encode(paper)
+        try:
+            async with asyncio.timeout(self._seconds), self._may_print:
+                answer = await self._ask(LENGTH.pack(len(asked)) + asked)
+        except (TimeoutError, OSError, EOFError) as error:
+            raise NotPrinted from error
+        if answer.startswith(FAILED):
+            raise NotPrinted
+        return answer[1:]
+
+    async def _ask(self, asked: bytes) -> bytes:
+        press = await self._press()
+        assert press.stdin is not None and press.stdout is not None
+        try:
+            press.stdin.write(asked)
+            await press.stdin.drain()
+            (length,) = LENGTH.unpack(await press.stdout.readexactly(LENGTH.size))
+            answer = await press.stdout.readexactly(length)
+        except BaseException:
+            await _end(press)
+            raise
+        self.idle.append(press)
+        return answer
+
+    async def _press(self) -> Process:
+        while self.idle:
+            if (press := self.idle.pop()).returncode is None:
+                return press
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.invoice.printing.press"),
+            cwd=_ROOT,
+            env={"PYTHONDONTWRITEBYTECODE": "1"},  # none of the service's secrets
+            stdin=PIPE,
+            stdout=PIPE,
+        )
+
+    @asynccontextmanager
+    async def closing(self, _: object = None) -> AsyncIterator[None]:
+        """The lifespan of an app that prints: its processes end with it."""
+        yield
+        while self.idle:
+            await _end(self.idle.pop())
+
+
+async def _end(press: Process) -> None:
+    if press.returncode is None:
+        press.kill()
+    await press.wait()
+
+
+def etag(paper: Paper) -> str:
+    """The same for the same bytes. It changes with the document, the layout, the fonts and the library."""
+    return f'"{hashlib.sha256(_made_of() + msgspec.json.encode(paper)).hexdigest()[:32]}"'
+
+
+@cache
+def _made_of() -> bytes:
+    parts = [version("typst").encode(), *map(str.encode, STANDARDS)]
+    files = [HERE / "paper.typ", HERE / "glyphs.py", *sorted(FONTS.glob("*.ttf"))]
+    return hashlib.sha256(b"\0".join([*parts, *(each.read_bytes() for each in files)])).digest()

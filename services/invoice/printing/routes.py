@@ -1,0 +1,97 @@
+"""Documents as PDF. Who may read an invoice may read its documents."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter
+
+from contracts.http.invoices import DocumentOut, InvoiceOut
+from services.chassis.db.database import Database
+from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
+from services.invoice.invoices import actions
+from services.invoice.printing import paper, printer
+from services.invoice.printing.paper import Paper
+from services.invoice.printing.printer import Printer
+
+PDF = "application/pdf"
+Known = Annotated[str | None, HeaderParameter(name="If-None-Match", required=False, max_length=400)]
+
+
+@get("/invoices/{invoice_id:uuid}/pdf", media_type=PDF)
+async def print_invoice(
+    invoice_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    printer: NamedDependency[Printer],
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The invoice as it was issued. 304 for a reader that has it; another client's is not found."""
+    async with db.tx(caller.clinic) as tx:
+        found = await actions.get_invoice(tx, caller, invoice_id)
+    return await _printed(paper.invoice(found), printer, if_none_match)
+
+
+@get("/invoices/{invoice_id:uuid}/receipt", media_type=PDF)
+async def print_receipt(
+    invoice_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    printer: NamedDependency[Printer],
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """What was paid of the invoice so far, and what went back. 409 `nothing_paid` before the first payment."""
+    async with db.tx(caller.clinic) as tx:
+        found = await actions.get_invoice(tx, caller, invoice_id)
+    return await _printed(paper.receipt(found), printer, if_none_match)
+
+
+@get("/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/pdf", media_type=PDF)
+async def print_credit_note(
+    invoice_id: FromPath[UUID],
+    document_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    printer: NamedDependency[Printer],
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """A credit note of the invoice as it was issued. 404 `credit_note_not_found`."""
+    async with db.tx(caller.clinic) as tx:
+        found = await actions.get_invoice(tx, caller, invoice_id)
+    return await _printed(paper.credit_note(found, _credit_note(found, document_id)), printer, if_none_match)
+
+
+class CreditNoteNotFound(DomainError):
+    code = "credit_note_not_found"
+    status = 404
+
+
+def _credit_note(found: InvoiceOut, document_id: UUID) -> DocumentOut:
+    for document in found.documents:
+        if document.id == document_id and document.kind == "credit_note":
+            return document
+    raise CreditNoteNotFound("the invoice has no credit note with this id")
+
+
+async def _printed(made: Paper, press: Printer, known: str | None) -> Response[bytes]:
+    """The document, which its reader keeps for itself and asks about again each time."""
+    tag = printer.etag(made)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if known is not None and _is_among(tag, known):
+        return Response(b"", status_code=304, headers=headers, media_type=PDF)
+    name = f"{made.file_name}.pdf"
+    plain = "".join(each if each.isascii() and (each.isalnum() or each in "-._") else "-" for each in name)
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    content = await press.print(made)
+    return Response(content, headers={**headers, "Content-Disposition": disposition}, media_type=PDF)
+
+
+def _is_among(tag: str, known: str) -> bool:
+    """Whether a reader has it, by the `If-None-Match` that the reader sends."""
+    return known.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in known.split(",")}
+
+
+ALL: list[Any] = [print_invoice, print_receipt, print_credit_note]
