@@ -66,8 +66,6 @@ HOSTILE = (
     '"); #read("/etc/passwd")',
     "\x00\x01\x1b[31m\x7f\u202e\u2066\ufeff\ud800\U000e0001\ue000",
     "a\u0651\u0483\u20dd e\u0301\u0301\u0301 \u0301 \u094d\u200d",
-    "W" * 10_000,
-    "word " * 2_000,
     "\n\n\r\n\u2028\u2029\t\v\f",
 )
 
@@ -291,6 +289,16 @@ def test_no_text_is_markup_or_fails_the_document(text: str) -> None:
     seen = "".join(words(pdf).split())
     wanted = "".join("".join(filter(str.isprintable, text)).split())[:40]
     assert not text.isascii() or wanted.removeprefix("[31m") in seen
+
+
+@pytest.mark.parametrize("text", ["W" * 10_000, "word " * 2_000], ids=("one word", "many words"))
+def test_a_text_of_ten_thousand_characters_breaks_over_pages(text: str) -> None:
+    line = msgspec.structs.replace(WHOLE.lines[0], service=text)
+    found = msgspec.structs.replace(WHOLE, note=text, lines=[line])
+
+    read = PdfReader(BytesIO(printed(paper.invoice(found))))
+
+    assert len(read.pages) > 3
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
