@@ -32,6 +32,12 @@ EXEMPT_CATEGORIES: Final[tuple[TaxCategory, ...]] = ("E", "AE", "O")
 MOST_UNDO_HOURS: Final = 24
 """A clinic can have its corrections and refunds held for so long, to undo them."""
 
+MOST_REMINDERS: Final = 5
+"""So many reminders a clinic can have sent about one invoice."""
+EARLIEST_REMINDER: Final = -30
+LATEST_REMINDER: Final = 60
+"""The days of a plan of reminders, counted from an invoice's due date: below zero they are before it."""
+
 PublishedPaymentStatus = Literal["processing", "succeeded", "failed", "canceled"]
 """The statuses that have an event. Earlier ones concern only the client and Stripe."""
 PaymentStatus = Literal["created", "requires_action", PublishedPaymentStatus]

@@ -50,6 +50,8 @@ class ClinicState(StateEvent):
     """An invoice is due again when a dispute of its payment is lost."""
     undo_hours: int = Field(default=0, strict=True, ge=0)
     """How long corrections and refunds are held before they are done."""
+    reminders: tuple[int, ...] = ()
+    """The days, counted from the due date, on which clients are reminded by e-mail of an unpaid invoice."""
 
 
 class ClinicUpdated(ClinicState):

@@ -70,6 +70,8 @@ class ClinicIn(Request, frozen=True, kw_only=True):
     lost_dispute_reopens: bool = False
     undo_hours: int = 0
     """How long corrections and refunds are held and can be undone, to `MOST_UNDO_HOURS`; 0: they are done at once."""
+    reminders: tuple[int, ...] = ()
+    """The days, counted from the due date, on which clients are reminded of an unpaid invoice; none: never."""
     prices: PriceMode = "net"
     tax_number: str = ""
     external_id: str | None = None
@@ -99,6 +101,7 @@ class ClinicOut(Answer, frozen=True, kw_only=True):
     pay_links: bool = True
     lost_dispute_reopens: bool = False
     undo_hours: int = 0
+    reminders: tuple[int, ...] = ()
     prices: PriceMode = "net"
     tax_number: str = ""
     external_id: str | None = None

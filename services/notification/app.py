@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from litestar import Litestar
 
 from services.chassis.db.database import Database
 from services.chassis.http.app import service_app
+from services.chassis.jobs.jobs import Jobs
 from services.chassis.kafka.worker import worker_app
 from services.notification import consumers
 from services.notification.contacts import routes as contacts
@@ -15,10 +17,12 @@ from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
 from services.notification.letters import routes as letters
+from services.notification.reminders.actions import queue_reminders
 from services.notification.retention import RULES
 from services.notification.settings import Settings
 
 NAME = "notification"
+REMINDERS_SECONDS = 60
 ROUTES = [*contacts.ALL, *emails.ALL, *letters.ALL]
 
 
@@ -29,7 +33,7 @@ def api(settings: Settings) -> Litestar:
 
 
 def worker(settings: Settings) -> Litestar:
-    """Consumers and the sender, as the role `notification_worker`."""
+    """Consumers, the reminders of the day and the sender, as the role `notification_worker`."""
     db = Database(settings.database_urls)
     connections = [Smtp(settings.smtp_url) for _ in range(settings.smtp_connections)]
     sender = Sender(db, Renderer(settings.portal_url, settings.pay_links), connections, settings.mail_from)
@@ -39,12 +43,15 @@ def worker(settings: Settings) -> Litestar:
         async with sender.running():
             yield
 
+    timed = Jobs(db)
+    timed.every(REMINDERS_SECONDS, "queue_reminders", partial(queue_reminders, db))
     return worker_app(
         name=NAME,
         settings=settings,
         db=db,
         consumers=consumers,
         rules=RULES,
+        jobs=timed,
         lifespan=[] if settings.mail_paused else [sending],
         after_commit=sender.wake,
     )

@@ -34,5 +34,6 @@ async def on_invoice_changed(tx: Connection, states: Sequence[InvoiceState]) -> 
 
 @consumes(*EVENTS_WITHOUT_COPY, group="notification", delay_tolerant=True)
 async def on_payment_event(tx: Connection, events: Sequence[Event]) -> None:
-    """Queue receipts, and e-mails about failures, refunds and disputes."""
+    """Keep what banks decide on, and queue receipts, and e-mails about failures, refunds and disputes."""
+    await projections.upsert_disputes(tx, events)
     await emails.queue_emails(tx, events)

@@ -8,6 +8,8 @@ RULES = (
     *CHASSIS,
     kept("clinics", "as long as the clinic: a copy of its newest settings"),
     kept("clinic_accounts", "as long as the clinic: a copy of its account's newest state"),
+    kept("disputes", "as long as the payment: a copy of its newest state"),
+    kept("reminder_runs", "a row for each clinic: the day of its last run"),
     kept("contacts", "until the client is erased"),
     kept("invoices", "as long as the invoice: a copy of its newest state"),
     deleted(

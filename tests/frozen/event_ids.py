@@ -63,6 +63,7 @@ def _clinics() -> Ids:
         "pay_links": True,
         "lost_dispute_reopens": False,
         "undo_hours": 0,
+        "reminders": (),
         "prices": "net",
         "tax_number": "",
         "external_id": None,

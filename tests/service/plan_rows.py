@@ -109,7 +109,11 @@ INSERT INTO contacts (clinic_id, client_id, email, name, language)
     SELECT pg_temp.key(1, c), pg_temp.key(2, n), n || '@b.example', 'C', 'en'
     FROM generate_series(0, 9) AS c, generate_series(0, 1999) AS n;
 INSERT INTO invoices (clinic_id, id, client_id, number, status, due_amount, currency, due_on, version)
-    SELECT clinic_id, pg_temp.key(3, n), client_id, n::text, 'paid', 0, 'EUR', '2026-01-01', 1 FROM many;
+    SELECT clinic_id, pg_temp.key(3, n), client_id, n::text, CASE WHEN n % 20 < 2 THEN 'unpaid' ELSE 'paid' END, 0,
+        'EUR', '2026-01-01'::date + (n % 40)::int, 1 FROM many;
+UPDATE clinics SET reminders = '{1, 7}' WHERE slug LIKE 'c1__';
+INSERT INTO disputes (clinic_id, id, version, is_open, invoice_ids)
+    SELECT clinic_id, pg_temp.key(13, n), 1, n % 500 = 0, ARRAY[pg_temp.key(3, n)] FROM many;
 INSERT INTO deliveries (clinic_id, id, client_id, template, event_id, subject_id, facts, state, sent_at)
     SELECT clinic_id, pg_temp.key(8, n), client_id, 'receipt', pg_temp.key(9, n), pg_temp.key(4, n),
         '{"amount": {"minor": 1, "currency": "EUR"}, "at": "2026-01-01T00:00:00Z", "invoices": []}',

@@ -41,6 +41,8 @@ from services.invoice.paging import Place
 from services.notification.contacts import store as contacts_store
 from services.notification.emails import store as deliveries
 from services.notification.emails.actions import claim_emails
+from services.notification.projections import store as projections
+from services.notification.reminders import store as reminders
 from services.payment.credit import store as credit_store
 from services.payment.methods import store as methods
 from services.payment.payments import reads as lookups
@@ -368,6 +370,22 @@ CASES = [
         _tasks,
         "tasks_due",
         "tasks_pkey",
+    ),
+    case("notification", "worker", "plans of reminders", reminders.list_plans, "clinics_that_remind"),
+    case(
+        "notification",
+        "worker",
+        "invoices to remind of",
+        lambda tx: reminders.list_unpaid(tx, CLINIC, date(2026, 1, 2), 1, key(0, 0), BATCH),
+        "invoices_to_remind",
+    ),
+    case(
+        "notification",
+        "worker",
+        "invoices of e-mails",
+        lambda tx: projections.get_invoices(tx, INVOICES),
+        "invoices_pkey",
+        "disputes_open",
     ),
     case("notification", "worker", "depth of the queue", queue.depths, "tasks_due"),
     case(

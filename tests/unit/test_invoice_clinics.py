@@ -38,6 +38,14 @@ def test_settings_are_tidied_so_that_the_same_stay_the_same() -> None:
     assert clinics.tidy(tidied) == tidied
 
 
+def test_days_of_reminders_are_sorted_and_few() -> None:
+    assert clinics.tidy(replace(GIVEN, reminders=(7, -3, 7, 1))).reminders == (-3, 1, 7)
+    assert clinics.tidy(replace(GIVEN, reminders=(-30, 60))).reminders == (-30, 60)
+    for days in ((-31,), (61,), (1, 2, 3, 4, 5, 6)):
+        with pytest.raises(clinics.InvalidReminders):
+            clinics.tidy(replace(GIVEN, reminders=days))
+
+
 def test_a_tax_rate_has_the_category_of_its_percent_unless_it_names_another() -> None:
     rates = (RATE, replace(RATE, code="ZERO", percent="0"), EXEMPT)
 

@@ -1,7 +1,7 @@
 """When an e-mail is written, sent, tried again and given up."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -12,6 +12,7 @@ from services.notification.emails.domain import BACK_OFF, Claim, Delivery, Email
 from tests.unit.test_notification_letters import CLINIC, RECIPIENT, an_email, an_invoice
 
 SOON = timedelta(seconds=2)
+NOW = datetime(2026, 12, 8, 12, tzinfo=UTC)
 
 
 def claim_of(email: Email) -> Claim:
@@ -24,38 +25,40 @@ def aged(delivery: Delivery, age: timedelta) -> Delivery:
 
 def test_an_email_waits_for_what_it_lacks() -> None:
     claim = claim_of(an_email("invoice_ready"))
-    assert isinstance(domain.decide(claim), Email)
-    assert domain.decide(replace(claim, clinic=None)) == Waits("no_clinic", SOON)
-    assert domain.decide(replace(claim, recipient=None)) == Waits("no_contact", SOON)
-    assert domain.decide(replace(claim, invoices={})) == Waits("no_invoice", SOON)
+    assert isinstance(domain.decide(claim, NOW), Email)
+    assert domain.decide(replace(claim, clinic=None), NOW) == Waits("no_clinic", SOON)
+    assert domain.decide(replace(claim, recipient=None), NOW) == Waits("no_contact", SOON)
+    assert domain.decide(replace(claim, invoices={}), NOW) == Waits("no_invoice", SOON)
 
 
 def test_a_receipt_goes_without_numbers_rather_than_not_at_all() -> None:
     claim = replace(claim_of(an_email("receipt")), invoices={})
-    assert domain.decide(claim) == Waits("no_invoice", SOON)
+    assert domain.decide(claim, NOW) == Waits("no_invoice", SOON)
     later = replace(claim, delivery=aged(claim.delivery, domain.NUMBERS_WAIT))
-    assert isinstance(domain.decide(later), Email)
+    assert isinstance(domain.decide(later, NOW), Email)
 
 
 @pytest.mark.parametrize("status", ["paid", "refunded", "void"])
 def test_nobody_is_asked_to_pay_what_is_settled(status: str) -> None:
     invoice = an_invoice(status=status)
-    assert domain.decide(claim_of(an_email("invoice_ready", invoice))) == Canceled("nothing_to_pay")
-    assert domain.decide(claim_of(an_email("payment_failed", invoice))) == Canceled("nothing_to_pay")
-    assert isinstance(domain.decide(claim_of(an_email("receipt", invoice))), Email)
+    assert domain.decide(claim_of(an_email("invoice_ready", invoice)), NOW) == Canceled("nothing_to_pay")
+    assert domain.decide(claim_of(an_email("payment_failed", invoice)), NOW) == Canceled("nothing_to_pay")
+    assert isinstance(domain.decide(claim_of(an_email("receipt", invoice)), NOW), Email)
 
 
 def test_nobody_is_asked_to_pay_what_is_being_checked() -> None:
     checked, other = replace(an_invoice(), being_checked=True), an_invoice("2026-000124")
-    assert domain.decide(claim_of(an_email("payment_failed", checked, other))) == Waits("being_checked", SOON)
-    assert domain.decide(claim_of(an_email("invoice_ready", checked))) == Waits("being_checked", SOON)
-    assert isinstance(domain.decide(claim_of(an_email("receipt", checked))), Email)
-    assert isinstance(domain.decide(claim_of(an_email("refund", checked))), Email)
+    assert domain.decide(claim_of(an_email("payment_failed", checked, other)), NOW) == Waits(
+        "being_checked", SOON
+    )
+    assert domain.decide(claim_of(an_email("invoice_ready", checked)), NOW) == Waits("being_checked", SOON)
+    assert isinstance(domain.decide(claim_of(an_email("receipt", checked)), NOW), Email)
+    assert isinstance(domain.decide(claim_of(an_email("refund", checked)), NOW), Email)
 
 
 def test_a_failure_is_told_while_one_of_its_invoices_is_open() -> None:
     email = an_email("payment_failed", an_invoice(status="paid"), an_invoice())
-    assert isinstance(domain.decide(claim_of(email)), Email)
+    assert isinstance(domain.decide(claim_of(email), NOW), Email)
 
 
 def test_retries_space_out_with_jitter_and_end() -> None:
@@ -83,10 +86,10 @@ def test_waiting_is_looked_at_less_and_less_often() -> None:
         (timedelta(days=9), timedelta(hours=1)),
     ):
         waiting = replace(claim, delivery=aged(claim.delivery, age))
-        assert domain.decide(waiting) == Waits("no_contact", pause)
+        assert domain.decide(waiting, NOW) == Waits("no_contact", pause)
 
 
 def test_an_email_has_its_recipient_and_its_clinic() -> None:
-    email = domain.decide(claim_of(an_email("receipt")))
+    email = domain.decide(claim_of(an_email("receipt")), NOW)
     assert isinstance(email, Email)
     assert (email.recipient, email.clinic) == (RECIPIENT, CLINIC)

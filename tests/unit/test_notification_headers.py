@@ -8,6 +8,7 @@ from fast_mail_parser import parse_email
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.chassis import clock
 from services.chassis.queue.domain import Failed
 from services.notification.emails import domain, mime
 from services.notification.emails.domain import Claim
@@ -157,4 +158,4 @@ def test_an_address_that_was_kept_before_it_was_checked_stops_no_other_email(kep
     check(mime.compose(email, RENDERER.render(email), "billing@clinicpay.example"), "Reply-To")
 
     claim = Claim(email.kind, email.delivery, CLINIC, replace(RECIPIENT, email=kept), email.invoices)
-    assert domain.decide(claim) == Failed("email_not_valid")
+    assert domain.decide(claim, clock.now()) == Failed("email_not_valid")

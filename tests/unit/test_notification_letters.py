@@ -47,6 +47,7 @@ CLINIC = Clinic(
     billing_shown=True,
     online_payment=True,
     pay_links=True,
+    reminders=(-3, 1, 7),
     phone="+353 1 555 0123",
     email="hello@harbour.example",
     address="12 Quay Street\nDublin 1",
@@ -135,7 +136,7 @@ def link_in(text: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed"])
+@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed", "reminder"])
 def test_the_button_pays_without_a_login_and_the_portal_is_the_second_link(template: str) -> None:
     invoice = replace(an_invoice(), pay_link_generation=3)
     mail = RENDERER.render(an_email(template, invoice))
@@ -150,7 +151,7 @@ def test_the_button_pays_without_a_login_and_the_portal_is_the_second_link(templ
     assert both_parts(mail, "Pay €125.00", "Log in to see what it is for")
 
 
-@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed"])
+@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed", "reminder"])
 def test_where_pay_links_are_off_the_portal_is_the_button(template: str) -> None:
     mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, pay_links=False)))
 
@@ -160,7 +161,7 @@ def test_where_pay_links_are_off_the_portal_is_the_button(template: str) -> None
 
 
 @pytest.mark.parametrize(
-    "template", [name for name in TEMPLATES if name not in ("invoice_ready", "payment_failed")]
+    "template", [name for name in TEMPLATES if name not in ("invoice_ready", "payment_failed", "reminder")]
 )
 def test_no_other_email_has_a_pay_link(template: str) -> None:
     mail = RENDERER.render(an_email(template))

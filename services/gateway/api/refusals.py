@@ -14,7 +14,7 @@ _DISPUTE = _CLINIC + "/disputes/{dispute_id}"
 _SETTINGS = (
     "409 slug_taken external_id_taken numbers_begun 422 invalid_slug invalid_text unknown_currency unknown_time_zone "
     "unknown_locale unreadable_accent invalid_tax_rate invalid_decimal email_not_valid phone_not_valid contact_missing "
-    "amount_out_of_range invalid_undo_hours invalid_metadata invalid_numbers 503 request_in_progress "
+    "amount_out_of_range invalid_undo_hours invalid_reminders invalid_metadata invalid_numbers 503 request_in_progress "
 )
 _CLIENT = (
     "409 external_id_taken 422 invalid_text invalid_address invalid_metadata unknown_language email_not_valid "

@@ -21,7 +21,16 @@ from contracts.currencies import CURRENCIES, charge_of
 from contracts.events import clinic as contract
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import event_id
-from contracts.vocabulary import EXEMPT_CATEGORIES, MOST_UNDO_HOURS, AcceptedMethod, PriceMode, TaxCategory
+from contracts.vocabulary import (
+    EARLIEST_REMINDER,
+    EXEMPT_CATEGORIES,
+    LATEST_REMINDER,
+    MOST_REMINDERS,
+    MOST_UNDO_HOURS,
+    AcceptedMethod,
+    PriceMode,
+    TaxCategory,
+)
 from services.chassis import emails, texts
 from services.chassis.currencies import known_currency
 from services.chassis.errors import DomainError
@@ -98,6 +107,8 @@ class ClinicSettings:
     lost_dispute_reopens: bool = False
     undo_hours: int = 0
     """How long corrections and refunds are held and can be undone; 0: they are done at once."""
+    reminders: tuple[int, ...] = ()
+    """The days, counted from the due date, on which clients are reminded of an unpaid invoice."""
     prices: PriceMode = "net"
     tax_number: str = ""
     external_id: str | None = None
@@ -181,6 +192,11 @@ class InvalidUndoHours(DomainError):
     status = 422
 
 
+class InvalidReminders(DomainError):
+    code = "invalid_reminders"
+    status = 422
+
+
 class InvalidTaxRate(DomainError):
     code = "invalid_tax_rate"
     status = 422
@@ -223,6 +239,7 @@ def tidy(given: ClinicSettings) -> ClinicSettings:
         tax_rates=of(given.tax_rates, _tax_rates, given.tax_rates),
         least_part=of(given.least_part, _least_part, given.least_part, given.currency),
         undo_hours=of(0, _undo_hours, given.undo_hours),
+        reminders=of((), _reminders, given.reminders),
         tax_number=of("", texts.text, given.tax_number, "tax_number", most=50),
         external_id=of(None, checks.external_id, given.external_id),
         metadata=of({}, checks.metadata, given.metadata),
@@ -258,6 +275,16 @@ def _undo_hours(hours: int) -> int:
     if not 0 <= hours <= MOST_UNDO_HOURS:
         raise InvalidUndoHours(f"0 to {MOST_UNDO_HOURS} hours", field="undo_hours")
     return hours
+
+
+def _reminders(days: Iterable[int]) -> tuple[int, ...]:
+    kept = tuple(sorted(set(days)))
+    if len(kept) > MOST_REMINDERS or any(not EARLIEST_REMINDER <= day <= LATEST_REMINDER for day in kept):
+        raise InvalidReminders(
+            f"at most {MOST_REMINDERS} days from {EARLIEST_REMINDER} to {LATEST_REMINDER}, counted from the due date",
+            field="reminders",
+        )
+    return kept
 
 
 def _number_prefix(prefix: str) -> str:
@@ -470,4 +497,5 @@ def updated_event(clinic: Clinic, at: datetime) -> ClinicUpdated:
         pay_links=clinic.pay_links,
         lost_dispute_reopens=clinic.lost_dispute_reopens,
         undo_hours=clinic.undo_hours,
+        reminders=clinic.reminders,
     )

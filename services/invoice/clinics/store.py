@@ -117,7 +117,7 @@ def _value(settings: ClinicSettings, name: str) -> object:
 
 def clinic_of(row: asyncpg.Record) -> Clinic:
     values = {name: row[name] for name in _FIELDS}
-    values["methods"] = tuple(values["methods"])
+    values["methods"], values["reminders"] = tuple(values["methods"]), tuple(values["reminders"])
     for name, shape in _JSON.items():
         values[name] = msgspec.json.decode(values[name], type=shape)
     return Clinic(**values)

@@ -13,7 +13,16 @@ from services.chassis.outbox import outbox
 from services.chassis.queue import queue
 from services.chassis.queue.domain import Canceled, Done, Failed, Retry, Task, Waits
 from services.notification.emails import domain, store
-from services.notification.emails.domain import AnyClaim, Claim, Delivery, LetterClaim, Outcome, Sent
+from services.notification.emails.domain import (
+    AnyClaim,
+    Claim,
+    Delivery,
+    LetterClaim,
+    NewDelivery,
+    Outcome,
+    Sent,
+    TimedKind,
+)
 from services.notification.emails.kinds import BY_TEMPLATE, EVENT_TASKS, KINDS, LETTERS_BY_TASK, TASK_KINDS
 from services.notification.emails.messages import payment_failed
 from services.notification.letters import actions as letters
@@ -33,10 +42,24 @@ async def queue_emails(tx: Connection, events: Sequence[Event]) -> None:
             await queue.enqueue(
                 tx,
                 domain.task_kind(kind.template),
-                [each.task(kind.delay) for each in deliveries if (each.cause.clinic_id, each.id) in added],
+                [each.task(kind.delay) for each in deliveries if each.key in added],
             )
             if kind.ends_failures:
-                await _drop_failures(tx, {(each.cause.clinic_id, each.subject_id) for each in deliveries})
+                await _drop_failures(tx, {(each.clinic_id, each.subject_id) for each in deliveries})
+
+
+async def queue_timed(
+    tx: Connection, kind: TimedKind, deliveries: Sequence[NewDelivery], first: timedelta, pause: timedelta
+) -> int:
+    """Queue e-mails to which a day leads, each once: the first after `first`, the others by `pause` after each other.
+
+    Returns how many are new.
+    """
+    added = await store.add_deliveries(tx, deliveries) if deliveries else set()
+    new = [each for each in deliveries if each.key in added]
+    tasks = [each.task(first + pause * at) for at, each in enumerate(new)]
+    await queue.enqueue(tx, domain.task_kind(kind.template), tasks)
+    return len(new)
 
 
 async def _drop_failures(tx: Connection, payments: Collection[Key]) -> None:

@@ -62,15 +62,17 @@ class EmailData(BaseModel):
     to_credit: bool = False
     """A refund that became the client's credit."""
     dispute: DisputeData | None = None
+    plan_day: int | None = None
+    """Of a reminder: the day of the clinic's plan, counted from the due date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The portal's address, and the links to it that are made today."""
+    """The portal's address, and the links to it that are made `now`."""
 
     url: str
     pay_links: PayLinks
-    today: date
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Links:
         """A pay link of the invoice, and the last day on which it works."""
         made = self.site.pay_links
         generation = invoice.pay_link_generation
-        link = made.new(self.clinic.id, invoice.id, generation, self.site.today, invoice.due_on)
+        link = made.new(self.clinic.id, invoice.id, generation, self.site.now.date(), invoice.due_on)
         return f"{self.site.url}{pay_links.path(made.token(link))}", link.expires_on
 
 
@@ -102,18 +104,26 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """An e-mail to queue. `cause` is the event that leads to it; `subject_id` its payment, invoice or refund."""
+    """An e-mail to queue. `event_id` is the event that leads to it, else its own; `subject_id` its payment, invoice or
+    refund.
+    """
 
+    clinic_id: UUID
     id: UUID
     template: str
     client_id: UUID
     subject_id: UUID
     data: EmailData
-    cause: Event
+    event_id: UUID
+    traceparent: str | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.clinic_id, self.id
 
     def task(self, delay: timedelta) -> NewTask:
         """The task by which it is sent."""
-        return NewTask(self.cause.clinic_id, self.id, delay, traceparent=self.cause.traceparent)
+        return NewTask(self.clinic_id, self.id, delay, traceparent=self.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +187,26 @@ class EmailKind(Generic[E]):
 
 
 @dataclass(frozen=True, slots=True)
+class TimedKind:
+    """A kind of e-mail to which a day leads, and no event. `check` drops or delays one right before it is sent."""
+
+    template: str
+    content: "Callable[[Email, Links], dict[str, Any]]"
+    check: "Callable[[Claim, Clinic, datetime], Waits | Canceled | None]"
+    asks_for_money: bool = True
+    needs_invoices: bool = True
+    to_clinic: bool = False
+
+    @property
+    def file(self) -> str:
+        """The name of its templates."""
+        return self.template
+
+
+AnyKind = EmailKind[Any] | TimedKind
+
+
+@dataclass(frozen=True, slots=True)
 class LetterKind:
     """A kind of letter: `content` fills the templates that all letters share, given the portal's address."""
 
@@ -193,7 +223,7 @@ class LetterKind:
 class Claim:
     """A claimed e-mail with its kind and the rows that its content needs, as far as they are known."""
 
-    kind: "EmailKind[Any]"
+    kind: AnyKind
 
     delivery: Delivery
     clinic: Clinic | None
@@ -205,7 +235,7 @@ class Claim:
 class Email:
     """A claimed e-mail with everything that its content needs."""
 
-    kind: "EmailKind[Any]"
+    kind: AnyKind
 
     delivery: Delivery
     clinic: Clinic
@@ -276,23 +306,28 @@ def new_deliveries(kind: EmailKind[Any], events: Iterable[Any]) -> list[NewDeliv
     """The e-mails of this kind to which the events lead."""
     return [
         NewDelivery(
+            event.clinic_id,
             # The same occasion leads to the same e-mail, also in a service that was restored from a backup.
             event_id(kind.began(event), kind.template, event.client_id, kind.occasion(event)),
             kind.template,
             event.client_id,
             kind.subject_id(event),
             kind.data(event),
-            cause=event,
+            event.id,
+            event.traceparent,
         )
         for event in (newest(events) if kind.newest_only else events)
         if kind.applies(event)
     ]
 
 
-def decide(claim: Claim) -> Email | Waits | Canceled | Failed:
+def decide(claim: Claim, now: datetime) -> Email | Waits | Canceled | Failed:
     """Whether to send the e-mail now, let it wait, drop it, or give it up."""
     if claim.clinic is None:
         return _waits("no_clinic", claim)
+    refused = claim.kind.check(claim, claim.clinic, now) if isinstance(claim.kind, TimedKind) else None
+    if refused is not None:
+        return refused
     recipient = _clinic_itself(claim.clinic) if claim.kind.to_clinic else claim.recipient
     if recipient is None:
         return Canceled("no_address") if claim.kind.to_clinic else _waits("no_contact", claim)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from contracts.events.invoice import InvoiceState
-from services.notification.emails.domain import EmailKind, LetterKind, task_kind
+from services.notification.emails.domain import AnyKind, EmailKind, LetterKind, task_kind
 from services.notification.emails.messages import (
     credit_note,
     dispute_ended,
@@ -20,6 +20,7 @@ from services.notification.emails.messages import (
     payment_failed,
     receipt,
     refund,
+    reminder,
 )
 from services.notification.letters import domain as letters
 
@@ -33,7 +34,10 @@ KINDS: tuple[EmailKind[Any], ...] = (
     dispute_opened.KIND,
     dispute_ended.KIND,
 )
-BY_TEMPLATE = {kind.template: kind for kind in KINDS}
+TIMED = (reminder.KIND,)
+"""Those to which a day leads, and no event."""
+ALL_KINDS: tuple[AnyKind, ...] = (*KINDS, *TIMED)
+BY_TEMPLATE = {kind.template: kind for kind in ALL_KINDS}
 LETTERS: tuple[LetterKind, ...] = (
     password_reset.KIND,
     password_changed.KIND,
@@ -44,9 +48,9 @@ LETTERS: tuple[LetterKind, ...] = (
     email_changed.KIND,
 )
 LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
-EVENT_TASKS = tuple(task_kind(kind.template) for kind in KINDS)
+EVENT_TASKS = tuple(map(task_kind, BY_TEMPLATE))
 TASK_KINDS = (*EVENT_TASKS, *LETTERS_BY_TASK)
-FILES = (*(kind.file for kind in KINDS), *{kind.file for kind in LETTERS})
+FILES = (*(kind.file for kind in BY_TEMPLATE.values()), *{kind.file for kind in LETTERS})
 """The names of all templates."""
 EVENTS_WITHOUT_COPY = tuple(
     dict.fromkeys(kind.event for kind in KINDS if not issubclass(kind.event, InvoiceState))

@@ -46,7 +46,7 @@ class Renderer:
         """Fill both templates; amounts and days as the clinic's locale and time zone write them."""
         file = email.kind.file
         clinic = email.clinic
-        content = email.content(Site(self._portal, self._pay_links, clock.now().date()))
+        content = email.content(Site(self._portal, self._pay_links, clock.now()))
         common = {
             "clinic": _tidy(clinic),
             "name": one_line(email.recipient.name),

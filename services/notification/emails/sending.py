@@ -11,6 +11,7 @@ import stamina
 import structlog
 from opentelemetry.trace import SpanKind, StatusCode
 
+from services.chassis import clock
 from services.chassis.db.database import Database, is_transient
 from services.chassis.incidents import incidents
 from services.chassis.queue.working import Watch
@@ -145,7 +146,7 @@ class Sender:
         return done
 
     async def _process(self, claim: AnyClaim, smtp: Smtp) -> None:
-        email = domain.decide(claim) if isinstance(claim, Claim) else domain.decide_letter(claim)
+        email = domain.decide(claim, clock.now()) if isinstance(claim, Claim) else domain.decide_letter(claim)
         if isinstance(email, Email | LetterEmail):
             await self._deliver(email, smtp)
         else:

@@ -42,11 +42,11 @@ async def add_deliveries(tx: Connection, wanted: Sequence[NewDelivery]) -> set[K
         ON CONFLICT DO NOTHING
         RETURNING clinic_id, id, state
         """,
-        [each.cause.clinic_id for each in wanted],
+        [each.clinic_id for each in wanted],
         [each.id for each in wanted],
         [each.client_id for each in wanted],
         [each.template for each in wanted],
-        [each.cause.id for each in wanted],
+        [each.event_id for each in wanted],
         [each.subject_id for each in wanted],
         [each.data.model_dump_json() for each in wanted],
         _QUIET_AFTER_FAILURE,

@@ -28,6 +28,7 @@ class Clinic:
     billing_shown: bool
     online_payment: bool
     pay_links: bool
+    reminders: tuple[int, ...]
     phone: str
     email: str
     address: str
@@ -36,7 +37,10 @@ class Clinic:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """`seller_name`, `locale` and `time_zone` are the clinic's when it was issued, or empty."""
+    """`seller_name`, `locale` and `time_zone` are the clinic's when it was issued, or empty.
+
+    `disputed`: a bank has money that was paid on it, and decides.
+    """
 
     id: UUID
     number: str
@@ -48,6 +52,7 @@ class Invoice:
     locale: str = ""
     time_zone: str = ""
     pay_link_generation: int = 0
+    disputed: bool = False
 
 
 def newest(events: Iterable[E]) -> list[E]:

@@ -7,7 +7,14 @@ from msgspec import UNSET, UnsetType
 
 from contracts.http.clinics import DEFAULT_ACCENT, ClinicIn, ClinicOut, NumberStart, TaxRate
 from contracts.http.common import Currency, Request
-from contracts.vocabulary import MOST_UNDO_HOURS, AcceptedMethod, PriceMode
+from contracts.vocabulary import (
+    EARLIEST_REMINDER,
+    LATEST_REMINDER,
+    MOST_REMINDERS,
+    MOST_UNDO_HOURS,
+    AcceptedMethod,
+    PriceMode,
+)
 from services.gateway.api.schemas import Decimals, GivenId, ShortText, TaxNumber
 
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -52,6 +59,16 @@ UndoHours = Annotated[
 ]
 
 
+Reminders = Annotated[
+    tuple[Annotated[int, msgspec.Meta(ge=EARLIEST_REMINDER, le=LATEST_REMINDER)], ...],
+    msgspec.Meta(
+        max_length=MOST_REMINDERS,
+        description="The days on which clients are reminded by e-mail of an unpaid invoice, counted from its due date:"
+        " [-3, 1, 7, 14] is three days before it, and one, seven and fourteen days after it. Empty: no reminders.",
+    ),
+]
+
+
 class NewClinic(ClinicIn, frozen=True, kw_only=True):
     """All settings of a clinic: one that is left out takes its default."""
 
@@ -65,6 +82,7 @@ class NewClinic(ClinicIn, frozen=True, kw_only=True):
     tax_rates: TaxRates = msgspec.field(default_factory=list)
     least_part: LeastPart | None = None
     undo_hours: UndoHours = 0
+    reminders: Reminders = ()
 
 
 class ClinicSettings(NewClinic, frozen=True, kw_only=True):
@@ -102,6 +120,7 @@ class ClinicPatch(Request, frozen=True, kw_only=True):
     pay_links: bool | UnsetType | None = UNSET
     lost_dispute_reopens: bool | UnsetType | None = UNSET
     undo_hours: UndoHours | UnsetType | None = UNSET
+    reminders: Reminders | UnsetType | None = UNSET
     prices: PriceMode | UnsetType | None = UNSET
     tax_number: TaxNumber | UnsetType | None = UNSET
     external_id: GivenId | UnsetType | None = UNSET
