@@ -16,6 +16,9 @@ LetterTemplate = Literal[
     "membership_locked",
     "new_email",
     "email_changed",
+    "second_factor_on",
+    "second_factor_off",
+    "recovery_code_used",
 ]
 
 # `$` alone would let a newline stand at the end.

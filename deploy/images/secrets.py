@@ -28,6 +28,7 @@ def lines() -> Iterator[str]:
         "INSTALLATION": new.installation,
         "METADATA_KEY": new.metadata_key,
         "PAY_LINK_KEY": new.pay_link_key,
+        "LOGIN_KEY": new.login_key,
         "CLINICPAY_DEMO": "0",
     }
     for name, value in values.items():

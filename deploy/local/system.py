@@ -220,6 +220,7 @@ class System:
             **upstreams,
             **script,
             "INTERNAL_TOKEN_PRIVATE_KEY": self.secrets.token_private_key,
+            "LOGIN_KEY": os.environ.get("LOGIN_KEY") or self.secrets.login_key,
             "PUBLIC_URL": self.public_url,
             **self._pay_links(),
             "STRIPE_PUBLISHABLE_KEY": self.stripe.publishable_key,

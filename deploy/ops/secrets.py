@@ -22,6 +22,7 @@ class Secrets:
     installation: str
     metadata_key: str
     pay_link_key: str
+    login_key: str
 
     @classmethod
     def new(cls) -> Self:
@@ -39,6 +40,7 @@ class Secrets:
             installation=f"clinicpay-{secrets.token_hex(4)}",
             metadata_key=secrets.token_hex(24),
             pay_link_key=secrets.token_hex(24),
+            login_key=secrets.token_hex(24),
         )
 
 

@@ -17,6 +17,7 @@ from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan
 from services.chassis.http.auth import TokenMint
 from services.chassis.http.heads import CheckedHeads
+from services.chassis.signing import keys_of
 from services.chassis.telemetry.spans import RequestSpans, tell_request_id
 from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
@@ -26,6 +27,8 @@ from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.profile.routes import email_routes
 from services.gateway.accounts.resets.routes import reset_routes
 from services.gateway.accounts.routes import account_routes
+from services.gateway.accounts.sealing import Sealer
+from services.gateway.accounts.second_steps.routes import second_step_routes
 from services.gateway.accounts.sessions.backend import STORE, SessionStore, hash_shown, session_config
 from services.gateway.api.document import openapi_config
 from services.gateway.api.keys import dependencies as keys
@@ -75,13 +78,15 @@ def api(
     operations = Operations(db, upstreams)
     hub = Hub(settings.kafka_bootstrap_servers, settings.kafka_security)
     letters = Letters(db, upstreams)
-    jobs = Jobs(db, settings, operations, letters)
+    sealer = Sealer(keys_of(settings.login_key.get_secret_value()))
+    jobs = Jobs(db, settings, operations, letters, sealer)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
     readiness = Readiness({"database": jobs.check, "live": hub.check}, parts, calls.clocks)
     shared = {
         "db": db,
         "hub": hub,
         "passwords": Passwords(),
+        "sealer": sealer,
         "settings": settings,
         "upstreams": upstreams,
         "operations": operations,
@@ -115,6 +120,7 @@ def _pages() -> Router:
         path="/",
         route_handlers=[
             *account_routes,
+            *second_step_routes,
             *reset_routes,
             *invitation_routes,
             *email_routes,

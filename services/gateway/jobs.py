@@ -1,4 +1,5 @@
-"""The gateway's background jobs: its settings' API keys, letters about logins, expired rows, abandoned operations."""
+"""The gateway's background jobs: its settings' API keys, letters about logins, expired rows,
+secrets sealed by an earlier key, abandoned operations."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,6 +11,8 @@ from services.chassis.incidents import incidents
 from services.chassis.retention import delete_old
 from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.resets import actions as resets
+from services.gateway.accounts.sealing import Sealer
+from services.gateway.accounts.second_factors import actions as second_factors
 from services.gateway.api.keys import actions as api_keys
 from services.gateway.api.operations.actions import Operations
 from services.gateway.retention import OWN
@@ -23,7 +26,10 @@ LETTERS_SECONDS = 1.0
 class Jobs:
     """Runs beside the app, and waits for an unreachable database."""
 
-    def __init__(self, db: Database, settings: Settings, operations: Operations, letters: Letters) -> None:
+    def __init__(
+        self, db: Database, settings: Settings, operations: Operations, letters: Letters, sealer: Sealer
+    ) -> None:
+        self._sealer = sealer
         self._db, self._operations, self._letters = db, operations, letters
         self._settings = settings
         self._prepared = asyncio.Event()
@@ -56,6 +62,8 @@ class Jobs:
 
     async def _sweep(self) -> None:
         while True:
+            with suppress(*UNREACHABLE):
+                await second_factors.seal_again(self._db, self._sealer)
             await asyncio.sleep(SWEEP_SECONDS)
             with suppress(*UNREACHABLE):
                 await sweep(self._db)

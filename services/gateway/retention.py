@@ -16,6 +16,14 @@ OWN = (
         # A session that lasts to its last moment was used half an hour before, so this one column is enough.
         "idle_at",
     ),
+    kept("second_factors", "until they are switched off"),
+    kept("recovery_codes", "until they are used, or the second factor is switched off"),
+    deleted(
+        "second_factor_setups",
+        "a quarter of an hour, or until a code confirms them",
+        timedelta(0),
+        "ends_at",
+    ),
     deleted(
         "login_steps",
         "ten minutes, or until somebody is logged in",

@@ -64,6 +64,9 @@ class Settings(ServiceSettings):
     process."""
     webhooks_per_minute: int = Field(default=12_000, ge=1)
     """Limit of one address at the webhook edge, in one process."""
+    login_key: SigningKeys
+    """Encrypts the secrets of logins' second factors. Several, separated by commas, while it is replaced: the first
+    encrypts, all decrypt."""
     pay_link_key: SigningKeys
     """Signs the links that open one invoice without a login. Several, separated by commas, while it is replaced: the
     first signs, all verify."""

@@ -54,7 +54,7 @@ LOGINS = (
     one(
         "a clinic that knows the password changes nothing of the login",
         f"{PROFILE}a_clinic_that_knows_the_password_cannot_take_the_login_over",
-        f"{ACCOUNTS}profile/actions.py",
+        f"{ACCOUNTS}actions.py",
         "    if found is None or found.disabled or found.password_by is not None:\n",
         "    if found is None or found.disabled:\n",
     ),

@@ -15,6 +15,7 @@ from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
 NOBODY = "127.0.0.1:1"
 """An address where no broker and no service answers."""
 OPERATOR_KEY = "a-test-operator-key"
+LOGIN_KEY = "a-key-for-logins-of-thirty-two-characters"
 PAY_LINK_KEY = "a-key-for-links-of-thirty-two-characters"
 SEAL = Seal("harbour", (b"a-key-of-thirty-two-characters-0",))
 COMMON: dict[str, Any] = {
@@ -64,6 +65,7 @@ def gateway_settings(database_url: str, **changes: Any) -> GatewaySettings:
         "payment_url": f"http://{NOBODY}",
         "notification_url": "http://notification.test",
         "public_url": "http://portal.test",
+        "login_key": LOGIN_KEY,
         "pay_link_key": PAY_LINK_KEY,
         "stripe_publishable_key": "pk_test_1",
         "stripe_js_url": "http://stripe.test/v3/",

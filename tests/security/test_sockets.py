@@ -11,7 +11,7 @@ import pytest
 from deploy.local.process import free_port
 from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
 from tests.running.databases import ServiceDb
-from tests.running.settings import NOBODY, OPERATOR_KEY, PAY_LINK_KEY
+from tests.running.settings import LOGIN_KEY, NOBODY, OPERATOR_KEY, PAY_LINK_KEY
 from tests.running.system import ROOT, until
 
 HOST = b"Host: portal.test\r\n"
@@ -43,6 +43,7 @@ async def a_gateway(db: ServiceDb, **settings: str) -> AsyncIterator[int]:
             **{f"{name}_URL": f"http://{NOBODY}" for name in ("INVOICE", "PAYMENT", "NOTIFICATION")},
             "PUBLIC_URL": "http://portal.test",
             "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+            "LOGIN_KEY": LOGIN_KEY,
             "PAY_LINK_KEY": PAY_LINK_KEY,
             "BOOTSTRAP_OPERATOR_KEY": OPERATOR_KEY,
             **settings,

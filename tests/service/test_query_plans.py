@@ -451,6 +451,7 @@ CASES = [
             (each for each in GATEWAY if each.delete),
             (
                 "sessions_by_end",
+                "second_factor_setups_by_end",
                 "login_steps_by_end",
                 "links_by_end",
                 "invitations_by_end",

@@ -21,7 +21,7 @@ from services.gateway.live.hub import Hub
 from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY
 from tests.running.databases import ServiceDb
 from tests.running.gateway import PASSWORD, a_login, a_portal
-from tests.running.settings import NOBODY, PAY_LINK_KEY
+from tests.running.settings import LOGIN_KEY, NOBODY, PAY_LINK_KEY
 from tests.service.test_gateway_live import CLIENT, CLINIC, INVOICE, an_event
 
 WITHIN = 30
@@ -86,6 +86,7 @@ async def a_process(db: ServiceDb, bootstrap: str) -> AsyncIterator[tuple[str, a
         "INTERNAL_TOKEN_PRIVATE_KEY": PRIVATE_KEY,
         "PUBLIC_URL": url,
         "STRIPE_PUBLISHABLE_KEY": "pk_test_1",
+        "LOGIN_KEY": LOGIN_KEY,
         "PAY_LINK_KEY": PAY_LINK_KEY,
         **{f"{service}_URL": f"http://{NOBODY}" for service in ("INVOICE", "PAYMENT", "NOTIFICATION")},
     }

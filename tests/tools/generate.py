@@ -146,6 +146,7 @@ def apps() -> dict[str, Litestar]:
         **{"invoice_url": url, "payment_url": url, "notification_url": url, "public_url": url},
         "internal_token_private_key": json.dumps(key.as_dict(private=True)),
         "stripe_publishable_key": "pk_test_none",
+        "login_key": "-" * 32,  # pragma: allowlist secret
         "pay_link_key": "-" * 32,  # pragma: allowlist secret
     }
     return {

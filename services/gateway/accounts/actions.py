@@ -16,7 +16,8 @@ from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.accounts.sessions import store as sessions
-from services.gateway.accounts.store import ClinicAccess
+from services.gateway.accounts.steps import store as steps
+from services.gateway.accounts.store import ClinicAccess, Login
 from services.gateway.settings import Settings
 
 
@@ -35,6 +36,12 @@ class LoginShared(DomainError):
     """The login is the demo's, which its visitors share."""
 
     code = "login_shared"
+
+
+class PasswordKnown(DomainError):
+    """A clinic chose the login's password."""
+
+    code = "password_known"
 
 
 def refuse_shared(settings: Settings, email: str) -> None:
@@ -102,6 +109,7 @@ async def put_login(
         await store.activate_memberships(tx, login.id)
         await links.end_links_of(tx, login.id)
         await sessions.end_sessions_of(tx, login.id)
+        await steps.end_steps_of(tx, login.id)
     active = by_operator or login.password_by in (None, caller.clinic)
     place = ClinicAccess(client_id, role, active, accepted=is_new)
     after = await store.add_membership(tx, caller.clinic, login.id, place)
@@ -121,6 +129,16 @@ async def choose_password(tx: Connection, login_id: UUID, password_hash: str) ->
     await store.activate_memberships(tx, login_id)
     await links.end_links_of(tx, login_id)
     await sessions.end_sessions_of(tx, login_id)
+    await steps.end_steps_of(tx, login_id)
+
+
+async def lock_own(tx: Connection, login_id: UUID) -> Login:
+    """The login, locked, if its owner alone may know the password. Raises `PasswordKnown`."""
+    await store.lock_login(tx, login_id)
+    found = await store.get_login_by_id(tx, login_id)
+    if found is None or found.disabled or found.password_by is not None:
+        raise PasswordKnown("Choose a password of your own first.")
+    return found
 
 
 async def answer_invitation(tx: Connection, login_id: UUID, invitation: Membership, accepted: bool) -> None:

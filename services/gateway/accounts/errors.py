@@ -99,7 +99,7 @@ def page_before(request: AnyRequest) -> str:
     came = urlsplit(request.headers.get("referer", ""))
     if came.netloc != request.headers.get("host"):
         return "/"
-    if came.path == "/login":
+    if came.path == "/login" or came.path.startswith("/login/"):
         return safe_next(dict(parse_qsl(came.query)).get("next"))
     return safe_next(came.path + (f"?{came.query}" if came.query else ""))
 

@@ -15,11 +15,11 @@ from services.chassis.db.database import Database
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import CHALLENGES
 from services.chassis.locale.formats import Formats
-from services.gateway.accounts import actions, store
+from services.gateway.accounts import actions, entry, store
 from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_of
 from services.gateway.accounts.domain import Membership, SignedIn, safe_next, slug_of
 from services.gateway.accounts.errors import page_before
-from services.gateway.accounts.passwords import InjectedPasswords
+from services.gateway.accounts.passwords import InjectedPasswords, normal_email
 from services.gateway.accounts.portals import clinic_of, demo_logins
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
 from services.gateway.accounts.sessions import backend as sessions
@@ -44,6 +44,7 @@ _WHY = {
     "gone": "You were logged out. Log in to go on.",
     "again": "This page was open for too long, so it had to be loaded again. Please log in once more. "
     "If you read this again, allow cookies for this site in your browser.",
+    "late": "That took too long. Log in to go on.",
     "out": "You are logged out.",
     "everywhere": "You are logged out everywhere.",
     "email": "From now on you log in with your new e-mail address.",
@@ -130,7 +131,10 @@ async def log_in(
     upstreams: InjectedUpstreams,
     settings: InjectedSettings,
 ) -> Template | Redirect:
-    """Begin a session; 401 for a wrong password or an unknown e-mail alike, 429 after too many tries."""
+    """Begin a session, or ask for the second factor.
+
+    401 for a wrong password or an unknown e-mail alike, 429 after too many tries.
+    """
     target = safe_next(data.next)
     try:
         login_id = await actions.check_login(
@@ -152,11 +156,7 @@ async def log_in(
             error=words_of(error),
             headers=headers,
         )
-    await actions.note(db, login_id, "sign_in")
-    async with db.tx(None) as tx:
-        cookies = await steps.end(tx, request, settings.https)
-    sessions.sign_in(request, login_id)
-    return Redirect(target if target != "/" else "/clinics", status_code=303, cookies=cookies)
+    return await entry.go_on(request, db, settings, login_id, normal_email(data.email), target)
 
 
 @post("/logout", status_code=303)

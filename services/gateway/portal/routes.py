@@ -12,6 +12,7 @@ from services.gateway.portal.help.routes import help_routes
 from services.gateway.portal.invoices.routes import billing_routes
 from services.gateway.portal.methods.routes import method_routes
 from services.gateway.portal.payments.routes import payment_routes
+from services.gateway.portal.profile.page import profile
 from services.gateway.portal.profile.routes import profile_routes
 from services.gateway.web import theme
 from services.gateway.web.templating import STATIC, STATIC_URL
@@ -33,6 +34,7 @@ pages = Router(
         "anyone": Provide(page.any_page),
         "page": Provide(page.client_page),
         "billing": Provide(page.billing_page),
+        "profile": Provide(profile),
     },
     exception_handlers=page.HANDLERS,
     include_in_schema=False,

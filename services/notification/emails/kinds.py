@@ -19,8 +19,11 @@ from services.notification.emails.messages import (
     password_reset,
     payment_failed,
     receipt,
+    recovery_code_used,
     refund,
     reminder,
+    second_factor_off,
+    second_factor_on,
 )
 from services.notification.letters import domain as letters
 
@@ -46,6 +49,9 @@ LETTERS: tuple[LetterKind, ...] = (
     membership_locked.KIND,
     new_email.KIND,
     email_changed.KIND,
+    second_factor_on.KIND,
+    second_factor_off.KIND,
+    recovery_code_used.KIND,
 )
 LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
 EVENT_TASKS = tuple(map(task_kind, BY_TEMPLATE))

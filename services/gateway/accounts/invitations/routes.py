@@ -63,7 +63,7 @@ async def accept_invitation(
     sessions.sign_out(request)
     why = "connected" if found.has_login else "ready"
     async with db.tx(None) as tx:
-        cookie = await steps.begin_address(tx, request, settings.https, found.link.email)
+        cookie = await steps.begin(tx, request, settings.https, "address", found.link.email)
     query = urlencode({"next": f"/c/{found.slug}", "why": why})
     return Redirect(f"/login?{query}", status_code=303, cookies=[cookie])
 

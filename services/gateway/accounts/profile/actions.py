@@ -6,8 +6,7 @@ the login over, and read what another clinic has of the same person.
 """
 
 from services.chassis import emails
-from services.chassis.db.database import Connection, Database
-from services.chassis.errors import DomainError
+from services.chassis.db.database import Database
 from services.chassis.ids import new_id
 from services.gateway.accounts import actions as accounts
 from services.gateway.accounts import store
@@ -23,13 +22,7 @@ from services.gateway.accounts.profile.store import set_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits.domain import letter_limit
 from services.gateway.accounts.sessions import store as sessions
-from services.gateway.accounts.store import Login
-
-
-class PasswordKnown(DomainError):
-    """A clinic chose the login's password."""
-
-    code = "password_known"
+from services.gateway.accounts.steps import store as steps
 
 
 async def is_password_known(db: Database, login: SignedIn) -> bool:
@@ -49,7 +42,7 @@ async def change_password(
     await accounts.check_login(db, passwords, login.email, present, address)
     hashed = await passwords.hash(password)
     async with db.tx(None, operator=True) as tx:
-        found = await _own(tx, login)
+        found = await accounts.lock_own(tx, login.login_id)
         await accounts.choose_password(tx, found.id, hashed)
         await letters.tell(tx, found, "password_changed")
     await accounts.note(db, login.login_id, "change_password")
@@ -66,7 +59,7 @@ async def ask_for_email(
     new = normal_email(emails.address(email))
     await accounts.check_login(db, passwords, login.email, present, address)
     async with db.tx(None, operator=True) as tx:
-        found = await _own(tx, login)
+        found = await accounts.lock_own(tx, login.login_id)
         place = await letters.place_of(tx, found.id, target)
         if place is None or not await limits.is_letter_allowed(tx, letter_limit("new_email", new)):
             return
@@ -109,12 +102,4 @@ async def log_out_everywhere(db: Database, login: SignedIn) -> None:
     """End all sessions of the login."""
     async with db.tx(None) as tx:
         await sessions.end_sessions_of(tx, login.login_id, "everywhere")
-
-
-async def _own(tx: Connection, login: SignedIn) -> Login:
-    """The login, locked, if its owner alone may know the password. Raises `PasswordKnown`."""
-    await store.lock_login(tx, login.login_id)
-    found = await store.get_login_by_id(tx, login.login_id)
-    if found is None or found.disabled or found.password_by is not None:
-        raise PasswordKnown("Choose a password of your own first.")
-    return found
+        await steps.end_steps_of(tx, login.login_id)

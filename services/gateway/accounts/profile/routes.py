@@ -59,7 +59,7 @@ async def confirm_email(
         return await _ended_page(target, db, upstreams)
     given = {"next": target} if target != "/" else {}
     async with db.tx(None) as tx:
-        cookie = await steps.begin_address(tx, request, settings.https, email)
+        cookie = await steps.begin(tx, request, settings.https, "address", email)
     return Redirect(f"/login?{urlencode({**given, 'why': 'email'})}", status_code=303, cookies=[cookie])
 
 

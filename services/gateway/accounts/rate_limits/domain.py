@@ -3,7 +3,8 @@
 A password may be tried five times for one e-mail from one address, fifty times for one e-mail from anywhere (with only
 five, a stranger could lock somebody out), and a hundred times from one address. A login that succeeds is not counted.
 A link to choose a new password may be asked for twenty times from one address; at most three an hour are sent to one
-e-mail address. A client may add a card twenty times: more would be a way to try out stolen cards.
+e-mail address. A code of the second factor may be tried five times for one login: to come so far takes its password.
+A client may add a card twenty times: more would be a way to try out stolen cards.
 """
 
 import hashlib
@@ -45,6 +46,10 @@ def login_limits(email: str, address: str) -> tuple[Limit, ...]:
 
 def reset_limits(address: str) -> tuple[Limit, ...]:
     return (Limit(_key("reset", "address", address), 20),)
+
+
+def code_limits(login_id: UUID) -> tuple[Limit, ...]:
+    return (Limit(_key("second factor", str(login_id)), 5),)
 
 
 def letter_limit(purpose: str, email: str) -> Limit:

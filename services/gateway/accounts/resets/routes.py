@@ -121,7 +121,7 @@ async def choose_password(
         return await _new_password_page(token, target, db, upstreams, error=shared.detail, status=409)
     sessions.sign_out(request)
     async with db.tx(None) as tx:
-        cookie = await steps.begin_address(tx, request, settings.https, login.email)
+        cookie = await steps.begin(tx, request, settings.https, "address", login.email)
     query = urlencode({**_leading(target), "why": "chosen"})
     return Redirect(f"/login?{query}", status_code=303, cookies=[cookie])
 

@@ -8,25 +8,38 @@ import hashlib
 import re
 import secrets
 from typing import Any
+from uuid import UUID
 
 from litestar import Request
 from litestar.datastructures import Cookie
 
 from services.chassis.db.database import Connection
 from services.gateway.accounts.steps import store
-from services.gateway.accounts.steps.domain import LASTS, Step
+from services.gateway.accounts.steps.domain import LASTS, Step, StepKind
 
 STEP_COOKIES = ("step", "__Host-step")
 """The cookie's name over plain HTTP, and over HTTPS."""
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-async def begin_address(tx: Connection, request: Request[Any, Any, Any], https: bool, email: str) -> Cookie:
-    """Let the login page of this browser know the address. The browser's step before ends."""
+async def begin(
+    tx: Connection,
+    request: Request[Any, Any, Any],
+    https: bool,
+    kind: StepKind,
+    email: str,
+    login_id: UUID | None = None,
+) -> Cookie:
+    """Begin a step, and return the cookie that binds it to this browser. The browser's step before ends."""
     step_id = secrets.token_hex(32)
     await _end(tx, request, https)
-    await store.add_step(tx, Step(_hashed(step_id), "address", email), LASTS)
+    await store.add_step(tx, Step(_hashed(step_id), kind, email, login_id), LASTS)
     return _cookie(https, step_id)
+
+
+async def use(tx: Connection, step: Step) -> bool:
+    """Use the step up; False when it was used before, or has ended."""
+    return await store.delete_step(tx, step.id_hash)
 
 
 async def current(tx: Connection, request: Request[Any, Any, Any], https: bool) -> Step | None:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+from uuid import UUID
 
-StepKind = Literal["address"]
-"""`address`: the browser came from a link to this address, which the login page fills in."""
+StepKind = Literal["address", "second"]
+"""The browser has shown a link to its address, which the login page fills in; or a login's first factor."""
 LASTS = timedelta(minutes=10)
 
 
@@ -16,3 +17,4 @@ class Step:
     id_hash: bytes
     kind: StepKind
     email: str
+    login_id: UUID | None = None

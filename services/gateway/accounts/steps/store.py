@@ -1,6 +1,7 @@
 """SQL of steps of a login. A step's id is the SHA-256 hash of its cookie."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from services.chassis.db.database import Connection
 from services.gateway.accounts.steps.domain import Step
@@ -8,20 +9,32 @@ from services.gateway.accounts.steps.domain import Step
 
 async def add_step(tx: Connection, step: Step, lasts: timedelta) -> None:
     await tx.execute(
-        "INSERT INTO login_steps (id_hash, kind, email, ends_at) VALUES ($1, $2, $3, app_now() + $4)",
+        """
+        INSERT INTO login_steps (id_hash, kind, email, login_id, ends_at) VALUES ($1, $2, $3, $4, app_now() + $5)
+        """,
         step.id_hash,
         step.kind,
         step.email,
+        step.login_id,
         lasts,
     )
 
 
 async def get_step(tx: Connection, id_hash: bytes) -> Step | None:
     row = await tx.fetchrow(
-        "SELECT id_hash, kind, email FROM login_steps WHERE id_hash = $1 AND ends_at > app_now()", id_hash
+        "SELECT id_hash, kind, email, login_id FROM login_steps WHERE id_hash = $1 AND ends_at > app_now()",
+        id_hash,
     )
     return None if row is None else Step(**row)
 
 
-async def delete_step(tx: Connection, id_hash: bytes) -> None:
-    await tx.execute("DELETE FROM login_steps WHERE id_hash = $1", id_hash)
+async def delete_step(tx: Connection, id_hash: bytes) -> bool:
+    """End the step; False when it had ended. Of two at once, one gets True."""
+    return bool(
+        await tx.fetchval("DELETE FROM login_steps WHERE id_hash = $1 RETURNING ends_at > app_now()", id_hash)
+    )
+
+
+async def end_steps_of(tx: Connection, login_id: UUID) -> None:
+    """End all steps of the login, in every browser."""
+    await tx.execute("DELETE FROM login_steps WHERE login_id = $1", login_id)

@@ -1,0 +1,244 @@
+"""Codes of an app as a login's second factor: switch it on and off, and check what was typed.
+
+To switch it on takes the password, so that who finds an open session cannot lock its owner out. A new password leaves
+it on: who reads somebody's mailbox does not have their phone.
+"""
+
+from contextlib import suppress
+from uuid import UUID
+
+import structlog
+
+from services.chassis import audit, clock
+from services.chassis.db.database import Connection, Database
+from services.chassis.errors import DomainError
+from services.chassis.http.auth import Caller
+from services.gateway.accounts import actions as accounts
+from services.gateway.accounts import store as logins
+from services.gateway.accounts.domain import SignedIn
+from services.gateway.accounts.letters import actions as letters
+from services.gateway.accounts.passwords import Passwords, normal_email
+from services.gateway.accounts.rate_limits import actions as limits
+from services.gateway.accounts.rate_limits import domain as tries
+from services.gateway.accounts.sealing import SealBroken, Sealer
+from services.gateway.accounts.second_factors import domain, store
+from services.gateway.accounts.second_factors.domain import SecondFactor, Setup, Way
+from services.gateway.accounts.sessions import store as sessions
+from services.gateway.accounts.steps import store as steps
+
+log = structlog.get_logger()
+
+_AT_ONCE = 100
+
+
+class WrongCode(DomainError):
+    code = "wrong_code"
+    status = 401
+
+
+class UsedCode(DomainError):
+    """A code of the app that was accepted before."""
+
+    code = "used_code"
+    status = 401
+
+
+class NoSecondFactor(DomainError):
+    """There is none, or one already, or its set-up took too long."""
+
+    code = "no_second_factor"
+
+
+class LoginNotFound(DomainError):
+    code = "login_not_found"
+    status = 404
+
+
+async def get(db: Database, login_id: UUID) -> SecondFactor | None:
+    async with db.tx(None) as tx:
+        return await store.get_factor(tx, login_id)
+
+
+async def prepare(
+    db: Database, passwords: Passwords, sealer: Sealer, login: SignedIn, present: str, address: str
+) -> None:
+    """Make a secret, which a code of the app confirms.
+
+    Raises `WrongPassword`, `TooManyTries`, `PasswordKnown`, and `NoSecondFactor` where one is on.
+    """
+    await accounts.check_login(db, passwords, login.email, present, address)
+    async with db.tx(None) as tx:
+        await accounts.lock_own(tx, login.login_id)
+        if await store.get_factor(tx, login.login_id) is not None:
+            raise NoSecondFactor("Codes from an app are on already.")
+        sealed = sealer.seal(login.login_id, domain.new_secret())
+        await store.put_setup(tx, login.login_id, sealed.secret, domain.SETUP_LASTS)
+
+
+async def get_setup(db: Database, sealer: Sealer, login: SignedIn, issuer: str) -> Setup | None:
+    """The set-up under way, for the app; None without one, also once it is confirmed."""
+    async with db.tx(None) as tx:
+        sealed = await store.get_setup(tx, login.login_id)
+    if sealed is None:
+        return None
+    return domain.setup_of(sealer.open(login.login_id, sealed), login.email, issuer)
+
+
+async def switch_on(db: Database, sealer: Sealer, login: SignedIn, typed: str) -> tuple[str, ...]:
+    """Switch on what was prepared, since the app shows its code, and return the recovery codes: this once.
+
+    All sessions of the login end. Raises `WrongCode`, `TooManyTries`, `NoSecondFactor`, `PasswordKnown`.
+    """
+    async with db.tx(None) as tx:
+        if await store.get_setup(tx, login.login_id) is None:
+            raise NoSecondFactor("This took too long. Please begin again.")
+    await limits.count(db, tries.code_limits(login.login_id))
+    async with db.tx(None, operator=True) as tx:
+        found = await accounts.lock_own(tx, login.login_id)
+        sealed = await store.get_setup(tx, login.login_id)
+        if sealed is None:
+            raise NoSecondFactor("This took too long. Please begin again.")
+        secret = sealer.open(login.login_id, sealed)
+        step = domain.step_of(secret, typed[: domain.LONGEST_TYPED], clock.now())
+        if step is None:
+            raise _wrong()
+        await store.delete_setup(tx, login.login_id)
+        if not await store.add_factor(tx, login.login_id, sealer.seal(login.login_id, secret), step):
+            raise NoSecondFactor("Codes from an app are on already.")
+        codes = await _new_codes(tx, login.login_id)
+        await _end_others(tx, login.login_id)
+        await letters.tell(tx, found, "second_factor_on")
+    await limits.return_tries(db, tries.code_limits(login.login_id))
+    await accounts.note(db, login.login_id, "switch_on_second_factor")
+    return codes
+
+
+async def switch_off(
+    db: Database,
+    passwords: Passwords,
+    sealer: Sealer,
+    login: SignedIn,
+    present: str,
+    typed: str,
+    address: str,
+) -> None:
+    """Switch it off. Raises `WrongPassword`, `WrongCode`, `UsedCode`, `TooManyTries`, `NoSecondFactor`."""
+    await accounts.check_login(db, passwords, login.email, present, address)
+    await check(db, sealer, login.login_id, typed)
+    async with db.tx(None, operator=True) as tx:
+        if await store.delete_factor(tx, login.login_id):
+            found = await logins.get_login_by_id(tx, login.login_id)
+            assert found is not None, "logins are never deleted"
+            await letters.tell(tx, found, "second_factor_off")
+    await accounts.note(db, login.login_id, "switch_off_second_factor")
+
+
+async def renew_codes(
+    db: Database,
+    passwords: Passwords,
+    sealer: Sealer,
+    login: SignedIn,
+    present: str,
+    typed: str,
+    address: str,
+) -> tuple[str, ...]:
+    """New recovery codes in the place of the old ones. Raises as `switch_off`."""
+    await accounts.check_login(db, passwords, login.email, present, address)
+    await check(db, sealer, login.login_id, typed)
+    async with db.tx(None, operator=True) as tx:
+        await logins.lock_login(tx, login.login_id)
+        if await store.get_factor(tx, login.login_id) is None:
+            raise _none()
+        codes = await _new_codes(tx, login.login_id)
+    await accounts.note(db, login.login_id, "renew_recovery_codes")
+    return codes
+
+
+async def check(db: Database, sealer: Sealer, login_id: UUID, typed: str) -> Way:
+    """Accept a code of the app, or a recovery code, once; of two tries with one code, one succeeds.
+
+    The use of a recovery code is told to the login's address. Who tries has shown the first factor, so the limit lets
+    no stranger lock the owner out. Raises `WrongCode`, `UsedCode`, `NoSecondFactor`, `SealBroken`, `TooManyTries`.
+    """
+    limited = tries.code_limits(login_id)
+    await limits.count(db, limited)
+    async with db.tx(None, operator=True) as tx:
+        way = await _accept(tx, sealer, login_id, typed[: domain.LONGEST_TYPED])
+    await limits.return_tries(db, limited)
+    return way
+
+
+async def _accept(tx: Connection, sealer: Sealer, login_id: UUID, typed: str) -> Way:
+    factor = await store.get_factor(tx, login_id)
+    if factor is None:
+        raise _none()
+    if await store.use_recovery_code(tx, login_id, domain.hash_of(login_id, typed)):
+        found = await logins.get_login_by_id(tx, login_id)
+        assert found is not None, "logins are never deleted"
+        await letters.tell(tx, found, "recovery_code_used")
+        return "recovery"
+    try:
+        secret = sealer.open(login_id, factor.sealed)
+    except SealBroken:
+        log.error("second_factor_unreadable", reason="LOGIN_KEY lacks the key that sealed it")
+        raise
+    step = domain.step_of(secret, typed, clock.now())
+    if step is None:
+        raise _wrong()
+    if not await store.use_step(tx, login_id, step):
+        raise UsedCode("This code was used already. Wait until the app shows the next one, and type that.")
+    return "app"
+
+
+async def remove(tx: Connection, caller: Caller, email: str) -> bool:
+    """An operator switches it off for an owner who lost app and recovery codes; False when it was off.
+
+    The login's sessions end, and its address is written to. Raises `LoginNotFound`.
+    """
+    login = await logins.get_login(tx, normal_email(email))
+    if login is None:
+        raise LoginNotFound("No login has this e-mail address.")
+    await logins.lock_login(tx, login.id)
+    if not await store.delete_factor(tx, login.id):
+        return False
+    await _end_others(tx, login.id)
+    await letters.tell(tx, login, "second_factor_off")
+    await audit.record(tx, caller, "remove_second_factor", login.id, "on", "off")
+    return True
+
+
+async def seal_again(db: Database, sealer: Sealer) -> None:
+    """Seal with the present key what an earlier one sealed. One that no key opens stays as it is."""
+    last = UUID(int=0)
+    while True:
+        async with db.tx(None) as tx:
+            found = await store.list_sealed_by_others(tx, sealer.mark, last, _AT_ONCE)
+            for login_id, sealed in found:
+                with suppress(SealBroken):
+                    secret = sealer.open(login_id, sealed)
+                    await store.put_sealed(tx, login_id, sealer.seal(login_id, secret))
+        if len(found) < _AT_ONCE:
+            return
+        last = found[-1][0]
+
+
+async def _new_codes(tx: Connection, login_id: UUID) -> tuple[str, ...]:
+    codes = domain.new_recovery_codes()
+    await store.put_recovery_codes(tx, login_id, (domain.hash_of(login_id, code) for code in codes))
+    return codes
+
+
+async def _end_others(tx: Connection, login_id: UUID) -> None:
+    await steps.end_steps_of(tx, login_id)
+    await sessions.end_sessions_of(tx, login_id, "everywhere")
+
+
+def _wrong() -> WrongCode:
+    return WrongCode(
+        "The code is not right. Type the one that your app shows now. If it is refused again, "
+        "let the phone set its clock by itself."
+    )
+
+
+def _none() -> NoSecondFactor:
+    return NoSecondFactor("Codes from an app are off.")
