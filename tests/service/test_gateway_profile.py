@@ -28,8 +28,11 @@ async def post(
 
 
 @asynccontextmanager
-async def another_browser(site: Site, password: str = PASSWORD) -> AsyncIterator[Site]:
-    async with httpx2.AsyncClient(transport=reach(site.app), base_url=site.client.base_url) as client:
+async def another_browser(site: Site, password: str = PASSWORD, device: str = "") -> AsyncIterator[Site]:
+    headers = {"User-Agent": device}
+    async with httpx2.AsyncClient(
+        transport=reach(site.app), base_url=site.client.base_url, headers=headers
+    ) as client:
         other = Site(site.app, client, site.db, site.passwords)
         assert (await other.log_in("ann@example.com", password)).status_code == 303
         yield other
@@ -207,6 +210,45 @@ async def test_a_link_to_a_new_address_opens_no_other_page(post: Post, page: str
     assert (opened.status_code, used.status_code) == (404, 404)
     assert not await opens(post.site, "ann@example.com", NEW)
     assert await opens(post.site, "ann@example.com", PASSWORD)
+
+
+async def test_one_other_session_is_ended_by_its_device_and_told_why(post: Post) -> None:
+    windows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    async with another_browser(post.site, device=windows) as other, another_browser(post.site) as third:
+        page = await profile(post.site)
+        assert "Firefox on Windows" in page.text and "Another device or browser" in page.text
+        [handle] = re.findall(r'sessions/([0-9a-f]{64})/end">[^>]*>[^>]*Log out Firefox', page.text)
+
+        answer = await send(post.site, f"sessions/{handle}/end")
+
+        assert answer.headers["location"] == "/c/oak/profile?done=session"
+        page = await post.site.get(answer.headers["location"], headers=PAGE)
+        assert "That device is logged out." in page.text and "Firefox on Windows" not in page.text
+        away = await other.get("/c/oak", headers=PAGE)
+        assert away.headers["location"] == "/login?next=%2Fc%2Foak&why=elsewhere"
+        assert (await third.get("/c/oak/profile", headers=PAGE)).status_code == 200
+        again = await send(post.site, f"sessions/{handle}/end")
+        assert again.status_code == 303, "a second press does no harm"
+
+
+@pytest.mark.parametrize("handle", ["bob", "0" * 64, "zz", "%00", "0" * 63 + "G"])
+async def test_a_session_of_another_login_is_ended_by_nobody_else(
+    post: Post, db_gateway: ServiceDb, handle: str
+) -> None:
+    clinic = await db_gateway.admin.fetchval("SELECT clinic_id FROM portals")
+    await create_client(post.site, {"id": clinic}, email="bob@example.com")
+    async with httpx2.AsyncClient(
+        transport=reach(post.site.app), base_url=post.site.client.base_url
+    ) as client:
+        bob = Site(post.site.app, client, post.site.db, post.site.passwords)
+        await bob.log_in("bob@example.com")
+        ids = "SELECT encode(id_hash, 'hex') FROM sessions JOIN logins ON id = login_id WHERE email = 'bob@example.com'"
+        named = await db_gateway.admin.fetchval(ids) if handle == "bob" else handle
+
+        answer = await send(post.site, f"sessions/{named}/end")
+
+        assert answer.status_code in (303, 400, 404)
+        assert (await bob.get("/c/oak/profile", headers=PAGE)).status_code == 200
 
 
 async def test_log_out_everywhere_ends_every_session_and_says_so(post: Post) -> None:

@@ -61,9 +61,10 @@ class LoginSession:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session that lasts; `used_at` is right to a minute."""
+    """A session that lasts; `used_at` is right to a minute. `device` in words, if its browser said anything known."""
 
     id_hash: bytes
+    device: str
     begun_at: datetime
     used_at: datetime
 

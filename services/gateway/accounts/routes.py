@@ -47,6 +47,7 @@ _WHY = {
     "late": "That took too long. Log in to go on.",
     "out": "You are logged out.",
     "everywhere": "You are logged out everywhere.",
+    "elsewhere": "You were logged out from another device. If you did not do that, choose a new password.",
     "email": "From now on you log in with your new e-mail address.",
     "ready": "Your login is ready. Log in with your e-mail address and your password.",
     "connected": "Your login is connected to the clinic. Log in with the password that you have.",

@@ -98,6 +98,12 @@ async def confirm_email(db: Database, token: str) -> str:
     return link.email
 
 
+async def log_out(db: Database, login: SignedIn, id_hash: bytes) -> None:
+    """End one session of the login."""
+    async with db.tx(None) as tx:
+        await sessions.end_session(tx, login.login_id, id_hash)
+
+
 async def log_out_everywhere(db: Database, login: SignedIn) -> None:
     """End all sessions of the login."""
     async with db.tx(None) as tx:

@@ -23,6 +23,7 @@ from litestar.types import Empty, Message, Scope, ScopeSession
 from services.chassis import clock
 from services.chassis.db.database import Database
 from services.gateway.accounts.sessions import store
+from services.gateway.accounts.sessions.domain import device_of
 from services.gateway.web import limits
 
 IDLE = timedelta(minutes=30)
@@ -156,7 +157,9 @@ def hash_shown(https: bool) -> Callable[[Scope], str | None]:
 def sign_in(request: Request[Any, Any, Any], login_id: UUID) -> None:
     """Begin a session; whatever session the browser had ends."""
     # The time makes the data another even when the same login signs in again, and so the id.
-    request.set_session({"login_id": str(login_id), "signed_in_at": clock.now().isoformat()})
+    device = device_of(request.headers.get("User-Agent", ""))
+    at = clock.now().isoformat()
+    request.set_session({"login_id": str(login_id), "signed_in_at": at, "device": device})
 
 
 def renew(request: Request[Any, Any, Any]) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.chassis.db.database import Connection
 from services.gateway.accounts.domain import Session
 
-EndReason = Literal["password", "everywhere"]
+EndReason = Literal["password", "everywhere", "elsewhere"]
 
 
 async def get_session(tx: Connection, id_hash: bytes, idle: timedelta) -> tuple[str, bool] | None:
@@ -80,11 +80,24 @@ async def end_sessions_of(tx: Connection, login_id: UUID, reason: EndReason = "p
     )
 
 
+async def end_session(tx: Connection, login_id: UUID, id_hash: bytes) -> None:
+    """End one session of the login, from another one. Nothing happens to a session of another login."""
+    await tx.execute(
+        """
+        UPDATE sessions SET idle_at = app_now(), data = '{}', ended_for = 'elsewhere'
+        WHERE id_hash = $2 AND login_id = $1 AND app_now() < idle_at
+        """,
+        login_id,
+        id_hash,
+    )
+
+
 async def list_sessions(tx: Connection, login_id: UUID, idle: timedelta) -> list[Session]:
     """The login's sessions that last, the last used first."""
     rows = await tx.fetch(
         """
-        SELECT id_hash, coalesce((data ->> 'signed_in_at')::timestamptz, created_at) AS begun_at,
+        SELECT id_hash, coalesce(data ->> 'device', '') AS device,
+            coalesce((data ->> 'signed_in_at')::timestamptz, created_at) AS begun_at,
             idle_at - $2::interval AS used_at
         FROM sessions WHERE login_id = $1 AND app_now() < idle_at AND app_now() < ends_at
         ORDER BY idle_at DESC
@@ -96,7 +109,10 @@ async def list_sessions(tx: Connection, login_id: UUID, idle: timedelta) -> list
 
 
 async def why_ended(tx: Connection, id_hash: bytes) -> str | None:
-    """A new `password`, `everywhere` (its owner said so), `long` or `idle`; None if it lasts or is not known."""
+    """A new `password`, `everywhere` or `elsewhere` (its owner said so), `long` or `idle`.
+
+    None if it lasts or is not known.
+    """
     reason: str | None = await tx.fetchval(
         """
         SELECT CASE

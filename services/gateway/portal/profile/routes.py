@@ -1,9 +1,10 @@
 """The profile page: who is logged in, with which address, where; and the changes of it."""
 
+import re
 from dataclasses import dataclass
 
 from litestar import get, post
-from litestar.params import FromQuery, URLEncodedBody
+from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
 from services.chassis.errors import DomainError
@@ -20,6 +21,7 @@ from services.gateway.web.limits import address_of
 _DONE = {
     "password": "Your password is changed. You are logged out everywhere else.",
     "email": "We are sending a link to the new address. Open it within a day: until then you log in with the old one.",
+    "session": "That device is logged out.",
     "second-factor-off": "From now on you log in with your password alone.",
 }
 
@@ -89,6 +91,14 @@ async def change_email(
     return Redirect(profile.page.path("profile?done=email"), status_code=303)
 
 
+@post("/profile/sessions/{handle:str}/end", status_code=303)
+async def end_session(handle: FromPath[str], profile: CurrentProfile) -> Redirect:
+    """End one other session of the login. One that has ended, or is of another login, stays as it is."""
+    if re.fullmatch(r"[0-9a-f]{64}", handle):
+        await actions.log_out(profile.db, profile.login, bytes.fromhex(handle))
+    return Redirect(profile.page.path("profile?done=session"), status_code=303)
+
+
 @post("/profile/sessions/end", status_code=303)
 async def end_sessions(request: AnyRequest, profile: CurrentProfile) -> Redirect:
     """End all sessions of the login, this one too."""
@@ -97,4 +107,11 @@ async def end_sessions(request: AnyRequest, profile: CurrentProfile) -> Redirect
     return Redirect(f"/login?next=/c/{profile.page.clinic.slug}&why=everywhere", status_code=303)
 
 
-profile_routes = [profile_page, change_password, change_email, end_sessions, *second_factor_routes]
+profile_routes = [
+    profile_page,
+    change_password,
+    change_email,
+    end_session,
+    end_sessions,
+    *second_factor_routes,
+]

@@ -9,8 +9,14 @@ from services.gateway.accounts.domain import Session
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session in words; `is_here` is the one that shows the page."""
+    """A session in words; `is_here` is the one that shows the page.
 
+    name    its device
+    handle  names the session in a form, and opens nothing
+    """
+
+    name: str
+    handle: str
     begun: str
     used: str
     is_here: bool
@@ -20,6 +26,12 @@ def session_rows(found: Iterable[Session], here: bytes, regional: Regional) -> l
     """The sessions, this one first, with times as the clinic's locale and clock write them."""
     write = Formats.of(regional)
     return [
-        SessionRow(write.moment(each.begun_at), write.moment(each.used_at), each.id_hash == here)
+        SessionRow(
+            each.device or "Another device or browser",
+            each.id_hash.hex(),
+            write.moment(each.begun_at),
+            write.moment(each.used_at),
+            each.id_hash == here,
+        )
         for each in sorted(found, key=lambda each: each.id_hash != here)
     ]
