@@ -281,7 +281,7 @@ class Upstreams:
         return await self._calls.file(caller, "invoice", f"/invoices/{invoice_id}/pdf", known)
 
     async def receipt_pdf(self, caller: Caller, invoice_id: UUID, known: str | None) -> Reply:
-        """What was paid of an invoice, in the same way. 409 `nothing_paid`."""
+        """The payments of an invoice, in the same way. 409 `nothing_paid`."""
         return await self._calls.file(caller, "invoice", f"/invoices/{invoice_id}/receipt", known)
 
     async def credit_note_pdf(

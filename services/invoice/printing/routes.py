@@ -43,7 +43,7 @@ async def print_receipt(
     printer: NamedDependency[Printer],
     if_none_match: Known = None,
 ) -> Response[bytes]:
-    """What was paid of the invoice so far, and what went back. 409 `nothing_paid` before the first payment."""
+    """The payments of the invoice so far, and the money that went back. 409 `nothing_paid` before the first payment."""
     async with db.tx(caller.clinic) as tx:
         found = await actions.get_invoice(tx, caller, invoice_id)
     return await _printed(paper.receipt(found), printer, if_none_match)

@@ -38,7 +38,7 @@ KINDS: tuple[EmailKind[Any], ...] = (
     dispute_ended.KIND,
 )
 TIMED = (reminder.KIND,)
-"""Those to which a day leads, and no event."""
+"""E-mails to which a day leads, and no event."""
 ALL_KINDS: tuple[AnyKind, ...] = (*KINDS, *TIMED)
 BY_TEMPLATE = {kind.template: kind for kind in ALL_KINDS}
 LETTERS: tuple[LetterKind, ...] = (

@@ -126,7 +126,7 @@ async def receipt_pdf(
     upstreams: InjectedUpstreams,
     if_none_match: Known = None,
 ) -> Response[bytes]:
-    """What was paid of the invoice so far, and what went back."""
+    """The payments of the invoice so far, and the money that went back."""
     return passed_on(await upstreams.receipt_pdf(billing.caller, invoice_id, if_none_match))
 
 
