@@ -130,7 +130,9 @@ def invoice(found: InvoiceOut) -> Paper:
 
 
 def receipt(found: InvoiceOut) -> Paper:
-    """The payments of the invoice, the money that went back, and the rest that is due. Raises `NothingPaid` before the first payment.
+    """The payments of the invoice, the money that went back, and the rest that is due.
+
+    Raises `NothingPaid` before the first payment.
 
     It is the same until money moves or the invoice is corrected.
     """
