@@ -31,14 +31,14 @@ CORRECTING: tuple[Mutant, ...] = (
     ),
     one(
         "what is left of a tax, by lines",
-        f"{MAKING}no_credit_is_above_what_is_left",
+        f"{ADDING_UP}lines_with_two_taxes_and_lines_that_take_off",
         DOMAIN,
         "        if not left[part.codes].holds(part):\n",
         "        if False:\n",
     ),
     one(
         "what is left of a tax, by a sum",
-        f"{MAKING}no_credit_is_above_what_is_left",
+        f"{ADDING_UP}lines_with_two_taxes_and_lines_that_take_off",
         DOMAIN,
         "    if amount > min(part.gross, issued.total_left):\n",
         "    if False:\n",

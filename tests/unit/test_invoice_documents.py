@@ -226,8 +226,13 @@ def test_lines_with_two_taxes_and_lines_that_take_off() -> None:
     assert (half.parts[0].net, half.parts[0].taxes, half.total) == (5_000, (250, 350), 5_600)
     assert (summed.parts[0].net, summed.parts[0].taxes) == (1_000, (50, 70))
     assert (with_discount.net, with_discount.tax) == (2_000, 100)
-    with pytest.raises(CreditTooLarge):
-        domain.plan(CreditRequest(reason="not_given", lines=(CreditedLine(3),)), issued)
+    for above in (
+        CreditRequest(reason="not_given", lines=(CreditedLine(3),)),
+        CreditRequest(reason="not_given", amount=Price(2_101, "EUR"), tax_codes=("GST",)),
+    ):
+        with pytest.raises(CreditTooLarge) as refused:
+            domain.plan(above, issued)
+        assert refused.value.fields["left"] == 2_100
 
 
 def test_no_more_of_a_tax_is_credited_than_all_lines_that_bear_it_charged() -> None:
