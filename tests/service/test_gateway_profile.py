@@ -67,7 +67,7 @@ async def test_the_page_says_who_is_logged_in_and_where(post: Post) -> None:
     assert page.status_code == 200
     assert "Ann Byrne" in page.text and "ann@example.com" in page.text
     assert page.text.count("This device") == 1
-    assert page.text.count("Another device or browser") == 1
+    assert page.text.count("<strong>Another device or browser</strong>") == 1
     assert page.text.index("This device") < page.text.index("Another device or browser")
 
 
