@@ -246,7 +246,8 @@ async def test_several_invoices_are_chosen_paid_once_and_named_on_the_receipt(
 
     await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
     for invoice in (first, second):
-        await expect(page.get_by_role("link", name=f"Invoice {invoice['number']}")).to_be_visible()
+        named = page.get_by_role("link", name=f"Invoice {invoice['number']}", exact=True)
+        await expect(named).to_be_visible()
     await page.go_back()
     await page.wait_for_url(re.compile("/billing$"))
     await page.goto(f"{world.portal}/billing?status=unpaid")

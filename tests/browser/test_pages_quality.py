@@ -184,7 +184,7 @@ async def test_three_clicks_after_the_login_pay_and_the_button_stays_in_sight(
     await page.goto(world.portal)
     await page.get_by_role("link", name="Review and pay €125.00").click()
     await expect(page.get_by_role("heading", name="Invoice Details")).to_be_attached()
-    await page.get_by_role("button", name="Print or save").scroll_into_view_if_needed()
+    await page.get_by_role("link", name="Save as PDF").scroll_into_view_if_needed()
     await expect(page.get_by_role("link", name="Pay with Card")).to_be_in_viewport()
     await page.get_by_role("link", name="Pay with Card").click()
     await fill_card(page)

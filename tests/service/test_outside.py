@@ -39,9 +39,10 @@ async def record(
     amount: int,
     key: str | None = None,
     newest: Sequence[UUID] = (),
+    client_known: bool = False,
     **body: Any,
 ) -> Any:
-    """`newest` are the invoices that the gateway has seen at the invoice service."""
+    """`newest` are the invoices that the gateway has seen at the invoice service, where it has seen the client too."""
     asked = {
         "client_id": str(installation.payments.client_id),
         "kind": "cash",
@@ -49,8 +50,8 @@ async def record(
         "currency": "EUR",
         **body,
     }
-    issued = f"?issued={','.join(map(str, newest))}" if newest else ""
-    return await call(installation, f"/payments/recorded{issued}", key, **asked)
+    seen = f"?issued={','.join(map(str, newest))}&client_known={str(client_known).lower()}"
+    return await call(installation, f"/payments/recorded{seen}", key, **asked)
 
 
 async def reverse(
@@ -104,8 +105,10 @@ async def test_cash_of_a_new_client_is_credit_and_pays_the_first_invoice(install
     await add_client(installation.world.http, client, installation.world.staff)
     await installation.pump()
 
-    answer = await record(installation, 2_000, client_id=str(client))
+    unknown = await record(installation, 2_000, client_id=str(client))
+    answer = await record(installation, 2_000, client_id=str(client), client_known=True)
 
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "payable_not_found")
     assert answer.status_code == 201, answer.text
     assert await credit(installation) == 2_000
     first = (await installation.world.post_invoice(invoice_body(client, 1_500))).json()["id"]
@@ -146,6 +149,7 @@ async def test_the_same_request_again_is_the_same_payment(installation: Installa
         (100, {"received_at": "0001-01-01T00:00:00+14:00"}, 422, "received_too_long_ago"),
         (100, {"reference": "card 4242 4242 4242 4242"}, 422, "card_number_refused"),
         (100, {"location": "x" * 101}, 422, "invalid_text"),
+        (100, {"client_id": str(UUID(int=8))}, 404, "payable_not_found"),
         (0, {}, 400, "request_invalid"),
         (100, {"currency": "ABC"}, 422, "unknown_currency"),
         (100, {"kind": "card"}, 400, "request_invalid"),
@@ -179,7 +183,7 @@ async def test_an_invoice_that_was_issued_a_moment_ago_is_paid_by_the_same_reque
 ) -> None:
     """At a desk the money is recorded right after the invoice. Its event may be on its way."""
     issued = UUID((await installation.world.issue(5_000))["id"])
-    parts = {"invoices": [{"invoice_id": str(issued), "amount": 5_000}]} if named else {}
+    parts: dict[str, Any] = {"invoices": [{"invoice_id": str(issued), "amount": 5_000}]} if named else {}
     newest = () if named else (issued,)
 
     early = await record(installation, 5_000, "desk", newest, **parts)

@@ -444,12 +444,12 @@ class Upstreams:
         )
 
     async def _issued_lately(self, caller: Caller, body: RecordIn | UseCreditIn) -> dict[str, str] | None:
-        """The invoices that payment must know before it chooses which are due first."""
+        """The invoices that payment must know before it chooses which are due first. The client was looked up."""
         if body.invoices is not None:
             return None
         since = clock.now() - LATELY
         found = await self.changed_invoices(caller, since, limit=100, client_id=body.client_id)
-        return {"issued": ",".join(str(each.id) for each in found.items)}
+        return {"issued": ",".join(str(each.id) for each in found.items), "client_known": "true"}
 
     async def reverse_payment(
         self, caller: Caller, payment_id: UUID, body: ReverseIn, key: str

@@ -33,6 +33,7 @@ from services.payment.receivables import store as receivables
 from services.payment.receivables.domain import (
     JUST_ISSUED,
     Receivable,
+    ReceivableNotFound,
     ReceivableUnknown,
     may_still_come,
 )
@@ -49,13 +50,15 @@ async def record(
     key: str | None,
     body: bytes,
     issued: Collection[UUID] = (),
+    client_known: bool = False,
 ) -> Payment:
     """Book money that the clinic took, under an idempotency key: the same request again is the same payment.
 
-    `issued` are the client's newest invoices: money for no named invoice waits until they are here.
+    `issued` are the client's newest invoices: money for no named invoice waits until they are here. `client_known`:
+    the clinic has the client, who may have no invoice yet.
 
     Raises what `idempotency.claim`, `domain.check` and `domain.parts_of` raise, `UnknownCurrency`, `InvalidText`,
-    `LooksLikeACard`, `ReceivableUnknown`.
+    `LooksLikeACard`, `ReceivableUnknown`, `ReceivableNotFound`.
     """
     earlier = await idempotency.claim(tx, caller.clinic, key, idempotency.named("record_payment", None, body))
     if earlier is not None:
@@ -68,7 +71,7 @@ async def record(
     domain.check(taken, clock.now())
     if taken.shares is None:  # Invoices of a currency that has gone can still be paid.
         known_currency(taken.currency)
-    await _check_issued(tx, caller.clinic, taken, issued)
+    await _check_client(tx, caller.clinic, taken, issued, client_known)
     payment = await _book(tx, caller, taken, livemode)
     await store.add_record(tx, payment.key, origin, str(caller.subject))
     await _keep(tx, caller, key, payment)
@@ -85,6 +88,7 @@ async def use_credit(
     key: str | None,
     body: bytes,
     issued: Collection[UUID] = (),
+    client_known: bool = False,
 ) -> Payment:
     """Pay invoices with the client's credit, under an idempotency key. No Stripe is called, and no receipt is sent.
 
@@ -96,7 +100,7 @@ async def use_credit(
     earlier = await idempotency.claim(tx, caller.clinic, key, idempotency.named("use_credit", None, body))
     if earlier is not None:
         return await _get(tx, msgspec.json.decode(earlier, type=UUID))
-    await _check_issued(tx, caller.clinic, wanted, issued)
+    await _check_client(tx, caller.clinic, wanted, issued, client_known)
     owed = await _owed(tx, caller.clinic, wanted)
     credit_key = (caller.clinic, wanted.client_id, wanted.currency)
     free = (await credit.lock_credit(tx, {credit_key}))[credit_key]
@@ -118,18 +122,21 @@ async def use_credit(
     return used.payment
 
 
-async def _check_issued(
-    tx: Connection, clinic_id: UUID, taken: Taken | CreditWanted, issued: Collection[UUID]
+async def _check_client(
+    tx: Connection, clinic_id: UUID, taken: Taken | CreditWanted, issued: Collection[UUID], known: bool
 ) -> None:
-    """Refuse until the newest invoices are here, unless invoices are named.
+    """Refuse a client whom the clinic does not have, and wait for the newest invoices, unless invoices are named.
 
-    Money that came before them would be credit, and leave them unpaid.
+    Money that came before these would be credit, and leave them unpaid. `known`: whoever asks has seen that the clinic
+    has the client, of whom nothing is known here before the first invoice.
     """
     if taken.shares is not None:
         return
     missing = await receivables.list_unknown(tx, clinic_id, issued)
     if any(may_still_come(each, clock.now()) for each in missing):
         raise ReceivableUnknown(JUST_ISSUED)
+    if not known and not await receivables.is_client(tx, clinic_id, taken.client_id):
+        raise ReceivableNotFound("The clinic has issued no invoice to this client.", field="client_id")
 
 
 async def _book(tx: Connection, caller: Caller, taken: Taken, livemode: bool) -> Payment:

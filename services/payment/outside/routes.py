@@ -36,8 +36,10 @@ async def record_payment(
     stripe: NamedDependency[StripeApi],
     idempotency_key: IdempotencyKey = None,
     issued: FromQuery[str] = "",
+    client_known: FromQuery[bool] = False,
 ) -> PaymentOut:
     """Book money that the clinic took outside Stripe. `issued` are the client's newest invoices, between commas.
+    `client_known`: the gateway has looked the client up at the clinic.
 
     409 `already_paid`, `amount_changed`; 422 `received_in_the_future`, `received_too_long_ago`,
     `wrong_amount`, `card_number_refused`; 503 `payable_unknown` for an invoice that was issued a moment ago.
@@ -45,7 +47,15 @@ async def record_payment(
     taken, origin = schemas.taken(data, clock.now()), schemas.origin(data)
     newest = ids_in("issued", issued)
     made = await actions.record(
-        tx, caller, taken, origin, stripe.livemode, key=idempotency_key, body=body, issued=newest
+        tx,
+        caller,
+        taken,
+        origin,
+        stripe.livemode,
+        key=idempotency_key,
+        body=body,
+        issued=newest,
+        client_known=client_known,
     )
     return await _shown(tx, made)
 
@@ -81,14 +91,22 @@ async def use_credit(
     stripe: NamedDependency[StripeApi],
     idempotency_key: IdempotencyKey = None,
     issued: FromQuery[str] = "",
+    client_known: FromQuery[bool] = False,
 ) -> PaymentOut:
     """Pay invoices with a client's credit. 409 `no_credit_to_use`, `credit_overdrawn`, `amount_changed`.
 
-    `issued` are the client's newest invoices, between commas.
+    `issued` are the client's newest invoices, between commas. `client_known`: the gateway has looked the client up.
     """
     wanted, newest = schemas.credit(data), ids_in("issued", issued)
     made = await actions.use_credit(
-        tx, caller, wanted, stripe.livemode, key=idempotency_key, body=body, issued=newest
+        tx,
+        caller,
+        wanted,
+        stripe.livemode,
+        key=idempotency_key,
+        body=body,
+        issued=newest,
+        client_known=client_known,
     )
     return payment_out(made)
 

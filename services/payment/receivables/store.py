@@ -123,6 +123,14 @@ def _taxes(sums: Sums) -> str:
     ).decode()
 
 
+async def is_client(tx: Connection, clinic_id: UUID, client_id: UUID) -> bool:
+    """Whether the clinic has issued an invoice to the client."""
+    found: bool = await tx.fetchval(
+        "SELECT EXISTS (SELECT FROM payables WHERE clinic_id = $1 AND client_id = $2)", clinic_id, client_id
+    )
+    return found
+
+
 async def list_unknown(tx: Connection, clinic_id: UUID, ids: Collection[UUID]) -> list[UUID]:
     """The ids of which the clinic has no payable here."""
     rows = await tx.fetch(
