@@ -122,7 +122,8 @@ def paths_with(two: TwoClinics, template: str, odd: str) -> Iterator[str]:
 
 
 def is_an_answer(answer: Any) -> bool:
-    return bool(answer.is_success) or answer.status_code == 405 or is_refusal(answer)
+    unchanged = answer.status_code == 304 and not answer.content
+    return bool(answer.is_success) or unchanged or answer.status_code == 405 or is_refusal(answer)
 
 
 @pytest.mark.parametrize("name", [each for each in EVERY if "{" in each])

@@ -67,13 +67,26 @@ PAGES = {
     "GET /c/{slug}/profile": Page("clinic"),
     "POST /c/{slug}/profile/password": Page("clinic"),
     "POST /c/{slug}/profile/email": Page("clinic"),
+    "GET /c/{slug}/profile/second-factor": Page("clinic"),
+    "POST /c/{slug}/profile/second-factor": Page("clinic"),
+    "POST /c/{slug}/profile/second-factor/confirm": Page("clinic"),
+    "POST /c/{slug}/profile/second-factor/off": Page("clinic"),
+    "POST /c/{slug}/profile/second-factor/codes": Page("clinic"),
+    "POST /c/{slug}/profile/sessions/{handle}/end": Page("clinic"),
     # The last one, since it logs its visitors out.
     "POST /c/{slug}/profile/sessions/end": Page("clinic"),
 }
 NEEDS_CHOICE = {"POST /clinics", "POST /clinics/invitations"}
 """Asked here without a clinic and a client, so nothing opens: tests/service/test_families.py names them."""
-EMPTY = {"POST /c/{slug}/profile/password": {400}, "POST /c/{slug}/profile/email": {400}}
-"""Their statuses for an empty form: tests/service/test_gateway_profile.py fills it in."""
+EMPTY = {
+    "POST /c/{slug}/profile/password": {400},
+    "POST /c/{slug}/profile/email": {400},
+    "POST /c/{slug}/profile/second-factor": {400, 401},
+    "POST /c/{slug}/profile/second-factor/confirm": {409},
+    "POST /c/{slug}/profile/second-factor/off": {400, 401},
+    "POST /c/{slug}/profile/second-factor/codes": {400, 401},
+}
+"""Their statuses for an empty form: tests/service/test_gateway_profile.py and _second_factor.py fill it in."""
 NOT_THERE = {
     "GET /c/{slug}/invoices/{invoice_id}/receipt": {409},
     "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/pdf": {404},
@@ -90,6 +103,7 @@ BY_LINK = {
 """Opened by the address of an invoice of ann's, with any login or none."""
 FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
+    *("GET /login/second", "POST /login/second"),
     *("GET /password", "POST /password", "GET /password/{token}", "POST /password/{token}"),
     *("GET /invitation/{token}", "POST /invitation/{token}", "GET /email/{token}", "POST /email/{token}"),
     *("GET /static/{file_path}", "HEAD /static/{file_path}"),

@@ -89,6 +89,7 @@ INDEXED: dict[str, dict[str, Iterable[str]]] = {
         "deliveries_once_per_subject": ("invoice_ready", "receipt"),
         "deliveries_by_age": ("sent", "dropped", "failed"),
         "letters_ended": ("sent", "dropped", "failed"),
+        "invoices_to_remind": words.PAYABLE_INVOICES,
         "deliveries_failures": (*words.UNSENT_DELIVERIES, "payment_failed"),
     },
 }

@@ -17,7 +17,7 @@ CREATE TABLE disputes (
     invoice_ids uuid[] NOT NULL,
     PRIMARY KEY (clinic_id, id)
 );
-CREATE INDEX disputes_open ON disputes (clinic_id) WHERE is_open;
+CREATE INDEX disputes_open ON disputes USING gin (invoice_ids) WHERE is_open;
 
 -- The day and the plan for which a clinic's reminders were queued last.
 CREATE TABLE reminder_runs (

@@ -138,7 +138,7 @@ async def get_invoices(tx: Connection, keys: Collection[Key]) -> dict[Key, Invoi
         SELECT clinic_id, id, number, status, due_amount, currency, due_on, being_checked,
             seller_name, locale, time_zone, pay_link_generation, EXISTS (
                 SELECT FROM disputes AS d
-                WHERE d.clinic_id = invoices.clinic_id AND d.is_open AND invoices.id = ANY (d.invoice_ids)
+                WHERE d.clinic_id = invoices.clinic_id AND d.is_open AND d.invoice_ids @> ARRAY[invoices.id]
             ) AS disputed
         FROM invoices
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
