@@ -258,6 +258,7 @@ WRITES: dict[str, Prepare] = {
     f"POST {AT}/invoices/{{invoice_id}}/write-off": _of_an_invoice("write-off"),
     f"POST {AT}/invoices/{{invoice_id}}/correct": _of_an_invoice("correct"),
     f"POST {AT}/invoices/{{invoice_id}}/pay-link/revoke": _revoked_links,
+    f"POST {AT}/payments": _record,
     f"POST {AT}/cash-closings": _count_of_cash,
 }
 WITHOUT_EFFECT: dict[str, Prepare] = {
@@ -268,7 +269,6 @@ WITHOUT_EFFECT: dict[str, Prepare] = {
     f"POST {AT}/invoices/{{invoice_id}}/credit-notes/preview": _of_an_invoice("credit-notes/preview"),
     f"POST {AT}/invoices/{{invoice_id}}/write-off/preview": _of_an_invoice("write-off/preview"),
     f"POST {AT}/invoices/{{invoice_id}}/correct/preview": _of_an_invoice("correct/preview"),
-    f"POST {AT}/payments": _record,
     f"POST {AT}/payments/{{payment_id}}/reverse": _of_nothing("POST", "payments/{}/reverse", {"reason": "x"}),
     f"POST {AT}/credit-uses": _use_of_credit,
     f"POST {AT}/exceptions/{{exception_id}}/settle": _of_nothing(

@@ -12,6 +12,8 @@ _RECENT = ">= uuid_at(date_trunc('day', app_now()) - interval '365 days')"
 _SETTINGS = {field.name for field in fields(ClinicSettings)}
 _COPIED = tuple(field.name for field in fields(Clinic) if field.name in _SETTINGS)
 """The settings that notification keeps a copy of, in columns of the same names on both sides."""
+_COPIES = ", ".join(f"{name}::text" for name in _COPIED)
+"""As texts, since rows that differ are put into sets: a list cannot be."""
 
 _DUE_BEFORE = "CASE status WHEN 'void' THEN 0 ELSE total_amount - credited_amount - written_off_amount END"
 """The sum due on an invoice before payments, as its events have it."""
@@ -160,8 +162,8 @@ COMPARISONS = (
     Comparison(
         "notification_knows_clinics",
         "Notification has every clinic's newest settings",
-        Side("invoice", f"SELECT id, version, {', '.join(_COPIED)} FROM clinics"),
-        Side("notification", f"SELECT clinic_id, version, {', '.join(_COPIED)} FROM clinics"),
+        Side("invoice", f"SELECT id, version, {_COPIES} FROM clinics"),
+        Side("notification", f"SELECT clinic_id, version, {_COPIES} FROM clinics"),
         ("clinic_id", "version", *_COPIED),
         key=1,
     ),
