@@ -35,7 +35,7 @@ _NOT_COMPARED = {
 }
 """History, migrations, counts, and limits that end: nothing that a client, a clinic or an event is made of."""
 _UNLIKE = re.compile(
-    r"^(\\x.*|\$argon2.*|(closing:)?[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT\d\d:.*|(CN-)?\d{4}-\d{6})$"
+    r"^(\\x.*|\$argon2.*|(closing:|recorded-)?[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT\d\d:.*|(CN-)?\d{4}-\d{6})$"
 )
 """Values that differ between two runs of the same: bytes, hashes, ids, times, numbers of documents."""
 _VOLATILE = {"version", "tries", "number", "seq"}
