@@ -90,4 +90,4 @@ async def test_another_login_in_the_demo_changes_its_own(post: Post) -> None:
     await post.site.log_in("ann@example.com")
     page = await post.site.get("/c/elm/profile", headers=PAGE)
 
-    assert page.text.count('name="present"') == 2
+    assert page.text.count('name="present"') == 3

@@ -127,7 +127,7 @@ async def _check_client(
 ) -> None:
     """Refuse a client whom the clinic does not have, and wait for the newest invoices, unless invoices are named.
 
-    Money that came before these would be credit, and leave them unpaid. `known`: whoever asks has seen that the clinic
+    Money that came before these would be credit, and leave them unpaid. `known`: the caller has seen that the clinic
     has the client, of whom nothing is known here before the first invoice.
     """
     if taken.shares is not None:
