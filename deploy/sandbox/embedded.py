@@ -39,7 +39,7 @@ class RunningSandbox:
         """Call the control API, such as `control("POST", "/faults/webhooks", {"kind": "double"})`."""
         headers = {"Authorization": f"Bearer {self.secret_key}"}
         async with httpx2.AsyncClient(
-            base_url=f"{self.url}/_sandbox", headers=headers, trust_env=False
+            base_url=f"{self.url}/_sandbox", headers=headers, trust_env=False, timeout=60
         ) as client:
             answer = await client.request(method, path, json=body)
         answer.raise_for_status()
