@@ -19,8 +19,10 @@ MOST_LINKS = 128
 
 def request_id_of(scope: Scope) -> str:
     """The id of a request: that of its trace, which logs have as `trace_id`; a new one where no route was found."""
-    known: str = scope["state"].setdefault(_REQUEST_ID, uuid4().hex)
-    return known
+    state = scope["state"]
+    if _REQUEST_ID not in state:
+        state[_REQUEST_ID] = uuid4().hex
+    return str(state[_REQUEST_ID])
 
 
 async def tell_request_id(message: Message, scope: Scope) -> None:

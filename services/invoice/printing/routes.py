@@ -30,8 +30,7 @@ async def print_invoice(
     if_none_match: Known = None,
 ) -> Response[bytes]:
     """The invoice as it was issued. 304 for a reader that has it; another client's is not found."""
-    async with db.tx(caller.clinic) as tx:
-        found = await actions.get_invoice(tx, caller, invoice_id)
+    found = await _found(db, caller, invoice_id)
     return await _printed(paper.invoice(found), printer, if_none_match)
 
 
@@ -44,8 +43,7 @@ async def print_receipt(
     if_none_match: Known = None,
 ) -> Response[bytes]:
     """The payments of the invoice so far, and the money that went back. 409 `nothing_paid` before the first payment."""
-    async with db.tx(caller.clinic) as tx:
-        found = await actions.get_invoice(tx, caller, invoice_id)
+    found = await _found(db, caller, invoice_id)
     return await _printed(paper.receipt(found), printer, if_none_match)
 
 
@@ -59,9 +57,14 @@ async def print_credit_note(
     if_none_match: Known = None,
 ) -> Response[bytes]:
     """A credit note of the invoice as it was issued. 404 `credit_note_not_found`."""
-    async with db.tx(caller.clinic) as tx:
-        found = await actions.get_invoice(tx, caller, invoice_id)
+    found = await _found(db, caller, invoice_id)
     return await _printed(paper.credit_note(found, _credit_note(found, document_id)), printer, if_none_match)
+
+
+async def _found(db: Database, caller: Caller, invoice_id: UUID) -> InvoiceOut:
+    """Read in a transaction that ends before anything is printed."""
+    async with db.tx(caller.clinic) as tx:
+        return await actions.get_invoice(tx, caller, invoice_id)
 
 
 class CreditNoteNotFound(DomainError):
