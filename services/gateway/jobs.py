@@ -2,11 +2,11 @@
 secrets sealed by an earlier key, abandoned operations."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
-from services.chassis.db.database import UNREACHABLE, Database
+from services.chassis.db.database import Database
 from services.chassis.incidents import incidents
 from services.chassis.retention import delete_old
 from services.gateway.accounts.letters.actions import Letters
@@ -43,7 +43,13 @@ class Jobs:
     async def running(self) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(job)
-            for job in (self._prepare(), self._sweep(), self._sweep_operations(), self._sweep_letters())
+            for job in (
+                self._prepare(),
+                _again("seal_again", SWEEP_SECONDS, self._seal_again, at_once=True),
+                _again("delete_old_rows", SWEEP_SECONDS, partial(sweep, self._db)),
+                _again("sweep_operations", OPERATIONS_SECONDS, self._operations.sweep),
+                _again("hand_over_letters", LETTERS_SECONDS, self._hand_over_letters),
+            )
         ]
         try:
             yield
@@ -54,36 +60,39 @@ class Jobs:
 
     async def _prepare(self) -> None:
         while not self._prepared.is_set():
-            with suppress(*UNREACHABLE):
-                await api_keys.keep_settings_keys(self._db, self._settings.operator_keys, self._settings.demo)
-                self._prepared.set()
-                return
-            await asyncio.sleep(0.5)
-
-    async def _sweep(self) -> None:
-        while True:
-            with suppress(*UNREACHABLE):
-                await second_factors.seal_again(self._db, self._sealer)
-            await asyncio.sleep(SWEEP_SECONDS)
-            with suppress(*UNREACHABLE):
-                await sweep(self._db)
-
-    async def _sweep_operations(self) -> None:
-        while True:
-            await asyncio.sleep(OPERATIONS_SECONDS)
-            with suppress(*UNREACHABLE):
-                await self._operations.sweep()
-
-    async def _sweep_letters(self) -> None:
-        while True:
-            await asyncio.sleep(LETTERS_SECONDS)
             try:
-                await resets.answer_requests(self._db)
-                await self._letters.sweep()
+                await api_keys.keep_settings_keys(self._db, self._settings.operator_keys, self._settings.demo)
             except Exception as error:
-                incidents.failed("letters_failed", reason=type(error).__name__, exc_info=error)
+                _failed("keep_operator_keys", error)
+                await asyncio.sleep(0.5)
             else:
-                incidents.worked("letters_failed")
+                self._prepared.set()
+
+    async def _seal_again(self) -> None:
+        await second_factors.seal_again(self._db, self._sealer)
+
+    async def _hand_over_letters(self) -> None:
+        await resets.answer_requests(self._db)
+        await self._letters.sweep()
+
+
+async def _again(
+    name: str, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False
+) -> None:
+    """Do a job for ever, with pauses, whatever it raises."""
+    await asyncio.sleep(0 if at_once else seconds)
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            _failed(name, error)
+        else:
+            incidents.worked("job_failed", name)
+        await asyncio.sleep(seconds)
+
+
+def _failed(name: str, error: Exception) -> None:
+    incidents.failed("job_failed", name, job=name, reason=type(error).__name__, exc_info=error)
 
 
 async def sweep(db: Database) -> None:

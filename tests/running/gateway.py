@@ -11,11 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+import pytest
 from litestar import Litestar
 
 from services.chassis.db.database import Database
 from services.chassis.ids import new_id
-from services.gateway import app
+from services.gateway import app, jobs
 from services.gateway.accounts import actions, store
 from services.gateway.accounts.domain import Membership, Role
 from services.gateway.accounts.passwords import Passwords, normal_email
@@ -126,6 +127,12 @@ def _documented(method: str, path: str) -> dict[str, list[str]] | None:
 def reach(asgi: Any) -> httpx2.ASGITransport:
     """The way to an app in this event loop."""
     return httpx2.ASGITransport(asgi, raise_app_exceptions=False)
+
+
+def without_jobs(patch: pytest.MonkeyPatch) -> None:
+    """Sites made from here on sweep nothing by themselves: for tests that sweep, and those that compare rows."""
+    patch.setattr(jobs, "OPERATIONS_SECONDS", 1e6)
+    patch.setattr(jobs, "LETTERS_SECONDS", 1e6)
 
 
 @asynccontextmanager

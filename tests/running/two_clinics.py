@@ -13,7 +13,6 @@ from litestar import Litestar
 from deploy.sandbox.embedded import RunningSandbox, running_sandbox
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
-from services.gateway import jobs
 from services.gateway.upstream.calls import Service
 from services.invoice import app as invoice_app
 from services.notification import app as notification_app
@@ -26,7 +25,7 @@ from tests.builders.invoices import invoice_body, line_body
 from tests.builders.values import money
 from tests.running.apps import Client, in_own_task
 from tests.running.databases import ServiceDb
-from tests.running.gateway import PASSWORD, Site, a_site, reach
+from tests.running.gateway import PASSWORD, Site, a_site, reach, without_jobs
 from tests.running.payment import Hook, PaymentService, a_hook
 from tests.running.refunds import leave_credit, refund_payment
 from tests.running.settings import invoice_settings, notification_settings, payment_settings
@@ -139,9 +138,7 @@ async def tables_with_a_clinic(db: ServiceDb) -> list[str]:
 async def two_clinics(dbs: Mapping[str, ServiceDb], **gateway: Any) -> AsyncIterator[TwoClinics]:
     """The world, ready. `gateway` are settings of the gateway."""
     async with AsyncExitStack() as stack:
-        # Letters about logins stay where a request put them: tests compare rows.
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(jobs, "LETTERS_SECONDS", 1e6)
+        without_jobs(stack.enter_context(pytest.MonkeyPatch.context()))
         hook, url = await stack.enter_async_context(a_hook("whsec_sandbox"))
         sandbox = await stack.enter_async_context(running_sandbox(url))
         apps: dict[Service, Litestar] = {

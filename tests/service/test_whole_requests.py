@@ -13,7 +13,6 @@ import pytest
 import stamina
 
 from services.chassis.ids import new_id
-from services.gateway import jobs
 from services.gateway.api.operations.actions import Pace
 from tests.builders.invoices import taxed_invoice_body
 from tests.running.databases import ServiceDb
@@ -26,6 +25,7 @@ from tests.running.gateway import (
     a_whole_site,
     create_client,
     create_clinic,
+    without_jobs,
 )
 from tests.running.network import MODES, Break, Killed, Mode, Network, difference, held
 from tests.security.test_matrix_services import operations_in
@@ -72,8 +72,7 @@ async def world(
         "notification": db_notification,
     }
     stamina.set_testing(True, attempts=2, cap=True)
-    # Letters stay where the request put them.
-    monkeypatch.setattr(jobs, "LETTERS_SECONDS", 1e6)
+    without_jobs(monkeypatch)
     async with a_whole_site(
         db_gateway, db_invoice, db_payment, db_notification, through=network.through
     ) as site:
