@@ -143,6 +143,19 @@ async def test_a_page_whose_invoice_another_tab_paid_says_so_in_its_heading(
     await expect(alert).to_contain_text("Nothing more was taken.")
 
 
+async def test_a_form_that_does_not_open_says_so_and_nothing_of_a_payment(
+    world: Portal, ann: Visitor
+) -> None:
+    invoice, page = await world.issue(), ann.page
+    await page.route(f"{world.sandbox.url}/v3/", lambda route: route.abort())
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+
+    alert = page.get_by_role("alert").first
+    await expect(alert.get_by_role("heading")).to_have_text("The form did not open")
+    await expect(alert.get_by_role("link", name="Load this page again")).to_be_visible()
+    await expect(page.get_by_text("did not go through")).to_be_hidden()
+
+
 async def test_an_incomplete_card_is_refused_before_anything_is_started(world: Portal, ann: Visitor) -> None:
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
@@ -309,6 +322,7 @@ async def test_a_debit_is_agreed_to_on_its_way_and_payable_again_when_it_failed(
     invoice, page = await world.issue(), ann.page
     await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
     await page.get_by_label("Bank debit").check()
+    await expect(page.get_by_text("usually it is there by")).to_be_visible()
     await expect(page.get_by_text("you authorise (A) Harbour Physiotherapy and Stripe")).to_be_visible()
     await page.frame_locator("#debit-form iframe").get_by_label("IBAN").fill("AT86 1904 3002 3547 3202")
     assert await serious(page) == []

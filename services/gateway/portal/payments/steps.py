@@ -80,11 +80,17 @@ def _not_received(payment: PaymentOut, write: Formats) -> list[Step]:
 
 def _expected(payment: PaymentOut, write: Formats) -> str:
     """The day by which a debit is usually confirmed; empty for another method."""
-    kind = DEBIT_TYPES.get(payment.amount.currency, "")
-    if payment.method is None or payment.method.kind not in (kind, "debit") or kind not in DEBIT_WORKING_DAYS:
+    currency = payment.amount.currency
+    if payment.method is None or payment.method.kind not in (DEBIT_TYPES.get(currency), "debit"):
         return ""
-    day = write.local(payment.created_at).date()
-    return f"Usually by {write.day(_working_days_after(day, DEBIT_WORKING_DAYS[kind]))}."
+    by = usually_by(currency, payment.created_at, write)
+    return f"Usually by {by}." if by else ""
+
+
+def usually_by(currency: str, sent_at: datetime, write: Formats) -> str:
+    """The day by which a bank debit in this currency is usually confirmed; empty where none is known."""
+    days = DEBIT_WORKING_DAYS.get(DEBIT_TYPES.get(currency, ""))
+    return write.day(_working_days_after(write.local(sent_at).date(), days)) if days else ""
 
 
 def _working_days_after(day: date, number: int) -> date:

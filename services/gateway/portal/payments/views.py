@@ -19,6 +19,7 @@ from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import MOST_INVOICES, PaymentOut, PaymentShareOut
 from contracts.http.shown import BilledView, Sum, billed
 from contracts.vocabulary import DEBIT_TYPES, NOT_REDIRECT
+from services.chassis import clock
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
 from services.gateway.portal import statuses
@@ -29,7 +30,7 @@ from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.invoices.views import LineView, RowView
 from services.gateway.portal.methods import views as methods
 from services.gateway.portal.methods.views import SavedView
-from services.gateway.portal.payments import choices
+from services.gateway.portal.payments import choices, steps
 from services.gateway.portal.payments.choices import Amount, Chosen, Parts
 from services.gateway.portal.statuses import Status
 
@@ -99,6 +100,8 @@ class PayView:
     redirect: bool
     debit: str
     """Stripe's type of bank debit, if that is a way to pay."""
+    usually_by: str
+    """The day by which a debit of today is usually confirmed."""
     mandate: Consent | None
     """The text to agree to with a debit."""
     saving: Consent | None
@@ -300,6 +303,7 @@ def _pay(
         card="card" in ways,
         redirect="redirect" in ways,
         debit=DEBIT_TYPES[amount.currency] if "debit" in ways else "",
+        usually_by=steps.usually_by(amount.currency, clock.now(), write) if "debit" in ways else "",
         mandate=consents.debit(amount.currency, clinic.name) if "debit" in ways else None,
         saving=consents.saving(clinic.name),
         href=whole,

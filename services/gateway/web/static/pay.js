@@ -4,6 +4,7 @@
 
   const UNKNOWN = 'We are waiting for an answer';
   const LOOK = 'See what became of the payment';
+  const NOT_OPEN = 'The form did not open';
   const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
 
   const $ = (id) => document.getElementById(id);
@@ -15,6 +16,8 @@
       this.heading = heading;
     }
   }
+
+  const noForm = () => new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }], NOT_OPEN);
 
   function appearance() {
     const tokens = getComputedStyle(document.documentElement);
@@ -35,7 +38,7 @@
   }
 
   function openStripe({ key, account }) {
-    if (!window.Stripe) throw new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }]);
+    if (!window.Stripe) throw noForm();
     return account ? window.Stripe(key, { stripeAccount: account }) : window.Stripe(key);
   }
 
@@ -46,7 +49,7 @@
     element.on('ready', () => waiting && (waiting.hidden = true));
     element.on('loaderror', () => {
       if (waiting) waiting.hidden = true;
-      showError(new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }]));
+      showError(noForm());
     });
     element.mount(place);
     return elements;
@@ -301,7 +304,7 @@
       if ($('pay')) payments($('pay'));
       if ($('setup')) setup($('setup'));
     } catch (error) {
-      showError(error instanceof Refused ? error : new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }]));
+      showError(error instanceof Refused ? error : noForm());
     }
   }
 
