@@ -14,8 +14,8 @@ import pytest
 from services.chassis.db.database import Connection, Database
 from tests.running.databases import ServiceDb
 
-CLAIMS = frozenset({"inbox", "idempotency_keys", "parked"})
-"""Of the chassis: claimed before all else, by a key of the event or the request."""
+CLAIMS = frozenset({"inbox", "idempotency_keys", "parked", "exceptions"})
+"""Of the chassis: claimed before all else, by a key of the event or the request, or by who settles an exception."""
 NEW_ROWS = frozenset({"outbox", "audit"})
 """Of the chassis: only added to, last."""
 ENQUEUED = "tasks"

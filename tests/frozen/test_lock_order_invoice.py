@@ -97,12 +97,19 @@ async def test_whatever_is_done_locks_in_the_order(logged: Log) -> None:
 
 
 async def hold_replacements(world: InvoiceService) -> None:
-    """One is undone, and then one is done by the worker."""
+    """One is undone, one is done by the worker, and one that would post something else is done by a person."""
     await test_invoice_held.set_hours(world, test_invoice_held.HOURS)
     invoice, body = await world.issue(), test_invoice_held.body_of(world, "correct")
     await test_invoice_held.undo(world, await test_invoice_held.hold(world, invoice, "correct", **body))
     await test_invoice_held.hold(world, invoice, "correct", **body)
     assert await test_invoice_held.time_passes(world) == 1
+    other = await world.issue()
+    await test_invoice_held.hold(world, other, "correct", **body)
+    await test_invoice_held.set_hours(world, test_invoice_held.HOURS, tax_rates=test_invoice_held.DEARER)
+    assert await test_invoice_held.time_passes(world) == 1
+    [changed] = (await world.get("/exceptions"))["items"]
+    done = await test_invoice_held.settle(world, changed, "do")
+    assert done.status_code == 200, done.text
 
 
 async def park_a_movement(world: InvoiceService, invoice_id: UUID) -> None:

@@ -20,6 +20,7 @@ from tests.running.invoice import CLINIC, InvoiceService, an_invoice_service, pu
 from tests.service.test_invoice_documents import act, counted, done, euros, newest, pay, taxed
 
 HOURS = 2
+DEARER = [rate | {"percent": "25"} if rate["code"] == "STD" else rate for rate in TAX_RATES]
 
 
 @pytest.fixture
@@ -359,8 +360,7 @@ async def test_a_replacement_at_other_taxes_by_now_is_an_exception_that_a_person
 ) -> None:
     invoice = await taxed(world)
     await hold(world, invoice, "correct", **body_of(world, "correct"))
-    dearer = [rate | {"percent": "25"} if rate["code"] == "STD" else rate for rate in TAX_RATES]
-    await set_hours(world, HOURS, tax_rates=dearer)
+    await set_hours(world, HOURS, tax_rates=DEARER)
 
     await time_passes(world)
     [found] = (await world.get("/exceptions"))["items"]

@@ -1,7 +1,7 @@
 """Refunds that a clinic's `undo_hours` hold: money is set aside at once, and Stripe hears of them when they are due."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -143,6 +143,18 @@ async def test_a_held_refund_sets_its_money_aside_and_nobody_hears_of_it(payment
     assert sorted(await moved(payments)) == sorted([(newer, "refund", -2500), (older, "refund", -500)])
     await check_books(payments)
     assert await time_passes(payments) == 0
+
+
+async def test_a_refund_was_made_when_it_was_asked_for(payments: PaymentService) -> None:
+    payment_id, _, _ = await pay_two(payments)
+    await hold(payments, payment_id, amount=3000)
+    asked = await payments.db.admin.fetchval("SELECT created_at FROM refunds")
+
+    await time_passes(payments)
+
+    seen = await payments.api.call("GET", f"/clients/{payments.client_id}/credit", payments.client)
+    [refund] = seen.json()["refunds"]
+    assert datetime.fromisoformat(refund["created_at"]) == asked
 
 
 async def test_a_preview_is_what_is_posted_then(payments: PaymentService) -> None:

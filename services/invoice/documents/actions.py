@@ -137,10 +137,10 @@ async def commit_document(
     return document, Planned(plan, document.invoice, new.draft if new else None)
 
 
-async def reserve_invoice(tx: Connection, clinic_id: UUID, invoice_id: UUID, act_id: UUID) -> None:
-    """Keep other documents from being made of the invoice while the act is held. Raises `ActHeld`."""
+async def reserve_invoice(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> None:
+    """Lock the invoice for an act that will be held. Raises `ActHeld` when another one is."""
     issued = _found(await store.lock_issued(tx, clinic_id, invoice_id))
-    await _check_free(tx, issued.invoice, act_id)
+    await _check_free(tx, issued.invoice, None)
 
 
 async def _check_free(tx: Connection, invoice: Invoice, act_id: UUID | None) -> None:

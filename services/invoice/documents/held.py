@@ -95,7 +95,9 @@ async def _preview(kind: type[Request], tx: Connection, wanted: Wanted) -> Previ
 
 
 async def _reserve(tx: Connection, wanted: Wanted, _: Preview) -> None:
-    await actions.reserve_invoice(tx, wanted.clinic_id, wanted.subject_id, wanted.id)
+    """One that a person does after all has its row already: `_do` locks the invoice, after the counters of numbers."""
+    if await held_acts.get(tx, wanted.clinic_id, wanted.id) is None:
+        await actions.reserve_invoice(tx, wanted.clinic_id, wanted.subject_id)
 
 
 async def _do(kind: type[Request], tx: Connection, wanted: Wanted, preview: Preview) -> UUID:

@@ -131,6 +131,7 @@ class Refund:
     `installation` and `signature` are its seal at Stripe; None for a refund of an earlier release.
     `shares` are what it gives back of receivables; the rest of its amount was the client's credit.
     `act_id` is the held act that it was, or is, reserved for; None for a refund that was not held.
+    `created_at` is when it began; `asked_at` is set when it was asked for before that, and then held or approved.
     """
 
     clinic_id: UUID
@@ -161,6 +162,7 @@ class Refund:
     approved_by: UUID | None = None
     refund_fee: bool = False
     act_id: UUID | None = None
+    asked_at: datetime | None = None
 
     @property
     def key(self) -> Key:

@@ -52,7 +52,7 @@ def refund_out(refund: Refund) -> RefundOut:
         amount=Money(refund.amount, refund.currency),
         method=paid_with(refund.method),
         failure_reason=refund.failure_reason,
-        created_at=refund.created_at,
+        created_at=refund.asked_at or refund.created_at,
         updated_at=refund.updated_at,
         refunded_at=refund.refunded_at,
         to=refund.destination,

@@ -44,8 +44,8 @@ _RETURNED = literals(RETURNED_REFUNDS)
 _RULES = "most_a_day, most_amount_a_day, approve_above, refund_application_fee"
 REFUND = """
     r.clinic_id, r.id, r.client_id, r.payment_id, p.account, p.livemode, p.stripe_payment_intent_id AS intent_id,
-    r.status, r.amount, r.currency, r.created_at, r.updated_at, r.stripe_refund_id, r.failure_reason, r.traceparent,
-    r.refunded_at, r.seen_at, r.fact_id, r.installation, r.signature, r.destination,
+    r.status, r.amount, r.currency, r.created_at, r.asked_at, r.updated_at, r.stripe_refund_id, r.failure_reason,
+    r.traceparent, r.refunded_at, r.seen_at, r.fact_id, r.installation, r.signature, r.destination,
     r.made_at, r.made_by, r.approved_by, r.refund_fee, r.act_id,
     p.method_kind, p.method_brand, p.method_last4,
     (
