@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.tools import verapdf
+
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
 PARALLEL = ("-n", "2", "--dist", "loadfile")
@@ -218,6 +220,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "browser": _lacks_chromium,
     "compose": _lacks_compose,
     "debezium": _lacks_debezium,
+    "verapdf": verapdf.lacks,
 }
 
 GROUPS: Iterable[Group] = (
@@ -234,6 +237,7 @@ GROUPS: Iterable[Group] = (
     folder("models"),
     folder("system"),
     folder("debezium"),
+    folder("verapdf"),
     folder("faults"),
     folder("browser", *PARALLEL),
     folder("compose"),

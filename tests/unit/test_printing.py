@@ -18,7 +18,6 @@ from contracts.currencies import CURRENCIES
 from contracts.events.payment import receipt_number
 from contracts.http import shown
 from contracts.http.common import Money
-from contracts.http.invoices import DocumentOut, InvoiceOut
 from contracts.vocabulary import method_name
 from services.chassis.locale.formats import Formats
 from services.invoice.printing import paper
@@ -26,57 +25,20 @@ from services.invoice.printing.glyphs import FAMILIES, FONTS, REPLACEMENT, Fonts
 from services.invoice.printing.paper import Paper
 from services.invoice.printing.press import Press
 from services.invoice.printing.printer import NotPrinted, Printer, etag
-from tests.tools.generate import CONTRACTS
+from tests.builders.printing import (
+    CREDIT_NOTE,
+    HOSTILE,
+    LOCALES,
+    PAID,
+    SCRIPTS,
+    WHOLE,
+    WITHOUT_FONT,
+    with_text,
+)
 
 PRESS, LETTERS = Press(), Fonts()
 PATIENT = 300.0
 """Seconds for a document on a machine that is busy."""
-LOCALES = (
-    "en-IE",
-    "en-US",
-    "de-AT",
-    "fr-FR",
-    "ja-JP",
-    "ar-EG",
-    "hi-IN",
-    "bn-BD",
-    "fa-IR",
-    "pl-PL",
-    "he-IL",
-    "th-TH",
-)
-SCRIPTS = {
-    "Latin": "Žofie Müller Ångström",
-    "Greek": "Αθηνά Παπαδοπούλου",
-    "Cyrillic": "Щербакова Ёлка Їжак",
-    "Arabic": "فاطمة الزهراء",
-    "Hebrew": "שָׁלוֹם עליכם",
-    "Armenian": "Անահիտ Խաչատրյան",
-    "Georgian": "ნინო ბერიძე",
-    "Thai": "สมชาย ใจดี",
-    "Devanagari": "प्रिया शर्मा",
-    "Bengali": "শ্রীমতী রায়",
-    "Tamil": "தமிழ் செல்வி",
-}
-WITHOUT_FONT = {"Han": "日本語", "emoji": "🦷", "Hangul": "한국어"}
-HOSTILE = (
-    '#import "@preview/x:0.1.0": *',
-    "$ x^2 $ \\ \\u{1F9B7} *no* _no_ <label> @ref // no /* no */ `no` [no] {no} ~ -- ---",
-    "#panic()",
-    '"); #read("/etc/passwd")',
-    "\x00\x01\x1b[31m\x7f\u202e\u2066\ufeff\ud800\U000e0001\ue000",
-    "a\u0651\u0483\u20dd e\u0301\u0301\u0301 \u0301 \u094d\u200d",
-    "\n\n\r\n\u2028\u2029\t\v\f",
-)
-
-
-def example(name: str) -> InvoiceOut:
-    return msgspec.json.decode(
-        (CONTRACTS / f"examples/http/invoice/{name}.json").read_bytes(), type=InvoiceOut
-    )
-
-
-WHOLE = example("invoice-discounted")
 
 
 def printed(made: Paper) -> bytes:
@@ -85,40 +47,6 @@ def printed(made: Paper) -> bytes:
 
 def words(pdf: bytes) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages).replace("\u200b", "")
-
-
-def with_text(text: str, invoice: InvoiceOut = WHOLE) -> InvoiceOut:
-    """The invoice with this text in every place that people write in."""
-    edit = msgspec.structs.replace
-    assert invoice.seller and invoice.bill_to
-    lines = [
-        edit(
-            line,
-            service=text,
-            practitioner=text,
-            appointment=line.appointment and edit(line.appointment, place=text),
-            discount=line.discount and edit(line.discount, reason=text),
-        )
-        for line in invoice.lines
-    ]
-    return edit(
-        invoice,
-        lines=lines,
-        note=text,
-        location=text,
-        insurer_reference=text,
-        taxes=[edit(tax, name=text, exemption_text=text) for tax in invoice.taxes],
-        discount=invoice.discount and edit(invoice.discount, reason=text),
-        seller=edit(invoice.seller, name=text, address=text, phone=text, email=text, tax_number=text),
-        bill_to=edit(
-            invoice.bill_to,
-            name=text,
-            tax_number=text,
-            billing_address=edit(
-                invoice.bill_to.billing_address, lines=(text, text), city=text, postcode=text
-            ),
-        ),
-    )
 
 
 def test_it_says_all_that_an_insurer_asks_for() -> None:
@@ -187,9 +115,6 @@ def test_it_shows_nothing_that_comes_after_the_issue() -> None:
     assert paid.movements and paper.invoice(paid) == paper.invoice(since)
 
 
-PAID = msgspec.structs.replace(example("invoice-paid"), seller=WHOLE.seller, bill_to=WHOLE.bill_to)
-
-
 def test_a_receipt_says_how_it_was_paid_and_what_went_back() -> None:
     [paid, *_] = PAID.movements
     back = msgspec.structs.replace(paid, kind="refund", amount=Money(-1_000, PAID.currency))
@@ -221,8 +146,7 @@ def test_there_is_no_receipt_before_a_payment() -> None:
 
 
 def test_a_credit_note_says_what_it_takes_off_which_invoice() -> None:
-    corrected = json.loads((CONTRACTS / "examples/http/invoice/corrected.json").read_bytes())
-    document = msgspec.convert(corrected["document"], DocumentOut)
+    document = CREDIT_NOTE
     found = msgspec.structs.replace(WHOLE, number="2026-000077")
     write = Formats.of(document)
 
