@@ -130,7 +130,7 @@ def reach(asgi: Any) -> httpx2.ASGITransport:
 
 
 def without_jobs(patch: pytest.MonkeyPatch) -> None:
-    """Sites made from here on sweep nothing by themselves: for tests that sweep, and those that compare rows."""
+    """For tests that sweep, or compare rows: sites made from here on sweep nothing by themselves."""
     patch.setattr(jobs, "OPERATIONS_SECONDS", 1e6)
     patch.setattr(jobs, "LETTERS_SECONDS", 1e6)
 
