@@ -114,6 +114,20 @@ UNSENT_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("waiting", "due")
 PUBLISHED_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("sent", "failed")
 """The states that have an event."""
 
+ChosenMail = Literal["invoice_ready", "reminder"]
+"""E-mails that a client can do without, by their templates. Receipts and what concerns money that moved always come."""
+CHOSEN_MAIL: Final[Mapping[ChosenMail, str]] = {
+    "invoice_ready": "New invoices",
+    "reminder": "Reminders of unpaid invoices",
+}
+"""Their names on pages."""
+
+
+def chosen_mail(template: str) -> ChosenMail | None:
+    """The kind of e-mail that a client can do without, by its template; None if it always comes."""
+    return next((kind for kind in CHOSEN_MAIL if kind == template), None)
+
+
 MovementKind = Literal["payment", "credit", "reversal", "refund", "dispute"]
 """Why money moved against an invoice. `credit`: a client's credit was used, or what was too much became credit."""
 COUNTED_MOVEMENTS: Final[tuple[MovementKind, ...]] = ("payment", "credit", "reversal")

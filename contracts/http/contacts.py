@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.http.common import Answer, Request
-from contracts.vocabulary import DeliveryState
+from contracts.vocabulary import ChosenMail, DeliveryState
 
 # `$` alone would let a newline stand at the end.
 _LINE_PATTERN = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$(?!\n)"
@@ -38,6 +38,19 @@ class ReceiptOut(Answer, frozen=True, kw_only=True):
     payment_id: UUID
     state: DeliveryState
     sent_at: datetime | None
+
+
+class MailChoiceIn(Request, frozen=True, kw_only=True):
+    """Whether a client wants e-mails of a kind."""
+
+    wanted: bool
+
+
+class MailChoicesOut(Answer, frozen=True, kw_only=True):
+    """The kinds of e-mails that a client can choose and does not want."""
+
+    client_id: UUID
+    unwanted: tuple[ChosenMail, ...]
 
 
 class DeliveryOut(Answer, frozen=True, kw_only=True):

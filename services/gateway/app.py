@@ -41,6 +41,7 @@ from services.gateway.pay_links import dependencies as pay_links
 from services.gateway.pay_links import errors as link_errors
 from services.gateway.pay_links.domain import ADDRESS_PER_MINUTE, INVOICE_PER_MINUTE
 from services.gateway.portal.links.routes import link_routes
+from services.gateway.portal.mail.routes import mail_routes
 from services.gateway.portal.routes import portal_routes
 from services.gateway.settings import Settings
 from services.gateway.upstream.calls import Calls, Service
@@ -52,6 +53,7 @@ from services.gateway.web.limits import PerMinute, RequestLimit, tell_what_is_le
 from services.gateway.web.proxies import ClientAddresses
 from services.gateway.web.ready import Readiness, readiness_routes
 from services.gateway.web.security import (
+    MAIL,
     NOT_PAGES,
     PAY_LINKS,
     PUBLIC_FILES,
@@ -95,6 +97,12 @@ def api(
         route_handlers=[
             _pages(),
             _pay_links(),
+            Router(
+                "/",
+                route_handlers=mail_routes,
+                middleware=[RequestLimit(ADDRESS_PER_MINUTE)],
+                include_in_schema=False,
+            ),
             api_router,
             _webhooks(settings),
             *readiness_routes(readiness),
@@ -164,7 +172,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         RequestLimit(per_minute, bypass=no_page, credential=sessions),
         SameSiteOnly(settings.public_origin),
-        session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES, *PAY_LINKS]).middleware,
+        session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES, *PAY_LINKS, *MAIL]).middleware,
         csrf(settings),
     ]
 

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from contracts import pay_links
 from contracts.pay_links import PayLinks
+from contracts.unsubscribing import Unsubscribing
 from services.chassis.http.keys import keys_in
 from services.chassis.settings import ServiceSettings
 from services.chassis.signing import SigningKeys, keys_of
@@ -100,6 +101,10 @@ class Settings(ServiceSettings):
     @property
     def pay_links(self) -> PayLinks:
         return PayLinks(keys_of(self.pay_link_key.get_secret_value()), self.pay_link_days)
+
+    @property
+    def unsubscribing(self) -> Unsubscribing:
+        return Unsubscribing(self.pay_links.keys)
 
     @property
     def public_origin(self) -> str:

@@ -11,6 +11,7 @@ RULES = (
     kept("disputes", "as long as the payment: a copy of its newest state"),
     kept("reminder_runs", "a row for each clinic: the day of its last run"),
     kept("contacts", "until the client is erased"),
+    kept("unwanted_mail", "until the client wants the e-mails again"),
     kept("invoices", "as long as the invoice: a copy of its newest state"),
     deleted(
         "deliveries",

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from contracts.unsubscribing import Choice
 from services.chassis import clock
 from tests.browser.test_pages_paying import fill_card
 from tests.browser.test_pages_quality import sideways, small_targets
@@ -19,6 +20,7 @@ from tests.running.settings import gateway_settings
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 
 LINKS = gateway_settings("x").pay_links
+ENDINGS = gateway_settings("x").unsubscribing
 PAY = "Pay €125.00"
 
 
@@ -247,3 +249,24 @@ async def test_a_word_of_two_hundred_letters_wraps(world: Portal, payer: Visitor
     for link in (link_of(world, invoice), link_of(world, invoice, generation=1)):
         await page.goto(link)
         assert await sideways(page) <= 0
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (390, True), (1280, False)])
+async def test_the_page_that_ends_e_mails_has_one_button_and_needs_no_login(
+    world: Portal, browser: Browser, width: int, dark: bool
+) -> None:
+    token = ENDINGS.token(Choice(world.clinic_id, world.client_id, "reminder"))
+    async with a_visitor(browser, width=width, dark=dark) as visitor:
+        page = visitor.page
+        for path, heading in ((token, "Stop these e-mails?"), (token[:-1], "This link does not work")):
+            await page.goto(f"{world.url}/mail/{path}")
+            await expect(page.get_by_role("heading", name=heading)).to_be_visible()
+            assert await serious(page) + await small_targets(page) == []
+            assert await sideways(page) == 0
+        await page.goto(f"{world.url}/mail/{token}")
+        button = page.get_by_role("button")
+        await expect(button).to_have_text("Stop these e-mails")
+        while not await button.evaluate("e => e === document.activeElement"):
+            await page.keyboard.press("Tab")
+        assert await page.context.cookies() == []
+        assert [error for error in visitor.wrong if "410" not in error] == []

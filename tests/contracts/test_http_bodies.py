@@ -15,7 +15,7 @@ from contracts.http.accounts import AccountOut
 from contracts.http.clients import ClientOut
 from contracts.http.clinics import ClinicOut
 from contracts.http.common import Answer, Money, Page, Request
-from contracts.http.contacts import ContactOut, DeliveryOut, ReceiptOut
+from contracts.http.contacts import ContactOut, DeliveryOut, MailChoicesOut, ReceiptOut
 from contracts.http.credit import CreditOut, RefundsOut
 from contracts.http.disputes import DisputeOut, EvidenceOut, EvidencePreview
 from contracts.http.documents import ReplacedOut
@@ -67,6 +67,7 @@ ANSWERS: dict[str, Any] = {
     "notification/contact": ContactOut,
     "notification/deliveries": Page[DeliveryOut],
     "notification/receipt": ReceiptOut,
+    "notification/chosen-mail": MailChoicesOut,
     "notification/letter": LetterOut,
 }
 """Answers of the last release, by the type that reads them.

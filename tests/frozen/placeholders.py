@@ -15,6 +15,7 @@ _TODAY = (
     (re.compile(r"(Paid|Sent|Tried) on \d{1,2} [A-Z][a-z]+ 20\d\d"), r"\1 on {date}"),
     (re.compile(r'"[0-9a-f]{64}"'), '"{signature}"'),
     (re.compile(r"/pay/[A-Za-z0-9_-]{84}"), "/pay/{token}"),
+    (re.compile(r"/mail/[A-Za-z0-9_-]{80}"), "/mail/{token}"),
     (re.compile(r"Receipt R-[0-9A-F]{10}"), "Receipt {number}"),
     (re.compile(r'"method_exp_year": 20\d\d'), '"method_exp_year": "{year}"'),
 )

@@ -73,9 +73,15 @@ PAGES = {
     "POST /c/{slug}/profile/second-factor/off": Page("clinic"),
     "POST /c/{slug}/profile/second-factor/codes": Page("clinic"),
     "POST /c/{slug}/profile/sessions/{handle}/end": Page("clinic"),
+    "POST /c/{slug}/profile/mail": Page("clinic"),
     # The last one, since it logs its visitors out.
     "POST /c/{slug}/profile/sessions/end": Page("clinic"),
 }
+OWN = {
+    "POST /c/{slug}/methods/setup": {"payment.customers", "payment.consents"},
+    "POST /c/{slug}/profile/mail": {"notification.unwanted_mail"},
+}
+"""Tables with rows of bob's own: his customer at Stripe, his choice of e-mails. Elsewhere, his presses of Pay."""
 NEEDS_CHOICE = {"POST /clinics", "POST /clinics/invitations"}
 """Asked here without a clinic and a client, so nothing opens: tests/service/test_families.py names them."""
 EMPTY = {
@@ -105,6 +111,7 @@ FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
     *("GET /login/second", "POST /login/second"),
     *("GET /password", "POST /password", "GET /password/{token}", "POST /password/{token}"),
+    *("GET /mail/{token}", "POST /mail/{token}"),
     *("GET /invitation/{token}", "POST /invitation/{token}", "GET /email/{token}", "POST /email/{token}"),
     *("GET /static/{file_path}", "HEAD /static/{file_path}"),
     *("POST /webhooks/stripe", "GET /healthz/live", "GET /healthz/ready", "GET /healthz/system"),
@@ -207,8 +214,7 @@ async def _shows_nothing(two: TwoClinics, visitor: Site, operation: str, who: st
     answer = await _open(two, visitor, operation)
     assert not leaked_by(two.ann, operation, None, answer.text), (who, answer.text)
     after = await two.rows_of(two.ann.clinic_id, *services)
-    # bob's own customer at Stripe, and his own presses of Pay
-    own = {"payment.customers", "payment.consents"} if operation.endswith("/setup") else OWN_TRIES
+    own = OWN.get(operation, OWN_TRIES)
     assert {name for name in before if before[name] != after[name]} <= own, who
     return answer
 

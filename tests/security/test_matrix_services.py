@@ -187,6 +187,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "POST /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic", _contact, makes=True),
         "PATCH /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic", lambda _: {"name": "Someone Else"}),
         "DELETE /contacts/{client_id}": Rule(CLINIC_STAFF, "clinic"),
+        "GET /contacts/{client_id}/mail": Rule(EVERYONE, "client"),
+        "PUT /contacts/{client_id}/mail/{kind}": Rule(CLIENT, "client", lambda _: {"wanted": False}),
         "GET /contacts": Rule(CLINIC_STAFF, "clinic"),
         "GET /contacts/{client_id}": Rule(EVERYONE, "client"),
         "GET /deliveries": Rule(CLINIC_STAFF, "clinic"),

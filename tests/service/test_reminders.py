@@ -1,6 +1,7 @@
 """Reminders of unpaid invoices, on a real database and mail server, while the clock moves."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -123,6 +124,10 @@ async def test_a_reminder_says_what_is_due_at_its_moment_and_leads_to_the_paymen
     body = message.get_body(("plain",))
     assert body is not None
     text = body.get_content()
+    ending = str(message["List-Unsubscribe"])
+    assert re.fullmatch(r"<https://pay\.example/mail/[A-Za-z0-9_-]{80}>", ending)
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert ending.strip("<>") in text
     assert "Amount due: €25.00" in text and "Pay €25.00" in text and "/pay/" in text
     assert "€125.00" not in text
 

@@ -70,6 +70,7 @@ ALLOWED: dict[str, dict[tuple[str, str], Iterable[str]]] = {
         ("deliveries", "template"): BY_TEMPLATE,
         ("letters", "state"): get_args(words.DeliveryState),
         ("letters", "template"): get_args(LetterTemplate),
+        ("unwanted_mail", "template"): words.CHOSEN_MAIL,
     },
 }
 INDEXED: dict[str, dict[str, Iterable[str]]] = {

@@ -16,7 +16,7 @@ from contracts.http.accounts import AccountIn, AccountOut
 from contracts.http.clients import ClientIn, ClientOut
 from contracts.http.clinics import ClinicIn, ClinicOut
 from contracts.http.common import Money, Page, Request
-from contracts.http.contacts import ContactIn, ContactOut, ReceiptOut
+from contracts.http.contacts import ContactIn, ContactOut, MailChoiceIn, MailChoicesOut, ReceiptOut
 from contracts.http.credit import ApprovalIn, CreditOut, RefundIn, RefundRulesBody, RefundsOut
 from contracts.http.disputes import DisputeOut, EvidenceIn, EvidenceOut, EvidencePreview, HeldIn, SubmitIn
 from contracts.http.documents import (
@@ -42,7 +42,7 @@ from contracts.http.letters import LetterIn, LetterOut
 from contracts.http.methods import NicknameIn, NicknameOut, SavedMethodOut, SetupIn, SetupStart
 from contracts.http.outside import ClosingIn, ClosingOut, RecordIn, ReverseIn, UseCreditIn
 from contracts.http.payments import OnItsWay, PaymentIn, PaymentOut, PaymentStart
-from contracts.vocabulary import DisputeStatus
+from contracts.vocabulary import ChosenMail, DisputeStatus
 from services.chassis import clock
 from services.chassis.http.auth import Caller
 from services.gateway.upstream.calls import STRIPE_TIMEOUT, Calls, UpstreamError
@@ -217,6 +217,17 @@ class Upstreams:
 
     async def delete_contact(self, caller: Caller, client_id: UUID) -> None:
         await self._calls.send(caller, "notification", "DELETE", f"/contacts/{client_id}")
+
+    async def mail_choices(self, caller: Caller, client_id: UUID) -> MailChoicesOut:
+        path = f"/contacts/{client_id}/mail"
+        return await self._calls.get(caller, "notification", path, MailChoicesOut)
+
+    async def choose_mail(
+        self, caller: Caller, client_id: UUID, kind: ChosenMail, *, wanted: bool
+    ) -> MailChoicesOut:
+        """Save whether a client wants e-mails of a kind."""
+        path, body = f"/contacts/{client_id}/mail/{kind}", MailChoiceIn(wanted=wanted)
+        return await self._calls.write(caller, "notification", "PUT", path, MailChoicesOut, body)
 
     async def contact(self, caller: Caller, client_id: UUID) -> ContactOut:
         return await self._calls.get(caller, "notification", f"/contacts/{client_id}", ContactOut)

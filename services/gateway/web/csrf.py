@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
 from services.gateway.settings import Settings
-from services.gateway.web.security import NOT_PAGES, PUBLIC_FILES, asks_for
+from services.gateway.web.security import MAIL, NOT_PAGES, PUBLIC_FILES, asks_for
 
 
 def csrf(settings: Settings) -> DefineMiddleware:
@@ -24,7 +24,7 @@ def csrf(settings: Settings) -> DefineMiddleware:
         cookie_secure=settings.https,
         cookie_httponly=True,
         header_name="x-csrftoken",
-        exclude=[*NOT_PAGES, *PUBLIC_FILES],
+        exclude=[*NOT_PAGES, *PUBLIC_FILES, *MAIL],
     )
     return DefineMiddleware(Csrf, config=config, earlier=earlier)
 

@@ -20,6 +20,8 @@ PUBLIC_FILES = ["^/static/", r"^/c/[^/]+/theme\.css$"]
 """Files that shared caches may keep: none of them sets a cookie."""
 PAY_LINKS = ["^/pay/"]
 """Paths whose address is all that a visitor has: nobody is logged in there, and nobody else may learn the address."""
+MAIL = ["^/mail/"]
+"""Like pay links. Mail servers send there too (RFC 8058), from any site and with no cookie: the token decides."""
 
 _STRIPE = "https://js.stripe.com"
 
@@ -80,7 +82,7 @@ def security_headers(settings: Settings) -> dict[str, str]:
 def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[Any, Any, None]]:
     """A `before_send` hook: adds the headers, and `no-store` where the route sets no `Cache-Control`."""
     ours = security_headers(settings)
-    is_pay_link = asks_for(PAY_LINKS)
+    is_by_address = asks_for([*PAY_LINKS, *MAIL])
 
     async def add_headers(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
@@ -89,7 +91,7 @@ def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[
         for name, value in ours.items():
             headers[name] = value
         headers.setdefault("Cache-Control", "no-store")
-        if is_pay_link(scope):
+        if is_by_address(scope):
             headers.update(_OF_PAY_LINKS)
 
     return add_headers
@@ -101,7 +103,7 @@ class SameSiteOnly(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     def __init__(self, public_origin: str) -> None:
-        self.should_bypass_for_scope = asks_for(NOT_PAGES)
+        self.should_bypass_for_scope = asks_for([*NOT_PAGES, *MAIL])
         self._public_origin = public_origin
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:

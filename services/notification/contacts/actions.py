@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from contracts.vocabulary import ChosenMail
 from services.chassis import audit
 from services.chassis.db.database import Connection
 from services.chassis.errors import DomainError
@@ -48,6 +49,18 @@ async def delete_contact(tx: Connection, caller: Caller, client_id: UUID) -> Non
     if before is None:
         raise domain.ContactNotFound("No contact is kept for this client.")
     await audit.record(tx, caller, "delete_contact", client_id, before, None)
+
+
+async def choose_mail(
+    tx: Connection, clinic_id: UUID, client_id: UUID, kind: ChosenMail, *, wanted: bool
+) -> tuple[ChosenMail, ...]:
+    """Save whether a client wants e-mails of a kind; returns the kinds that it does not want.
+
+    Raises `ContactNotFound`.
+    """
+    await get_contact(tx, clinic_id, client_id)
+    await store.save_choice(tx, clinic_id, client_id, kind, wanted=wanted)
+    return await store.list_unwanted(tx, clinic_id, client_id)
 
 
 async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID, *, lock: bool = False) -> Contact:

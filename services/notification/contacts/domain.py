@@ -14,6 +14,13 @@ class ContactNotFound(DomainError):
     status = 404
 
 
+class UnknownMail(DomainError):
+    """E-mails of this kind always come, or there are none."""
+
+    code = "unknown_mail"
+    status = 404
+
+
 class UnknownLanguage(DomainError):
     code = "unknown_language"
     status = 422

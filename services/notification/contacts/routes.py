@@ -3,15 +3,16 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Response, delete, get, patch, post
+from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from contracts.http.common import Page
-from contracts.http.contacts import ContactIn, ContactOut
+from contracts.http.contacts import ContactIn, ContactOut, MailChoiceIn, MailChoicesOut
+from contracts.vocabulary import chosen_mail
 from services.chassis import emails
 from services.chassis.db.database import Connection, trial
-from services.chassis.http.auth import Caller, staff
+from services.chassis.http.auth import Caller, client, staff
 from services.chassis.http.patches import patched
 from services.notification.contacts import actions, domain, store
 from services.notification.contacts.schemas import contact_of, contact_out
@@ -81,9 +82,53 @@ async def get_contact(
     client_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
 ) -> ContactOut:
     """A client's contact; clients see their own alone. 404 `contact_not_found`."""
-    if caller.role == "client" and caller.subject != client_id:
-        raise domain.ContactNotFound("No contact is kept for this client.")
+    _check_own(caller, client_id)
     return contact_out(await actions.get_contact(tx, caller.clinic, client_id))
 
 
-ALL: list[Any] = [create_contact, change_contact, delete_contact, list_contacts, get_contact]
+@get("/contacts/{client_id:uuid}/mail")
+async def get_choices(
+    client_id: FromPath[UUID], caller: NamedDependency[Caller], tx: NamedDependency[Connection]
+) -> MailChoicesOut:
+    """The kinds of e-mails that a client does not want; clients see their own alone. 404 `contact_not_found`."""
+    _check_own(caller, client_id)
+    await actions.get_contact(tx, caller.clinic, client_id)
+    return MailChoicesOut(
+        client_id=client_id, unwanted=await store.list_unwanted(tx, caller.clinic, client_id)
+    )
+
+
+@put("/contacts/{client_id:uuid}/mail/{kind:str}", guards=[client])
+async def choose_mail(
+    client_id: FromPath[UUID],
+    kind: FromPath[str],
+    data: JSONBody[MailChoiceIn],
+    caller: NamedDependency[Caller],
+    tx: NamedDependency[Connection],
+) -> MailChoicesOut:
+    """Save whether a client wants e-mails of a kind; each client does so itself. 404 `contact_not_found`.
+
+    404 `unknown_mail` for a kind that always comes.
+    """
+    _check_own(caller, client_id)
+    chosen = chosen_mail(kind)
+    if chosen is None:
+        raise domain.UnknownMail("E-mails of this kind cannot be chosen.")
+    unwanted = await actions.choose_mail(tx, caller.clinic, client_id, chosen, wanted=data.wanted)
+    return MailChoicesOut(client_id=client_id, unwanted=unwanted)
+
+
+def _check_own(caller: Caller, client_id: UUID) -> None:
+    if caller.role == "client" and caller.subject != client_id:
+        raise domain.ContactNotFound("No contact is kept for this client.")
+
+
+ALL: list[Any] = [
+    create_contact,
+    change_contact,
+    delete_contact,
+    list_contacts,
+    get_contact,
+    get_choices,
+    choose_mail,
+]

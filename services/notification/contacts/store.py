@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from contracts.vocabulary import ChosenMail
 from services.chassis.db.database import Connection
 from services.notification.contacts.domain import Contact
 
@@ -73,6 +74,29 @@ async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Co
         client_id,
     )
     return Contact(**row) if row else None
+
+
+async def list_unwanted(tx: Connection, clinic_id: UUID, client_id: UUID) -> tuple[ChosenMail, ...]:
+    """The kinds of e-mails that the client does not want."""
+    rows = await tx.fetch(
+        "SELECT template FROM unwanted_mail WHERE clinic_id = $1 AND client_id = $2 ORDER BY template",
+        clinic_id,
+        client_id,
+    )
+    return tuple(row["template"] for row in rows)
+
+
+async def save_choice(
+    tx: Connection, clinic_id: UUID, client_id: UUID, kind: ChosenMail, *, wanted: bool
+) -> None:
+    await tx.execute(
+        "DELETE FROM unwanted_mail WHERE clinic_id = $1 AND client_id = $2 AND template = $3"
+        if wanted
+        else "INSERT INTO unwanted_mail (clinic_id, client_id, template) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        clinic_id,
+        client_id,
+        kind,
+    )
 
 
 def _columns(clinic_id: UUID, contact: Contact) -> tuple[UUID, UUID, str, str, str]:

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts import pay_links
+from contracts import pay_links, unsubscribing
 from contracts.events.envelope import Event, Method, event_id
 from contracts.events.notification import NotificationFailed, NotificationSent
 from contracts.events.payment import Share
 from contracts.money import Money
 from contracts.pay_links import PayLinks
-from contracts.vocabulary import is_open
+from contracts.unsubscribing import Choice, Unsubscribing
+from contracts.vocabulary import chosen_mail, is_open
 from services.chassis import emails
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key, made_at
@@ -93,13 +94,22 @@ class Links:
         link = made.new(self.clinic.id, invoice.id, generation, self.site.now.date(), invoice.due_on)
         return f"{self.site.url}{pay_links.path(made.token(link))}", link.expires_on
 
+    def unsubscribe(self, client_id: UUID, template: str) -> str | None:
+        """The page on which this client ends e-mails of the template; None for one that always comes."""
+        kind = chosen_mail(template)
+        if kind is None:
+            return None
+        token = Unsubscribing(self.site.pay_links.keys).token(Choice(self.clinic.id, client_id, kind))
+        return f"{self.site.url}{unsubscribing.path(token)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The client, or the clinic itself, as far as an e-mail needs it."""
+    """The client, or the clinic itself, as far as an e-mail needs it. `unwanted`: templates that it does without."""
 
     email: str
     name: str
+    unwanted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +254,9 @@ class Email:
 
     def content(self, site: Site) -> dict[str, Any]:
         """The values of its templates."""
-        return self.kind.content(self, Links(site, self.clinic))
+        links = Links(site, self.clinic)
+        unsubscribe = links.unsubscribe(self.delivery.client_id, self.delivery.template)
+        return self.kind.content(self, links) | {"unsubscribe": unsubscribe}
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +343,8 @@ def decide(claim: Claim, now: datetime) -> Email | Waits | Canceled | Failed:
     recipient = _clinic_itself(claim.clinic) if claim.kind.to_clinic else claim.recipient
     if recipient is None:
         return Canceled("no_address") if claim.kind.to_clinic else _waits("no_contact", claim)
+    if claim.delivery.template in recipient.unwanted:
+        return Canceled("not_wanted")
     missing = any(share.invoice_id not in claim.invoices for share in claim.delivery.data.invoices)
     if missing and (claim.kind.needs_invoices or claim.delivery.task.age < NUMBERS_WAIT):
         return _waits("no_invoice", claim)

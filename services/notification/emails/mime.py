@@ -45,10 +45,16 @@ def compose(email: Outgoing, content: Content, mail_from: str) -> bytes:
         _mailbox("Reply-To", "", reply_to) if reply_to else "",
         f"Date: {format_datetime(datetime.now(UTC))}\r\n",
         f"Message-ID: {message_id(email.delivery.id, mail_from)}\r\n",
+        _unsubscribing(content.unsubscribe) if content.unsubscribe else "",
         _CONSTANT,
     ]
     text, html = _part("plain", content.text), _part("html", content.html)
     return b"".join(["".join(headers).encode("ascii"), text, html, b"--", _BOUNDARY, b"--\r\n"])
+
+
+def _unsubscribing(address: str) -> str:
+    """Headers by which one press in the mail program ends such e-mails (RFC 8058). Our address needs no folding."""
+    return f"List-Unsubscribe: <{address}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
 
 @lru_cache(maxsize=4096)

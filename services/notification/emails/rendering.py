@@ -27,6 +27,8 @@ class Content:
     subject: str
     text: str
     html: str
+    unsubscribe: str | None = None
+    """The address at which the recipient ends e-mails of this kind, if they can be ended."""
 
 
 class Renderer:
@@ -55,11 +57,15 @@ class Renderer:
             "phone_link": dial_link(one_line(clinic.phone), clinic.locale),
             "second": None,
             "link_until": None,
+            "unsubscribe": None,
             "email_link": f"mailto:{one_line(clinic.email)}",
         }
         context = common | content
         return Content(
-            context["subject"], _render(self._text[file], context), self._html[file].render(context)
+            context["subject"],
+            _render(self._text[file], context),
+            self._html[file].render(context),
+            context["unsubscribe"],
         )
 
 

@@ -188,10 +188,17 @@ async def get_recipients(tx: Connection, keys: Collection[Key]) -> dict[Key, Rec
     """Clients with a contact, by (clinic, client)."""
     rows = await tx.fetch(
         """
-        SELECT clinic_id, client_id, email, name FROM contacts
+        SELECT clinic_id, client_id, email, name, ARRAY(
+            SELECT template FROM unwanted_mail AS u
+            WHERE (u.clinic_id, u.client_id) = (contacts.clinic_id, contacts.client_id)
+        ) AS unwanted
+        FROM contacts
         WHERE (clinic_id, client_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
         """,
         [clinic_id for clinic_id, _ in keys],
         [client_id for _, client_id in keys],
     )
-    return {(row["clinic_id"], row["client_id"]): Recipient(row["email"], row["name"]) for row in rows}
+    return {
+        (row["clinic_id"], row["client_id"]): Recipient(row["email"], row["name"], frozenset(row["unwanted"]))
+        for row in rows
+    }

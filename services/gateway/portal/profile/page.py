@@ -22,6 +22,7 @@ from services.gateway.accounts.sessions import store
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.profile import views
 from services.gateway.settings import Settings
+from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
 
@@ -66,9 +67,20 @@ class Profile:
             sessions=views.session_rows(found, self.here.id_hash, self.page.clinic),
             done=done,
             fault=fault,
+            mail=await self._mail(),
             shortest=SHORTEST,
             longest=LONGEST,
         )
+
+    async def _mail(self) -> list[views.MailRow] | None:
+        """A row for each kind of e-mail. None for staff, without an address, or while notification is unreachable."""
+        if self.page.caller.role == "staff":
+            return None
+        try:
+            choices = await self.upstreams.mail_choices(self.page.caller, self.page.caller.subject)
+        except UpstreamError:
+            return None
+        return views.mail_rows(choices.unwanted)
 
     async def _name(self) -> str:
         if self.page.caller.role == "staff":

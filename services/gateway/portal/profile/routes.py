@@ -7,6 +7,7 @@ from litestar import get, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
+from contracts.vocabulary import CHOSEN_MAIL
 from services.chassis.errors import DomainError
 from services.gateway.accounts.actions import refuse_shared
 from services.gateway.accounts.passwords import InjectedPasswords
@@ -14,12 +15,15 @@ from services.gateway.accounts.passwords import fault_of as fault_of_password
 from services.gateway.accounts.profile import actions
 from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.accounts.sessions import backend as sessions
+from services.gateway.portal.page import CurrentPage
 from services.gateway.portal.profile.page import AnyRequest, CurrentProfile, Fault, fault_of
 from services.gateway.portal.profile.second_factor import second_factor_routes
+from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.limits import address_of
 
 _DONE = {
     "password": "Your password is changed. You are logged out everywhere else.",
+    "mail": "Your choice of e-mails is saved.",
     "email": "We are sending a link to the new address. Open it within a day: until then you log in with the old one.",
     "session": "That device is logged out.",
     "second-factor-off": "From now on you log in with your password alone.",
@@ -37,6 +41,15 @@ class PasswordForm:
 class EmailForm:
     present: str = ""
     email: str = ""
+    _csrf_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MailForm:
+    """A field for each kind of e-mail that can be chosen: its box sends a text, or nothing."""
+
+    invoice_ready: str = ""
+    reminder: str = ""
     _csrf_token: str = ""
 
 
@@ -99,6 +112,16 @@ async def end_session(handle: FromPath[str], profile: CurrentProfile) -> Redirec
     return Redirect(profile.page.path("profile?done=session"), status_code=303)
 
 
+@post("/profile/mail", status_code=303, request_max_body_size=16 * 1024)
+async def choose_mail(
+    data: URLEncodedBody[MailForm], page: CurrentPage, upstreams: InjectedUpstreams
+) -> Redirect:
+    """Save which e-mails the client wants; a kind that is not ticked stops."""
+    for kind in CHOSEN_MAIL:
+        await upstreams.choose_mail(page.caller, page.caller.subject, kind, wanted=bool(getattr(data, kind)))
+    return Redirect(page.path("profile?done=mail"), status_code=303)
+
+
 @post("/profile/sessions/end", status_code=303)
 async def end_sessions(request: AnyRequest, profile: CurrentProfile) -> Redirect:
     """End all sessions of the login, this one too."""
@@ -111,6 +134,7 @@ profile_routes = [
     profile_page,
     change_password,
     change_email,
+    choose_mail,
     end_session,
     end_sessions,
     *second_factor_routes,

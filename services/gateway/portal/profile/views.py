@@ -3,8 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from contracts.vocabulary import CHOSEN_MAIL, ChosenMail
 from services.chassis.locale.formats import Formats, Regional
 from services.gateway.accounts.domain import Session
+
+
+@dataclass(frozen=True, slots=True)
+class MailRow:
+    """A kind of e-mail that the client may choose."""
+
+    kind: ChosenMail
+    name: str
+    wanted: bool
+
+
+def mail_rows(unwanted: Iterable[str]) -> list[MailRow]:
+    without = set(unwanted)
+    return [MailRow(kind, name, kind not in without) for kind, name in CHOSEN_MAIL.items()]
 
 
 @dataclass(frozen=True, slots=True)
