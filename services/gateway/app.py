@@ -21,6 +21,7 @@ from services.chassis.signing import keys_of
 from services.chassis.telemetry.spans import RequestSpans, tell_request_id
 from services.gateway.accounts import errors as account_errors
 from services.gateway.accounts.dependencies import PORTAL
+from services.gateway.accounts.devices.actions import Devices
 from services.gateway.accounts.invitations.routes import invitation_routes
 from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.passwords import Passwords
@@ -80,7 +81,8 @@ def api(
     operations = Operations(db, upstreams)
     hub = Hub(settings.kafka_bootstrap_servers, settings.kafka_security)
     letters = Letters(db, upstreams)
-    sealer = Sealer(keys_of(settings.login_key.get_secret_value()))
+    login_keys = keys_of(settings.login_key.get_secret_value())
+    sealer = Sealer(login_keys)
     jobs = Jobs(db, settings, operations, letters, sealer)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
     readiness = Readiness({"database": jobs.check, "live": hub.check}, parts, calls.clocks)
@@ -89,6 +91,7 @@ def api(
         "hub": hub,
         "passwords": Passwords(),
         "sealer": sealer,
+        "devices": Devices(login_keys, settings.https),
         "settings": settings,
         "upstreams": upstreams,
         "operations": operations,

@@ -10,12 +10,15 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.ids import new_id
 from services.gateway.accounts import store
+from services.gateway.accounts.devices import store as devices
+from services.gateway.accounts.devices.domain import Browser
 from services.gateway.accounts.domain import Membership, Role
 from services.gateway.accounts.links import store as links
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
 from services.gateway.accounts.sessions import store as sessions
+from services.gateway.accounts.sessions.store import EndReason
 from services.gateway.accounts.steps import store as steps
 from services.gateway.accounts.store import ClinicAccess, Login
 from services.gateway.settings import Settings
@@ -52,16 +55,33 @@ def refuse_shared(settings: Settings, email: str) -> None:
         )
 
 
-async def check_login(db: Database, passwords: Passwords, email: str, password: str, address: str) -> UUID:
-    """The login that the password opens. Raises `WrongPassword`, or `TooManyTries` before checking anything.
+async def check_login(
+    db: Database, passwords: Passwords, email: str, password: str, browser: Browser
+) -> UUID:
+    """The login that the password opens. Raises `WrongPassword`, or `TooManyTries` before the password is looked at.
 
-    No connection is held while the password is hashed.
+    Tries of a browser that the login knows are counted apart, so that others' tries keep no owner out.
     """
     email = normal_email(email)
-    limited = domain.login_limits(email, address)
-    await limits.count(db, limited)
     async with db.tx(None) as tx:
         login = await store.get_login(tx, email)
+    name = browser.name_at(login.id, login.device_generation, email) if login else None
+    limited = domain.known_limits(name) if name else domain.login_limits(email, browser.address)
+    return await _check(db, passwords, login, password, limited)
+
+
+async def check_present(db: Database, passwords: Passwords, login_id: UUID, password: str) -> None:
+    """Check the password of a login that is logged in. Raises as `check_login`; no stranger's try is counted here."""
+    async with db.tx(None) as tx:
+        login = await store.get_login_by_id(tx, login_id)
+    await _check(db, passwords, login, password, domain.present_limits(login_id))
+
+
+async def _check(
+    db: Database, passwords: Passwords, login: Login | None, password: str, limited: tuple[domain.Limit, ...]
+) -> UUID:
+    """The login, which has this password. No connection is held while it is hashed."""
+    await limits.count(db, limited)
     usable = login if login is not None and not login.disabled else None
     fits = await passwords.check(usable.password_hash if usable else None, password)
     if usable is None or not fits:
@@ -108,8 +128,7 @@ async def put_login(
         await store.set_password(tx, login.id, password_hash, None)
         await store.activate_memberships(tx, login.id)
         await links.end_links_of(tx, login.id)
-        await sessions.end_sessions_of(tx, login.id)
-        await steps.end_steps_of(tx, login.id)
+        await end_everywhere(tx, login.id)
     active = by_operator or login.password_by in (None, caller.clinic)
     place = ClinicAccess(client_id, role, active, accepted=is_new)
     after = await store.add_membership(tx, caller.clinic, login.id, place)
@@ -128,7 +147,13 @@ async def choose_password(tx: Connection, login_id: UUID, password_hash: str) ->
     await store.set_password(tx, login_id, password_hash, None)
     await store.activate_memberships(tx, login_id)
     await links.end_links_of(tx, login_id)
-    await sessions.end_sessions_of(tx, login_id)
+    await end_everywhere(tx, login_id)
+
+
+async def end_everywhere(tx: Connection, login_id: UUID, reason: EndReason = "password") -> None:
+    """End all sessions of the login and all steps towards one, and let it know no browser any more."""
+    await devices.next_generation(tx, login_id)
+    await sessions.end_sessions_of(tx, login_id, reason)
     await steps.end_steps_of(tx, login_id)
 
 

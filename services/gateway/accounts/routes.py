@@ -17,6 +17,7 @@ from services.chassis.http.problems import CHALLENGES
 from services.chassis.locale.formats import Formats
 from services.gateway.accounts import actions, entry, store
 from services.gateway.accounts.dependencies import CHOSEN, CurrentLogin, caller_of
+from services.gateway.accounts.devices.actions import InjectedDevices, browser_of
 from services.gateway.accounts.domain import Membership, SignedIn, safe_next, slug_of
 from services.gateway.accounts.errors import page_before
 from services.gateway.accounts.passwords import InjectedPasswords, normal_email
@@ -28,7 +29,6 @@ from services.gateway.settings import DEMO_PASSWORD, Settings
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
-from services.gateway.web.limits import address_of
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -54,6 +54,8 @@ _WHY = {
     "chosen": "Your password is changed. Log in with the new one.",
 }
 """The words for each reason that leads to the login."""
+_OR_A_LINK = "Or choose a new password by a link that we e-mail: you can log in with it at once."
+"""Others' tries do not keep out who has opened such a link (`devices`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ async def log_in(
     data: URLEncodedBody[LoginForm],
     db: Db,
     passwords: InjectedPasswords,
+    devices: InjectedDevices,
     upstreams: InjectedUpstreams,
     settings: InjectedSettings,
 ) -> Template | Redirect:
@@ -138,9 +141,8 @@ async def log_in(
     """
     target = safe_next(data.next)
     try:
-        login_id = await actions.check_login(
-            db, passwords, data.email, data.password, address_of(request.scope)
-        )
+        browser = await browser_of(db, devices, request)
+        login_id = await actions.check_login(db, passwords, data.email, data.password, browser)
     except actions.WrongPassword as error:
         return await _login_page(
             settings, db, upstreams, target, status=401, email=data.email, error=error.detail
@@ -154,10 +156,10 @@ async def log_in(
             target,
             status=429,
             email=data.email,
-            error=words_of(error),
+            error=f"{words_of(error)} {_OR_A_LINK}",
             headers=headers,
         )
-    return await entry.go_on(request, db, settings, login_id, normal_email(data.email), target)
+    return await entry.go_on(request, db, settings, devices, login_id, normal_email(data.email), target)
 
 
 @post("/logout", status_code=303)

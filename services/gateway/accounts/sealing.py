@@ -31,9 +31,9 @@ class Sealer:
     """Encrypts with the first of several keys, decrypts with all. A secret is bound to its login."""
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
-        derived = [hmac.new(key, b"clinicpay second factors", hashlib.sha256).digest() for key in keys]
-        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
-        self.mark = hashlib.sha256(derived[0]).digest()[:8]
+        purpose = b"clinicpay second factors"
+        self._fernet = fernet_of(keys, purpose)
+        self.mark = hashlib.sha256(_derived(keys[0], purpose)).digest()[:8]
         """Of the key that encrypts."""
 
     def seal(self, login_id: UUID, secret: str) -> Sealed:
@@ -53,3 +53,12 @@ class Sealer:
 
 
 InjectedSealer = NamedDependency[Sealer]
+
+
+def fernet_of(keys: tuple[bytes, ...], purpose: bytes) -> MultiFernet:
+    """Encryption for one purpose alone: with the first of several keys. All of them decrypt."""
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(_derived(key, purpose))) for key in keys])
+
+
+def _derived(key: bytes, purpose: bytes) -> bytes:
+    return hmac.new(key, purpose, hashlib.sha256).digest()

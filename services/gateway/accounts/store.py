@@ -18,6 +18,7 @@ class Login(msgspec.Struct, frozen=True):
     password_hash: str
     password_by: UUID | None
     disabled: bool
+    device_generation: int
 
 
 class ClinicAccess(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class ClinicAccess(msgspec.Struct, frozen=True):
 async def get_login(tx: Connection, email: str) -> Login | None:
     row = await tx.fetchrow(
         """
-        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled
+        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled, device_generation
         FROM logins WHERE email = $1
         """,
         email,
@@ -49,7 +50,7 @@ async def get_login(tx: Connection, email: str) -> Login | None:
 async def get_login_by_id(tx: Connection, login_id: UUID) -> Login | None:
     row = await tx.fetchrow(
         """
-        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled
+        SELECT id, email, password_hash, password_by, disabled_at IS NOT NULL AS disabled, device_generation
         FROM logins WHERE id = $1
         """,
         login_id,

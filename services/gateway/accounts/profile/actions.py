@@ -22,7 +22,6 @@ from services.gateway.accounts.profile.store import set_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits.domain import letter_limit
 from services.gateway.accounts.sessions import store as sessions
-from services.gateway.accounts.steps import store as steps
 
 
 async def is_password_known(db: Database, login: SignedIn) -> bool:
@@ -33,13 +32,13 @@ async def is_password_known(db: Database, login: SignedIn) -> bool:
 
 
 async def change_password(
-    db: Database, passwords: Passwords, login: SignedIn, present: str, password: str, address: str
+    db: Database, passwords: Passwords, login: SignedIn, present: str, password: str
 ) -> None:
     """Change the password; all sessions of the login end, and its address is written to.
 
     Raises `WrongPassword`, `TooManyTries`, `PasswordKnown`, and nothing has changed then.
     """
-    await accounts.check_login(db, passwords, login.email, present, address)
+    await accounts.check_present(db, passwords, login.login_id, present)
     hashed = await passwords.hash(password)
     async with db.tx(None, operator=True) as tx:
         found = await accounts.lock_own(tx, login.login_id)
@@ -49,7 +48,7 @@ async def change_password(
 
 
 async def ask_for_email(
-    db: Database, passwords: Passwords, login: SignedIn, present: str, email: str, target: str, address: str
+    db: Database, passwords: Passwords, login: SignedIn, present: str, email: str, target: str
 ) -> None:
     """Send a link to the new address; it is the login's once the link is used.
 
@@ -57,7 +56,7 @@ async def ask_for_email(
     `PasswordKnown`, `EmailNotValid`.
     """
     new = normal_email(emails.address(email))
-    await accounts.check_login(db, passwords, login.email, present, address)
+    await accounts.check_present(db, passwords, login.login_id, present)
     async with db.tx(None, operator=True) as tx:
         found = await accounts.lock_own(tx, login.login_id)
         place = await letters.place_of(tx, found.id, target)
@@ -105,7 +104,6 @@ async def log_out(db: Database, login: SignedIn, id_hash: bytes) -> None:
 
 
 async def log_out_everywhere(db: Database, login: SignedIn) -> None:
-    """End all sessions of the login."""
+    """End all sessions of the login, and let it know no browser any more."""
     async with db.tx(None) as tx:
-        await sessions.end_sessions_of(tx, login.login_id, "everywhere")
-        await steps.end_steps_of(tx, login.login_id)
+        await accounts.end_everywhere(tx, login.login_id, "everywhere")

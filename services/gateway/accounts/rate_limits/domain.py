@@ -2,6 +2,8 @@
 
 A password may be tried five times for one e-mail from one address, fifty times for one e-mail from anywhere (with only
 five, a stranger could lock somebody out), and a hundred times from one address. A login that succeeds is not counted.
+A browser that the login knows has five tries of its own, whatever others have tried (`devices`); so has who is logged
+in and types the present password.
 A link to choose a new password may be asked for twenty times from one address; at most three an hour are sent to one
 e-mail address. A code of the second factor may be tried five times for one login: to come so far takes its password.
 A client may add a card twenty times: more would be a way to try out stolen cards.
@@ -42,6 +44,16 @@ def login_limits(email: str, address: str) -> tuple[Limit, ...]:
         Limit(_key("login", "email", email), 50),
         Limit(_key("login", "address", address), 100),
     )
+
+
+def known_limits(name: str) -> tuple[Limit, ...]:
+    """Of a browser that the login knows."""
+    return (Limit(_key("login", "known browser", name), 5),)
+
+
+def present_limits(login_id: UUID) -> tuple[Limit, ...]:
+    """Of the present password, typed by who is logged in."""
+    return (Limit(_key("present password", str(login_id)), 5),)
 
 
 def reset_limits(address: str) -> tuple[Limit, ...]:

@@ -23,8 +23,6 @@ from services.gateway.accounts.rate_limits import domain as tries
 from services.gateway.accounts.sealing import SealBroken, Sealer
 from services.gateway.accounts.second_factors import domain, store
 from services.gateway.accounts.second_factors.domain import SecondFactor, Setup, Way
-from services.gateway.accounts.sessions import store as sessions
-from services.gateway.accounts.steps import store as steps
 
 log = structlog.get_logger()
 
@@ -59,14 +57,12 @@ async def get(db: Database, login_id: UUID) -> SecondFactor | None:
         return await store.get_factor(tx, login_id)
 
 
-async def prepare(
-    db: Database, passwords: Passwords, sealer: Sealer, login: SignedIn, present: str, address: str
-) -> None:
+async def prepare(db: Database, passwords: Passwords, sealer: Sealer, login: SignedIn, present: str) -> None:
     """Make a secret, which a code of the app confirms.
 
     Raises `WrongPassword`, `TooManyTries`, `PasswordKnown`, and `NoSecondFactor` where one is on.
     """
-    await accounts.check_login(db, passwords, login.email, present, address)
+    await accounts.check_present(db, passwords, login.login_id, present)
     async with db.tx(None) as tx:
         await accounts.lock_own(tx, login.login_id)
         if await store.get_factor(tx, login.login_id) is not None:
@@ -106,7 +102,7 @@ async def switch_on(db: Database, sealer: Sealer, login: SignedIn, typed: str) -
         if not await store.add_factor(tx, login.login_id, sealer.seal(login.login_id, secret), step):
             raise NoSecondFactor("Codes from an app are on already.")
         codes = await _new_codes(tx, login.login_id)
-        await _end_others(tx, login.login_id)
+        await accounts.end_everywhere(tx, login.login_id, "everywhere")
         await letters.tell(tx, found, "second_factor_on")
     await limits.return_tries(db, tries.code_limits(login.login_id))
     await accounts.note(db, login.login_id, "switch_on_second_factor")
@@ -120,10 +116,9 @@ async def switch_off(
     login: SignedIn,
     present: str,
     typed: str,
-    address: str,
 ) -> None:
     """Switch it off. Raises `WrongPassword`, `WrongCode`, `UsedCode`, `TooManyTries`, `NoSecondFactor`."""
-    await accounts.check_login(db, passwords, login.email, present, address)
+    await accounts.check_present(db, passwords, login.login_id, present)
     await check(db, sealer, login.login_id, typed)
     async with db.tx(None, operator=True) as tx:
         if await store.delete_factor(tx, login.login_id):
@@ -140,10 +135,9 @@ async def renew_codes(
     login: SignedIn,
     present: str,
     typed: str,
-    address: str,
 ) -> tuple[str, ...]:
     """New recovery codes in the place of the old ones. Raises as `switch_off`."""
-    await accounts.check_login(db, passwords, login.email, present, address)
+    await accounts.check_present(db, passwords, login.login_id, present)
     await check(db, sealer, login.login_id, typed)
     async with db.tx(None, operator=True) as tx:
         await logins.lock_login(tx, login.login_id)
@@ -201,7 +195,7 @@ async def remove(tx: Connection, caller: Caller, email: str) -> bool:
     await logins.lock_login(tx, login.id)
     if not await store.delete_factor(tx, login.id):
         return False
-    await _end_others(tx, login.id)
+    await accounts.end_everywhere(tx, login.id, "everywhere")
     await letters.tell(tx, login, "second_factor_off")
     await audit.record(tx, caller, "remove_second_factor", login.id, "on", "off")
     return True
@@ -226,11 +220,6 @@ async def _new_codes(tx: Connection, login_id: UUID) -> tuple[str, ...]:
     codes = domain.new_recovery_codes()
     await store.put_recovery_codes(tx, login_id, (domain.hash_of(login_id, code) for code in codes))
     return codes
-
-
-async def _end_others(tx: Connection, login_id: UUID) -> None:
-    await steps.end_steps_of(tx, login_id)
-    await sessions.end_sessions_of(tx, login_id, "everywhere")
 
 
 def _wrong() -> WrongCode:

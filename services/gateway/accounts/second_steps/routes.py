@@ -10,6 +10,7 @@ from litestar.response import Redirect, Template
 from services.chassis.errors import DomainError
 from services.chassis.http.problems import CHALLENGES
 from services.gateway.accounts import entry, store
+from services.gateway.accounts.devices.actions import InjectedDevices
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.portals import clinic_of
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
@@ -57,6 +58,7 @@ async def check_code(
     data: URLEncodedBody[CodeForm],
     db: Db,
     sealer: InjectedSealer,
+    devices: InjectedDevices,
     upstreams: InjectedUpstreams,
     settings: InjectedSettings,
 ) -> Template | Redirect:
@@ -75,7 +77,9 @@ async def check_code(
         return await _page(db, upstreams, target, data.by, data.code, error)
     async with db.tx(None) as tx:
         is_first = await steps.use(tx, step)
-    return await entry.enter(request, db, settings, login.id, target) if is_first else _to_login(target)
+    if not is_first:
+        return _to_login(target)
+    return await entry.enter(request, db, settings, devices, login.id, target)
 
 
 def _to_login(target: str, *, late: bool = True) -> Redirect:

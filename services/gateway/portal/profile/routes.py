@@ -10,6 +10,7 @@ from litestar.response import Redirect, Template
 from contracts.vocabulary import CHOSEN_MAIL
 from services.chassis.errors import DomainError
 from services.gateway.accounts.actions import refuse_shared
+from services.gateway.accounts.devices.actions import InjectedDevices, remember
 from services.gateway.accounts.passwords import InjectedPasswords
 from services.gateway.accounts.passwords import fault_of as fault_of_password
 from services.gateway.accounts.profile import actions
@@ -19,7 +20,6 @@ from services.gateway.portal.page import CurrentPage
 from services.gateway.portal.profile.page import AnyRequest, CurrentProfile, Fault, fault_of
 from services.gateway.portal.profile.second_factor import second_factor_routes
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.limits import address_of
 
 _DONE = {
     "password": "Your password is changed. You are logged out everywhere else.",
@@ -65,24 +65,23 @@ async def change_password(
     data: URLEncodedBody[PasswordForm],
     profile: CurrentProfile,
     passwords: InjectedPasswords,
+    devices: InjectedDevices,
 ) -> Template | Redirect:
     """Change the password. All other sessions of the login end; this one gets a new id."""
     if words := fault_of_password(data.password):
         return await profile.render(fault=Fault("password", words))
     try:
         refuse_shared(profile.settings, profile.login.email)
-        await actions.change_password(
-            profile.db, passwords, profile.login, data.present, data.password, address_of(request.scope)
-        )
+        await actions.change_password(profile.db, passwords, profile.login, data.present, data.password)
     except (DomainError, TooManyTries) as error:
         return await profile.render(fault=fault_of("password", error))
     sessions.renew(request)
-    return Redirect(profile.page.path("profile?done=password"), status_code=303)
+    known = await remember(profile.db, devices, request, profile.login.login_id)
+    return Redirect(profile.page.path("profile?done=password"), status_code=303, cookies=[known])
 
 
 @post("/profile/email", status_code=303, request_max_body_size=16 * 1024)
 async def change_email(
-    request: AnyRequest,
     data: URLEncodedBody[EmailForm],
     profile: CurrentProfile,
     passwords: InjectedPasswords,
@@ -97,7 +96,6 @@ async def change_email(
             data.present,
             data.email,
             profile.page.path("profile"),
-            address_of(request.scope),
         )
     except (DomainError, TooManyTries) as error:
         return await profile.render(fault=fault_of("email", error, data.email[:254]))

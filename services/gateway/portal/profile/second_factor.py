@@ -8,6 +8,7 @@ from litestar.response import Redirect, Template
 
 from services.chassis.errors import DomainError
 from services.gateway.accounts.actions import refuse_shared
+from services.gateway.accounts.devices.actions import InjectedDevices, remember
 from services.gateway.accounts.passwords import InjectedPasswords
 from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.accounts.sealing import InjectedSealer
@@ -15,7 +16,6 @@ from services.gateway.accounts.second_factors import actions
 from services.gateway.accounts.second_factors.actions import NoSecondFactor
 from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.portal.profile.page import AnyRequest, CurrentProfile, Fault, fault_of
-from services.gateway.web.limits import address_of
 
 ON = "From now on you log in with your password and a code. You are logged out everywhere else."
 RENEWED = "You have new recovery codes. The old ones do not work any more."
@@ -42,7 +42,6 @@ class BothForm:
 
 @post("/profile/second-factor", status_code=303, request_max_body_size=16 * 1024)
 async def start(
-    request: AnyRequest,
     data: URLEncodedBody[StartForm],
     profile: CurrentProfile,
     passwords: InjectedPasswords,
@@ -51,9 +50,7 @@ async def start(
     """Make a secret for an app, and show it on a page of its own."""
     try:
         refuse_shared(profile.settings, profile.login.email)
-        await actions.prepare(
-            profile.db, passwords, sealer, profile.login, data.present, address_of(request.scope)
-        )
+        await actions.prepare(profile.db, passwords, sealer, profile.login, data.present)
     except (DomainError, TooManyTries) as error:
         return await profile.render(fault=fault_of("second-factor", error))
     return Redirect(profile.page.path("profile/second-factor"), status_code=303)
@@ -67,7 +64,11 @@ async def setup_page(profile: CurrentProfile, sealer: InjectedSealer) -> Templat
 
 @post("/profile/second-factor/confirm", status_code=200, request_max_body_size=16 * 1024)
 async def confirm(
-    request: AnyRequest, data: URLEncodedBody[CodeForm], profile: CurrentProfile, sealer: InjectedSealer
+    request: AnyRequest,
+    data: URLEncodedBody[CodeForm],
+    profile: CurrentProfile,
+    sealer: InjectedSealer,
+    devices: InjectedDevices,
 ) -> Template | Redirect:
     """Switch it on, and show the recovery codes, this once. This session gets a new id, all others end."""
     try:
@@ -77,12 +78,13 @@ async def confirm(
     except (DomainError, TooManyTries) as error:
         return await _setup_page(profile, sealer, fault_of("code", error, data.code))
     sessions.renew(request)
-    return profile.page.render("recovery_codes.html", "profile", codes=codes, done=ON)
+    page = profile.page.render("recovery_codes.html", "profile", codes=codes, done=ON)
+    page.cookies.append(await remember(profile.db, devices, request, profile.login.login_id))
+    return page
 
 
 @post("/profile/second-factor/off", status_code=303, request_max_body_size=16 * 1024)
 async def switch_off(
-    request: AnyRequest,
     data: URLEncodedBody[BothForm],
     profile: CurrentProfile,
     passwords: InjectedPasswords,
@@ -90,9 +92,7 @@ async def switch_off(
 ) -> Template | Redirect:
     """Switch it off, by password and code."""
     try:
-        await actions.switch_off(
-            profile.db, passwords, sealer, profile.login, data.present, data.code, address_of(request.scope)
-        )
+        await actions.switch_off(profile.db, passwords, sealer, profile.login, data.present, data.code)
     except (DomainError, TooManyTries) as error:
         return await profile.render(fault=fault_of("second-factor", error, data.code))
     return Redirect(profile.page.path("profile?done=second-factor-off"), status_code=303)
@@ -100,7 +100,6 @@ async def switch_off(
 
 @post("/profile/second-factor/codes", status_code=200, request_max_body_size=16 * 1024)
 async def renew_codes(
-    request: AnyRequest,
     data: URLEncodedBody[BothForm],
     profile: CurrentProfile,
     passwords: InjectedPasswords,
@@ -109,7 +108,7 @@ async def renew_codes(
     """Show new recovery codes, this once. The old ones end."""
     try:
         codes = await actions.renew_codes(
-            profile.db, passwords, sealer, profile.login, data.present, data.code, address_of(request.scope)
+            profile.db, passwords, sealer, profile.login, data.present, data.code
         )
     except (DomainError, TooManyTries) as error:
         return await profile.render(fault=fault_of("second-factor", error, data.code))

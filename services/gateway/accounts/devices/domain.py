@@ -1,0 +1,44 @@
+"""Browsers that have opened a login before: their tries at its password are counted apart from everybody else's. Pure.
+
+Otherwise strangers who try passwords would lock the login's owner out. To be known opens nothing: it is worth a few
+tries of its own.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from services.gateway.accounts.steps.domain import Step
+
+LASTS = timedelta(days=180)
+"""How long a browser is known, counted from its last login."""
+MOST = 5
+"""Logins of one browser that are remembered. The one that was opened last comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser that opened the login while it had this generation."""
+
+    login_id: UUID
+    generation: int
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Who tries a password: the address, and what the browser shows of an earlier success."""
+
+    address: str
+    devices: tuple[Device, ...] = ()
+    step: Step | None = None
+
+    def name_at(self, login_id: UUID, generation: int, email: str) -> str | None:
+        """The name under which its tries at the login are counted; None for a browser that the login does not know.
+
+        Known is also who has just shown a link to the login's mailbox (`steps`), such as one to choose a new password.
+        """
+        for device in self.devices:
+            if (device.login_id, device.generation) == (login_id, generation):
+                return str(device.id)
+        return self.step.id_hash.hex() if self.step and self.step.email == email else None
