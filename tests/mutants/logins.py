@@ -5,6 +5,7 @@ from tests.mutants.mutant import SERVICE, one
 ACCOUNTS = "services/gateway/accounts/"
 RESET = f"{SERVICE}test_gateway_resets.py::test_"
 INVITED = f"{SERVICE}test_gateway_invitations.py::test_"
+DEVICES = f"{SERVICE}test_gateway_devices.py::test_"
 PROFILE = f"{SERVICE}test_gateway_profile.py::test_"
 
 LOGINS = (
@@ -26,8 +27,29 @@ LOGINS = (
         "a chosen password ends the login's sessions",
         f"{RESET}all_sessions_end_the_ones_of_another_login_in_this_browser_too",
         f"{ACCOUNTS}actions.py",
-        "    await links.end_links_of(tx, login_id)\n    await sessions.end_sessions_of(tx, login_id)\n",
+        "    await links.end_links_of(tx, login_id)\n    await end_everywhere(tx, login_id)\n",
         "    await links.end_links_of(tx, login_id)\n",
+    ),
+    one(
+        "a login knows a browser again",
+        f"{DEVICES}strangers_lock_no_owner_out_of_a_browser_that_the_login_knows",
+        f"{ACCOUNTS}actions.py",
+        "    limited = domain.known_limits(name) if name else",
+        "    limited = domain.known_limits(name) if False else",
+    ),
+    one(
+        "a new password makes the login's browsers unknown",
+        f"{DEVICES}a_new_password_and_a_logout_everywhere_forget_the_browsers",
+        f"{ACCOUNTS}actions.py",
+        "    await devices.next_generation(tx, login_id)\n",
+        "",
+    ),
+    one(
+        "a known browser's tries are counted",
+        f"{DEVICES}a_stolen_device_cookie_is_worth_five_tries_of_its_own_and_no_more",
+        f"{ACCOUNTS}rate_limits/domain.py",
+        '    return (Limit(_key("login", "known browser", name), 5),)\n',
+        '    return (Limit(_key("login", "known browser", name), 5000),)\n',
     ),
     one(
         "a request looks up no login",
