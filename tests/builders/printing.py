@@ -1,10 +1,14 @@
 """Issued documents to print, and texts of all kinds for them."""
 
 import json
+from datetime import date
+from typing import Any
 
 import msgspec
 
-from contracts.http.invoices import DocumentOut, InvoiceOut
+from contracts.http.common import Money
+from contracts.http.invoices import DocumentOut, InvoiceOut, InvoiceRow
+from services.invoice.printing.paper import Moved, Statement
 from tests.tools.generate import CONTRACTS
 
 LOCALES = (
@@ -94,3 +98,31 @@ def with_text(text: str, invoice: InvoiceOut = WHOLE) -> InvoiceOut:
             ),
         ),
     )
+
+
+def a_statement(text: str = "Physiotherapy", locale: str = "en-IE") -> Statement:
+    """A statement with invoices in all states, payments and what is due of earlier invoices, and this text on it."""
+    rows = [
+        _row(with_text(text, PAID), text),
+        _row(WHOLE, text, credited=Money(2_500, WHOLE.currency)),
+        _row(WHOLE, text, status="void", due=Money(0, WHOLE.currency)),
+    ]
+    seller, client = with_text(text).seller, with_text(text).bill_to
+    assert seller and client
+    return Statement(
+        seller=seller,
+        client=client,
+        locale=locale,
+        time_zone="Europe/Dublin",
+        since=date(2026, 1, 1),
+        until=date(2026, 12, 31),
+        today=date(2026, 11, 30),
+        invoices=rows,
+        moved=[Moved(each, PAID.number) for each in PAID.movements],
+        earlier=[Money(12_500, "EUR"), Money(1, "JPY")],
+    )
+
+
+def _row(invoice: InvoiceOut, text: str, **changes: Any) -> InvoiceRow:
+    given = {name: getattr(invoice, name) for name in InvoiceRow.__struct_fields__}
+    return InvoiceRow(**(given | {"service_summary": text} | changes))

@@ -21,8 +21,8 @@ HOLDING_ACTS: tuple[Mutant, ...] = (
         "the invoice is locked while an act is held for it",
         f"{OF_INVOICE}presses_at_once_hold_one",
         HELD_DOCUMENTS,
-        "    await actions.reserve_invoice(tx, wanted.clinic_id, wanted.subject_id, wanted.id)\n",
-        "    await actions.get_clinic(tx, wanted.clinic_id)\n",
+        "        await actions.reserve_invoice(tx, wanted.clinic_id, wanted.subject_id)\n",
+        "        await actions.get_clinic(tx, wanted.clinic_id)\n",
     ),
     one(
         "a clinic's hours hold documents",

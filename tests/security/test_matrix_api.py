@@ -124,6 +124,8 @@ RULES = {
     f"POST {CLINIC}/invoices": Rule(body=_invoice),
     f"POST {CLINIC}/invoices/bulk": Rule(body=lambda owner: {"invoices": [_invoice(owner)] * 2}),
     f"GET {CLINIC}/invoices/{{invoice_id}}": Rule(),
+    f"GET {CLINIC}/clients/{{client_id}}/statement": Rule(),
+    f"GET {CLINIC}/clients/{{client_id}}/invoices.zip": Rule(),
     f"GET {CLINIC}/invoices/{{invoice_id}}/pdf": Rule(),
     f"GET {CLINIC}/invoices/{{invoice_id}}/receipt": Rule(own=frozenset({409}), operator=frozenset({409})),
     f"GET {CLINIC}/invoices/{{invoice_id}}/credit-notes/{{document_id}}/pdf": Rule(

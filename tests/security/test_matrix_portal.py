@@ -39,6 +39,8 @@ PAGES = {
     "GET /c/{slug}": Page("clinic"),
     "GET /c/{slug}/billing": Page("clinic"),
     "GET /c/{slug}/billing.csv": Page("clinic"),
+    "GET /c/{slug}/billing.zip": Page("clinic"),
+    "GET /c/{slug}/statement": Page("clinic"),
     "GET /c/{slug}/invoices/{invoice_id}": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/pdf": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/receipt": Page("client"),

@@ -108,7 +108,7 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
     invoice = an_invoice(**row_facts(settled=settled, status=status, being_checked=True))
     view = invoices.invoice(invoice, a_clinic())
     shown = render("invoice.html", invoice=view)
-    nothing = dict.fromkeys(("credit", "newer", "older", "saved"))
+    nothing = dict.fromkeys(("credit", "newer", "older", "refused"))
     listed = render("billing.html", rows=[view.row], wanted=Listing(), filters=[], places=[], **nothing)
 
     for page in (shown, details(invoice), listed):
@@ -156,7 +156,7 @@ def result_page(payment: PaymentOut) -> str:
     ],
 )
 def test_the_title_says_which_list_is_open(listing: Listing, title: str) -> None:
-    nothing = dict.fromkeys(("credit", "newer", "older", "saved"))
+    nothing = dict.fromkeys(("credit", "newer", "older", "refused"))
     page = render("billing.html", rows=[], wanted=listing, filters=[], places=[], **nothing)
 
     assert f"<title>{title} – Harbour Physiotherapy</title>" in page

@@ -18,6 +18,7 @@ from tests.builders.printing import (
     SCRIPTS,
     WHOLE,
     WITHOUT_FONT,
+    a_statement,
     with_text,
 )
 from tests.tools import verapdf
@@ -26,7 +27,7 @@ TEXTS = [*SCRIPTS.values(), *WITHOUT_FONT.values(), *HOSTILE, "1,5 €" * 400]
 
 
 def documents() -> list[Paper]:
-    """An invoice, a receipt and a credit note, with each text in all places, in the languages by turns."""
+    """An invoice, a receipt, a credit note and a statement, with each text in all places, in the languages by turns."""
     made = [paper.invoice(WHOLE), paper.receipt(PAID), paper.credit_note(WHOLE, CREDIT_NOTE)]
     many = msgspec.structs.replace(WHOLE, lines=[*WHOLE.lines] * 250)
     back = msgspec.structs.replace(PAID.movements[0], kind="refund", amount=Money(-1_000, PAID.currency))
@@ -40,6 +41,7 @@ def documents() -> list[Paper]:
         received = msgspec.structs.replace(with_text(text, PAID), locale=locale)
         corrected = msgspec.structs.replace(CREDIT_NOTE, explanation=text, locale=locale)
         made += [paper.invoice(found), paper.receipt(received), paper.credit_note(found, corrected)]
+        made.append(paper.statement(a_statement(text, locale)))
     return made
 
 

@@ -62,6 +62,12 @@ OF_ROUTE: dict[str, str] = {
         "404 client_not_found contact_not_found 422 email_not_valid 503 request_in_progress"
     ),
     f"GET {_CLINIC}/clients/{{client_id}}": "404 client_not_found",
+    f"GET {_CLINIC}/clients/{{client_id}}/statement": (
+        "404 client_not_found 422 days_out_of_order statement_too_long 503 pdf_unavailable"
+    ),
+    f"GET {_CLINIC}/clients/{{client_id}}/invoices.zip": (
+        "404 client_not_found 422 too_many_invoices 503 pdf_unavailable"
+    ),
     f"PATCH {_CLINIC}/clients/{{client_id}}": f"404 client_not_found {_CLIENT}",
     f"POST {_CLINIC}/staff": "422 email_not_valid 503 request_in_progress",
     f"POST {_CLINIC}/api-keys": "409 api_key_already_made 422 invalid_text 503 request_in_progress",

@@ -109,10 +109,18 @@ class Calls:
         """Read; params that are None are left out."""
         return _decode(service, await self.send(caller, service, "GET", path, params=params), answer)
 
-    async def file(self, caller: Caller, service: Service, path: str, known: str | None) -> Reply:
+    async def file(
+        self,
+        caller: Caller,
+        service: Service,
+        path: str,
+        known: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Reply:
         """Read a file; 304 without it for a reader that has it, by its `If-None-Match`."""
         headers = {"If-None-Match": known} if known else {}
-        return await self._again(caller, Call(service, "GET", path, {}, None, headers, FILE_SECONDS))
+        call = Call(service, "GET", path, _given(params), None, headers, FILE_SECONDS)
+        return await self._again(caller, call)
 
     async def write(
         self,

@@ -6,7 +6,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, get_args
 from uuid import UUID, uuid4
 
@@ -301,6 +301,13 @@ class Upstreams:
         """A credit note of an invoice, in the same way. 404 `credit_note_not_found`."""
         path = f"/invoices/{invoice_id}/credit-notes/{document_id}/pdf"
         return await self._calls.file(caller, "invoice", path, known)
+
+    async def statement(
+        self, caller: Caller, client_id: UUID, since: date | None, until: date | None, known: str | None
+    ) -> Reply:
+        """A client's statement as PDF, in the same way. 422 `days_out_of_order`, `statement_too_long`."""
+        days = {"since": since, "until": until}
+        return await self._calls.file(caller, "invoice", f"/clients/{client_id}/statement", known, days)
 
     async def invoices(
         self,

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from contracts.http.common import Money
-from contracts.http.invoices import DocumentOut, InvoiceOut, InvoiceRow, Summary
+from contracts.http.invoices import DocumentOut, InvoiceOut, InvoiceRow, MovementOut, Summary
 from contracts.vocabulary import OPEN_INVOICES, PAYABLE_INVOICES, InvoiceStatus
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals
@@ -289,6 +289,51 @@ async def _movements(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[
         clinic_id,
         invoice_id,
     )
+
+
+async def list_moved(
+    tx: Connection, clinic_id: UUID, client_id: UUID, begin: datetime, end: datetime, limit: int
+) -> list[tuple[MovementOut, str]]:
+    """The movements of a client's invoices from `begin` to before `end`, each with its invoice's number.
+
+    In the order of their time: when Stripe captured a payment, else when it was booked.
+    """
+    rows = await tx.fetch(
+        """
+        SELECT m.id, m.kind, m.amount, m.currency, m.method_kind, m.method_brand, m.method_last4, m.booked_at,
+            m.payment_id, m.captured_at, i.number
+        FROM invoices AS i
+        JOIN movements AS m ON (m.clinic_id, m.invoice_id) = (i.clinic_id, i.id)
+        WHERE i.clinic_id = $1 AND i.client_id = $2
+            AND coalesce(m.captured_at, m.booked_at) >= $3 AND coalesce(m.captured_at, m.booked_at) < $4
+        ORDER BY coalesce(m.captured_at, m.booked_at), m.id
+        LIMIT $5
+        """,
+        clinic_id,
+        client_id,
+        begin,
+        end,
+        limit,
+    )
+    return [(views.movement(row), row["number"]) for row in rows]
+
+
+async def sum_due_before(tx: Connection, clinic_id: UUID, client_id: UUID, day: date) -> list[Money]:
+    """The sums due now of a client's invoices that were issued before the day, in order of the currency's code."""
+    rows = await tx.fetch(
+        f"""
+        SELECT currency,
+            sum(total_amount - credited_amount - written_off_amount - settled_amount)::bigint AS due_amount
+        FROM invoices
+        WHERE clinic_id = $1 AND client_id = $2 AND issued_on < $3 AND status IN {literals(OPEN_INVOICES)}
+        GROUP BY currency
+        ORDER BY currency
+        """,
+        clinic_id,
+        client_id,
+        day,
+    )
+    return [Money(row["due_amount"], row["currency"]) for row in rows]
 
 
 async def _documents(tx: Connection, clinic_id: UUID, invoice_id: UUID) -> list[DocumentOut]:

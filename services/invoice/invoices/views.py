@@ -204,7 +204,7 @@ def whole(
         subtotal=Money(row["subtotal_amount"], currency),
         taxes=_taxes(lines, currency),
         lines=[_line(line, currency) for line in lines],
-        movements=[_movement(movement) for movement in movements],
+        movements=[movement(each) for each in movements],
         processing=row["status"] == "processing",
         note=row["note"],
         rounding=Money(row["rounding_amount"], currency) if row["rounding_amount"] else None,
@@ -347,7 +347,7 @@ def _line(line: Row, currency: str) -> LineOut:
     )
 
 
-def _movement(row: Row) -> MovementOut:
+def movement(row: Row) -> MovementOut:
     return MovementOut(
         id=row["id"],
         kind=row["kind"],

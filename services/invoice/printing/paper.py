@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, time
 
 from contracts.events.payment import receipt_number
 from contracts.http import shown
-from contracts.http.invoices import DocumentOut, InvoiceOut, LineOut, MovementOut, Seller
+from contracts.http.common import Money
+from contracts.http.invoices import BillTo, DocumentOut, InvoiceOut, InvoiceRow, LineOut, MovementOut, Seller
 from contracts.http.shown import BilledView, Sum
 from contracts.vocabulary import method_name
 from services.chassis.errors import DomainError
@@ -97,6 +98,34 @@ class Paper:
     foot: str
     file_name: str
     made_at: str = field(metadata={"unit": "seconds since 1970, in decimal digits"})
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A movement of money, with the number of its invoice."""
+
+    movement: MovementOut
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A client's invoices of some days and the money that moved within them, in the order of their days.
+
+    Clinic and client are as they are `today`. `earlier` is what is due now of invoices that were issued before `since`,
+    by currency.
+    """
+
+    seller: Seller
+    client: BillTo
+    locale: str
+    time_zone: str
+    since: date
+    until: date
+    today: date
+    invoices: Sequence[InvoiceRow]
+    moved: Sequence[Moved]
+    earlier: Sequence[Money]
 
 
 class NothingPaid(DomainError):
@@ -215,6 +244,106 @@ def credit_note(found: InvoiceOut, document: DocumentOut) -> Paper:
         ],
         made_on=document.issued_on,
     )
+
+
+def statement(found: Statement) -> Paper:
+    """The client's invoices of some days and the money that moved in them, as they are today."""
+    write = Written.of(found)
+    currencies = sorted(
+        {each.currency for each in found.invoices}
+        | {each.movement.amount.currency for each in found.moved}
+        | {each.currency for each in found.earlier}
+    )
+    due = {currency: _due(found, currency) for currency in currencies}
+    return _paper(
+        "Statement",
+        f"{write.day(found.since)} to {write.day(found.until)}",
+        write,
+        found.seller,
+        shown.billed(found.client, write),
+        facts=[Fact("As of", write.day(found.today))],
+        headline=Headline(
+            "To pay" if any(due.values()) else "Nothing to pay",
+            f"Of all invoices issued until {write.day(found.until)}",
+            "\n".join(write.money(Money(minor, currency)) for currency, minor in due.items() if minor),
+        ),
+        sections=[section for currency in currencies for section in _account(found, currency, write)],
+        notes=[
+            "" if currencies else "There was no invoice and no payment in these days.",
+            f"Credit and deposits that {found.seller.name} keeps for you are not part of this statement.",
+        ],
+        made_on=found.today,
+    )
+
+
+def _due(found: Statement, currency: str) -> int:
+    earlier = sum(each.minor for each in found.earlier if each.currency == currency)
+    return earlier + sum(each.due.minor for each in found.invoices if each.currency == currency)
+
+
+def _account(found: Statement, currency: str, write: Written) -> list[Section]:
+    """The invoices in one currency, and its payments."""
+    issued = [each for each in found.invoices if each.currency == currency]
+    moved = [each for each in found.moved if each.movement.amount.currency == currency]
+    due, earlier = (
+        _due(found, currency),
+        sum(each.minor for each in found.earlier if each.currency == currency),
+    )
+
+    def money(minor: int) -> str:
+        return write.money(Money(minor, currency))
+
+    sums = [
+        Total("Invoiced", money(sum(each.total.minor for each in issued)), ""),
+        Total("Taken off", money(sum(map(_taken_off, issued))), ""),
+        Total("Paid", money(sum(each.settled.minor for each in issued)), ""),
+        Total("To pay of earlier invoices", money(earlier), ""),
+        Total("To pay", money(due), "strong"),
+    ]
+    left_out = {"Taken off": not any(map(_taken_off, issued)), "To pay of earlier invoices": not earlier}
+    sections = [
+        Section(
+            f"Invoices in {currency}",
+            ["Invoice", "Total", "Taken off", "Paid", "To pay"],
+            [_issued(each, write) for each in issued],
+            [part for part in sums if not left_out.get(part.label)],
+        )
+    ]
+    if moved:
+        sections.append(
+            Section(
+                f"Payments in {currency}",
+                ["Payment", "Invoice", "Reference", "Amount"],
+                [_moved(each, write) for each in moved],
+                [Total("Total", money(sum(each.movement.amount.minor for each in moved)), "strong")],
+            )
+        )
+    return sections
+
+
+def _taken_off(row: InvoiceRow) -> int:
+    """The sum that credit notes, a write-off or the invoice's end took off its total."""
+    if row.status == "void":
+        return row.total.minor
+    return sum(part.minor for part in (row.credited, row.written_off) if part)
+
+
+def _issued(row: InvoiceRow, write: Written) -> Item:
+    details = [
+        write.day(row.issued_on),
+        row.service_summary,
+        f"Due by {write.day(row.due_on)}" if row.due.minor else "",
+        "A payment is on its way" if row.status == "processing" else "",
+        "Void" if row.status == "void" else "",
+        f"{write.money(row.refunded)} was refunded" if row.refunded else "",
+    ]
+    amounts = (row.total, Money(_taken_off(row), row.currency), row.settled, row.due)
+    return Item(row.number, [each for each in details if each], [write.money(each) for each in amounts])
+
+
+def _moved(moved: Moved, write: Written) -> Item:
+    item = _movement(moved.movement, write)
+    return Item(item.head, item.details, [moved.number, *item.cells])
 
 
 def _seller(found: InvoiceOut) -> Seller:

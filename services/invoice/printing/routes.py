@@ -1,19 +1,20 @@
 """Documents as PDF. Who may read an invoice may read its documents."""
 
+from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, HeaderParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter
 
 from contracts.http.invoices import DocumentOut, InvoiceOut
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.invoice.invoices import actions
-from services.invoice.printing import paper, printer
+from services.invoice.printing import paper, printer, statements
 from services.invoice.printing.paper import Paper
 from services.invoice.printing.printer import Printer
 
@@ -61,6 +62,25 @@ async def print_credit_note(
     return await _printed(paper.credit_note(found, _credit_note(found, document_id)), printer, if_none_match)
 
 
+@get("/clients/{client_id:uuid}/statement", media_type=PDF)
+async def print_statement(
+    client_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    printer: NamedDependency[Printer],
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """A client's invoices of some days and the money that moved in them, as they are now. Clients see their own alone.
+
+    Without days: this year until today. 422 `days_out_of_order`, `statement_too_long`.
+    """
+    async with db.tx(caller.clinic) as tx:
+        found = await statements.get_statement(tx, caller, client_id, since, until)
+    return await _printed(paper.statement(found), printer, if_none_match)
+
+
 async def _found(db: Database, caller: Caller, invoice_id: UUID) -> InvoiceOut:
     """Read in a transaction that ends before anything is printed."""
     async with db.tx(caller.clinic) as tx:
@@ -97,4 +117,4 @@ def _is_among(tag: str, known: str) -> bool:
     return known.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in known.split(",")}
 
 
-ALL: list[Any] = [print_invoice, print_receipt, print_credit_note]
+ALL: list[Any] = [print_invoice, print_receipt, print_credit_note, print_statement]

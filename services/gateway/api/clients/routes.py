@@ -1,10 +1,11 @@
 """The public API's part about clients."""
 
+from datetime import date
 from hashlib import sha256
 from uuid import UUID
 
-from litestar import get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar import Response, get, patch, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from contracts.http.clients import ClientOut
 from contracts.http.common import Page
@@ -20,6 +21,16 @@ from services.gateway.api.schemas import Cursor, Email, ExternalId, IdempotencyK
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.bodies import members_of
 from services.gateway.web.dependencies import Db
+from services.gateway.web.files import (
+    MOST_ZIPPED,
+    PDF,
+    UNCHANGED,
+    ZIP,
+    Known,
+    TooManyInvoices,
+    passed_on,
+    zipped,
+)
 
 
 @post("/clinics/{clinic_id:uuid}/clients", summary="Add a client")
@@ -114,4 +125,65 @@ async def get_client(
     return await actions.get_client(upstreams, at_clinic(key, clinic_id), client_id)
 
 
-client_routes = [create_client, invite_client, change_client, list_clients, get_client]
+@get(
+    "/clinics/{clinic_id:uuid}/clients/{client_id:uuid}/statement",
+    summary="Get a client's statement as PDF",
+    media_type=PDF,
+    responses=UNCHANGED,
+)
+async def get_statement_pdf(
+    clinic_id: FromPath[UUID],
+    client_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The invoices issued from the day `since` to the day `until`, the payments and refunds of these days, and what
+    is to pay today of all invoices issued until then.
+
+    Without `until` it ends today, without `since` it begins with that year. 422 `days_out_of_order`, and
+    `statement_too_long` for more than 1,000 invoices or payments.
+    """
+    caller = at_clinic(key, clinic_id)
+    return passed_on(await upstreams.statement(caller, client_id, since, until, if_none_match))
+
+
+@get(
+    "/clinics/{clinic_id:uuid}/clients/{client_id:uuid}/invoices.zip",
+    summary="Get a client's invoices as PDFs in a ZIP",
+    media_type=ZIP,
+)
+async def get_invoices_zip(
+    clinic_id: FromPath[UUID],
+    client_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
+) -> Response[bytes]:
+    """The invoices issued from the day `since` to the day `until`, each as it was issued.
+
+    Without these days all of them. 422 `too_many_invoices` for more than 100. 503 `pdf_unavailable` when too many
+    documents are asked for at once.
+    """
+    caller = at_clinic(key, clinic_id)
+    await upstreams.client(caller, client_id)
+    found = await upstreams.invoices(
+        caller, None, None, MOST_ZIPPED, client_id, issued_from=since, issued_to=until
+    )
+    if found.next:
+        raise TooManyInvoices(f"A ZIP holds at most {MOST_ZIPPED} invoices. Choose fewer days.")
+    return await zipped(upstreams, caller, found.items, "invoices")
+
+
+client_routes = [
+    create_client,
+    invite_client,
+    change_client,
+    list_clients,
+    get_client,
+    get_statement_pdf,
+    get_invoices_zip,
+]

@@ -25,7 +25,6 @@ InvoiceT = TypeVar("InvoiceT", bound=InvoiceItem)
 
 MOST_UNPAID = 100
 MOST_PAGES = 10
-MOST_PAGES_SAVED = 50
 
 
 async def get_invoice(page: PortalPage, upstreams: Upstreams, invoice_id: UUID) -> InvoiceOut:
@@ -57,15 +56,17 @@ async def list_invoices(
     return msgspec.structs.replace(found, items=[now(each, known) for each in found.items])
 
 
-async def list_all(page: PortalPage, upstreams: Upstreams, wanted: Listing) -> list[InvoiceItem]:
-    """All invoices of the list, newest first; the oldest of very many are left out."""
+async def list_all(
+    page: PortalPage, upstreams: Upstreams, wanted: Listing, most: int
+) -> list[InvoiceItem] | None:
+    """All invoices of the list, newest first; None when there are more than `most`, a number of whole hundreds."""
     found, cursor = list[InvoiceItem](), ""
-    for _ in range(MOST_PAGES_SAVED):
+    while len(found) < most:
         listed = await list_invoices(page, upstreams, wanted.at(cursor), MOST_UNPAID)
         found, cursor = [*found, *listed.items], listed.next or ""
         if not cursor:
-            break
-    return found
+            return found
+    return None
 
 
 async def list_unpaid(page: PortalPage, upstreams: Upstreams) -> list[InvoiceItem]:

@@ -16,10 +16,19 @@ from services.gateway.portal.invoices import current, export, lists
 from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.invoices.lists import Listing
 from services.gateway.portal.page import CurrentPage, PortalPage
+from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.files import PDF, Known, passed_on
+from services.gateway.web.files import MOST_ZIPPED, PDF, Known, passed_on, zipped
 
 PAGE_SIZE = 20
+MOST_ROWS = 5000
+"""Invoices in one table."""
+_FILES = (
+    ("save-statement", "Save a statement (PDF)", "statement"),
+    ("save-invoices", "Save these invoices (PDFs in a ZIP)", "billing.zip"),
+    ("save-list", "Save this list as a table (CSV)", "billing.csv"),
+)
+"""The files of a list: the id of each on the page, its words, and its address."""
 _FILTERS = (("", "All"), ("unpaid", "Unpaid"), ("paid", "Paid"))
 
 
@@ -43,7 +52,13 @@ async def billing_history(
 
     The address has the filter and the page, as `Listing` reads them.
     """
-    wanted = Listing.of(request.query_params)
+    return await _billing(billing, upstreams, Listing.of(request.query_params))
+
+
+async def _billing(
+    billing: PortalPage, upstreams: Upstreams, wanted: Listing, refused: str = "", status: int = 200
+) -> Template:
+    """The page. `refused` says why a file of the list was not made."""
     found, kept = await asyncio.gather(
         _listed(billing, upstreams, wanted),
         _nothing() if wanted.query else current_credit.get_credit(billing, upstreams),
@@ -55,6 +70,8 @@ async def billing_history(
     return billing.render(
         "billing.html",
         "payments",
+        status,
+        refused=refused,
         rows=[invoices.row(row, billing.clinic) for row in found.items],
         wanted=wanted,
         filters=[(word, value, wanted.of_status(value).address(here)) for value, word in _FILTERS],
@@ -63,7 +80,11 @@ async def billing_history(
         credit=credit.credit(kept, billing.clinic) if kept else None,
         older=wanted.at(found.next).address(here) if found.next else None,
         newer=wanted.at(found.previous).address(here) if found.previous else None,
-        saved=wanted.at("").address(billing.path("billing.csv")) if found.items else None,
+        files=[
+            (name, words, wanted.at("").address(billing.path(path)))
+            for name, words, path in _FILES
+            if found.items
+        ],
     )
 
 
@@ -76,14 +97,61 @@ async def _listed(page: PortalPage, upstreams: Upstreams, wanted: Listing) -> Pa
 @get("/billing.csv")
 async def save_list(
     request: Request[Any, Any, Any], billing: CurrentPage, upstreams: InjectedUpstreams
-) -> Response[str] | Redirect:
-    """The same invoices as a table for spreadsheets; a page that says what is wrong with the filter."""
+) -> Response[str] | Template | Redirect:
+    """The same invoices as a table for spreadsheets; a page that says why there is none."""
     wanted = Listing.of(request.query_params)
     if wanted.error:
-        return Redirect(wanted.address(billing.path("billing")), status_code=303)
-    found = await current.list_all(billing, upstreams, wanted)
+        return _mend(billing, wanted)
+    found = await current.list_all(billing, upstreams, wanted, MOST_ROWS)
+    if found is None:
+        return await _too_many(billing, upstreams, wanted, MOST_ROWS)
     headers = {"Content-Disposition": f'attachment; filename="{billing.clinic.slug}-invoices.csv"'}
     return Response(export.table(found, billing.clinic), media_type="text/csv", headers=headers)
+
+
+@get("/billing.zip")
+async def save_invoices(
+    request: Request[Any, Any, Any], billing: CurrentPage, upstreams: InjectedUpstreams
+) -> Response[bytes] | Template | Redirect:
+    """The same invoices as PDFs in one file; a page that says why there is none."""
+    wanted = Listing.of(request.query_params)
+    if wanted.error:
+        return _mend(billing, wanted)
+    found = await current.list_all(billing, upstreams, wanted, MOST_ZIPPED)
+    if found is None:
+        return await _too_many(billing, upstreams, wanted, MOST_ZIPPED)
+    return await zipped(upstreams, billing.caller, found, f"{billing.clinic.slug}-invoices")
+
+
+async def _too_many(billing: PortalPage, upstreams: Upstreams, wanted: Listing, most: int) -> Template:
+    refused = f"One file holds at most {most:,} invoices. Choose fewer days."
+    return await _billing(billing, upstreams, wanted, refused, 422)
+
+
+def _mend(billing: PortalPage, wanted: Listing) -> Redirect:
+    """To the list, which says what is wrong with the filter."""
+    return Redirect(wanted.address(billing.path("billing")), status_code=303)
+
+
+@get("/statement")
+async def statement_pdf(
+    request: Request[Any, Any, Any],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes] | Template | Redirect:
+    """The invoices and payments of the filter's days, this year without them; a page that says why there is none."""
+    wanted = Listing.of(request.query_params)
+    if wanted.error:
+        return _mend(billing, wanted)
+    since, until = wanted.days
+    try:
+        reply = await upstreams.statement(billing.caller, billing.caller.subject, since, until, if_none_match)
+    except UpstreamError as error:
+        if error.status != 422:
+            raise
+        return await _billing(billing, upstreams, wanted, error.detail, 422)
+    return passed_on(reply)
 
 
 @get("/invoices/{invoice_id:uuid}")
@@ -173,6 +241,8 @@ billing_routes = [
     dashboard,
     billing_history,
     save_list,
+    save_invoices,
+    statement_pdf,
     invoice,
     invoice_pdf,
     receipt_pdf,
