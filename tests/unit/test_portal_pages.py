@@ -109,7 +109,9 @@ def test_an_invoice_that_is_being_checked_asks_for_nothing(settled: int) -> None
     view = invoices.invoice(invoice, a_clinic())
     shown = render("invoice.html", invoice=view)
     nothing = dict.fromkeys(("credit", "newer", "older", "refused"))
-    listed = render("billing.html", rows=[view.row], wanted=Listing(), filters=[], places=[], **nothing)
+    listed = render(
+        "billing.html", rows=[view.row], wanted=Listing(), filters=[], places=[], files=[], **nothing
+    )
 
     for page in (shown, details(invoice), listed):
         assert "Being checked" in text(page)
