@@ -101,6 +101,9 @@ async def test_a_refund_above_the_sum_waits_for_another_one(payments: PaymentSer
     ]
     await age_refunds(payments, timedelta(days=2))
     await sweep(payments)
+    unasked = await payments.db.admin.fetchval(
+        "SELECT checked_at < app_now() - interval '1 day' FROM refunds WHERE id = $1", UUID(made["id"])
+    )
     waiting = [each["amount"] for each in await at_stripe(payments)]
     seen_by_client = await payments.api.call("GET", f"/clients/{payments.client_id}/credit", payments.client)
     await check_books(payments)
@@ -112,7 +115,7 @@ async def test_a_refund_above_the_sum_waits_for_another_one(payments: PaymentSer
     await payments.consume()
 
     assert (small["status"], made["status"]) == ("pending", "awaiting_approval")
-    assert waiting == [1000]
+    assert waiting == [1000] and unasked, "the sweep takes up only what may be at Stripe"
     assert [each["id"] for each in seen_by_client.json()["refunds"]] == [small["id"]]
     assert (itself.status_code, itself.json()["code"]) == (409, "approval_by_another")
     assert stranger.json()["code"] == "refund_not_found"
