@@ -84,7 +84,7 @@ LOGINS = (
         "a mailbox gets so many letters an hour",
         f"{RESET}a_mailbox_gets_three_such_e_mails_an_hour_and_the_last_link_stays_good",
         f"{ACCOUNTS}rate_limits/actions.py",
-        "    return letters <= limit.most\n",
-        "    return True\n",
+        "        if letters > limit.most:\n",
+        "        if False:\n",
     ),
 )

@@ -125,6 +125,34 @@ async def test_four_invitations_at_once_leave_one_link_that_works(post: Post, db
     assert await db_gateway.admin.fetchval("SELECT count(*) FROM links") == 1
 
 
+@pytest.mark.parametrize("has_login", [False, True])
+async def test_no_clinic_and_no_child_uses_up_the_letters_of_another(post: Post, has_login: bool) -> None:
+    """Four children of one family at oak, which invites the first one four times, and their mother at elm."""
+    oak, elm = await create_clinic(post.site), await create_clinic(post.site, slug="elm", name="Elm Clinic")
+    if has_login:
+        await create_client(post.site, oak)
+    children = [await create_client(post.site, oak, login=None) for _ in range(4)]
+    mother = await create_client(post.site, elm, login=None)
+
+    for _ in range(4):
+        await invite(post, oak, children[0])
+    assert 1 <= len(await post.settle()) <= 3, "letters whose link a newer one replaced are dropped"
+    for child in children[1:]:
+        await invite(post, oak, child)
+        assert link_in(await post.one())
+    await invite(post, elm, mother)
+    assert "Elm Clinic invites you" in text_of(await post.one())
+
+
+async def test_a_clinic_sends_one_address_ten_invitations_an_hour(post: Post) -> None:
+    clinic = await create_clinic(post.site)
+
+    for _ in range(11):
+        await create_client(post.site, clinic, login=None, invite=True)
+
+    assert len(await post.settle()) == 10
+
+
 async def test_an_address_with_a_login_gets_an_e_mail_to_log_in_and_accept(post: Post) -> None:
     oak = await create_clinic(post.site)
     await create_client(post.site, oak)

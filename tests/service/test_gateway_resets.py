@@ -272,6 +272,40 @@ async def test_a_mailbox_gets_three_such_e_mails_an_hour_and_the_last_link_stays
     assert len(await post.settle()) == 1
 
 
+async def ask_from(post: Post, monkeypatch: pytest.MonkeyPatch, address: str) -> list[Any]:
+    monkeypatch.setattr("services.gateway.accounts.resets.routes.address_of", lambda _: address)
+    answer = await ask(post.site)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/password?sent=yes&next=%2Fc%2Foak")
+    return await post.settle()
+
+
+async def test_a_stranger_uses_up_no_letters_of_the_owner(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        await ask_from(post, monkeypatch, "203.0.113.1")
+
+    [letter] = await ask_from(post, monkeypatch, "192.0.2.7")
+
+    assert (await choose(post.site, link_in(letter))).status_code == 303
+
+
+async def test_many_strangers_flood_no_mailbox_and_its_owner_finds_a_link_in_it_or_gets_one(
+    post: Post, db_gateway: ServiceDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = []
+    for each in range(9):
+        letters += await ask_from(post, monkeypatch, f"203.0.113.{each}")
+    assert len(letters) == 6
+    assert (await post.site.get(link_in(letters[-1]), headers=PAGE)).status_code == 200
+    assert await ask_from(post, monkeypatch, "192.0.2.7") == [], "its link is in the mailbox"
+
+    await db_gateway.admin.execute("UPDATE links SET ends_at = now() + interval '9 minutes'")
+    [letter] = await ask_from(post, monkeypatch, "192.0.2.7")
+    assert await ask_from(post, monkeypatch, "192.0.2.7") == []
+    assert (await choose(post.site, link_in(letter))).status_code == 303
+
+
 async def test_one_address_asks_twenty_times_and_others_still_can(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:

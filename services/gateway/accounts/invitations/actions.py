@@ -23,7 +23,7 @@ from services.gateway.accounts.links import store as link_store
 from services.gateway.accounts.links.domain import Link, LinkEnded
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.rate_limits import actions as limits
-from services.gateway.accounts.rate_limits.domain import letter_limit
+from services.gateway.accounts.rate_limits.domain import invitation_limits
 from services.gateway.accounts.store import ClinicAccess, Login
 
 
@@ -41,12 +41,12 @@ async def invite(tx: Connection, caller: Caller, client_id: UUID, email: str) ->
     """Invite a client of the caller's clinic, by a letter to its contact's address. Raises `EmailNotValid`.
 
     An address that has a login gets the letter about a membership that waits for its owner. The caller is not told
-    which: it would tell a clinic about others' clients. One address gets so many letters an hour, and no more; the last
-    one's link stays good then.
+    which: it would tell a clinic about others' clients. One client gets so many letters an hour from a clinic, and one
+    address of several clients; the last one's link stays good then.
     """
     address = normal_email(emails.address(email))
     login = await accounts.get_login(tx, address)
-    within = await limits.is_letter_allowed(tx, letter_limit("invitation", address))
+    within = await limits.is_letter_allowed(tx, invitation_limits(caller.clinic, client_id, address))
     if login is not None:
         await _connect(tx, caller, client_id, login, within)
     elif within:

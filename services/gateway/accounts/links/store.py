@@ -56,6 +56,17 @@ async def get_link(tx: Connection, purpose: Purpose, token_hash: bytes) -> Link 
     return None if row is None else Link(**row)
 
 
+async def has_link(tx: Connection, purpose: Purpose, login_id: UUID, lasts: timedelta) -> bool:
+    """Whether the login has a link that works for so long yet."""
+    found = await tx.fetchval(
+        "SELECT EXISTS (SELECT FROM links WHERE login_id = $1 AND purpose = $2 AND ends_at > app_now() + $3)",
+        login_id,
+        purpose,
+        lasts,
+    )
+    return bool(found)
+
+
 async def use_link(tx: Connection, purpose: Purpose, token_hash: bytes) -> Link | None:
     """Use the link up, and return it; None when there is none that works. Of two at once, one gets it."""
     row = await tx.fetchrow(

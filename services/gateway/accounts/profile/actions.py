@@ -20,7 +20,7 @@ from services.gateway.accounts.links.domain import Link, LinkEnded
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.profile.store import set_email
 from services.gateway.accounts.rate_limits import actions as limits
-from services.gateway.accounts.rate_limits.domain import letter_limit
+from services.gateway.accounts.rate_limits.domain import new_email_limits
 from services.gateway.accounts.sessions import store as sessions
 
 
@@ -60,7 +60,7 @@ async def ask_for_email(
     async with db.tx(None, operator=True) as tx:
         found = await accounts.lock_own(tx, login.login_id)
         place = await letters.place_of(tx, found.id, target)
-        if place is None or not await limits.is_letter_allowed(tx, letter_limit("new_email", new)):
+        if place is None or not await limits.is_letter_allowed(tx, new_email_limits(found.id, new)):
             return
         link_id, lasts = new_id(), links.LIFETIMES["new_email"]
         await link_store.add_link(tx, link_id, "new_email", found.id, new, lasts)

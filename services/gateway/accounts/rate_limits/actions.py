@@ -14,10 +14,13 @@ async def count(db: Database, limits: tuple[Limit, ...]) -> None:
         raise TooManyTries(max(1, *waits))
 
 
-async def is_letter_allowed(tx: Connection, limit: Limit) -> bool:
-    """Count a letter, and say whether it is within its limit."""
-    letters, _ = await store.count_try(tx, limit.key, LETTERS_WINDOW)
-    return letters <= limit.most
+async def is_letter_allowed(tx: Connection, limits: tuple[Limit, ...]) -> bool:
+    """Count a letter, and say whether it is within its limits. Behind one that is exceeded it is not counted."""
+    for limit in limits:
+        letters, _ = await store.count_try(tx, limit.key, LETTERS_WINDOW)
+        if letters > limit.most:
+            return False
+    return True
 
 
 async def return_tries(db: Database, limits: tuple[Limit, ...]) -> None:

@@ -4,8 +4,9 @@ A password may be tried five times for one e-mail from one address, fifty times 
 five, a stranger could lock somebody out), and a hundred times from one address. A login that succeeds is not counted.
 A browser that the login knows has five tries of its own, whatever others have tried (`devices`); so has who is logged
 in and types the present password.
-A link to choose a new password may be asked for twenty times from one address; at most three an hour are sent to one
-e-mail address. A code of the second factor may be tried five times for one login: to come so far takes its password.
+A link to choose a new password may be asked for twenty times from one address. Letters with a link to one e-mail
+address are counted by who asks, three an hour, so that nobody uses up another's; and all together, so that many who ask
+flood no mailbox. A code of the second factor may be tried five times for one login: to come so far takes its password.
 A client may add a card twenty times: more would be a way to try out stolen cards.
 """
 
@@ -64,9 +65,28 @@ def code_limits(login_id: UUID) -> tuple[Limit, ...]:
     return (Limit(_key("second factor", str(login_id)), 5),)
 
 
-def letter_limit(purpose: str, email: str) -> Limit:
-    """Of letters with a link for one purpose to one address, in `LETTERS_WINDOW`."""
-    return Limit(_key("letter", purpose, email), 3)
+def asker_of(email: str, address: str) -> bytes:
+    """Who asks for a new password: under this key letters to the e-mail are counted."""
+    return _key("letter", "reset", email, address)
+
+
+def reset_letter_limits(email: str, asker: bytes) -> tuple[Limit, ...]:
+    """Of letters in `LETTERS_WINDOW`, as the two below: of one who asks, then of the mailbox."""
+    return (Limit(asker, 3), Limit(_key("letter", "reset", email), 6))
+
+
+def invitation_limits(clinic_id: UUID, client_id: UUID, email: str) -> tuple[Limit, ...]:
+    """Of one client, then of the clinic. No clinic counts for another."""
+    clinic = ("letter", "invitation", str(clinic_id), email)
+    return (Limit(_key(*clinic, str(client_id)), 3), Limit(_key(*clinic), 10))
+
+
+def new_email_limits(login_id: UUID, email: str) -> tuple[Limit, ...]:
+    """Of one login, then of the mailbox."""
+    return (
+        Limit(_key("letter", "new_email", email, str(login_id)), 3),
+        Limit(_key("letter", "new_email", email), 10),
+    )
 
 
 def setup_limits(clinic_id: UUID, client_id: UUID) -> tuple[Limit, ...]:

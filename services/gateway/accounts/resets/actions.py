@@ -4,6 +4,7 @@ The request writes what was typed, and nothing else: its time and its answer are
 and without. A job looks for the login afterwards.
 """
 
+from datetime import timedelta
 from urllib.parse import quote
 
 from services.chassis.db.database import Connection, Database
@@ -25,6 +26,8 @@ from services.gateway.accounts.resets.store import ResetRequest
 from services.gateway.accounts.store import Login
 
 _LONGEST_TARGET = 200
+_LONG_ENOUGH = timedelta(minutes=10)
+"""A link that works for less time is none to count on."""
 
 
 async def ask(db: Database, email: str, target: str, address: str) -> None:
@@ -32,7 +35,7 @@ async def ask(db: Database, email: str, target: str, address: str) -> None:
     await limits.count(db, domain.reset_limits(address))
     typed = "".join(character for character in normal_email(email) if character.isprintable())[:254]
     async with db.tx(None) as tx:
-        await requests.add_request(tx, new_id(), ResetRequest(typed, target))
+        await requests.add_request(tx, new_id(), ResetRequest(typed, target, domain.asker_of(typed, address)))
 
 
 async def answer_requests(db: Database) -> None:
@@ -50,15 +53,13 @@ async def _answer_one(db: Database) -> bool:
 
 
 async def _answer(tx: Connection, request: ResetRequest) -> None:
-    """One request more than the limit gets no letter, and the link of the last letter stays good."""
+    """Prepare the letter. A request too many gets none, and the link of the last letter stays good."""
     login = await store.get_login(tx, request.email)
-    if (
-        login is None
-        or login.disabled
-        or not await limits.is_letter_allowed(tx, domain.letter_limit("reset", login.email))
-    ):
+    if login is None or login.disabled:
         return
     await store.lock_login(tx, login.id)
+    if not await _may_write(tx, login, request.asker or domain.asker_of(login.email, "")):
+        return
     place = await letters.place_of(tx, login.id, request.target)
     if place is None:
         return
@@ -67,6 +68,16 @@ async def _answer(tx: Connection, request: ResetRequest) -> None:
     path = f"/password/{links.TOKEN}{_next(request.target, place)}"
     letter = Letter(new_id(), place.clinic_id, "password_reset", login.email, path, link_id)
     await letter_store.add_letter(tx, letter, lasts)
+
+
+async def _may_write(tx: Connection, login: Login, asker: bytes) -> bool:
+    """Whether the mailbox gets one more letter: also without a link there that works, whoever used up the letters.
+
+    So strangers fill no mailbox, and its owner finds a link in it or gets one.
+    """
+    if await limits.is_letter_allowed(tx, domain.reset_letter_limits(login.email, asker)):
+        return True
+    return not await link_store.has_link(tx, "reset", login.id, _LONG_ENOUGH)
 
 
 def _next(target: str, place: Membership) -> str:

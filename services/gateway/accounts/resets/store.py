@@ -8,18 +8,20 @@ from services.chassis.db.database import Connection
 
 
 class ResetRequest(msgspec.Struct, frozen=True):
-    """A request: the address as a person typed it, and the page that the login was to lead to."""
+    """A request: the address as a person typed it, the page that the login was to lead to, and who asked."""
 
     email: str
     target: str
+    asker: bytes | None
 
 
 async def add_request(tx: Connection, request_id: UUID, request: ResetRequest) -> None:
     await tx.execute(
-        "INSERT INTO reset_requests (id, email, target) VALUES ($1, $2, $3)",
+        "INSERT INTO reset_requests (id, email, target, asker) VALUES ($1, $2, $3, $4)",
         request_id,
         request.email,
         request.target,
+        request.asker,
     )
 
 
@@ -30,7 +32,7 @@ async def take_request(tx: Connection) -> ResetRequest | None:
         DELETE FROM reset_requests WHERE id = (
             SELECT id FROM reset_requests ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
         )
-        RETURNING email, target
+        RETURNING email, target, asker
         """
     )
     return None if row is None else ResetRequest(**row)
