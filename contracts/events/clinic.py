@@ -52,6 +52,8 @@ class ClinicState(StateEvent):
     """How long corrections and refunds are held before they are done."""
     reminders: tuple[int, ...] = ()
     """The days, counted from the due date, on which clients are reminded by e-mail of an unpaid invoice."""
+    amounts_in_subjects: bool = False
+    """The subjects of e-mails to clients say sums."""
 
 
 class ClinicUpdated(ClinicState):

@@ -72,6 +72,8 @@ class ClinicIn(Request, frozen=True, kw_only=True):
     """How long corrections and refunds are held and can be undone, to `MOST_UNDO_HOURS`; 0: they are done at once."""
     reminders: tuple[int, ...] = ()
     """The days, counted from the due date, on which clients are reminded of an unpaid invoice; none: never."""
+    amounts_in_subjects: bool = False
+    """Whether the subjects of e-mails to clients say sums: lock screens show them."""
     prices: PriceMode = "net"
     tax_number: str = ""
     external_id: str | None = None
@@ -102,6 +104,7 @@ class ClinicOut(Answer, frozen=True, kw_only=True):
     lost_dispute_reopens: bool = False
     undo_hours: int = 0
     reminders: tuple[int, ...] = ()
+    amounts_in_subjects: bool = False
     prices: PriceMode = "net"
     tax_number: str = ""
     external_id: str | None = None

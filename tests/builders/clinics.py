@@ -21,7 +21,7 @@ CONTACT = {
 
 
 def a_clinic(clinic_id: UUID | None = None, **changes: Any) -> ClinicUpdated:
-    """An Irish clinic that takes payments online, by card and by redirect, also in parts, in its first version."""
+    """An Irish clinic in its first version. Payments by card and redirect, also in parts; sums in subjects."""
     facts: dict[str, Any] = {
         "id": new_id(),
         "time": now(),
@@ -38,6 +38,7 @@ def a_clinic(clinic_id: UUID | None = None, **changes: Any) -> ClinicUpdated:
         "contact": CONTACT,
         "accent": "#0b6e6e",
         "least_part": 50,
+        "amounts_in_subjects": True,
     }
     return ClinicUpdated.model_validate(facts | changes)
 

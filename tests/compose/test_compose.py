@@ -105,7 +105,7 @@ async def test_a_client_pays_an_invoice_and_gets_the_receipt(compose: Compose) -
         assert (paid.status, paid.method) == ("Paid", "Visa ending 4242")
         assert "Receipt" in await portal.page(f"/c/{slug}/payments/{started.id}")
         mail = await receipt(compose.mailbox_url, CLIENT_EMAIL, started.id)
-        assert mail["subject"] == f"Receipt for your payment of {unpaid.amount}"
+        assert mail["subject"].startswith("Receipt for your payment - ") and unpaid.amount in mail["text"]
 
 
 def test_production_runs_an_image_without_any_simulator(compose: Compose) -> None:

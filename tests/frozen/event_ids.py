@@ -64,6 +64,7 @@ def _clinics() -> Ids:
         "lost_dispute_reopens": False,
         "undo_hours": 0,
         "reminders": (),
+        "amounts_in_subjects": False,
         "prices": "net",
         "tax_number": "",
         "external_id": None,

@@ -62,8 +62,9 @@ class MailServer:
             return _Full()
         return SMTP(self, hostname="mail.example", loop=asyncio.get_running_loop())
 
-    def subjects(self) -> list[str]:
-        return sorted(str(message["Subject"]) for message in self.inbox)
+    def subjects(self, clinic: str = "Harbour Clinic") -> list[str]:
+        """The subjects, in order, without the clinic's name at their ends."""
+        return sorted(str(message["Subject"]).removesuffix(f" - {clinic}") for message in self.inbox)
 
 
 class _Full(asyncio.Protocol):

@@ -192,7 +192,7 @@ async def test_a_document_that_is_paid_after_the_change_has_its_seller_on_page_a
     [letter] = system.mail.inbox
     body = letter.get_body(("plain",))
     assert body and "Harbour Clinic has received your payment." in body.get_content()
-    assert letter["Subject"] == "Receipt for your payment of €123.00"
+    assert letter["Subject"] == "Receipt for your payment - Riverside Care"
 
 
 async def test_a_new_document_has_the_new_values(system: WholeSystem) -> None:

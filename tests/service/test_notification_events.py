@@ -64,7 +64,10 @@ async def test_a_refund_is_told_once_however_often_it_is_said(
     await deliver(db_notification.worker, consumers, refunds[0], again)
     await sender.send_due()
 
-    assert sorted(mail.subjects()) == ["We sent €25.00 back to your card", "We sent €7.00 back to your card"]
+    assert sorted(mail.subjects()) == [
+        "We sent €25.00 back to your card",
+        "We sent €7.00 back to your card",
+    ]
     assert await waiting_parked(db_notification) == []
 
 
@@ -102,7 +105,7 @@ async def test_an_email_waits_for_the_contact_and_goes_when_it_is_put(
     await put_contact(db_notification, clinic.clinic_id, client_id)
     await sender.send_due()
 
-    assert mail.subjects() == ["Invoice 2026-000001 is ready"]
+    assert mail.subjects() == ["Invoice 2026-000001 over €125.00 is ready"]
     assert await delivery_states(db_notification) == [("invoice_ready", "sent", 1, None)]
 
 
@@ -132,11 +135,16 @@ async def test_a_failure_is_told_once_it_has_not_been_mended(
     await deliver(db_notification.worker, consumers, invoice, failed, next_state(PaymentFailed, failed, 2))
     await deliver(db_notification.worker, consumers, next_state(PaymentFailed, failed, 3))
     await sender.send_due()
-    assert mail.subjects() == ["Invoice 2026-000001 is ready"], "the client may be on the page still"
+    assert mail.subjects() == ["Invoice 2026-000001 over €125.00 is ready"], (
+        "the client may be on the page still"
+    )
 
     await make_due(db_notification)
     await sender.send_due()
-    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Your payment of €125.00 did not go through"]
+    assert mail.subjects() == [
+        "Invoice 2026-000001 over €125.00 is ready",
+        "Your payment of €125.00 did not go through",
+    ]
 
 
 async def test_a_failure_is_not_told_while_its_invoice_is_being_checked(
@@ -150,12 +158,15 @@ async def test_a_failure_is_not_told_while_its_invoice_is_being_checked(
     await deliver(db_notification.worker, consumers, checked, a_payment_of(PaymentFailed, invoice))
     await make_due(db_notification)
     await sender.send_due()
-    assert mail.subjects() == ["Invoice 2026-000001 is ready"]
+    assert mail.subjects() == ["Invoice 2026-000001 over €125.00 is ready"]
 
     await deliver(db_notification.worker, consumers, next_state(InvoiceUpdated, invoice, 3))
     await make_due(db_notification)
     await sender.send_due()
-    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Your payment of €125.00 did not go through"]
+    assert mail.subjects() == [
+        "Invoice 2026-000001 over €125.00 is ready",
+        "Your payment of €125.00 did not go through",
+    ]
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -172,7 +183,10 @@ async def test_a_failure_that_was_mended_is_not_told_whatever_the_order(
         await db_notification.admin.execute("UPDATE deliveries SET created_at = now() - interval '1 day'")
     await make_due(db_notification)
     await sender.send_due()
-    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Receipt for your payment of €125.00"]
+    assert mail.subjects() == [
+        "Invoice 2026-000001 over €125.00 is ready",
+        "Receipt for your payment of €125.00",
+    ]
 
 
 async def test_an_older_version_overwrites_neither_invoice_nor_clinic(
@@ -247,7 +261,7 @@ async def test_a_credit_note_and_a_void_are_told_and_a_write_off_is_not(
 
     assert sorted(mail.subjects()) == [
         "Credit note for invoice 2026-000001",
-        "Invoice 2026-000001 is ready",
+        "Invoice 2026-000001 over €100.00 is ready",
         "Invoice 2026-000002 is cancelled",
     ]
     told = next(each for each in mail.inbox if "Credit note" in each["subject"]).get_body(("plain",))
@@ -344,3 +358,19 @@ async def test_a_clinic_without_an_address_is_not_written_to(
 
     assert mail.inbox == []
     assert await delivery_states(db_notification) == [("dispute_opened", "dropped", 0, "no_address")]
+
+
+@pytest.mark.parametrize("shown", [False, True])
+async def test_a_clinic_chooses_whether_subjects_say_sums(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer, shown: bool
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    chosen = next_state(ClinicUpdated, clinic, 2, amounts_in_subjects=shown)
+    await deliver(db_notification.worker, consumers, chosen, an_invoice(clinic.clinic_id, client_id))
+    await sender.send_due()
+
+    [message] = mail.inbox
+    assert (
+        message["Subject"]
+        == f"Invoice 2026-000001{' over €125.00' if shown else ''} is ready - Harbour Clinic"
+    )

@@ -283,7 +283,7 @@ async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be
         an_invoice(other.clinic_id, their_client, number="2026-000002"),
     )
     await sender.send_due()
-    assert mail.subjects() == ["Invoice 2026-000002 is ready"]
+    assert mail.subjects() == ["Invoice 2026-000002 over €125.00 is ready"]
     assert [(state, attempts) for _, state, attempts, _ in await delivery_states(db_notification)] == [
         ("due", 1),
         ("sent", 1),
@@ -292,7 +292,10 @@ async def test_an_email_that_cannot_be_written_stops_only_itself_and_waits_to_be
     await db_notification.admin.execute(accent, clinic.clinic_id, clinic.accent)
     await make_due(db_notification)
     await sender.send_due()
-    assert mail.subjects() == ["Invoice 2026-000001 is ready", "Invoice 2026-000002 is ready"]
+    assert mail.subjects() == [
+        "Invoice 2026-000001 over €125.00 is ready",
+        "Invoice 2026-000002 over €125.00 is ready",
+    ]
 
 
 async def test_a_running_sender_sends_when_it_is_woken_not_when_it_looks_next(

@@ -102,9 +102,9 @@ async def test_an_unpaid_invoice_is_reminded_of_on_each_day_of_the_plan_once(
                 told[day, hour] = [str(message["Subject"]) for message in mail.inbox[before:]]
 
     assert told == {
-        (7, 9): ["Reminder: invoice 2026-000001 is due on 10 December 2026"],
-        (11, 9): ["Reminder: invoice 2026-000001 was due on 10 December 2026"],
-        (17, 9): ["Reminder: invoice 2026-000001 was due on 10 December 2026"],
+        (7, 9): ["Reminder: invoice 2026-000001 over €125.00 is due on 10 December 2026 - Harbour Clinic"],
+        (11, 9): ["Reminder: invoice 2026-000001 over €125.00 was due on 10 December 2026 - Harbour Clinic"],
+        (17, 9): ["Reminder: invoice 2026-000001 over €125.00 was due on 10 December 2026 - Harbour Clinic"],
     }
     assert await waiting_parked(db_notification) == []
 

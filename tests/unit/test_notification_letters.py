@@ -49,6 +49,7 @@ CLINIC = Clinic(
     online_payment=True,
     pay_links=True,
     reminders=(-3, 1, 7),
+    amounts_in_subjects=True,
     phone="+353 1 555 0123",
     email="hello@harbour.example",
     address="12 Quay Street\nDublin 1",
@@ -122,7 +123,7 @@ def test_a_new_invoice_says_what_is_due_when_and_where_to_pay() -> None:
     invoice = an_invoice()
     mail = RENDERER.render(an_email("invoice_ready", invoice))
 
-    assert mail.subject == "Invoice 2026-000123 is ready"
+    assert mail.subject == "Invoice 2026-000123 over €125.00 is ready - Harbour Clinic"
     link = f"https://pay.example/c/harbour/invoices/{invoice.id}"
     assert both_parts(mail, "€125.00", "7 December 2026", "Pay €125.00", link, "Harbour Clinic")
     assert both_parts(
@@ -190,7 +191,7 @@ def test_one_receipt_lists_all_its_invoices_the_method_and_the_credit() -> None:
             subject_id=payment_id,
         )
     )
-    assert mail.subject == "Receipt for your payment of €175.50"
+    assert mail.subject == "Receipt for your payment of €175.50 - Harbour Clinic"
     assert both_parts(mail, "€175.50", "2026-000123", "€125.00", "2026-000124", "€45.50", "€5.00")
     assert both_parts(mail, "Visa ending 4242", f"https://pay.example/c/harbour/payments/{payment_id}")
 
@@ -199,7 +200,7 @@ def test_a_refund_says_how_much_went_back_to_where_and_when_it_shows() -> None:
     card = Method(kind="card", brand="visa", last4="4242")
     mail = RENDERER.render(an_email("refund", amount=eur(2500), method=card))
 
-    assert mail.subject == "We sent €25.00 back to your card"
+    assert mail.subject == "We sent €25.00 back to your card - Harbour Clinic"
     assert both_parts(
         mail, "Refunded", "€25.00", "Sent on 23 November 2026 to Visa ending 4242", "up to ten days"
     )
@@ -209,7 +210,7 @@ def test_a_refund_says_how_much_went_back_to_where_and_when_it_shows() -> None:
 def test_a_refund_of_what_was_not_paid_by_card_names_no_card() -> None:
     mail = RENDERER.render(an_email("refund", amount=eur(2500), method=Method(kind="paypal")))
 
-    assert mail.subject == "We sent €25.00 back to where you paid from"
+    assert mail.subject == "We sent €25.00 back to where you paid from - Harbour Clinic"
     assert both_parts(mail, "to PayPal")
     assert "card" not in mail.text.replace("card details", "")
 
@@ -227,7 +228,7 @@ def test_a_refund_of_invoices_names_them_and_the_credit_that_goes_with_it() -> N
 def test_a_refund_to_credit_says_that_the_clinic_keeps_it() -> None:
     mail = RENDERER.render(an_email("refund", an_invoice(due=2500), amount=eur(2500), to_credit=True))
 
-    assert mail.subject == "€25.00 is now your credit"
+    assert mail.subject == "€25.00 is now your credit - Harbour Clinic"
     assert both_parts(mail, "Your credit", "Credited on 23 November 2026", "2026-000123")
     assert "bank" not in mail.text.lower()
 
@@ -283,7 +284,7 @@ def test_a_failure_says_that_nothing_was_taken_why_and_what_next() -> None:
     invoice = an_invoice()
     mail = RENDERER.render(an_email("payment_failed", invoice, failure_code="expired_card"))
 
-    assert mail.subject == "Your payment of €125.00 did not go through"
+    assert mail.subject == "Your payment of €125.00 did not go through - Harbour Clinic"
     assert both_parts(mail, "No money was taken", "This card has expired", "pay another way")
     assert both_parts(mail, "Pay €125.00", "https://pay.example/pay/", f"/invoices/{invoice.id}")
 
@@ -367,9 +368,36 @@ def test_no_template_word_is_medical(template: str) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_subjects_name_neither_client_nor_clinic(template: str) -> None:
+def test_subjects_do_not_name_the_client(template: str) -> None:
+    assert "Aoife" not in RENDERER.render(an_email(template)).subject
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_subject_to_a_client_ends_with_the_clinics_name(template: str) -> None:
     subject = RENDERER.render(an_email(template)).subject
-    assert "Aoife" not in subject and "Harbour" not in subject
+    long = RENDERER.render(an_email(template, clinic=replace(CLINIC, name="Long " * 40))).subject
+    nameless = RENDERER.render(an_email(template, clinic=replace(CLINIC, name=" "))).subject
+
+    about = subject.removesuffix(" - Harbour Clinic")
+    assert (about != subject) is (template in TO_CLIENTS)
+    assert nameless == about
+    assert long == (f"{about} - {('Long ' * 12).strip()}" if template in TO_CLIENTS else about)
+
+
+@pytest.mark.parametrize("template", ["invoice_ready", "reminder", "receipt", "payment_failed", "refund"])
+@pytest.mark.parametrize("to_credit", [False, True])
+def test_a_subject_has_its_sum_only_where_the_clinic_wants_it(template: str, to_credit: bool) -> None:
+    assert "€125.00" in RENDERER.render(an_email(template, to_credit=to_credit)).subject
+
+    quiet = replace(CLINIC, amounts_in_subjects=False)
+    mail = RENDERER.render(an_email(template, clinic=quiet, to_credit=to_credit))
+    assert not re.search(r"€|\bof -|  ", mail.subject) and "€125.00" in mail.text
+
+
+@pytest.mark.parametrize("template", TO_CLIENTS)
+def test_without_sums_no_subject_to_a_client_has_any(template: str) -> None:
+    mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, amounts_in_subjects=False)))
+    assert "€" not in mail.subject
 
 
 def test_headers_are_whole() -> None:

@@ -109,6 +109,8 @@ class ClinicSettings:
     """How long corrections and refunds are held and can be undone; 0: they are done at once."""
     reminders: tuple[int, ...] = ()
     """The days, counted from the due date, on which clients are reminded of an unpaid invoice."""
+    amounts_in_subjects: bool = False
+    """The subjects of e-mails to clients say sums: lock screens show them."""
     prices: PriceMode = "net"
     tax_number: str = ""
     external_id: str | None = None
@@ -498,4 +500,5 @@ def updated_event(clinic: Clinic, at: datetime) -> ClinicUpdated:
         lost_dispute_reopens=clinic.lost_dispute_reopens,
         undo_hours=clinic.undo_hours,
         reminders=clinic.reminders,
+        amounts_in_subjects=clinic.amounts_in_subjects,
     )

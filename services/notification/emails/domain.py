@@ -252,6 +252,11 @@ class Email:
     recipient: Recipient
     invoices: Mapping[UUID, Invoice]
 
+    @property
+    def subject_end(self) -> str:
+        """The clinic's name, in an e-mail to a client."""
+        return "" if self.kind.to_clinic else self.clinic.name
+
     def content(self, site: Site) -> dict[str, Any]:
         """The values of its templates."""
         links = Links(site, self.clinic)
@@ -277,6 +282,9 @@ class LetterEmail:
 
     delivery: Letter
     clinic: Clinic
+
+    subject_end = ""
+    """A login may be of several clinics, and an address may be a stranger's: no clinic is named."""
 
     @property
     def recipient(self) -> Recipient:

@@ -16,10 +16,9 @@ from uuid import UUID
 
 from services.chassis import emails
 from services.notification.emails.domain import Outgoing
-from services.notification.emails.messages.parts import one_line
+from services.notification.emails.messages.parts import LONGEST_NAME, one_line
 from services.notification.emails.rendering import Content
 
-_LONGEST_NAME = 60
 _BOUNDARY = b"=_clinicpay"
 _CONSTANT = (
     "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nContent-Language: en\r\nMIME-Version: 1.0\r\n"
@@ -94,4 +93,4 @@ def display_name(name: str) -> str:
     Without the characters that have a meaning in an address list: Python's folding drops the quotes around a long
     name, and a comma in it would then begin another address.
     """
-    return header_text(re.sub(r'[",;:<>()\[\]@\\]', " ", name))[:_LONGEST_NAME].strip()
+    return header_text(re.sub(r'[",;:<>()\[\]@\\]', " ", name))[:LONGEST_NAME].strip()

@@ -14,7 +14,7 @@ from services.chassis.locale.colours import from_hex, text_on, to_hex
 from services.chassis.locale.phones import dial_link
 from services.notification.emails.domain import Outgoing, Site
 from services.notification.emails.kinds import FILES
-from services.notification.emails.messages.parts import one_line
+from services.notification.emails.messages.parts import LONGEST_NAME, one_line
 from services.notification.projections.domain import Clinic
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -61,12 +61,19 @@ class Renderer:
             "email_link": f"mailto:{one_line(clinic.email)}",
         }
         context = common | content
+        context["subject"] = _subject(email, context["subject"])
         return Content(
             context["subject"],
             _render(self._text[file], context),
             self._html[file].render(context),
             context["unsubscribe"],
         )
+
+
+def _subject(email: Outgoing, about: str) -> str:
+    """The subject, with the clinic's name behind it in an e-mail to a client (ADR 57)."""
+    name = one_line(email.subject_end)[:LONGEST_NAME].strip()
+    return f"{about} - {name}" if name else about
 
 
 def _tidy(clinic: Clinic) -> dict[str, str]:

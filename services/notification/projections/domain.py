@@ -29,6 +29,7 @@ class Clinic:
     online_payment: bool
     pay_links: bool
     reminders: tuple[int, ...]
+    amounts_in_subjects: bool
     phone: str
     email: str
     address: str

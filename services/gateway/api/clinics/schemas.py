@@ -121,6 +121,7 @@ class ClinicPatch(Request, frozen=True, kw_only=True):
     lost_dispute_reopens: bool | UnsetType | None = UNSET
     undo_hours: UndoHours | UnsetType | None = UNSET
     reminders: Reminders | UnsetType | None = UNSET
+    amounts_in_subjects: bool | UnsetType | None = UNSET
     prices: PriceMode | UnsetType | None = UNSET
     tax_number: TaxNumber | UnsetType | None = UNSET
     external_id: GivenId | UnsetType | None = UNSET

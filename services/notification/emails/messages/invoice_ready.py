@@ -15,6 +15,7 @@ from services.notification.emails.messages.parts import (
     pay_actions,
     question,
     seller_name,
+    sum_in_subject,
 )
 from services.notification.projections.domain import Clinic, Invoice
 
@@ -30,7 +31,7 @@ def content(email: Email, links: Links) -> dict[str, Any]:
     write = formats(email)
     amount = write.money(invoice.due)
     return {
-        "subject": f"Invoice {invoice_number(invoice)} is ready",
+        "subject": f"Invoice {invoice_number(invoice)}{sum_in_subject(email, 'over', amount)} is ready",
         "preview": f"{amount}, due by {write.day(invoice.due_on)}",
         "lead": f"Invoice {invoice_number(invoice)} from {seller_name(email)} is ready for you.",
         "amount": amount,

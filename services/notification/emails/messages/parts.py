@@ -17,6 +17,9 @@ from services.chassis.texts import is_unprintable
 from services.notification.emails.domain import Email, EmailData, LetterEmail, Links
 from services.notification.projections.domain import Clinic, Invoice
 
+LONGEST_NAME = 60
+"""Letters of a clinic's name in headers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -58,6 +61,11 @@ def until(email: LetterEmail) -> str:
     assert ends_at is not None, "a letter with a link has its end"
     write = Formats.of(email.clinic)
     return f"until {write.moment(ends_at)} ({write.zone_name()})"
+
+
+def sum_in_subject(email: Email, before: str, amount: str) -> str:
+    """` of €125.00`, where the clinic wants sums in subjects; else nothing, since lock screens show them."""
+    return f" {before} {amount}" if email.clinic.amounts_in_subjects else ""
 
 
 def formats(email: Email) -> Formats:

@@ -16,6 +16,7 @@ from services.notification.emails.messages.parts import (
     payment_data,
     question,
     seller_name,
+    sum_in_subject,
 )
 
 
@@ -25,7 +26,7 @@ def content(email: Email, links: Links) -> dict[str, Any]:
     retry = clinic.billing_shown and clinic.online_payment
     why = decline(data.failure_code, data.method.kind if data.method else None)
     return {
-        "subject": f"Your payment of {amount} did not go through",
+        "subject": f"Your payment{sum_in_subject(email, 'of', amount)} did not go through",
         "preview": "No money was taken. Here is what you can do next.",
         "lead": f"Your payment to {seller_name(email)} did not go through. No money was taken.",
         "amount": amount,

@@ -15,6 +15,7 @@ from services.notification.emails.messages.parts import (
     payment_data,
     question,
     seller_name,
+    sum_in_subject,
 )
 
 
@@ -26,7 +27,7 @@ def content(email: Email, links: Links) -> dict[str, Any]:
     paid_with = method_of(data.method)
     link = f"{links.portal}/payments/{email.delivery.subject_id}"
     return {
-        "subject": f"Receipt for your payment of {amount}",
+        "subject": f"Receipt for your payment{sum_in_subject(email, 'of', amount)}",
         "preview": f"Paid on {paid_on}",
         "lead": f"Thank you. {seller_name(email)} has received your payment.",
         "amount": amount,

@@ -55,7 +55,7 @@ def _sent(email: Email, amount: str, on: str) -> dict[str, Any]:
     paid_too_much = f"You had paid {seller} more than was open. We sent {amount} back to {place}."
     given_back = f"{seller} gives back {amount} of what you paid. We sent it to {place}."
     return {
-        "subject": f"We sent {amount} back to {place}",
+        "subject": f"We sent {amount if email.clinic.amounts_in_subjects else 'money'} back to {place}",
         "preview": shown if data.invoices else f"You paid more than was open. {shown}",
         "lead": given_back if data.invoices else paid_too_much,
         "done": "Refunded",
@@ -67,7 +67,7 @@ def _sent(email: Email, amount: str, on: str) -> dict[str, Any]:
 def _credited(email: Email, amount: str, on: str) -> dict[str, Any]:
     seller = seller_name(email)
     return {
-        "subject": f"{amount} is now your credit",
+        "subject": f"{amount if email.clinic.amounts_in_subjects else 'Your refund'} is now your credit",
         "preview": f"{seller} keeps it for you.",
         "lead": f"{seller} gives back {amount} of what you paid. It is your credit with the clinic.",
         "done": "Your credit",

@@ -15,6 +15,7 @@ from services.notification.emails.messages.parts import (
     pay_actions,
     question,
     seller_name,
+    sum_in_subject,
 )
 from services.notification.projections.domain import Clinic
 
@@ -44,8 +45,9 @@ def content(email: Email, links: Links) -> dict[str, Any]:
     write, number = formats(email), invoice_number(invoice)
     amount, due_on = write.money(invoice.due), write.day(invoice.due_on)
     late = Formats.of(clinic).local(links.site.now).date() > invoice.due_on
+    about = f"invoice {number}{sum_in_subject(email, 'over', amount)}"
     return {
-        "subject": f"Reminder: invoice {number} {'was' if late else 'is'} due on {due_on}",
+        "subject": f"Reminder: {about} {'was' if late else 'is'} due on {due_on}",
         "preview": f"{amount} is still to be paid.",
         "lead": (
             f"Invoice {number} from {seller_name(email)} was due on {due_on}, and is not paid yet."
