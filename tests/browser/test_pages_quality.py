@@ -21,6 +21,8 @@ PAGES = (
     "/billing?status=unpaid",
     "/invoices/{id}",
     "/invoices/{id}/pay",
+    "/pay",
+    "/pay?all=EUR",
     "/methods",
     "/methods/add",
     "/help",

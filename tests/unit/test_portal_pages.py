@@ -55,7 +55,7 @@ STRIPE: dict[str, Any] = {
 def render(template: str, clinic: ClinicOut | None = None, **context: Any) -> str:
     frame = {"clinic": clinic or a_clinic(), "section": "payments", "csrf_token": "t", "several": False}
     frame |= {"here": "", "listed": "/c/harbour/billing", "usable": True, "takes_cards": True}
-    frame |= {"pay_label": "Pay with Card", "credit_pays": False, "steps": Steps([])}
+    frame |= {"pay_label": "Pay with Card", "credit_pays": False, "steps": Steps([]), "choice": None}
     return pages.get_template(template).render(**frame | context)
 
 
@@ -470,7 +470,7 @@ def test_a_receipt_names_the_seller_of_its_invoice_also_where_it_tells_of_credit
 
 def a_choice(*rows: InvoiceItem, clinic: ClinicOut | None = None, error: str = "") -> str:
     clinic = clinic or a_clinic()
-    return text(render("choose.html", clinic, choice=payments.choose(rows, clinic, error)))
+    return text(render("pay.html", clinic, pay=None, choice=payments.choose(rows, clinic, error), **STRIPE))
 
 
 @pytest.mark.parametrize(
@@ -521,8 +521,9 @@ def test_several_invoices_are_listed_with_their_sum_the_first_due_first() -> Non
     assert (shown.title, shown.amount) == ("Pay 3 invoices", "€175.30")
     assert [share["amount"]["minor"] for share in shown.shares] == [5_000, 12_500, 30]
     assert shown.notes == ["1 of the invoices that you chose is not to be paid here any more, and left out."]
-    page = text(render("pay.html", pay=shown, **STRIPE))
-    assert "Invoice 2026-0002" in page and "Invoice 2026-0003" in page and "Pay €175.30" in page
+    listed = payments.with_choice(shown, unpaid, a_clinic())
+    page = text(render("pay.html", pay=listed, choice=listed.choice, **STRIPE))
+    assert "See invoice 2026-0002" in page and "See invoice 2026-0003" in page and "Pay €175.30" in page
 
 
 def test_more_than_one_payment_takes_are_told_and_the_first_due_are_paid() -> None:
@@ -564,6 +565,34 @@ def test_a_choice_that_is_no_payment_is_told_in_words(rows: list[InvoiceItem], w
 
     assert words in made.error and not made.invoices
     assert words in a_choice(*rows, error=made.error)
+
+
+def test_the_page_of_one_invoice_offers_the_others_and_each_other_choice_keeps_the_credit() -> None:
+    late = a_row(due_on=date(2026, 1, 2), due=eur(5_000), number="2026-0002")
+    usd = a_row(currency="USD", due=Money(500, "USD"))
+    found, means = a_row(due_on=date(2099, 1, 1)), payments.Means([], [eur(1_000)], use_credit=True)
+    alone = payments.pay(found, means, a_clinic())
+    shown = payments.with_choice(alone, [late, found, usd], a_clinic())
+
+    assert payments.with_choice(alone, [found], a_clinic()).choice is None
+    assert shown.choice and shown.choice.chosen == {str(found.id)}
+    [group] = shown.choice.groups
+    assert [(offer.words, offer.href) for offer in (*group.offers, *shown.choice.others)] == [
+        ("Pay all 2 at once: €175.00", "/c/harbour/pay?all=EUR&credit=use"),
+        ("Pay what is due now: €50.00", f"/c/harbour/pay?invoice={late.id}&credit=use"),
+        ("Pay those in USD", "/c/harbour/pay?all=USD"),
+    ]
+    page = render("pay.html", pay=shown, choice=shown.choice, **STRIPE)
+    assert re.findall(r'value="([^"]+)" id="choose-[^"]+" checked', page) == [str(found.id)]
+    assert "Pay other invoices too" in page and '<input type="hidden" name="credit" value="use">' in page
+
+
+def test_a_refused_choice_keeps_its_ticks() -> None:
+    rows = [a_row(), a_row(currency="USD", due=Money(500, "USD"))]
+    kept = payments.choose(rows, a_clinic(), "No.", [str(each.id) for each in rows])
+
+    page = render("pay.html", pay=None, choice=kept, **STRIPE)
+    assert page.count(" checked") == 2
 
 
 def test_a_payment_that_was_not_made_leads_back_to_the_same_choice() -> None:

@@ -74,7 +74,7 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
             "invoice.html", offline, invoice=directly, pay_label="", credit_pays=False
         ),
         "not payable": render("not_payable.html", offline, row=directly.row),
-        "pay": render("pay.html", clinic, pay=paying, **stripe),
+        "pay": render("pay.html", clinic, pay=paying, choice=None, **stripe),
         "result": render("result.html", clinic, result=paid),
         "saved methods": render("methods.html", clinic, methods=[], waiting=False, done=""),
         "error": render("error.html", clinic, **error),

@@ -163,7 +163,9 @@ def test_a_card_is_shown_by_its_clients_name_with_what_it_is_and_its_brands_pict
     stripe = dict.fromkeys(("stripe_js_url", "stripe_publishable_key", "stripe_account"), "")
     saved = methods.saved([named, plain])
     listed = pages.get_template("methods.html").render(**frame, methods=saved, waiting=False, done="")
-    chosen = pages.get_template("pay.html").render(**frame, **stripe, pay=pay, reasons=stripe_form.paying())
+    chosen = pages.get_template("pay.html").render(
+        **frame, **stripe, pay=pay, choice=None, reasons=stripe_form.paying()
+    )
 
     for page in (listed, chosen):
         assert "Family &lt;card&gt;" in page and "<small>Mastercard ending 4242</small>" in page

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from services.gateway.portal.invoices import views as invoices
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.portal.payments import choices, starting
 from services.gateway.portal.payments import views as payments
-from services.gateway.portal.payments.views import USE_CREDIT, Means, PayView
+from services.gateway.portal.payments.views import USE_CREDIT, ChooseView, Means, PayView
 from services.gateway.portal.stripe_form import paying, stripe_context
 from services.gateway.settings import Settings
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
@@ -85,13 +86,11 @@ async def payment_page(
         return billing.render("not_payable.html", "payments", row=row)
     if not (row.payable or row.not_online):
         return Redirect(row.href, status_code=303)
-    means = await _means(billing, upstreams, credit)
-    return await _payment_page(
-        payments.pay(found, means, billing.clinic, amount, lists.read(list).query),
-        billing,
-        upstreams,
-        settings,
+    means, unpaid = await asyncio.gather(
+        _means(billing, upstreams, credit), current.list_unpaid(billing, upstreams)
     )
+    shown = payments.pay(found, means, billing.clinic, amount, lists.read(list).query)
+    return await _payment_page(shown, billing, upstreams, settings, unpaid)
 
 
 async def _means(page: PortalPage, upstreams: Upstreams, credit: str) -> Means:
@@ -111,17 +110,16 @@ async def pay_together(
     choose: FromQuery[str] = "",
     credit: FromQuery[str] = "",
 ) -> Template | Redirect:
-    """The ways to pay several invoices at once: those in the address, or all in a currency. Without, the choice.
+    """The ways to pay the invoices in the address, or all in a currency. Without, or with an error, the choice alone.
 
     Where nothing of it is to be paid any more, the list shows what became of it.
-    `choose`: the page of the choice sent it, perhaps with none chosen.
+    `choose`: a form of the choice sent it, perhaps with none chosen.
     """
     if not billing.clinic.online_payment:
         return Redirect(billing.path("billing"), status_code=303)
-    unpaid = await current.list_unpaid(billing, upstreams)
+    unpaid, clinic = await current.list_unpaid(billing, upstreams), billing.clinic
     if not (invoice or all or choose):
-        return _choice(billing, unpaid)
-    clinic = billing.clinic
+        return _choice(billing, settings, payments.choose(unpaid, clinic))
     means = await _means(billing, upstreams, credit)
     found = (
         choices.all_in(all, unpaid, clinic, means.held)
@@ -129,10 +127,17 @@ async def pay_together(
         else choices.chosen(invoice or (), unpaid, clinic, means.held)
     )
     if found.error:
-        return _choice(billing, unpaid, found.error)
+        kept = payments.choose(unpaid, clinic, found.error, invoice or (), use_credit=means.use_credit)
+        return _choice(billing, settings, kept)
     if not found.invoices:
         return Redirect(billing.path("billing"), status_code=303)
-    return await _payment_page(payments.pay_together(found, means, clinic), billing, upstreams, settings)
+    is_alone = len(found.invoices) == 1 and not (found.more or found.gone)
+    shown = (
+        replace(payments.pay(found.invoices[0], means, clinic), together=True)
+        if is_alone
+        else payments.pay_together(found, means, clinic)
+    )
+    return await _payment_page(shown, billing, upstreams, settings, unpaid)
 
 
 @get("/deposit")
@@ -154,8 +159,10 @@ async def deposit_page(
     return await _payment_page(shown, billing, upstreams, settings)
 
 
-def _choice(page: PortalPage, unpaid: Sequence[InvoiceItem], error: str = "") -> Template:
-    return page.render("choose.html", "payments", choice=payments.choose(unpaid, page.clinic, error))
+def _choice(page: PortalPage, settings: Settings, choice: ChooseView) -> Template:
+    return page.render(
+        "pay.html", "payments", pay=None, choice=choice, stripe_js_url=str(settings.stripe_js_url)
+    )
 
 
 async def _payment_page(
@@ -163,9 +170,11 @@ async def _payment_page(
     page: PortalPage,
     upstreams: Upstreams,
     settings: Settings,
+    unpaid: Sequence[InvoiceItem] = (),
 ) -> Template:
+    shown = payments.with_choice(shown, unpaid, page.clinic)
     stripe = await stripe_context(page, upstreams, settings)
-    return page.render("pay.html", "payments", pay=shown, reasons=paying(), **stripe)
+    return page.render("pay.html", "payments", pay=shown, choice=shown.choice, reasons=paying(), **stripe)
 
 
 @post(

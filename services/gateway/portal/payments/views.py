@@ -1,6 +1,6 @@
 """The payment page and the result page."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -122,7 +122,9 @@ class PayView:
     """Stripe's types that the form for online payment systems leaves out."""
     part: PartView | None = None
     together: bool = False
-    """The page of a choice led here: the invoices are listed, also if there is only one."""
+    """Invoices were chosen: the page lists them, also a single one."""
+    choice: "ChooseView | None" = None
+    """The invoices that can be paid with these; None where there is no other."""
     deposit: dict[str, Any] | None = None
     """The amount of a deposit, which is of no invoice."""
     credit: CreditChoice | None = None
@@ -132,19 +134,35 @@ class PayView:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """Some invoices that are chosen by one press."""
+
+    words: str
+    href: str
+
+
+@dataclass(frozen=True)
 class ChooseGroup:
-    """The invoices of one currency. `total` is theirs; `more` says in words that there are others."""
+    """The invoices of one currency. `more` says in words that there are others; `offers` are other choices of them."""
 
     currency: str
     rows: list[RowView]
-    total: str
     more: str
+    offers: list[Offer]
 
 
 @dataclass(frozen=True)
 class ChooseView:
+    """The invoices to choose from, and the ids of the chosen ones. `others` are payments in other currencies.
+
+    `use_credit`: another choice of invoices uses the client's credit too.
+    """
+
     groups: list[ChooseGroup]
-    error: str
+    error: str = ""
+    chosen: frozenset[str] = frozenset()
+    others: Sequence[Offer] = ()
+    use_credit: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,7 +219,7 @@ class Means:
     use_credit: bool = False
 
 
-def pay(found: InvoiceOut, means: Means, clinic: ClinicOut, typed: str = "", of_list: str = "") -> PayView:
+def pay(found: InvoiceItem, means: Means, clinic: ClinicOut, typed: str = "", of_list: str = "") -> PayView:
     """The page that pays one invoice, or the part of it that is typed."""
     shown, wanted = invoices.row(found, clinic), choices.amount_of(typed, found, clinic)
     write = invoices.formats(found, clinic)
@@ -250,8 +268,8 @@ def pay_together(chosen: Chosen, means: Means, clinic: ClinicOut) -> PayView:
         notes=[*_more(chosen), *_gone(chosen)],
         href=f"/c/{clinic.slug}/pay",
         query=[("invoice", str(each)) for each in ids],
-        back=f"/c/{clinic.slug}/pay",
-        back_words="Choose invoices",
+        back=f"/c/{clinic.slug}/billing",
+        back_words="Billing History",
         together=True,
     )
 
@@ -384,22 +402,75 @@ def pay_path(clinic: ClinicOut, invoice_ids: Sequence[UUID]) -> str:
     return f"/c/{clinic.slug}/pay?{urlencode([('invoice', each) for each in invoice_ids])}"
 
 
-def choose(unpaid: Sequence[InvoiceItem], clinic: ClinicOut, error: str = "") -> ChooseView:
+def choose(
+    unpaid: Sequence[InvoiceItem],
+    clinic: ClinicOut,
+    error: str = "",
+    chosen: Collection[str] = (),
+    *,
+    use_credit: bool = False,
+) -> ChooseView:
     """The invoices that can be paid at once, by currency, the first due first."""
     found = choices.payable_together(unpaid, clinic)
     currencies = sorted({each.currency for each in found})
-    return ChooseView([_group(each, unpaid, clinic) for each in currencies], error)
+    marked = frozenset(chosen)
+    groups = [_group(each, found, clinic, marked, use_credit=use_credit) for each in currencies]
+    return ChooseView(groups, error, marked, use_credit=use_credit)
 
 
-def _group(currency: str, unpaid: Sequence[InvoiceItem], clinic: ClinicOut) -> ChooseGroup:
-    found = [each for each in choices.payable_together(unpaid, clinic) if each.currency == currency]
-    shown = Chosen(found[:MOST_INVOICES], more=len(found[MOST_INVOICES:]))
+def with_choice(shown: PayView, unpaid: Sequence[InvoiceItem], clinic: ClinicOut) -> PayView:
+    """The same page with the invoices that can be paid instead, or too; as it is where there are none."""
+    chosen = {share["invoice_id"] for share in shown.shares}
+    use_credit = shown.credit is not None and shown.credit.chosen and bool(shown.credit.switch)
+    whole = choose(unpaid, clinic, chosen=chosen, use_credit=use_credit)
+    own = [group for group in whole.groups if group.currency == shown.currency]
+    listed = {row.id for group in own for row in group.rows}
+    if not (chosen <= listed and (shown.together or len(listed) > 1)):
+        return shown
+    others = [
+        Offer(f"Pay those in {group.currency}", f"/c/{clinic.slug}/pay?{urlencode({'all': group.currency})}")
+        for group in whole.groups
+        if group not in own
+    ]
+    return replace(shown, choice=replace(whole, groups=own, others=others))
+
+
+def _group(
+    currency: str,
+    payable: Sequence[InvoiceItem],
+    clinic: ClinicOut,
+    marked: Collection[str],
+    *,
+    use_credit: bool,
+) -> ChooseGroup:
+    found = [each for each in payable if each.currency == currency]
+    first = Chosen(found[:MOST_INVOICES], more=len(found[MOST_INVOICES:]))
+    listed = [*first.invoices, *(each for each in found[MOST_INVOICES:] if str(each.id) in marked)]
+    today = Formats.of(clinic).local(clock.now()).date()
+    due = Chosen([each for each in first.invoices if each.due_on <= today])
+    if len(due.invoices) == len(first.invoices):
+        due = Chosen()
+    offers = [
+        Offer(words, _address(f"/c/{clinic.slug}/pay", query, used=use_credit))
+        for made, words, query in (
+            (first, _all_words(first, clinic), [("all", currency)]),
+            (due, _due_words(due, clinic), [("invoice", str(each.id)) for each in due.invoices]),
+        )
+        if words and {str(each.id) for each in made.invoices} != set(marked)
+    ]
     return ChooseGroup(
-        currency=currency,
-        rows=[invoices.row(each, clinic) for each in shown.invoices],
-        total=Formats.of(clinic).money(shown.amount),
-        more=" ".join(_more(shown)),
+        currency, [invoices.row(each, clinic) for each in listed], " ".join(_more(first)), offers
     )
+
+
+def _all_words(all: Chosen, clinic: ClinicOut) -> str:
+    """Empty for one invoice, which is chosen by itself as easily."""
+    count = len(all.invoices)
+    return f"Pay all {count} at once: {Formats.of(clinic).money(all.amount)}" if count > 1 else ""
+
+
+def _due_words(due: Chosen, clinic: ClinicOut) -> str:
+    return f"Pay what is due now: {Formats.of(clinic).money(due.amount)}" if due.invoices else ""
 
 
 def _more(chosen: Chosen) -> list[str]:

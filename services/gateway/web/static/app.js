@@ -60,12 +60,16 @@
 
   function swap(page, id) {
     const served = page.getElementById('main').outerHTML;
-    if (isSameForm(page)) return;
+    if (isSameForm(page)) {
+      document.dispatchEvent(new CustomEvent('page:same', { detail: page }));
+      return;
+    }
     if (served === shown) {
       poll();
       return;
     }
     shown = served;
+    if (!document.dispatchEvent(new CustomEvent('page:fresh', { detail: page, cancelable: true }))) return;
     const before = id && known(id)?.dataset.said;
     const focused = document.activeElement;
     const inside = main().contains(focused);

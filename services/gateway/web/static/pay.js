@@ -17,7 +17,7 @@
     }
   }
 
-  const noForm = () => new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again' }], NOT_OPEN);
+  const noForm = () => new Refused(NO_FORM, [{ href: location.href, words: 'Load this page again', load: true }], NOT_OPEN);
 
   function appearance() {
     const tokens = getComputedStyle(document.documentElement);
@@ -70,8 +70,9 @@
     $('errors').focus();
   }
 
-  function nextStep({ href, words }) {
+  function nextStep({ href, words, load }) {
     const link = Object.assign(document.createElement('a'), { href, textContent: words });
+    if (load) link.dataset.load = 'yes';
     if (href.startsWith('#')) link.addEventListener('click', (event) => choose(event, href.slice(1)));
     const item = document.createElement('li');
     item.append(link);
@@ -164,7 +165,7 @@
     let stripe;
 
     // Without ways to pay, the client's credit pays all of it, and there is no form of Stripe's.
-    const way = () => form.querySelector('input[name="method"]:checked')?.value || 'credit';
+    const way = () => form.querySelector('#ways:not([hidden]) input[name="method"]:checked')?.value || 'credit';
     const saves = () => ($('save')?.checked ? 'off_session' : null);
 
     function group(kind) {
@@ -252,10 +253,16 @@
       if (event.target.name === 'method' || event.target.id === 'save') show();
     });
     submits(form, button, pay);
+    restored = changed = () => {};
+    lost = () => showError(new Refused(reasons.unreachable));
     if (way() === 'credit') return;
     stripe = openStripe(said);
     show();
     restored = show;
+    changed = () => {
+      for (const each of Object.values(groups)) each.update({ amount: Number(said.stripeAmount) });
+      show();
+    };
   }
 
   // Add a card
@@ -309,6 +316,10 @@
   }
 
   let restored = () => {};
+  let changed = () => {};
+  let lost = () => {};
+  document.addEventListener('choice:changed', () => changed());
+  document.addEventListener('choice:lost', () => lost());
   document.addEventListener('page:swapped', start);
   window.addEventListener('pageshow', () => restored());
   start();
