@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -19,8 +20,10 @@ from contracts.events.payment import receipt_number
 from contracts.http import shown
 from contracts.http.common import Money
 from contracts.vocabulary import method_name
+from services.chassis.ids import new_id
 from services.chassis.locale.formats import Formats
 from services.invoice.printing import paper
+from services.invoice.printing import printer as module
 from services.invoice.printing.glyphs import FAMILIES, FONTS, REPLACEMENT, Fonts, characters
 from services.invoice.printing.paper import Paper
 from services.invoice.printing.press import Press
@@ -37,8 +40,13 @@ from tests.builders.printing import (
 )
 
 PRESS, LETTERS = Press(), Fonts()
+CLINIC = new_id()
 PATIENT = 300.0
 """Seconds for a document on a machine that is busy."""
+
+
+def patient(presses: int = 2) -> Printer:
+    return Printer(presses, PATIENT, PATIENT)
 
 
 def printed(made: Paper) -> bytes:
@@ -46,7 +54,12 @@ def printed(made: Paper) -> bytes:
 
 
 def words(pdf: bytes) -> str:
-    return "\n".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages).replace("\u200b", "")
+    return typed(pdf).replace("\u200b", "")
+
+
+def typed(pdf: bytes) -> str:
+    """The text with the places where a word that is too wide may break."""
+    return "\n".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
 
 
 def test_it_says_all_that_an_insurer_asks_for() -> None:
@@ -113,6 +126,27 @@ def test_it_shows_nothing_that_comes_after_the_issue() -> None:
     )
 
     assert paid.movements and paper.invoice(paid) == paper.invoice(since)
+
+
+def test_a_word_that_fits_stays_as_it_was_typed() -> None:
+    """So that a reader can search for it, and copy it."""
+    found = msgspec.structs.replace(
+        WHOLE,
+        insurer_reference="CLAIM-2026-0000123456789012",
+        note="See https://example.com/a//b-and-what-follows",
+    )
+    thai = msgspec.structs.replace(WHOLE, note="สมชายใจดีไปโรงพยาบาลเพื่อทำกายภาพบำบัด")
+    [payment] = PAID.movements
+
+    seen = typed(printed(paper.invoice(found)))
+    assert found.insurer_reference in seen and found.note in seen
+    assert "\u200b" not in typed(printed(paper.invoice(thai)))
+    for at in range(40):
+        moved = msgspec.structs.replace(
+            payment, payment_id=UUID(int=0xCB301568800000000000000000000000 + at * 7**40)
+        )
+        receipt = printed(paper.receipt(msgspec.structs.replace(PAID, movements=[moved])))
+        assert receipt_number(moved.payment_id) in typed(receipt)
 
 
 def test_a_receipt_says_how_it_was_paid_and_what_went_back() -> None:
@@ -188,11 +222,11 @@ def test_it_is_tagged_kept_and_has_a_title_and_a_language() -> None:
 
 
 async def test_the_bytes_are_the_same_in_every_process() -> None:
-    made, others = paper.invoice(WHOLE), [Printer(seconds=PATIENT), Printer(seconds=PATIENT)]
+    made, others = paper.invoice(WHOLE), [patient(), patient()]
     pdfs = {printed(made), printed(made), Press().print(msgspec.to_builtins(made))}
     for printer in others:
         async with printer.closing():
-            pdfs |= {await printer.print(made), await printer.print(made)}
+            pdfs |= {await printer.print(made, CLINIC), await printer.print(made, CLINIC)}
 
     assert len(pdfs) == 1
 
@@ -307,14 +341,14 @@ def test_every_invoice_can_be_printed(
 
 
 async def test_a_process_that_ended_is_replaced() -> None:
-    printer = Printer(presses=1, seconds=PATIENT)
+    printer = patient(1)
     async with printer.closing():
-        first = await printer.print(paper.invoice(WHOLE))
+        first = await printer.print(paper.invoice(WHOLE), CLINIC)
         [press] = printer.idle
         press.kill()
         await press.wait()
 
-        assert await printer.print(paper.invoice(WHOLE)) == first
+        assert await printer.print(paper.invoice(WHOLE), CLINIC) == first
         assert printer.idle != [press]
 
 
@@ -322,28 +356,64 @@ async def test_a_document_that_takes_too_long_is_given_up_and_its_process_ended(
     printer = Printer(presses=1, seconds=0.0)
     async with printer.closing():
         with pytest.raises(NotPrinted):
-            await printer.print(paper.invoice(WHOLE))
+            await printer.print(paper.invoice(WHOLE), CLINIC)
 
         assert printer.idle == []
 
 
 async def test_no_more_processes_than_it_may_have_print_at_once() -> None:
-    printer = Printer(presses=2, seconds=PATIENT)
+    printer = patient()
     async with printer.closing():
         made = [replace(paper.invoice(WHOLE), number=str(at)) for at in range(8)]
-        pdfs = await asyncio.gather(*map(printer.print, made))
+        pdfs = await asyncio.gather(*(printer.print(each, new_id()) for each in made))
 
         assert len(set(pdfs)) == len(made)
         assert len(printer.idle) == 2
 
 
+async def test_a_clinic_has_one_process_and_leaves_the_others_to_others() -> None:
+    printer, other = patient(), paper.invoice(WHOLE)
+    many = [
+        paper.invoice(msgspec.structs.replace(WHOLE, number=str(at), lines=[*WHOLE.lines] * 100))
+        for at in range(6)
+    ]
+    ended: list[str] = []
+
+    async def ask(made: Paper, clinic: UUID) -> None:
+        await printer.print(made, clinic)
+        ended.append(made.number)
+
+    async with printer.closing():
+        await ask(other, new_id())
+        await asyncio.gather(*(ask(each, CLINIC) for each in many), ask(other, new_id()))
+
+        assert other.number in ended[1:4], "the first two of the other clinic may be faster"
+        assert len(printer.idle) <= 2
+
+
+async def test_more_than_can_wait_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OF_A_CLINIC", 3)
+    monkeypatch.setattr(module, "MOST_WAITING", 4)
+    printer, made = patient(), paper.invoice(WHOLE)
+    async with printer.closing():
+        of_one, of_many = [
+            await asyncio.gather(*(printer.print(made, clinic) for clinic in clinics), return_exceptions=True)
+            for clinics in ([CLINIC] * 5, [CLINIC] * 3 + [new_id(), new_id()])
+        ]
+
+        assert [isinstance(each, bytes) for each in of_one] == [True] * 3 + [False] * 2
+        assert [isinstance(each, bytes) for each in of_many] == [True] * 4 + [False]
+        assert all(isinstance(each, bytes | NotPrinted) for each in (*of_one, *of_many))
+        assert await printer.print(made, CLINIC), "their places are free again"
+
+
 async def test_a_document_that_cannot_be_printed_harms_no_other() -> None:
-    printer = Printer(presses=1, seconds=PATIENT)
+    printer = patient(1)
     async with printer.closing():
         with pytest.raises(NotPrinted):
-            await printer.print(replace(paper.invoice(WHOLE), made_at="never"))
+            await printer.print(replace(paper.invoice(WHOLE), made_at="never"), CLINIC)
 
-        assert (await printer.print(paper.invoice(WHOLE))).startswith(b"%PDF")
+        assert (await printer.print(paper.invoice(WHOLE), CLINIC)).startswith(b"%PDF")
 
 
 def test_the_layout_reads_the_fields_of_a_paper() -> None:

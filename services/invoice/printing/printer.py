@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 
@@ -18,8 +20,12 @@ from services.invoice.printing.paper import Paper
 from services.invoice.printing.press import FAILED, HERE, LENGTH, STANDARDS
 
 PRESSES = 2
-SECONDS = 20.0
-"""Until a document is printed, the wait for a free process included."""
+WAIT_SECONDS = 8.0
+"""How long a document waits for its turn."""
+SECONDS = 16.0
+"""How long it may take from then on. The gateway waits a little longer than for both."""
+MOST_WAITING, MOST_OF_A_CLINIC = 60, 20
+"""Documents that wait or are printed, of all clinics and of one. What comes on top is refused at once."""
 _ROOT = Path(__file__).parents[3]
 
 
@@ -32,25 +38,54 @@ class NotPrinted(Unavailable):
         super().__init__("The PDF cannot be made at the moment. Please try again shortly.", retry_after=2)
 
 
+@dataclass(slots=True)
+class _Turns:
+    """A clinic's documents: one is printed, the others wait, so that no clinic has all processes."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    count: int = 0
+
+
 class Printer:
     """Makes PDFs. The processes begin with the first document, and end with `closing`."""
 
-    def __init__(self, presses: int = PRESSES, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(
+        self, presses: int = PRESSES, seconds: float = SECONDS, wait_seconds: float = WAIT_SECONDS
+    ) -> None:
+        self._seconds, self._wait_seconds = seconds, wait_seconds
         self._may_print = asyncio.Semaphore(presses)
+        self._turns: dict[UUID, _Turns] = {}
         self.idle: list[Process] = []
 
-    async def print(self, paper: Paper) -> bytes:
+    async def print(self, paper: Paper, clinic_id: UUID) -> bytes:
         """The PDF, the same bytes for the same document. Raises `NotPrinted`."""
         asked = msgspec.json.encode(paper)
-        try:
-            async with asyncio.timeout(self._seconds), self._may_print:
-                answer = await self._ask(LENGTH.pack(len(asked)) + asked)
-        except (TimeoutError, OSError, EOFError) as error:
-            raise NotPrinted from error
+        clock = asyncio.get_running_loop()
+        with self._turn(clinic_id) as turn:
+            try:
+                async with asyncio.timeout(self._wait_seconds) as time, turn.lock, self._may_print:
+                    time.reschedule(clock.time() + self._seconds)
+                    answer = await self._ask(LENGTH.pack(len(asked)) + asked)
+            except (TimeoutError, OSError, EOFError) as error:
+                raise NotPrinted from error
         if answer.startswith(FAILED):
             raise NotPrinted
         return answer[1:]
+
+    @contextmanager
+    def _turn(self, clinic_id: UUID) -> Iterator[_Turns]:
+        """A place among those that wait. Raises `NotPrinted` when there is none."""
+        turn = self._turns.setdefault(clinic_id, _Turns())
+        waiting = sum(each.count for each in self._turns.values())
+        if turn.count >= MOST_OF_A_CLINIC or waiting >= MOST_WAITING:
+            raise NotPrinted
+        turn.count += 1
+        try:
+            yield turn
+        finally:
+            turn.count -= 1
+            if not turn.count:
+                del self._turns[clinic_id]
 
     async def _ask(self, asked: bytes) -> bytes:
         press = await self._press()

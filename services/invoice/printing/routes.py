@@ -32,7 +32,7 @@ async def print_invoice(
 ) -> Response[bytes]:
     """The invoice as it was issued. 304 for a reader that has it; another client's is not found."""
     found = await _found(db, caller, invoice_id)
-    return await _printed(paper.invoice(found), printer, if_none_match)
+    return await _printed(paper.invoice(found), printer, caller, if_none_match)
 
 
 @get("/invoices/{invoice_id:uuid}/receipt", media_type=PDF)
@@ -45,7 +45,7 @@ async def print_receipt(
 ) -> Response[bytes]:
     """The payments of the invoice so far, and the money that went back. 409 `nothing_paid` before the first payment."""
     found = await _found(db, caller, invoice_id)
-    return await _printed(paper.receipt(found), printer, if_none_match)
+    return await _printed(paper.receipt(found), printer, caller, if_none_match)
 
 
 @get("/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/pdf", media_type=PDF)
@@ -59,7 +59,9 @@ async def print_credit_note(
 ) -> Response[bytes]:
     """A credit note of the invoice as it was issued. 404 `credit_note_not_found`."""
     found = await _found(db, caller, invoice_id)
-    return await _printed(paper.credit_note(found, _credit_note(found, document_id)), printer, if_none_match)
+    return await _printed(
+        paper.credit_note(found, _credit_note(found, document_id)), printer, caller, if_none_match
+    )
 
 
 @get("/clients/{client_id:uuid}/statement", media_type=PDF)
@@ -78,7 +80,7 @@ async def print_statement(
     """
     async with db.tx(caller.clinic) as tx:
         found = await statements.get_statement(tx, caller, client_id, since, until)
-    return await _printed(paper.statement(found), printer, if_none_match)
+    return await _printed(paper.statement(found), printer, caller, if_none_match)
 
 
 async def _found(db: Database, caller: Caller, invoice_id: UUID) -> InvoiceOut:
@@ -99,7 +101,7 @@ def _credit_note(found: InvoiceOut, document_id: UUID) -> DocumentOut:
     raise CreditNoteNotFound("the invoice has no credit note with this id")
 
 
-async def _printed(made: Paper, press: Printer, known: str | None) -> Response[bytes]:
+async def _printed(made: Paper, press: Printer, caller: Caller, known: str | None) -> Response[bytes]:
     """The document, which its reader keeps for itself and asks about again each time."""
     tag = printer.etag(made)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -108,7 +110,7 @@ async def _printed(made: Paper, press: Printer, known: str | None) -> Response[b
     name = f"{made.file_name}.pdf"
     plain = "".join(each if each.isascii() and (each.isalnum() or each in "-._") else "-" for each in name)
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    content = await press.print(made)
+    content = await press.print(made, caller.clinic)
     return Response(content, headers={**headers, "Content-Disposition": disposition}, media_type=PDF)
 
 
