@@ -65,6 +65,9 @@ async def an_unpaid(db: ServiceDb, clinic_id: UUID, client_id: UUID, **changes: 
     invoice = an_invoice(clinic_id, client_id, **{"due_on": DUE, "issued_on": ISSUED} | changes)
     await deliver(db.worker, consumers, invoice)
     await db.admin.execute("DELETE FROM tasks WHERE kind = 'email.invoice_ready'")
+    await db.admin.execute(
+        "UPDATE deliveries SET created_at = created_at - interval '30 days' WHERE template = 'invoice_ready'"
+    )
     return invoice
 
 
@@ -305,6 +308,48 @@ async def test_a_plan_that_is_set_reminds_of_nothing_old_and_once_of_each(
 
     days = [day for day, _, _ in await reminders(db_notification)]
     assert sorted(days) == [1] * 4 + [7] * 4
+
+
+async def test_a_client_is_reminded_of_an_invoice_once_a_day_whatever_the_clinic_sets(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer, at: At
+) -> None:
+    """It sets one plan after the other, and then another time zone: no second reminder, and no earlier day later on."""
+    clinic, client_id = await a_clinic_that_reminds(db_notification, reminders=(3,))
+    await an_unpaid(db_notification, clinic.clinic_id, client_id)
+    await at("2026-12-13T10:00")
+    await remind(db_notification, sender)
+    version = 1
+    for reminded, zone in (((0,), "Europe/Dublin"), ((2,), "Europe/Dublin"), ((1, 4), "Pacific/Kiritimati")):
+        version += 1
+        changed = a_clinic(clinic.clinic_id, version=version, reminders=reminded, time_zone=zone)
+        await deliver(db_notification.worker, consumers, changed)
+        await remind(db_notification, sender)
+    assert await reminders(db_notification) == [(3, "sent", None)]
+
+    changed = a_clinic(clinic.clinic_id, version=9, reminders=(2, 4))
+    await deliver(db_notification.worker, consumers, changed)
+    await at("2026-12-14T09:30")
+    await remind(db_notification, sender)
+
+    assert await reminders(db_notification) == [(3, "sent", None), (4, "sent", None)]
+    assert len(mail.inbox) == 2
+
+
+async def test_an_invoice_that_reached_its_client_today_is_reminded_of_tomorrow(
+    db_notification: ServiceDb, sender: Sender, at: At
+) -> None:
+    """It was issued with an earlier date, and is overdue already."""
+    clinic, client_id = await a_clinic_that_reminds(db_notification, reminders=(3,))
+    await at("2026-12-13T10:00")
+    invoice = an_invoice(clinic.clinic_id, client_id, due_on=DUE, issued_on=ISSUED)
+    await deliver(db_notification.worker, consumers, invoice)
+    await remind(db_notification, sender)
+    assert await reminders(db_notification) == []
+
+    await at("2026-12-14T10:00")
+    await remind(db_notification, sender)
+
+    assert await reminders(db_notification) == [(3, "sent", None)]
 
 
 async def test_an_invoice_that_was_issued_on_the_day_or_later_is_not_reminded_of(

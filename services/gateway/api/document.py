@@ -29,6 +29,11 @@ class _Document(OpenAPI):
         for body in _classes_below(Answer) | _classes_below(Request):
             if body.__doc__ and body.__name__ in schemas:
                 schemas[body.__name__]["description"] = cleandoc(body.__doc__)
+        for schema in schemas.values():
+            for member in schema.get("properties", {}).values():
+                # Litestar takes the dots of an annotated `tuple[int, ...]` for a second type, which anything is.
+                if {} in member.get("items", {}).get("oneOf", ()):
+                    [member["items"]] = filter(None, member["items"]["oneOf"])
         for name in {answer.__name__ for answer in _classes_below(Answer)}:
             for values in _sets_of_values(schemas.get(name, {})):
                 values.insert(sum(value is not None for value in values), UNKNOWN)

@@ -25,7 +25,7 @@ WAIT_SECONDS = 8.0
 SECONDS = 16.0
 """How long it may take from then on. The gateway waits a little longer than for both."""
 MOST_WAITING, MOST_OF_A_CLINIC = 60, 20
-"""Documents that wait or are printed, of all clinics and of one. What comes on top is refused at once."""
+"""Documents that wait or are printed, of all clinics and of one. One more is refused at once."""
 _ROOT = Path(__file__).parents[3]
 
 
@@ -74,7 +74,7 @@ class Printer:
 
     @contextmanager
     def _turn(self, clinic_id: UUID) -> Iterator[_Turns]:
-        """A place among those that wait. Raises `NotPrinted` when there is none."""
+        """A place in the queue. Raises `NotPrinted` when there is none."""
         turn = self._turns.setdefault(clinic_id, _Turns())
         waiting = sum(each.count for each in self._turns.values())
         if turn.count >= MOST_OF_A_CLINIC or waiting >= MOST_WAITING:

@@ -1,13 +1,17 @@
 """Every SQL statement by which reminders are found."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from contracts.money import Money
 from contracts.vocabulary import PAYABLE_INVOICES
 from services.chassis.db.database import Connection
 from services.chassis.db.sql import literals
+
+QUIET = timedelta(hours=20)
+"""So long after an e-mail about an invoice none reminds of it, whatever plan or time zone a clinic sets. Less than a
+day: the next day's reminder may be queued a little earlier than the last one was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +63,22 @@ async def list_unpaid(
 ) -> list[Unpaid]:
     """Unpaid invoices that are due on this day, in order of their ids, from after `after`.
 
-    An invoice that was issued on the plan's day or later is left out: its client has just been written to.
+    Left out is an invoice whose client has just been written to: one that was issued on the plan's day or later, or
+    that an e-mail within `QUIET` was about. So is one that was reminded of for this day of the plan or a later one.
     """
     rows = await tx.fetch(
         f"""
-        SELECT id, client_id, due_amount, currency FROM invoices
+        SELECT id, client_id, due_amount, currency FROM invoices AS i
         WHERE clinic_id = $1 AND due_on = $2 AND id > $4
             AND status IN {literals(PAYABLE_INVOICES)} AND NOT being_checked
             AND (issued_on IS NULL OR issued_on < $2 + $3::int)
+            AND NOT EXISTS (
+                SELECT FROM deliveries AS d
+                WHERE d.clinic_id = i.clinic_id AND d.subject_id = i.id AND d.state <> 'dropped' AND (
+                    (d.template = 'reminder' AND (d.facts ->> 'plan_day')::int >= $3)
+                    OR (d.template IN ('reminder', 'invoice_ready') AND d.created_at > app_now() - $6::interval)
+                )
+            )
         ORDER BY id LIMIT $5
         """,
         clinic_id,
@@ -74,6 +86,7 @@ async def list_unpaid(
         plan_day,
         after,
         limit,
+        QUIET,
     )
     return [
         Unpaid(row["id"], row["client_id"], Money(minor=row["due_amount"], currency=row["currency"]))

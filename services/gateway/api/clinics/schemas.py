@@ -63,7 +63,8 @@ Reminders = Annotated[
     tuple[Annotated[int, msgspec.Meta(ge=EARLIEST_REMINDER, le=LATEST_REMINDER)], ...],
     msgspec.Meta(
         max_length=MOST_REMINDERS,
-        description="The days on which clients are reminded by e-mail of an unpaid invoice, counted from its due date:"
+        description="The days on which clients are reminded by e-mail of an unpaid invoice, counted from its due date,"
+        f" each from {EARLIEST_REMINDER} to {LATEST_REMINDER}:"
         " [-3, 1, 7, 14] is three days before it, and one, seven and fourteen days after it. Empty: no reminders.",
     ),
 ]
