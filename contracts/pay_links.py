@@ -28,7 +28,10 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class PayLink:
-    """The facts that a token names. It is honored while the invoice has this generation, to the end of the last day."""
+    """The facts that a token names. It is honored while the invoice has this generation, to the end of the last day.
+
+    Days are those of the clinic's clock.
+    """
 
     clinic_id: UUID
     invoice_id: UUID

@@ -1,5 +1,5 @@
 """The gateway's background jobs: its settings' API keys, letters about logins, expired rows,
-secrets sealed by an earlier key, abandoned operations."""
+secrets sealed by an earlier key, addresses in an earlier form, abandoned operations."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +10,7 @@ from services.chassis.db.database import Database
 from services.chassis.incidents import incidents
 from services.chassis.retention import delete_old
 from services.gateway.accounts.letters.actions import Letters
+from services.gateway.accounts.profile import actions as profiles
 from services.gateway.accounts.resets import actions as resets
 from services.gateway.accounts.sealing import Sealer
 from services.gateway.accounts.second_factors import actions as second_factors
@@ -19,6 +20,7 @@ from services.gateway.retention import OWN
 from services.gateway.settings import Settings
 
 SWEEP_SECONDS = 600.0
+DAY_SECONDS = 86_400.0
 OPERATIONS_SECONDS = 2.0
 LETTERS_SECONDS = 1.0
 
@@ -46,6 +48,9 @@ class Jobs:
             for job in (
                 self._prepare(),
                 _again("seal_again", SWEEP_SECONDS, self._seal_again, at_once=True),
+                _again(
+                    "emails_in_one_form", DAY_SECONDS, partial(profiles.keep_one_form, self._db), at_once=True
+                ),
                 _again("delete_old_rows", SWEEP_SECONDS, partial(sweep, self._db)),
                 _again("sweep_operations", OPERATIONS_SECONDS, self._operations.sweep),
                 _again("hand_over_letters", LETTERS_SECONDS, self._hand_over_letters),

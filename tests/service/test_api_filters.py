@@ -104,15 +104,57 @@ async def test_an_issued_invoice_tells_when_it_changed(site: Site) -> None:
         ({"updated_since": "yesterday"}, ["updated_since"]),
         ({"updated_since": "2026-01-01"}, ["updated_since"]),
         ({"updated_since": "2026-01-01T00:00:00"}, ["updated_since"]),
+        ({"updated_since": "2026"}, ["updated_since"]),
+        ({"updated_since": "1767225600.5"}, ["updated_since"]),
+        ({"limit": "1e1"}, ["limit"]),
+        ({"limit": "10.0"}, ["limit"]),
+        ({"client_id": "null"}, ["client_id"]),
+        ({"limit": "+5"}, ["limit"]),
         ({"updated_since": "0001-01-01T00:00:00+14:00"}, ["updated_since"]),
         ({"updated_since": "9999-12-31T23:59:59-23:59"}, ["updated_since"]),
         ({"updated_since": EARLY, "status": "paid"}, ["status"]),
     ],
 )
-async def test_a_time_that_is_none_is_refused(site: Site, params: dict[str, str], fields: list[str]) -> None:
+async def test_a_value_of_another_kind_is_refused(
+    site: Site, params: dict[str, str], fields: list[str]
+) -> None:
     answer = await site.api("GET", f"{await a_clinic(site)}/invoices", params=params)
     assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), answer.text
     assert [each["field"] for each in answer.json()["errors"]] == fields
+
+
+async def test_a_day_and_a_deadline_are_no_numbers_either(site: Site) -> None:
+    at = await a_clinic(site)
+    client = await a_client(site, at)
+    for path, params in (
+        (f"{at}/disputes", {"due_before": "2026"}),
+        (f"{at}/clients/{client['id']}/statement", {"since": "2026"}),
+    ):
+        answer = await site.api("GET", path, params=params)
+        assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), answer.text
+        assert [each["field"] for each in answer.json()["errors"]] == list(params)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [(b'{"reason": "x"}', "reason"), (b"[]", ""), (b'"x"', ""), (b"{", None), (b"x", None), (b"1", "")],
+)
+async def test_what_needs_no_body_refuses_one(site: Site, body: bytes, field: str | None) -> None:
+    at = await a_clinic(site)
+    client = await a_client(site, at)
+    invoice = (await site.api("POST", f"{at}/invoices", json=taxed_invoice_body(client))).json()["id"]
+    link = f"{at}/invoices/{invoice}/pay-link"
+    json_type = {"Content-Type": "application/json"}
+
+    refused = await site.api("POST", f"{link}/revoke", content=body, headers=json_type)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "request_invalid"), refused.text
+    assert [each["field"] for each in refused.json().get("errors", [])] == ([] if field is None else [field])
+    assert (await site.api("GET", link)).json()["generation"] == 0
+    for empty in (b"", b"{}"):
+        answer = await site.api("POST", f"{link}/revoke", content=empty, headers=json_type)
+        assert answer.status_code == 200
+    assert (await site.api("GET", link)).json()["generation"] == 2
 
 
 async def test_a_cursor_of_another_list_is_refused(site: Site) -> None:

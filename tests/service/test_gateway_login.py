@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.chassis import retention
+from services.gateway.accounts.profile.actions import keep_one_form
 from services.gateway.accounts.sessions.backend import SessionStore
 from services.gateway.jobs import sweep
 from tests.running.databases import ServiceDb
@@ -26,6 +27,49 @@ async def test_a_login_leads_to_its_one_clinic(site: Site) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/clinics")
     chosen = await site.get("/clinics")
     assert (chosen.status_code, chosen.headers["location"]) == (303, "/c/oak")
+
+
+@pytest.mark.parametrize("kept", ["ann@bücher.example", "ann@xn--bcher-kva.example"])
+async def test_a_domain_in_another_script_is_one_address_in_both_forms(
+    site: Site, db_gateway: ServiceDb, kept: str
+) -> None:
+    clinic = await a_portal(site.db)
+    await a_login(site.db, clinic, kept)
+    await a_login(site.db, clinic, "Ann@BÜCHER.example")
+    assert await db_gateway.admin.fetch("SELECT email FROM logins") == [("ann@xn--bcher-kva.example",)]
+
+    for typed in ("ann@bücher.example", "ANN@Bücher.example", "ann@xn--bcher-kva.example"):
+        site.client.cookies.clear()
+        assert (await site.log_in(typed)).status_code == 303, typed
+
+
+async def test_an_address_of_an_earlier_release_gets_its_one_form(site: Site, db_gateway: ServiceDb) -> None:
+    clinic = await a_portal(site.db)
+    for email in ("ann@example.com", "bea@example.com", "bea@xn--bcher-kva.example"):
+        await a_login(site.db, clinic, email)
+    await db_gateway.admin.execute(
+        "UPDATE logins SET email = replace(email, 'example.com', 'bücher.example') WHERE email LIKE '%.com'"
+    )
+
+    await keep_one_form(site.db)
+
+    found = await db_gateway.admin.fetch("SELECT email FROM logins ORDER BY email")
+    assert [row["email"] for row in found] == [
+        "ann@xn--bcher-kva.example",
+        "bea@bücher.example",
+        "bea@xn--bcher-kva.example",
+    ], "one that two logins have stays in both forms"
+    assert (await site.log_in("ann@bücher.example")).status_code == 303
+
+
+async def test_spaces_are_no_password(site: Site) -> None:
+    """At an operation that gives one: as little as nine characters, before any service is asked."""
+    clinic = await a_portal(site.db)
+    for password in (" " * 12, "\u3000" * 12, "nine char"):
+        body = {"email": "sam@example.com", "password": password}
+        answer = await site.api("POST", f"/clinics/{clinic}/staff", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid")
+        assert [each["field"] for each in answer.json()["errors"]] == ["password"]
 
 
 async def test_a_login_goes_on_to_where_it_was_asked_for(site: Site) -> None:

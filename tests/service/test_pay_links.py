@@ -6,9 +6,10 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -225,7 +226,10 @@ async def test_to_open_it_often_changes_nothing(world: World) -> None:
 
     for _ in range(5):
         assert (await world.open()).status_code == 200
-    await world.site.client.head(world.path)
+    head = await world.site.client.head(world.path, headers=HTML)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == (await world.open()).headers["content-type"]
+    assert (await world.site.client.head(world.path[:-1], headers=HTML)).status_code == 410
     await asyncio.gather(*(world.open() for _ in range(5)))
 
     assert await world.rows() == before
@@ -322,6 +326,19 @@ async def test_a_link_works_to_the_end_of_its_last_day(world: World, later: None
 
     clock.move(timedelta(days=1))
 
+    await _ended(world, path)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Honolulu", "Pacific/Kiritimati"])
+async def test_its_last_day_ends_at_the_clinics_midnight(world: World, later: None, zone: str) -> None:
+    await world.change_clinic(time_zone=zone)
+    there = clock.now().astimezone(ZoneInfo(zone))
+    path = world.path_of(replace(world.link, expires_on=there.date()))
+    midnight = datetime.combine(there.date() + timedelta(days=1), time.min, there.tzinfo) - there
+
+    clock.move(midnight - timedelta(minutes=1))
+    assert (await world.open(path)).status_code == 200
+    clock.move(midnight + timedelta(minutes=1))
     await _ended(world, path)
 
 

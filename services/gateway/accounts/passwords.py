@@ -8,6 +8,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from litestar.di import NamedDependency
 
+from services.chassis import emails, texts
+
 SHORTEST, LONGEST = 10, 256
 """In characters. Longer ones are refused without hashing, since hashing them would cost too much."""
 
@@ -48,14 +50,25 @@ def fault_of(password: str) -> str:
     """Why it cannot be somebody's new password, in words for a page; empty if it can."""
     if len(password) < SHORTEST:
         return f"This is too short. Use at least {SHORTEST} characters."
+    if not shows_enough(password):
+        return "This shows nothing but spaces. Use letters, digits or signs."
     if len(password) > LONGEST:
         return f"This is too long. Use at most {LONGEST} characters."
     return ""
 
 
+def shows_enough(password: str) -> bool:
+    """Whether there is more to the password than spaces and characters that nobody sees."""
+    return bool(password.strip()) and texts.shows(password)
+
+
 def normal_email(email: str) -> str:
-    """The address as it is stored and compared: NFKC, lower case, without surrounding spaces."""
-    return unicodedata.normalize("NFKC", email).strip().lower()
+    """The address as it is stored and compared: NFKC, lower case, without surrounding spaces, its domain in ASCII.
+
+    So one written with umlauts is the same as with `xn--`. A text that is no address is left as it is otherwise.
+    """
+    text = unicodedata.normalize("NFKC", email).strip().lower()
+    return emails.usable(text) or text
 
 
 def _normal(password: str) -> str:

@@ -22,7 +22,7 @@ IdempotencyKey = Annotated[
         description="Sent again with the same body, the request has the same effect and answer.",
     ),
 ]
-Password = Annotated[str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST)]
+Password = Annotated[str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST, pattern=r"\S")]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 Email = Annotated[str | None, QueryParameter(min_length=3, max_length=320)]
 ExternalId = Annotated[

@@ -7,7 +7,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from contracts.http.payments import PaymentOut
-from contracts.pay_links import PayLink
 from services.chassis import clock
 from services.gateway.pay_links import domain
 from services.gateway.pay_links.domain import OpenLink, PayLinkEnded
@@ -46,7 +45,11 @@ async def opened(token: str, settings: Settings, upstreams: Upstreams) -> OpenLi
     if clinic is None:
         raise PayLinkEnded
     portal = domain.portal_path(clinic, invoice)
-    if invoice is None or _is_over(found) or not domain.honored(found, clinic, invoice):
+    if (
+        invoice is None
+        or domain.is_over(found, clinic, clock.now())
+        or not domain.honored(found, clinic, invoice)
+    ):
         raise PayLinkEnded(clinic, portal)
     return OpenLink(token, clinic, invoice)
 
@@ -55,7 +58,3 @@ async def payment_of(link: OpenLink, payment_id: UUID, upstreams: Upstreams) -> 
     """The payment, if it is of the link's invoice alone."""
     payment = await found_or_none(upstreams.payment(link.caller, payment_id))
     return payment if payment is not None and link.opens(payment) else None
-
-
-def _is_over(link: PayLink) -> bool:
-    return link.expires_on < clock.now().date()

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from contracts import pay_links
 from contracts.http.clinics import ClinicOut
@@ -9,6 +10,7 @@ from contracts.http.invoices import InvoiceOut
 from contracts.http.payments import PaymentOut
 from contracts.pay_links import PayLink
 from services.chassis.http.auth import Caller
+from services.chassis.locale.formats import Formats
 
 ADDRESS_PER_MINUTE = 300
 """Requests with pay links of one address, in one process: a waiting room may share one."""
@@ -57,6 +59,11 @@ class OpenLink:
 def reader(link: PayLink) -> Caller:
     """Who reads the invoice before its client is known. The link's signature is what proves that this may be read."""
     return Caller(link.invoice_id, "staff", link.clinic_id)
+
+
+def is_over(link: PayLink, clinic: ClinicOut, now: datetime) -> bool:
+    """Whether the link's last day has ended, by the clinic's clock."""
+    return link.expires_on < Formats.of(clinic).local(now).date()
 
 
 def honored(link: PayLink, clinic: ClinicOut, invoice: InvoiceOut) -> bool:

@@ -4,11 +4,13 @@ The framework would ignore a query parameter that a route does not declare, so a
 exist, would be answered with everything.
 """
 
+import re
 from collections import Counter
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from litestar.enums import ParamType
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
@@ -16,6 +18,15 @@ from litestar.params import ParameterKwarg
 from services.chassis.http.faults import MISSING, Fault, listed, parameter_fault, wrong
 from services.chassis.http.problems import AnyRequest
 from services.gateway.web.bodies import BodyInvalid, FieldsInvalid, strictly
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+_DIGITS = re.compile("-?[0-9]+")
+
+
+class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request that needs none."""
 
 
 class Parameter(NamedTuple):
@@ -26,10 +37,13 @@ class Parameter(NamedTuple):
 async def check_whole(request: AnyRequest) -> None:
     """Refuse faulty parameters with the body's faults. A faulty body alone is refused when it is decoded.
 
-    Raises `FieldsInvalid`.
+    A route that takes no body takes an empty object, as programs send it. Raises `BodyInvalid`.
     """
     if found := _query_faults(request) + _header_faults(request):
         raise FieldsInvalid(found + await _body_faults(request))
+    takes_none = request.route_handler.parsed_data_field is None and request.method in _WITH_BODY
+    if takes_none and (body := await request.body()):
+        strictly(body, _Nothing)
 
 
 def path_faults(request: AnyRequest) -> list[Fault]:
@@ -61,9 +75,24 @@ def _query_faults(request: AnyRequest) -> list[Fault]:
     for name, value in given:
         if name not in declared:
             faults.append(parameter_fault("query", name, _unknown(declared)))
-        elif message := wrong(value, declared[name].shape, strict=False):
+        elif message := _wrong_text(value, declared[name].shape):
             faults.append(parameter_fault("query", name, message))
     return faults
+
+
+def _wrong_text(value: str, shape: Any) -> str | None:
+    """The message about a wrong text in an address; None for a right one.
+
+    A number is digits, and no number is a time: read laxly, `1e1` is 10, `2026` a second of 1970, and `null` nothing.
+    """
+    message = wrong(value, shape, strict=False)
+    strict = wrong(value, shape)
+    if message or strict is None:
+        return message
+    found = msgspec.convert(value, type=shape, strict=False)
+    return (
+        None if isinstance(found, bool) or (isinstance(found, int) and _DIGITS.fullmatch(value)) else strict
+    )
 
 
 def _header_faults(request: AnyRequest) -> list[Fault]:

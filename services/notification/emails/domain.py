@@ -20,6 +20,7 @@ from contracts.vocabulary import chosen_mail, is_open
 from services.chassis import emails
 from services.chassis.errors import DomainError
 from services.chassis.ids import Key, made_at
+from services.chassis.locale.formats import Formats
 from services.chassis.queue.domain import BackOff, Canceled, Failed, NewTask, Retry, Task, Waits
 from services.notification.letters.domain import Letter
 from services.notification.projections.domain import Clinic, Invoice, newest
@@ -91,7 +92,8 @@ class Links:
         """A pay link of the invoice, and the last day on which it works."""
         made = self.site.pay_links
         generation = invoice.pay_link_generation
-        link = made.new(self.clinic.id, invoice.id, generation, self.site.now.date(), invoice.due_on)
+        today = Formats.of(self.clinic).local(self.site.now).date()
+        link = made.new(self.clinic.id, invoice.id, generation, today, invoice.due_on)
         return f"{self.site.url}{pay_links.path(made.token(link))}", link.expires_on
 
     def unsubscribe(self, client_id: UUID, template: str) -> str | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Request, get, post
+from litestar import Request, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
@@ -17,6 +17,7 @@ from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
+from services.gateway.web.mailed import mailed
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -28,7 +29,7 @@ class InvitationForm:
     _csrf_token: str = ""
 
 
-@get("/invitation/{token:str}")
+@mailed("/invitation/{token:str}")
 async def invitation_page(
     token: FromPath[str],
     db: Db,

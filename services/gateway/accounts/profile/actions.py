@@ -5,6 +5,8 @@ nothing here: its owner first chooses a password by a link that is e-mailed (`re
 the login over, and read what another clinic has of the same person.
 """
 
+import structlog
+
 from services.chassis import emails
 from services.chassis.db.database import Database
 from services.chassis.ids import new_id
@@ -18,10 +20,12 @@ from services.gateway.accounts.links import domain as links
 from services.gateway.accounts.links import store as link_store
 from services.gateway.accounts.links.domain import Link, LinkEnded
 from services.gateway.accounts.passwords import Passwords, normal_email
-from services.gateway.accounts.profile.store import set_email
+from services.gateway.accounts.profile.store import list_emails_beyond_ascii, set_email
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits.domain import new_email_limits
 from services.gateway.accounts.sessions import store as sessions
+
+log = structlog.get_logger()
 
 
 async def is_password_known(db: Database, login: SignedIn) -> bool:
@@ -95,6 +99,14 @@ async def confirm_email(db: Database, token: str) -> str:
         await letters.tell(tx, before, "email_changed")
     await accounts.note(db, before.id, "change_email")
     return link.email
+
+
+async def keep_one_form(db: Database) -> None:
+    """Write addresses of an earlier release as they are compared now. One that two logins have stays in both forms."""
+    async with db.tx(None) as tx:
+        for login_id, email in await list_emails_beyond_ascii(tx):
+            if (normal := normal_email(email)) != email and not await set_email(tx, login_id, normal):
+                log.warning("login_twice", reason="one address in two forms")
 
 
 async def log_out(db: Database, login: SignedIn, id_hash: bytes) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Request, get, post
+from litestar import Request, post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
@@ -15,6 +15,7 @@ from services.gateway.accounts.profile import actions
 from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
+from services.gateway.web.mailed import mailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class ConfirmForm:
     _csrf_token: str = ""
 
 
-@get("/email/{token:str}")
+@mailed("/email/{token:str}")
 async def new_email_page(
     token: FromPath[str],
     db: Db,

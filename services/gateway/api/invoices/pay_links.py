@@ -9,6 +9,7 @@ from contracts import pay_links
 from contracts.http.invoices import PayLinkOut
 from services.chassis import clock
 from services.chassis.errors import DomainError
+from services.chassis.locale.formats import Formats
 from services.gateway.api.invoices.corrections import INVOICE
 from services.gateway.api.invoices.schemas import PayLinkAnswer
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
@@ -36,12 +37,14 @@ async def get_pay_link(
     who asked. 409 `pay_links_off` in a clinic that has switched `pay_links` off.
     """
     caller = at_clinic(key, clinic_id)
-    if not (await upstreams.clinic(caller)).pay_links:
+    clinic = await upstreams.clinic(caller)
+    if not clinic.pay_links:
         raise PayLinksOff("The clinic has switched pay links off.")
     invoice = await upstreams.invoice(caller, invoice_id)
     shown = await upstreams.pay_link(caller, invoice_id)
     links = settings.pay_links
-    link = links.new(clinic_id, invoice_id, shown.generation, clock.now().date(), invoice.due_on)
+    today = Formats.of(clinic).local(clock.now()).date()
+    link = links.new(clinic_id, invoice_id, shown.generation, today, invoice.due_on)
     return PayLinkAnswer(
         invoice_id=invoice_id,
         generation=shown.generation,

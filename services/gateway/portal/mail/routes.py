@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import get, post
+from litestar import post
 from litestar.params import FromPath
 from litestar.response import Template
 
@@ -13,9 +13,10 @@ from services.gateway.settings import Settings
 from services.gateway.upstream.calls import found_or_none
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import InjectedSettings
+from services.gateway.web.mailed import mailed
 
 
-@get("/mail/{token:str}")
+@mailed("/mail/{token:str}")
 async def mail_page(
     token: FromPath[str], upstreams: InjectedUpstreams, settings: InjectedSettings
 ) -> Template:
