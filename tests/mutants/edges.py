@@ -109,8 +109,8 @@ EDGES = (
     one(
         "a pay link ends with its last day",
         f"{SERVICE}test_pay_links.py::test_a_link_works_to_the_end_of_its_last_day",
-        "services/gateway/pay_links/dependencies.py",
-        "link.expires_on < clock.now().date()",
+        "services/gateway/pay_links/domain.py",
+        "link.expires_on < Formats.of(clinic).local(now).date()",
         "False",
     ),
     one(
