@@ -71,7 +71,7 @@ async def _answer(tx: Connection, request: ResetRequest) -> None:
 
 
 async def _may_write(tx: Connection, login: Login, asker: bytes) -> bool:
-    """Whether the mailbox gets one more letter: also without a link there that works, by whom the letters were used up.
+    """Whether the mailbox gets one more letter. It does where no link there works, however many were asked for.
 
     So strangers fill no mailbox, and its owner finds a link in it or gets one.
     """
