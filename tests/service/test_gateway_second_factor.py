@@ -103,6 +103,14 @@ async def is_in(owner: Owner) -> bool:
     return bool((await owner.site.get("/c/oak/profile", headers=PAGE)).status_code == 200)
 
 
+async def reset(post: Post, owner: Owner) -> None:
+    """A new password by a link, in a browser that is not logged in."""
+    async with owner.elsewhere() as other:
+        await other.site.post_form("/password", {"email": "ann@example.com", "next": "/c/oak"}, headers=PAGE)
+        link = link_in(await post.one())
+        await other.site.post_form(link.partition("?")[0], {"password": NEW}, headers=PAGE)
+
+
 async def test_codes_are_switched_on_told_and_asked_for_from_then_on(post: Post, ann: Owner) -> None:
     before = ann.site.cookie("session")
     page = await ann.switch_on()
@@ -322,6 +330,87 @@ async def test_a_set_up_keeps_what_was_typed_and_ends_after_a_while(ann: Owner) 
         assert (await other.password()).headers["location"] == "/c/oak/billing", "nothing is on"
 
 
+async def test_a_set_up_is_of_the_session_that_gave_the_password(ann: Owner) -> None:
+    async with ann.elsewhere() as other:
+        await other.password()
+        await ann.scan()
+
+        page = await other.site.get("/c/oak/profile/second-factor", headers=PAGE)
+        confirmed = await other.profile("second-factor/confirm", code=ann.code())
+
+        assert page.headers["location"] == "/c/oak/profile"
+        assert confirmed.status_code == 409 and "Please begin again." in confirmed.text
+        assert await is_in(ann)
+        assert (await ann.profile("second-factor/confirm", code=ann.code())).status_code == 200
+
+
+@pytest.mark.parametrize("end", ["password", "everywhere", "elsewhere", "reset", "log out"])
+async def test_a_set_up_ends_with_its_session(post: Post, ann: Owner, end: str) -> None:
+    """Whatever ends the session. Its cookie is kept, as by a thief."""
+    async with ann.elsewhere() as thief:
+        await thief.password()
+        await thief.scan()
+        cookie = thief.site.cookie("session") or ""
+        if end == "password":
+            await ann.profile("password", present=PASSWORD, password=NEW)
+        elif end == "everywhere":
+            await ann.profile("sessions/end")
+        elif end == "elsewhere":
+            page = await ann.site.get("/c/oak/profile", headers=PAGE)
+            handle = re.search(r"/profile/(sessions/[0-9a-f]{64}/end)", page.text)
+            assert handle is not None
+            await ann.profile(handle[1])
+        elif end == "reset":
+            await reset(post, ann)
+        else:
+            left = await thief.site.client.post(
+                "/logout", headers={"x-csrftoken": thief.site.cookie("csrf") or ""}
+            )
+            assert left.status_code == 303
+        thief.site.client.cookies.set("session", cookie, domain="portal.test", path="/")
+
+        page = await thief.site.get("/c/oak/profile/second-factor", headers=PAGE)
+        await thief.profile("second-factor/confirm", code=thief.code())
+        await thief.password(NEW if end in ("password", "reset") else PASSWORD)
+        again = await thief.site.get("/c/oak/profile/second-factor", headers=PAGE)
+
+        assert page.headers["location"].startswith("/login?")
+        assert again.headers["location"] == "/c/oak/profile", "no later session shows the secret"
+        late = await thief.profile("second-factor/confirm", code=thief.code())
+        assert late.status_code == 409 and "Please begin again." in late.text
+
+
+async def test_the_second_of_two_clicks_says_that_codes_are_on_and_how_to_get_recovery_codes(
+    ann: Owner,
+) -> None:
+    await ann.scan()
+
+    answers = await asyncio.gather(
+        *(ann.profile("second-factor/confirm", code=ann.code()) for _ in range(2)), return_exceptions=False
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    [refused] = [answer for answer in answers if answer.status_code == 409]
+    assert "Codes from an app are on already." in refused.text
+    assert "If you have not seen your recovery codes, get new ones on Profile" in refused.text
+    assert "This took too long" not in refused.text
+
+
+async def test_a_set_up_that_no_key_opens_begins_again(ann: Owner) -> None:
+    await ann.scan()
+    lost = Sealer((_NEWER_KEY.encode(),)).seal(
+        await ann.gateway.admin.fetchval("SELECT id FROM logins"), ann.secret
+    )
+    await ann.gateway.admin.execute("UPDATE second_factor_setups SET sealed = $1", lost.secret)
+
+    page = await ann.site.get("/c/oak/profile/second-factor", headers=PAGE)
+    answers = [await ann.profile("second-factor/confirm", code=ann.code()) for _ in range(6)]
+
+    assert {answer.status_code for answer in (page, *answers)} == {409}, "and no tries are used up"
+    assert all("Please begin again." in answer.text for answer in (page, *answers))
+    await ann.switch_on()
+
+
 async def test_the_code_that_switched_it_on_logs_nobody_in(ann: Owner) -> None:
     await ann.switch_on()
     async with ann.elsewhere() as other:
@@ -384,11 +473,8 @@ async def test_new_recovery_codes_end_the_old_ones(ann: Owner) -> None:
 async def test_a_reset_leaves_the_codes_on(post: Post, ann: Owner) -> None:
     await ann.switch_on()
     await post.settle()
+    await reset(post, ann)
     async with ann.elsewhere() as other:
-        await other.site.post_form("/password", {"email": "ann@example.com", "next": "/c/oak"}, headers=PAGE)
-        link = link_in(await post.one())
-        await other.site.post_form(link.partition("?")[0], {"password": NEW}, headers=PAGE)
-
         assert (await other.password(NEW)).headers["location"].startswith("/login/second")
         assert (await other.second(await ann.fresh())).status_code == 303
 

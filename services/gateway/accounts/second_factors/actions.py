@@ -1,7 +1,8 @@
 """Codes of an app as a login's second factor: switch it on and off, and check what was typed.
 
-To switch it on takes the password, so that who finds an open session cannot lock its owner out. A new password leaves
-it on: who reads somebody's mailbox does not have their phone.
+To switch it on takes the password, so that who finds an open session cannot lock its owner out: a set-up belongs to the
+session in which the password was typed, and ends with it. A new password leaves it on: who reads somebody's mailbox
+does not have their phone.
 """
 
 from contextlib import suppress
@@ -15,7 +16,7 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.gateway.accounts import actions as accounts
 from services.gateway.accounts import store as logins
-from services.gateway.accounts.domain import SignedIn
+from services.gateway.accounts.domain import LoginSession, SignedIn
 from services.gateway.accounts.letters import actions as letters
 from services.gateway.accounts.passwords import Passwords, normal_email
 from services.gateway.accounts.rate_limits import actions as limits
@@ -57,55 +58,60 @@ async def get(db: Database, login_id: UUID) -> SecondFactor | None:
         return await store.get_factor(tx, login_id)
 
 
-async def prepare(db: Database, passwords: Passwords, sealer: Sealer, login: SignedIn, present: str) -> None:
-    """Make a secret, which a code of the app confirms.
+async def prepare(
+    db: Database, passwords: Passwords, sealer: Sealer, here: LoginSession, present: str
+) -> None:
+    """Make a secret, which a code of the app confirms in this session alone.
 
     Raises `WrongPassword`, `TooManyTries`, `PasswordKnown`, and `NoSecondFactor` where one is on.
     """
-    await accounts.check_present(db, passwords, login.login_id, present)
+    login_id = here.login_id
+    await accounts.check_present(db, passwords, login_id, present)
     async with db.tx(None) as tx:
-        await accounts.lock_own(tx, login.login_id)
-        if await store.get_factor(tx, login.login_id) is not None:
-            raise NoSecondFactor("Codes from an app are on already.")
-        sealed = sealer.seal(login.login_id, domain.new_secret())
-        await store.put_setup(tx, login.login_id, sealed.secret, domain.SETUP_LASTS)
+        await accounts.lock_own(tx, login_id)
+        if await store.get_factor(tx, login_id) is not None:
+            raise _on()
+        sealed = sealer.seal(login_id, domain.new_secret())
+        await store.put_setup(tx, login_id, here.id_hash, sealed.secret, domain.SETUP_LASTS)
 
 
-async def get_setup(db: Database, sealer: Sealer, login: SignedIn, issuer: str) -> Setup | None:
-    """The set-up under way, for the app; None without one, also once it is confirmed."""
+async def get_setup(
+    db: Database, sealer: Sealer, here: LoginSession, email: str, issuer: str
+) -> Setup | None:
+    """This session's set-up under way, for the app; None without one, also once it is confirmed.
+
+    Raises `NoSecondFactor` for one that no key opens.
+    """
     async with db.tx(None) as tx:
-        sealed = await store.get_setup(tx, login.login_id)
+        sealed = await store.get_setup(tx, here.login_id, here.id_hash)
     if sealed is None:
         return None
-    return domain.setup_of(sealer.open(login.login_id, sealed), login.email, issuer)
+    return domain.setup_of(_opened(sealer, here.login_id, sealed), email, issuer)
 
 
-async def switch_on(db: Database, sealer: Sealer, login: SignedIn, typed: str) -> tuple[str, ...]:
+async def switch_on(db: Database, sealer: Sealer, here: LoginSession, typed: str) -> tuple[str, ...]:
     """Switch on what was prepared, since the app shows its code, and return the recovery codes: this once.
 
     All sessions of the login end. Raises `WrongCode`, `TooManyTries`, `NoSecondFactor`, `PasswordKnown`.
     """
+    login_id = here.login_id
     async with db.tx(None) as tx:
-        if await store.get_setup(tx, login.login_id) is None:
-            raise NoSecondFactor("This took too long. Please begin again.")
-    await limits.count(db, tries.code_limits(login.login_id))
+        await _prepared(tx, sealer, here)
+    await limits.count(db, tries.code_limits(login_id))
     async with db.tx(None, operator=True) as tx:
-        found = await accounts.lock_own(tx, login.login_id)
-        sealed = await store.get_setup(tx, login.login_id)
-        if sealed is None:
-            raise NoSecondFactor("This took too long. Please begin again.")
-        secret = sealer.open(login.login_id, sealed)
+        found = await accounts.lock_own(tx, login_id)
+        secret = await _prepared(tx, sealer, here)
         step = domain.step_of(secret, typed[: domain.LONGEST_TYPED], clock.now())
         if step is None:
             raise _wrong()
-        await store.delete_setup(tx, login.login_id)
-        if not await store.add_factor(tx, login.login_id, sealer.seal(login.login_id, secret), step):
-            raise NoSecondFactor("Codes from an app are on already.")
-        codes = await _new_codes(tx, login.login_id)
-        await accounts.end_everywhere(tx, login.login_id, "everywhere")
+        await store.delete_setup(tx, login_id)
+        if not await store.add_factor(tx, login_id, sealer.seal(login_id, secret), step):
+            raise _on()
+        codes = await _new_codes(tx, login_id)
+        await accounts.end_everywhere(tx, login_id, "everywhere")
         await letters.tell(tx, found, "second_factor_on")
-    await limits.return_tries(db, tries.code_limits(login.login_id))
-    await accounts.note(db, login.login_id, "switch_on_second_factor")
+    await limits.return_tries(db, tries.code_limits(login_id))
+    await accounts.note(db, login_id, "switch_on_second_factor")
     return codes
 
 
@@ -216,6 +222,25 @@ async def seal_again(db: Database, sealer: Sealer) -> None:
         last = found[-1][0]
 
 
+async def _prepared(tx: Connection, sealer: Sealer, here: LoginSession) -> str:
+    """The secret that this session set up. Raises `NoSecondFactor`, with other words once it is on."""
+    sealed = await store.get_setup(tx, here.login_id, here.id_hash)
+    if sealed is not None:
+        return _opened(sealer, here.login_id, sealed)
+    if await store.get_factor(tx, here.login_id) is not None:
+        raise _on()
+    raise NoSecondFactor("This took too long. Please begin again.")
+
+
+def _opened(sealer: Sealer, login_id: UUID, sealed: bytes) -> str:
+    """The secret of a set-up; one that no key opens is worth nothing, since its owner can begin again."""
+    try:
+        return sealer.open(login_id, sealed)
+    except SealBroken:
+        log.warning("second_factor_setup_unreadable", reason="LOGIN_KEY lacks the key that sealed it")
+        raise NoSecondFactor("The key on the page does not work any more. Please begin again.") from None
+
+
 async def _new_codes(tx: Connection, login_id: UUID) -> tuple[str, ...]:
     codes = domain.new_recovery_codes()
     await store.put_recovery_codes(tx, login_id, (domain.hash_of(login_id, code) for code in codes))
@@ -226,6 +251,14 @@ def _wrong() -> WrongCode:
     return WrongCode(
         "The code is not right. Type the one that your app shows now. If it is refused again, "
         "let the phone set its clock by itself."
+    )
+
+
+def _on() -> NoSecondFactor:
+    """Also for the second of two clicks, whose visitor may never see what the first one was answered."""
+    return NoSecondFactor(
+        "Codes from an app are on already. If you have not seen your recovery codes, get new ones on Profile: "
+        "your password and the next code from the app are enough."
     )
 
 

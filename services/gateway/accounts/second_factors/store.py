@@ -78,21 +78,34 @@ async def put_sealed(tx: Connection, login_id: UUID, sealed: Sealed) -> None:
     )
 
 
-async def put_setup(tx: Connection, login_id: UUID, sealed: bytes, lasts: timedelta) -> None:
+async def put_setup(
+    tx: Connection, login_id: UUID, session_hash: bytes, sealed: bytes, lasts: timedelta
+) -> None:
+    """Put it in the place of the login's earlier one, also of another session."""
     await tx.execute(
         """
-        INSERT INTO second_factor_setups (login_id, sealed, ends_at) VALUES ($1, $2, app_now() + $3)
-        ON CONFLICT (login_id) DO UPDATE SET sealed = excluded.sealed, ends_at = excluded.ends_at
+        INSERT INTO second_factor_setups (login_id, session_hash, sealed, ends_at)
+        VALUES ($1, $2, $3, app_now() + $4)
+        ON CONFLICT (login_id) DO UPDATE SET
+            session_hash = excluded.session_hash, sealed = excluded.sealed, ends_at = excluded.ends_at
         """,
         login_id,
+        session_hash,
         sealed,
         lasts,
     )
 
 
-async def get_setup(tx: Connection, login_id: UUID) -> bytes | None:
+async def get_setup(tx: Connection, login_id: UUID, session_hash: bytes) -> bytes | None:
+    """The sealed secret that this session prepared, as long as the session lasts."""
     sealed: bytes | None = await tx.fetchval(
-        "SELECT sealed FROM second_factor_setups WHERE login_id = $1 AND ends_at > app_now()", login_id
+        """
+        SELECT f.sealed FROM second_factor_setups f JOIN sessions s ON s.id_hash = f.session_hash
+        WHERE f.login_id = $1 AND f.session_hash = $2 AND f.ends_at > app_now()
+            AND s.login_id = $1 AND app_now() < s.idle_at AND app_now() < s.ends_at
+        """,
+        login_id,
+        session_hash,
     )
     return sealed
 

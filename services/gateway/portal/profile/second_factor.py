@@ -50,7 +50,7 @@ async def start(
     """Make a secret for an app, and show it on a page of its own."""
     try:
         refuse_shared(profile.settings, profile.login.email)
-        await actions.prepare(profile.db, passwords, sealer, profile.login, data.present)
+        await actions.prepare(profile.db, passwords, sealer, profile.here, data.present)
     except (DomainError, TooManyTries) as error:
         return await profile.render(fault=fault_of("second-factor", error))
     return Redirect(profile.page.path("profile/second-factor"), status_code=303)
@@ -58,7 +58,7 @@ async def start(
 
 @get("/profile/second-factor")
 async def setup_page(profile: CurrentProfile, sealer: InjectedSealer) -> Template | Redirect:
-    """The secret of the set-up under way; back to the profile without one."""
+    """The secret that this session set up; back to the profile without one."""
     return await _setup_page(profile, sealer)
 
 
@@ -72,7 +72,7 @@ async def confirm(
 ) -> Template | Redirect:
     """Switch it on, and show the recovery codes, this once. This session gets a new id, all others end."""
     try:
-        codes = await actions.switch_on(profile.db, sealer, profile.login, data.code)
+        codes = await actions.switch_on(profile.db, sealer, profile.here, data.code)
     except NoSecondFactor as error:
         return await profile.render(fault=fault_of("second-factor", error))
     except (DomainError, TooManyTries) as error:
@@ -118,7 +118,12 @@ async def renew_codes(
 async def _setup_page(
     profile: CurrentProfile, sealer: InjectedSealer, fault: Fault | None = None
 ) -> Template | Redirect:
-    setup = await actions.get_setup(profile.db, sealer, profile.login, profile.page.clinic.name)
+    try:
+        setup = await actions.get_setup(
+            profile.db, sealer, profile.here, profile.login.email, profile.page.clinic.name
+        )
+    except NoSecondFactor as error:
+        return await profile.render(fault=fault_of("second-factor", error))
     if setup is None:
         return Redirect(profile.page.path("profile"), status_code=303)
     status = fault.status if fault else 200
