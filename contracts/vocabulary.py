@@ -114,6 +114,9 @@ UNSENT_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("waiting", "due")
 PUBLISHED_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("sent", "failed")
 """The states that have an event."""
 
+EmailState = Literal["undeliverable"]
+"""A fault of a client's address. A server that takes an e-mail may lose it: no state says that it came."""
+
 ChosenMail = Literal["invoice_ready", "reminder"]
 """E-mails that a client can do without, by their templates. Receipts and what concerns money that moved always come."""
 CHOSEN_MAIL: Final[Mapping[ChosenMail, str]] = {

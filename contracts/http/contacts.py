@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.http.common import Answer, Request
-from contracts.vocabulary import ChosenMail, DeliveryState
+from contracts.vocabulary import ChosenMail, DeliveryState, EmailState
 
 # `$` alone would let a newline stand at the end.
 _LINE_PATTERN = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$(?!\n)"
@@ -23,13 +23,22 @@ class ContactIn(Request, frozen=True, kw_only=True):
     language: LanguageCode = "en"
 
 
+class EmailStatus(Answer, frozen=True, kw_only=True):
+    """Why e-mails do not arrive at an address: `reason` is a mail server's code, such as 550, or `email_not_valid`."""
+
+    state: EmailState
+    reason: str
+    at: datetime
+
+
 class ContactOut(Answer, frozen=True, kw_only=True):
-    """How to reach a client."""
+    """How to reach a client. `email_status` is null unless the newest e-mail to this address was refused for good."""
 
     client_id: UUID
     email: str
     name: str
     language: str
+    email_status: EmailStatus | None = None
 
 
 class ReceiptOut(Answer, frozen=True, kw_only=True):

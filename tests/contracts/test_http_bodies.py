@@ -66,6 +66,7 @@ ANSWERS: dict[str, Any] = {
     "payment/start": PaymentStart,
     "notification/contact": ContactOut,
     "notification/deliveries": Page[DeliveryOut],
+    "notification/contact-undeliverable": ContactOut,
     "notification/receipt": ReceiptOut,
     "notification/chosen-mail": MailChoicesOut,
     "notification/letter": LetterOut,

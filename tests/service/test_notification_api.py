@@ -60,6 +60,7 @@ async def test_a_contact_is_added_once_and_changed_and_taken_away(api: Client) -
         "email": "new@example.com",
         "name": "Aoife Byrne",
         "language": "en",
+        "email_status": None,
     }
 
 

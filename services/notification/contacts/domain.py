@@ -1,6 +1,7 @@
 """How to reach a client. Pure."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from services.chassis import emails, texts
@@ -27,11 +28,22 @@ class UnknownLanguage(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Why and when the newest e-mail to an address was refused for good."""
+
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
+    """`refused` is about this address alone."""
+
     client_id: UUID
     email: str
     name: str
     language: str
+    refused: Refused | None = None
 
 
 def checked(given: Contact, before: Contact | None) -> Contact:
@@ -43,7 +55,8 @@ def checked(given: Contact, before: Contact | None) -> Contact:
     contact = refusals.of(given, tidy, given)
     refusals.of(None, check_language, contact, before)
     refusals.check()
-    return contact
+    is_same = before is not None and before.email == contact.email
+    return replace(contact, refused=before.refused if before and is_same else None)
 
 
 def tidy(given: Contact) -> Contact:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from contracts.http.contacts import ContactIn, ContactOut
+from contracts.http.contacts import ContactIn, ContactOut, EmailStatus
 from services.notification.contacts.domain import Contact
 
 
@@ -11,6 +11,13 @@ def contact_of(body: ContactIn, client_id: UUID) -> Contact:
 
 
 def contact_out(contact: Contact) -> ContactOut:
+    refused = contact.refused
     return ContactOut(
-        client_id=contact.client_id, email=contact.email, name=contact.name, language=contact.language
+        client_id=contact.client_id,
+        email=contact.email,
+        name=contact.name,
+        language=contact.language,
+        email_status=EmailStatus(state="undeliverable", reason=refused.reason, at=refused.at)
+        if refused
+        else None,
     )

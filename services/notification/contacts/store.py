@@ -2,9 +2,13 @@
 
 from uuid import UUID
 
+import asyncpg
+
 from contracts.vocabulary import ChosenMail
 from services.chassis.db.database import Connection
-from services.notification.contacts.domain import Contact
+from services.notification.contacts.domain import Contact, Refused
+
+_COLUMNS = "client_id, email, name, language, refused_reason, refused_at"
 
 
 async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool:
@@ -22,7 +26,9 @@ async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool
 async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
     await tx.execute(
         """
-        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = app_now()
+        UPDATE contacts SET email = $3, name = $4, language = $5, updated_at = app_now(),
+            refused_reason = CASE WHEN email = $3 THEN refused_reason END,
+            refused_at = CASE WHEN email = $3 THEN refused_at END
         WHERE clinic_id = $1 AND client_id = $2
         """,
         *_columns(clinic_id, contact),
@@ -38,11 +44,11 @@ async def lock_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> None
 
 async def get_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
     row = await tx.fetchrow(
-        "SELECT client_id, email, name, language FROM contacts WHERE clinic_id = $1 AND client_id = $2",
+        f"SELECT {_COLUMNS} FROM contacts WHERE clinic_id = $1 AND client_id = $2",
         clinic_id,
         client_id,
     )
-    return Contact(**row) if row else None
+    return _contact(row) if row else None
 
 
 async def list_contacts(
@@ -50,8 +56,8 @@ async def list_contacts(
 ) -> list[Contact]:
     """The contacts that an address reaches, whatever its case, in order of their clients' ids."""
     rows = await tx.fetch(
-        """
-        SELECT client_id, email, name, language FROM contacts
+        f"""
+        SELECT {_COLUMNS} FROM contacts
         WHERE clinic_id = $1 AND email_lower = lower($2) AND client_id > $3
         ORDER BY client_id LIMIT $4
         """,
@@ -60,20 +66,20 @@ async def list_contacts(
         after,
         limit,
     )
-    return [Contact(**row) for row in rows]
+    return [_contact(row) for row in rows]
 
 
 async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Contact | None:
     """Delete a contact; what it was, None when there was none."""
     row = await tx.fetchrow(
-        """
+        f"""
         DELETE FROM contacts WHERE clinic_id = $1 AND client_id = $2
-        RETURNING client_id, email, name, language
+        RETURNING {_COLUMNS}
         """,
         clinic_id,
         client_id,
     )
-    return Contact(**row) if row else None
+    return _contact(row) if row else None
 
 
 async def list_unwanted(tx: Connection, clinic_id: UUID, client_id: UUID) -> tuple[ChosenMail, ...]:
@@ -97,6 +103,11 @@ async def save_choice(
         client_id,
         kind,
     )
+
+
+def _contact(row: asyncpg.Record) -> Contact:
+    refused = Refused(row["refused_reason"], row["refused_at"]) if row["refused_at"] else None
+    return Contact(row["client_id"], row["email"], row["name"], row["language"], refused)
 
 
 def _columns(clinic_id: UUID, contact: Contact) -> tuple[UUID, UUID, str, str, str]:

@@ -20,6 +20,7 @@ from services.notification.emails.domain import (
     LetterClaim,
     NewDelivery,
     Outcome,
+    Recipient,
     Sent,
     TimedKind,
 )
@@ -117,12 +118,19 @@ async def _claimed_emails(tx: Connection, tasks: Sequence[Task]) -> list[Claim]:
     ]
 
 
-async def record_outcome(tx: Connection, delivery: Delivery | Letter, outcome: Outcome) -> None:
-    """Record the outcome of a claimed e-mail, and publish it when it is final. A lost claim records nothing."""
+async def record_outcome(
+    tx: Connection, delivery: Delivery | Letter, outcome: Outcome, client: Recipient | None = None
+) -> None:
+    """Record the outcome of a claimed e-mail, and publish it when it is final. A lost claim records nothing.
+
+    With the `client` to whom it went: also whether its address is refused.
+    """
     of_task = Done() if isinstance(outcome, Sent) else outcome
     if isinstance(delivery, Letter):
         await letters.record_outcome(tx, delivery, of_task)
         return
+    if client is not None:
+        await _record_address(tx, delivery, outcome, client)
     recorded = await queue.end(tx, delivery.task, of_task)
     if recorded is None:
         return
@@ -145,6 +153,13 @@ async def record_outcome(tx: Connection, delivery: Delivery | Letter, outcome: O
         await execute(tx, saving, outbox.adding([(event, None)]))
     else:
         await execute(tx, saving)
+
+
+async def _record_address(tx: Connection, delivery: Delivery, outcome: Outcome, client: Recipient) -> None:
+    """Save that an address is refused, or no more. Before the task, as requests lock a contact before its tasks."""
+    reason = domain.refused_address(outcome)
+    if reason is not None or (client.is_refused and isinstance(outcome, Sent)):
+        await store.save_refused(tx, (delivery.clinic_id, delivery.client_id), client.email, reason)
 
 
 async def release(tx: Connection, deliveries: Sequence[Delivery | Letter]) -> None:

@@ -107,11 +107,16 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The client, or the clinic itself, as far as an e-mail needs it. `unwanted`: templates that it does without."""
+    """The client, or the clinic itself, as far as an e-mail needs it.
+
+    unwanted    templates that it does without
+    is_refused  the e-mail before this one was refused for good, under the same address
+    """
 
     email: str
     name: str
     unwanted: frozenset[str] = frozenset()
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,7 @@ class Claim:
     delivery: Delivery
     clinic: Clinic | None
     recipient: Recipient | None
+    """The client, also where the e-mail is to the clinic."""
     invoices: Mapping[UUID, Invoice]
 
 
@@ -417,6 +423,17 @@ def end_event(
 def after_refusal(refusal: Refusal, attempts: int, random: Random) -> Retry | Failed:
     """Another try later, or the end, once the `attempts`-th attempt was refused."""
     return Failed(refusal.code) if refusal.permanent else BACK_OFF.after(attempts, refusal.code, random)
+
+
+def refused_address(outcome: Outcome) -> str | None:
+    """Why an e-mail was given up because of its address; None for any other outcome.
+
+    A mail server that was unreachable until the end says nothing about the address.
+    """
+    is_refusal = isinstance(outcome, Failed) and (
+        outcome.reason.isdecimal() or outcome.reason == emails.EmailNotValid.code
+    )
+    return outcome.reason if is_refusal and isinstance(outcome, Failed) else None
 
 
 def invoice_keys(deliveries: Iterable[Delivery]) -> set[Key]:

@@ -26,6 +26,7 @@ from services.notification.emails.domain import (
     LetterEmail,
     Outcome,
     Outgoing,
+    Recipient,
     Refusal,
     Sent,
 )
@@ -147,12 +148,13 @@ class Sender:
 
     async def _process(self, claim: AnyClaim, smtp: Smtp) -> None:
         email = domain.decide(claim, clock.now()) if isinstance(claim, Claim) else domain.decide_letter(claim)
+        client = claim.recipient if isinstance(claim, Claim) and not claim.kind.to_clinic else None
         if isinstance(email, Email | LetterEmail):
-            await self._deliver(email, smtp)
+            await self._deliver(email, client, smtp)
         else:
-            await self._record(claim.delivery, email)
+            await self._record(claim.delivery, email, client)
 
-    async def _deliver(self, email: Outgoing, smtp: Smtp) -> None:
+    async def _deliver(self, email: Outgoing, client: Recipient | None, smtp: Smtp) -> None:
         delivery = email.delivery
         with span_from(f"send {delivery.template}", delivery.task.traceparent, kind=SpanKind.CLIENT) as span:
             refusal = await self._send(email, smtp)
@@ -161,7 +163,7 @@ class Sender:
                 outcome = domain.after_refusal(refusal, delivery.task.attempts + 1, self._random)
                 span.set_status(StatusCode.ERROR, refusal.code)
             span.set_attribute("clinicpay.delivery.id", str(delivery.id))
-            await self._record(delivery, outcome)
+            await self._record(delivery, outcome, client)
 
     async def _send(self, email: Outgoing, smtp: Smtp) -> Refusal | None:
         try:
@@ -175,7 +177,7 @@ class Sender:
             self._server_unreachable = True
         return refusal
 
-    async def _record(self, delivery: Delivery | Letter, outcome: Outcome) -> None:
+    async def _record(self, delivery: Delivery | Letter, outcome: Outcome, client: Recipient | None) -> None:
         # Retried while the database is briefly unreachable: the lease still holds, and giving up would send it twice.
         # A commit whose answer was lost is safe to repeat: it has ended the lease.
         async for attempt in stamina.retry_context(
@@ -183,7 +185,7 @@ class Sender:
         ):
             with attempt:
                 async with self._db.worker_tx() as tx:
-                    await actions.record_outcome(tx, delivery, outcome)
+                    await actions.record_outcome(tx, delivery, outcome, client)
 
     async def _release(self, deliveries: list[Delivery | Letter]) -> None:
         if deliveries:

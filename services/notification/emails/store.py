@@ -188,7 +188,7 @@ async def get_recipients(tx: Connection, keys: Collection[Key]) -> dict[Key, Rec
     """Clients with a contact, by (clinic, client)."""
     rows = await tx.fetch(
         """
-        SELECT clinic_id, client_id, email, name, ARRAY(
+        SELECT clinic_id, client_id, email, name, refused_at IS NOT NULL AS is_refused, ARRAY(
             SELECT template FROM unwanted_mail AS u
             WHERE (u.clinic_id, u.client_id) = (contacts.clinic_id, contacts.client_id)
         ) AS unwanted
@@ -199,6 +199,24 @@ async def get_recipients(tx: Connection, keys: Collection[Key]) -> dict[Key, Rec
         [client_id for _, client_id in keys],
     )
     return {
-        (row["clinic_id"], row["client_id"]): Recipient(row["email"], row["name"], frozenset(row["unwanted"]))
+        (row["clinic_id"], row["client_id"]): Recipient(
+            row["email"], row["name"], frozenset(row["unwanted"]), row["is_refused"]
+        )
         for row in rows
     }
+
+
+async def save_refused(tx: Connection, client: Key, email: str, reason: str | None) -> None:
+    """Save why an e-mail to this client was refused for good, or with None that one was taken.
+
+    A client that has another address by now stays as it is.
+    """
+    await tx.execute(
+        """
+        UPDATE contacts SET refused_reason = $4::text, refused_at = CASE WHEN $4::text IS NOT NULL THEN app_now() END
+        WHERE clinic_id = $1 AND client_id = $2 AND email = $3
+        """,
+        *client,
+        email,
+        reason,
+    )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.http.clients import ClientIn, ClientOut
+from contracts.http.clients import ClientIn
 from contracts.http.contacts import ContactIn
 from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
@@ -93,13 +93,12 @@ async def invite_client(
 
 
 async def get_client(upstreams: Upstreams, caller: Caller, client_id: UUID) -> ClientAnswer:
-    """The client with its contact's e-mail and language, if there is a contact."""
+    """The client with its contact's e-mail, its status, and language, if there is a contact."""
     client = await upstreams.client(caller, client_id)
     contact = await found_or_none(upstreams.contact(caller, client_id))
+    known = msgspec.structs.asdict(client)
     if contact is None:
-        return _client_answer(client, None, None)
-    return _client_answer(client, contact.email, contact.language)
-
-
-def _client_answer(client: ClientOut, email: str | None, language: str | None) -> ClientAnswer:
-    return ClientAnswer(**msgspec.structs.asdict(client), email=email, language=language)
+        return ClientAnswer(**known)
+    return ClientAnswer(
+        **known, email=contact.email, language=contact.language, email_status=contact.email_status
+    )

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from contracts.http.clients import BillingAddress, ClientOut
 from contracts.http.common import Metadata, Request
-from contracts.http.contacts import LanguageCode
+from contracts.http.contacts import EmailStatus, LanguageCode
 from services.gateway.api.schemas import GivenId, Password, ShortText, TaxNumber
 
 AddressLines = Annotated[list[str], msgspec.Meta(max_length=5)]
@@ -60,8 +60,11 @@ class ClientPatch(Request, frozen=True, kw_only=True):
 
 
 class ClientAnswer(ClientOut, frozen=True, kw_only=True):
+    """`email_status` is null unless the newest e-mail to this `email` was refused for good."""
+
     email: str | None = None
     language: str | None = None
+    email_status: EmailStatus | None = None
 
 
 class InvitationAnswer(msgspec.Struct):
