@@ -19,6 +19,8 @@ LetterTemplate = Literal[
     "second_factor_on",
     "second_factor_off",
     "recovery_code_used",
+    "recovery_codes_renewed",
+    "wrong_codes",
 ]
 
 # `$` alone would let a newline stand at the end.

@@ -286,6 +286,43 @@ async def test_five_tries_then_a_wait_whatever_the_browser_and_the_step(ann: Own
         assert (await guesser.second(await ann.fresh())).status_code == 303
 
 
+async def test_wrong_codes_after_the_right_password_are_told_once(post: Post, ann: Owner) -> None:
+    await ann.switch_on()
+    await post.settle()
+    async with ann.elsewhere() as guesser:
+        await guesser.password()
+        for _ in range(4):
+            await guesser.second("000000")
+        assert await post.settle() == [], "who mistypes is not written to"
+
+        await asyncio.gather(*(guesser.second("000000") for _ in range(3)))
+
+        notice = await post.one()
+        assert (notice["To"], notice["Subject"]) == (
+            "ann@example.com",
+            "Wrong codes were typed for your login",
+        )
+        assert "choose another one now" in text_of(notice) and "/password?next=/c/oak" in text_of(notice)
+        await guesser.second("000000")
+        assert await post.settle() == [], "once for a wait"
+
+
+async def test_a_reset_gives_the_tries_of_codes_back_once_in_an_hour(post: Post, ann: Owner) -> None:
+    await ann.switch_on()
+    for status in (303, 429):
+        async with ann.elsewhere() as other:
+            await other.password(PASSWORD if status == 303 else NEW)
+            for _ in range(6):
+                last = await other.second("000000")
+            assert last.status_code == 429
+            await post.settle()
+            await reset(post, ann)
+            await post.settle()
+
+            await other.password(NEW)
+            assert (await other.second(ann.codes[0])).status_code == status
+
+
 async def test_a_stranger_without_the_password_uses_up_no_tries_of_the_owner(ann: Owner) -> None:
     await ann.switch_on()
     async with ann.elsewhere() as stranger:
@@ -453,8 +490,9 @@ async def test_codes_are_switched_off_by_password_and_code(post: Post, ann: Owne
         assert (await other.password()).headers["location"] == "/c/oak/billing"
 
 
-async def test_new_recovery_codes_end_the_old_ones(ann: Owner) -> None:
+async def test_new_recovery_codes_end_the_old_ones_and_are_told(post: Post, ann: Owner) -> None:
     await ann.switch_on()
+    await post.settle()
     before = ann.codes
 
     used = await ann.fresh()
@@ -462,6 +500,9 @@ async def test_new_recovery_codes_end_the_old_ones(ann: Owner) -> None:
 
     codes = re.findall(r"<li>([a-z0-9-]{19})</li>", page.text)
     assert len(codes) == 10 and not set(codes) & set(before)
+    notice = await post.one()
+    assert (notice["To"], notice["Subject"]) == ("ann@example.com", "Your login has new recovery codes")
+    assert not any(code in text_of(notice) for code in codes)
     async with ann.elsewhere() as other:
         await other.password()
         assert (await other.second(before[0])).status_code == 401
@@ -515,8 +556,9 @@ async def test_another_key_seals_all_again_and_without_it_recovery_codes_still_o
     assert await actions.check(ann.site.db, Sealer((new,)), login_id, await ann.fresh()) == "app"
     async with ann.elsewhere() as other:
         await other.password()
-        refused = await other.second(await ann.fresh())
-        assert refused.status_code == 503 and "Use a recovery code." in refused.text
+        for _ in range(6):
+            refused = await other.second(await ann.fresh())
+            assert refused.status_code == 503 and "Use a recovery code." in refused.text
         assert (await other.second(ann.codes[0])).status_code == 303
 
 

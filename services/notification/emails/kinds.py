@@ -20,10 +20,12 @@ from services.notification.emails.messages import (
     payment_failed,
     receipt,
     recovery_code_used,
+    recovery_codes_renewed,
     refund,
     reminder,
     second_factor_off,
     second_factor_on,
+    wrong_codes,
 )
 from services.notification.letters import domain as letters
 
@@ -52,6 +54,8 @@ LETTERS: tuple[LetterKind, ...] = (
     second_factor_on.KIND,
     second_factor_off.KIND,
     recovery_code_used.KIND,
+    recovery_codes_renewed.KIND,
+    wrong_codes.KIND,
 )
 LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
 EVENT_TASKS = tuple(map(task_kind, BY_TEMPLATE))

@@ -5,13 +5,17 @@ from services.gateway.accounts.rate_limits import store
 from services.gateway.accounts.rate_limits.domain import LETTERS_WINDOW, WINDOW, Limit, TooManyTries
 
 
-async def count(db: Database, limits: tuple[Limit, ...]) -> None:
-    """Count a try before it is made, so that many at once are counted too. Raises `TooManyTries`."""
+async def count(db: Database, limits: tuple[Limit, ...]) -> bool:
+    """Count a try before it is made, so that many at once are counted too. Raises `TooManyTries`.
+
+    True for the last one that a limit lets through.
+    """
     async with db.tx(None) as tx:
         counted = [(limit, await store.count_try(tx, limit.key, WINDOW)) for limit in limits]
     waits = [seconds for limit, (tries, seconds) in counted if tries > limit.most]
     if waits:
         raise TooManyTries(max(1, *waits))
+    return any(tries == limit.most for limit, (tries, _) in counted)
 
 
 async def is_letter_allowed(tx: Connection, limits: tuple[Limit, ...]) -> bool:
@@ -30,3 +34,18 @@ async def return_tries(db: Database, limits: tuple[Limit, ...]) -> None:
         await store.forget_tries(tx, own.key)
         for limit in others:
             await store.return_try(tx, limit.key)
+
+
+async def return_try(db: Database, limits: tuple[Limit, ...]) -> None:
+    """Count one try less: it could not be looked at."""
+    async with db.tx(None) as tx:
+        for limit in limits:
+            await store.return_try(tx, limit.key)
+
+
+async def give_back(tx: Connection, limits: tuple[Limit, ...], gift: Limit) -> None:
+    """Forget all tries, unless that was done too often: `gift` counts in `LETTERS_WINDOW`."""
+    given, _ = await store.count_try(tx, gift.key, LETTERS_WINDOW)
+    if given <= gift.most:
+        for limit in limits:
+            await store.forget_tries(tx, limit.key)

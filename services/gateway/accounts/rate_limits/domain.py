@@ -65,6 +65,14 @@ def code_limits(login_id: UUID) -> tuple[Limit, ...]:
     return (Limit(_key("second factor", str(login_id)), 5),)
 
 
+def code_gift(login_id: UUID) -> Limit:
+    """How often in `LETTERS_WINDOW` a new password by a link gives the tries of codes back.
+
+    Who reads the mailbox can take link after link, and is not to guess codes without end.
+    """
+    return Limit(_key("second factor", "given back", str(login_id)), 1)
+
+
 def asker_of(email: str, address: str) -> bytes:
     """Who asks for a new password: under this key letters to the e-mail are counted."""
     return _key("letter", "reset", email, address)

@@ -97,13 +97,15 @@ async def find(db: Database, token: str) -> Login:
 async def choose_password(db: Database, passwords: Passwords, token: str, password: str) -> None:
     """Use up the link, and give its login the password. Raises `LinkEnded`, and nothing has changed then.
 
-    All sessions of the login end, and its address is written to.
+    All sessions of the login end, and its address is written to. Codes that were typed wrong before count no more: who
+    knew the old password may have used up the owner's tries.
     """
     await find(db, token)
     hashed = await passwords.hash(password)
     async with db.tx(None, operator=True) as tx:
         login = await _usable(tx, await link_store.use_link(tx, "reset", links.hash_of(token)))
         await accounts.choose_password(tx, login.id, hashed)
+        await limits.give_back(tx, domain.code_limits(login.id), domain.code_gift(login.id))
         await letters.tell(tx, login, "password_changed")
     await accounts.note(db, login.id, "reset_password")
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from contracts.http.letters import LetterTemplate
 from services.chassis import audit, clock
 from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
@@ -128,9 +129,7 @@ async def switch_off(
     await check(db, sealer, login.login_id, typed)
     async with db.tx(None, operator=True) as tx:
         if await store.delete_factor(tx, login.login_id):
-            found = await logins.get_login_by_id(tx, login.login_id)
-            assert found is not None, "logins are never deleted"
-            await letters.tell(tx, found, "second_factor_off")
+            await _tell(tx, login.login_id, "second_factor_off")
     await accounts.note(db, login.login_id, "switch_off_second_factor")
 
 
@@ -142,7 +141,7 @@ async def renew_codes(
     present: str,
     typed: str,
 ) -> tuple[str, ...]:
-    """New recovery codes in the place of the old ones. Raises as `switch_off`."""
+    """New recovery codes in the place of the old ones, which is told to the login's address. Raises as `switch_off`."""
     await accounts.check_present(db, passwords, login.login_id, present)
     await check(db, sealer, login.login_id, typed)
     async with db.tx(None, operator=True) as tx:
@@ -150,6 +149,7 @@ async def renew_codes(
         if await store.get_factor(tx, login.login_id) is None:
             raise _none()
         codes = await _new_codes(tx, login.login_id)
+        await _tell(tx, login.login_id, "recovery_codes_renewed")
     await accounts.note(db, login.login_id, "renew_recovery_codes")
     return codes
 
@@ -158,12 +158,23 @@ async def check(db: Database, sealer: Sealer, login_id: UUID, typed: str) -> Way
     """Accept a code of the app, or a recovery code, once; of two tries with one code, one succeeds.
 
     The use of a recovery code is told to the login's address. Who tries has shown the first factor, so the limit lets
-    no stranger lock the owner out. Raises `WrongCode`, `UsedCode`, `NoSecondFactor`, `SealBroken`, `TooManyTries`.
+    no stranger lock the owner out; the owner is told when the last try was wrong. A try does not count while no key
+    opens the app's secret: recovery codes are too long to be guessed.
+    Raises `WrongCode`, `UsedCode`, `NoSecondFactor`, `SealBroken`, `TooManyTries`.
     """
     limited = tries.code_limits(login_id)
-    await limits.count(db, limited)
-    async with db.tx(None, operator=True) as tx:
-        way = await _accept(tx, sealer, login_id, typed[: domain.LONGEST_TYPED])
+    is_last = await limits.count(db, limited)
+    try:
+        async with db.tx(None, operator=True) as tx:
+            way = await _accept(tx, sealer, login_id, typed[: domain.LONGEST_TYPED])
+    except SealBroken:
+        await limits.return_try(db, limited)
+        raise
+    except (WrongCode, UsedCode):
+        if is_last:
+            async with db.tx(None, operator=True) as tx:
+                await _tell(tx, login_id, "wrong_codes")
+        raise
     await limits.return_tries(db, limited)
     return way
 
@@ -173,9 +184,7 @@ async def _accept(tx: Connection, sealer: Sealer, login_id: UUID, typed: str) ->
     if factor is None:
         raise _none()
     if await store.use_recovery_code(tx, login_id, domain.hash_of(login_id, typed)):
-        found = await logins.get_login_by_id(tx, login_id)
-        assert found is not None, "logins are never deleted"
-        await letters.tell(tx, found, "recovery_code_used")
+        await _tell(tx, login_id, "recovery_code_used")
         return "recovery"
     try:
         secret = sealer.open(login_id, factor.sealed)
@@ -245,6 +254,12 @@ async def _new_codes(tx: Connection, login_id: UUID) -> tuple[str, ...]:
     codes = domain.new_recovery_codes()
     await store.put_recovery_codes(tx, login_id, (domain.hash_of(login_id, code) for code in codes))
     return codes
+
+
+async def _tell(tx: Connection, login_id: UUID, template: LetterTemplate) -> None:
+    found = await logins.get_login_by_id(tx, login_id)
+    assert found is not None, "logins are never deleted"
+    await letters.tell(tx, found, template)
 
 
 def _wrong() -> WrongCode:
