@@ -143,3 +143,54 @@ async def test_without_a_script_links_and_forms_choose(world: Portal, ann: Visit
     await expect(page.get_by_role("button", name="Pay €35.00")).to_be_disabled()
     await expect(page.get_by_text("Paying here needs JavaScript.")).to_be_visible()
     await context.close()
+
+
+async def test_a_wallet_of_the_device_pays_by_its_own_button(world: Portal, ann: Visitor) -> None:
+    await paid_too_much(world)
+    before = len(world.sandbox.requests("/v1/payment_intents"))
+    invoice, page = await world.issue(), ann.page
+    await page.add_init_script("localStorage.setItem('sandbox-wallet', 'googlePay')")
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await page.get_by_role("link", name="Use €25.00 of my credit").click()
+    await expect(page.get_by_role("button", name="Pay €100.00")).to_be_enabled()
+    wallet, sheet = page.get_by_role("button", name="Google Pay"), page.get_by_role("dialog")
+    assert await serious(page) == []
+    await wallet.click()
+    await expect(sheet).to_contain_text("10000 eur")
+    await expect(page.locator("#pay-button")).to_have_attribute("aria-disabled", "true")
+    await sheet.get_by_role("button", name="Close the wallet").click()
+    await expect(page.get_by_role("button", name="Pay €100.00")).to_be_enabled()
+    assert len(world.sandbox.requests("/v1/payment_intents")) == before
+    await wallet.click()
+    await sheet.get_by_role("button", name="Confirm in the wallet").click()
+    await page.wait_for_url(re.compile("/payments/"))
+    await world.receive_webhooks("payment_intent.succeeded", 2)
+
+    await expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+    await expect(page.get_by_role("row", name="Total paid")).to_contain_text("€125.00")
+    assert ann.wrong == []
+
+
+async def test_a_wallet_that_is_refused_says_why_and_other_ways_are_left(world: Portal, ann: Visitor) -> None:
+    invoice, page = await world.issue(), ann.page
+    await page.add_init_script("localStorage.setItem('sandbox-wallet', 'applePay')")
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await page.get_by_role("button", name="Apple Pay").click()
+    await page.eval_on_selector(
+        "#pay", "form => { form.dataset.shares = form.dataset.shares.replace('12500', '99900'); }"
+    )
+    await page.get_by_role("button", name="Confirm in the wallet").click()
+    summary = page.get_by_role("alert").first
+    await expect(summary).to_contain_text("it is €125.00 now. No money was taken.")
+    await page.get_by_role("link", name="See the new amount").click()
+    await fill_card(page)
+    await page.get_by_role("button", name="Pay €125.00").click()
+    await page.wait_for_url(re.compile("/payments/"))
+
+
+async def test_a_device_without_a_wallet_shows_no_word_of_one(world: Portal, ann: Visitor) -> None:
+    invoice, page = await world.issue(), ann.page
+    await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay")
+    await expect(page.frame_locator("#card-form iframe").get_by_label("Card number")).to_be_visible()
+    await expect(page.locator("#wallets-or")).to_be_hidden()
+    assert await page.locator("#wallets").evaluate("each => each.getBoundingClientRect().height") == 0

@@ -194,6 +194,17 @@ async def test_three_clicks_after_the_login_pay_and_the_button_stays_in_sight(
     await page.wait_for_url(re.compile("/payments/"))
 
 
+async def test_two_clicks_after_the_login_pay_the_only_unpaid_invoice(world: Portal, ann: Visitor) -> None:
+    await world.issue()
+    page = ann.page
+    await page.goto(world.portal)
+    await page.get_by_role("link", name="Pay at once").click()
+    await expect(page.get_by_text("Initial physiotherapy assessment · due by")).to_be_visible()
+    await fill_card(page)
+    await page.get_by_role("button", name="Pay €125.00").click()
+    await page.wait_for_url(re.compile("/payments/"))
+
+
 async def tab_to(page: Page, name: str) -> None:
     """Press Tab until the link of this name has the focus."""
     for _ in range(40):

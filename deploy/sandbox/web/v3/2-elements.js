@@ -92,10 +92,72 @@ class PaymentElement {
     this.frame?.blur();
   }
   collapse() {}
-  ask(type, extra) {
+  answer(type, extra) {
     if (!this.channel) throw new IntegrationError("The Payment Element is not mounted.");
     return this.channel.ask({ type, ...extra });
   }
+}
+
+// The button of a wallet, where the browser has one: localStorage["sandbox-wallet"] is its name, such as googlePay.
+class ExpressCheckoutElement {
+  constructor(elements, options) {
+    this.elements = elements;
+    this.options = options || {};
+    this.handlers = new Map();
+  }
+  mount(target) {
+    const place = typeof target === "string" ? document.querySelector(target) : target;
+    if (!place) throw new IntegrationError(`Invalid DOM element: ${target} was not found.`);
+    const wallet = localStorage.getItem("sandbox-wallet");
+    const shown = wallet && this.options.paymentMethods?.[wallet] !== "never" && this.elements.methods().includes("card");
+    if (shown) place.replaceChildren(this.button(wallet));
+    setTimeout(() => this.emit("ready", { elementType: "expressCheckout", availablePaymentMethods: shown ? { [wallet]: true } : undefined }));
+    return this;
+  }
+  button(wallet) {
+    const name = wallet === "applePay" ? "Apple Pay" : "Google Pay";
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: `${name} (sandbox)` });
+    Object.assign(button.style, { width: "100%", minHeight: "48px", border: "0", borderRadius: "10px", background: "#000", color: "#fff", font: "inherit" });
+    button.addEventListener("click", () => {
+      const resolve = () => this.ask(name);
+      this.emit("click", { elementType: "expressCheckout", expressPaymentType: wallet, resolve, reject: () => {} });
+    });
+    return button;
+  }
+  // The wallet's own sheet, over the page.
+  ask(name) {
+    const { amount, currency } = this.elements.options;
+    const dialog = document.createElement("dialog");
+    dialog.setAttribute("aria-label", name);
+    const choose = (words, event) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
+      button.addEventListener("click", () => {
+        dialog.close();
+        dialog.remove();
+        this.emit(event, { elementType: "expressCheckout", paymentFailed: () => {} });
+      });
+      return button;
+    };
+    const sum = Object.assign(document.createElement("p"), { textContent: `${amount} ${currency}` });
+    dialog.append(sum, choose("Confirm in the wallet", "confirm"), choose("Close the wallet", "cancel"));
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+  async answer(type) {
+    if (type === "validate") return { selected: "card" };
+    const card = { number: "4242424242424242", exp_month: 12, exp_year: 2034, cvc: "123" };
+    const made = await this.elements.stripe.call("POST", "payment_methods", { type: "card", card });
+    return made.error ? { error: made.error } : { method: made.id };
+  }
+  configure() {}
+  on(name, handler) {
+    this.handlers.set(name, [...(this.handlers.get(name) || []), handler]);
+    return this;
+  }
+  emit(name, detail) {
+    for (const handler of this.handlers.get(name) || []) handler(detail);
+  }
+  unmount() {}
 }
 
 class Elements {
@@ -112,13 +174,15 @@ class Elements {
     return (redirects ? ["card", "paypal"] : ["card"]).filter((method) => !excludedPaymentMethodTypes.includes(method));
   }
   create(type, options) {
-    if (type !== "payment") throw new IntegrationError(`The sandbox has no element of type ${type}.`);
-    if (this.element) throw new IntegrationError("Can only create one Element of type payment.");
-    this.element = new PaymentElement(this, options);
+    const kinds = { payment: PaymentElement, expressCheckout: ExpressCheckoutElement };
+    if (!kinds[type]) throw new IntegrationError(`The sandbox has no element of type ${type}.`);
+    if (this.element) throw new IntegrationError(`Can only create one Element of type ${type} here.`);
+    this.element = new kinds[type](this, options);
+    this.type = type;
     return this.element;
   }
   getElement(type) {
-    return (type === "payment" && this.element) || null;
+    return (type === this.type && this.element) || null;
   }
   forget() {
     this.element = undefined;
@@ -133,7 +197,7 @@ class Elements {
   }
   async submit() {
     if (!this.element) throw new IntegrationError("Elements has no Payment Element.");
-    const { error, selected } = await this.element.ask("validate");
+    const { error, selected } = await this.element.answer("validate");
     this.submitted = !error;
     return error ? { error } : { selectedPaymentMethod: selected };
   }

@@ -106,7 +106,7 @@ class StripeSandbox {
     };
   }
   async fill(elements, params) {
-    const { error, method } = await elements.element.ask("create-method", {
+    const { error, method } = await elements.element.answer("create-method", {
       details: params.payment_method_data?.billing_details,
     });
     delete params.payment_method_data;

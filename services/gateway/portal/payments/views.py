@@ -1,7 +1,7 @@
 """The payment page and the result page."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -161,7 +161,7 @@ class ChooseView:
     groups: list[ChooseGroup]
     error: str = ""
     chosen: frozenset[str] = frozenset()
-    others: Sequence[Offer] = ()
+    others: list[Offer] = field(default_factory=list)
     use_credit: bool = False
 
 

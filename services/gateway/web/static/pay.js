@@ -45,7 +45,9 @@
   function mount(elements, place, waiting) {
     // Our page has the texts that its client agrees to.
     const terms = { card: 'never', sepaDebit: 'never', usBankAccount: 'never' };
-    const element = elements.create('payment', { layout: 'tabs', terms });
+    // Where wallets have buttons of their own, the form does not show them a second time.
+    const own = $('wallets') && { wallets: { applePay: 'never', googlePay: 'never' } };
+    const element = elements.create('payment', { layout: 'tabs', terms, ...own });
     element.on('ready', () => waiting && (waiting.hidden = true));
     element.on('loaderror', () => {
       if (waiting) waiting.hidden = true;
@@ -200,26 +202,45 @@
       }));
     }
 
-    function refused(error, start) {
+    function refused(error, start, kind = way()) {
       return refusal(error, reasons, {
-        offCard: way() === 'redirect' || way() === 'debit',
+        offCard: kind === 'redirect' || kind === 'debit',
         others: otherWays(),
         sent: Boolean(start),
         look: start && { href: said.result + start.payment_id, words: LOOK },
       });
     }
 
-    async function pay() {
-      const chosen = way();
+    // Apple Pay and Google Pay by their own buttons, where the device has them. They pay as a card does.
+    function showWallets() {
+      if (!$('wallets')) return;
+      const options = { mode: 'payment', amount: Number(said.stripeAmount), currency: said.currency.toLowerCase(), appearance: appearance() };
+      groups.wallet = stripe.elements({ ...options, paymentMethodTypes: ['card'] });
+      const others = { link: 'never', paypal: 'never', amazonPay: 'never', klarna: 'never' };
+      const element = groups.wallet.create('expressCheckout', { paymentMethods: { applePay: 'auto', googlePay: 'auto', ...others } });
+      element.on('ready', ({ availablePaymentMethods }) => ($('wallets-or').hidden = !availablePaymentMethods));
+      // The sum in the wallet is the page's until it is closed: nothing changes it meanwhile.
+      element.on('click', (event) => {
+        if (button.getAttribute('aria-disabled') === 'true') return event.reject();
+        clearError();
+        working(button, 'Waiting for your wallet…');
+        return event.resolve();
+      });
+      element.on('cancel', () => working(button, ''));
+      element.on('confirm', (event) => attempt(form, button, () => pay('wallet'), () => event.paymentFailed({ reason: 'fail' })));
+      element.mount('#wallets-buttons');
+    }
+
+    async function pay(chosen = way()) {
       const [kind, id] = chosen.split(':');
       const elements = kind === 'saved' || kind === 'credit' ? null : group(kind);
       const save = kind === 'card' && Boolean(saves());
       working(button, kind === 'credit' ? 'Using your credit…' : 'Checking your details…');
       if (elements) {
         const checked = await elements.submit();
-        if (checked.error) throw refused(checked.error);
+        if (checked.error) throw refused(checked.error, null, kind);
       }
-      const method = kind === 'saved' ? { kind, payment_method_id: id } : kind === 'credit' ? null : { kind };
+      const method = kind === 'wallet' ? { kind: 'card' } : kind === 'saved' ? { kind, payment_method_id: id } : kind === 'credit' ? null : { kind };
       const credit = said.credit ? JSON.parse(said.credit) : null;
       const consent = kind === 'debit' ? said.mandate : save ? said.saving : '';
       const what = said.deposit ? { deposit: JSON.parse(said.deposit) } : { invoices: JSON.parse(said.shares) };
@@ -228,11 +249,11 @@
       const once = { key: keyOf(JSON.stringify(body)), lost: new Refused(reasons.unknown, [look], UNKNOWN) };
       const start = await ask(form, body, kind === 'credit' ? once : {});
       if (kind !== 'credit') working(button, kind === 'redirect' ? 'Taking you to the payment system…' : 'Waiting for your bank. Please keep this page open.');
-      await confirm(start, elements);
+      await confirm(start, elements, kind);
       location.assign(said.result + start.payment_id);
     }
 
-    async function confirm(start, elements) {
+    async function confirm(start, elements, kind) {
       if (!start.client_secret) return; // nothing left to confirm: the result page says what came of it
       const confirmParams = { return_url: new URL(said.result + start.payment_id, location.href).href };
       if (!elements) confirmParams.payment_method = start.saved_method;
@@ -241,9 +262,9 @@
         const wanted = { clientSecret: start.client_secret, confirmParams, redirect: 'if_required' };
         outcome = await stripe.confirmPayment(elements ? { elements, ...wanted } : wanted);
       } catch {
-        throw refused({}, start);
+        throw refused({}, start, kind);
       }
-      if (outcome.error && !isDone(outcome.error)) throw refused(outcome.error, start);
+      if (outcome.error && !isDone(outcome.error)) throw refused(outcome.error, start, kind);
     }
 
     form.addEventListener('change', (event) => {
@@ -258,6 +279,12 @@
     if (way() === 'credit') return;
     stripe = openStripe(said);
     show();
+    try {
+      showWallets();
+    } catch {
+      $('wallets').remove(); // the other ways are left
+      delete groups.wallet;
+    }
     restored = show;
     changed = () => {
       for (const each of Object.values(groups)) each.update({ amount: Number(said.stripeAmount) });
@@ -297,13 +324,18 @@
       event.preventDefault();
       if (button.getAttribute('aria-disabled') === 'true') return;
       clearError();
-      try {
-        await action();
-      } catch (error) {
-        working(button, '');
-        showError(error instanceof Refused ? error : new Refused(reasonsOf(form).unreachable));
-      }
+      await attempt(form, button, action);
     });
+  }
+
+  async function attempt(form, button, action, failed = () => {}) {
+    try {
+      await action();
+    } catch (error) {
+      failed();
+      working(button, '');
+      showError(error instanceof Refused ? error : new Refused(reasonsOf(form).unreachable));
+    }
   }
 
   function start() {
