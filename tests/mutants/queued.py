@@ -79,7 +79,7 @@ QUEUED = (
         f"{QUEUEING}a_call_that_takes_too_long_is_a_failed_try",
         WORKING,
         "asyncio.timeout(CALL_SECONDS)",
-        "asyncio.timeout(5)",
+        "asyncio.timeout(None)",
     ),
     one(
         "a queue that falls behind is an incident",

@@ -345,7 +345,8 @@ async def test_a_call_that_takes_too_long_is_a_failed_try(
         await asyncio.Event().wait()
         return Done()
 
-    assert await Worker(db_invoice.worker, [BetweenTransactions(KIND, call)]).work_due() == 1
+    async with asyncio.timeout(20):
+        assert await Worker(db_invoice.worker, [BetweenTransactions(KIND, call)]).work_due() == 1
     assert await rows(db_invoice) == [("due", 1, "TimeoutError", False)]
 
 
