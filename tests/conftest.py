@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import stamina
+from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import settings
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -22,6 +23,9 @@ stamina.set_testing(False)
 # How long something takes is the benchmark's business: a busy machine must fail no test.
 settings.register_profile("clinicpay", deadline=None)
 settings.load_profile("clinicpay")
+# The tests' own requests, too, wait as long as a busy machine takes; the timeouts of what they test are named there.
+for step in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, step, 60.0)
 
 
 @pytest.fixture(scope="session")
