@@ -76,7 +76,12 @@ class WholeBooks(Books):
         booked = await self._balance("stripe")
         charged = sum(charge["amount"] for charge in self.clinic.charges())
         dismissed = await self._admin("payment").fetch(
-            "SELECT detail->>'stripe_refund_id' AS id FROM exceptions WHERE settled_how = 'dismiss'"
+            """
+            SELECT detail ->> 'stripe_refund_id' AS id FROM exceptions AS e
+            WHERE settled_how = 'dismiss' AND NOT EXISTS (
+                SELECT FROM refunds AS r WHERE r.stripe_refund_id = e.detail ->> 'stripe_refund_id'
+            )
+            """  # one that was dismissed is booked all the same once its payment has money left for it
         )
         left_out = {row["id"] for row in dismissed}
         refunded = sum(
