@@ -13,6 +13,7 @@ _ID = re.compile(rf"{_UUID}|{_STRIPE}")
 _TODAY = (
     (re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "{time}"),
     (re.compile(r"(Paid|Sent|Tried) on \d{1,2} [A-Z][a-z]+ 20\d\d"), r"\1 on {date}"),
+    (re.compile(r"(The link works until) \d{1,2} [A-Z][a-z]+ 20\d\d"), r"\1 {date}"),
     (re.compile(r'"[0-9a-f]{64}"'), '"{signature}"'),
     (re.compile(r"/pay/[A-Za-z0-9_-]{84}"), "/pay/{token}"),
     (re.compile(r"/mail/[A-Za-z0-9_-]{80}"), "/mail/{token}"),
