@@ -102,6 +102,29 @@ async def test_the_portal_and_the_api_give_the_same_file(site: Site) -> None:
     assert (await site.api("GET", f"/clinics/{clinic['id']}/invoices/{new_id()}/pdf")).status_code == 404
 
 
+async def test_head_answers_as_get_without_the_body(site: Site) -> None:
+    clinic, invoice = await a_clinic_with_an_invoice(site)
+    await site.log_in("una@example.com")
+    portal, of_invoice = f"/c/{clinic['slug']}", f"/clinics/{clinic['id']}/invoices/{invoice['id']}"
+    of_client = f"/clinics/{clinic['id']}/clients/{invoice['client_id']}"
+    for ask, path in (
+        (site.client.request, f"{portal}/invoices/{invoice['id']}/pdf"),
+        (site.client.request, f"{portal}/statement"),
+        (site.client.request, f"{portal}/billing.zip"),
+        (site.client.request, f"{portal}/billing.csv"),
+        (site.api, f"{of_invoice}/pdf"),
+        (site.api, f"{of_client}/statement"),
+        (site.api, f"{of_client}/invoices.zip"),
+    ):
+        whole, head = [await ask(method, path) for method in ("GET", "HEAD")]
+
+        assert (whole.status_code, head.status_code, head.content) == (200, 200, b""), path
+        for name in ("content-type", "content-length", "content-disposition", "etag", "cache-control"):
+            assert head.headers.get(name) == whole.headers.get(name), (path, name)
+    assert (await site.api("HEAD", f"{of_invoice}/receipt")).status_code == 409
+    assert (await site.api("HEAD", f"{of_invoice}/pdf", key=None)).status_code == 401
+
+
 async def test_a_receipt_comes_with_the_first_payment_and_changes_with_the_next(
     world: InvoiceService,
 ) -> None:

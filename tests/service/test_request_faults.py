@@ -130,7 +130,7 @@ ROUTES = sorted(
     if isinstance(route, HTTPRoute)
     for handler in route.route_handlers
     for method in handler.http_methods
-    if method != "OPTIONS"
+    if method not in {"HEAD", "OPTIONS"}
 )
 
 

@@ -6,7 +6,9 @@ from io import BytesIO
 from typing import Annotated
 from zipfile import ZipFile, ZipInfo
 
-from litestar import Response
+from litestar import Response, route
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter
 
@@ -23,6 +25,23 @@ Known = Annotated[str | None, HeaderParameter(name="If-None-Match", required=Fal
 UNCHANGED = {304: ResponseSpec(None, description="It is as the reader has it", generate_examples=False)}
 """For the document of a route that passes a file on."""
 _PASSED_ON = ("Content-Disposition", "ETag", "Cache-Control")
+
+
+def with_heads(*handlers: HTTPRouteHandler) -> list[HTTPRouteHandler]:
+    """These routes of files, and the same ones for HEAD, which answers as GET does without the body.
+
+    The API's document leaves HEAD out: it says nothing that GET does not.
+    """
+    heads = [
+        route(
+            sorted(each.paths),
+            http_method=HttpMethod.HEAD,
+            media_type=each.media_type,
+            include_in_schema=False,
+        )(each.fn)
+        for each in handlers
+    ]
+    return [*handlers, *heads]
 
 
 def passed_on(reply: Reply) -> Response[bytes]:

@@ -29,6 +29,7 @@ from services.gateway.web.files import (
     Known,
     TooManyInvoices,
     passed_on,
+    with_heads,
     zipped,
 )
 
@@ -184,6 +185,5 @@ client_routes = [
     change_client,
     list_clients,
     get_client,
-    get_statement_pdf,
-    get_invoices_zip,
+    *with_heads(get_statement_pdf, get_invoices_zip),
 ]

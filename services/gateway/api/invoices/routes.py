@@ -13,7 +13,7 @@ from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices, Updat
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.schemas import Cursor, ExternalId, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.files import PDF, UNCHANGED, Known, passed_on
+from services.gateway.web.files import PDF, UNCHANGED, Known, passed_on, with_heads
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
@@ -149,7 +149,5 @@ invoice_routes = [
     create_invoices,
     list_invoices,
     get_invoice,
-    get_invoice_pdf,
-    get_receipt_pdf,
-    get_credit_note_pdf,
+    *with_heads(get_invoice_pdf, get_receipt_pdf, get_credit_note_pdf),
 ]

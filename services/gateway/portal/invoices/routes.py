@@ -18,7 +18,7 @@ from services.gateway.portal.invoices.lists import Listing
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.files import MOST_ZIPPED, PDF, Known, passed_on, zipped
+from services.gateway.web.files import MOST_ZIPPED, PDF, Known, passed_on, with_heads, zipped
 
 PAGE_SIZE = 20
 MOST_ROWS = 5000
@@ -240,13 +240,8 @@ async def _nothing() -> None:
 billing_routes = [
     dashboard,
     billing_history,
-    save_list,
-    save_invoices,
-    statement_pdf,
     invoice,
-    invoice_pdf,
-    receipt_pdf,
-    credit_note_pdf,
+    *with_heads(save_list, save_invoices, statement_pdf, invoice_pdf, receipt_pdf, credit_note_pdf),
     details,
     credit_notes,
 ]
