@@ -36,7 +36,8 @@ async def deliver(worker: Database, consumers: ModuleType, *events: CloudEvent) 
 async def deliver_records(worker: Database, consumers: ModuleType, records: Sequence[Record]) -> None:
     """The same for records, in the order of their offsets."""
     for consumer in consumers_of(consumers, worker):
-        wanted = [each for each in records if each.topic in consumer.topics]
+        topics = consumer.topics
+        wanted = [each for each in records if each.topic in topics]
         if wanted:
             await consumer.consume(wanted)
 
