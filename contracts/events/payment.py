@@ -109,6 +109,30 @@ class PaymentRefunded(Event):
     """The parts of the invoices that the payment settled. The rest of the amount was the client's credit."""
 
 
+class ReversedShare(Share):
+    """The part of a payment that an invoice lost when the payment was taken back."""
+
+    due: Money
+    """The sum that was to be paid on the invoice right after."""
+
+
+class PaymentReversed(Event):
+    """Staff took back a payment that they had recorded. It pays nothing any more. Once a payment. `time`: when booked.
+
+    `payment.settled` moves the money; this is for who writes to the client.
+    """
+
+    topic: ClassVar[Topic] = topics.PAYMENT_REVERSED
+    key_field: ClassVar[str] = "payment_id"
+
+    payment_id: UUID
+    client_id: UUID
+    amount: Money
+    """The whole payment. The rest beside the parts in `invoices` was taken from the client's credit."""
+    method: Method
+    invoices: tuple[ReversedShare, ...] = ()
+
+
 class PaymentDisputed(StateEvent):
     """The public state of a dispute at the payer's bank. `time`: of its newest change here."""
 

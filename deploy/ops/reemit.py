@@ -16,6 +16,7 @@ from services.notification.emails import reemit as emails
 from services.payment.accounts import reemit as accounts
 from services.payment.disputes import reemit as disputes
 from services.payment.ledger import reemit as ledger
+from services.payment.outside import reemit as outside
 from services.payment.payments import reemit as payments
 from services.payment.refunds import reemit as refunds
 
@@ -28,6 +29,7 @@ SOURCES: Mapping[str, Sequence[Source]] = {
         ledger.SOURCE,
         refunds.SOURCE,
         disputes.SOURCE,
+        outside.SOURCE,
     ),
     "notification": (emails.SOURCE,),
 }

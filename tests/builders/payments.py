@@ -9,9 +9,11 @@ from contracts.events.payment import (
     PaymentCanceled,
     PaymentFailed,
     PaymentProcessing,
+    PaymentReversed,
     PaymentSettled,
     PaymentState,
     PaymentSucceeded,
+    ReversedShare,
 )
 from contracts.money import Money
 from services.chassis.clock import now
@@ -71,4 +73,19 @@ def a_settlement(
             "amount": amount,
             "method": VISA,
         }
+    )
+
+
+def a_reversal(invoice: InvoiceState, amount: Money, due: Money) -> PaymentReversed:
+    """Cash for this invoice that was recorded and taken back: `due` is due on it right after."""
+    payment_id, time = new_id(), now()
+    return PaymentReversed(
+        id=event_id(time, "payment.reversed", payment_id),
+        time=time,
+        clinic_id=invoice.clinic_id,
+        payment_id=payment_id,
+        client_id=invoice.client_id,
+        amount=amount,
+        method=Method(kind="cash"),
+        invoices=(ReversedShare(invoice_id=invoice.invoice_id, amount=amount, due=due),),
     )

@@ -8,7 +8,7 @@ import pytest
 from contracts.events.account import AccountUpdated
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import event_id
-from contracts.events.invoice import InvoicePaid, InvoiceUpdated
+from contracts.events.invoice import InvoicePaid, InvoiceState, InvoiceUpdated
 from contracts.events.payment import PaymentDisputed, PaymentFailed, PaymentSucceeded
 from services.chassis.ids import new_id
 from services.chassis.queue.domain import Waits
@@ -20,7 +20,7 @@ from tests.builders.clinics import a_clinic
 from tests.builders.disputes import a_dispute
 from tests.builders.events import deliver, next_state, waiting_parked
 from tests.builders.invoices import a_correction, an_invoice
-from tests.builders.payments import a_payment_of
+from tests.builders.payments import a_payment_of, a_reversal
 from tests.builders.refunds import a_refund
 from tests.builders.values import eur
 from tests.running.databases import ServiceDb
@@ -69,6 +69,34 @@ async def test_a_refund_is_told_once_however_often_it_is_said(
         "We sent €7.00 back to your card",
     ]
     assert await waiting_parked(db_notification) == []
+
+
+@pytest.mark.parametrize("paid_since", [False, True])
+async def test_money_that_was_taken_back_is_told_once_with_what_was_due_then(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer, paid_since: bool
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoice = an_invoice(clinic.clinic_id, client_id)
+    back = a_reversal(invoice, eur(75), eur(125))
+    newest: InvoiceState = next_state(InvoiceUpdated, invoice, 3)
+    if paid_since:
+        newest = next_state(InvoicePaid, invoice, 4, status="paid", settled=invoice.total)
+
+    await deliver(db_notification.worker, consumers, invoice, back, back)
+    await sender.send_due()
+    await deliver(db_notification.worker, consumers, newest, back)
+    await make_due(db_notification)
+    await sender.send_due()
+
+    about = [each for each in mail.inbox if "taken back" in each["Subject"]]
+    assert [each["Subject"] for each in about] == ["A payment of €75.00 was taken back - Harbour Clinic"]
+    body = about[0].get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
+    assert "Taken off Invoice 2026-000001: €75.00" in text
+    assert "Now to be paid on Invoice 2026-000001: €125.00" in text
+    # A button with a sum has the sum of the e-mail.
+    assert ("Pay €125.00" in text) is not paid_since and text.count("Pay €") == (not paid_since)
 
 
 @pytest.mark.parametrize("takes", [False, True])

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from contracts.events.payment import PaymentSucceeded, receipt_number
+from contracts.events.payment import PaymentReversed, PaymentSucceeded, receipt_number
+from deploy.ops.reemit import reemit
 from deploy.ops.verify.run import verify
 from services.chassis import clock
 from services.chassis.ids import new_id
 from tests.builders.callers import a_caller
+from tests.builders.events import outbox_events
 from tests.builders.invoices import invoice_body
 from tests.builders.values import eur, money
 from tests.running.apps import in_own_task
@@ -227,6 +229,50 @@ async def test_a_payment_that_is_taken_back_is_due_again_once(installation: Inst
     assert await credit(installation) == 0
     assert (await record(installation, 5_000)).status_code == 201
     assert (await shown(installation, invoice))["status"] == "paid"
+    assert await breaches(installation) == set()
+
+
+async def test_what_was_taken_back_is_published_once_with_what_is_due_since(
+    installation: Installation,
+) -> None:
+    first, second = await installation.open_invoice(5_000), await installation.open_invoice(3_000)
+    paid = (await record(installation, 6_500)).json()["id"]
+    of_credit = (await record(installation, 2_500)).json()["id"]
+
+    for payment in (paid, of_credit):
+        await reverse(installation, payment, f"back-{payment}")
+        await reverse(installation, payment, f"back-{payment}")
+
+    told = {
+        str(each.payment_id): each
+        for each in installation.published.values()
+        if isinstance(each, PaymentReversed)
+    }
+    lost = {
+        each: [(part.invoice_id, part.amount.minor, part.due.minor) for part in told[each].invoices]
+        for each in told
+    }
+    # The first took from both invoices, the second from what was left of the later one and from credit.
+    assert lost == {
+        paid: [(first, 5_000, 5_000), (second, 1_500, 1_500)],
+        of_credit: [(second, 1_500, 3_000)],
+    }
+    assert [told[each].amount.minor for each in (paid, of_credit)] == [6_500, 2_500]
+    assert {each.method.kind for each in told.values()} == {"cash"}
+    payment = installation.dbs["payment"]
+    await reemit(
+        installation.access.databases["payment"],
+        payment.worker_dsn,
+        "payment",
+        datetime(1970, 1, 1, tzinfo=UTC),
+    )
+    again = [each for each in await outbox_events(payment) if isinstance(each, PaymentReversed)]
+    assert again == [told[str(each.payment_id)] for each in again] and len(again) == 2
+    await installation.pump()
+    queued = await installation.dbs["notification"].admin.fetch(
+        "SELECT subject_id FROM deliveries WHERE template = 'payment_reversed' ORDER BY id"
+    )
+    assert sorted(str(row["subject_id"]) for row in queued) == sorted(told)
     assert await breaches(installation) == set()
 
 

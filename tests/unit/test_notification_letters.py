@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.declines import decline
 from contracts.events.envelope import Method
-from contracts.events.payment import Share
+from contracts.events.payment import Share, receipt_number
 from contracts.money import Money
 from contracts.pay_links import PayLinks
 from contracts.pay_links import path as pay_path
@@ -58,6 +58,7 @@ CLINIC = Clinic(
 RECIPIENT = Recipient("client@example.com", "Aoife Byrne")
 TEMPLATES = tuple(BY_TEMPLATE)
 TO_CLIENTS = tuple(name for name, kind in BY_TEMPLATE.items() if not kind.to_clinic)
+WITH_PAY_LINKS = ("invoice_ready", "payment_failed", "reminder", "payment_reversed")
 
 
 def eur(minor: int) -> Money:
@@ -80,17 +81,20 @@ def an_email(
     subject_id: UUID | None = None,
     to_credit: bool = False,
     dispute: DisputeData | None = None,
+    due: tuple[Share, ...] | None = None,
 ) -> Email:
     invoices = invoices or (an_invoice(),)
+    shares = tuple(Share(invoice_id=invoice.id, amount=invoice.due) for invoice in invoices)
     data = EmailData(
         amount=amount or eur(sum(invoice.due.minor for invoice in invoices)),
         at=datetime(2026, 11, 23, 23, 30, tzinfo=UTC),
-        invoices=tuple(Share(invoice_id=invoice.id, amount=invoice.due) for invoice in invoices),
+        invoices=shares,
         method=method,
         surplus=surplus,
         failure_code=failure_code,
         to_credit=to_credit,
         dispute=dispute,
+        due=shares if due is None else due,
     )
     now = datetime.now(UTC)
     delivery = Delivery(
@@ -138,7 +142,7 @@ def link_in(text: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed", "reminder"])
+@pytest.mark.parametrize("template", WITH_PAY_LINKS)
 def test_the_button_pays_without_a_login_and_the_portal_is_the_second_link(template: str) -> None:
     invoice = replace(an_invoice(), pay_link_generation=3)
     mail = RENDERER.render(an_email(template, invoice))
@@ -153,7 +157,7 @@ def test_the_button_pays_without_a_login_and_the_portal_is_the_second_link(templ
     assert both_parts(mail, "Pay €125.00", "Log in to see what it is for")
 
 
-@pytest.mark.parametrize("template", ["invoice_ready", "payment_failed", "reminder"])
+@pytest.mark.parametrize("template", WITH_PAY_LINKS)
 def test_where_pay_links_are_off_the_portal_is_the_button(template: str) -> None:
     mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, pay_links=False)))
 
@@ -162,9 +166,7 @@ def test_where_pay_links_are_off_the_portal_is_the_button(template: str) -> None
     assert "Log in to see" not in mail.text + mail.html
 
 
-@pytest.mark.parametrize(
-    "template", [name for name in TEMPLATES if name not in ("invoice_ready", "payment_failed", "reminder")]
-)
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if name not in WITH_PAY_LINKS])
 def test_no_other_email_has_a_pay_link(template: str) -> None:
     mail = RENDERER.render(an_email(template))
 
@@ -231,6 +233,39 @@ def test_a_refund_to_credit_says_that_the_clinic_keeps_it() -> None:
     assert mail.subject == "€25.00 is now your credit - Harbour Clinic"
     assert both_parts(mail, "Your credit", "Credited on 23 November 2026", "2026-000123")
     assert "bank" not in mail.text.lower()
+
+
+def test_money_that_was_taken_back_names_the_receipt_each_invoice_and_the_credit() -> None:
+    payment_id, known, other = new_id(), an_invoice(due=7500), an_invoice("2026-000124", 0, "paid")
+    due = tuple(Share(invoice_id=each.id, amount=eur(minor)) for each, minor in ((known, 7500), (other, 100)))
+    mail = RENDERER.render(
+        an_email(
+            "payment_reversed",
+            known,
+            other,
+            amount=eur(9000),
+            surplus=eur(1500),
+            method=Method(kind="bank_transfer"),
+            subject_id=payment_id,
+            due=due,
+        )
+    )
+
+    assert mail.subject == "A payment of €90.00 was taken back - Harbour Clinic"
+    assert both_parts(mail, f"Bank transfer, receipt {receipt_number(payment_id)}", "on 23 November 2026")
+    assert both_parts(mail, "It pays nothing any more.", "Now to be paid on Invoice 2026-000124", "€1.00")
+    assert both_parts(
+        mail, "Taken off Invoice 2026-000123", "€75.00", "your credit with the clinic", "€15.00"
+    )
+    assert both_parts(mail, "View your invoices") and "ay €" not in mail.text
+
+
+def test_no_button_asks_for_another_sum_than_the_email_says_is_due() -> None:
+    invoice = an_invoice(due=5000)
+    due = (Share(invoice_id=invoice.id, amount=eur(7500)),)
+    mail = RENDERER.render(an_email("payment_reversed", invoice, amount=eur(2500), due=due))
+
+    assert both_parts(mail, "View invoice", "€75.00") and "ay €" not in mail.text
 
 
 @pytest.mark.parametrize("reason", [*dispute_opened.REASONS, "of_tomorrow", None])
@@ -319,6 +354,8 @@ def test_where_billing_is_hidden_no_link_leads_to_it(template: str) -> None:
 
 
 def test_where_online_payment_is_off_nothing_asks_to_pay_online() -> None:
+    quiet = RENDERER.render(an_email("payment_reversed", clinic=replace(CLINIC, online_payment=False)))
+    assert "Pay €" not in quiet.text + quiet.html
     for template in ("invoice_ready", "payment_failed"):
         mail = RENDERER.render(an_email(template, clinic=replace(CLINIC, online_payment=False)))
         assert not re.search("(View and p|P)ay €", mail.text + mail.html)
@@ -384,7 +421,9 @@ def test_every_subject_to_a_client_ends_with_the_clinics_name(template: str) -> 
     assert long == (f"{about} - {('Long ' * 12).strip()}" if template in TO_CLIENTS else about)
 
 
-@pytest.mark.parametrize("template", ["invoice_ready", "reminder", "receipt", "payment_failed", "refund"])
+@pytest.mark.parametrize(
+    "template", ["invoice_ready", "reminder", "receipt", "payment_failed", "refund", "payment_reversed"]
+)
 @pytest.mark.parametrize("to_credit", [False, True])
 def test_a_subject_has_its_sum_only_where_the_clinic_wants_it(template: str, to_credit: bool) -> None:
     assert "€125.00" in RENDERER.render(an_email(template, to_credit=to_credit)).subject

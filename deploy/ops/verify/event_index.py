@@ -9,7 +9,7 @@ from uuid import UUID
 from contracts.events import topics
 from contracts.events.envelope import CloudEvent, StateEvent
 from contracts.events.notification import Notification
-from contracts.events.payment import PaymentRefunded, PaymentSettled, PaymentUpdated
+from contracts.events.payment import PaymentRefunded, PaymentReversed, PaymentSettled, PaymentUpdated
 
 FAMILIES = {
     **{name: name.split(".", maxsplit=1)[0] for name in topics.BY_NAME},
@@ -32,6 +32,8 @@ def fact_of(event: CloudEvent) -> str:
         return f"{event.kind} {amount.minor} {amount.currency} on {event.invoice_id} by {event.payment_id}"
     if isinstance(event, PaymentRefunded):
         return f"{event.amount.minor} {event.amount.currency} of {event.payment_id}"
+    if isinstance(event, PaymentReversed):
+        return f"{event.amount.minor} {event.amount.currency} taken back"
     if isinstance(event, PaymentUpdated):
         return f"{event.method.kind} {event.method.brand} {event.method.last4}"
     return event.topic.name

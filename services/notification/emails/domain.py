@@ -58,6 +58,8 @@ class EmailData(BaseModel):
     amount: Money
     at: datetime
     invoices: tuple[Share, ...]
+    due: tuple[Share, ...] = ()
+    """Of money that was taken back: what was to be paid on these invoices right after."""
     method: Method | None = None
     surplus: Money | None = None
     failure_code: str | None = None

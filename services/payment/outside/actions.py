@@ -202,7 +202,8 @@ async def take_back(
     kept = await store.list_kept(tx, payment.key)
     undone = domain.take_back(payment, kept, list(locked.values()), now)
     await lock_changed_credit(tx, undone.booking.entries)
-    await store.mark_reversed(tx, payment.key, kept, reason, now)
+    due = {each.id: each.open_amount for each in undone.receivables}
+    await store.mark_reversed(tx, payment.key, kept, due, reason, now)
     await receivables.save_receivables(tx, undone.receivables)
     try:
         await ledger.book(tx, undone.booking)

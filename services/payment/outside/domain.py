@@ -6,11 +6,15 @@ Both are payments that have succeeded when they are recorded: no bank is asked. 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from uuid import UUID
 
-from contracts.events.envelope import Event, Method
+from contracts.events.envelope import Event, Method, event_id
+from contracts.events.payment import PaymentReversed, ReversedShare
+from contracts.money import Money
 from contracts.vocabulary import UNKNOWN, OutsideKind
 from services.chassis.errors import DomainError
+from services.chassis.ids import made_at
 from services.payment.ledger import domain as ledger
 from services.payment.ledger.domain import Account, Booking, CreditOverdrawn, Entry, allocate, entry_id
 from services.payment.payments import identities
@@ -120,6 +124,15 @@ class Kept:
 
     receivable_id: UUID
     amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """The part that a receivable lost when its payment was taken back, and the sum due on it right after."""
+
+    receivable_id: UUID
+    amount: int
+    due: int
 
 
 def check(taken: Taken, now: datetime) -> None:
@@ -245,7 +258,31 @@ def take_back(payment: Payment, kept: Sequence[Kept], owed: Sequence[Receivable]
         for each in owed
         if each.id in parts
     ]
-    return Booked(payment, due_again, Booking([entry], movements, [(each, None) for each in movements]))
+    lost = [Reversed(each.id, parts[each.id], each.open_amount) for each in due_again]
+    events: list[Event] = [*movements, reversal_of(payment, lost, now)]
+    return Booked(payment, due_again, Booking([entry], movements, [(event, None) for event in events]))
+
+
+def reversal_of(payment: Payment, lost: Sequence[Reversed], at: datetime) -> PaymentReversed:
+    """Build `payment.reversed` of a payment that was taken back. The same rows give the same event again."""
+
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=payment.currency)
+
+    assert payment.method is not None, "staff say how they took it"
+    return PaymentReversed(
+        id=event_id(made_at(payment.id), PaymentReversed.topic.name, payment.id),
+        time=at,
+        clinic_id=payment.clinic_id,
+        payment_id=payment.id,
+        client_id=payment.client_id,
+        amount=money(payment.amount),
+        method=payment.method,
+        invoices=tuple(
+            ReversedShare(invoice_id=each.receivable_id, amount=money(each.amount), due=money(each.due))
+            for each in sorted(lost, key=attrgetter("receivable_id"))
+        ),
+    )
 
 
 def count_cash(

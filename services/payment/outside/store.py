@@ -1,5 +1,6 @@
 """SQL of recorded payments and counts of cash."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -64,16 +65,20 @@ async def list_kept(tx: Connection, key: Key) -> list[Kept]:
     return [Kept(row["payable_id"], row["amount"]) for row in rows]
 
 
-async def mark_reversed(tx: Connection, key: Key, kept: list[Kept], reason: str, at: datetime) -> None:
+async def mark_reversed(
+    tx: Connection, key: Key, kept: list[Kept], due: Mapping[UUID, int], reason: str, at: datetime
+) -> None:
+    """Mark a payment as taken back; `due` is what is due on its receivables then, by their ids."""
     await tx.execute(
         """
-        UPDATE allocations SET reversed_amount = reversed_amount + new.amount
-        FROM unnest($3::uuid[], $4::bigint[]) AS new (payable_id, amount)
+        UPDATE allocations SET reversed_amount = reversed_amount + new.amount, due_after_reversal = new.due
+        FROM unnest($3::uuid[], $4::bigint[], $5::bigint[]) AS new (payable_id, amount, due)
         WHERE allocations.clinic_id = $1 AND allocations.payment_id = $2 AND allocations.payable_id = new.payable_id
         """,
         *key,
         [each.receivable_id for each in kept],
         [each.amount for each in kept],
+        [due.get(each.receivable_id) for each in kept],
     )
     await tx.execute(
         """
