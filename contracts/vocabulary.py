@@ -29,6 +29,19 @@ owed by the buyer (reverse charge), not subject to the tax.
 EXEMPT_CATEGORIES: Final[tuple[TaxCategory, ...]] = ("E", "AE", "O")
 """A document says why the tax is not charged."""
 
+EInvoiceGap = Literal[
+    "client_erased",
+    "client_country",
+    "client_tax_number",
+    "two_taxes",
+    "mixed_categories",
+    "currency_decimals",
+]
+"""Why a document cannot be an e-invoice (EN 16931): its client's name is erased, or has no country, or no tax number
+that a tax owed by the client (AE) needs; a line has two taxes; some of its lines alone are not subject to tax (O); its
+currency has three decimals.
+"""
+
 MOST_UNDO_HOURS: Final = 24
 """A clinic can have its corrections and refunds held for so long, to undo them."""
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import field
 
+from contracts.http.clients import BillingAddress
 from contracts.http.common import Answer, Currency, Metadata, Request
 from contracts.vocabulary import AcceptedMethod, PriceMode, TaxCategory
 
@@ -76,6 +77,10 @@ class ClinicIn(Request, frozen=True, kw_only=True):
     """Whether the subjects of e-mails to clients say sums: lock screens show them."""
     prices: PriceMode = "net"
     tax_number: str = ""
+    postal_address: BillingAddress = field(default_factory=BillingAddress)
+    """The seller's address in parts, on e-invoices. `contact.address` is the one for people."""
+    e_invoices: bool = False
+    """Whether invoices and credit notes are e-invoices (EN 16931) too. Needs `tax_number` and `postal_address`."""
     external_id: str | None = None
     metadata: Metadata = field(default_factory=dict)
     number_prefix: str = ""
@@ -107,6 +112,8 @@ class ClinicOut(Answer, frozen=True, kw_only=True):
     amounts_in_subjects: bool = False
     prices: PriceMode = "net"
     tax_number: str = ""
+    postal_address: BillingAddress = field(default_factory=BillingAddress)
+    e_invoices: bool = False
     external_id: str | None = None
     metadata: Metadata = field(default_factory=dict)
     number_prefix: str = ""

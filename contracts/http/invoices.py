@@ -14,6 +14,7 @@ from contracts.vocabulary import (
     AcceptedMethod,
     DocumentKind,
     DocumentReason,
+    EInvoiceGap,
     InvoiceStatus,
     MovementKind,
     PriceMode,
@@ -200,14 +201,26 @@ class LineOut(Answer, frozen=True, kw_only=True):
     taxes: list[LineTax] = field(default_factory=list)
 
 
+class EInvoice(Answer, frozen=True, kw_only=True):
+    """Whether a document is an e-invoice (EN 16931) too: its PDF holds the XML then. `missing` says why it is none."""
+
+    available: bool
+    missing: tuple[EInvoiceGap, ...] = ()
+
+
 class Seller(Answer, frozen=True, kw_only=True):
-    """The clinic as it was when the invoice was issued. Only the name is never empty."""
+    """The clinic as it was when the invoice was issued. Only the name is never empty.
+
+    `e_invoices`: it issued e-invoices then.
+    """
 
     name: str
     address: str = ""
     phone: str = ""
     email: str = ""
     tax_number: str = ""
+    postal_address: BillingAddress = field(default_factory=BillingAddress)
+    e_invoices: bool = False
 
 
 class BillTo(Answer, frozen=True, kw_only=True):
@@ -253,7 +266,8 @@ class DocumentOut(Answer, frozen=True, kw_only=True):
 
     All amounts are above 0, and are taken off the invoice. `net`, `tax` and `rounding` sum to `total`. `lines` are
     named by a credit note that was made of lines, else empty. `seller`, `locale` and `time_zone` are the clinic's when
-    it was made. `new_invoice` replaces the invoice, in a correction.
+    it was made. `new_invoice` replaces the invoice, in a correction. `e_invoice` is of a credit note that is read with
+    its invoice, and null where the clinic issued none then.
     """
 
     id: UUID
@@ -273,6 +287,7 @@ class DocumentOut(Answer, frozen=True, kw_only=True):
     time_zone: str
     rounding: Money | None = None
     new_invoice: InvoiceLink | None = None
+    e_invoice: EInvoice | None = None
 
 
 class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
@@ -301,6 +316,8 @@ class InvoiceOut(InvoiceRow, frozen=True, kw_only=True):
     documents: tuple[DocumentOut, ...] = ()
     corrects: InvoiceLink | None = None
     pay_link_generation: int = 0
+    e_invoice: EInvoice | None = None
+    """Null where the clinic issued no e-invoices when it issued this invoice."""
 
 
 class PayLinkOut(Answer, frozen=True, kw_only=True):

@@ -1,196 +1,181 @@
-"""Invoices as Factur-X XML (UN/CEFACT CII, profile EN 16931), written from the totals of `services.invoice`.
-
-Only what the rules of EN 16931 on sums, taxes and discounts look at; amounts are in a currency with two decimals.
-"""
+"""Issued invoices and their credit notes as the service answers about them, without a database; e-invoices are on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
-from xml.etree import ElementTree as ET
+from typing import Any
 
-from contracts.vocabulary import EXEMPT_CATEGORIES, PriceMode
-from services.invoice.invoices.totals import Item, LineTotals, TaxRate, Totals, half_up
+import msgspec
 
-_RSM = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"
-_RAM = "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100"
-_UDT = "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100"
-Fields = Sequence[tuple[str, "str | Fields"]]
+from contracts.currencies import CURRENCIES
+from contracts.http.common import Money
+from contracts.http.invoices import DocumentLine, DocumentOut, InvoiceOut, InvoiceTax
+from contracts.http.invoices import Seller as SellerOut
+from services.chassis.ids import new_id
+from services.invoice.addresses import BillingAddress
+from services.invoice.checks import plain
+from services.invoice.clients.domain import ClientDetails
+from services.invoice.clinics.domain import Clinic, Contact, TaxRate, seller_of, tidy
+from services.invoice.documents import domain as documents
+from services.invoice.invoices.domain import Invoice
+from services.invoice.invoices.drafts import InvoiceDraft, LineDraft, price_draft
+from services.invoice.invoices.e_invoices import with_e_invoices
+from services.invoice.invoices.totals import TaxRate as Rate
+from services.invoice.invoices.views import issued
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+TAX_RATES = (
+    TaxRate(code="STD", name="VAT", percent="23"),
+    TaxRate(code="ALSO", name="VAT again", percent="23"),
+    TaxRate(code="RED", name="VAT", percent="13.5"),
+    TaxRate(code="ZERO", name="VAT", percent="0"),
+    TaxRate(
+        code="MED",
+        name="VAT",
+        percent="0",
+        category="E",
+        exemption_code="VATEX-EU-132-1C",
+        exemption_text="Medical care",
+    ),
+    TaxRate(code="MED2", name="VAT", percent="0", category="E", exemption_text="Care of teeth"),
+    TaxRate(code="AE", name="VAT", percent="0", category="AE", exemption_code="VATEX-EU-AE"),
+    TaxRate(code="NONE", name="No VAT", percent="0", category="O", exemption_code="VATEX-XX-UNKNOWN"),
+)
+ADDRESS = BillingAddress(lines=("12 Quay Street",), postcode="D02 X285", city="Dublin", country="IE")
+CLIENT = ClientDetails(name="Ada Nolan", billing_address=ADDRESS, tax_number="IE7654321T")
 
 
-@dataclass(frozen=True)
-class Document:
-    items: Sequence[Item]
-    totals: Totals
-    prices: PriceMode
-    currency: str = "EUR"
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A line as EN 16931 has it: its net amount is before the invoice's discount, whose part of it is net too."""
-
-    item: Item
-    totals: LineTotals
-    allowance: int
-
-    @property
-    def net(self) -> int:
-        return self.totals.net + self.allowance
-
-
-def xml_of(document: Document) -> str:
-    """The invoice. Each line bears one tax: EN 16931 knows no second."""
-    lines = [
-        _Line(item, totals, _without_tax(totals.invoice_discount, item, document.prices))
-        for item, totals in zip(document.items, document.totals.lines, strict=True)
-    ]
-    categories = {item.rates[0].category for item in document.items}
-    root = ET.Element(f"{{{_RSM}}}CrossIndustryInvoice")
-    context = _fields("GuidelineSpecifiedDocumentContextParameter", ("ID", "urn:cen.eu:en16931:2017"))
-    _add(root, _RSM, "ExchangedDocumentContext", [context])
-    head: Fields = [("ID", "2026-000001"), ("TypeCode", "380"), ("IssueDateTime", _day("20261129"))]
-    _add(root, _RSM, "ExchangedDocument", head)
-    transaction = ET.SubElement(root, f"{{{_RSM}}}SupplyChainTradeTransaction")
-    for at, line in enumerate(lines, start=1):
-        _add(transaction, _RAM, "IncludedSupplyChainTradeLineItem", _line(at, line, document.prices))
-    _add(transaction, _RAM, "ApplicableHeaderTradeAgreement", _parties(taxed="O" not in categories))
-    delivered = ("OccurrenceDateTime", _day("20261128"))
-    _add(
-        transaction,
-        _RAM,
-        "ApplicableHeaderTradeDelivery",
-        [_fields("ActualDeliverySupplyChainEvent", delivered)],
+def a_clinic(**changes: Any) -> Clinic:
+    clinic = Clinic(
+        id=new_id(),
+        version=1,
+        slug="harbour",
+        name="Harbour Clinic",
+        currency="EUR",
+        time_zone="Europe/Dublin",
+        locale="en-IE",
+        billing_shown=True,
+        online_payment=True,
+        methods=("card",),
+        contact=Contact(phone="+353 1 555 0123", email="billing@harbour.example"),
+        accent="#0b6e6e",
+        tax_rates=TAX_RATES,
+        tax_number="IE1234567T",
+        postal_address=ADDRESS,
+        e_invoices=True,
     )
-    _add(transaction, _RAM, "ApplicableHeaderTradeSettlement", _settlement(document, lines))
-    return ET.tostring(root, encoding="unicode")
+    return tidy(replace(clinic, **changes))  # type: ignore[return-value]
 
 
-def _line(at: int, line: _Line, prices: PriceMode) -> Fields:
-    rate, discount = line.item.rates[0], _without_tax(line.totals.discount, line.item, prices)
-    price = Decimal(line.item.unit_amount) / 100
-    if prices == "gross":
-        price = price * 100 / (100 + rate.percent)
-    allowance: Fields = [
-        _fields("ChargeIndicator", ("udt:Indicator", "false")),
-        ("ActualAmount", _money(discount)),
-        ("Reason", "Discount"),
-    ]
-    return [
-        _fields("AssociatedDocumentLineDocument", ("LineID", str(at))),
-        _fields("SpecifiedTradeProduct", ("Name", "Physiotherapy")),
-        (
-            "SpecifiedLineTradeAgreement",
-            [_fields("NetPriceProductTradePrice", ("ChargeAmount", f"{price:.6f}"))],
-        ),
-        _fields("SpecifiedLineTradeDelivery", ("BilledQuantity unitCode=C62", f"{line.item.quantity:f}")),
-        (
-            "SpecifiedLineTradeSettlement",
-            [
-                ("ApplicableTradeTax", [("TypeCode", "VAT"), *_rate(rate)]),
-                *([("SpecifiedTradeAllowanceCharge", allowance)] if discount else []),
-                _fields(
-                    "SpecifiedTradeSettlementLineMonetarySummation", ("LineTotalAmount", _money(line.net))
-                ),
-            ],
-        ),
-    ]
+CLINIC = a_clinic()
 
 
-def _parties(*, taxed: bool) -> Fields:
-    """Who is not taxed names no VAT number, but another one."""
+def an_invoice(draft: InvoiceDraft, clinic: Clinic = CLINIC, client: ClientDetails = CLIENT) -> InvoiceOut:
+    """The draft as it is issued."""
+    priced = price_draft(draft, clinic, NOW)
+    invoice = Invoice(
+        clinic.id,
+        new_id(),
+        draft.client_id,
+        "2026-000001",
+        "unpaid",
+        priced.currency,
+        priced.totals.total,
+        priced.issued_on,
+        priced.due_on,
+        seller_of(clinic),
+        clinic.locale,
+        clinic.time_zone,
+        NOW,
+    )
+    return issued(invoice, priced, clinic, client, NOW.date())
 
-    def party(number: str) -> Fields:
-        legal: Fields = [] if taxed else [_fields("SpecifiedLegalOrganization", ("ID", "123456"))]
-        vat: Fields = [_fields("SpecifiedTaxRegistration", ("ID schemeID=VA", number))] if taxed else []
-        return [("Name", "Harbour"), *legal, _fields("PostalTradeAddress", ("CountryID", "IE")), *vat]
 
-    return [("SellerTradeParty", party("IE1234567T")), ("BuyerTradeParty", party("IE7654321T"))]
+def a_draft(lines: Sequence[LineDraft], **more: Any) -> InvoiceDraft:
+    return InvoiceDraft(client_id=new_id(), due_on=NOW.date(), lines=tuple(lines), **more)
 
 
-def _settlement(document: Document, lines: Sequence[_Line]) -> Fields:
-    totals, rates = document.totals, [group.rate for group in document.totals.groups]
-    allowances = {rate: sum(line.allowance for line in lines if line.item.rates[0] == rate) for rate in rates}
-    return [
-        ("InvoiceCurrencyCode", document.currency),
-        *[("ApplicableTradeTax", _group(totals, rate)) for rate in rates],
-        *[
-            ("SpecifiedTradeAllowanceCharge", _allowance(amount, rate))
-            for rate, amount in allowances.items()
-            if amount
+def with_credit_note(
+    found: InvoiceOut, request: documents.CreditRequest, clinic: Clinic = CLINIC
+) -> InvoiceOut:
+    """The invoice with a credit note that this request makes of it."""
+    plan = documents.plan(request, _issued(found, clinic))
+    sums: dict[str, list[int]] = {}
+    for part in plan.parts:
+        for rate, tax in zip(part.rates, part.taxes, strict=True):
+            held = sums.setdefault(rate.code, [0, 0])
+            held[0], held[1] = held[0] + part.net, held[1] + tax
+
+    def money(minor: int) -> Money:
+        return Money(minor, found.currency)
+
+    names = {tax.code: tax for tax in found.taxes}
+    note = DocumentOut(
+        id=new_id(),
+        invoice_id=found.id,
+        kind="credit_note",
+        number="CN-2026-000001",
+        reason=plan.reason,
+        explanation=plan.explanation,
+        issued_on=found.issued_on,
+        net=money(plan.net),
+        tax=money(plan.tax),
+        total=money(plan.total),
+        rounding=money(plan.rounding) if plan.rounding else None,
+        taxes=[
+            InvoiceTax(
+                code=code, name=names[code].name, percent=names[code].percent, base=money(net), tax=money(tax)
+            )
+            for code, (net, tax) in sums.items()
         ],
-        ("SpecifiedTradePaymentTerms", [("DueDateDateTime", _day("20261213"))]),
-        (
-            "SpecifiedTradeSettlementHeaderMonetarySummation",
-            [
-                ("LineTotalAmount", _money(sum(line.net for line in lines))),
-                ("AllowanceTotalAmount", _money(sum(allowances.values()))),
-                ("TaxBasisTotalAmount", _money(totals.subtotal)),
-                (f"TaxTotalAmount currencyID={document.currency}", _money(totals.tax)),
-                ("RoundingAmount", _money(totals.rounding)),
-                ("GrandTotalAmount", _money(totals.subtotal + totals.tax)),
-                ("DuePayableAmount", _money(totals.total)),
-            ],
-        ),
-    ]
+        lines=[
+            DocumentLine(
+                position=line.position,
+                service=line.service,
+                quantity=plain(line.quantity),
+                net=money(line.part.net),
+                tax=money(sum(line.part.taxes)),
+            )
+            for line in plan.lines
+        ],
+        seller=msgspec.convert(seller_of(clinic), SellerOut, from_attributes=True),
+        locale=clinic.locale,
+        time_zone=clinic.time_zone,
+    )
+    return with_e_invoices(msgspec.structs.replace(found, documents=(note,)))
 
 
-def _group(totals: Totals, rate: TaxRate) -> Fields:
-    [group] = [each for each in totals.groups if each.rate == rate]
-    exempt = rate.category in EXEMPT_CATEGORIES
-    category, *percent = _rate(rate)
-    return [
-        ("CalculatedAmount", _money(group.tax)),
-        ("TypeCode", "VAT"),
-        *([("ExemptionReason", rate.exemption_text)] if exempt and rate.exemption_text else []),
-        ("BasisAmount", _money(group.base)),
-        category,
-        *([("ExemptionReasonCode", rate.exemption_code)] if exempt and rate.exemption_code else []),
-        *percent,
-    ]
+def _issued(found: InvoiceOut, clinic: Clinic) -> documents.Issued:
+    rates = {rate.code: Rate(rate.code, rate.name, Decimal(rate.percent)) for rate in clinic.tax_rates}
+    parts: dict[tuple[str, ...], documents.Part] = {}
+    lines = []
+    for line in found.lines:
+        codes = tuple(tax.code for tax in line.taxes)
+        part = documents.Part(
+            tuple(rates[code] for code in codes), line.net.minor, tuple(tax.tax.minor for tax in line.taxes)
+        )
+        parts[codes] = parts[codes].plus(part) if codes in parts else part
+        lines.append(documents.Line(line.position, line.service, Decimal(line.quantity), part))
+    invoice = Invoice(
+        clinic.id,
+        found.id,
+        found.client_id,
+        found.number,
+        "unpaid",
+        found.currency,
+        found.total.minor,
+        found.issued_on,
+        found.due_on,
+        seller_of(clinic),
+        clinic.locale,
+        clinic.time_zone,
+        NOW,
+    )
+    rounding = found.rounding.minor if found.rounding else 0
+    return documents.Issued(invoice, tuple(lines), tuple(parts.values()), rounding, False, found.prices)
 
 
-def _allowance(amount: int, rate: TaxRate) -> Fields:
-    return [
-        _fields("ChargeIndicator", ("udt:Indicator", "false")),
-        ("ActualAmount", _money(amount)),
-        ("Reason", "Discount"),
-        ("CategoryTradeTax", [("TypeCode", "VAT"), *_rate(rate)]),
-    ]
-
-
-def _rate(rate: TaxRate) -> Fields:
-    """The category O has no percent; the others have one, also of 0."""
-    category = ("CategoryCode", rate.category)
-    return [category] if rate.category == "O" else [category, ("RateApplicablePercent", f"{rate.percent:f}")]
-
-
-def _without_tax(amount: int, item: Item, prices: PriceMode) -> int:
-    if prices == "net":
-        return amount
-    scale = 100_000
-    return half_up(amount * scale, scale + int(item.rates[0].percent * 1000))
-
-
-def _money(minor: int) -> str:
-    return f"{Decimal(minor) / 100:.2f}"
-
-
-def _day(day: str) -> Fields:
-    return [("udt:DateTimeString format=102", day)]
-
-
-def _fields(name: str, *fields: "tuple[str, str | Fields]") -> "tuple[str, Fields]":
-    return name, fields
-
-
-def _add(parent: ET.Element, space: str, name: str, value: "str | Fields") -> None:
-    """Add an element; a name may say its namespace before and an attribute after it."""
-    tag, _, attribute = name.partition(" ")
-    if tag.startswith("udt:"):
-        space, tag = _UDT, tag.removeprefix("udt:")
-    element = ET.SubElement(parent, f"{{{space}}}{tag}", dict([attribute.split("=")]) if attribute else {})
-    if isinstance(value, str):
-        element.text = value
-    else:
-        for field, inner in value:
-            _add(element, _RAM, field, inner)
+def minor(written: str, currency: str) -> int:
+    """An amount of an e-invoice in minor units."""
+    return int(Decimal(written).scaleb(CURRENCIES[currency].decimals))

@@ -272,7 +272,7 @@ async def test_the_public_document_lists_unknown_in_every_set_of_a_service_and_i
 
     assert listing == {
         *("AccountOut", "ClinicAnswer", "ClinicOut", "InvoiceItem", "InvoiceOut", "InvoiceRow"),
-        *("DocumentOut", "HeldActOut", "InvoiceAfter", "PlannedDocument", "PlannedRefund"),
+        *("DocumentOut", "EInvoice", "HeldActOut", "InvoiceAfter", "PlannedDocument", "PlannedRefund"),
         *("DisputeOut", "EvidenceOut", "InvoiceTax", "LineTax", "MovementOut", "PaymentOut", "RefundOut"),
     }
     assert f'"{UNKNOWN}"' not in requests

@@ -67,6 +67,8 @@ def _clinics() -> Ids:
         "amounts_in_subjects": False,
         "prices": "net",
         "tax_number": "",
+        "postal_address": "{}",
+        "e_invoices": False,
         "external_id": None,
         "number_prefix": "",
     }

@@ -127,6 +127,10 @@ RULES = {
     f"GET {CLINIC}/clients/{{client_id}}/statement": Rule(),
     f"GET {CLINIC}/clients/{{client_id}}/invoices.zip": Rule(),
     f"GET {CLINIC}/invoices/{{invoice_id}}/pdf": Rule(),
+    f"GET {CLINIC}/invoices/{{invoice_id}}/xml": Rule(own=frozenset({409}), operator=frozenset({409})),
+    f"GET {CLINIC}/invoices/{{invoice_id}}/credit-notes/{{document_id}}/xml": Rule(
+        own=frozenset({404}), operator=frozenset({404})
+    ),
     f"GET {CLINIC}/invoices/{{invoice_id}}/receipt": Rule(own=frozenset({409}), operator=frozenset({409})),
     f"GET {CLINIC}/invoices/{{invoice_id}}/credit-notes/{{document_id}}/pdf": Rule(
         own=frozenset({404}), operator=frozenset({404})

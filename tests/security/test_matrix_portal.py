@@ -45,6 +45,8 @@ PAGES = {
     "GET /c/{slug}/invoices/{invoice_id}/pdf": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/receipt": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/pdf": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/xml": Page("client"),
+    "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/xml": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/details": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/credit-notes": Page("client"),
     "GET /c/{slug}/invoices/{invoice_id}/pay": Page("client"),
@@ -98,8 +100,10 @@ EMPTY = {
 NOT_THERE = {
     "GET /c/{slug}/invoices/{invoice_id}/receipt": {409},
     "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/pdf": {404},
+    "GET /c/{slug}/invoices/{invoice_id}/xml": {409},
+    "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/xml": {404},
 }
-"""Nothing is paid or credited of the invoice: tests/service/test_printing.py opens these."""
+"""Nothing is paid or credited of the invoice, and it is no e-invoice: tests/service/test_printing.py opens these."""
 STREAM = "GET /c/{slug}/live"
 """Endless for whom it is for: tests/service/test_gateway_live.py opens it as them."""
 BY_LINK = {

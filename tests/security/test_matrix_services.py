@@ -121,6 +121,10 @@ RULES: dict[str, dict[str, Rule]] = {
         "GET /invoices/{invoice_id}/credit-notes/{document_id}/pdf": Rule(
             EVERYONE, "client", refused="credit_note_not_found"
         ),
+        "GET /invoices/{invoice_id}/xml": Rule(EVERYONE, "client", refused="no_e_invoice"),
+        "GET /invoices/{invoice_id}/credit-notes/{document_id}/xml": Rule(
+            EVERYONE, "client", refused="credit_note_not_found"
+        ),
         "GET /clients/{client_id}/statement": Rule(EVERYONE, "client"),
         "GET /invoices/locations": Rule(CLIENT, "client"),
         "GET /invoices/{invoice_id}/pay-link": Rule(CLINIC_STAFF, "clinic"),

@@ -14,6 +14,7 @@ from tests.running.databases import ServiceDb
 from tests.running.gateway import PASSWORD, put_account
 
 ACCOUNT = "acct_1Harbour"
+ADDRESS = {"lines": ["3 Strand"], "postcode": "D04", "city": "Dublin", "country": "IE"}
 OLD = {
     "slug": "harbour",
     "name": "Harbour Clinic",
@@ -27,6 +28,9 @@ OLD = {
         "hours": "9 to 5",
     },
     "accent": "#0b6e6e",
+    "tax_number": "IE1234567T",
+    "postal_address": ADDRESS,
+    "e_invoices": True,
     "tax_rates": [{"code": "STD", "name": "VAT", "percent": "23"}],
 }
 NEW = {
@@ -41,10 +45,12 @@ NEW = {
         "hours": "",
     },
     "accent": "#7a1f3d",
+    "tax_number": "",
+    "postal_address": None,
+    "e_invoices": False,
     "tax_rates": [{"code": "STD", "name": "MwSt.", "percent": "19"}],
 }
 EMAIL = "una@example.com"
-ADDRESS = {"lines": ["3 Strand"], "postcode": "D04", "city": "Dublin", "country": "IE"}
 PERSON = {
     "name": "Una Doyle",
     "email": EMAIL,
@@ -162,8 +168,11 @@ async def test_a_paid_document_reads_the_same_whatever_changes_later(system: Who
         "address": "12 Quay Street",
         "phone": "+353 1 555 0123",
         "email": "desk@harbour.example",
-        "tax_number": "",
+        "tax_number": "IE1234567T",
+        "postal_address": ADDRESS,
+        "e_invoices": True,
     }
+    assert before["api"]["e_invoice"] == {"available": True, "missing": []}
     assert before["api"]["bill_to"] == {
         "name": "Una Doyle",
         "billing_address": ADDRESS,

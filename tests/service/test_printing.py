@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from facturx import get_xml_from_pdf
 from pypdf import PdfReader
 
 from services.chassis.ids import new_id
@@ -100,6 +101,82 @@ async def test_the_portal_and_the_api_give_the_same_file(site: Site) -> None:
     kept = await site.api("GET", path, headers={"If-None-Match": by_key.headers["etag"]})
     assert (kept.status_code, kept.content, kept.headers["etag"]) == (304, b"", by_key.headers["etag"])
     assert (await site.api("GET", f"/clinics/{clinic['id']}/invoices/{new_id()}/pdf")).status_code == 404
+
+
+ADDRESS = {"lines": ["12 Quay Street"], "postcode": "D02 X285", "city": "Dublin", "country": "IE"}
+"""In parts, as e-invoices need it."""
+
+
+async def test_a_clinic_with_e_invoices_gives_them_in_the_pdf_and_alone(site: Site) -> None:
+    refused = await site.api("POST", "/clinics", json=clinic_body(e_invoices=True))
+    assert (refused.status_code, refused.json()["code"]) == (422, "e_invoices_incomplete")
+    assert {each["field"] for each in refused.json()["errors"]} == {
+        "tax_number",
+        "postal_address.lines",
+        "postal_address.city",
+        "postal_address.country",
+    }
+    clinic, before = await a_clinic_with_an_invoice(site)
+    settings = {"e_invoices": True, "tax_number": "IE1234567T", "postal_address": ADDRESS}
+    changed = await site.api("PATCH", f"/clinics/{clinic['id']}", json=settings)
+    assert changed.status_code == 200 and changed.json()["postal_address"] == ADDRESS
+    of_clinic, client_id = f"/clinics/{clinic['id']}", before["client_id"]
+    none = (await site.api("POST", f"{of_clinic}/invoices", json=invoice_body(client_id))).json()
+    await site.api("PATCH", f"{of_clinic}/clients/{client_id}", json={"billing_address": ADDRESS})
+    invoice = (await site.api("POST", f"{of_clinic}/invoices", json=invoice_body(client_id))).json()
+    off = {"e_invoices": False, "tax_number": "", "postal_address": None}
+    assert (await site.api("PATCH", of_clinic, json=off)).status_code == 200
+
+    invoice = (await site.api("GET", f"{of_clinic}/invoices/{invoice['id']}")).json()
+    xml = await site.api("GET", f"{of_clinic}/invoices/{invoice['id']}/xml")
+    pdf = await site.api("GET", f"{of_clinic}/invoices/{invoice['id']}/pdf")
+
+    assert invoice["e_invoice"] == {"available": True, "missing": []}
+    assert xml.headers["content-type"] == "application/xml"
+    assert f'filename="Invoice-{invoice["number"]}.xml"' in xml.headers["content-disposition"]
+    assert get_xml_from_pdf(pdf.content, check_xsd=True, check_schematron=False) == (
+        "factur-x.xml",
+        xml.content,
+    )
+    assert '<ram:ID schemeID="VA">IE1234567T</ram:ID>' in xml.text and "Una Doyle" in xml.text
+    kept = {"If-None-Match": xml.headers["etag"]}
+    assert (
+        await site.api("GET", f"{of_clinic}/invoices/{invoice['id']}/xml", headers=kept)
+    ).status_code == 304
+    for other, missing in ((before, []), (none, ["client_country"])):
+        answer = await site.api("GET", f"{of_clinic}/invoices/{other['id']}/xml")
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_e_invoice")
+        assert answer.json()["missing"] == missing
+        plain = await site.api("GET", f"{of_clinic}/invoices/{other['id']}/pdf")
+        assert PdfReader(BytesIO(plain.content)).attachments == {}
+
+    await site.log_in("una@example.com")
+    link = f"/c/{clinic['slug']}/invoices/{invoice['id']}/xml"
+    assert f'href="{link}"' in (await site.get(link.removesuffix("/xml"))).text
+    assert (await site.get(link)).content == xml.content
+    assert "/xml" not in (await site.get(f"/c/{clinic['slug']}/invoices/{none['id']}")).text
+
+
+async def test_a_credit_note_is_an_e_invoice_too(world: InvoiceService) -> None:
+    await world.change_clinic(e_invoices=True, tax_number="IE1234567T", postal_address=ADDRESS)
+    patch = {"billing_address": ADDRESS}
+    await world.http.call("PATCH", f"/clients/{world.client_id}", world.staff, json=patch)
+    invoice = await world.issue()
+    path = f"/invoices/{invoice['id']}/credit-notes"
+    headers = {"Idempotency-Key": "e-invoice"}
+    made = await world.http.call("POST", path, world.staff, json={"reason": "not_given"}, headers=headers)
+    note = made.json()["document"]
+
+    xml = await world.http.call("GET", f"{path}/{note['id']}/xml", world.client)
+    pdf = await world.http.call("GET", f"{path}/{note['id']}/pdf", world.client)
+
+    assert "<ram:TypeCode>381</ram:TypeCode>" in xml.text and invoice["number"] in xml.text
+    assert get_xml_from_pdf(pdf.content, check_xsd=True, check_schematron=False) == (
+        "factur-x.xml",
+        xml.content,
+    )
+    refused = await world.http.call("GET", f"{path}/{new_id()}/xml", world.client)
+    assert (refused.status_code, refused.json()["code"]) == (404, "credit_note_not_found")
 
 
 async def test_head_answers_as_get_without_the_body(site: Site) -> None:

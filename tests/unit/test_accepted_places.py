@@ -9,8 +9,9 @@ from babel.localedata import locale_identifiers
 
 from services.chassis.ids import new_id
 from services.chassis.locale.formats import Formats, countries, country_name, languages
+from services.invoice.addresses import BillingAddress, InvalidAddress
 from services.invoice.clients import domain as clients
-from services.invoice.clients.domain import BillingAddress, ClientDetails
+from services.invoice.clients.domain import ClientDetails
 from services.invoice.clinics.domain import ClinicSettings, Contact, UnknownLocale, UnknownTimeZone, tidy
 from services.notification.contacts import domain as contacts
 from tests.builders.values import eur
@@ -128,7 +129,7 @@ def test_a_country_that_nobody_can_name_is_refused_with_the_list_and_kept_when_i
     code: str,
 ) -> None:
     for before in (None, at("IE"), at("")):
-        with pytest.raises(clients.InvalidAddress) as refusal:
+        with pytest.raises(InvalidAddress) as refusal:
             clients.check_country(at(code), before)
         assert refusal.value.fields == {"field": "billing_address.country", "countries": countries()}
     clients.check_country(at(code), at(code))

@@ -9,8 +9,9 @@ from contracts.http.clients import ClientIn
 from contracts.http.clinics import ClinicIn
 from services.chassis.errors import DomainError
 from services.invoice import paging
+from services.invoice.addresses import BillingAddress, InvalidAddress
 from services.invoice.clients import domain as clients
-from services.invoice.clients.domain import BillingAddress, ClientDetails
+from services.invoice.clients.domain import ClientDetails
 from services.invoice.clients.schemas import details_of
 from services.invoice.clinics import domain as clinics
 from services.invoice.clinics.domain import Contact, TaxRate
@@ -102,7 +103,7 @@ def test_a_client_may_come_without_an_address() -> None:
 
 
 def test_an_address_has_five_lines() -> None:
-    with pytest.raises(clients.InvalidAddress):
+    with pytest.raises(InvalidAddress):
         clients.tidy(ClientDetails(name="Ada Nolan", billing_address=BillingAddress(lines=("x",) * 6)))
 
 

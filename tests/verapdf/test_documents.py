@@ -7,9 +7,13 @@ import msgspec
 import pytest
 
 from contracts.http.common import Money
+from services.invoice.checks import Price
+from services.invoice.documents.domain import CreditRequest
+from services.invoice.invoices.drafts import LineDraft
 from services.invoice.printing import paper
 from services.invoice.printing.paper import Paper
 from services.invoice.printing.press import STANDARDS, Press
+from tests.builders.factur_x import a_draft, an_invoice, with_credit_note
 from tests.builders.printing import (
     CREDIT_NOTE,
     HOSTILE,
@@ -51,6 +55,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for at, document in enumerate(documents()):
         (place / f"{at}.pdf").write_bytes(press.print(msgspec.to_builtins(document)))
     return place
+
+
+@pytest.fixture(scope="module")
+def e_invoices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Invoices and credit notes as Factur-X files, with texts of all kinds in the PDF and in the XML."""
+    place, press = tmp_path_factory.mktemp("e-invoices"), Press()
+    for at, text in enumerate(["Physiotherapy", *SCRIPTS.values(), "🦷 <b>&amp; </rdf:RDF> (x) \\"]):
+        line = LineDraft(service=text, unit_price=Price(10_000, "EUR"), tax_code="MED")
+        found = with_credit_note(an_invoice(a_draft([line], note=text)), CreditRequest(reason="not_given"))
+        for name, made in (
+            ("invoice", paper.invoice(found)),
+            ("note", paper.credit_note(found, found.documents[0])),
+        ):
+            assert made.e_invoice
+            (place / f"{name}-{at}.pdf").write_bytes(press.print(msgspec.to_builtins(made)))
+    return place
+
+
+@pytest.mark.parametrize("flavour", ["ua1", "3a"])
+async def test_every_e_invoice_keeps_the_standard(e_invoices: Path, flavour: str) -> None:
+    found = await verapdf.breaches(e_invoices, flavour)
+
+    assert len(found) == 2 * (len(SCRIPTS) + 2)
+    assert {name: rules for name, rules in found.items() if rules} == {}
 
 
 @pytest.mark.parametrize("flavour", [each.removeprefix("a-").replace("-", "") for each in STANDARDS])

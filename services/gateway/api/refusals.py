@@ -14,6 +14,7 @@ _DISPUTE = _CLINIC + "/disputes/{dispute_id}"
 _SETTINGS = (
     "409 slug_taken external_id_taken numbers_begun 422 invalid_slug invalid_text unknown_currency unknown_time_zone "
     "unknown_locale unreadable_accent invalid_tax_rate invalid_decimal email_not_valid phone_not_valid contact_missing "
+    "invalid_address e_invoices_incomplete "
     "amount_out_of_range invalid_undo_hours invalid_reminders invalid_metadata invalid_numbers 503 request_in_progress "
 )
 _CLIENT = (
@@ -75,6 +76,10 @@ OF_ROUTE: dict[str, str] = {
     f"POST {_CLINIC}/invoices/bulk": "409 external_id_taken 422 invoices_refused",
     f"GET {_INVOICE}": "404 invoice_not_found",
     f"GET {_INVOICE}/pdf": "404 invoice_not_found 503 pdf_unavailable",
+    f"GET {_INVOICE}/xml": "404 invoice_not_found 409 no_e_invoice",
+    f"GET {_INVOICE}/credit-notes/{{document_id}}/xml": (
+        "404 invoice_not_found credit_note_not_found 409 no_e_invoice"
+    ),
     f"GET {_INVOICE}/receipt": "404 invoice_not_found 409 nothing_paid 503 pdf_unavailable",
     f"GET {_INVOICE}/credit-notes/{{document_id}}/pdf": (
         "404 invoice_not_found credit_note_not_found 503 pdf_unavailable"

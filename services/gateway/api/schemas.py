@@ -9,7 +9,10 @@ from typing import Annotated
 
 import msgspec
 from litestar.params import HeaderParameter, QueryParameter
+from msgspec import UNSET, UnsetType
 
+from contracts.http.clients import BillingAddress
+from contracts.http.common import Request
 from services.gateway.accounts.passwords import LONGEST, SHORTEST
 
 IdempotencyKey = Annotated[
@@ -35,3 +38,19 @@ GivenId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TaxNumber = Annotated[str, msgspec.Meta(max_length=50)]
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Decimals = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")]
+
+
+AddressLines = Annotated[list[str], msgspec.Meta(max_length=5)]
+
+
+class NewAddress(BillingAddress, frozen=True, kw_only=True):
+    """Every field may be empty; `country` is an ISO 3166 code of two letters."""
+
+    lines: AddressLines = msgspec.field(default_factory=list)  # type: ignore[assignment]
+
+
+class AddressPatch(Request, frozen=True, kw_only=True):
+    lines: AddressLines | UnsetType | None = UNSET
+    postcode: str | UnsetType | None = UNSET
+    city: str | UnsetType | None = UNSET
+    country: str | UnsetType | None = UNSET

@@ -291,6 +291,17 @@ class Upstreams:
         """The invoice as PDF; 304 for a reader that knows it, by its `If-None-Match`."""
         return await self._calls.file(caller, "invoice", f"/invoices/{invoice_id}/pdf", known)
 
+    async def invoice_xml(self, caller: Caller, invoice_id: UUID, known: str | None) -> Reply:
+        """The invoice as an e-invoice, in the same way. 409 `no_e_invoice`."""
+        return await self._calls.file(caller, "invoice", f"/invoices/{invoice_id}/xml", known)
+
+    async def credit_note_xml(
+        self, caller: Caller, invoice_id: UUID, document_id: UUID, known: str | None
+    ) -> Reply:
+        """A credit note as an e-invoice, in the same way."""
+        path = f"/invoices/{invoice_id}/credit-notes/{document_id}/xml"
+        return await self._calls.file(caller, "invoice", path, known)
+
     async def receipt_pdf(self, caller: Caller, invoice_id: UUID, known: str | None) -> Reply:
         """The payments of an invoice, in the same way. 409 `nothing_paid`."""
         return await self._calls.file(caller, "invoice", f"/invoices/{invoice_id}/receipt", known)

@@ -18,7 +18,7 @@ from services.chassis.http.auth import Caller
 from services.gateway.upstream.services import Upstreams
 from services.gateway.upstream.transport import Reply
 
-PDF, ZIP = "application/pdf", "application/zip"
+PDF, XML, ZIP = "application/pdf", "application/xml", "application/zip"
 LONGEST_KNOWN = 400
 Known = Annotated[str | None, HeaderParameter(name="If-None-Match", required=False, max_length=LONGEST_KNOWN)]
 """The `ETag` of a file that the reader has."""
@@ -44,10 +44,10 @@ def with_heads(*handlers: HTTPRouteHandler) -> list[HTTPRouteHandler]:
     return [*handlers, *heads]
 
 
-def passed_on(reply: Reply) -> Response[bytes]:
+def passed_on(reply: Reply, media_type: str = PDF) -> Response[bytes]:
     """The file with its name and how long it may be kept; 304 where its reader has it."""
     headers = {name: reply.headers[name] for name in _PASSED_ON if name in reply.headers}
-    return Response(reply.content, status_code=reply.status, headers=headers, media_type=PDF)
+    return Response(reply.content, status_code=reply.status, headers=headers, media_type=media_type)
 
 
 MOST_ZIPPED = 100

@@ -3,7 +3,8 @@
 from msgspec import UNSET, convert
 
 from contracts.http.clients import ClientIn, ClientOut
-from services.invoice.clients.domain import BillingAddress, Client, ClientDetails
+from services.invoice.addresses import BillingAddress
+from services.invoice.clients.domain import Client, ClientDetails
 
 
 def details_of(body: ClientIn) -> ClientDetails:

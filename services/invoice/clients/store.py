@@ -7,8 +7,9 @@ import asyncpg
 import msgspec
 
 from services.chassis.db.database import Connection
+from services.invoice.addresses import BillingAddress
 from services.invoice.checks import ExternalIdTaken
-from services.invoice.clients.domain import BillingAddress, Client, ClientDetails
+from services.invoice.clients.domain import Client, ClientDetails
 from services.invoice.clinics.domain import Clinic
 from services.invoice.clinics.store import COLUMNS as CLINIC_COLUMNS
 from services.invoice.clinics.store import clinic_of

@@ -37,7 +37,8 @@ from services.chassis.errors import DomainError
 from services.chassis.locale import colours
 from services.chassis.locale.phones import is_phone
 from services.chassis.refusals import Refusals
-from services.invoice import checks
+from services.invoice import addresses, checks
+from services.invoice.addresses import BillingAddress
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
@@ -113,6 +114,10 @@ class ClinicSettings:
     """The subjects of e-mails to clients say sums: lock screens show them."""
     prices: PriceMode = "net"
     tax_number: str = ""
+    postal_address: BillingAddress = field(default_factory=BillingAddress)
+    """The seller's address in parts, as e-invoices need it. `contact.address` is for people."""
+    e_invoices: bool = False
+    """Invoices and credit notes are issued as e-invoices too."""
     external_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     number_prefix: str = ""
@@ -129,13 +134,15 @@ class Clinic(ClinicSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seller:
-    """A clinic as a document names it; all but the name may be empty."""
+    """A clinic as a document names it; all but the name may be empty. `e_invoices`: it issued e-invoices then."""
 
     name: str
     address: str = ""
     phone: str = ""
     email: str = ""
     tax_number: str = ""
+    postal_address: BillingAddress = field(default_factory=BillingAddress)
+    e_invoices: bool = False
 
 
 class ClinicNotFound(DomainError):
@@ -204,6 +211,13 @@ class InvalidTaxRate(DomainError):
     status = 422
 
 
+class EInvoicesIncomplete(DomainError):
+    """An e-invoice names its seller by a tax number and an address in parts."""
+
+    code = "e_invoices_incomplete"
+    status = 422
+
+
 class ContactMissing(DomainError):
     """A client who needs help would find nobody."""
 
@@ -220,6 +234,8 @@ def checked(given: ClinicSettings, before: ClinicSettings | None) -> ClinicSetti
     settings = refusals.of(given, tidy, given)
     refusals.of(None, check_phone, settings, before)
     refusals.of(None, check_reachable, settings, before)
+    if before is None or before.postal_address.country != settings.postal_address.country:
+        refusals.of(None, addresses.check_country, settings.postal_address.country, "postal_address")
     refusals.check()
     return settings
 
@@ -243,13 +259,33 @@ def tidy(given: ClinicSettings) -> ClinicSettings:
         undo_hours=of(0, _undo_hours, given.undo_hours),
         reminders=of((), _reminders, given.reminders),
         tax_number=of("", texts.text, given.tax_number, "tax_number", most=50),
+        postal_address=of(given.postal_address, addresses.tidy, given.postal_address, "postal_address"),
         external_id=of(None, checks.external_id, given.external_id),
         metadata=of({}, checks.metadata, given.metadata),
         number_prefix=of("", _number_prefix, given.number_prefix),
         number_start=of(None, _number_start, given.number_start),
     )
+    refusals.of(None, _check_e_invoices, settings)
     refusals.check()
     return settings
+
+
+def _check_e_invoices(settings: ClinicSettings) -> None:
+    """Refuse e-invoices without what they say about the seller. Raises `EInvoicesIncomplete`, which names all."""
+    address = settings.postal_address
+    needed = {
+        "tax_number": settings.tax_number,
+        "postal_address.lines": any(address.lines),
+        "postal_address.city": address.city,
+        "postal_address.country": address.country,
+    }
+    refusals = Refusals()
+    for field_name, given in needed.items():
+        if settings.e_invoices and not given:
+            refusals.add(
+                EInvoicesIncomplete("e-invoices need it: give it, or leave them off", field=field_name)
+            )
+    refusals.check()
 
 
 def check_reachable(given: ClinicSettings, before: ClinicSettings | None) -> None:
@@ -469,6 +505,8 @@ def seller_of(clinic: Clinic) -> Seller:
         phone=contact.phone,
         email=contact.email,
         tax_number=clinic.tax_number,
+        postal_address=clinic.postal_address,
+        e_invoices=clinic.e_invoices,
     )
 
 

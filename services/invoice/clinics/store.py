@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from services.chassis.db.database import Connection
+from services.invoice.addresses import BillingAddress
 from services.invoice.checks import ExternalIdTaken
 from services.invoice.clinics.domain import (
     Clinic,
@@ -29,6 +30,7 @@ _JSON: Mapping[str, Any] = {
     "contact": Contact,
     "tax_rates": tuple[TaxRate, ...],
     "metadata": dict[str, str],
+    "postal_address": BillingAddress,
     "number_start": NumberStart | None,
 }
 """The columns that hold JSON, and the types that they are decoded to."""

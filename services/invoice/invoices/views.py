@@ -32,6 +32,7 @@ from services.invoice.clients.domain import ClientDetails
 from services.invoice.clinics.domain import Clinic, category_of
 from services.invoice.invoices.domain import Invoice, due_amount
 from services.invoice.invoices.drafts import InvoiceLine, PricedDraft
+from services.invoice.invoices.e_invoices import with_e_invoices
 from services.invoice.invoices.totals import full_amount
 
 
@@ -199,7 +200,7 @@ def whole(
 ) -> InvoiceOut:
     """An invoice whole; the rows in the order in which they are shown."""
     currency = row["currency"]
-    return InvoiceOut(
+    found = InvoiceOut(
         **_row_fields(row),
         subtotal=Money(row["subtotal_amount"], currency),
         taxes=_taxes(lines, currency),
@@ -224,6 +225,7 @@ def whole(
         documents=tuple(documents),
         corrects=_link(row["corrects_id"], row["corrects_number"]) if row["corrects_id"] else None,
     )
+    return with_e_invoices(found)
 
 
 def document(row: Row, taxes: Sequence[Row], lines: Sequence[Row]) -> DocumentOut:

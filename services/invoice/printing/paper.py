@@ -7,12 +7,22 @@ from datetime import UTC, date, datetime, time
 from contracts.events.payment import receipt_number
 from contracts.http import shown
 from contracts.http.common import Money
-from contracts.http.invoices import BillTo, DocumentOut, InvoiceOut, InvoiceRow, LineOut, MovementOut, Seller
+from contracts.http.invoices import (
+    BillTo,
+    DocumentOut,
+    EInvoice,
+    InvoiceOut,
+    InvoiceRow,
+    LineOut,
+    MovementOut,
+    Seller,
+)
 from contracts.http.shown import BilledView, Sum
 from contracts.vocabulary import method_name
 from services.chassis.errors import DomainError
 from services.chassis.locale.formats import Amount, Formats
 from services.chassis.locale.money import written
+from services.invoice.printing import cii
 
 _NO_FONT = frozenset({"ETB am", "CNY ja", "KHR km", "XOF si", "LKR si", "MVR dv"})
 """Currencies whose sign, in a language, has a letter that no font of ours has."""
@@ -98,6 +108,8 @@ class Paper:
     foot: str
     file_name: str
     made_at: str = field(metadata={"unit": "seconds since 1970, in decimal digits"})
+    e_invoice: str = ""
+    """The XML that is embedded; empty for a document that is no e-invoice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +167,7 @@ def invoice(found: InvoiceOut) -> Paper:
             _times(found, write),
         ],
         made_on=found.issued_on,
+        e_invoice=cii.invoice(found) if _is_one(found.e_invoice) else "",
     )
 
 
@@ -243,7 +256,12 @@ def credit_note(found: InvoiceOut, document: DocumentOut) -> Paper:
             f"Invoice {document.new_invoice.number} takes its place." if document.new_invoice else "",
         ],
         made_on=document.issued_on,
+        e_invoice=cii.credit_note(found, document) if _is_one(document.e_invoice) else "",
     )
+
+
+def _is_one(state: EInvoice | None) -> bool:
+    return state is not None and state.available
 
 
 def statement(found: Statement) -> Paper:
@@ -397,6 +415,7 @@ def _paper(
     sections: list[Section],
     notes: Sequence[str],
     made_on: date,
+    e_invoice: str = "",
 ) -> Paper:
     title = f"{kind} {number}"
     return Paper(
@@ -414,6 +433,7 @@ def _paper(
         foot=f"{seller.name} · {title}",
         file_name=title,
         made_at=str(int(datetime.combine(made_on, time(), UTC).timestamp())),
+        e_invoice=e_invoice,
     )
 
 

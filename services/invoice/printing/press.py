@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal
 
 import typst
 
+from services.invoice.printing import factur_x
 from services.invoice.printing.glyphs import FAMILIES, FONTS, Fonts
 
 OK, FAILED = b"\0", b"\1"
@@ -22,8 +23,11 @@ LENGTH = struct.Struct(">I")
 MOST_BYTES = 1 << 30
 """Of address space. A document of 500 lines takes a sixth of it."""
 HERE = Path(__file__).parent
-STANDARDS: list[Literal["ua-1", "a-2a"]] = ["ua-1", "a-2a"]
+Standards = list[Literal["ua-1", "a-2a", "a-3a"]]
+STANDARDS: Standards = ["ua-1", "a-2a"]
 """Accessible (PDF/UA-1), and to be kept for long (PDF/A-2a)."""
+STANDARDS_WITH_FILES: Standards = ["ua-1", "a-3a"]
+"""Of an e-invoice: PDF/A-3a is PDF/A-2a with files of any kind in it."""
 
 
 class Press:
@@ -43,15 +47,16 @@ class Press:
             return self._printed(paper, plain=True)
 
     def _printed(self, paper: dict[str, Any], *, plain: bool) -> bytes:
-        shown = {**self._shown(paper, plain), "fonts": FAMILIES}
+        e_invoice = paper["e_invoice"]
+        shown = {**self._shown(paper, plain), "fonts": FAMILIES, "e_invoice": e_invoice}
         pdf = self._compiler.compile(
             sys_inputs={"paper": json.dumps(shown)},
             format="pdf",
-            pdf_standards=[*STANDARDS],
+            pdf_standards=[*(STANDARDS_WITH_FILES if e_invoice else STANDARDS)],
             timestamp=int(paper["made_at"]),
         )
         assert isinstance(pdf, bytes)
-        return pdf
+        return factur_x.marked(pdf) if e_invoice else pdf
 
     def _shown(self, value: Any, plain: bool) -> Any:
         if isinstance(value, dict):

@@ -17,7 +17,7 @@ import msgspec
 from services.chassis.errors import Unavailable
 from services.invoice.printing.glyphs import FONTS
 from services.invoice.printing.paper import Paper
-from services.invoice.printing.press import FAILED, HERE, LENGTH, STANDARDS
+from services.invoice.printing.press import FAILED, HERE, LENGTH, STANDARDS, STANDARDS_WITH_FILES
 
 PRESSES = 2
 WAIT_SECONDS = 8.0
@@ -134,6 +134,6 @@ def etag(paper: Paper) -> str:
 
 @cache
 def _made_of() -> bytes:
-    parts = [version("typst").encode(), *map(str.encode, STANDARDS)]
-    files = [HERE / "paper.typ", HERE / "glyphs.py", *sorted(FONTS.glob("*.ttf"))]
+    parts = [version("typst").encode(), *map(str.encode, [*STANDARDS, *STANDARDS_WITH_FILES])]
+    files = [HERE / "paper.typ", HERE / "glyphs.py", HERE / "factur_x.py", *sorted(FONTS.glob("*.ttf"))]
     return hashlib.sha256(b"\0".join([*parts, *(each.read_bytes() for each in files)])).digest()

@@ -1,5 +1,6 @@
 """Documents as PDF. Who may read an invoice may read its documents."""
 
+import hashlib
 from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -14,11 +15,11 @@ from services.chassis.db.database import Database
 from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.invoice.invoices import actions
-from services.invoice.printing import paper, printer, statements
+from services.invoice.printing import cii, paper, printer, statements
 from services.invoice.printing.paper import Paper
 from services.invoice.printing.printer import Printer
 
-PDF = "application/pdf"
+PDF, XML = "application/pdf", "application/xml"
 Known = Annotated[str | None, HeaderParameter(name="If-None-Match", required=False, max_length=400)]
 
 
@@ -64,6 +65,32 @@ async def print_credit_note(
     )
 
 
+@get("/invoices/{invoice_id:uuid}/xml", media_type=XML)
+async def write_invoice(
+    invoice_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The invoice as an e-invoice (EN 16931, CII): the XML that its PDF holds. 409 `no_e_invoice`."""
+    found = await _found(db, caller, invoice_id)
+    return _written(cii.invoice(found), paper.invoice(found), if_none_match)
+
+
+@get("/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/xml", media_type=XML)
+async def write_credit_note(
+    invoice_id: FromPath[UUID],
+    document_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[Database],
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """A credit note of the invoice, in the same way. 404 `credit_note_not_found`, 409 `no_e_invoice`."""
+    found = await _found(db, caller, invoice_id)
+    document = _credit_note(found, document_id)
+    return _written(cii.credit_note(found, document), paper.credit_note(found, document), if_none_match)
+
+
 @get("/clients/{client_id:uuid}/statement", media_type=PDF)
 async def print_statement(
     client_id: FromPath[UUID],
@@ -104,14 +131,34 @@ def _credit_note(found: InvoiceOut, document_id: UUID) -> DocumentOut:
 async def _printed(made: Paper, press: Printer, caller: Caller, known: str | None) -> Response[bytes]:
     """The document, which its reader keeps for itself and asks about again each time."""
     tag = printer.etag(made)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if known is not None and _is_among(tag, known):
-        return Response(b"", status_code=304, headers=headers, media_type=PDF)
-    name = f"{made.file_name}.pdf"
+        return _unchanged(tag, PDF)
+    return _file(await press.print(made, caller.clinic), tag, f"{made.file_name}.pdf", PDF)
+
+
+def _written(xml: str, made: Paper, known: str | None) -> Response[bytes]:
+    """The document for programs, named as its PDF is."""
+    content = xml.encode()
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    if known is not None and _is_among(tag, known):
+        return _unchanged(tag, XML)
+    return _file(content, tag, f"{made.file_name}.xml", XML)
+
+
+def _unchanged(tag: str, media_type: str) -> Response[bytes]:
+    return Response(b"", status_code=304, headers=_kept(tag), media_type=media_type)
+
+
+def _file(content: bytes, tag: str, name: str, media_type: str) -> Response[bytes]:
     plain = "".join(each if each.isascii() and (each.isalnum() or each in "-._") else "-" for each in name)
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    content = await press.print(made, caller.clinic)
-    return Response(content, headers={**headers, "Content-Disposition": disposition}, media_type=PDF)
+    return Response(
+        content, headers={**_kept(tag), "Content-Disposition": disposition}, media_type=media_type
+    )
+
+
+def _kept(tag: str) -> dict[str, str]:
+    return {"ETag": tag, "Cache-Control": "private, no-cache"}
 
 
 def _is_among(tag: str, known: str) -> bool:
@@ -119,4 +166,11 @@ def _is_among(tag: str, known: str) -> bool:
     return known.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in known.split(",")}
 
 
-ALL: list[Any] = [print_invoice, print_receipt, print_credit_note, print_statement]
+ALL: list[Any] = [
+    print_invoice,
+    print_receipt,
+    print_credit_note,
+    write_invoice,
+    write_credit_note,
+    print_statement,
+]

@@ -1,23 +1,14 @@
 """Bodies of the public API about clients, with the limits that it promises."""
 
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from contracts.http.clients import BillingAddress, ClientOut
+from contracts.http.clients import ClientOut
 from contracts.http.common import Metadata, Request
 from contracts.http.contacts import EmailStatus, LanguageCode
-from services.gateway.api.schemas import GivenId, Password, ShortText, TaxNumber
-
-AddressLines = Annotated[list[str], msgspec.Meta(max_length=5)]
-
-
-class NewAddress(BillingAddress, frozen=True, kw_only=True):
-    """Every field may be empty; `country` is an ISO 3166 code of two letters."""
-
-    lines: AddressLines = msgspec.field(default_factory=list)  # type: ignore[assignment]
+from services.gateway.api.schemas import AddressPatch, GivenId, NewAddress, Password, ShortText, TaxNumber
 
 
 class LoginIn(Request, frozen=True, kw_only=True):
@@ -38,13 +29,6 @@ class NewClient(Request, frozen=True, kw_only=True):
     metadata: Metadata | UnsetType = UNSET
     login: LoginIn | None = None
     invite: bool = False
-
-
-class AddressPatch(Request, frozen=True, kw_only=True):
-    lines: AddressLines | UnsetType | None = UNSET
-    postcode: str | UnsetType | None = UNSET
-    city: str | UnsetType | None = UNSET
-    country: str | UnsetType | None = UNSET
 
 
 class ClientPatch(Request, frozen=True, kw_only=True):

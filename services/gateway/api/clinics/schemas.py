@@ -15,7 +15,7 @@ from contracts.vocabulary import (
     AcceptedMethod,
     PriceMode,
 )
-from services.gateway.api.schemas import Decimals, GivenId, ShortText, TaxNumber
+from services.gateway.api.schemas import AddressPatch, Decimals, GivenId, NewAddress, ShortText, TaxNumber
 
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 
@@ -78,6 +78,7 @@ class NewClinic(ClinicIn, frozen=True, kw_only=True):
     currency: Currency
     accent: Accent = DEFAULT_ACCENT
     tax_number: TaxNumber = ""
+    postal_address: NewAddress = msgspec.field(default_factory=NewAddress)
     external_id: GivenId | None = None
     number_prefix: NumberPrefix = ""
     tax_rates: TaxRates = msgspec.field(default_factory=list)
@@ -125,6 +126,8 @@ class ClinicPatch(Request, frozen=True, kw_only=True):
     amounts_in_subjects: bool | UnsetType | None = UNSET
     prices: PriceMode | UnsetType | None = UNSET
     tax_number: TaxNumber | UnsetType | None = UNSET
+    postal_address: AddressPatch | UnsetType | None = UNSET
+    e_invoices: bool | UnsetType | None = UNSET
     external_id: GivenId | UnsetType | None = UNSET
     metadata: dict[str, str | None] | UnsetType | None = UNSET
     number_prefix: NumberPrefix | UnsetType | None = UNSET

@@ -13,7 +13,7 @@ from services.gateway.api.invoices.schemas import NewInvoice, NewInvoices, Updat
 from services.gateway.api.keys.dependencies import CurrentKey, at_clinic
 from services.gateway.api.schemas import Cursor, ExternalId, IdempotencyKey, Limit
 from services.gateway.upstream.services import InjectedUpstreams
-from services.gateway.web.files import PDF, UNCHANGED, Known, passed_on, with_heads
+from services.gateway.web.files import PDF, UNCHANGED, XML, Known, passed_on, with_heads
 
 
 @post("/clinics/{clinic_id:uuid}/invoices", summary="Issue an invoice")
@@ -99,6 +99,8 @@ async def get_invoice_pdf(
 ) -> Response[bytes]:
     """The invoice as it was issued, tagged (PDF/UA-1) and to be kept for long (PDF/A-2a). It shows no payments.
 
+    An e-invoice holds the XML (Factur-X, profile EN 16931) and is PDF/A-3a.
+
     `ETag` changes only with the bytes: send it as `If-None-Match`, and the answer is 304 while they are the same. A
     character that no font of ours has is shown as U+FFFD. 503 `pdf_unavailable` when too many are asked for at once.
     """
@@ -144,10 +146,50 @@ async def get_credit_note_pdf(
     return passed_on(await upstreams.credit_note_pdf(caller, invoice_id, document_id, if_none_match))
 
 
+@get(
+    "/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}/xml",
+    summary="Get an invoice as an e-invoice",
+    media_type=XML,
+    responses=UNCHANGED,
+)
+async def get_invoice_xml(
+    clinic_id: FromPath[UUID],
+    invoice_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The invoice as it was issued, as XML by EN 16931 (UN/CEFACT CII), the one that its PDF holds.
+
+    409 `no_e_invoice`: `missing` says why, as the invoice's `e_invoice` does.
+    """
+    found = await upstreams.invoice_xml(at_clinic(key, clinic_id), invoice_id, if_none_match)
+    return passed_on(found, XML)
+
+
+@get(
+    "/clinics/{clinic_id:uuid}/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/xml",
+    summary="Get a credit note as an e-invoice",
+    media_type=XML,
+    responses=UNCHANGED,
+)
+async def get_credit_note_xml(
+    clinic_id: FromPath[UUID],
+    invoice_id: FromPath[UUID],
+    document_id: FromPath[UUID],
+    key: CurrentKey,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The credit note as XML by EN 16931, in the same way."""
+    caller = at_clinic(key, clinic_id)
+    return passed_on(await upstreams.credit_note_xml(caller, invoice_id, document_id, if_none_match), XML)
+
+
 invoice_routes = [
     create_invoice,
     create_invoices,
     list_invoices,
     get_invoice,
-    *with_heads(get_invoice_pdf, get_receipt_pdf, get_credit_note_pdf),
+    *with_heads(get_invoice_pdf, get_receipt_pdf, get_credit_note_pdf, get_invoice_xml, get_credit_note_xml),
 ]

@@ -18,7 +18,7 @@ from services.gateway.portal.invoices.lists import Listing
 from services.gateway.portal.page import CurrentPage, PortalPage
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
-from services.gateway.web.files import MOST_ZIPPED, PDF, Known, passed_on, with_heads, zipped
+from services.gateway.web.files import MOST_ZIPPED, PDF, XML, Known, passed_on, with_heads, zipped
 
 PAGE_SIZE = 20
 MOST_ROWS = 5000
@@ -210,6 +210,30 @@ async def credit_note_pdf(
     return passed_on(await upstreams.credit_note_pdf(billing.caller, invoice_id, document_id, if_none_match))
 
 
+@get("/invoices/{invoice_id:uuid}/xml", media_type=XML)
+async def invoice_xml(
+    invoice_id: FromPath[UUID],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """The invoice as an e-invoice, for the client's or an insurer's programs."""
+    return passed_on(await upstreams.invoice_xml(billing.caller, invoice_id, if_none_match), XML)
+
+
+@get("/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/xml", media_type=XML)
+async def credit_note_xml(
+    invoice_id: FromPath[UUID],
+    document_id: FromPath[UUID],
+    billing: CurrentPage,
+    upstreams: InjectedUpstreams,
+    if_none_match: Known = None,
+) -> Response[bytes]:
+    """A credit note as an e-invoice."""
+    reply = await upstreams.credit_note_xml(billing.caller, invoice_id, document_id, if_none_match)
+    return passed_on(reply, XML)
+
+
 @get("/invoices/{invoice_id:uuid}/details")
 async def details(
     invoice_id: FromPath[UUID], billing: CurrentPage, upstreams: InjectedUpstreams, list: FromQuery[str] = ""
@@ -241,7 +265,8 @@ billing_routes = [
     dashboard,
     billing_history,
     invoice,
-    *with_heads(save_list, save_invoices, statement_pdf, invoice_pdf, receipt_pdf, credit_note_pdf),
+    *with_heads(save_list, save_invoices, statement_pdf),
+    *with_heads(invoice_pdf, receipt_pdf, credit_note_pdf, invoice_xml, credit_note_xml),
     details,
     credit_notes,
 ]

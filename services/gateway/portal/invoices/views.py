@@ -127,6 +127,8 @@ class DocumentView:
     replaced_by: "LinkView | None"
     pdf: str
     """The address of a credit note as a file; empty for other corrections."""
+    xml: str
+    """The same as an e-invoice; empty where it is none."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ class InvoiceView:
     bill_to: BilledView | None
     documents: list[DocumentView]
     replaces: LinkView | None
+    xml: str
+    """The address of the e-invoice; empty where it is none."""
 
     @property
     def credit_notes(self) -> list[DocumentView]:
@@ -273,6 +277,9 @@ def invoice(found: InvoiceOut, clinic: ClinicOut) -> InvoiceView:
         bill_to=shown.billed(found.bill_to, write),
         documents=[_document(document, clinic, write) for document in found.documents],
         replaces=_link(found.corrects, clinic),
+        xml=f"/c/{clinic.slug}/invoices/{found.id}/xml"
+        if found.e_invoice and found.e_invoice.available
+        else "",
     )
 
 
@@ -402,6 +409,7 @@ def _document(document: DocumentOut, clinic: ClinicOut, write: Formats) -> Docum
         seller=document.seller,
         replaced_by=_link(document.new_invoice, clinic),
         pdf=f"{notes}/{document.id}/pdf" if credit_note else "",
+        xml=f"{notes}/{document.id}/xml" if document.e_invoice and document.e_invoice.available else "",
     )
 
 
