@@ -24,11 +24,12 @@ from services.gateway.accounts.dependencies import PORTAL
 from services.gateway.accounts.devices.actions import Devices
 from services.gateway.accounts.invitations.routes import invitation_routes
 from services.gateway.accounts.letters.actions import Letters
+from services.gateway.accounts.mailed_codes.routes import mailed_code_routes
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.profile.routes import email_routes
 from services.gateway.accounts.resets.routes import reset_routes
 from services.gateway.accounts.routes import account_routes
-from services.gateway.accounts.sealing import Sealer
+from services.gateway.accounts.sealing import MailedCodes, Sealer
 from services.gateway.accounts.second_steps.routes import second_step_routes
 from services.gateway.accounts.sessions.backend import STORE, SessionStore, hash_shown, session_config
 from services.gateway.api.document import openapi_config
@@ -80,8 +81,9 @@ def api(
     upstreams = Upstreams(calls)
     operations = Operations(db, upstreams)
     hub = Hub(settings.kafka_bootstrap_servers, settings.kafka_security)
-    letters = Letters(db, upstreams)
     login_keys = keys_of(settings.login_key.get_secret_value())
+    mailed_codes = MailedCodes(login_keys)
+    letters = Letters(db, upstreams, mailed_codes)
     sealer = Sealer(login_keys)
     jobs = Jobs(db, settings, operations, letters, sealer)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
@@ -92,6 +94,7 @@ def api(
         "passwords": Passwords(),
         "sealer": sealer,
         "devices": Devices(login_keys, settings.https),
+        "mailed_codes": mailed_codes,
         "settings": settings,
         "upstreams": upstreams,
         "operations": operations,
@@ -132,6 +135,7 @@ def _pages() -> Router:
         route_handlers=[
             *account_routes,
             *second_step_routes,
+            *mailed_code_routes,
             *reset_routes,
             *invitation_routes,
             *email_routes,

@@ -9,9 +9,9 @@ from functools import partial
 from services.chassis.db.database import Database
 from services.chassis.incidents import incidents
 from services.chassis.retention import delete_old
+from services.gateway.accounts import answers
 from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.profile import actions as profiles
-from services.gateway.accounts.resets import actions as resets
 from services.gateway.accounts.sealing import Sealer
 from services.gateway.accounts.second_factors import actions as second_factors
 from services.gateway.api.keys import actions as api_keys
@@ -77,7 +77,7 @@ class Jobs:
         await second_factors.seal_again(self._db, self._sealer)
 
     async def _hand_over_letters(self) -> None:
-        await resets.answer_requests(self._db)
+        await answers.answer_requests(self._db)
         await self._letters.sweep()
 
 

@@ -66,8 +66,8 @@ class Settings(ServiceSettings):
     webhooks_per_minute: int = Field(default=12_000, ge=1)
     """Limit of one address at the webhook edge, in one process."""
     login_key: SigningKeys
-    """Encrypts the secrets of logins' second factors, and the cookies of browsers that a login knows. Several,
-    separated by commas, while it is replaced: the first encrypts, all decrypt."""
+    """Encrypts the secrets of logins' second factors, and the cookies of browsers that a login knows; hashes codes that
+    are e-mailed. Several, separated by commas, while it is replaced: the first encrypts, all decrypt."""
     pay_link_key: SigningKeys
     """Signs the links that open one invoice without a login. Several, separated by commas, while it is replaced: the
     first signs, all verify."""

@@ -36,7 +36,7 @@ async def link_to(system: Running, email: str, subject: str) -> str:
         return [mail for mail in await system.mails(subject) if email in str(mail["to"])]
 
     newest, *_ = await until(found)
-    address = re.search(r"http\S+/(?:password|invitation|email)/\S+", newest["text"])
+    address = re.search(r"http\S+/(?:password|invitation|email|login/link)/\S+", newest["text"])
     assert address is not None, newest["text"]
     return address[0]
 
@@ -103,6 +103,46 @@ async def test_an_invited_client_comes_in_forgets_the_password_and_changes_the_a
     _nothing_is_told(system, data, email, moved, links)
 
 
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (390, True), (1280, False)])
+async def test_a_code_by_e_mail_logs_in_without_a_password(
+    system: Running, data: Path, width: int, dark: bool
+) -> None:
+    email = f"code{width}@example.com"
+    clinics = (await system.api("GET", "/clinics"))["items"]
+    clinic = next(each["id"] for each in clinics if each["slug"] == "harbour")
+    body = {"name": "Cora Code", "email": email, "login": {"password": FIRST}}
+    await system.api("POST", f"/clinics/{clinic}/clients", body, key=f"door-{new_id()}")
+    async with a_browser() as browser, a_visitor(browser, width=width, dark=dark) as visitor:
+        page = visitor.page
+        await page.goto(f"{system.url}/login?next=/c/harbour/billing")
+        await reads_well(page)
+        await page.get_by_role("link", name="Get a code").click()
+        await page.get_by_role("button", name="Send me a code").click()
+        await expect(page.get_by_role("alert")).to_contain_text("No code was sent")
+        await reads_well(page)
+        await page.get_by_label("E-mail").fill(email)
+        await page.get_by_role("button", name="Send me a code").click()
+        await expect(page.get_by_role("heading", name="Type the code from your e")).to_be_visible()
+        await reads_well(page)
+        links = [await link_to(system, email, "Your code to log in")]
+        await page.get_by_label("Code").fill("aaaa-aaaa")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The code is not right")
+        await reads_well(page)
+        await page.goto(links[0])
+        await expect(page.get_by_text("You log in as")).to_be_visible()
+        await reads_well(page)
+        await page.get_by_role("button", name="Log in").click()
+        await page.wait_for_url(re.compile("/c/harbour/billing$"))
+        await page.get_by_role("button", name="Log out").click()
+        await page.goto(links[0])
+        await expect(page.get_by_role("heading", name="This link does not work here")).to_be_visible()
+        await reads_well(page)
+        assert [error for error in visitor.wrong if not re.search("40[014]", error)] == []
+    tokens = [link.partition("/login/link/")[2].partition("?")[0] for link in links]
+    _is_told_nowhere(system, data, email, *tokens)
+
+
 async def _change_the_address(page: Page, system: Running, moved: str, links: list[str]) -> None:
     await page.get_by_role("link", name="Profile").click()
     await expect(page.get_by_text("Una Door")).to_be_visible()
@@ -129,8 +169,12 @@ async def _change_the_address(page: Page, system: Running, moved: str, links: li
 def _nothing_is_told(system: Running, data: Path, email: str, moved: str, links: list[str]) -> None:
     """No log and no span holds an address or a token."""
     tokens = [re.split("[/?]", link.partition("://")[2])[2] for link in links]
-    secrets = [text.encode() for text in (email, moved, *tokens)]
     assert all(len(token) == 43 for token in tokens)
+    _is_told_nowhere(system, data, email, moved, *tokens)
+
+
+def _is_told_nowhere(system: Running, data: Path, *texts: str) -> None:
+    secrets = [text.encode() for text in texts]
     logs = {file.name: file.read_bytes() for file in (data / "logs").iterdir()}
     assert [name for name, text in logs.items() for secret in secrets if secret in text] == []
     assert [1 for body in system.spans.raw for secret in secrets if secret in body] == []

@@ -6,6 +6,7 @@ ACCOUNTS = "services/gateway/accounts/"
 RESET = f"{SERVICE}test_gateway_resets.py::test_"
 INVITED = f"{SERVICE}test_gateway_invitations.py::test_"
 DEVICES = f"{SERVICE}test_gateway_devices.py::test_"
+CODES = f"{SERVICE}test_gateway_mailed_codes.py::test_"
 PROFILE = f"{SERVICE}test_gateway_profile.py::test_"
 
 LOGINS = (
@@ -13,8 +14,8 @@ LOGINS = (
         "a newer link ends the older one",
         f"{RESET}a_newer_request_ends_the_older_link",
         f"{ACCOUNTS}links/store.py",
-        '    await tx.execute("DELETE FROM links WHERE login_id = $1 AND purpose = $2", login_id, purpose)\n',
-        "",
+        '"DELETE FROM links WHERE login_id = $1 AND purpose = $2 AND step_hash IS NOT DISTINCT FROM $3"',
+        '"DELETE FROM links WHERE login_id = $1 AND purpose = $2 AND step_hash IS NOT DISTINCT FROM $3 AND false"',
     ),
     one(
         "a changed password ends the login's links",
@@ -86,5 +87,40 @@ LOGINS = (
         f"{ACCOUNTS}rate_limits/actions.py",
         "        if letters > limit.most:\n",
         "        if False:\n",
+    ),
+    one(
+        "a code by e-mail opens the login in the browser that asked alone",
+        f"{CODES}a_link_and_a_code_open_nothing_in_another_browser",
+        f"{ACCOUNTS}links/store.py",
+        "        WHERE step_hash = $1 AND ends_at > app_now()\n            AND id IN",
+        "        WHERE $1::bytea IS NOT NULL AND ends_at > app_now()\n            AND id IN",
+    ),
+    one(
+        "who asks for a code gets no tries at the password",
+        f"{CODES}who_asks_for_a_code_is_no_browser_that_the_login_knows",
+        f"{ACCOUNTS}devices/domain.py",
+        ' and step.kind != "code"',
+        "",
+    ),
+    one(
+        "what ends sessions ends codes by e-mail",
+        f"{CODES}what_ends_sessions_ends_codes_too",
+        f"{ACCOUNTS}actions.py",
+        "    await links.end_codes_of(tx, login_id)\n",
+        "",
+    ),
+    one(
+        "strangers use up no letters with codes of a known browser",
+        f"{CODES}strangers_flood_no_mailbox_and_keep_out_no_browser_that_the_login_knows",
+        f"{ACCOUNTS}mailed_codes/actions.py",
+        "domain.known_code_limits(name) if name else",
+        "domain.known_code_limits(name) if False else",
+    ),
+    one(
+        "the second factor is asked for after a code by e-mail",
+        f"{CODES}a_second_factor_is_asked_for_after_the_code",
+        f"{ACCOUNTS}mailed_codes/routes.py",
+        "    else:\n        return await entry.go_on(request, db, settings, devices, login.id, login.email, target)\n",
+        "    else:\n        return await entry.enter(request, db, settings, devices, login.id, target)\n",
     ),
 )

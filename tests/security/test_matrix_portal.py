@@ -116,6 +116,8 @@ BY_LINK = {
 FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
     *("GET /login/second", "POST /login/second"),
+    *("GET /login/code", "POST /login/code", "GET /login/code/sent", "POST /login/code/sent"),
+    *("GET /login/link/{token}", "POST /login/link/{token}"),
     *("GET /password", "POST /password", "GET /password/{token}", "POST /password/{token}"),
     *("GET /mail/{token}", "POST /mail/{token}"),
     *("GET /invitation/{token}", "POST /invitation/{token}", "GET /email/{token}", "POST /email/{token}"),

@@ -151,10 +151,11 @@ async def choose_password(tx: Connection, login_id: UUID, password_hash: str) ->
 
 
 async def end_everywhere(tx: Connection, login_id: UUID, reason: EndReason = "password") -> None:
-    """End all sessions of the login and all steps towards one, and let it know no browser any more."""
+    """End all sessions of the login, all steps and codes towards one, and let it know no browser any more."""
     await devices.next_generation(tx, login_id)
     await sessions.end_sessions_of(tx, login_id, reason)
     await steps.end_steps_of(tx, login_id)
+    await links.end_codes_of(tx, login_id)
 
 
 async def lock_own(tx: Connection, login_id: UUID) -> Login:

@@ -13,7 +13,7 @@ from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.accounts.sessions.backend import SESSION_COOKIES, why_ended
 from services.gateway.web.errors import AnyRequest, Handler, on_forbidden, page_or, path_of, wants_page
 
-_WITHOUT_LOGIN = ("/password", "/invitation/", "/email/")
+_WITHOUT_LOGIN = ("/password", "/invitation/", "/email/", "/login/code", "/login/link/")
 """Pages with forms for those who cannot log in."""
 
 

@@ -1,4 +1,5 @@
-"""Secrets that must be read again, encrypted with a key from the settings. The database alone reveals none."""
+"""Secrets that must be read again, encrypted with a key from the settings, and short ones that must not be guessed from
+their hash. The database alone reveals none."""
 
 import base64
 import hashlib
@@ -10,6 +11,10 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from litestar.di import NamedDependency
 
 from services.chassis.errors import DomainError
+from services.gateway.accounts.typed_codes import bare, new_code
+
+_CODE_GROUPS, _LONGEST_CODE = 2, 64
+_CODE_PURPOSE = b"clinicpay codes by e-mail"
 
 
 class SealBroken(DomainError):
@@ -53,6 +58,29 @@ class Sealer:
 
 
 InjectedSealer = NamedDependency[Sealer]
+
+
+class MailedCodes:
+    """Codes that may be typed in place of a link's token, hashed with keys from the settings: new ones with the first.
+
+    A code of 39 random bits could be found from a hash without a key, by who reads the database.
+    """
+
+    def __init__(self, keys: tuple[bytes, ...]) -> None:
+        self._keys = [_derived(key, _CODE_PURPOSE) for key in keys]
+
+    def new(self) -> tuple[str, bytes]:
+        """A code, and its hash."""
+        code = new_code(_CODE_GROUPS)
+        return code, self.hashes(code)[0]
+
+    def hashes(self, typed: str) -> list[bytes]:
+        """The hashes that a typed code may be kept under."""
+        code = bare(typed[:_LONGEST_CODE])
+        return [hmac.new(key, code, hashlib.sha256).digest() for key in self._keys]
+
+
+InjectedMailedCodes = NamedDependency[MailedCodes]
 
 
 def fernet_of(keys: tuple[bytes, ...], purpose: bytes) -> MultiFernet:

@@ -12,6 +12,7 @@ from services.notification.emails.messages import (
     invitation,
     invoice_ready,
     invoice_voided,
+    login_code,
     membership_locked,
     membership_waits,
     new_email,
@@ -58,6 +59,7 @@ LETTERS: tuple[LetterKind, ...] = (
     recovery_code_used.KIND,
     recovery_codes_renewed.KIND,
     wrong_codes.KIND,
+    login_code.KIND,
 )
 LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
 EVENT_TASKS = tuple(map(task_kind, BY_TEMPLATE))

@@ -55,6 +55,7 @@ class Renderer:
             "accent": clinic.accent,
             "ink": to_hex(text_on(from_hex(clinic.accent))),
             "phone_link": dial_link(one_line(clinic.phone), clinic.locale),
+            "code": None,
             "second": None,
             "link_until": None,
             "unsubscribe": None,

@@ -13,12 +13,16 @@ SOON = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class NewLetter:
-    """A letter to queue. `path` is where its button leads in the portal; `ends_at`: when that works no more."""
+    """A letter to queue. `path` is where its button leads in the portal; `ends_at`: when that works no more.
+
+    `code` may be typed in its place.
+    """
 
     template: str
     email: str
     path: str
     ends_at: datetime | None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Letter:
     ends_at: datetime | None
     left: timedelta | None
     task: Task
+    code: str | None = None
 
 
 def task_kind(template: str) -> str:

@@ -5,4 +5,4 @@ from services.notification.letters.domain import NewLetter
 
 
 def letter_of(body: LetterIn) -> NewLetter:
-    return NewLetter(body.template, body.email, body.path, body.ends_at)
+    return NewLetter(body.template, body.email, body.path, body.ends_at, body.code)

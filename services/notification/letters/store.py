@@ -1,4 +1,4 @@
-"""Every SQL statement on letters. Address and link go when a letter is sent or given up."""
+"""Every SQL statement on letters. Address, link and code go when a letter is sent or given up."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,7 +14,8 @@ async def add_letter(tx: Connection, clinic_id: UUID, letter_id: UUID, letter: N
     """Add a letter; False when there is one by this id, which stays."""
     added = await tx.fetchval(
         """
-        INSERT INTO letters (clinic_id, id, template, email, path, ends_at) VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO letters (clinic_id, id, template, email, path, ends_at, code)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT DO NOTHING RETURNING true
         """,
         clinic_id,
@@ -23,6 +24,7 @@ async def add_letter(tx: Connection, clinic_id: UUID, letter_id: UUID, letter: N
         letter.email,
         letter.path,
         letter.ends_at,
+        letter.code,
     )
     return bool(added)
 
@@ -32,7 +34,7 @@ async def get_letters(tx: Connection, tasks: Sequence[Task]) -> dict[Key, Letter
     by_key = {task.row: task for task in tasks}
     rows = await tx.fetch(
         """
-        SELECT clinic_id, id, template, email, path, ends_at, ends_at - app_now() AS left FROM letters
+        SELECT clinic_id, id, template, email, path, ends_at, ends_at - app_now() AS left, code FROM letters
         WHERE (clinic_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND email IS NOT NULL
         """,
         *columns(by_key),
@@ -50,6 +52,7 @@ async def save_outcome(
         UPDATE letters SET state = $3, attempts = $4, last_error = $5,
             email = CASE WHEN $3 IN ('waiting', 'due') THEN email END,
             path = CASE WHEN $3 IN ('waiting', 'due') THEN path END,
+            code = CASE WHEN $3 IN ('waiting', 'due') THEN code END,
             ended_at = CASE WHEN $3 NOT IN ('waiting', 'due') THEN app_now() END
         WHERE clinic_id = $1 AND id = $2
         """,

@@ -27,7 +27,6 @@ DEVICE_COOKIES = ("device", "__Host-device")
 """The cookie's name over plain HTTP, and over HTTPS."""
 _SEPARATOR = "."
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{140}")
-_NUMBER = 4
 
 
 class Devices:
@@ -45,8 +44,7 @@ class Devices:
 
     def cookie(self, request: AnyRequest, device: Device) -> Cookie:
         """The browser's cookie from now on: this device first, then those of other logins."""
-        facts = device.login_id.bytes + device.generation.to_bytes(_NUMBER) + device.id.bytes
-        token = self._fernet.encrypt_at_time(facts, _now()).decode()
+        token = self._fernet.encrypt_at_time(device.packed, _now()).decode()
         others = [each for each, other in self.shown(request).items() if other.login_id != device.login_id]
         return Cookie(
             key=DEVICE_COOKIES[self.https],
@@ -65,8 +63,7 @@ class Devices:
             facts = self._fernet.decrypt_at_time(token, int(LASTS.total_seconds()), _now())
         except InvalidToken:
             return None
-        login_id, generation, device_id = facts[:16], facts[16 : 16 + _NUMBER], facts[16 + _NUMBER :]
-        return Device(UUID(bytes=login_id), int.from_bytes(generation), UUID(bytes=device_id))
+        return Device.unpacked(facts)
 
 
 InjectedDevices = NamedDependency[Devices]

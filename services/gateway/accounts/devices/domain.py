@@ -14,6 +14,7 @@ LASTS = timedelta(days=180)
 """How long a browser is known, counted from its last login."""
 MOST = 5
 """Logins of one browser that are remembered. The one that was opened last comes first."""
+_NUMBER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,16 @@ class Device:
     login_id: UUID
     generation: int
     id: UUID
+
+    @property
+    def packed(self) -> bytes:
+        """It in 36 bytes."""
+        return self.login_id.bytes + self.generation.to_bytes(_NUMBER) + self.id.bytes
+
+    @classmethod
+    def unpacked(cls, facts: bytes) -> "Device":
+        login_id, generation, device_id = facts[:16], facts[16 : 16 + _NUMBER], facts[16 + _NUMBER :]
+        return cls(UUID(bytes=login_id), int.from_bytes(generation), UUID(bytes=device_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +47,11 @@ class Browser:
     def name_at(self, login_id: UUID, generation: int, email: str) -> str | None:
         """The name under which its tries at the login are counted; None for a browser that the login does not know.
 
-        Known is also who has just shown a link to the login's mailbox (`steps`), such as one to choose a new password.
+        Known is also who has just shown a link to the login's mailbox (`steps`), such as one to choose a new password;
+        not who has only asked for a code there.
         """
         for device in self.devices:
             if (device.login_id, device.generation) == (login_id, generation):
                 return str(device.id)
-        return self.step.id_hash.hex() if self.step and self.step.email == email else None
+        step = self.step
+        return step.id_hash.hex() if step and step.kind != "code" and step.email == email else None

@@ -1,7 +1,8 @@
 """Hand letters over to notification, each under its own id, again and again until notification has it.
 
 A letter is a row in the transaction of its cause. Its link's token is made for each try and kept as a hash alone, so a
-try whose answer was lost leaves a token that only notification knows. All tokens of a link open it.
+try whose answer was lost leaves a token that only notification knows. All tokens of a link open it. So do
+all codes that may be typed in their place.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from services.gateway.accounts.letters import domain, store
 from services.gateway.accounts.letters.domain import Letter
 from services.gateway.accounts.links import domain as links
 from services.gateway.accounts.links import store as link_store
+from services.gateway.accounts.sealing import MailedCodes
 from services.gateway.accounts.store import Login
 from services.gateway.upstream.calls import UpstreamError
 from services.gateway.upstream.services import Upstreams
@@ -59,8 +61,8 @@ async def tell(tx: Connection, login: Login, template: LetterTemplate, email: st
 class Letters:
     """Hands letters over. Many may run, in as many processes."""
 
-    def __init__(self, db: Database, upstreams: Upstreams) -> None:
-        self._db, self._upstreams = db, upstreams
+    def __init__(self, db: Database, upstreams: Upstreams, codes: MailedCodes) -> None:
+        self._db, self._upstreams, self._codes = db, upstreams, codes
 
     async def sweep(self) -> None:
         """Hand over the letters that are due. Raises when the database is unreachable."""
@@ -93,12 +95,15 @@ class Letters:
         if letter.link_id is None:
             return LetterIn(template=letter.template, email=letter.email, path=letter.path)
         token = links.new_token()
+        code, code_hash = self._codes.new() if letter.template == "login_code" else (None, None)
         async with self._db.tx(None) as tx:
-            link = await link_store.add_token(tx, letter.link_id, links.hash_of(token))
+            link = await link_store.add_token(tx, letter.link_id, links.hash_of(token), code_hash)
         if link is None:
             return None
         path = letter.path.replace(links.TOKEN, token)
-        return LetterIn(template=letter.template, email=letter.email, path=path, ends_at=link.ends_at)
+        return LetterIn(
+            template=letter.template, email=letter.email, path=path, ends_at=link.ends_at, code=code
+        )
 
     async def _put_off(self, letter: Letter) -> None:
         async with self._db.tx(letter.clinic_id) as tx:

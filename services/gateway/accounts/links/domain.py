@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-Purpose = Literal["reset", "invitation", "new_email"]
+Purpose = Literal["reset", "invitation", "new_email", "login_code"]
 LIFETIMES: dict[Purpose, timedelta] = {
     "reset": timedelta(minutes=30),
     "invitation": timedelta(days=7),
     "new_email": timedelta(days=1),
+    "login_code": timedelta(minutes=10),
 }
 TOKEN = "{token}"  # noqa: S105 - where a letter's path has its token
 """The place of the token in a letter's path."""

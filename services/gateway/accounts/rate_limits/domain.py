@@ -4,9 +4,11 @@ A password may be tried five times for one e-mail from one address, fifty times 
 five, a stranger could lock somebody out), and a hundred times from one address. A login that succeeds is not counted.
 A browser that the login knows has five tries of its own, whatever others have tried (`devices`); so has who is logged
 in and types the present password.
-A link to choose a new password may be asked for twenty times from one address. Letters with a link to one e-mail
-address are counted by who asks, three an hour, so that nobody uses up another's; and all together, so that many who ask
-flood no mailbox. A code of the second factor may be tried five times for one login: to come so far takes its password.
+A link to choose a new password, or a code by e-mail, may be asked for twenty times from one address. Letters with such
+a one to one e-mail address are counted by who asks, three an hour, so that nobody uses up another's; and all together,
+so that many who ask flood no mailbox. A browser that the login knows has letters with a code of its own. Such a code
+may be tried five times in the browser that asked for it. A code of the second factor may be tried five times for one
+login: to come so far takes its first factor.
 A client may add a card twenty times: more would be a way to try out stolen cards.
 """
 
@@ -61,6 +63,14 @@ def reset_limits(address: str) -> tuple[Limit, ...]:
     return (Limit(_key("reset", "address", address), 20),)
 
 
+def mailed_code_limits(step_hash: bytes, address: str) -> tuple[Limit, ...]:
+    """Of a code by e-mail: of the browser that asked for it, then of the address, with its tries at passwords."""
+    return (
+        Limit(_key("mailed code", step_hash.hex()), 5),
+        Limit(_key("login", "address", address), 100),
+    )
+
+
 def code_limits(login_id: UUID) -> tuple[Limit, ...]:
     return (Limit(_key("second factor", str(login_id)), 5),)
 
@@ -79,8 +89,21 @@ def asker_of(email: str, address: str) -> bytes:
 
 
 def reset_letter_limits(email: str, asker: bytes) -> tuple[Limit, ...]:
-    """Of letters in `LETTERS_WINDOW`, as the two below: of one who asks, then of the mailbox."""
+    """Of letters in `LETTERS_WINDOW`, as the four below: of one who asks, then of the mailbox."""
     return (Limit(asker, 3), Limit(_key("letter", "reset", email), 6))
+
+
+def code_letter_limits(email: str, asker: bytes) -> tuple[Limit, ...]:
+    """Of letters with a code: of one who asks, then of the mailbox."""
+    return (
+        Limit(_key("letter", "login_code", asker.hex()), 3),
+        Limit(_key("letter", "login_code", email), 6),
+    )
+
+
+def known_code_limits(name: str) -> tuple[Limit, ...]:
+    """Of letters with a code that a browser asks for which the login knows."""
+    return (Limit(_key("letter", "login_code", "known browser", name), 5),)
 
 
 def invitation_limits(clinic_id: UUID, client_id: UUID, email: str) -> tuple[Limit, ...]:

@@ -5,27 +5,24 @@ and without. A job looks for the login afterwards.
 """
 
 from datetime import timedelta
-from urllib.parse import quote
 
 from services.chassis.db.database import Connection, Database
 from services.chassis.ids import new_id
 from services.gateway.accounts import actions as accounts
 from services.gateway.accounts import store
-from services.gateway.accounts.domain import Membership, slug_of
 from services.gateway.accounts.letters import actions as letters
 from services.gateway.accounts.letters import store as letter_store
 from services.gateway.accounts.letters.domain import Letter
 from services.gateway.accounts.links import domain as links
 from services.gateway.accounts.links import store as link_store
 from services.gateway.accounts.links.domain import Link, LinkEnded
-from services.gateway.accounts.passwords import Passwords, normal_email
+from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
-from services.gateway.accounts.resets import store as requests
-from services.gateway.accounts.resets.store import ResetRequest
+from services.gateway.accounts.requests import store as requests
+from services.gateway.accounts.requests.domain import MailRequest, as_typed, query_of
 from services.gateway.accounts.store import Login
 
-_LONGEST_TARGET = 200
 _LONG_ENOUGH = timedelta(minutes=10)
 """A link that works for less time is none to count on."""
 
@@ -33,31 +30,16 @@ _LONG_ENOUGH = timedelta(minutes=10)
 async def ask(db: Database, email: str, target: str, address: str) -> None:
     """Keep the request for the job. Raises `TooManyTries` for the address that asks, whatever it typed."""
     await limits.count(db, domain.reset_limits(address))
-    typed = "".join(character for character in normal_email(email) if character.isprintable())[:254]
+    typed = as_typed(email)
     async with db.tx(None) as tx:
-        await requests.add_request(tx, new_id(), ResetRequest(typed, target, domain.asker_of(typed, address)))
+        await requests.add_request(tx, new_id(), MailRequest(typed, target, domain.asker_of(typed, address)))
 
 
-async def answer_requests(db: Database) -> None:
-    """Prepare the letters to the requests' addresses that have a login. The others get none."""
-    while await _answer_one(db):
-        pass
+async def answer(tx: Connection, login: Login, request: MailRequest) -> None:
+    """Prepare the letter. A request too many gets none, and the link of the last letter stays good.
 
-
-async def _answer_one(db: Database) -> bool:
-    async with db.tx(None, operator=True) as tx:
-        request = await requests.take_request(tx)
-        if request is not None:
-            await _answer(tx, request)
-    return request is not None
-
-
-async def _answer(tx: Connection, request: ResetRequest) -> None:
-    """Prepare the letter. A request too many gets none, and the link of the last letter stays good."""
-    login = await store.get_login(tx, request.email)
-    if login is None or login.disabled:
-        return
-    await store.lock_login(tx, login.id)
+    The caller has locked the login.
+    """
     if not await _may_write(tx, login, request.asker or domain.asker_of(login.email, "")):
         return
     place = await letters.place_of(tx, login.id, request.target)
@@ -65,7 +47,7 @@ async def _answer(tx: Connection, request: ResetRequest) -> None:
         return
     link_id, lasts = new_id(), links.LIFETIMES["reset"]
     await link_store.add_link(tx, link_id, "reset", login.id, login.email, lasts)
-    path = f"/password/{links.TOKEN}{_next(request.target, place)}"
+    path = f"/password/{links.TOKEN}{query_of(request.target, place)}"
     letter = Letter(new_id(), place.clinic_id, "password_reset", login.email, path, link_id)
     await letter_store.add_letter(tx, letter, lasts)
 
@@ -78,14 +60,6 @@ async def _may_write(tx: Connection, login: Login, asker: bytes) -> bool:
     if await limits.is_letter_allowed(tx, domain.reset_letter_limits(login.email, asker)):
         return True
     return not await link_store.has_link(tx, "reset", login.id, _LONG_ENOUGH)
-
-
-def _next(target: str, place: Membership) -> str:
-    """The query that leads on from the link's page: to the page that was asked for, if it is of this clinic."""
-    if slug_of(target) is None:
-        return ""
-    same = slug_of(target) == place.slug and len(target) <= _LONGEST_TARGET
-    return f"?next={quote(target if same else f'/c/{place.slug}', safe='/')}"
 
 
 async def find(db: Database, token: str) -> Login:

@@ -5,8 +5,6 @@ The codes are those of RFC 6238 with its defaults, which every such app has: six
 
 import hashlib
 import hmac
-import secrets
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,6 +13,8 @@ from uuid import UUID
 import pyotp
 import segno
 
+from services.gateway.accounts.typed_codes import bare, new_code, plain
+
 SETUP_LASTS = timedelta(minutes=15)
 """How long a secret waits until a code confirms it."""
 RECOVERY_CODES = 10
@@ -22,9 +22,7 @@ LONGEST_TYPED = 64
 _SECONDS = 30
 _DRIFT = 1
 """Codes of so many steps before and after the present one are accepted: clocks of phones are not exact."""
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""None that look alike."""
-_GROUPS, _IN_GROUP = 4, 4
+_GROUPS = 4
 
 Way = Literal["app", "recovery"]
 
@@ -65,7 +63,7 @@ def setup_of(secret: str, email: str, issuer: str) -> Setup:
 
 def step_of(secret: str, typed: str, now: datetime) -> int | None:
     """The step whose code was typed, within the drift of clocks; None for any other text."""
-    code = "".join(_plain(typed).split())
+    code = "".join(plain(typed).split())
     present, totp = int(now.timestamp()) // _SECONDS, pyotp.TOTP(secret)
     fits = [
         step
@@ -77,17 +75,9 @@ def step_of(secret: str, typed: str, now: datetime) -> int | None:
 
 def new_recovery_codes() -> tuple[str, ...]:
     """Codes of 79 random bits."""
-    return tuple(
-        "-".join("".join(secrets.choice(_LETTERS) for _ in range(_IN_GROUP)) for _ in range(_GROUPS))
-        for _ in range(RECOVERY_CODES)
-    )
+    return tuple(new_code(_GROUPS) for _ in range(RECOVERY_CODES))
 
 
 def hash_of(login_id: UUID, typed: str) -> bytes:
     """The hash of a recovery code as it was typed, with or without hyphens and spaces, in either case."""
-    code = "".join(character for character in _plain(typed) if character.isalnum())
-    return hashlib.sha256(login_id.bytes + code.encode("utf-8", "replace")).digest()
-
-
-def _plain(typed: str) -> str:
-    return unicodedata.normalize("NFKC", typed).lower()
+    return hashlib.sha256(login_id.bytes + bare(typed)).digest()

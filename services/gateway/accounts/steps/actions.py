@@ -37,6 +37,22 @@ async def begin(
     return _cookie(https, step_id)
 
 
+async def begin_code(
+    tx: Connection, request: Request[Any, Any, Any], https: bool, email: str
+) -> tuple[bytes, Cookie]:
+    """Begin the step of a browser that asks for a code: its key in the table, and the cookie.
+
+    The browser's step before ends. One for a code to the same address goes on under the new key, so that an earlier
+    code stays good until another letter comes.
+    """
+    step_id, before = secrets.token_hex(32), _shown(request, https)
+    step = Step(_hashed(step_id), "code", email)
+    if before is None or not await store.renew_step(tx, before, step, LASTS):
+        await _end(tx, request, https)
+        await store.add_step(tx, step, LASTS)
+    return step.id_hash, _cookie(https, step_id)
+
+
 async def use(tx: Connection, step: Step) -> bool:
     """Use the step up; False when it was used before, or has ended."""
     return await store.delete_step(tx, step.id_hash)

@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-StepKind = Literal["address", "second"]
-"""The browser has shown a link to its address, which the login page fills in; or a login's first factor."""
+StepKind = Literal["address", "second", "code"]
+"""The browser has shown a link to its address, which the login page fills in; or a login's first factor; or nothing
+yet, and has asked for a code to an address."""
 LASTS = timedelta(minutes=10)
 
 

@@ -20,6 +20,31 @@ async def add_step(tx: Connection, step: Step, lasts: timedelta) -> None:
     )
 
 
+async def renew_step(tx: Connection, before: bytes, step: Step, lasts: timedelta) -> bool:
+    """Give a step of the same kind and address another key and another end; False without one that lasts."""
+    renewed = await tx.fetchval(
+        """
+        UPDATE login_steps SET id_hash = $2, ends_at = app_now() + $5
+        WHERE id_hash = $1 AND kind = $3 AND email = $4 AND ends_at > app_now() RETURNING true
+        """,
+        before,
+        step.id_hash,
+        step.kind,
+        step.email,
+        lasts,
+    )
+    return bool(renewed)
+
+
+async def keep_step(tx: Connection, id_hash: bytes) -> bool:
+    """Keep the step from ending until the transaction does; False when it has ended."""
+    return bool(
+        await tx.fetchval(
+            "SELECT true FROM login_steps WHERE id_hash = $1 AND ends_at > app_now() FOR KEY SHARE", id_hash
+        )
+    )
+
+
 async def get_step(tx: Connection, id_hash: bytes) -> Step | None:
     row = await tx.fetchrow(
         "SELECT id_hash, kind, email, login_id FROM login_steps WHERE id_hash = $1 AND ends_at > app_now()",

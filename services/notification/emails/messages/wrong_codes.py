@@ -12,11 +12,11 @@ def content(email: LetterEmail, portal_url: str) -> dict[str, Any]:
         "preview": "If it was you, wait a while and try again.",
         "lead": (
             "Somebody who knows the password of your login to the client portal of "
-            f"{one_line(email.clinic.name)} typed several wrong codes. "
+            f"{one_line(email.clinic.name)}, or reads your e-mails, typed several wrong codes. "
             "No code works for a while now. If it was you, wait, and type the code that your app shows then."
         ),
         "action": Action("Choose another password", portal_url + email.delivery.path),
-        "note": "If it was not you, somebody knows your password: choose another one now.",
+        "note": "If it was not you, choose another password now, and another one for your mailbox.",
         "question": question(email.clinic, "e-mail"),
     }
 
