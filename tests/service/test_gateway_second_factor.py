@@ -302,7 +302,7 @@ async def test_wrong_codes_after_the_right_password_are_told_once(post: Post, an
             "ann@example.com",
             "Wrong codes were typed for your login",
         )
-        assert "choose another one now" in text_of(notice) and "/password?next=/c/oak" in text_of(notice)
+        assert "choose another password now" in text_of(notice) and "/password?next=/c/oak" in text_of(notice)
         await guesser.second("000000")
         assert await post.settle() == [], "once for a wait"
 

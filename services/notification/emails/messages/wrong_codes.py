@@ -16,7 +16,7 @@ def content(email: LetterEmail, portal_url: str) -> dict[str, Any]:
             "No code works for a while now. If it was you, wait, and type the code that your app shows then."
         ),
         "action": Action("Choose another password", portal_url + email.delivery.path),
-        "note": "If it was not you, choose another password now, and another one for your mailbox.",
+        "note": "If it was not you, choose another password now, and one for your mailbox too.",
         "question": question(email.clinic, "e-mail"),
     }
 
