@@ -15,7 +15,7 @@ from contracts.vocabulary import ChosenMail
 _FORMAT = 1
 _TOKENS = Tokens(b"clinicpay unsubscribing\n", struct.Struct(">B16s16sB"), 26)
 """Of a purpose of their own: pay links have the same key."""
-_KINDS: Final[tuple[ChosenMail, ...]] = ("reminder", "invoice_ready")
+_KINDS: Final[tuple[ChosenMail, ...]] = ("reminder", "invoice_ready", "method_expiring")
 """By the number in a token, so their order stays."""
 
 

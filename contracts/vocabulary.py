@@ -130,11 +130,12 @@ PUBLISHED_DELIVERIES: Final[tuple[DeliveryState, ...]] = ("sent", "failed")
 EmailState = Literal["undeliverable"]
 """A fault of a client's address. A server that takes an e-mail may lose it: no state says that it came."""
 
-ChosenMail = Literal["invoice_ready", "reminder"]
+ChosenMail = Literal["invoice_ready", "reminder", "method_expiring"]
 """E-mails that a client can do without, by their templates. Receipts and what concerns money that moved always come."""
 CHOSEN_MAIL: Final[Mapping[ChosenMail, str]] = {
     "invoice_ready": "New invoices",
     "reminder": "Reminders of unpaid invoices",
+    "method_expiring": "Notices about expiring cards",
 }
 """Their names on pages."""
 

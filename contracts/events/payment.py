@@ -1,5 +1,6 @@
 """Events of a payment, and of the money that it moved."""
 
+from datetime import date
 from typing import ClassVar, Self
 from uuid import UUID
 
@@ -131,6 +132,22 @@ class PaymentReversed(Event):
     """The whole payment. The rest beside the parts in `invoices` was taken from the client's credit."""
     method: Method
     invoices: tuple[ReversedShare, ...] = ()
+
+
+class PaymentMethodExpiring(Event):
+    """The saved card with which a client's payments begin expires within a month. Once a card and month of expiry.
+
+    It was asked about at Stripe right before: the card's bank had not renewed it.
+    """
+
+    topic: ClassVar[Topic] = topics.PAYMENT_METHOD_EXPIRING
+    key_field: ClassVar[str] = "method_id"
+
+    method_id: UUID
+    client_id: UUID
+    method: Method
+    expires_on: date
+    """The last day on which it can be charged."""
 
 
 class PaymentDisputed(StateEvent):

@@ -49,6 +49,9 @@ PAYMENT_SETTLED = Topic("payment.settled", Kind.MOVEMENT, "payment", ("invoice",
 PAYMENT_UPDATED = Topic("payment.updated", Kind.NOTICE, "payment", ("invoice", "gateway"))
 PAYMENT_REFUNDED = Topic("payment.refunded", Kind.NOTICE, "payment", ("notification",))
 PAYMENT_REVERSED = Topic("payment.reversed", Kind.NOTICE, "payment", ("notification",), partitions=3)
+PAYMENT_METHOD_EXPIRING = Topic(
+    "payment.method_expiring", Kind.NOTICE, "payment", ("notification",), partitions=3
+)
 PAYMENT_DISPUTED = Topic("payment.disputed", Kind.STATE, "payment", ("notification",), partitions=3)
 
 STRIPE_EVENT = Topic("stripe.event", Kind.NOTICE, "payment", ("payment",))
@@ -73,6 +76,7 @@ ALL: tuple[Topic, ...] = (
     PAYMENT_UPDATED,
     PAYMENT_REFUNDED,
     PAYMENT_REVERSED,
+    PAYMENT_METHOD_EXPIRING,
     PAYMENT_DISPUTED,
     STRIPE_EVENT,
     NOTIFICATION_SENT,

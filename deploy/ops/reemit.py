@@ -16,6 +16,7 @@ from services.notification.emails import reemit as emails
 from services.payment.accounts import reemit as accounts
 from services.payment.disputes import reemit as disputes
 from services.payment.ledger import reemit as ledger
+from services.payment.methods import reemit as methods
 from services.payment.outside import reemit as outside
 from services.payment.payments import reemit as payments
 from services.payment.refunds import reemit as refunds
@@ -30,6 +31,7 @@ SOURCES: Mapping[str, Sequence[Source]] = {
         refunds.SOURCE,
         disputes.SOURCE,
         outside.SOURCE,
+        methods.SOURCE,
     ),
     "notification": (emails.SOURCE,),
 }

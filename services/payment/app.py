@@ -25,6 +25,7 @@ from services.payment.disputes import routes as disputes
 from services.payment.evidence import routes as evidence
 from services.payment.evidence.sweep import submitting
 from services.payment.methods import routes as methods
+from services.payment.methods.sweep import announce_expiring
 from services.payment.outside import routes as outside
 from services.payment.payments import routes as payments
 from services.payment.refunds import held, made_at_stripe
@@ -81,6 +82,7 @@ def worker(settings: Settings) -> Litestar:
     timed.every(
         jobs.SWEEP_SECONDS, "sweep_payments", jobs.sweeps(db, stripe, replay, consumers.apply_stripe_events)
     )
+    timed.every(jobs.EXPIRY_SECONDS, "announce_expiring", partial(announce_expiring, db, stripe))
     return worker_app(
         name="payment",
         settings=settings,

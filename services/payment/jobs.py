@@ -12,6 +12,7 @@ from services.payment.refunds.sweep import list_refunds, sweep_refunds
 from services.payment.stripe.api import StripeApi
 
 SWEEP_SECONDS = 15
+EXPIRY_SECONDS = 3600
 
 
 def sweeps(

@@ -28,6 +28,7 @@ RULES = (
     kept("account_choices", "for ever: where a clinic's clients were charged when"),
     kept("customers", "until the client is erased: the client's id at Stripe"),
     kept("payment_methods", "until the client is erased, removed ones too: payments refer to them"),
+    deleted("expiry_notices", "90 days: the card has expired by then", timedelta(days=90), "published_at"),
     kept("consents", "for ever: proof of what a client agreed to"),
     kept("payables", "as long as the invoice"),
     deleted("starts", "an hour: how often a client pressed Pay", timedelta(0), "ends_at"),

@@ -26,6 +26,20 @@ REFUNDING = (
         "",
     ),
     one(
+        "a card is asked about at Stripe before its client is told that it expires",
+        f"{SERVICE}test_expiring_cards.py::test_of_a_card_that_is_gone_or_renewed_at_stripe_none_is_told",
+        "services/payment/methods/sweep.py",
+        "            return\n    await _refresh(db, stripe, method)\n",
+        "            return\n",
+    ),
+    one(
+        "no e-mail about a card that has expired",
+        f"{SERVICE}test_expiring_cards.py::test_an_e_mail_that_helps_nobody_is_dropped",
+        "services/notification/emails/messages/method_expiring.py",
+        "    if expires_on is None or Formats.of(clinic).local(now).date() > expires_on:\n",
+        "    if expires_on is None:\n",
+    ),
+    one(
         "a preview that counts disputes as refunded",
         f"{SERVICE}test_payment_held.py::test_a_preview_does_not_count_what_the_bank_has_as_refunded",
         "services/payment/receivables/store.py",

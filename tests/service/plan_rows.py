@@ -72,8 +72,10 @@ PAYMENT = """
 INSERT INTO customers (clinic_id, client_id, account, idempotency_key, stripe_customer_id)
     SELECT pg_temp.key(1, c), pg_temp.key(2, n), '', c || '-' || n, 'cus_' || c || '_' || n
     FROM generate_series(0, 9) AS c, generate_series(0, 1999) AS n;
-INSERT INTO payment_methods (clinic_id, id, client_id, account, stripe_payment_method_id, kind, last4, created_at)
-    SELECT clinic_id, pg_temp.key(6, n), client_id, '', 'pm_' || n, 'card', '4242', now() FROM many WHERE n % 3 = 0;
+INSERT INTO payment_methods (clinic_id, id, client_id, account, stripe_payment_method_id, kind, last4, created_at,
+        exp_year, exp_month)
+    SELECT clinic_id, pg_temp.key(6, n), client_id, '', 'pm_' || n, 'card', '4242', now(), 2026 + n % 8, 1 + n % 12
+    FROM many WHERE n % 3 = 0;
 INSERT INTO payables (clinic_id, id, client_id, version, due_amount, settled_amount, currency, status, due_on)
     SELECT clinic_id, pg_temp.key(3, n), client_id, 1, 100,
         CASE WHEN n % 20 < 2 THEN 0 ELSE 100 END, 'EUR', 'unpaid', '2026-01-01'

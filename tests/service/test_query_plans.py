@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 
@@ -300,6 +301,12 @@ CASES = [
         "clients of Stripe",
         lambda tx: methods.find_clients(tx, [("", "cus_7_1007")]),
         "customers_stripe",
+    ),
+    case(
+        "payment",
+        "worker",
+        "cards that expire",
+        lambda tx: methods.list_expiring(tx, [(2031, 2)], (UUID(int=0), UUID(int=0)), 200),
     ),
     case("payment", "worker", "cards without details", lambda tx: methods.claim_undetailed(tx, 50)),
     case(

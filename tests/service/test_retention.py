@@ -83,6 +83,7 @@ INDEXES = {
     "letters_ended",
     "starts_by_end",
     "evidence_changed",
+    "expiry_notices_published",
     "evidence_submissions_ended",
 }
 

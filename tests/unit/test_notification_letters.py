@@ -95,6 +95,7 @@ def an_email(
         to_credit=to_credit,
         dispute=dispute,
         due=shares if due is None else due,
+        expires_on=date(2026, 12, 31),
     )
     now = datetime.now(UTC)
     delivery = Delivery(
@@ -266,6 +267,16 @@ def test_no_button_asks_for_another_sum_than_the_email_says_is_due() -> None:
     mail = RENDERER.render(an_email("payment_reversed", invoice, amount=eur(2500), due=due))
 
     assert both_parts(mail, "View invoice", "€75.00") and "ay €" not in mail.text
+
+
+def test_a_card_that_expires_is_named_as_receipts_name_it_and_its_page_is_the_button() -> None:
+    mail = RENDERER.render(
+        an_email("method_expiring", method=Method(kind="card", brand="visa", last4="4242"))
+    )
+
+    assert mail.subject == "Your saved card expires on 31 December 2026 - Harbour Clinic"
+    assert both_parts(mail, "Visa ending 4242", "31 December 2026", "https://pay.example/c/harbour/methods")
+    assert "€" not in mail.text + mail.html
 
 
 @pytest.mark.parametrize("reason", [*dispute_opened.REASONS, "of_tomorrow", None])

@@ -9,13 +9,20 @@ from uuid import UUID
 from contracts.events import topics
 from contracts.events.envelope import CloudEvent, StateEvent
 from contracts.events.notification import Notification
-from contracts.events.payment import PaymentRefunded, PaymentReversed, PaymentSettled, PaymentUpdated
+from contracts.events.payment import (
+    PaymentMethodExpiring,
+    PaymentRefunded,
+    PaymentReversed,
+    PaymentSettled,
+    PaymentUpdated,
+)
 
 FAMILIES = {
     **{name: name.split(".", maxsplit=1)[0] for name in topics.BY_NAME},
     "payment.settled": "movement",
     "payment.refunded": "refund",
     "payment.disputed": "dispute",
+    "payment.method_expiring": "method",
     "notification.sent": "delivery",
     "notification.failed": "delivery",
     "stripe.event": "stripe",
@@ -34,6 +41,8 @@ def fact_of(event: CloudEvent) -> str:
         return f"{event.amount.minor} {event.amount.currency} of {event.payment_id}"
     if isinstance(event, PaymentReversed):
         return f"{event.amount.minor} {event.amount.currency} taken back"
+    if isinstance(event, PaymentMethodExpiring):
+        return f"expires on {event.expires_on}"
     if isinstance(event, PaymentUpdated):
         return f"{event.method.kind} {event.method.brand} {event.method.last4}"
     return event.topic.name

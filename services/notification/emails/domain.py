@@ -34,6 +34,10 @@ NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
 
 
+NO_MONEY = Money(minor=0, currency="XXX")
+"""Of an e-mail that is about no sum, by ISO 4217's code for no currency."""
+
+
 class ReceiptNotFound(DomainError):
     code = "receipt_not_found"
     status = 404
@@ -55,7 +59,7 @@ class EmailData(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    amount: Money
+    amount: Money = NO_MONEY
     at: datetime
     invoices: tuple[Share, ...]
     due: tuple[Share, ...] = ()
@@ -66,6 +70,8 @@ class EmailData(BaseModel):
     to_credit: bool = False
     """A refund that became the client's credit."""
     dispute: DisputeData | None = None
+    expires_on: date | None = None
+    """Of a saved card: the last day on which it can be charged."""
     plan_day: int | None = None
     """Of a reminder: the day of the clinic's plan, counted from the due date."""
 
@@ -196,6 +202,8 @@ class EmailKind(Generic[E]):
     """When the occasion began: the same moment in all of its events, since the e-mail's id is made from it."""
     to_clinic: bool = False
     """It goes to the address in the clinic's settings, and not to the client."""
+    check: "Callable[[Claim, Clinic, datetime], Waits | Canceled | None] | None" = None
+    """It drops or delays one right before it is sent."""
     ends_failures: bool = False
     """It drops the e-mails about earlier failures of its payment that were not sent yet."""
 
@@ -355,7 +363,7 @@ def decide(claim: Claim, now: datetime) -> Email | Waits | Canceled | Failed:
     """Whether to send the e-mail now, let it wait, drop it, or give it up."""
     if claim.clinic is None:
         return _waits("no_clinic", claim)
-    refused = claim.kind.check(claim, claim.clinic, now) if isinstance(claim.kind, TimedKind) else None
+    refused = claim.kind.check(claim, claim.clinic, now) if claim.kind.check else None
     if refused is not None:
         return refused
     recipient = _clinic_itself(claim.clinic) if claim.kind.to_clinic else claim.recipient

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from types import MappingProxyType
 from uuid import UUID
 
-from contracts.events.envelope import Method
+from contracts.events.envelope import Method, event_id
+from contracts.events.payment import PaymentMethodExpiring
 from services.chassis.errors import DomainError
 from services.payment.stripe.limits import NEVER
+
+EXPIRES_SOON = timedelta(days=31)
+"""So long before a saved card's last day is over its client is told."""
 
 
 class MethodNotFound(DomainError):
@@ -123,3 +127,66 @@ def newest(held: SavedMethod | None, seen: SavedMethod) -> SavedMethod:
     if seen.seen_at == held.seen_at != NEVER and seen.details != held.details:
         return replace(held, doubtful=True)
     return held
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryNotice:
+    """A client is told that a card expires. `card` names it however often it was saved."""
+
+    clinic_id: UUID
+    client_id: UUID
+    account: str
+    card: str
+    expires_on: date
+    method_id: UUID
+    brand: str | None
+    last4: str | None
+    published_at: datetime
+
+
+def last_day(year: int, month: int) -> date:
+    """The last day of a card's month of expiry."""
+    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+
+
+def months_to_tell(today: date) -> list[tuple[int, int]]:
+    """The (year, month) of expiry of cards whose clients are to be told today."""
+    months = [(today.year, today.month), (today.year + today.month // 12, today.month % 12 + 1)]
+    return [each for each in months if last_day(*each) - today < EXPIRES_SOON]
+
+
+def expiring(rows: Iterable[Listed], now: datetime) -> ExpiryNotice | None:
+    """The notice of the card with which a client's payments begin; None while it is not to be told.
+
+    Another card, or one that Stripe has renewed, leaves the client nothing to do.
+    """
+    for method in (row.method for row in rows if row.default):
+        if (method.exp_year, method.exp_month) in months_to_tell(now.date()):
+            assert method.exp_year is not None and method.exp_month is not None, "it is in a list of months"
+            return ExpiryNotice(
+                method.clinic_id,
+                method.client_id,
+                method.account,
+                method.fingerprint or method.stripe_id,
+                last_day(method.exp_year, method.exp_month),
+                method.id,
+                method.brand,
+                method.last4,
+                now,
+            )
+    return None
+
+
+def fact_about(notice: ExpiryNotice) -> PaymentMethodExpiring:
+    """Build `payment.method_expiring`. Its id is the same in each run, and after a restore."""
+    begins = datetime.combine(notice.expires_on - EXPIRES_SOON, time(), tzinfo=UTC)
+    topic, day = PaymentMethodExpiring.topic.name, notice.expires_on
+    return PaymentMethodExpiring(
+        id=event_id(begins, topic, notice.clinic_id, notice.client_id, notice.account, notice.card, day),
+        time=notice.published_at,
+        clinic_id=notice.clinic_id,
+        method_id=notice.method_id,
+        client_id=notice.client_id,
+        method=Method(kind="card", brand=notice.brand, last4=notice.last4),
+        expires_on=day,
+    )

@@ -1,13 +1,13 @@
 """Clients at Stripe and their saved payment methods."""
 
 from collections.abc import Collection
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from uuid import UUID
 
 import asyncpg
 
 from services.chassis.db.database import Connection, Key
-from services.payment.methods.domain import Customer, SavedMethod
+from services.payment.methods.domain import Customer, ExpiryNotice, SavedMethod
 
 _METHOD = """
     m.clinic_id, m.id, m.client_id, m.account, m.stripe_payment_method_id AS stripe_id, m.kind, m.brand, m.last4,
@@ -275,6 +275,52 @@ async def claim_undetailed(tx: Connection, limit: int) -> list[SavedMethod]:
         limit,
     )
     return [SavedMethod(**row) for row in rows]
+
+
+async def list_expiring(
+    tx: Connection, months: Collection[tuple[int, int]], after: Key, limit: int
+) -> list[SavedMethod]:
+    """Saved cards of these (year, month) of expiry, in order of (clinic, id) from after `after`.
+
+    Left out are cards whose clients were told, and cards that could not be charged now: clinic, account or card.
+    """
+    rows = await tx.fetch(
+        f"""
+        SELECT {_METHOD} FROM payment_methods AS m
+        JOIN clinics AS c USING (clinic_id)
+        LEFT JOIN accounts AS chosen USING (clinic_id)
+        LEFT JOIN account_states AS s ON s.account = m.account
+        WHERE m.kind = 'card' AND m.removed_at IS NULL AND m.last4 IS NOT NULL
+            AND (m.exp_year, m.exp_month) IN (SELECT * FROM unnest($1::smallint[], $2::smallint[]))
+            AND m.account = coalesce(chosen.stripe_account_id, '') AND s.problem IS NULL
+            AND c.online_payment AND 'card' = ANY (c.methods)
+            AND (m.clinic_id, m.id) > ($3, $4)
+            AND NOT EXISTS (
+                SELECT FROM expiry_notices AS n
+                WHERE (n.clinic_id, n.client_id, n.account) = (m.clinic_id, m.client_id, m.account)
+                    AND n.card = coalesce(m.fingerprint, m.stripe_payment_method_id)
+                    AND n.expires_on >= make_date(m.exp_year, m.exp_month, 1)
+            )
+        ORDER BY m.clinic_id, m.id LIMIT $5
+        """,
+        [year for year, _ in months],
+        [month for _, month in months],
+        *after,
+        limit,
+    )
+    return [SavedMethod(**row) for row in rows]
+
+
+async def add_notice(tx: Connection, notice: ExpiryNotice) -> bool:
+    """Keep the notice; False if the card and month had one."""
+    added = await tx.fetchval(
+        f"""
+        INSERT INTO expiry_notices ({", ".join(each.name for each in fields(ExpiryNotice))})
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING true
+        """,
+        *astuple(notice),
+    )
+    return bool(added)
 
 
 async def set_default(tx: Connection, method: SavedMethod) -> None:

@@ -50,6 +50,7 @@ class MailForm:
 
     invoice_ready: str = ""
     reminder: str = ""
+    method_expiring: str = ""
     _csrf_token: str = ""
 
 
