@@ -105,6 +105,8 @@ OFF_CARD: Final[Mapping[str, Decline]] = {
     "charge_exceeds_weekly_limit": Decline("This is more than can be debited in a week.", _OTHER_WAY),
 }
 """Where the words differ for a way to pay that is no card. Stripe reports a cancel on its page as the first code."""
+KNOWN_DECLINES: Final = frozenset({*DECLINES, *OFF_CARD})
+"""The codes with words of their own."""
 
 _DEBITS: Final[Mapping[str | None, Decline]] = {
     "payment_intent_payment_attempt_failed": Decline(

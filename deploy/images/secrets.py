@@ -29,6 +29,8 @@ def lines() -> Iterator[str]:
         "METADATA_KEY": new.metadata_key,
         "PAY_LINK_KEY": new.pay_link_key,
         "LOGIN_KEY": new.login_key,
+        "METRICS_TOKEN": new.metrics_token,
+        "GRAFANA_PASSWORD": secrets.token_hex(24),
         "CLINICPAY_DEMO": "0",
     }
     for name, value in values.items():

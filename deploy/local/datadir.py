@@ -80,6 +80,12 @@ class DataDir:
         """Write where the parts of this run are, for commands that come while it runs."""
         (self.path / "addresses.json").write_text(json.dumps(addresses, indent=1))
 
+    def keep_scraping(self, configuration: Mapping[str, object]) -> None:
+        """Write Prometheus's configuration for this run: it holds a token, so nobody else may read it."""
+        file = self.path / "prometheus.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(configuration, indent=1))
+
     def _make(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from deploy.local.errors import EmbeddedError
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import free_port, port_is_free
+from deploy.local.scraping import scraping
 from deploy.local.supervisor import Supervisor
 from deploy.local.units import KafkaUnit, PostgresUnit, PythonUnit, run_once
 from deploy.ops import database
@@ -112,6 +113,16 @@ class System:
     def operator_key(self) -> str:
         return DEMO_OPERATOR_KEY if self.demo else self.secrets.operator_key
 
+    @property
+    def metrics_token(self) -> str:
+        return os.environ.get("METRICS_TOKEN") or self.secrets.metrics_token
+
+    @property
+    def measured(self) -> dict[str, str]:
+        """The processes that show metrics, by name, each with the address that it listens on."""
+        addresses = {name: f"127.0.0.1:{port}" for name, port in self.ports.inner.items()}
+        return {"gateway.api": f"127.0.0.1:{self.ports.gateway}", **addresses}
+
     def keep_addresses(self) -> None:
         """Write down where this run's parts are, for commands that come while it runs."""
         self.data.keep_addresses(
@@ -122,6 +133,7 @@ class System:
                 "postgres_cluster": str(self.postgres.cluster),
             }
         )
+        self.data.keep_scraping(scraping(self.measured, self.metrics_token))
 
     def keep_all(self, supervisor: Supervisor) -> None:
         """Hand every process and step to the supervisor. Slow starters come first: they get the CPU first."""
@@ -148,12 +160,8 @@ class System:
         units = [self._unit("gateway", "services.gateway api", ports.gateway, self._gateway, both)]
         for service in WORKED:
             for role in ("worker", "api"):
-                name, needs = (
-                    f"{service}.{role}",
-                    both if role == "worker" or service == "payment" else both[:1],
-                )
-                env = self._service_env(service, role)
-                units.append(self._unit(name, f"services.{service} {role}", ports.inner[name], env, needs))
+                name, env = f"{service}.{role}", self._service_env(service, role)
+                units.append(self._unit(name, f"services.{service} {role}", ports.inner[name], env, both))
         units.append(
             self._unit("relay", "services.chassis.outbox.relay", ports.inner["relay"], self._relay, both)
         )
@@ -169,7 +177,7 @@ class System:
             argv=command.split(),
             port=port,
             log=self.data.log(name),
-            env=lambda: {**_inherited(), **env()},
+            env=lambda: {**_inherited(), "METRICS_TOKEN": self.metrics_token, **env()},
             after=after,
         )
 

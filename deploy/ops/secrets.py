@@ -23,6 +23,7 @@ class Secrets:
     metadata_key: str
     pay_link_key: str
     login_key: str
+    metrics_token: str
 
     @classmethod
     def new(cls) -> Self:
@@ -41,6 +42,7 @@ class Secrets:
             metadata_key=secrets.token_hex(24),
             pay_link_key=secrets.token_hex(24),
             login_key=secrets.token_hex(24),
+            metrics_token=secrets.token_hex(24),
         )
 
 

@@ -57,6 +57,12 @@ class Incidents:
             del self._open[name, part]
             log.warning(f"{name}_ends", count=known.count, seconds=round(now - known.began), **_named(part))
 
+    def open_now(self) -> dict[tuple[str, str], float]:
+        """1 for each incident, by name and part, in which something failed within a minute."""
+        now = time.monotonic()
+        found = list(self._open.items())
+        return {key: 1.0 for key, each in found if now - each.failed < AGAIN_SECONDS}
+
     def forget(self) -> None:
         self._open.clear()
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.chassis.http import server
+from services.chassis.http.scraping import with_metrics
 from services.chassis.settings import ProcessSettings, SettingsT, load
-from services.chassis.telemetry import logs
+from services.chassis.telemetry import logs, metrics
 from services.chassis.telemetry import traces as telemetry
 
 App = Any
@@ -26,7 +27,11 @@ def run(name: str, role: str, app: Callable[[SettingsT], App], settings: type[Se
     loaded = load(settings)
     logs.configure(name, role, loaded.log_level)
     telemetry.configure(name, role, loaded.otel_exporter_otlp_endpoint)
-    serve(app(loaded), loaded)
+    metrics.configure(name, role, loaded.otel_exporter_otlp_endpoint, shown=loaded.metrics_token is not None)
+    made = app(loaded)
+    serve(
+        with_metrics(made, loaded.metrics_token.get_secret_value()) if loaded.metrics_token else made, loaded
+    )
 
 
 GARBAGE_AFTER = 20_000

@@ -137,10 +137,17 @@ class ProcessSettings(KafkaSettings):
     http_body_seconds: Annotated[float, Field(gt=0)] = HttpLimits.body_seconds
     http_connections: Annotated[int, Field(ge=1)] = HttpLimits.connections
     otel_exporter_otlp_endpoint: str | None = None
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """Who has it reads `/metrics` of the process. Without one there is no such page."""
     kafka_group_instance_id: str | None = None
     """Names a worker process to its consumer groups, so that one that was killed is taken over from at once, and not
     after the session's time-out. Each process of a service needs its own."""
     log_level: str = "INFO"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether anybody asks for this process's metrics."""
+        return self.metrics_token is not None or self.otel_exporter_otlp_endpoint is not None
 
     @property
     def http_limits(self) -> HttpLimits:

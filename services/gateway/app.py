@@ -17,6 +17,7 @@ from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan
 from services.chassis.http.auth import TokenMint
 from services.chassis.http.heads import CheckedHeads
+from services.chassis.http.scraping import show_pool
 from services.chassis.signing import keys_of
 from services.chassis.telemetry.spans import RequestSpans, tell_request_id
 from services.gateway.accounts import errors as account_errors
@@ -71,6 +72,7 @@ def api(
 ) -> Litestar:
     """The app. `transports` replace the network to a service, by its name, with an app in this process."""
     db = Database(settings.database_urls)
+    show_pool(db)
     urls: dict[Service, str] = {
         "invoice": str(settings.invoice_url),
         "payment": str(settings.payment_url),

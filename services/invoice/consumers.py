@@ -9,16 +9,37 @@ from contracts.events.payment import (
     PaymentSettled,
     PaymentUpdated,
 )
+from services.chassis import clock
 from services.chassis.db.database import Connection, Key
 from services.chassis.kafka.consume import consumes, on_parked
+from services.chassis.telemetry.metrics import Seconds
 from services.invoice.invoices import actions
 
+_paid = Seconds(
+    "clinicpay.settlement.paid",
+    "From the second in which Stripe captured a payment to the commit that books it on its invoice",
+)
 
-@consumes(PaymentSettled, PaymentProcessing, PaymentFailed, PaymentCanceled, PaymentUpdated, group="invoice")
-async def on_payment_changed(
-    tx: Connection,
-    events: Sequence[PaymentSettled | PaymentProcessing | PaymentFailed | PaymentCanceled | PaymentUpdated],
-) -> None:
+Paying = PaymentSettled | PaymentProcessing | PaymentFailed | PaymentCanceled | PaymentUpdated
+
+
+def measure_paid(events: Sequence[Paying]) -> None:
+    now = clock.now()
+    for event in events:
+        if isinstance(event, PaymentSettled) and event.kind == "payment" and event.captured_at is not None:
+            _paid.record((now - event.captured_at).total_seconds())
+
+
+@consumes(
+    PaymentSettled,
+    PaymentProcessing,
+    PaymentFailed,
+    PaymentCanceled,
+    PaymentUpdated,
+    group="invoice",
+    measure=measure_paid,
+)
+async def on_payment_changed(tx: Connection, events: Sequence[Paying]) -> None:
     """Book settled movements, store the states of payments, and publish the invoices' changes.
 
     One handler for all five, so that a batch locks its invoices once, in order.

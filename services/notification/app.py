@@ -9,6 +9,8 @@ from litestar import Litestar
 from services.chassis.db.database import Database
 from services.chassis.http.app import service_app
 from services.chassis.jobs.jobs import Jobs
+from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.samples import watching_lag
 from services.chassis.kafka.worker import worker_app
 from services.notification import consumers
 from services.notification.contacts import routes as contacts
@@ -29,7 +31,13 @@ ROUTES = [*contacts.ALL, *emails.ALL, *letters.ALL]
 def api(settings: Settings) -> Litestar:
     """Contacts and deliveries over HTTP, as the role `notification_api`."""
     db = Database(settings.database_urls)
-    return service_app(name=NAME, settings=settings, db=db, route_handlers=ROUTES)
+    return service_app(
+        name=NAME,
+        settings=settings,
+        db=db,
+        route_handlers=ROUTES,
+        lifespan=watching_lag(settings, consumers_of(consumers, db)),
+    )
 
 
 def worker(settings: Settings) -> Litestar:

@@ -15,6 +15,7 @@ from services.chassis.http.app import Lifespan, service_app
 from services.chassis.jobs.jobs import Jobs
 from services.chassis.kafka import parked
 from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.samples import watching_lag
 from services.chassis.kafka.worker import worker_app
 from services.chassis.queue.working import InTransaction
 from services.chassis.settling import settling_routes
@@ -27,6 +28,7 @@ from services.payment.evidence.sweep import submitting
 from services.payment.methods import routes as methods
 from services.payment.methods.sweep import announce_expiring
 from services.payment.outside import routes as outside
+from services.payment.payments import live
 from services.payment.payments import routes as payments
 from services.payment.refunds import held, made_at_stripe
 from services.payment.refunds import routes as refunds
@@ -65,7 +67,11 @@ def api(settings: Settings) -> Litestar:
             "stripe": Provide(lambda: stripe, sync_to_thread=False),
             "limits": Provide(lambda: settings.client_limits, sync_to_thread=False),
         },
-        lifespan=[_closing(events.close), _closing(stripe.close)],
+        lifespan=[
+            _closing(events.close),
+            _closing(stripe.close),
+            *watching_lag(settings, consumers_of(consumers, db)),
+        ],
         needed={"kafka": events.check},
         database_needed=False,
     )
@@ -85,6 +91,7 @@ def worker(settings: Settings) -> Litestar:
     timed.every(jobs.EXPIRY_SECONDS, "announce_expiring", partial(announce_expiring, db, stripe))
     return worker_app(
         name="payment",
+        reads=[live.READ],
         settings=settings,
         db=db,
         consumers=consumers,

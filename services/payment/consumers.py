@@ -3,13 +3,12 @@
 To handle another event type of Stripe's, add a line to `STRIPE_EVENTS`; to consume another topic, a function below.
 """
 
-from collections import Counter
+from collections import Counter as Numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import structlog
-from opentelemetry import metrics
 
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.invoice import INVOICE_STATES, InvoiceState
@@ -17,6 +16,7 @@ from contracts.events.stripe import StripeEvent
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
+from services.chassis.telemetry.metrics import Counter, Seconds
 from services.payment.accounts import changes as accounts
 from services.payment.disputes import changes as disputes
 from services.payment.ledger import actions as ledger
@@ -99,9 +99,22 @@ ACTED_ON = frozenset(name for name, room in STRIPE_EVENTS.items() if isinstance(
 """Stripe's event types that a room applies. All others are acknowledged and not published."""
 
 
-_roomless = metrics.get_meter("clinicpay").create_counter(
-    "stripe_events_without_room", description="Events that an edge of another release published, by type"
+_roomless = Counter(
+    "clinicpay.stripe.event.without_room",
+    "{event}",
+    "Events whose type no room applies: an edge of another release published them",
 )
+_booked = Seconds(
+    "clinicpay.settlement.booked",
+    "From a payment's success at Stripe to its booking in the ledger, by the webhook",
+)
+
+
+def measure_booked(events: Sequence[StripeEvent]) -> None:
+    now = clock.now()
+    for event in events:
+        if event.event_type == "payment_intent.succeeded":
+            _booked.record((now - event.created).total_seconds())
 
 
 @consumes(ClinicUpdated, group="payment", delay_tolerant=True)
@@ -118,7 +131,7 @@ async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> 
         await payments.move_to_credit(tx, too_much)
 
 
-@consumes(StripeEvent, group="payment-stripe")
+@consumes(StripeEvent, group="payment-stripe", measure=measure_booked)
 async def on_stripe_event(tx: Connection, events: Sequence[StripeEvent]) -> None:
     """Move payments, book money, keep saved methods and what accounts can do."""
     await apply_stripe_events(tx, events)
@@ -166,9 +179,9 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
 
 def _count_roomless(events: Sequence[StripeEvent]) -> None:
     """Count events whose type no room applies: this release's edge publishes none of them, another one's may."""
-    roomless = Counter(event.event_type for event in events if event.event_type not in ACTED_ON)
+    roomless = Numbers(event.event_type for event in events if event.event_type not in ACTED_ON)
     for event_type, number in roomless.items():
-        _roomless.add(number, {"event_type": event_type[:80]})
+        _roomless.add(number)
         log.warning("stripe_events_without_room", event_type=event_type[:80], events=number)
 
 

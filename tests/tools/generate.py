@@ -6,6 +6,8 @@ contracts/openapi/*.json    OpenAPI 3.1 of each service, and of the gateway's pu
 README.md                   five of the measured figures, from docs/bench.json
 docs/performance.md         all of them
 docs/money.md               the tables of states, by tests.tools.money
+docs/metrics.md             the table of metrics, by tests.tools.metrics
+deploy/observability/grafana/dashboards/*.json  by tests.tools.dashboards
 """
 
 import json
@@ -21,6 +23,7 @@ from contracts.events.catalogue import EVENTS
 from contracts.events.envelope import CloudEvent, Event
 from contracts.events.topics import ALL, Topic
 from tests.bench import baseline, run
+from tests.tools import dashboards, metrics
 from tests.tools.money import page
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
@@ -178,6 +181,9 @@ def files() -> Iterator[tuple[Path, str]]:
         yield document, with_figures(document.read_text(), table)
     states = CONTRACTS.parent / "docs/money.md"
     yield states, page.filled(states.read_text())
+    signals = CONTRACTS.parent / "docs/metrics.md"
+    yield signals, metrics.filled(signals.read_text())
+    yield from dashboards.files()
 
 
 def with_figures(text: str, table: str) -> str:

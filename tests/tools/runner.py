@@ -222,10 +222,17 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _lacks_prometheus() -> str | None:
+    if shutil.which("prometheus") and shutil.which("promtool"):
+        return None
+    return "needs Prometheus: `apt install prometheus`"
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "browser": _lacks_chromium,
     "compose": _lacks_compose,
     "debezium": _lacks_debezium,
+    "signals": _lacks_prometheus,
     "verapdf": verapdf.lacks,
 }
 
@@ -244,6 +251,7 @@ GROUPS: Iterable[Group] = (
     folder("system"),
     folder("debezium"),
     folder("verapdf", asks_others=True),
+    folder("signals", asks_others=True),
     folder("faults"),
     folder("browser", *PARALLEL),
     folder("compose"),

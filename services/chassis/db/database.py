@@ -84,12 +84,16 @@ class Database:
     def __init__(self, urls: Urls, *, size: int = 10, patience: float = 5) -> None:
         """`patience`: seconds in which the server must take a new connection."""
         self._connector = Connector(urls)
-        self._size = size
+        self.size = size
         self._patience = patience
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
         self.held = 0
         """Connections that are checked out now."""
+
+    @property
+    def opened_connections(self) -> int:
+        return 0 if self._pool is None else self._pool.get_size()
 
     async def close(self) -> None:
         if self._pool is not None:
@@ -168,7 +172,7 @@ class Database:
                 self._pool = await asyncpg.create_pool(
                     connect=self._connector.connect,
                     min_size=0,
-                    max_size=self._size,
+                    max_size=self.size,
                     timeout=self._patience,
                     command_timeout=30,
                     server_settings=dict(SESSION),

@@ -16,6 +16,7 @@ from services.chassis.http import problems
 from services.chassis.http.auth import Caller, TokenCheck, any_caller, caller_of
 from services.chassis.http.heads import CheckedHeads
 from services.chassis.http.health import Check, health_routes
+from services.chassis.http.scraping import show_pool
 from services.chassis.settings import ServiceSettings
 from services.chassis.telemetry.spans import RequestSpans, tell_request_id
 
@@ -50,6 +51,7 @@ def service_app(
     database_needed     False: it has work to do without its database, whose loss is reported only
     """
     database = {"database": db.ping}
+    show_pool(db)
     checks = {**(database if database_needed else {}), **(needed or {})}
     return Litestar(
         route_handlers=[*route_handlers, *health_routes(checks, {} if database_needed else database)],

@@ -12,8 +12,17 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from services.chassis.db.database import UNREACHABLE, Database
 from services.chassis.incidents import incidents
+from services.chassis.telemetry.metrics import Counter
 
 log = structlog.get_logger()
+
+_ran = Counter(
+    "clinicpay.job.run",
+    "{run}",
+    "Runs of timed jobs. One process of a service runs a job at a time",
+    "job",
+    "outcome",
+)
 
 Job = Callable[[], Awaitable[None]]
 
@@ -48,13 +57,17 @@ class Jobs:
 
     async def _run(self, name: str, job: Job, seconds: float) -> None:
         try:
-            if await self._leased(name, seconds):
-                await job()
+            if not await self._leased(name, seconds):
+                return
+            await job()
         except UNREACHABLE as error:
+            _ran.add(1, name, "failed")
             incidents.failed("job_failed", name, job=name, exc_info=error)
         except Exception as error:
+            _ran.add(1, name, "failed")
             log.error("job_failed", job=name, exc_info=error)
         else:
+            _ran.add(1, name, "done")
             incidents.worked("job_failed", name)
 
     async def _leased(self, name: str, seconds: float) -> bool:

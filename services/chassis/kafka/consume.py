@@ -4,6 +4,7 @@ FastStream fetches and acknowledges; decoding, claiming, parking and retrying ar
 library that loses one event in a million loses money.
 """
 
+from collections import Counter as Numbers
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -21,13 +22,30 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.kafka import inbox, park
 from services.chassis.kafka.park import Parked, Record
+from services.chassis.telemetry.metrics import Counter
 from services.chassis.telemetry.spans import batch_spans
 
 log = structlog.get_logger()
 
+_consumed = Counter(
+    "messaging.client.consumed.messages",
+    "{message}",
+    "Events that a consumer group applied, each once",
+    "messaging.consumer.group.name",
+    "messaging.destination.name",
+)
+_parked = Counter(
+    "clinicpay.event.parked",
+    "{event}",
+    "Events that a consumer group parked, by the refusal's code",
+    "group",
+    "reason",
+)
+
 Apply = Callable[[Connection, Any], Awaitable[None]]
 ApplyArrived = Callable[[Connection, "list[Arrived]"], Awaitable[tuple[list[CloudEvent], list[Parked]]]]
 ApplyT = TypeVar("ApplyT", bound=Apply)
+Measure = Callable[[Sequence[Any]], None]
 ParkedHook = Callable[[Connection, Collection[Key]], Awaitable[None]]
 ParkedHookT = TypeVar("ParkedHookT", bound=ParkedHook)
 
@@ -43,10 +61,11 @@ class Handler:
     group: str
     apply: Apply
     delay_tolerant: bool = False
+    measure: Measure | None = None
 
 
 def consumes(
-    *events: type[CloudEvent], group: str, delay_tolerant: bool = False
+    *events: type[CloudEvent], group: str, delay_tolerant: bool = False, measure: Measure | None = None
 ) -> Callable[[ApplyT], ApplyT]:
     """Mark a function in a service's `consumers` module as the handler of these events in a consumer group.
 
@@ -56,10 +75,12 @@ def consumes(
 
     A group whose handlers are all `delay_tolerant` gathers the events of a tenth of a second into one batch, which
     costs a fraction.
+
+    `measure` is called with the events that were applied, once their transaction has committed.
     """
 
     def mark(apply: ApplyT) -> ApplyT:
-        apply.__consumes__ = Handler(events, group, apply, delay_tolerant)  # type: ignore[attr-defined]
+        apply.__consumes__ = Handler(events, group, apply, delay_tolerant, measure)  # type: ignore[attr-defined]
         return apply
 
     return mark
@@ -190,6 +211,16 @@ class Consumer:
                 await park.add(tx, self.group, parked)
                 await self._call_parked_hook(tx, [(each.record, each.aggregate) for each in parked])
             await park.supersede(tx, older, [event for event in applied if isinstance(event, StateEvent)])
+        self._measure(applied, parked)
+
+    def _measure(self, applied: list[CloudEvent], parked: list[Parked]) -> None:
+        for topic, number in Numbers(event.topic.name for event in applied).items():
+            _consumed.add(number, self.group, topic)
+        for each in parked:
+            _parked.add(1, self.group, each.reason)
+        for handler in self.handlers:
+            if handler.measure is not None:
+                handler.measure([event for event in applied if isinstance(event, handler.events)])
 
     async def _call_parked_hook(self, tx: Connection, parked: Iterable[tuple[Record, Key | None]]) -> None:
         """Call the service's hook with the aggregates of these movements, which were just parked or resolved."""

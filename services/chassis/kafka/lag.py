@@ -28,6 +28,8 @@ class Lag:
     partition: int
     waiting: int
     """Events between the group's committed offset and the partition's end."""
+    end: int = 0
+    """The partition's end."""
 
 
 class LagReader:
@@ -80,7 +82,7 @@ class LagReader:
                 done = committed[each].offset if each in committed else -1
                 waiting = ends[each] - max(done, begins[each])
                 if waiting > 0:
-                    found.append(Lag(group, each.topic, each.partition, waiting))
+                    found.append(Lag(group, each.topic, each.partition, waiting, ends[each]))
         return found
 
     async def _partitions(self) -> list[TopicPartition]:

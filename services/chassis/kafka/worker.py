@@ -1,7 +1,7 @@
 """A service's worker process: its consumers, its jobs, and health."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import ModuleType
 
@@ -11,7 +11,8 @@ from litestar import Litestar
 from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan, service_app
 from services.chassis.jobs.jobs import Jobs
-from services.chassis.kafka import inbox
+from services.chassis.jobs.sampling import Read, of_database
+from services.chassis.kafka import inbox, samples
 from services.chassis.kafka import subscribing as kafka
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.queue.working import Handler, Worker
@@ -35,11 +36,13 @@ def worker_app(
     lifespan: Sequence[Lifespan] = (),
     after_commit: Callable[[], None] | None = None,
     handlers: Sequence[Handler] = (),
+    reads: Sequence[Read] = (),
 ) -> Litestar:
     """The app of a worker. `after_commit` is called when a batch has committed.
 
     rules       how long rows are kept
     handlers    of the tasks that this worker does
+    reads       further gauges, read from the database
     """
     jobs = jobs or Jobs(db)
     working = Worker(db, handlers)
@@ -59,7 +62,11 @@ def worker_app(
 
     @asynccontextmanager
     async def consuming(_: Litestar) -> AsyncIterator[None]:
-        async with kafka.running(broker), jobs.running(), working.running():
+        async with AsyncExitStack() as running:
+            for each in (kafka.running(broker), jobs.running(), working.running()):
+                await running.enter_async_context(each)
+            if settings.is_measured:
+                await running.enter_async_context(of_database(db, (*samples.READS, *reads)).running())
             yield
 
     return service_app(

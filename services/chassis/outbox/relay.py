@@ -6,6 +6,7 @@ lost a batch refuses every later one, and the supervisor's new process starts wi
 """
 
 import asyncio
+from collections import Counter as Numbers
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,14 @@ from services.chassis.jobs.background import background_app
 from services.chassis.leaders import check_leaders
 from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
+from services.chassis.telemetry.metrics import Counter
 
+_sent = Counter(
+    "messaging.client.sent.messages",
+    "{message}",
+    "Events that the relay sent, and Kafka confirmed",
+    "messaging.destination.name",
+)
 log = structlog.get_logger()
 
 AT_ONCE = 1000
@@ -103,6 +111,8 @@ class Shard(OutboxWorker):
                 await asyncio.gather(*confirmations)
         except Exception as error:
             raise SendFailed from error
+        for topic, number in Numbers(row["aggregatetype"] for row in rows).items():
+            _sent.add(number, topic)
         incidents.worked("kafka_unreachable")
 
 

@@ -24,7 +24,7 @@ def configure(service: str, role: str, otlp_endpoint: str | None) -> None:
     With one, `OTEL_TRACES_SAMPLER` and its `_ARG` say which traces are recorded from their start: all, by default.
     """
     provider = TracerProvider(
-        resource=Resource.create({"service.name": f"clinicpay-{service}", "service.instance.role": role}),
+        resource=resource_of(service, role),
         sampler=None if otlp_endpoint else ALWAYS_OFF,
     )
     if otlp_endpoint:
@@ -36,6 +36,11 @@ def configure(service: str, role: str, otlp_endpoint: str | None) -> None:
             BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint), schedule_delay_millis=500)
         )
     trace.set_tracer_provider(provider)
+
+
+def resource_of(service: str, role: str) -> Resource:
+    """This process, to who reads its spans and metrics."""
+    return Resource.create({"service.name": f"clinicpay-{service}", "service.instance.role": role})
 
 
 def current_traceparent() -> str | None:

@@ -6,7 +6,16 @@ from email.utils import parsedate_to_datetime
 
 import structlog
 
+from services.chassis.telemetry.metrics import Gauge
+
 log = structlog.get_logger()
+
+_offset = Gauge(
+    "clinicpay.clock.offset",
+    "s",
+    "How far a service's clock is ahead of this gateway's, to about a second; below zero it is behind",
+    "service",
+)
 
 NOTICED_SECONDS = 5
 """`Date` has whole seconds, and an answer takes a moment. Tokens bear `auth.LEEWAY_SECONDS`."""
@@ -17,6 +26,8 @@ class Clocks:
 
     def __init__(self) -> None:
         self._skews: dict[str, float] = {}
+        self._measured: dict[tuple[str], float] = {}
+        _offset.read_by(lambda: self._measured)
         self._looked: dict[str, float] = {}
 
     def note(self, service: str, headers: Mapping[str, str]) -> None:
@@ -26,6 +37,7 @@ class Clocks:
             return
         self._looked[service] = now
         skew = parsedate_to_datetime(headers["date"]).timestamp() - now
+        self._measured[service,] = skew
         wrong, was_wrong = abs(skew) > NOTICED_SECONDS, service in self._skews
         if wrong:
             self._skews[service] = skew

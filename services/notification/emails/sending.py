@@ -16,6 +16,7 @@ from services.chassis.db.database import Database, is_transient
 from services.chassis.incidents import incidents
 from services.chassis.queue.working import Watch
 from services.chassis.queue.working import pause as pause_until
+from services.chassis.telemetry.metrics import Counter, Seconds
 from services.chassis.telemetry.traces import span_from
 from services.notification.emails import actions, domain, mime
 from services.notification.emails.domain import (
@@ -36,6 +37,18 @@ from services.notification.emails.smtp import SEND_SECONDS, UNREACHABLE, Smtp
 from services.notification.letters.domain import Letter
 
 log = structlog.get_logger()
+
+_ended = Counter(
+    "clinicpay.email",
+    "{email}",
+    "E-mails by kind and by what became of a try: sent, retry, waits, failed, canceled",
+    "kind",
+    "outcome",
+)
+_receipted = Seconds(
+    "clinicpay.settlement.receipted",
+    "From the second in which Stripe captured a payment to the mail server's acceptance of its receipt",
+)
 
 BATCH = 100
 EMAILS_PER_CONNECTION = 5
@@ -186,6 +199,9 @@ class Sender:
             with attempt:
                 async with self._db.worker_tx() as tx:
                     await actions.record_outcome(tx, delivery, outcome, client)
+        _ended.add(1, delivery.template, type(outcome).__name__.lower())
+        if isinstance(outcome, Sent) and isinstance(delivery, Delivery) and delivery.template == "receipt":
+            _receipted.record((clock.now() - delivery.data.at).total_seconds())
 
     async def _release(self, deliveries: list[Delivery | Letter]) -> None:
         if deliveries:

@@ -7,11 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from contracts.declines import KNOWN_DECLINES
 from contracts.events.envelope import CloudEvent, Event
+from contracts.events.payment import PaymentState
 from contracts.events.stripe import StripeEvent
 from contracts.vocabulary import LIVE_PAYMENTS, STARTABLE_PAYMENTS
 from services.chassis import clock
 from services.chassis.db.database import Connection, Key
+from services.chassis.telemetry.metrics import OTHER, Counter
 from services.payment.credit.actions import lock_changed_credit
 from services.payment.ledger import actions as ledger
 from services.payment.ledger.domain import Booking
@@ -23,6 +26,15 @@ from services.payment.receivables import store as receivables
 from services.payment.receivables.domain import Receivable
 from services.payment.stripe import origins
 from services.payment.stripe.origins import Foreign
+
+_states = Counter(
+    "clinicpay.payment.state",
+    "{change}",
+    "New states of payments: `status`, and of a failed one the bank's code, or `other`",
+    "status",
+    "decline",
+    known=[("succeeded", ""), ("failed", OTHER)],
+)
 
 Observation = tuple[StripeEvent, Key, list[Key]]
 """An event, its payment's key, and the keys of that payment's receivables."""
@@ -134,6 +146,13 @@ async def save_rows(tx: Connection, decided: Decided) -> None:
     settled = {receivable.key for change, _ in decided.changes for receivable in change.receivables}
     if settled:
         await receivables.save_receivables(tx, [decided.receivables[key] for key in settled])
+    _count([change.fact for change, _ in decided.changes if change.fact is not None])
+
+
+def _count(facts: Sequence[PaymentState]) -> None:
+    for fact in facts:
+        code = fact.failure_code or ""
+        _states.add(1, fact.status, code if not code or code in KNOWN_DECLINES else OTHER)
 
 
 async def apply_observations(tx: Connection, events: Sequence[StripeEvent]) -> None:

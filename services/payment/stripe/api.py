@@ -5,6 +5,7 @@ repeated. Errors are raised by their meaning: see `answers`.
 """
 
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import Any
 
 import stripe
 import structlog
-from opentelemetry import metrics
 from opentelemetry.trace import SpanKind
 from stripe import StripeClient
 
 from services.chassis.errors import Unavailable
 from services.chassis.incidents import incidents
+from services.chassis.telemetry.metrics import Seconds
 from services.chassis.telemetry.traces import tracer
 from services.payment.stripe import seal
 from services.payment.stripe.answers import (
@@ -43,8 +44,11 @@ from services.payment.stripe.params import (
 from services.payment.stripe.seal import Seal
 
 log = structlog.get_logger()
-_answered = metrics.get_meter("clinicpay").create_counter(
-    "stripe_errors", description="Stripe's answers other than success, by call, meaning and code"
+_called = Seconds(
+    "clinicpay.stripe.call.duration",
+    "Calls to Stripe with their repetitions, by the meaning of the answer",
+    "call",
+    "meaning",
 )
 
 API_VERSION = "2026-08-26.dahlia"
@@ -275,14 +279,17 @@ class StripeApi:
     @asynccontextmanager
     async def _calling(self, what: str, account: str) -> AsyncIterator[None]:
         """A span around a call; its error is raised by its meaning."""
+        began = time.perf_counter()
         with tracer.start_as_current_span(f"stripe {what}", kind=SpanKind.CLIENT):
             try:
                 yield
             except stripe.StripeError as error:
                 named = _named(error, what)
+                _called.record(time.perf_counter() - began, what, type(named).__name__)
                 self._note_account(account, named)
                 # Without the cause: its text, and so the span's and the log's, may quote the request.
                 raise named from None
+        _called.record(time.perf_counter() - began, what, "success")
         self._note_account(account, None)
         incidents.worked("stripe_unreachable")
 
@@ -299,10 +306,9 @@ class StripeApi:
 
 
 def _named(error: stripe.StripeError, what: str) -> StripeRefused | Unavailable:
-    """The error by its meaning, counted and logged without Stripe's text."""
+    """The error by its meaning, logged without Stripe's text."""
     answer = Answer.of(error)
     means = answer.meaning.__name__
-    _answered.add(1, {"call": what, "meaning": means, "code": answer.code or ""})
     if issubclass(answer.meaning, StripeUnavailable):
         incidents.failed(
             "stripe_unreachable", path=what, reason=means, status=answer.status, request_id=error.request_id

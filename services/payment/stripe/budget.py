@@ -14,12 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import stripe
-from opentelemetry import metrics
 
+from services.chassis.telemetry.metrics import Counter, Gauge
 from services.payment.stripe.answers import StripeBusy
 
-_held_back = metrics.get_meter("clinicpay").create_counter(
-    "stripe_requests_held_back", description="Requests to Stripe that were over this process's budget"
+_held_back = Counter(
+    "clinicpay.stripe.request.held_back",
+    "{request}",
+    "Requests to Stripe that were over this process's budget: those that start something are refused, others wait",
+    "starting",
+    known=[("true",), ("false",)],
+)
+_left = Gauge(
+    "clinicpay.stripe.budget.left",
+    "{request}",
+    "Requests to Stripe that this process may send within the present second",
 )
 _starting: ContextVar[bool] = ContextVar("starting", default=False)
 
@@ -58,12 +67,17 @@ class Budget:
         Raises `StripeBusy` instead if it is to start something.
         """
         while (seconds := self._until_room(account)) > 0:
-            _held_back.add(1, {"starting": _starting.get()})
+            _held_back.add(1, str(_starting.get()).lower())
             if _starting.get():
                 raise StripeBusy(StripeBusy.message, retry_after=StripeBusy.again)
             await self.sleep(seconds)
         for each in (None, account):
             self._sent[each].append(self.now())
+
+    def left(self) -> int:
+        """Requests that the platform's budget leaves in the present second."""
+        self._wait(self._sent[None], self.platform, self.now())
+        return self.platform - len(self._sent[None])
 
     def _until_room(self, account: str) -> float:
         now = self.now()
@@ -87,6 +101,7 @@ class CountingClient(stripe.HTTPXClient):
     def __init__(self, budget: Budget, timeout: float) -> None:
         super().__init__(timeout=timeout)
         self._budget = budget
+        _left.read_by(lambda: {(): budget.left()})
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None

@@ -5,19 +5,21 @@ since the owner of the account can edit metadata and not ids. Else the seal deci
 no use on an object that is surely not the one that we made. `payments.origins` and `refunds.origins` compare with rows.
 """
 
-from collections import Counter
+from collections import Counter as Numbers
 from collections.abc import Iterable
 from typing import Literal
 
 import structlog
-from opentelemetry import metrics
 
 from contracts.events.stripe import Origin, StripeEvent
+from services.chassis.telemetry.metrics import Counter
 
 log = structlog.get_logger()
-_foreign = metrics.get_meter("clinicpay").create_counter(
-    "stripe_events_not_ours",
-    description="Events of other installations and of accounts' own use, by account and reason",
+_foreign = Counter(
+    "clinicpay.stripe.event.not_ours",
+    "{event}",
+    "Events of other installations and of accounts' own use; the log names the account",
+    "reason",
 )
 
 Reason = Origin | Literal["unknown_customer", "copied"]
@@ -52,12 +54,12 @@ def reason_of(seen: StripeEvent) -> Reason:
 def count(foreign: Iterable[Foreign]) -> None:
     """Count what is not ours. One line in the log for each account and reason of a batch."""
     first: dict[tuple[str, Reason], StripeEvent] = {}
-    counted: Counter[tuple[str, Reason]] = Counter()
+    counted: Numbers[tuple[str, Reason]] = Numbers()
     for seen, reason in foreign:
         first.setdefault((seen.account or "", reason), seen)
         counted[seen.account or "", reason] += 1
     for (account, reason), events in counted.items():
-        _foreign.add(events, {"account": account, "reason": reason})
+        _foreign.add(events, reason)
         log.info(
             "stripe_events_not_ours",
             reason=reason,

@@ -15,7 +15,6 @@ import stripe
 import structlog
 from litestar.exceptions import ClientException, MethodNotAllowedException
 from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
-from opentelemetry import metrics
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
@@ -24,15 +23,13 @@ from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import problems
 from services.chassis.http.heads import check_head
 from services.chassis.incidents import incidents
+from services.chassis.telemetry.metrics import Counter
 from services.chassis.telemetry.traces import span_from, traceparent_of
 from services.payment.stripe import fields, observations
 from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.seal import Seal
 
 log = structlog.get_logger()
-_received = metrics.get_meter("clinicpay").create_counter(
-    "stripe_webhooks", description="Verified webhooks by what became of them"
-)
 
 PATH = "/webhooks/stripe"
 LARGEST_BODY = 256 * 1024
@@ -78,6 +75,15 @@ class Ignored(StrEnum):
     """No snapshot event, or one without the fields of its type. The sweeper asks Stripe instead."""
 
 
+_received = Counter(
+    "clinicpay.stripe.webhook",
+    "{webhook}",
+    "Webhooks by what became of them",
+    "outcome",
+    known=[("published",), ("refused",), *((each.value,) for each in Ignored)],
+)
+
+
 class WebhookEdge:
     """An ASGI app that handles Stripe's webhooks, the bulk of all requests, before any framework."""
 
@@ -107,6 +113,7 @@ class WebhookEdge:
         try:
             await self._receive(scope, receive)
         except Exception as error:
+            _received.add(1, "refused")
             await problems.answer(error, scope, receive, send)
         else:
             for message in _taken():
@@ -179,12 +186,12 @@ async def receive_webhook(
     event = read(found, livemode, acted_on, seal)
     if isinstance(event, StripeEvent):
         await _publish(event, events)
-        _received.add(1, {"outcome": "published"})
+        _received.add(1, "published")
     else:
         event_type = str(fields.object_of(found).get("type"))[:80]
         level = log.warning if event is Ignored.SHAPE else log.info
         level("webhook_ignored", reason=event.value, event_type=event_type)
-        _received.add(1, {"outcome": event.value})
+        _received.add(1, event.value)
 
 
 async def _publish(event: StripeEvent, events: StripeEvents) -> None:
