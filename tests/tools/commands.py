@@ -79,6 +79,14 @@ def mutants(
 
 
 @dev.command()
+def alerts() -> None:
+    """Cause real faults beside a real Prometheus: each alert fires, ends, and every panel has data. Five minutes."""
+    from tests.signals import fired
+
+    raise typer.Exit(fired.main())
+
+
+@dev.command()
 def sbom() -> None:
     """Print the bill of materials, as CycloneDX: every package, jar and binary that an installation runs."""
     from tests.tools import supply

@@ -214,7 +214,7 @@ class Consumer:
         self._measure(applied, parked)
 
     def _measure(self, applied: list[CloudEvent], parked: list[Parked]) -> None:
-        for topic, number in Numbers(event.topic.name for event in applied).items():
+        for topic, number in Numbers([event.topic.name for event in applied]).items():
             _consumed.add(number, self.group, topic)
         for each in parked:
             _parked.add(1, self.group, each.reason)

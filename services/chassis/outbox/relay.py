@@ -111,7 +111,7 @@ class Shard(OutboxWorker):
                 await asyncio.gather(*confirmations)
         except Exception as error:
             raise SendFailed from error
-        for topic, number in Numbers(row["aggregatetype"] for row in rows).items():
+        for topic, number in Numbers([row["aggregatetype"] for row in rows]).items():
             _sent.add(number, topic)
         incidents.worked("kafka_unreachable")
 

@@ -1,0 +1,111 @@
+"""A real Prometheus beside a running system, its rules' windows sixty times shorter, so that an hour takes a minute."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx2
+import yaml
+
+from deploy.local.process import free_port
+from tests.running.system import until
+from tests.signals.rules import RULES
+
+FASTER = 60
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"\b(\d+)([smhd])\b")
+
+
+def scaled(text: str) -> str:
+    """The durations of an expression, each a sixtieth, of a second at least."""
+    return _DURATION.sub(lambda found: f"{max(int(found[1]) * _SECONDS[found[2]] // FASTER, 1)}s", text)
+
+
+def scaled_rules() -> dict[str, Any]:
+    rules: dict[str, Any] = yaml.safe_load(RULES.read_text())
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            # Two points at least within each window.
+            rule["expr"] = re.sub(r"\[(\d+[smhd])\]", lambda found: f"[{_window(found[1])}]", rule["expr"])
+            if "for" in rule:
+                rule["for"] = scaled(rule["for"])
+    return rules
+
+
+def _window(duration: str) -> str:
+    return f"{max(int(scaled(duration).rstrip('s')), 5)}s"
+
+
+@dataclass
+class Prometheus:
+    """Its address, and the questions that are put to it."""
+
+    url: str
+
+    async def _get(self, path: str, **parameters: str) -> Any:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=20) as http:
+            answer = await http.get(f"/api/v1/{path}", params=parameters)
+        answer.raise_for_status()
+        return answer.json()["data"]
+
+    async def firing(self) -> set[str]:
+        """The names of the alerts that fire now."""
+        alerts = (await self._get("alerts"))["alerts"]
+        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
+
+    async def ever(self, expression: str) -> int:
+        """How many series an expression had at any second of the last half hour."""
+        asked = expression.replace("$__rate_interval", "1m")
+        found = await self._get("query", query=f"last_over_time(({asked})[30m:5s])")
+        return len(found["result"])
+
+    async def scraped(self) -> bool:
+        targets = (await self._get("targets"))["activeTargets"]
+        return bool(targets) and all(each["health"] == "up" for each in targets)
+
+
+@asynccontextmanager
+async def prometheus(configuration: Path, place: Path) -> AsyncIterator[Prometheus]:
+    """Prometheus with the configuration that `up` wrote, but for its pace."""
+    _configure(configuration, place)
+    port, log = free_port(), place / "log"
+    process = await asyncio.create_subprocess_exec(
+        "prometheus",
+        f"--config.file={place / 'prometheus.json'}",
+        f"--storage.tsdb.path={place / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=_file(log),
+    )
+    asked = Prometheus(f"http://127.0.0.1:{port}")
+
+    async def ready() -> bool:
+        assert process.returncode is None, f"Prometheus ended: see {log}"
+        try:
+            return await asked.scraped()
+        except httpx2.HTTPError:
+            return False
+
+    try:
+        await until(ready, 60)
+        yield asked
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _configure(configuration: Path, place: Path) -> None:
+    (place / "rules.json").write_text(json.dumps(scaled_rules()))
+    wanted = json.loads(configuration.read_text())
+    wanted["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    wanted["rule_files"] = [str(place / "rules.json")]
+    (place / "prometheus.json").write_text(json.dumps(wanted))
+
+
+def _file(path: Path) -> BinaryIO:
+    return path.open("wb")
