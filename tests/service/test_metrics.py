@@ -129,5 +129,5 @@ async def test_runs_of_jobs_are_counted(db_payment: ServiceDb) -> None:
     jobs.every(0.05, "measured_works", works)
     jobs.every(0.05, "measured_fails", fails)
     async with jobs.running():
-        await until(lambda: value("clinicpay.job.run", job="measured_works", outcome="done"))
-        await until(lambda: value("clinicpay.job.run", job="measured_fails", outcome="failed"))
+        await until(lambda: value("clinicpay.job.run", timed_job="measured_works", outcome="done"))
+        await until(lambda: value("clinicpay.job.run", timed_job="measured_fails", outcome="failed"))

@@ -12,7 +12,7 @@ from tests.signals.rules import RULES, alerts
 PAID = "clinicpay_settlement_paid_seconds"
 RECEIPTED = "clinicpay_settlement_receipted_seconds"
 PAGES = "http_server_request_duration_seconds"
-RUN = 'clinicpay_job_run_total{service="payment",job="sweep_payments",outcome="%s"}'
+RUN = 'clinicpay_job_run_total{service="payment",timed_job="sweep_payments",outcome="%s"}'
 EMAIL = 'clinicpay_email_total{service="notification",kind="receipt",outcome="%s"}'
 STATE = 'clinicpay_payment_state_total{service="payment",status="%s",decline=""}'
 
@@ -93,7 +93,12 @@ CASES = {
     "DeclinesRise": Case(
         {STATE % "succeeded": "0+1x30 30x30 30+2x200", STATE % "failed": "0x30 0+3x30 90x200"}, 62, 170, 29
     ),
-    "ClockOff": Case({'clinicpay_clock_offset_seconds{service="payment"}': for_a_while("-8")}, 15, 45, 9),
+    "ClockOff": Case(
+        {'clinicpay_clock_offset_seconds{service="gateway",peer_service="payment"}': for_a_while("-8")},
+        15,
+        45,
+        9,
+    ),
     "ConnectionsUsedUp": Case(
         {
             'db_client_connection_count{service="payment",role="api",state="used"}': "1x10 9x20 1x60",

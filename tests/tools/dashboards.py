@@ -98,7 +98,7 @@ ON_CALL = [
         "reqps",
     ),
     Panel("Slowest routes, 99 of 100", [("{{http_route}}", f"topk(8, {SLOWEST})")], "s"),
-    Panel("Clocks ahead of the gateway's", [("{{service}}", "clinicpay_clock_offset_seconds")], "s"),
+    Panel("Clocks ahead of the gateway's", [("{{peer_service}}", "clinicpay_clock_offset_seconds")], "s"),
 ]
 PAYMENTS = [
     Panel("Payments by outcome", [("{{status}}", rate("clinicpay_payment_state_total", "status"))], "cps"),
@@ -211,7 +211,12 @@ PARTS = [
     ),
     Panel(
         "Timed jobs",
-        [("{{service}} {{job}} {{outcome}}", rate("clinicpay_job_run_total", "service, job, outcome"))],
+        [
+            (
+                "{{service}} {{timed_job}} {{outcome}}",
+                rate("clinicpay_job_run_total", "service, timed_job, outcome"),
+            )
+        ],
         "cps",
     ),
     Panel(

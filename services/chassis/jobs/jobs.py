@@ -20,7 +20,7 @@ _ran = Counter(
     "clinicpay.job.run",
     "{run}",
     "Runs of timed jobs. One process of a service runs a job at a time",
-    "job",
+    "timed_job",
     "outcome",
 )
 

@@ -14,7 +14,7 @@ _offset = Gauge(
     "clinicpay.clock.offset",
     "s",
     "How far a service's clock is ahead of this gateway's, to about a second; below zero it is behind",
-    "service",
+    "peer.service",
 )
 
 NOTICED_SECONDS = 5
