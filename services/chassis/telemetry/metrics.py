@@ -98,7 +98,7 @@ class Counter(_Labelled):
         _meter.create_observable_counter(name, [self.observe], unit, description)
 
     def add(self, number: float, *values: str) -> None:
-        if values in self._sums:  # mostly: each call costs
+        if values in self._sums:  # as a rule: each call costs
             self._sums[values] += number
         else:
             key = self.bounded(values, self._sums)
