@@ -119,6 +119,23 @@ def verify(
 
 
 @app.command()
+def why(
+    reference: Annotated[
+        str,
+        typer.Argument(help="Of an invoice, a receipt, a payment, a refund, a dispute, a client, a trace."),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Of a running `clinicpay up`. Else AUDITOR_DATABASE_URLS and so on.")
+    ] = None,
+) -> None:
+    """Tell what happened to an invoice or a payment, in order, what it waits for, and what would help."""
+    from deploy.ops.why.screen import run
+
+    raise typer.Exit(run(reference, data, json_wanted=as_json))
+
+
+@app.command()
 def reemit(
     service: Annotated[
         list[str] | None, typer.Option(help="invoice, payment or notification; default: all.")

@@ -1,0 +1,78 @@
+"""Asks for an answer: three databases, Stripe about payments that have not ended, and Kafka for lag."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, aclosing
+
+from contracts.vocabulary import LIVE_PAYMENTS
+from deploy.ops.consumers import groups
+from deploy.ops.database import connected
+from deploy.ops.verify.access import Access
+from deploy.ops.why.books import Books, read
+from deploy.ops.why.references import find
+from deploy.ops.why.story import Journey, journey
+from services.chassis.errors import DomainError
+from services.chassis.kafka.lag import KafkaUnreachable, LagReader
+from services.payment.stripe.api import StripeApi
+
+STRIPE_SECONDS = 5
+SERVICES = ("invoice", "payment", "notification")
+
+
+async def why(access: Access, reference: str) -> Sequence[Journey]:
+    """The journeys of all that the reference names. Raises what `database.UNREACHABLE` lists."""
+    async with AsyncExitStack() as stack:
+        databases = {
+            name: await stack.enter_async_context(connected(access.databases[name])) for name in SERVICES
+        }
+        found = await find(databases, reference)
+        books = [await read(databases, key) for key in found.invoices]
+        books += [await read(databases, key, key) for key in found.payments]
+        books = [each for each in books if each.invoice is not None or each.payments]
+        for each in books:
+            await _ask_stripe(access, each)
+        if any(_lags(each) for each in books):
+            behind = await _lag(access)
+            for each in books:
+                each.behind = behind
+    return [journey(each) for each in books]
+
+
+def _lags(books: Books) -> bool:
+    return len(books.moved) > len(books.booked)
+
+
+async def _ask_stripe(access: Access, books: Books) -> None:
+    live = [row for row in books.payments if row["status"] in LIVE_PAYMENTS and row["intent"]]
+    if not live or not access.stripe_secret_key:
+        return
+    async with aclosing(_Closing(access)) as stripe:
+        for row in live:
+            try:
+                books.at_stripe[row["intent"]] = (
+                    await stripe.api.retrieve_intent(row["account"], row["intent"])
+                ).status
+            except DomainError:
+                books.at_stripe[row["intent"]] = "unknown"
+
+
+class _Closing:
+    def __init__(self, access: Access) -> None:
+        self.api = StripeApi(access.stripe_secret_key or "", access.stripe_api_base, STRIPE_SECONDS)
+
+    async def aclose(self) -> None:
+        await self.api.close()
+
+
+async def _lag(access: Access) -> dict[str, int]:
+    """Events that wait by group. Empty where no Kafka is given, or where it does not answer."""
+    if not access.kafka:
+        return {}
+    topics = {group: names for group, (_, names) in groups().items()}
+    behind = dict.fromkeys(topics, 0)
+    try:
+        async with LagReader(access.kafka, access.kafka_security, topics) as reader:
+            for each in await reader.lag():
+                behind[each.group] += each.waiting
+    except KafkaUnreachable:
+        return {}
+    return behind

@@ -1,0 +1,138 @@
+"""The invoices and payments that a reference names, whichever of ours or Stripe's it is."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from services.chassis.ids import Key
+
+Databases = dict[str, Any]
+"""A connection to each service's database, by its name."""
+
+_RECEIPT = re.compile(r"^R-[0-9A-F]{10}$", re.IGNORECASE)
+_TRACE = re.compile(r"^[0-9a-f]{32}$")
+_STRIPE = re.compile(r"^(pi|ch|py|re|pyr|du|dp|evt)_\w{1,100}$")
+MOST = 10
+"""The most journeys of one answer, such as for a client's id: the newest."""
+
+# Indexes begin with the clinic, or with the account, of which an installation has hundreds.
+_INVOICES = (
+    "SELECT found.clinic_id, found.id FROM clinics JOIN invoices AS found ON found.clinic_id = clinics.id"
+)
+_PAYMENTS = "SELECT found.clinic_id, found.id FROM clinics JOIN payments AS found USING (clinic_id)"
+_OF_INTENT = """
+    SELECT found.clinic_id, found.id
+    FROM (SELECT stripe_account_id FROM account_choices UNION SELECT account FROM account_states UNION SELECT '')
+        AS accounts (account)
+    JOIN payments AS found ON found.account = accounts.account AND found.stripe_payment_intent_id = $1
+"""
+_OF_CHARGE = """
+    SELECT clinic_id, payment_id FROM clinics JOIN entries USING (clinic_id) WHERE stripe_object_id = $1
+    UNION SELECT clinic_id, payment_id FROM clinics JOIN disputes USING (clinic_id)
+        WHERE charge_id = $1 OR stripe_dispute_id = $1
+    UNION SELECT clinic_id, payment_id FROM clinics JOIN refunds USING (clinic_id) WHERE stripe_refund_id = $1
+    UNION SELECT clinic_id, id FROM payments WHERE declined_charge = $1
+"""
+_OF_TRACE = """
+    SELECT clinic_id, id FROM payments WHERE traceparent LIKE '00-' || $1 || '-%'
+    UNION SELECT clinic_id, payment_id FROM refunds WHERE traceparent LIKE '00-' || $1 || '-%'
+    UNION SELECT clinic_id, subject_id FROM audit WHERE trace_id = $1
+"""
+
+
+@dataclass
+class Found:
+    """The invoices that a reference names, and payments that are for none of them, such as a deposit."""
+
+    invoices: list[Key] = field(default_factory=list)
+    payments: list[Key] = field(default_factory=list)
+
+
+async def find(databases: Databases, reference: str) -> Found:
+    """The newest first, at most `MOST` of each."""
+    payments = await _payments(databases["payment"], reference)
+    invoices = await _invoices(databases["invoice"], reference)
+    of_payments = await _invoices_of(databases["payment"], payments)
+    paying = {key for keys in of_payments.values() for key in keys}
+    alone = [key for key in payments if not of_payments.get(key)]
+    return Found(
+        sorted({*invoices, *paying}, key=lambda key: key[1], reverse=True)[:MOST],
+        sorted(set(alone), key=lambda key: key[1], reverse=True)[:MOST],
+    )
+
+
+async def _invoices(connection: Any, reference: str) -> list[Key]:
+    if (named := _uuid(reference)) is not None:
+        rows = await connection.fetch(f"{_INVOICES} WHERE found.id = $1", named)
+        rows += await connection.fetch(
+            f"{_INVOICES} WHERE found.client_id = $1 ORDER BY found.id DESC LIMIT {MOST}", named
+        )
+    elif _TRACE.match(reference):
+        rows = await connection.fetch(
+            "SELECT clinic_id, subject_id AS id FROM audit WHERE trace_id = $1", reference
+        )
+        rows = [row for row in rows if await connection.fetchval(_IS_INVOICE, row["clinic_id"], row["id"])]
+    else:
+        rows = await connection.fetch(f"{_INVOICES} WHERE $1 IN (found.number, found.external_id)", reference)
+        rows += await connection.fetch(
+            """
+            SELECT found.clinic_id, found.invoice_id AS id FROM clinics
+            JOIN invoice_documents AS found ON found.clinic_id = clinics.id AND found.number = $1
+            """,
+            reference,
+        )
+    return [(row["clinic_id"], row["id"]) for row in rows]
+
+
+_IS_INVOICE = "SELECT EXISTS (SELECT FROM invoices WHERE clinic_id = $1 AND id = $2)"
+
+
+async def _payments(connection: Any, reference: str) -> list[Key]:
+    if (named := _uuid(reference)) is not None:
+        query = f"""
+            {_PAYMENTS} WHERE found.id = $1
+            UNION SELECT clinic_id, payment_id FROM clinics JOIN refunds USING (clinic_id) WHERE refunds.id = $1
+            UNION SELECT clinic_id, payment_id FROM clinics JOIN disputes USING (clinic_id) WHERE disputes.id = $1
+        """
+        rows = await connection.fetch(query, named)
+    elif _RECEIPT.match(reference):
+        ending = reference[2:].lower()
+        rows = await connection.fetch(f"{_PAYMENTS} WHERE right(found.id::text, 10) = $1", ending)
+    elif _TRACE.match(reference):
+        found = await connection.fetch(_OF_TRACE, reference)
+        rows = [row for row in found if await connection.fetchval(_IS_PAYMENT, *row.values())]
+    elif reference.startswith("pi_"):
+        rows = await connection.fetch(_OF_INTENT, reference)
+    elif _STRIPE.match(reference):
+        rows = await connection.fetch(_OF_CHARGE, reference)
+    else:
+        return []
+    return [tuple(row.values()) for row in rows]
+
+
+_IS_PAYMENT = "SELECT EXISTS (SELECT FROM payments WHERE clinic_id = $1 AND id = $2)"
+
+
+async def _invoices_of(connection: Any, payments: list[Key]) -> dict[Key, list[Key]]:
+    rows = await connection.fetch(
+        """
+        SELECT clinic_id, payment_id, payable_id FROM allocations
+        WHERE (clinic_id, payment_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        """,
+        [clinic for clinic, _ in payments],
+        [payment for _, payment in payments],
+    )
+    found: dict[Key, list[Key]] = {}
+    for row in rows:
+        found.setdefault((row["clinic_id"], row["payment_id"]), []).append(
+            (row["clinic_id"], row["payable_id"])
+        )
+    return found
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None

@@ -1,0 +1,68 @@
+"""`clinicpay why`: the answer as people read it, and the exit code."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from deploy.ops.database import UNREACHABLE
+from deploy.ops.verify.access import Access
+from deploy.ops.verify.report import CannotCheck
+from deploy.ops.why.asking import why
+from deploy.ops.why.story import Journey, as_json
+
+FOUND, NOTHING, UNKNOWN = 0, 1, 2
+
+
+def run(reference: str, data: Path | None, *, json_wanted: bool) -> int:
+    """Ask, print, and answer the exit code: 1 where the reference names nothing, 2 where it cannot be asked."""
+    try:
+        access = Access.of_data(data) if data else Access.of_environment()
+        found = asyncio.run(why(access, reference.strip()))
+    except CannotCheck as reason:
+        sys.stderr.write(f"clinicpay: cannot ask: {reason}\n")
+        return UNKNOWN
+    except UNREACHABLE as error:
+        sys.stderr.write(f"clinicpay: cannot ask: a database does not answer ({type(error).__name__})\n")
+        return UNKNOWN
+    if json_wanted:
+        sys.stdout.write(json.dumps(as_json(found), indent=1) + "\n")
+    else:
+        show(reference, found, Console())
+    return FOUND if found else NOTHING
+
+
+def show(reference: str, found: Sequence[Journey], console: Console) -> None:
+    if not found:
+        console.print(
+            f"Nothing is known by {escape(reference)}. Give the number of an invoice or a receipt, an id of ours or "
+            "of Stripe's (pi_…, ch_…, re_…, du_…), a trace's or request's id, or a client's id."
+        )
+    for each in found:
+        console.print(f"[bold]{escape(each.title)}[/]")
+        before = None
+        for step in each.steps:
+            later = f"+{_apart((step.at - before).total_seconds())}" if before else ""
+            before = step.at
+            console.print(
+                f"  {step.at:%Y-%m-%d %H:%M:%S}  [dim]{later:>8}[/]  {step.service:<12}  {escape(step.text)}"
+                f"  [dim]{escape(' '.join(step.refs))}[/]",
+                soft_wrap=True,
+            )
+        if each.waits is None:
+            console.print("  [green]Nothing waits.[/]")
+        else:
+            since = f", since {each.waits.since:%Y-%m-%d %H:%M:%S}" if each.waits.since else ""
+            console.print(f"  [bold yellow]Waits[/]{since}: {escape(each.waits.text)}", soft_wrap=True)
+            console.print(f"  [bold]Help[/]: {escape(each.waits.help)}", soft_wrap=True)
+
+
+def _apart(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -1,0 +1,375 @@
+"""The journey of an invoice, from its rows: steps in their order, and one answer to "what does it wait for?". Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from contracts.declines import decline
+from contracts.events.payment import receipt_number
+from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
+from deploy.ops.why.books import Books, Row
+from services.chassis.locale.money import plain
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened, when, and in which service. `refs`: the ids that it is known by elsewhere."""
+
+    at: datetime
+    service: str
+    text: str
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the money, or its proof, waits for now: a stable code, words, since when, and what would help."""
+
+    code: str
+    text: str
+    since: datetime | None
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    title: str
+    steps: tuple[Step, ...]
+    waits: Waiting | None
+    """None: nothing waits."""
+
+
+def journey(books: Books) -> Journey:
+    steps = sorted(_steps(books), key=lambda step: step.at)
+    return Journey(_title(books), tuple(steps), next(_waits(books), None))
+
+
+def _title(books: Books) -> str:
+    invoice = books.invoice
+    if invoice is not None:
+        of = f" of {books.clinic['slug']}" if books.clinic else ""
+        return f"Invoice {invoice['number']}{of}: {invoice['status']}, {_money(invoice['due'], invoice)} due"
+    payment = books.payments[0]
+    amount = _money(payment["amount"], payment)
+    return f"Payment {receipt_number(payment['id'])}: {payment['status']}, {amount}, for no invoice"
+
+
+def _money(minor: int, of: Row) -> str:
+    return f"{plain(minor, of['currency'])} {of['currency']}"
+
+
+def _steps(books: Books) -> Iterator[Step]:
+    yield from _of_invoice(books)
+    for payment in books.payments:
+        yield from _of_payment(payment)
+    numbers = {payment["id"]: receipt_number(payment["id"]) for payment in books.payments}
+    for entry in books.entries:
+        what = entry["effect"].replace("_", " ")
+        yield Step(
+            entry["booked_at"], "payment", f"{numbers[entry['payment_id']]} booked in the ledger: {what}"
+        )
+    for refund in books.refunds:
+        yield from _of_refund(refund)
+    for dispute in books.disputes:
+        yield Step(
+            dispute["opened_at"],
+            "payment",
+            f"Dispute over {_money(dispute['amount'], dispute)} opened: {dispute['reason'] or 'no reason given'}",
+            (str(dispute["id"]),),
+        )
+    for delivery in books.deliveries:
+        yield from _of_delivery(delivery)
+    for parked in books.parked:
+        yield Step(parked["parked_at"], parked["service"], f"{parked['topic']} parked: {parked['reason']}")
+        if parked["resolved_at"] is not None:
+            yield Step(parked["resolved_at"], parked["service"], f"{parked['topic']} {parked['state']}")
+
+
+def _of_invoice(books: Books) -> Iterator[Step]:
+    invoice = books.invoice
+    if invoice is None:
+        return
+    total = _money(invoice["total_amount"], invoice)
+    yield Step(
+        invoice["created_at"],
+        "invoice",
+        f"Issued: {total}, due on {invoice['due_on']}",
+        (str(invoice["id"]),),
+    )
+    for document in books.documents:
+        yield Step(
+            document["issued_at"], "invoice", f"{document['kind'].replace('_', ' ')} {document['number']}"
+        )
+    for moved in books.booked:
+        yield Step(
+            moved["booked_at"],
+            "invoice",
+            f"{moved['kind'].replace('_', ' ')} of {_money(moved['amount'], moved)} booked on the invoice",
+            (str(moved["payment_id"]),),
+        )
+    if invoice["paid_at"] is not None:
+        yield Step(invoice["paid_at"], "invoice", "Paid")
+
+
+def _of_payment(payment: Row) -> Iterator[Step]:
+    number = receipt_number(payment["id"])
+    refs = (str(payment["id"]), *filter(None, (payment["intent"], _trace(payment))))
+    way = payment["method_brand"] or payment["method_kind"] or payment["kind"]
+    yield Step(
+        payment["created_at"],
+        "payment",
+        f"{number} begun: {_money(payment['amount'], payment)} by {way}",
+        refs,
+    )
+    status = payment["status"]
+    if status == "failed":
+        yield Step(payment["updated_at"], "payment", f"{number} declined: {_why(payment)}, {_tries(payment)}")
+    elif status in ("processing", "canceled", "requires_action"):
+        words = {
+            "processing": "with the bank",
+            "canceled": "ended without money",
+            "requires_action": "not confirmed yet",
+        }
+        why = f": {payment['failure_code']}" if payment["failure_code"] else ""
+        yield Step(payment["updated_at"], "payment", f"{number} {words[status]}{why}")
+    if payment["succeeded_at"] is not None:
+        tried = f", after {_tries(payment)}" if payment["declines"] else ""
+        yield Step(payment["succeeded_at"], "Stripe", f"{number} captured{tried}")
+        if (more := payment["amount"] - payment["settled"]) > 0:
+            kept = f"{number}: {_money(more, payment)} is above what was due, and is the client's credit"
+            yield Step(payment["updated_at"], "payment", kept)
+
+
+def _trace(payment: Row) -> str | None:
+    parts = (payment["traceparent"] or "").split("-")
+    return parts[1] if len(parts) == 4 else None
+
+
+def _why(payment: Row) -> str:
+    words = decline(payment["failure_code"], payment["method_kind"])
+    return f"{payment['failure_code'] or 'no code'} ({words.reason.rstrip('.')})"
+
+
+def _tries(payment: Row) -> str:
+    count = payment["declines"]
+    return "1 declined try" if count == 1 else f"{count} declined tries"
+
+
+def _of_refund(refund: Row) -> Iterator[Step]:
+    what = f"Refund of {_money(refund['amount'], refund)} to the {refund['destination']}"
+    yield Step(refund["created_at"], "payment", f"{what} asked for", (str(refund["id"]),))
+    if refund["refunded_at"] is not None:
+        yield Step(refund["refunded_at"], "payment", f"{what}: sent")
+    if refund["status"] == "failed":
+        yield Step(
+            refund["updated_at"],
+            "payment",
+            f"{what}: returned, {refund['failure_reason'] or 'no reason given'}",
+        )
+
+
+def _of_delivery(delivery: Row) -> Iterator[Step]:
+    name = f"E-mail {delivery['template']}"
+    if delivery["sent_at"] is not None:
+        yield Step(delivery["sent_at"], "notification", f"{name} sent")
+    elif delivery["failed_at"] is not None:
+        yield Step(delivery["failed_at"], "notification", f"{name} failed: {delivery['last_error']}")
+    else:
+        yield Step(delivery["created_at"], "notification", f"{name} {delivery['state']}")
+
+
+def _waits(books: Books) -> Iterator[Waiting]:
+    """The answers that fit, the first of which is the nearest to the money."""
+    yield from _on_a_person(books)
+    yield from _on_our_parts(books)
+    yield from _on_refunds_and_disputes(books)
+    if books.invoice is None or books.invoice["status"] in OPEN_INVOICES:
+        yield from _on_payments(books)
+        yield from _on_the_client(books)
+    yield from _on_mail(books)
+
+
+def _on_a_person(books: Books) -> Iterator[Waiting]:
+    for parked in books.parked:
+        if parked["state"] == "waiting":
+            yield Waiting(
+                "event_parked",
+                f"{parked['topic']} is parked in {parked['service']}: {parked['reason']}",
+                parked["parked_at"],
+                f"mend the cause, then: clinicpay parked replay {parked['service']} {parked['id']}",
+            )
+
+
+def _on_our_parts(books: Books) -> Iterator[Waiting]:
+    for event in books.unsent:
+        if (books.now - event["created_at"]).total_seconds() > 5:
+            yield Waiting(
+                "not_sent",
+                f"{event['topic']} is in the outbox of {event['service']}: the relay has not sent it",
+                event["created_at"],
+                "is the relay up, and Kafka? docs/runbooks.md#outboxnotsent",
+            )
+    if books.invoice is not None:
+        known = {row["id"] for row in books.booked}
+        missing = [row for row in books.moved if row["id"] not in known]
+        if missing:
+            behind = books.behind.get("invoice")
+            yield Waiting(
+                "not_applied",
+                "the ledger has booked it, and the invoice has not"
+                + (f": {behind} events wait for invoice's worker" if behind else ""),
+                min(row["booked_at"] for row in missing),
+                "is invoice's worker up? docs/runbooks.md#consumerbehind"
+                if behind is None or behind
+                else "nothing waits in Kafka: clinicpay verify, then clinicpay reemit --service payment",
+            )
+
+
+def _on_refunds_and_disputes(books: Books) -> Iterator[Waiting]:
+    for refund in books.refunds:
+        if refund["status"] == "failed":
+            yield Waiting(
+                "refund_returned",
+                f"the bank returned the refund: {refund['failure_reason'] or 'no reason given'}",
+                refund["updated_at"],
+                "give the money back another way, or again: the clinic's staff decide",
+            )
+        elif refund["status"] not in ("succeeded", "canceled"):
+            yield Waiting(
+                "refund_on_its_way",
+                f"the refund is {refund['status']}",
+                refund["updated_at"],
+                "banks take up to ten days",
+            )
+    for dispute in books.disputes:
+        if dispute["status"] in ("needs_response", "warning_needs_response"):
+            yield Waiting(
+                "evidence_wanted",
+                f"the bank waits for evidence until {dispute['due_by']}",
+                dispute["opened_at"],
+                "the clinic submits evidence, or accepts the loss",
+            )
+
+
+def _on_payments(books: Books) -> Iterator[Waiting]:
+    live = [row for row in books.payments if row["status"] in LIVE_PAYMENTS]
+    for payment in sorted(live, key=lambda row: row["updated_at"], reverse=True):
+        yield _on_payment(payment, books.at_stripe.get(payment["intent"] or ""))
+
+
+def _on_payment(payment: Row, at_stripe: str | None) -> Waiting:
+    number, since = receipt_number(payment["id"]), payment["updated_at"]
+    if payment["intent"] is None:
+        return Waiting(
+            "stripe_not_reached",
+            f"{number} has no PaymentIntent: Stripe did not answer when it was begun",
+            payment["created_at"],
+            "the client may press Pay again; docs/runbooks.md#stripeunreachable",
+        )
+    if at_stripe == "unknown":
+        return Waiting(
+            "stripe_away",
+            f"{number} is {payment['status']} here, and Stripe does not answer now",
+            since,
+            "docs/runbooks.md#stripeunreachable",
+        )
+    if at_stripe == "succeeded":
+        return Waiting(
+            "webhook_missing",
+            f"Stripe has taken the money of {number}, and no webhook has said so",
+            since,
+            "the sweep asks Stripe by itself; look at the endpoint's failed deliveries: clinicpay stripe check",
+        )
+    if payment["status"] == "processing":
+        return Waiting(
+            "bank_confirms", f"the bank has not decided on {number}", since, "nothing: debits take days"
+        )
+    if payment["status"] == "failed":
+        return Waiting(
+            "declined",
+            f"{number} was declined: {_why(payment)}",
+            since,
+            decline(payment["failure_code"], payment["method_kind"]).advice,
+        )
+    return Waiting(
+        "client_left",
+        f"the client began {number} and did not finish"
+        + (" at the bank's page" if payment["status"] == "requires_action" else ""),
+        payment["created_at"],
+        "the client pays again; a new payment takes this one's place",
+    )
+
+
+def _on_the_client(books: Books) -> Iterator[Waiting]:
+    invoice, clinic = books.invoice, books.clinic
+    if invoice is None or clinic is None:
+        return
+    if not clinic["online_payment"]:
+        yield Waiting(
+            "not_online",
+            "the clinic takes no payments online",
+            invoice["created_at"],
+            "its setting online_payment",
+        )
+    if not books.takes_payments:
+        yield Waiting(
+            "account_not_ready",
+            "the clinic's Stripe account can take no payments",
+            None,
+            f"GET /api/v1/clinics/{clinic['id']}/stripe-account says what Stripe asks for",
+        )
+    told = [row for row in books.deliveries if row["template"] == "invoice_ready"]
+    failed = [row for row in told if row["failed_at"] is not None]
+    if failed:
+        yield Waiting(
+            "client_not_told",
+            f"the e-mail about the invoice was refused: {failed[0]['last_error']}",
+            failed[0]["failed_at"],
+            "correct the client's e-mail address, or tell them in another way",
+        )
+    yield Waiting(
+        "never_tried",
+        "nobody has begun to pay it",
+        max((row["sent_at"] for row in told if row["sent_at"]), default=invoice["created_at"]),
+        "nothing is wrong here: the client has not tried",
+    )
+
+
+def _on_mail(books: Books) -> Iterator[Waiting]:
+    for delivery in books.deliveries:
+        if delivery["template"] == "receipt" and delivery["state"] not in ("sent", "dropped"):
+            tried = delivery["last_error"] or "not tried yet"
+            yield Waiting(
+                "receipt_not_sent",
+                f"the receipt is {delivery['state']}, after {delivery['attempts']} tries: {tried}",
+                delivery["created_at"],
+                "is notification's worker up, and the mail server? docs/runbooks.md#receiptslate",
+            )
+
+
+def as_json(found: Sequence[Journey]) -> list[dict[str, Any]]:
+    """For programs: times in ISO 8601."""
+    return [
+        {
+            "title": each.title,
+            "steps": [
+                {
+                    "at": step.at.isoformat(),
+                    "service": step.service,
+                    "text": step.text,
+                    "refs": list(step.refs),
+                }
+                for step in each.steps
+            ],
+            "waits_for": None
+            if each.waits is None
+            else {
+                "code": each.waits.code,
+                "text": each.waits.text,
+                "since": each.waits.since and each.waits.since.isoformat(),
+                "help": each.waits.help,
+            },
+        }
+        for each in found
+    ]

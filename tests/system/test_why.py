@@ -1,0 +1,205 @@
+"""`clinicpay why` names the cause of each kind of stuck money, caused here by a real fault."""
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from contracts.events.payment import receipt_number
+from deploy.local.demo.visitor import Refused
+from deploy.ops.verify.access import Access
+from deploy.ops.why.asking import why
+from deploy.ops.why.story import Journey, Waiting
+from services.chassis.ids import new_id
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
+from tests.running.commands import command
+from tests.running.system import Running, until
+from tests.system.test_main_job import an_invoice, harbour, start, until_paid
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def access(system: Running, data: Path) -> Access:
+    """Needs the system to run: its data directory says where everything is."""
+    assert system.url
+    return Access.of_data(data)
+
+
+@pytest.fixture
+async def invoice(system: Running, access: Access) -> Json:
+    """A new one, of which its client was told."""
+    issued = await an_invoice(system)
+
+    async def told() -> bool:
+        return "E-mail invoice_ready sent" in texts(await of(access, issued["id"]))
+
+    await until(told)
+    return issued
+
+
+async def of(access: Access, reference: str) -> Journey:
+    [found] = await why(access, reference)
+    return found
+
+
+async def waits(access: Access, reference: str, code: str) -> Waiting:
+    """The answer, once it is of this code."""
+
+    async def answered() -> Waiting | None:
+        found = (await of(access, reference)).waits
+        return found if found is not None and found.code == code else None
+
+    answer: Waiting = await until(answered, 60)
+    return answer
+
+
+def texts(journey: Journey) -> list[str]:
+    return [step.text for step in journey.steps]
+
+
+@contextmanager
+def stopped(system: Running, command_line: str) -> Iterator[None]:
+    pid = system.pid(command_line)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_client_who_never_tried(access: Access, invoice: Json) -> None:
+    answer = await waits(access, invoice["id"], "never_tried")
+    assert "has not tried" in answer.help
+
+
+async def test_a_client_who_left_the_page(system: Running, access: Access, invoice: Json) -> None:
+    await start(system, invoice)
+
+    await waits(access, invoice["id"], "client_left")
+
+
+async def test_a_card_that_was_declined(system: Running, access: Access, invoice: Json) -> None:
+    with pytest.raises(Refused, match="card_declined"):
+        await system.confirm(await start(system, invoice), "pm_card_chargeDeclinedInsufficientFunds")
+
+    answer = await waits(access, invoice["id"], "declined")
+    assert "insufficient_funds (There is not enough money on this card)" in answer.text
+
+
+async def test_a_webhook_that_did_not_come(system: Running, access: Access, invoice: Json) -> None:
+    await system.control("POST", "/faults/webhooks", {"kind": "drop", "count": 20, "type": "*"})
+    try:
+        begun = await start(system, invoice)
+        await system.confirm(begun)
+        answer = await waits(access, invoice["id"], "webhook_missing")
+    finally:
+        await system.control("DELETE", "/faults")
+    assert "stripe check" in answer.help
+    assert (await of(access, begun["client_secret"].split("_secret_")[0])).waits == answer
+
+
+async def test_a_worker_that_stands_still(system: Running, access: Access, invoice: Json) -> None:
+    with stopped(system, "services.invoice worker"):
+        await system.confirm(await start(system, invoice))
+        answer = await waits(access, invoice["id"], "not_applied")
+    assert "wait for invoice's worker" in answer.text
+    await until_paid(system, invoice)
+
+
+async def test_a_relay_that_stands_still(system: Running, access: Access, invoice: Json) -> None:
+    with stopped(system, "services.chassis.outbox.relay"):
+        await system.confirm(await start(system, invoice))
+        answer = await waits(access, invoice["id"], "not_sent")
+    assert "outbox of payment" in answer.text
+    await until_paid(system, invoice)
+
+
+async def test_an_event_that_is_parked(system: Running, access: Access, invoice: Json) -> None:
+    wrong = a_settlement(UUID(await harbour(system)), UUID(invoice["id"]), money(100, "USD"))
+    producer = AIOKafkaProducer(bootstrap_servers=access.kafka)
+    await producer.start()
+    try:
+        await producer.send_and_wait("payment.settled", wrong.encode(), key=str(wrong.key).encode())
+    finally:
+        await producer.stop()
+
+    answer = await waits(access, invoice["id"], "event_parked")
+
+    assert "payment.settled is parked in invoice" in answer.text
+    words = answer.help.partition("clinicpay ")[2].split()
+    assert words[:3] == ["parked", "replay", "invoice"]
+
+
+async def test_stripe_that_does_not_answer(system: Running, access: Access, invoice: Json) -> None:
+    await start(system, invoice)
+    with stopped(system, "deploy.sandbox"):
+        await waits(access, invoice["id"], "stripe_away")
+
+
+async def test_a_paid_invoice_by_every_reference_that_there_is(
+    system: Running, access: Access, invoice: Json, data: Path
+) -> None:
+    begun = await start(system, invoice)
+    intent = await system.confirm(begun)
+    await until_paid(system, invoice)
+
+    async def receipted() -> Journey | None:
+        found = await of(access, invoice["id"])
+        return found if "E-mail receipt sent" in texts(found) else None
+
+    journey: Journey = await until(receipted)
+
+    assert journey.waits is None
+    said = texts(journey)
+    order = [
+        next(at for at, text in enumerate(said) if words in text)
+        for words in ("Issued", "begun", "booked on the invoice", "receipt sent")
+    ]
+    assert order == sorted(order)
+    trace = next(ref for step in journey.steps for ref in step.refs if len(ref) == 32)
+    number = receipt_number(UUID(begun["payment_id"]))
+    for reference in (begun["payment_id"], number, number.lower(), intent["id"], trace):
+        assert await of(access, reference) == journey, reference
+    assert journey in await why(access, invoice["number"])
+    told = await command("why", number, "--json", "--data", str(data))
+    assert (told.exit_code, json.loads(told.stdout)[0]["waits_for"]) == (0, None)
+    read = await command("why", number, "--data", str(data))
+    assert "Nothing waits." in read.stdout
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        " ",
+        "x",
+        "R-0000000000",
+        "pi_0",
+        "evt_'; DROP TABLE x",
+        "%",
+        "\u0000",
+        "é" * 500,
+        str(new_id()),
+        "0" * 32,
+    ],
+)
+async def test_a_reference_of_nothing(system: Running, data: Path, reference: str) -> None:
+    assert system.url
+    told = await command("why", reference, "--data", str(data))
+    assert told.exit_code == 1
+    assert "Nothing is known" in told.stdout
+
+
+@pytest.fixture(autouse=True)
+async def no_faults(system: Running) -> AsyncIterator[None]:
+    yield
+    await system.control("DELETE", "/faults")

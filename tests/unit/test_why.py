@@ -1,0 +1,187 @@
+"""The journey of an invoice: the answer that is nearest to the money comes first."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
+from deploy.ops.why.books import Books
+from deploy.ops.why.story import as_json, journey
+from services.chassis.ids import new_id
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+CLINIC, INVOICE, PAYMENT = new_id(), new_id(), new_id()
+
+
+def an_invoice(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": INVOICE,
+        "clinic_id": CLINIC,
+        "number": "2026-000001",
+        "status": "unpaid",
+        "currency": "EUR",
+        "total_amount": 9_000,
+        "settled_amount": 0,
+        "due": 9_000,
+        "due_on": date(2026, 5, 20),
+        "created_at": NOW - timedelta(days=1),
+        "paid_at": None,
+        "being_checked": False,
+        **changes,
+    }
+
+
+def a_payment(status: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": PAYMENT,
+        "status": status,
+        "amount": 9_000,
+        "settled": 9_000,
+        "currency": "EUR",
+        "kind": "card",
+        "method_kind": "card",
+        "method_brand": "visa",
+        "account": "acct_1",
+        "intent": "pi_1",
+        "failure_code": None,
+        "declines": 0,
+        "created_at": NOW - timedelta(hours=1),
+        "updated_at": NOW - timedelta(minutes=30),
+        "succeeded_at": None,
+        "checked_at": NOW,
+        "traceparent": None,
+        **changes,
+    }
+
+
+def a_delivery(template: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "template": template,
+        "subject_id": INVOICE,
+        "state": "sent",
+        "attempts": 1,
+        "last_error": None,
+        "created_at": NOW - timedelta(hours=2),
+        "sent_at": None,
+        "failed_at": None,
+        **changes,
+    }
+
+
+def books(**parts: Any) -> Books:
+    clinic = {"id": CLINIC, "slug": "harbour", "online_payment": True}
+    return Books(**{"now": NOW, "invoice": an_invoice(), "clinic": clinic, **parts})
+
+
+def code_of(found: Books) -> str | None:
+    waits = journey(found).waits
+    return waits.code if waits else None
+
+
+PAID = an_invoice(status="paid", settled_amount=9_000, due=0, paid_at=NOW)
+MOVED = {"id": new_id(), "payment_id": PAYMENT, "kind": "payment", "amount": 9_000, "booked_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (books(), "never_tried"),
+        (books(clinic={"id": CLINIC, "slug": "x", "online_payment": False}), "not_online"),
+        (books(takes_payments=False), "account_not_ready"),
+        (
+            books(deliveries=[a_delivery("invoice_ready", state="failed", failed_at=NOW, last_error="550")]),
+            "client_not_told",
+        ),
+        (books(payments=[a_payment("created")]), "client_left"),
+        (books(payments=[a_payment("created", intent=None)]), "stripe_not_reached"),
+        (books(payments=[a_payment("created")], at_stripe={"pi_1": "unknown"}), "stripe_away"),
+        (books(payments=[a_payment("created")], at_stripe={"pi_1": "succeeded"}), "webhook_missing"),
+        (books(payments=[a_payment("processing")], at_stripe={"pi_1": "processing"}), "bank_confirms"),
+        (books(payments=[a_payment("failed", failure_code="expired_card", declines=1)]), "declined"),
+        (books(payments=[a_payment("succeeded")], moved=[MOVED], behind={"invoice": 3}), "not_applied"),
+        (
+            books(
+                unsent=[
+                    {
+                        "service": "payment",
+                        "topic": "payment.settled",
+                        "created_at": NOW - timedelta(minutes=1),
+                    }
+                ]
+            ),
+            "not_sent",
+        ),
+        (books(invoice=PAID), None),
+        (books(invoice=PAID, deliveries=[a_delivery("receipt", state="due")]), "receipt_not_sent"),
+        (books(invoice=PAID, deliveries=[a_delivery("receipt", sent_at=NOW)]), None),
+    ],
+)
+def test_the_answer(found: Books, code: str | None) -> None:
+    assert code_of(found) == code
+
+
+def test_a_refund_that_came_back() -> None:
+    refund = {
+        "id": new_id(),
+        "payment_id": PAYMENT,
+        "status": "failed",
+        "amount": 500,
+        "currency": "EUR",
+        "failure_reason": "lost_or_stolen_card",
+        "created_at": NOW - timedelta(days=2),
+        "updated_at": NOW,
+        "refunded_at": NOW - timedelta(days=2),
+        "destination": "method",
+    }
+    told = journey(books(invoice=PAID, payments=[a_payment("succeeded", succeeded_at=NOW)], refunds=[refund]))
+
+    assert told.waits is not None
+    assert (told.waits.code, told.waits.since) == ("refund_returned", NOW)
+    assert told.steps[-1].text == "Refund of 5.00 EUR to the method: returned, lost_or_stolen_card"
+
+
+def test_money_that_came_twice_is_told_as_credit() -> None:
+    second = a_payment("succeeded", id=new_id(), succeeded_at=NOW, settled=0)
+    told = journey(books(invoice=PAID, payments=[a_payment("succeeded", succeeded_at=NOW), second]))
+
+    assert [step.text for step in told.steps if "client's credit" in step.text] == [
+        f"R-{second['id'].hex[-10:].upper()}: 90.00 EUR is above what was due, and is the client's credit"
+    ]
+
+
+def test_a_parked_event_is_told_before_all_else() -> None:
+    parked = {
+        "id": 7,
+        "service": "invoice",
+        "topic": "payment.settled",
+        "reason": "wrong_currency",
+        "state": "waiting",
+        "parked_at": NOW,
+        "resolved_at": None,
+    }
+    told = journey(books(parked=[parked], payments=[a_payment("failed")]))
+
+    assert told.waits is not None
+    assert told.waits.help == "mend the cause, then: clinicpay parked replay invoice 7"
+
+
+@given(
+    status=st.sampled_from(OPEN_INVOICES),
+    payments=st.lists(st.sampled_from(LIVE_PAYMENTS), max_size=3),
+    at_stripe=st.sampled_from([{}, {"pi_1": "unknown"}, {"pi_1": "requires_action"}]),
+    failure=st.one_of(st.none(), st.text(max_size=20)),
+)
+def test_an_open_invoice_always_has_an_answer(
+    status: str, payments: list[str], at_stripe: dict[str, str], failure: str | None
+) -> None:
+    made = [a_payment(each, id=new_id(), failure_code=failure) for each in payments]
+    told = journey(books(invoice=an_invoice(status=status), payments=made, at_stripe=at_stripe))
+
+    assert told.waits is not None
+    assert told.waits.text
+    assert told.waits.help
+    assert as_json([told])
+    assert list(told.steps) == sorted(told.steps, key=lambda step: step.at)
