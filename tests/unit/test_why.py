@@ -1,6 +1,8 @@
 """The journey of an invoice: the answer that is nearest to the money comes first."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from deploy.ops.why.books import Books
 from deploy.ops.why.story import as_json, journey
 from services.chassis.ids import new_id
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 CLINIC, INVOICE, PAYMENT = new_id(), new_id(), new_id()
 
@@ -185,3 +188,11 @@ def test_an_open_invoice_always_has_an_answer(
     assert told.waits.help
     assert as_json([told])
     assert list(told.steps) == sorted(told.steps, key=lambda step: step.at)
+
+
+def test_the_documents_name_every_answer() -> None:
+    made = set(re.findall(r'Waiting\(\s*"(\w+)"', (ROOT / "deploy/ops/why/story.py").read_text()))
+    page = (ROOT / "docs/operations.md").read_text().partition("| `waits_for.code` |")[2].partition("\n\n")[0]
+
+    assert len(made) > 10
+    assert set(re.findall(r"`(\w+)`", page)) == made

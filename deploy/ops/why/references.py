@@ -51,6 +51,8 @@ class Found:
 
 async def find(databases: Databases, reference: str) -> Found:
     """The newest first, at most `MOST` of each."""
+    if not reference.isprintable():
+        return Found()
     payments = await _payments(databases["payment"], reference)
     invoices = await _invoices(databases["invoice"], reference)
     of_payments = await _invoices_of(databases["payment"], payments)

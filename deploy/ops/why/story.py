@@ -24,7 +24,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What the money, or its proof, waits for now: a stable code, words, since when, and what would help."""
+    """The cause for which the money, or its proof, waits now: a stable code, words, since when, and a way to help."""
 
     code: str
     text: str
