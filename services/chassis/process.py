@@ -5,11 +5,16 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
+
 from services.chassis.http import server
 from services.chassis.http.scraping import with_metrics
-from services.chassis.settings import ProcessSettings, SettingsT, load
+from services.chassis.settings import ProcessSettings, SettingsT, load, shown
 from services.chassis.telemetry import logs, metrics
 from services.chassis.telemetry import traces as telemetry
+from services.chassis.version import VERSION
+
+log = structlog.get_logger()
 
 App = Any
 
@@ -26,6 +31,7 @@ def run(name: str, role: str, app: Callable[[SettingsT], App], settings: type[Se
     """Run one process, its settings read from the environment, until SIGTERM or SIGINT."""
     loaded = load(settings)
     logs.configure(name, role, loaded.log_level)
+    log.info("process_starts", version=VERSION, settings=shown(loaded))
     telemetry.configure(name, role, loaded.otel_exporter_otlp_endpoint)
     metrics.configure(name, role, loaded.otel_exporter_otlp_endpoint, shown=loaded.metrics_token is not None)
     made = app(loaded)

@@ -1,8 +1,10 @@
 """Settings come from the environment and are checked at the start; one error lists all that is wrong."""
 
 import os
+import re
 import ssl
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -186,6 +188,28 @@ def in_file(name: str) -> str | None:
         return Path(path).read_text().strip() if path else None
     except OSError:
         return None
+
+
+_USER = re.compile(r"(?<=//)[^,\s]*@")
+_QUERY = re.compile(r"\?[^,\s]*")
+
+
+def shown(settings: BaseSettings) -> dict[str, Any]:
+    """The settings for a log: of a secret whether it is set, of an address neither its user nor its query."""
+    return {name: _shown(getattr(settings, name)) for name in type(settings).model_fields}
+
+
+def _shown(value: object) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else "not set"
+    if isinstance(value, Mapping):
+        return {str(name): _shown(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_shown(each) for each in value]
+    text = str(value)
+    return _QUERY.sub("", _USER.sub("", text)) if "//" in text else text
 
 
 def load(settings: type[Loaded]) -> Loaded:

@@ -22,12 +22,12 @@ from litestar import Litestar
 from contracts.events.catalogue import EVENTS
 from contracts.events.envelope import CloudEvent, Event
 from contracts.events.topics import ALL, Topic
+from services.chassis.version import VERSION
 from tests.bench import baseline, run
 from tests.tools import dashboards, metrics
 from tests.tools.money import page
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
-VERSION = "0.1.0"
 FIGURES_BEGIN, FIGURES_END = "<!-- figures -->", "<!-- /figures -->"
 
 

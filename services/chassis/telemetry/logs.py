@@ -66,6 +66,8 @@ FIELDS = {
         "seconds",
         "tasks",
         "overdue_s",
+        "version",
+        "settings",
     ),
 }
 

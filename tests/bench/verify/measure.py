@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from contracts.events.payment import receipt_number
 from contracts.events.topics import BY_NAME
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
@@ -24,6 +25,7 @@ from deploy.ops.consumers import groups
 from deploy.ops.topics import ensure as make_topics
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.run import verify
+from deploy.ops.why.asking import why
 from tests.bench.verify.population import populate
 from tests.bench.verify.topics import publish_implied
 
@@ -51,6 +53,7 @@ async def measure(count: int, keep: Path | None, topics: bool) -> None:
             await _once(keep, f"published-{count}", partial(_published, kafka.bootstrap_servers, admins))
             access = replace(access, kafka=kafka.bootstrap_servers)
         await _verified(postgres, access, topics)
+        await _asked(access)
 
 
 async def _once(keep: Path | None, name: str, make: Callable[[], Awaitable[None]]) -> None:
@@ -88,6 +91,35 @@ async def _verified(postgres: EmbeddedPostgres, access: Access, topics: bool) ->
     took, here = time.monotonic() - began, _own_seconds() - ours
     there = _server_seconds(postgres) - theirs
     print(f"verified in {took:.1f} s, {here:.1f} s of CPU here, {there:.1f} s of PostgreSQL's: {report}")
+
+
+async def _asked(access: Access) -> None:
+    """How long `clinicpay why` takes, by a reference of each form, of a payment in the middle."""
+    async with database.connected(access.databases["payment"]) as connection:
+        payment = await connection.fetchrow(
+            """
+            SELECT id, stripe_payment_intent_id AS intent, client_id FROM payments ORDER BY id
+            OFFSET (SELECT count(*) / 2 FROM payments) LIMIT 1
+            """
+        )
+    async with database.connected(access.databases["invoice"]) as connection:
+        number = await connection.fetchval(
+            "SELECT number FROM invoices JOIN movements ON invoice_id = invoices.id WHERE payment_id = $1 LIMIT 1",
+            payment["id"],
+        )
+    references = {
+        "a payment": str(payment["id"]),
+        "a receipt": receipt_number(payment["id"]),
+        "an intent": payment["intent"],
+        "a client": str(payment["client_id"]),
+        "an invoice": number,
+        "a charge of nobody": "ch_nobody",
+        "a trace of nobody": "0" * 32,
+    }
+    for name, reference in references.items():
+        began = time.monotonic()
+        found = await why(access, reference)
+        print(f"{time.monotonic() - began:6.2f} s  why by {name}: {len(found)} journeys", flush=True)
 
 
 def _own_seconds() -> float:
