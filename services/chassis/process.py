@@ -33,7 +33,7 @@ def run(name: str, role: str, app: Callable[[SettingsT], App], settings: type[Se
     logs.configure(name, role, loaded.log_level)
     log.info("process_starts", version=VERSION, settings=shown(loaded))
     telemetry.configure(name, role, loaded.otel_exporter_otlp_endpoint)
-    metrics.configure(name, role, loaded.otel_exporter_otlp_endpoint, shown=loaded.metrics_token is not None)
+    metrics.configure(name, role, loaded.metrics_endpoint, shown=loaded.metrics_token is not None)
     made = app(loaded)
     serve(
         with_metrics(made, loaded.metrics_token.get_secret_value()) if loaded.metrics_token else made, loaded

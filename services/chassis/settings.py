@@ -139,6 +139,8 @@ class ProcessSettings(KafkaSettings):
     http_body_seconds: Annotated[float, Field(gt=0)] = HttpLimits.body_seconds
     http_connections: Annotated[int, Field(ge=1)] = HttpLimits.connections
     otel_exporter_otlp_endpoint: str | None = None
+    otel_metrics_exporter: Literal["otlp", "none"] = "otlp"
+    """`none`: spans alone go to that endpoint, since Prometheus reads `/metrics`."""
     metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
     """Who has it reads `/metrics` of the process. Without one there is no such page."""
     kafka_group_instance_id: str | None = None
@@ -147,9 +149,14 @@ class ProcessSettings(KafkaSettings):
     log_level: str = "INFO"
 
     @property
+    def metrics_endpoint(self) -> str | None:
+        """Where metrics go by OTLP."""
+        return self.otel_exporter_otlp_endpoint if self.otel_metrics_exporter == "otlp" else None
+
+    @property
     def is_measured(self) -> bool:
         """Whether anybody asks for this process's metrics."""
-        return self.metrics_token is not None or self.otel_exporter_otlp_endpoint is not None
+        return self.metrics_token is not None or self.metrics_endpoint is not None
 
     @property
     def http_limits(self) -> HttpLimits:

@@ -27,7 +27,7 @@ def measure_paid(events: Sequence[Paying]) -> None:
     now = clock.now()
     for event in events:
         if isinstance(event, PaymentSettled) and event.kind == "payment" and event.captured_at is not None:
-            _paid.record((now - event.captured_at).total_seconds())
+            _paid.record((now - event.captured_at).total_seconds(), traceparent=event.traceparent)
 
 
 @consumes(

@@ -114,7 +114,7 @@ def measure_booked(events: Sequence[StripeEvent]) -> None:
     now = clock.now()
     for event in events:
         if event.event_type == "payment_intent.succeeded":
-            _booked.record((now - event.created).total_seconds())
+            _booked.record((now - event.created).total_seconds(), traceparent=event.traceparent)
 
 
 @consumes(ClinicUpdated, group="payment", delay_tolerant=True)

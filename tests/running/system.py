@@ -42,6 +42,8 @@ class Spans:
     def __init__(self) -> None:
         self.all: list[Span] = []
         self.raw: list[bytes] = []
+        self.metrics: list[bytes] = []
+        """Requests with metrics, as they came."""
 
     def take(self, body: bytes) -> None:
         self.raw.append(body)
@@ -71,6 +73,8 @@ def otlp_receiver() -> Iterator[tuple[str, Spans]]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.path == "/v1/traces":
                 spans.take(body)
+            else:
+                spans.metrics.append(body)
             self.send_response(200)
             self.end_headers()
 

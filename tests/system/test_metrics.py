@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from services.chassis.telemetry.metrics import CATALOGUE
 from tests.running.system import Running, until
@@ -82,6 +83,28 @@ async def test_nobody_reads_them_through_the_portal(system: Running) -> None:
         answer = await http.get(f"{system.url}/metrics")
     assert answer.status_code == 401
     assert not [name for name in CATALOGUE if name.replace(".", "_") in answer.text]
+
+
+async def test_they_go_by_otlp_with_an_exemplar_that_names_a_payments_trace(
+    system: Running, paid: dict[str, Any]
+) -> None:
+    assert paid
+
+    async def exemplars() -> set[str] | None:
+        found = {
+            exemplar.trace_id.hex()
+            for body in list(system.spans.metrics)
+            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == "clinicpay.settlement.paid"
+            for point in metric.histogram.data_points
+            for exemplar in point.exemplars
+        }
+        begun = {span.trace_id for span in system.spans.all if span.name == "POST /payments"}
+        return found & begun
+
+    assert await until(exemplars, 60)
 
 
 @pytest.fixture(scope="module")

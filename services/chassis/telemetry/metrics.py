@@ -13,7 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
-from services.chassis.telemetry.traces import resource_of
+from services.chassis.telemetry.traces import context_of, resource_of
 
 MOST_SETS = 2000
 """The most sets of values that the labels of one instrument have. Whatever comes beyond them counts as `OTHER`."""
@@ -145,12 +145,14 @@ class Seconds(_Labelled):
             name, "s", description, explicit_bucket_boundaries_advisory=SECONDS
         )
 
-    def record(self, seconds: float, *values: str) -> None:
+    def record(self, seconds: float, *values: str, traceparent: str | None = None) -> None:
+        """`traceparent`: of the trace that an exemplar names; without one, the current span's."""
         known = self._known.get(values)
         if known is None:
             key = self.bounded(values, self._known)
             known = self._known.setdefault(key, self.attributes(key))
-        self._histogram.record(max(seconds, 0.0), known)
+        sampled = traceparent is not None and not traceparent.endswith("-00")
+        self._histogram.record(max(seconds, 0.0), known, context_of(traceparent) if sampled else None)
 
 
 def configure(service: str, role: str, otlp_endpoint: str | None, *, shown: bool) -> None:
