@@ -111,11 +111,15 @@ def verify(
     topics: Annotated[
         bool, typer.Option("--topics", help="Read all topics from their beginning too.")
     ] = False,
+    metrics: Annotated[
+        Path | None,
+        typer.Option(help="Write the outcome to this file, for node_exporter's textfile collector."),
+    ] = None,
 ) -> None:
     """Check every invariant over all books. Exits 1 on a breach and names the rows, 2 when it cannot check."""
     from deploy.ops.verify.screen import run
 
-    raise typer.Exit(run(data, wait, topics))
+    raise typer.Exit(run(data, wait, topics, metrics))
 
 
 @app.command()

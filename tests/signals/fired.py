@@ -29,13 +29,20 @@ BY_PROMTOOL_ALONE = {
     "EmailsFail": "needs twenty refused addresses",
     "DeclinesRise": "needs twenty declined cards",
     "ClockOff": "needs two clocks",
+    "BooksDisagree": "verify is no part of the running system",
+    "BooksNotVerified": "as that",
     "ConnectionsUsedUp": "needs five minutes of locks",
 }
 OF_ROWS = {"EventsParked", "QueueBehind", "ExceptionsWait"}
 WHEN_OVER = {"PaidLate"}
 """A late payment shows itself once it is booked."""
 LATER = {"SweepNotRunning", *WHEN_OVER}
-NOT_CAUSED_HERE = {"Refunds and disputes", "Stripe's events that are not for us"}
+NOT_CAUSED_HERE = {
+    "Refunds and disputes",
+    "Stripe's events that are not for us",
+    "Breaches that verify found",
+    "Since verify ran",
+}
 """Panels."""
 FIRES_WITHIN = 150.0
 ENDS_WITHIN = 180.0

@@ -70,6 +70,12 @@ CASES = {
         45,
         9,
     ),
+    "BooksDisagree": Case(
+        {'clinicpay_verify_breaches{check="entries_balance"}': for_a_while("2")}, 15, 45, 9
+    ),
+    "BooksNotVerified": Case(
+        {"clinicpay_verify_not_checked": "0x10 1x100 0x60"}, fires=80, ends=120, quiet=60
+    ),
     "StripeUnreachable": Case(
         {'clinicpay_incident_open{service="payment",incident="stripe_unreachable"}': for_a_while()},
         15,

@@ -36,6 +36,12 @@ def rate(metric: str, by: str, labels: str = "") -> str:
 SLOWEST = quantile("0.99", "http_server_request_duration_seconds", "http_route", 'service="gateway"')
 
 ON_CALL = [
+    Panel(
+        "Breaches that verify found",
+        [("{{check}}", "sum by (check) (clinicpay_verify_breaches) > 0")],
+        now=True,
+    ),
+    Panel("Since verify ran", [("", "time() - max(clinicpay_verify_ended_time_seconds)")], "s", now=True),
     Panel("Processes that do not answer", [("{{service}} {{role}}", 'up{job="clinicpay"} == 0')], now=True),
     Panel("Incidents", [("{{service}} {{role}} {{incident}} {{part}}", "clinicpay_incident_open")]),
     Panel(

@@ -1,10 +1,12 @@
 """The report of `clinicpay verify`: what was left out is counted under the table, and is no breach."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from deploy.ops.verify import textfile
 from deploy.ops.verify.report import Breach, Report, Result
 from deploy.ops.verify.screen import show
 
@@ -38,3 +40,17 @@ def test_no_name_and_no_number_is_cut_whatever_the_screens_width(width: int) -> 
     text = output.getvalue()
     assert breach.check in text.replace("Breaches", "", 1).partition("Breaches")[0] and "…" not in text
     assert "12.5" in text and "7" in text
+
+
+def test_the_outcome_is_written_for_prometheus(tmp_path: Path) -> None:
+    breach = Breach("entries_balance", {"entry": "0190c0de"})
+    broken = Result(breach.check, "payment", "balanced", (breach,) * 2, 1.0)
+    whole = Result("movements_agree", "both", "agree", (), 1.0, unread={"acct_1": "access taken away"})
+
+    textfile.write(Report([broken, whole]), tmp_path / "verify.prom")
+
+    lines = (tmp_path / "verify.prom").read_text().splitlines()
+    assert 'clinicpay_verify_breaches{check="entries_balance"} 2.0' in lines
+    assert 'clinicpay_verify_breaches{check="movements_agree"} 0.0' in lines
+    assert "clinicpay_verify_not_checked 1.0" in lines
+    assert [line for line in lines if line.startswith("clinicpay_verify_ended_time_seconds 1.")]

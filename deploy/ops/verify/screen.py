@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Column, Table
 
+from deploy.ops.verify import textfile
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
 from deploy.ops.verify.run import verify
@@ -20,8 +21,8 @@ WIDE = 120
 SOUND, BROKEN, UNKNOWN = 0, 1, 2
 
 
-def run(data: Path | None, wait: float, topics: bool) -> int:
-    """Check, print, and answer the exit code."""
+def run(data: Path | None, wait: float, topics: bool, metrics: Path | None = None) -> int:
+    """Check, print, write `metrics` for Prometheus, and answer the exit code."""
     try:
         access = Access.of_data(data) if data else Access.of_environment()
         report = asyncio.run(verify(access, topics=topics, wait=wait))
@@ -29,6 +30,12 @@ def run(data: Path | None, wait: float, topics: bool) -> int:
         sys.stderr.write(f"clinicpay: cannot verify: {reason}\n")
         return UNKNOWN
     show(report, Console())
+    if metrics is not None:
+        try:
+            textfile.write(report, metrics)
+        except OSError as error:
+            sys.stderr.write(f"clinicpay: cannot write {metrics}: {error.strerror}\n")
+            return exit_code(report) or UNKNOWN
     return exit_code(report)
 
 
