@@ -54,6 +54,8 @@ class ClinicState(StateEvent):
     """The days, counted from the due date, on which clients are reminded by e-mail of an unpaid invoice."""
     amounts_in_subjects: bool = False
     """The subjects of e-mails to clients say sums."""
+    attach_documents: bool = False
+    """E-mails about documents carry them as PDF."""
 
 
 class ClinicUpdated(ClinicState):

@@ -75,6 +75,8 @@ class ClinicIn(Request, frozen=True, kw_only=True):
     """The days, counted from the due date, on which clients are reminded of an unpaid invoice; none: never."""
     amounts_in_subjects: bool = False
     """Whether the subjects of e-mails to clients say sums: lock screens show them."""
+    attach_documents: bool = False
+    """Whether e-mails about a new invoice, a payment and a credit note carry the document as PDF."""
     prices: PriceMode = "net"
     tax_number: str = ""
     postal_address: BillingAddress = field(default_factory=BillingAddress)
@@ -110,6 +112,7 @@ class ClinicOut(Answer, frozen=True, kw_only=True):
     undo_hours: int = 0
     reminders: tuple[int, ...] = ()
     amounts_in_subjects: bool = False
+    attach_documents: bool = False
     prices: PriceMode = "net"
     tax_number: str = ""
     postal_address: BillingAddress = field(default_factory=BillingAddress)

@@ -21,6 +21,8 @@ def lines() -> Iterator[str]:
         "KAFKA_ADMIN_PASSWORD": secrets.token_hex(24),
         "INTERNAL_TOKEN_PRIVATE_KEY": new.token_private_key,
         "INTERNAL_TOKEN_PUBLIC_KEY": new.token_public_key,
+        "DOCUMENT_TOKEN_PRIVATE_KEY": new.document_token_private_key,
+        "DOCUMENT_TOKEN_PUBLIC_KEY": new.document_token_public_key,
         "OPERATOR_API_KEY": new.operator_key,
         "SANDBOX_SECRET_KEY": new.sandbox_secret_key,
         "SANDBOX_PUBLISHABLE_KEY": new.sandbox_publishable_key,

@@ -182,7 +182,8 @@ class System:
         )
 
     def _service_env(self, service: str, role: str) -> Callable[[], Environment]:
-        more = {"payment": self._payment, "notification": self._notification}.get(service)
+        kinds = {"invoice": self._invoice, "payment": self._payment, "notification": self._notification}
+        more = kinds.get(service)
         instance = {"KAFKA_GROUP_INSTANCE_ID": f"{service}-worker"} if role == "worker" else {}
         return lambda: {**self._service(f"{service}_{role}"), **instance, **(more() if more else {})}
 
@@ -192,6 +193,9 @@ class System:
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "INTERNAL_TOKEN_PUBLIC_KEY": self.secrets.token_public_key,
         }
+
+    def _invoice(self) -> Environment:
+        return {"DOCUMENT_TOKEN_PUBLIC_KEY": self.secrets.document_token_public_key}
 
     def _payment(self) -> Environment:
         keys = {
@@ -209,6 +213,8 @@ class System:
             "SMTP_URL": os.environ.get("SMTP_URL") or f"smtp://127.0.0.1:{self.ports.smtp}",
             "MAIL_FROM": os.environ.get("MAIL_FROM") or "billing@clinicpay.example",
             "PORTAL_URL": self.public_url,
+            "INVOICE_URL": _url(self.ports.inner["invoice.api"]),
+            "DOCUMENT_TOKEN_PRIVATE_KEY": self.secrets.document_token_private_key,
             **self._pay_links(),
         }
 

@@ -24,12 +24,14 @@ class Secrets:
     pay_link_key: str
     login_key: str
     metrics_token: str
+    document_token_private_key: str
+    document_token_public_key: str
 
     @classmethod
     def new(cls) -> Self:
         from joserfc.jwk import OKPKey
 
-        key = OKPKey.generate_key("Ed25519")
+        key, documents = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
         return cls(
             role_passwords=role_passwords(),
             token_private_key=json.dumps(key.as_dict(private=True)),
@@ -43,6 +45,8 @@ class Secrets:
             pay_link_key=secrets.token_hex(24),
             login_key=secrets.token_hex(24),
             metrics_token=secrets.token_hex(24),
+            document_token_private_key=json.dumps(documents.as_dict(private=True)),
+            document_token_public_key=json.dumps(documents.as_dict(private=False)),
         )
 
 

@@ -55,6 +55,9 @@ def api(settings: Settings) -> Litestar:
         route_handlers=ROUTES,
         dependencies={"printer": Provide(lambda: printer, sync_to_thread=False)},
         lifespan=[printer.closing, *watching_lag(settings, consumers_of(consumers, db))],
+        other_callers={printing.NOTIFICATION: settings.document_token_public_key}
+        if settings.document_token_public_key
+        else {},
     )
 
 

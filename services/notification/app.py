@@ -15,6 +15,7 @@ from services.chassis.kafka.worker import worker_app
 from services.notification import consumers
 from services.notification.contacts import routes as contacts
 from services.notification.emails import routes as emails
+from services.notification.emails.documents import Documents
 from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
@@ -44,7 +45,10 @@ def worker(settings: Settings) -> Litestar:
     """Consumers, the reminders of the day and the sender, as the role `notification_worker`."""
     db = Database(settings.database_urls)
     connections = [Smtp(settings.smtp_url) for _ in range(settings.smtp_connections)]
-    sender = Sender(db, Renderer(settings.portal_url, settings.pay_links), connections, settings.mail_from)
+    key = settings.document_token_private_key
+    documents = Documents(settings.invoice_url, key.get_secret_value() if key else None)
+    renderer = Renderer(settings.portal_url, settings.pay_links)
+    sender = Sender(db, renderer, connections, settings.mail_from, documents)
 
     @asynccontextmanager
     async def sending(_: Litestar) -> AsyncIterator[None]:

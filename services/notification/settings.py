@@ -1,10 +1,10 @@
 """Settings of the notification service."""
 
 from email.headerregistry import Address
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, model_validator
 
 from contracts import pay_links
 from contracts.pay_links import PayLinks
@@ -52,6 +52,16 @@ class Settings(ServiceSettings):
     """Signs the links in e-mails that open one invoice. The same as the gateway's."""
     pay_link_days: Annotated[int, Field(ge=1, le=pay_links.MOST_DAYS)] = pay_links.DAYS
     """How long such a link works."""
+
+    invoice_url: Annotated[str, AfterValidator(_web_url)] | None = None
+    document_token_private_key: SecretStr | None = None
+    """With both, the worker fetches the documents that clinics want to be attached; without, no e-mail has one."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.invoice_url is None) != (self.document_token_private_key is None):
+            raise ValueError("INVOICE_URL and DOCUMENT_TOKEN_PRIVATE_KEY are given both, or neither")
+        return self
 
     @property
     def pay_links(self) -> PayLinks:

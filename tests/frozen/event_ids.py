@@ -65,6 +65,7 @@ def _clinics() -> Ids:
         "undo_hours": 0,
         "reminders": (),
         "amounts_in_subjects": False,
+        "attach_documents": False,
         "prices": "net",
         "tax_number": "",
         "postal_address": "{}",

@@ -15,6 +15,7 @@ from services.chassis.ids import new_id
 from services.notification import consumers
 from services.notification.contacts import actions
 from services.notification.contacts.domain import Contact
+from services.notification.emails.documents import Documents
 from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
 from services.notification.emails.smtp import Smtp
@@ -87,20 +88,23 @@ async def a_mail_server() -> AsyncIterator[MailServer]:
 
 
 @asynccontextmanager
-async def sending(db: ServiceDb, port: int, lanes: int = 1) -> AsyncIterator[Sender]:
+async def sending(
+    db: ServiceDb, port: int, lanes: int = 1, documents: Documents | None = None
+) -> AsyncIterator[Sender]:
     """A sender over a mail server at a port; its connections are closed at the end."""
     kept = [Smtp(f"smtp://127.0.0.1:{port}") for _ in range(lanes)]
-    yield a_sender(db, *kept)
+    yield a_sender(db, *kept, documents=documents)
     for smtp in kept:
         await smtp.close()
 
 
-def a_sender(db: ServiceDb, *lanes: Smtp) -> Sender:
+def a_sender(db: ServiceDb, *lanes: Smtp, documents: Documents | None = None) -> Sender:
     return Sender(
         db.worker,
         Renderer("https://pay.example", PayLinks((PAY_LINK_KEY.encode(),))),
         lanes,
         "billing@clinicpay.example",
+        documents,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from deploy.images import secrets
@@ -34,11 +35,13 @@ def test_every_default_that_everybody_knows_has_a_secret_made_for_it() -> None:
     assert not [name for name, value in made.items() if "demo" in value or "'" in value]
 
 
-def test_the_demo_token_keys_are_a_pair() -> None:
-    keys = [json.loads(found) for found in re.findall(r"TOKEN_\w+_KEY:-(\{[^}]+\})", COMPOSE)]
+@pytest.mark.parametrize("tokens", ["INTERNAL_TOKEN", "DOCUMENT_TOKEN"])
+def test_the_demo_token_keys_are_a_pair(tokens: str) -> None:
+    found = re.findall(rf"\{{{tokens}_(\w+)_KEY:-(\{{[^}}]+\}})", COMPOSE)
+    keys = {name: json.loads(key) for name, key in found}
 
-    assert [sorted(key) for key in keys] == [["crv", "kid", "kty", "x"], ["crv", "d", "kid", "kty", "x"]]
-    assert keys[0] == {name: value for name, value in keys[1].items() if name != "d"}
+    assert sorted(keys["PRIVATE"]) == ["crv", "d", "kid", "kty", "x"]
+    assert keys["PUBLIC"] == {name: value for name, value in keys["PRIVATE"].items() if name != "d"}
 
 
 def test_the_broker_in_a_container_is_set_up_as_the_embedded_one() -> None:

@@ -49,6 +49,7 @@ CLINIC = Clinic(
     online_payment=True,
     pay_links=True,
     reminders=(-3, 1, 7),
+    attach_documents=False,
     amounts_in_subjects=True,
     phone="+353 1 555 0123",
     email="hello@harbour.example",

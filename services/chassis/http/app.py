@@ -41,6 +41,7 @@ def service_app(
     needed: Mapping[str, Check] | None = None,
     database_needed: bool = True,
     dependencies: Mapping[str, Provide] | None = None,
+    other_callers: Mapping[str, str] | None = None,
 ) -> Litestar:
     """A service's app. Every route needs a token unless its `opt` says `public`.
 
@@ -49,6 +50,7 @@ def service_app(
 
     needed              what else has to answer for the process to be ready, by name
     database_needed     False: it has work to do without its database, whose loss is reported only
+    other_callers       public keys of other services than the gateway, for the routes that name one
     """
     database = {"database": db.ping}
     show_pool(db)
@@ -66,7 +68,15 @@ def service_app(
             **(dependencies or {}),
         },
         exception_handlers=problems.HANDLERS,
-        state=State({"token_check": TokenCheck(settings.internal_token_public_key, name), "db": db}),
+        state=State(
+            {
+                "token_check": TokenCheck(settings.internal_token_public_key, name),
+                "other_checks": {
+                    other: TokenCheck(key, name, other) for other, key in (other_callers or {}).items()
+                },
+                "db": db,
+            }
+        ),
         middleware=[RequestSpans(), CheckedHeads()],
         openapi_config=OpenAPIConfig(
             title=f"ClinicPay {name}",

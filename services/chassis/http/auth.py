@@ -1,6 +1,10 @@
-"""Internal tokens: who a request is made for. The gateway signs them, the services hold the public key only."""
+"""Internal tokens: who a request is made for. The gateway signs them, the services hold the public key only.
+
+Another service may sign some for itself, under a key of its own, for the routes that name it as `other_caller`.
+"""
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -16,6 +20,7 @@ from services.chassis.errors import DomainError
 from services.chassis.http.keys import keys_in
 
 Role = Literal["client", "staff", "operator"]
+GATEWAY = "gateway"
 LIFETIME_SECONDS = 60
 LEEWAY_SECONDS = 30
 """How far the clocks of a gateway and a service may differ."""
@@ -69,7 +74,8 @@ class ClinicMissing(DomainError):
 class TokenMint:
     """Signs tokens. `private_key` is a JWK of an Ed25519 key as JSON, or a set of which the first signs."""
 
-    def __init__(self, private_key: str) -> None:
+    def __init__(self, private_key: str, issuer: str = GATEWAY) -> None:
+        self._issuer = issuer
         self._key = OKPKey.import_key(msgspec.json.decode(keys_in(private_key)[0]))
         self.kept: dict[tuple[str, Caller], tuple[str, float]] = {}
 
@@ -85,7 +91,7 @@ class TokenMint:
 
     def _signed(self, audience: str, caller: Caller, now: int) -> str:
         claims = {
-            "iss": "gateway",
+            "iss": self._issuer,
             "aud": audience,
             "sub": str(caller.subject),
             "role": caller.role,
@@ -100,15 +106,15 @@ class TokenMint:
 class TokenCheck:
     """Verifies tokens meant for one service. `public_key` is a JWK as JSON, or a set: a token is good by any of them.
 
-    A token of a gateway whose clock differs by up to `LEEWAY_SECONDS` is good.
+    A token of an issuer whose clock differs by up to `LEEWAY_SECONDS` is good.
     """
 
-    def __init__(self, public_key: str, audience: str) -> None:
+    def __init__(self, public_key: str, audience: str, issuer: str = GATEWAY) -> None:
         self._keys = [OKPKey.import_key(msgspec.json.decode(key)) for key in keys_in(public_key)]
         self.kept: dict[str, tuple[Caller, float]] = {}
         self._registry = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
-            iss={"essential": True, "value": "gateway"},
+            iss={"essential": True, "value": issuer},
             aud={"essential": True, "value": audience},
             exp={"essential": True},
             iat={"essential": True},
@@ -170,9 +176,22 @@ def caller_of(connection: AnyConnection) -> Caller:
     state = connection.scope.setdefault("state", {})
     caller = state.get("caller")
     if not isinstance(caller, Caller):
-        check: TokenCheck = connection.app.state.token_check
-        caller = state["caller"] = check.caller(connection.headers.get("authorization"))
+        caller = state["caller"] = _checked_caller(connection)
     return caller
+
+
+def _checked_caller(connection: AnyConnection) -> Caller:
+    """By the gateway's key, or by that of the one other service that the route is for."""
+    check: TokenCheck = connection.app.state.token_check
+    others: Mapping[str, TokenCheck] = connection.app.state.other_checks
+    other = others.get(connection.scope["route_handler"].opt.get("other_caller", ""))
+    authorization = connection.headers.get("authorization")
+    try:
+        return check.caller(authorization)
+    except NotSignedIn:
+        if other is None:
+            raise
+        return other.caller(authorization)
 
 
 async def any_caller(connection: AnyConnection, handler: BaseRouteHandler) -> None:

@@ -112,6 +112,8 @@ class ClinicSettings:
     """The days, counted from the due date, on which clients are reminded of an unpaid invoice."""
     amounts_in_subjects: bool = False
     """The subjects of e-mails to clients say sums: lock screens show them."""
+    attach_documents: bool = False
+    """E-mails about a new invoice, a payment and a credit note carry the document as PDF."""
     prices: PriceMode = "net"
     tax_number: str = ""
     postal_address: BillingAddress = field(default_factory=BillingAddress)
@@ -539,4 +541,5 @@ def updated_event(clinic: Clinic, at: datetime) -> ClinicUpdated:
         undo_hours=clinic.undo_hours,
         reminders=clinic.reminders,
         amounts_in_subjects=clinic.amounts_in_subjects,
+        attach_documents=clinic.attach_documents,
     )

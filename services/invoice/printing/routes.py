@@ -20,10 +20,12 @@ from services.invoice.printing.paper import Paper
 from services.invoice.printing.printer import Printer
 
 PDF, XML = "application/pdf", "application/xml"
+NOTIFICATION = "notification"
+"""It attaches documents to e-mails, and reads each as the client to whom it writes."""
 Known = Annotated[str | None, HeaderParameter(name="If-None-Match", required=False, max_length=400)]
 
 
-@get("/invoices/{invoice_id:uuid}/pdf", media_type=PDF)
+@get("/invoices/{invoice_id:uuid}/pdf", media_type=PDF, opt={"other_caller": NOTIFICATION})
 async def print_invoice(
     invoice_id: FromPath[UUID],
     caller: NamedDependency[Caller],
@@ -36,20 +38,30 @@ async def print_invoice(
     return await _printed(paper.invoice(found), printer, caller, if_none_match)
 
 
-@get("/invoices/{invoice_id:uuid}/receipt", media_type=PDF)
+@get("/invoices/{invoice_id:uuid}/receipt", media_type=PDF, opt={"other_caller": NOTIFICATION})
 async def print_receipt(
     invoice_id: FromPath[UUID],
     caller: NamedDependency[Caller],
     db: NamedDependency[Database],
     printer: NamedDependency[Printer],
+    payment_id: FromQuery[UUID | None] = None,
     if_none_match: Known = None,
 ) -> Response[bytes]:
-    """The payments of the invoice so far, and the money that went back. 409 `nothing_paid` before the first payment."""
+    """The payments of the invoice so far, and the money that went back. 409 `nothing_paid` before the first payment.
+
+    With `payment_id` also before this payment is booked.
+    """
     found = await _found(db, caller, invoice_id)
+    if payment_id is not None and all(each.payment_id != payment_id for each in found.movements):
+        raise paper.NothingPaid("This payment is not booked on the invoice yet.")
     return await _printed(paper.receipt(found), printer, caller, if_none_match)
 
 
-@get("/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/pdf", media_type=PDF)
+@get(
+    "/invoices/{invoice_id:uuid}/credit-notes/{document_id:uuid}/pdf",
+    media_type=PDF,
+    opt={"other_caller": NOTIFICATION},
+)
 async def print_credit_note(
     invoice_id: FromPath[UUID],
     document_id: FromPath[UUID],

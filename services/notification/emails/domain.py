@@ -1,7 +1,7 @@
 """Decisions about e-mails: whether to send one now, and what a refusal leads to. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -165,6 +165,20 @@ class Delivery:
     task: Task
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document at the invoice service: where it is read as PDF."""
+
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    name: str
+    content: bytes
+
+
 def each_event(event: Event) -> UUID | str:
     """Each event leads to an e-mail of its own."""
     return event.id
@@ -206,6 +220,8 @@ class EmailKind(Generic[E]):
     """It drops or delays one right before it is sent."""
     ends_failures: bool = False
     """It drops the e-mails about earlier failures of its payment that were not sent yet."""
+    documents: "Callable[[Delivery], Sequence[Document]]" = lambda _: ()
+    """The documents that it carries where its clinic attaches them."""
 
     @property
     def file(self) -> str:
@@ -223,6 +239,7 @@ class TimedKind:
     asks_for_money: bool = True
     needs_invoices: bool = True
     to_clinic: bool = False
+    documents: "Callable[[Delivery], Sequence[Document]]" = lambda _: ()
 
     @property
     def file(self) -> str:
@@ -271,6 +288,11 @@ class Email:
     invoices: Mapping[UUID, Invoice]
 
     @property
+    def documents(self) -> "Sequence[Document]":
+        """The documents that it carries; none where its clinic attaches none."""
+        return self.kind.documents(self.delivery) if self.clinic.attach_documents else ()
+
+    @property
     def subject_end(self) -> str:
         """The clinic's name, in an e-mail to a client."""
         return "" if self.kind.to_clinic else self.clinic.name
@@ -301,6 +323,7 @@ class LetterEmail:
     delivery: Letter
     clinic: Clinic
 
+    documents = ()
     subject_end = ""
     """A login may be of several clinics, and an address may be a stranger's: no clinic is named."""
 

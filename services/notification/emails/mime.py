@@ -5,7 +5,9 @@ before: `=?utf-8?q?x=0D=0ABcc=3A_…?=` would become a line of its own.
 """
 
 import re
+from base64 import encodebytes
 from binascii import b2a_qp
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email import policy
 from email.headerregistry import Address
@@ -15,15 +17,19 @@ from functools import lru_cache
 from uuid import UUID
 
 from services.chassis import emails
-from services.notification.emails.domain import Outgoing
+from services.notification.emails.domain import Attachment, Outgoing
 from services.notification.emails.messages.parts import LONGEST_NAME, one_line
 from services.notification.emails.rendering import Content
 
 _BOUNDARY = b"=_clinicpay"
+_OUTER = b"=_files_clinicpay"
+"""Around the texts and the files. Neither boundary begins as the other."""
 _CONSTANT = (
-    "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nContent-Language: en\r\nMIME-Version: 1.0\r\n"
-    f'Content-Type: multipart/alternative; boundary="{_BOUNDARY.decode()}"\r\n\r\n'
+    "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\n"
+    "Content-Language: en\r\nMIME-Version: 1.0\r\n"
 )
+_ALTERNATIVE = f'Content-Type: multipart/alternative; boundary="{_BOUNDARY.decode()}"\r\n\r\n'
+_MIXED = f'Content-Type: multipart/mixed; boundary="{_OUTER.decode()}"\r\n\r\n'
 
 
 def message_id(delivery_id: UUID, mail_from: str) -> str:
@@ -31,7 +37,9 @@ def message_id(delivery_id: UUID, mail_from: str) -> str:
     return f"<{delivery_id}@{mail_from.rpartition('@')[2]}>"
 
 
-def compose(email: Outgoing, content: Content, mail_from: str) -> bytes:
+def compose(
+    email: Outgoing, content: Content, mail_from: str, attachments: Sequence[Attachment] = ()
+) -> bytes:
     """The whole message, with CRLF line ends. Replies go to the clinic, when it has an address that can take them.
 
     The library folds and encodes headers and is asked once for each; it took 2.7 ms to put a whole message together.
@@ -46,9 +54,15 @@ def compose(email: Outgoing, content: Content, mail_from: str) -> bytes:
         f"Message-ID: {message_id(email.delivery.id, mail_from)}\r\n",
         _unsubscribing(content.unsubscribe) if content.unsubscribe else "",
         _CONSTANT,
+        _MIXED if attachments else "",
     ]
     text, html = _part("plain", content.text), _part("html", content.html)
-    return b"".join(["".join(headers).encode("ascii"), text, html, b"--", _BOUNDARY, b"--\r\n"])
+    texts = b"".join([_ALTERNATIVE.encode(), text, html, b"--", _BOUNDARY, b"--\r\n"])
+    head = "".join(headers).encode("ascii")
+    if not attachments:
+        return head + texts
+    parts = [b"--", _OUTER, b"\r\n", texts, *map(_attached, attachments), b"--", _OUTER, b"--\r\n"]
+    return b"".join([head, *parts])
 
 
 def _unsubscribing(address: str) -> str:
@@ -77,6 +91,15 @@ def _part(subtype: str, content: str) -> bytes:
     encoded = b2a_qp("".join(f"{line}\r\n" for line in content.splitlines()).encode(), istext=True)
     head = b'--%s\r\nContent-Type: text/%s; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
     return head % (_BOUNDARY, subtype.encode()) + encoded + b"\r\n"
+
+
+def _attached(file: Attachment) -> bytes:
+    """A PDF in base64, which has no `_` and so never a boundary. Its name is plain ASCII without quotes."""
+    head = (
+        f'--{_OUTER.decode()}\r\nContent-Type: application/pdf; name="{file.name}"\r\n'
+        f'Content-Disposition: attachment; filename="{file.name}"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    )
+    return head.encode("ascii") + encodebytes(file.content).replace(b"\n", b"\r\n")
 
 
 def header_text(text: str) -> str:

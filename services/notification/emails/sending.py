@@ -18,9 +18,11 @@ from services.chassis.queue.working import Watch
 from services.chassis.queue.working import pause as pause_until
 from services.chassis.telemetry.metrics import Counter, Seconds
 from services.chassis.telemetry.traces import span_from
-from services.notification.emails import actions, domain, mime
+from services.notification.emails import actions, documents, domain, mime
+from services.notification.emails.documents import Documents, NoDocument
 from services.notification.emails.domain import (
     AnyClaim,
+    Attachment,
     Claim,
     Delivery,
     Email,
@@ -53,7 +55,7 @@ _receipted = Seconds(
 BATCH = 100
 EMAILS_PER_CONNECTION = 5
 """Opening another connection pays from this many e-mails on."""
-LEASE = timedelta(seconds=3 * SEND_SECONDS)
+LEASE = timedelta(seconds=3 * SEND_SECONDS + documents.SECONDS)
 RECORD_SECONDS = 20.0
 """How long recording a sent e-mail is retried, within the lease."""
 POLL_SECONDS = 1.0
@@ -68,8 +70,17 @@ class Sender:
     Message-ID.
     """
 
-    def __init__(self, db: Database, renderer: Renderer, connections: Sequence[Smtp], mail_from: str) -> None:
+    def __init__(
+        self,
+        db: Database,
+        renderer: Renderer,
+        connections: Sequence[Smtp],
+        mail_from: str,
+        documents: Documents | None = None,
+    ) -> None:
         self._db, self._renderer, self._connections, self._mail_from = db, renderer, connections, mail_from
+        self._documents = documents or Documents(None, None)
+        self._documents_away = False
         self._work = asyncio.Event()
         self._stop = asyncio.Event()
         self._server_unreachable = False
@@ -92,7 +103,7 @@ class Sender:
             await asyncio.wait([sending], timeout=STOP_SECONDS)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            await asyncio.gather(*(smtp.close() for smtp in self._connections))
+            await asyncio.gather(*(smtp.close() for smtp in self._connections), self._documents.close())
 
     async def send_due(self) -> int:
         """Process e-mails that are due, at most a batch, and return how many. Raises when the database is unreachable.
@@ -100,7 +111,8 @@ class Sender:
         Ends early, and releases the rest, when the mail server is unreachable or the lease could run out.
         """
         last_start = asyncio.get_running_loop().time() + LEASE.total_seconds() - SEND_SECONDS - RECORD_SECONDS
-        self._server_unreachable = False
+        last_start -= documents.SECONDS
+        self._server_unreachable = self._documents_away = False
         async with self._db.worker_tx() as tx:
             claims = await actions.claim_emails(tx, BATCH, LEASE)
         waiting = deque(claims)
@@ -180,8 +192,11 @@ class Sender:
 
     async def _send(self, email: Outgoing, smtp: Smtp) -> Refusal | None:
         try:
-            message = mime.compose(email, self._renderer.render(email), self._mail_from)
+            attachments = await self._attachments(email)
+            message = mime.compose(email, self._renderer.render(email), self._mail_from, attachments)
             refusal = await smtp.send(self._mail_from, email.recipient.email, message)
+        except NoDocument as missing:
+            return Refusal(str(missing), permanent=False)
         except Exception as error:
             # One e-mail that cannot be rendered must not block all others.
             log.error("letter_unwritable", delivery_id=str(email.delivery.id), exc_info=error)
@@ -189,6 +204,27 @@ class Sender:
         if refusal is not None and refusal.code in UNREACHABLE:
             self._server_unreachable = True
         return refusal
+
+    async def _attachments(self, email: Outgoing) -> list[Attachment]:
+        """The files that the e-mail carries. Raises `NoDocument` when it is to be tried again.
+
+        After so many tries it goes without: the message matters more than the file. While the invoice service does not
+        answer, the other e-mails of the batch do not wait for it.
+        """
+        if not email.documents:
+            return []
+        delivery = email.delivery
+        assert isinstance(delivery, Delivery), "letters carry none"
+        try:
+            if self._documents_away:
+                raise NoDocument(documents.UNREACHABLE)
+            return await self._documents.fetch(delivery.clinic_id, delivery.client_id, email.documents)
+        except NoDocument as missing:
+            self._documents_away |= str(missing) == documents.UNREACHABLE
+            if delivery.task.attempts + 1 < documents.TRIES:
+                raise
+            log.warning("document_left_out", delivery_id=str(delivery.id), reason=str(missing))
+            return []
 
     async def _record(self, delivery: Delivery | Letter, outcome: Outcome, client: Recipient | None) -> None:
         # Retried while the database is briefly unreachable: the lease still holds, and giving up would send it twice.

@@ -30,6 +30,7 @@ class Clinic:
     pay_links: bool
     reminders: tuple[int, ...]
     amounts_in_subjects: bool
+    attach_documents: bool
     phone: str
     email: str
     address: str

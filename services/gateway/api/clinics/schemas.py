@@ -124,6 +124,7 @@ class ClinicPatch(Request, frozen=True, kw_only=True):
     undo_hours: UndoHours | UnsetType | None = UNSET
     reminders: Reminders | UnsetType | None = UNSET
     amounts_in_subjects: bool | UnsetType | None = UNSET
+    attach_documents: bool | UnsetType | None = UNSET
     prices: PriceMode | UnsetType | None = UNSET
     tax_number: TaxNumber | UnsetType | None = UNSET
     postal_address: AddressPatch | UnsetType | None = UNSET

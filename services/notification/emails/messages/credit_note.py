@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.events.invoice import InvoiceCredited
 from contracts.events.payment import Share
-from services.notification.emails.domain import Email, EmailData, EmailKind, Links
+from services.notification.emails.domain import Delivery, Document, Email, EmailData, EmailKind, Links
 from services.notification.emails.messages.parts import (
     formats,
     invoice_action,
@@ -47,6 +47,18 @@ def content(email: Email, links: Links) -> dict[str, Any]:
     }
 
 
+def documents(delivery: Delivery) -> list[Document]:
+    [share] = delivery.data.invoices
+    return [Document(f"/invoices/{share.invoice_id}/credit-notes/{delivery.subject_id}/pdf")]
+
+
 KIND = EmailKind(
-    "credit_note", InvoiceCredited, document_id, data_of, content, needs_invoices=True, applies=is_credit_note
+    "credit_note",
+    InvoiceCredited,
+    document_id,
+    data_of,
+    content,
+    needs_invoices=True,
+    applies=is_credit_note,
+    documents=documents,
 )

@@ -6,7 +6,7 @@ from typing import Any
 from contracts.events.invoice import InvoiceCreated
 from contracts.events.payment import Share
 from contracts.vocabulary import is_payable
-from services.notification.emails.domain import Email, EmailData, EmailKind, Links
+from services.notification.emails.domain import Delivery, Document, Email, EmailData, EmailKind, Links
 from services.notification.emails.messages.parts import (
     ask_clinic,
     formats,
@@ -51,6 +51,10 @@ def _note(clinic: Clinic, invoice: Invoice) -> str | None:
     return None if online or not is_payable(invoice.status) else ask_clinic(clinic, "To pay")
 
 
+def documents(delivery: Delivery) -> list[Document]:
+    return [Document(f"/invoices/{delivery.subject_id}/pdf")]
+
+
 KIND = EmailKind(
     "invoice_ready",
     InvoiceCreated,
@@ -59,4 +63,5 @@ KIND = EmailKind(
     content,
     asks_for_money=True,
     needs_invoices=True,
+    documents=documents,
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.events.payment import PaymentSucceeded, receipt_number
 from contracts.money import Money
-from services.notification.emails.domain import Email, EmailKind, Links
+from services.notification.emails.domain import Delivery, Document, Email, EmailKind, Links
 from services.notification.emails.messages.parts import (
     Action,
     Row,
@@ -53,6 +53,18 @@ def _rows(email: Email) -> list[Row]:
     return rows
 
 
+def documents(delivery: Delivery) -> list[Document]:
+    """The receipt of each invoice that it paid, once the payment is on it."""
+    paid = {"payment_id": str(delivery.subject_id)}
+    return [Document(f"/invoices/{share.invoice_id}/receipt", paid) for share in delivery.data.invoices]
+
+
 KIND = EmailKind(
-    "receipt", PaymentSucceeded, attrgetter("payment_id"), payment_data, content, ends_failures=True
+    "receipt",
+    PaymentSucceeded,
+    attrgetter("payment_id"),
+    payment_data,
+    content,
+    ends_failures=True,
+    documents=documents,
 )
