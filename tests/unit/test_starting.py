@@ -32,6 +32,7 @@ GIVEN: dict[str, Any] = {
     "database_url_next": URL,
     "internal_token_public_key": "{}",
     "internal_token_private_key": KEY,
+    "document_token_private_key": KEY,
     "relay_database_urls": f"invoice={URL},payment={URL}",
     "invoice_url": f"http://u:{SECRET}@invoice/",
     "payment_url": "http://payment/",
