@@ -11,6 +11,7 @@ is still handled as a refusal.
 All amounts are in our minor units.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
@@ -99,18 +100,25 @@ _NOT_BY_AMEX: Final = """
 _DEBIT_MAXIMUM: Final = {"EUR": 1_000_000}
 """Where it is less than the digits allow: a SEPA debit of a new account is of 10,000 EUR at most."""
 _SYSTEMS: Final = {
-    "paypal": "AUD CAD CHF CZK DKK EUR GBP HKD NOK NZD PLN SEK SGD USD",
-    "klarna": "AUD CAD CHF CZK DKK EUR GBP NOK NZD PLN RON SEK USD",
-    "ideal, bancontact, eps, mb_way": "EUR",
+    "ideal": "EUR",
+    "bancontact": "EUR",
+    "eps": "EUR",
     "p24": "EUR PLN",
     "twint": "CHF",
     "blik": "PLN",
     "swish": "SEK",
     "mobilepay": "DKK EUR NOK SEK",
+    "mb_way": "EUR",
+    "paypal": "AUD CAD CHF CZK DKK EUR GBP HKD NOK NZD PLN SEK SGD USD",
+    "klarna": "AUD CAD CHF CZK DKK EUR GBP NOK NZD PLN RON SEK USD",
     "alipay": "AUD CAD CNY EUR GBP HKD JPY MYR NZD SGD USD",
     "grabpay": "MYR SGD",
 }
-_BY_REDIRECT: Final = frozenset(code for codes in _SYSTEMS.values() for code in codes.split())
+SYSTEMS: Final[Mapping[str, frozenset[str]]] = {
+    kind: frozenset(codes.split()) for kind, codes in _SYSTEMS.items()
+}
+"""The currencies of each online payment system, by Stripe's type. Systems of one country's banks come first."""
+_BY_REDIRECT: Final = frozenset[str]().union(*SYSTEMS.values())
 
 
 def _cautious() -> dict[str, Decimal]:

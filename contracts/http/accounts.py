@@ -32,7 +32,7 @@ class AccountOut(Answer, frozen=True, kw_only=True):
 
     Without `takes_payments` online payment is offered nowhere; `problem` says why, `disabled_reason` is Stripe's own.
     `methods` are the ways to pay that the account has the capabilities for, `debit_currencies` the currencies in which
-    it can debit bank accounts.
+    it can debit bank accounts, `systems` the online payment systems by Stripe's names, as far as they are known.
     """
 
     stripe_account_id: str | None
@@ -43,6 +43,7 @@ class AccountOut(Answer, frozen=True, kw_only=True):
     disabled_reason: str | None = None
     methods: tuple[AcceptedMethod, ...] = ACCEPTED_METHODS
     debit_currencies: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
 
     def takes(self, way: str, currency: str) -> bool:
         """Whether the account can charge in this way, in this currency."""

@@ -31,7 +31,7 @@ KINDS = {
 }
 SAVABLE = frozenset(["card", "sepa_debit", "us_bank_account"])
 """Kinds that can be attached to a customer here."""
-AUTOMATIC = ("card", "paypal")
+AUTOMATIC = ("card", "paypal", "ideal", "bancontact", "eps", "p24")
 """The methods that `automatic_payment_methods` offers, as if switched on in the Dashboard."""
 
 

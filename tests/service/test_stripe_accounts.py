@@ -56,6 +56,7 @@ async def test_the_choice_is_kept_and_shown(site: Site) -> None:
         "disabled_reason": None,
         "methods": ["card", "debit", "redirect"],
         "debit_currencies": ["EUR", "USD"],
+        "systems": [],
     }
     assert own.json() == able | {
         "stripe_account_id": ACCOUNT,

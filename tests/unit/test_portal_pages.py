@@ -48,6 +48,7 @@ STRIPE: dict[str, Any] = {
     "stripe_js_url": "https://js.stripe.com/v3/",
     "stripe_publishable_key": "pk_test_1",
     "stripe_account": "acct_1",
+    "systems": (),
     "reasons": stripe_form.paying(),
 }
 
@@ -72,6 +73,14 @@ def pay_page(clinic: ClinicOut, typed: str = "") -> str:
 
 def text(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_the_choice_of_a_payment_system_names_those_of_the_account() -> None:
+    shown = payments.pay(an_invoice(), payments.Means([]), a_clinic())
+    page = render("pay.html", pay=shown, **STRIPE | {"systems": ("eps", "ideal", "twint")})
+
+    assert "<span>iDEAL, EPS or another online payment system <small>" in page
+    assert "<span>Online payment system <small>" in pay_page(a_clinic())
 
 
 def test_invoice_details_have_all_that_the_guide_names() -> None:

@@ -47,7 +47,9 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
     guide = articles.guide()
     paying = payments.pay(an_invoice(), payments.Means([]), clinic)
     paid = payments.result(a_payment("succeeded"), [an_invoice()], clinic)
-    stripe = dict.fromkeys(("stripe_js_url", "stripe_publishable_key", "stripe_account", "reasons"), "")
+    stripe = dict.fromkeys(
+        ("stripe_js_url", "stripe_publishable_key", "stripe_account", "systems", "reasons"), ""
+    )
     error = {
         "title": "",
         "message": "",

@@ -160,7 +160,7 @@ def test_a_card_is_shown_by_its_clients_name_with_what_it_is_and_its_brands_pict
     pay = payments.pay(an_invoice(), payments.Means([named, plain]), clinic)
     frame = {"clinic": clinic, "section": "payments", "takes_cards": True, "usable": True, "csrf_token": "t"}
     pages = environment()
-    stripe = dict.fromkeys(("stripe_js_url", "stripe_publishable_key", "stripe_account"), "")
+    stripe = dict.fromkeys(("stripe_js_url", "stripe_publishable_key", "stripe_account", "systems"), "")
     saved = methods.saved([named, plain])
     listed = pages.get_template("methods.html").render(**frame, methods=saved, waiting=False, done="")
     chosen = pages.get_template("pay.html").render(

@@ -20,6 +20,7 @@ async def stripe_context(page: PortalPage, upstreams: Upstreams, settings: Setti
         "stripe_js_url": str(settings.stripe_js_url),
         "stripe_publishable_key": settings.stripe_publishable_key,
         "stripe_account": account.stripe_account_id,
+        "systems": account.systems,
     }
 
 

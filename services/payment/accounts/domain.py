@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from contracts.currencies import SYSTEMS
 from contracts.events.account import AccountUpdated
 from contracts.events.envelope import event_id
 from contracts.vocabulary import (
@@ -63,7 +64,8 @@ NONE = ClinicAccount()
 class AccountState:
     """The abilities of an account at Stripe. `ways` are the ways to pay that it can charge; none with a `problem`.
 
-    Beside `debit` they hold Stripe's types of debit, of which each currency has its own.
+    Beside `debit` they hold Stripe's types of debit, of which each currency has its own; beside `redirect` the types of
+    online payment systems.
     `seen_at` is Stripe's time of the newest state applied. `is_doubtful`: Stripe has to be asked which state is newer.
     """
 
@@ -115,14 +117,16 @@ _OF_CARDS = frozenset({"card_payments", "cartes_bancaires_payments", "jcb_paymen
 
 
 def ways_of(capabilities: Collection[str] | None) -> frozenset[str]:
-    """The ways to pay for which an account has an active capability, and its types of bank debit."""
+    """The ways to pay for which an account has an active capability, its types of bank debit, and its online payment
+    systems that we have names of."""
     if capabilities is None:
         return ALL_WAYS
     debits = {kind for kind, needed in DEBIT_CAPABILITIES.items() if needed in capabilities}
     others = set(capabilities) - _OF_CARDS - set(DEBIT_CAPABILITIES.values())
     systems = any(each.endswith("_payments") for each in others)
+    named = {kind for kind in SYSTEMS if f"{kind}_payments" in others}
     able = {"card": "card_payments" in capabilities, "redirect": systems, "debit": bool(debits)}
-    return frozenset(way for way in ACCEPTED_METHODS if able[way]) | debits
+    return frozenset(way for way in ACCEPTED_METHODS if able[way]) | debits | named
 
 
 def newer(known: AccountState, seen: AccountState) -> AccountState:

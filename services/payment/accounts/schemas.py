@@ -1,5 +1,6 @@
 """Between the bodies in `contracts.http.accounts` and the domain's values."""
 
+from contracts.currencies import SYSTEMS
 from contracts.http.accounts import AccountIn, AccountOut
 from contracts.vocabulary import ACCEPTED_METHODS, DEBIT_TYPES
 from services.payment.accounts.domain import AccountState, ClinicAccount, charged_on
@@ -25,4 +26,5 @@ def account_out(chosen: ClinicAccount, state: AccountState, livemode: bool) -> A
         debit_currencies=tuple(
             code for code in DEBIT_TYPES if problem is None and state.takes("debit", code)
         ),
+        systems=tuple(kind for kind in SYSTEMS if problem is None and kind in state.ways),
     )

@@ -169,9 +169,12 @@ class Elements {
   methods() {
     const { paymentMethodTypes, excludedPaymentMethodTypes = [], mode, currency } = this.options;
     if (paymentMethodTypes) return paymentMethodTypes;
-    const anyRedirect = "aud cad chf czk dkk eur gbp hkd nok nzd pln sek sgd usd".split(" ");
-    const redirects = mode !== "setup" && (!currency || anyRedirect.includes(currency.toLowerCase()));
-    return (redirects ? ["card", "paypal"] : ["card"]).filter((method) => !excludedPaymentMethodTypes.includes(method));
+    const currencies = {
+      paypal: "aud cad chf czk dkk eur gbp hkd nok nzd pln sek sgd usd", ideal: "eur", bancontact: "eur", eps: "eur", p24: "eur pln",
+    };
+    const takes = (method) => !currency || currencies[method].split(" ").includes(currency.toLowerCase());
+    const redirects = mode === "setup" ? [] : Object.keys(currencies).filter(takes);
+    return ["card", ...redirects].filter((method) => !excludedPaymentMethodTypes.includes(method));
   }
   create(type, options) {
     const kinds = { payment: PaymentElement, expressCheckout: ExpressCheckoutElement };

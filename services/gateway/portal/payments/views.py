@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts import consents
 from contracts.consents import Consent
-from contracts.currencies import takes
+from contracts.currencies import SYSTEMS, takes
 from contracts.declines import NOTHING_TAKEN, decline
 from contracts.events.payment import receipt_number
 from contracts.http.clinics import ClinicOut
@@ -18,7 +18,7 @@ from contracts.http.invoices import InvoiceItem, InvoiceOut, MovementOut, Seller
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import MOST_INVOICES, PaymentOut, PaymentShareOut
 from contracts.http.shown import BilledView, Sum, billed
-from contracts.vocabulary import DEBIT_TYPES, NOT_REDIRECT
+from contracts.vocabulary import DEBIT_TYPES, METHOD_NAMES, NOT_REDIRECT
 from services.chassis import clock
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
@@ -77,6 +77,14 @@ class PayRow:
     amount: str
 
 
+MOST_NAMED = 3
+"""Online payment systems that the choice of one names; Stripe's form shows all."""
+
+
+MOST_NAMED = 3
+"""Online payment systems that the choice of one names."""
+
+
 @dataclass(frozen=True)
 class PayView:
     """The ways to pay some invoices at once. `shares` are the amounts that the page shows and the client agrees to.
@@ -131,6 +139,15 @@ class PayView:
     """None where the client has no credit that helps."""
     button: str = ""
     working: str = ""
+
+    def by_systems(self, able: Collection[str]) -> str:
+        """The choice of an online payment system: `iDEAL, Bancontact or another online payment system`.
+
+        It names a few that the account is `able` to charge by. Stripe's form shows all, to choose by name.
+        """
+        known = [kind for kind, codes in SYSTEMS.items() if kind in able and self.currency in codes]
+        names = ", ".join(METHOD_NAMES[kind] for kind in known[:MOST_NAMED])
+        return f"{names} or another online payment system" if names else "Online payment system"
 
 
 @dataclass(frozen=True)
