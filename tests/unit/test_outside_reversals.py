@@ -56,5 +56,25 @@ def test_what_was_taken_back_is_what_the_books_moved(
     assert told == reversal_of(booked.payment, _rows(told), later)
 
 
+def test_a_reversal_that_a_restore_lost_is_another_movement_when_it_is_made_again() -> None:
+    """Readers have the lost one's id as lost; the client was told once, under one id."""
+    owed = [Receivable(CLINIC, UUID(int=10), CLIENT, 500, 0, "EUR", "unpaid")]
+    taken = Taken(CLIENT, "cash", 500, "EUR", None, AT)
+    booked = record(
+        taken, {UUID(int=10): 500}, owed, clinic_id=CLINIC, payment_id=PAYMENT, livemode=False, now=AT
+    )
+
+    def back(at: datetime) -> tuple[UUID, UUID]:
+        made = take_back(booked.payment, [Kept(UUID(int=10), 500)], booked.receivables, at).booking
+        [movement], [told] = (
+            made.movements,
+            [each for each, _ in made.events if isinstance(each, PaymentReversed)],
+        )
+        return movement.movement_id, told.id
+
+    (lost, told), (again, told_again) = back(AT + timedelta(days=1)), back(AT + timedelta(days=2))
+    assert lost != again and told == told_again
+
+
 def _rows(told: PaymentReversed) -> list[Reversed]:
     return [Reversed(each.invoice_id, each.amount.minor, each.due.minor) for each in reversed(told.invoices)]

@@ -252,7 +252,9 @@ def take_back(payment: Payment, kept: Sequence[Kept], owed: Sequence[Receivable]
     account = ACCOUNTS[payment.kind]  # type: ignore[index]
     postings = ledger.take_back(payment.amount, payment.currency, parts, payment.client_id, account)
     entry = entry_of(payment, "record_reversed", postings, now, payment.idempotency_key)
-    movements = [movement_of(payment, each, "reversal", -part, now) for each, part in parts.items()]
+    # By its time, since a restore may lose it: staff take the payment back again, and that counts.
+    cause = now.isoformat()
+    movements = [movement_of(payment, each, "reversal", -part, now, cause) for each, part in parts.items()]
     due_again = [
         replace(each, settled_amount=each.settled_amount - parts[each.id])
         for each in owed

@@ -21,10 +21,10 @@ def entry_of(
 
 
 def movement_of(
-    payment: Payment, receivable_id: UUID, kind: MovementKind, amount: int, now: datetime
+    payment: Payment, receivable_id: UUID, kind: MovementKind, amount: int, now: datetime, *cause: str
 ) -> PaymentSettled:
     """Money of the payment that a receivable gets, or loses where `amount` is negative."""
-    movement_id = identities.of_movement(payment, receivable_id, kind)
+    movement_id = identities.of_movement(payment, receivable_id, kind, *cause)
     return PaymentSettled(
         id=movement_id,
         time=now,

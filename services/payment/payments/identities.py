@@ -13,10 +13,13 @@ from services.chassis.ids import made_at
 from services.payment.payments.domain import Payment
 
 
-def of_movement(payment: Payment, receivable_id: UUID, kind: str) -> UUID:
-    """One intent moves money to a receivable once for each kind."""
+def of_movement(payment: Payment, receivable_id: UUID, kind: str, *cause: str) -> UUID:
+    """One intent moves money to a receivable once for each kind.
+
+    With a `cause`: once for each cause, where a restore may lose the movement, and readers have its id as lost.
+    """
     topic = PaymentSettled.topic.name
-    return event_id(made_at(payment.id), topic, _stripe_object(payment), receivable_id, kind)
+    return event_id(made_at(payment.id), topic, _stripe_object(payment), receivable_id, kind, *cause)
 
 
 def of_excess(payment_id: UUID, receivable_id: UUID, made_by: int | str) -> UUID:
