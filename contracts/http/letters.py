@@ -22,6 +22,8 @@ LetterTemplate = Literal[
     "recovery_codes_renewed",
     "wrong_codes",
     "login_code",
+    "passkey_added",
+    "passkey_removed",
 ]
 
 # `$` alone would let a newline stand at the end.

@@ -99,7 +99,8 @@ class System:
 
     @property
     def public_url(self) -> str:
-        return _url(self.ports.gateway)
+        """By name: browsers have passkeys for a name alone, and no encryption is asked of this one."""
+        return f"http://localhost:{self.ports.gateway}"
 
     @property
     def sandbox_url(self) -> str:
@@ -258,7 +259,7 @@ class System:
     def _sandbox(self) -> Environment:
         return {
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
-            "SANDBOX_WEBHOOK_URL": f"{self.public_url}/webhooks/stripe",
+            "SANDBOX_WEBHOOK_URL": f"{_url(self.ports.gateway)}/webhooks/stripe",
             "SANDBOX_WEBHOOK_SECRET": self.stripe.webhook_secret,
             "SANDBOX_SECRET_KEY": self.stripe.secret_key,
             "SANDBOX_PUBLISHABLE_KEY": self.stripe.publishable_key,

@@ -26,6 +26,8 @@ from services.gateway.accounts.devices.actions import Devices
 from services.gateway.accounts.invitations.routes import invitation_routes
 from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.mailed_codes.routes import mailed_code_routes
+from services.gateway.accounts.passkey_logins.routes import passkey_login_routes
+from services.gateway.accounts.passkeys.domain import PasskeySite
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.profile.routes import email_routes
 from services.gateway.accounts.resets.routes import reset_routes
@@ -97,6 +99,9 @@ def api(
         "sealer": sealer,
         "devices": Devices(login_keys, settings.https),
         "mailed_codes": mailed_codes,
+        "passkey_site": PasskeySite(settings.passkey_host, settings.public_origin)
+        if settings.passkey_host
+        else None,
         "settings": settings,
         "upstreams": upstreams,
         "operations": operations,
@@ -138,6 +143,7 @@ def _pages() -> Router:
             *account_routes,
             *second_step_routes,
             *mailed_code_routes,
+            *passkey_login_routes,
             *reset_routes,
             *invitation_routes,
             *email_routes,

@@ -24,6 +24,13 @@ OWN = (
         timedelta(0),
         "ends_at",
     ),
+    kept("passkeys", "until they are removed, or a new password is chosen by a link"),
+    deleted(
+        "passkey_setups",
+        "ten minutes, or until the browser has answered",
+        timedelta(0),
+        "ends_at",
+    ),
     deleted(
         "login_steps",
         "ten minutes, or until somebody is logged in",

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -109,6 +109,16 @@ class Settings(ServiceSettings):
     @property
     def public_origin(self) -> str:
         return origin_of(self.public_url)
+
+    @property
+    def passkey_host(self) -> str | None:
+        """The host that passkeys are bound to; None for an address of numbers, for which browsers have none."""
+        host = urlsplit(str(self.public_url)).hostname or ""
+        try:
+            ip_address(host)
+        except ValueError:
+            return host
+        return None
 
     @property
     def https(self) -> bool:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import CDPSession, Page, expect
 
 from services.chassis.ids import new_id
 from tests.browser.test_pages_quality import sideways, small_targets
@@ -141,6 +142,86 @@ async def test_a_code_by_e_mail_logs_in_without_a_password(
         assert [error for error in visitor.wrong if not re.search("40[014]", error)] == []
     tokens = [link.partition("/login/link/")[2].partition("?")[0] for link in links]
     _is_told_nowhere(system, data, email, *tokens)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, True), (390, False), (1280, True)])
+async def test_a_passkey_is_made_logs_in_and_is_removed(system: Running, width: int, dark: bool) -> None:
+    email = f"key{width}@example.com"
+    clinics = (await system.api("GET", "/clinics"))["items"]
+    clinic = next(each["id"] for each in clinics if each["slug"] == "harbour")
+    body = {"name": "Kay Key", "email": email, "login": {"password": FIRST}}
+    await system.api("POST", f"/clinics/{clinic}/clients", body, key=f"door-{new_id()}")
+    async with a_browser() as browser, a_visitor(browser, width=width, dark=dark) as visitor:
+        page = visitor.page
+        device = await _a_device(page)
+        await page.goto(f"{system.url}/login?next=/c/harbour/profile")
+        await reads_well(page)
+        await page.get_by_role("button", name="Use a passkey").click()
+        await expect(page.get_by_text("No passkey was used.")).to_be_visible()
+        await log_in(page, email, FIRST)
+        await expect(page.get_by_role("heading", name="Passkeys")).to_be_visible()
+        await reads_well(page)
+        await page.locator("#passkeys-present").fill(FIRST)
+        await page.get_by_role("button", name="Add a passkey").click()
+        await page.get_by_label("Name").fill("My phone")
+        await reads_well(page)
+        await page.get_by_role("button", name="Make the passkey").click()
+        await expect(page.get_by_text("Your passkey is added.")).to_be_visible()
+        await expect(page.get_by_text("My phone").first).to_be_visible()
+        await reads_well(page)
+        await page.get_by_role("button", name="Log out", exact=True).click()
+        await page.get_by_role("button", name="Use a passkey").click()
+        await page.wait_for_url(re.compile("/c/harbour$"))
+        await page.get_by_role("link", name="Profile").click()
+        await expect(page.get_by_text("Last used").first).to_be_visible()
+        [kept] = await device.credentials()
+        assert kept["signCount"] > 1 and kept["isResidentCredential"] and kept["rpId"] == "localhost"
+        await page.locator("summary", has_text="Remove").click()
+        await page.locator("#passkey-1-present").fill(FIRST)
+        await page.get_by_role("button", name="Remove the passkey").click()
+        await expect(page.get_by_text("The passkey is removed.")).to_be_visible()
+        await page.get_by_role("button", name="Log out", exact=True).click()
+        await page.get_by_role("button", name="Use a passkey").click()
+        await expect(page.get_by_text("The passkey was not accepted.")).to_be_visible()
+        await reads_well(page)
+        assert [error for error in visitor.wrong if not re.search("40[014]", error)] == []
+
+
+async def test_without_scripts_no_page_offers_a_passkey(system: Running) -> None:
+    async with a_browser() as browser:
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        await page.goto(f"{system.url}/login")
+        await expect(page.get_by_role("button", name="Log in", exact=True)).to_be_visible()
+        await expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
+        await context.close()
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of Chromium's own that keeps passkeys, and unlocks them for its visitor."""
+
+    session: CDPSession
+    id: str
+
+    async def credentials(self) -> list[dict[str, Any]]:
+        answer = await self.session.send("WebAuthn.getCredentials", {"authenticatorId": self.id})
+        found: list[dict[str, Any]] = answer["credentials"]
+        return found
+
+
+async def _a_device(page: Page) -> Device:
+    session = await page.context.new_cdp_session(page)
+    await session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+    }
+    made = await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return Device(session, made["authenticatorId"])
 
 
 async def _change_the_address(page: Page, system: Running, moved: str, links: list[str]) -> None:

@@ -7,6 +7,7 @@ RESET = f"{SERVICE}test_gateway_resets.py::test_"
 INVITED = f"{SERVICE}test_gateway_invitations.py::test_"
 DEVICES = f"{SERVICE}test_gateway_devices.py::test_"
 CODES = f"{SERVICE}test_gateway_mailed_codes.py::test_"
+PASSKEYS = f"{SERVICE}test_gateway_passkeys.py::test_"
 PROFILE = f"{SERVICE}test_gateway_profile.py::test_"
 
 LOGINS = (
@@ -122,5 +123,47 @@ LOGINS = (
         f"{ACCOUNTS}mailed_codes/routes.py",
         "    else:\n        return await entry.go_on(request, db, settings, devices, login.id, login.email, target)\n",
         "    else:\n        return await entry.enter(request, db, settings, devices, login.id, target)\n",
+    ),
+    one(
+        "a challenge for a passkey works once",
+        f"{PASSKEYS}a_challenge_works_once_in_its_browser_and_for_ten_minutes",
+        f"{ACCOUNTS}passkeys/actions.py",
+        "        is_first = await steps.delete_step(tx, step.id_hash)\n",
+        "        is_first = True\n",
+    ),
+    one(
+        "a passkey logs in whom its device keeps it for",
+        f"{PASSKEYS}a_passkey_opens_its_own_login_alone",
+        f"{ACCOUNTS}passkeys/actions.py",
+        " or handle != login.id.bytes:\n",
+        ":\n",
+    ),
+    one(
+        "a new passkey takes the second factor, too",
+        f"{PASSKEYS}a_passkey_stands_for_the_second_factor_and_takes_it_to_be_added",
+        f"{ACCOUNTS}passkeys/actions.py",
+        "    if await second_factors.get(db, here.login_id) is not None:\n",
+        "    if False:\n",
+    ),
+    one(
+        "a new password by a link removes passkeys",
+        f"{PASSKEYS}a_new_password_by_a_link_removes_all_and_one_typed_on_the_profile_none",
+        f"{ACCOUNTS}resets/actions.py",
+        "        await passkeys.delete_passkeys_of(tx, login.id)\n",
+        "",
+    ),
+    one(
+        "a passkey that is removed ends other sessions",
+        f"{PASSKEYS}one_that_is_removed_opens_nothing_ends_other_sessions_and_is_told",
+        f"{ACCOUNTS}passkeys/actions.py",
+        '        await accounts.end_everywhere(tx, login_id, "everywhere")\n',
+        "",
+    ),
+    one(
+        "a device that logs in by a passkey unlocks it",
+        f"{PASSKEYS}an_answer_that_is_wrong_in_one_part_opens_nothing",
+        f"{ACCOUNTS}passkeys/domain.py",
+        "            credential_current_sign_count=passkey.sign_count,\n            require_user_verification=True,\n",
+        "            credential_current_sign_count=passkey.sign_count,\n            require_user_verification=False,\n",
     ),
 )

@@ -62,6 +62,7 @@ class Owner:
         others = {
             "article": "paying",
             "handle": "0" * 64,
+            "passkey_id": str(UUID(int=0)),
             "kind": "reminder",
             "key_id": "0190c0de-0000-7000-8000-000000000000",
             # An exception and a held act have its id, see `_furnished`.

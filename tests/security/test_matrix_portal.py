@@ -76,6 +76,10 @@ PAGES = {
     "POST /c/{slug}/profile/second-factor/confirm": Page("clinic"),
     "POST /c/{slug}/profile/second-factor/off": Page("clinic"),
     "POST /c/{slug}/profile/second-factor/codes": Page("clinic"),
+    "GET /c/{slug}/profile/passkeys": Page("clinic"),
+    "POST /c/{slug}/profile/passkeys": Page("clinic"),
+    "POST /c/{slug}/profile/passkeys/made": Page("clinic"),
+    "POST /c/{slug}/profile/passkeys/{passkey_id}/remove": Page("clinic"),
     "POST /c/{slug}/profile/sessions/{handle}/end": Page("clinic"),
     "POST /c/{slug}/profile/mail": Page("clinic"),
     # The last one, since it logs its visitors out.
@@ -95,8 +99,13 @@ EMPTY = {
     "POST /c/{slug}/profile/second-factor/confirm": {409},
     "POST /c/{slug}/profile/second-factor/off": {400, 401},
     "POST /c/{slug}/profile/second-factor/codes": {400, 401},
+    "POST /c/{slug}/profile/passkeys": {400, 429},
+    "POST /c/{slug}/profile/passkeys/made": {409},
+    "POST /c/{slug}/profile/passkeys/{passkey_id}/remove": {400, 429},
 }
-"""Their statuses for an empty form: tests/service/test_gateway_profile.py and _second_factor.py fill it in."""
+"""Their statuses for an empty form. Tests of the profile, the second factor and passkeys (tests/service) fill it in.
+
+429: wrong present passwords count together."""
 NOT_THERE = {
     "GET /c/{slug}/invoices/{invoice_id}/receipt": {409},
     "GET /c/{slug}/invoices/{invoice_id}/credit-notes/{document_id}/pdf": {404},
@@ -117,6 +126,7 @@ FOR_ALL = {
     *("GET /", "GET /login", "POST /login", "POST /logout", "GET /c/{slug}/theme.css"),
     *("GET /login/second", "POST /login/second"),
     *("GET /login/code", "POST /login/code", "GET /login/code/sent", "POST /login/code/sent"),
+    *("POST /login/passkey/options", "POST /login/passkey"),
     *("GET /login/link/{token}", "POST /login/link/{token}"),
     *("GET /password", "POST /password", "GET /password/{token}", "POST /password/{token}"),
     *("GET /mail/{token}", "POST /mail/{token}"),

@@ -139,6 +139,8 @@ INSERT INTO sessions (id_hash, data, idle_at, ends_at)
         now() + interval '12 h' FROM many;
 INSERT INTO login_steps (id_hash, kind, email, ends_at)
     SELECT sha256(n::text::bytea), 'address', 'a@b.example', now() + interval '10 min' FROM many;
+INSERT INTO passkeys (id, login_id, credential_id, public_key, sign_count, name)
+    SELECT pg_temp.key(14, n), pg_temp.key(10, n), n::text::bytea, '', 0, 'k' FROM many;
 INSERT INTO attempts (key, tries, ends_at) SELECT sha256(n::text::bytea), 1, now() + interval '1 h' FROM many;
 INSERT INTO api_keys (id, key_hash, name, role, clinic_id)
     SELECT pg_temp.key(11, n), sha256(n::text::bytea), 'k', 'clinic', clinic_id FROM many;

@@ -27,6 +27,7 @@ from services.chassis.queue import queue
 from services.chassis.queue.domain import Done
 from services.chassis.retention import delete_some
 from services.gateway.accounts import store as accounts
+from services.gateway.accounts.passkeys import store as passkey_store
 from services.gateway.accounts.rate_limits import store as rate_limits_store
 from services.gateway.accounts.sessions import store as session_store
 from services.gateway.accounts.steps import store as step_store
@@ -448,6 +449,13 @@ CASES = [
         "sessions_of_login",
     ),
     case("gateway", "api", "login step", lambda tx: step_store.get_step(tx, HASH), "login_steps_pkey"),
+    case(
+        "gateway",
+        "api",
+        "passkey of a credential",
+        lambda tx: passkey_store.get_passkey(tx, b"1"),
+        "passkeys_credential_id_key",
+    ),
     case("gateway", "api", "tries", lambda tx: rate_limits_store.count_try(tx, HASH, HOUR), "attempts_pkey"),
     case(
         "gateway", "api", "why a session ended", lambda tx: session_store.why_ended(tx, HASH), "sessions_pkey"
@@ -459,6 +467,7 @@ CASES = [
             (
                 "sessions_by_end",
                 "second_factor_setups_by_end",
+                "passkey_setups_by_end",
                 "login_steps_by_end",
                 "links_by_end",
                 "invitations_by_end",

@@ -71,4 +71,4 @@ SHOWN: tuple[tuple[int, str, Callable[[Page], Awaitable[object]]], ...] = (
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080"))
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8080"))

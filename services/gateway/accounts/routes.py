@@ -45,6 +45,7 @@ _WHY = {
     "again": "This page was open for too long, so it had to be loaded again. Please log in once more. "
     "If you read this again, allow cookies for this site in your browser.",
     "late": "That took too long. Log in to go on.",
+    "passkey": "The passkey was not accepted. Try again, or log in another way.",
     "out": "You are logged out.",
     "everywhere": "You are logged out everywhere.",
     "elsewhere": "You were logged out from another device. If you did not do that, choose a new password.",
@@ -304,6 +305,7 @@ async def _login_page(
         "demo_password": DEMO_PASSWORD,
         "clinic": await clinic_of(target, db, upstreams),
         "why": _WHY.get(why, ""),
+        "has_passkeys": settings.passkey_host is not None,
     }
     return Template(
         "login.html",

@@ -17,6 +17,8 @@ from services.notification.emails.messages import (
     membership_waits,
     method_expiring,
     new_email,
+    passkey_added,
+    passkey_removed,
     password_changed,
     password_reset,
     payment_failed,
@@ -62,6 +64,8 @@ LETTERS: tuple[LetterKind, ...] = (
     recovery_codes_renewed.KIND,
     wrong_codes.KIND,
     login_code.KIND,
+    passkey_added.KIND,
+    passkey_removed.KIND,
 )
 LETTERS_BY_TASK = {letters.task_kind(kind.template): kind for kind in LETTERS}
 EVENT_TASKS = tuple(map(task_kind, BY_TEMPLATE))

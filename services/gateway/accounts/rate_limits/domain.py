@@ -71,6 +71,11 @@ def mailed_code_limits(step_hash: bytes, address: str) -> tuple[Limit, ...]:
     )
 
 
+def passkey_limits(address: str) -> tuple[Limit, ...]:
+    """Of challenges for passkeys."""
+    return (Limit(_key("passkey", "address", address), 100),)
+
+
 def code_limits(login_id: UUID) -> tuple[Limit, ...]:
     return (Limit(_key("second factor", str(login_id)), 5),)
 

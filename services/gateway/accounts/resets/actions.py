@@ -16,6 +16,7 @@ from services.gateway.accounts.letters.domain import Letter
 from services.gateway.accounts.links import domain as links
 from services.gateway.accounts.links import store as link_store
 from services.gateway.accounts.links.domain import Link, LinkEnded
+from services.gateway.accounts.passkeys import store as passkeys
 from services.gateway.accounts.passwords import Passwords
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits import domain
@@ -71,14 +72,15 @@ async def find(db: Database, token: str) -> Login:
 async def choose_password(db: Database, passwords: Passwords, token: str, password: str) -> None:
     """Use up the link, and give its login the password. Raises `LinkEnded`, and nothing has changed then.
 
-    All sessions of the login end, and its address is written to. Codes that were typed wrong before count no more: who
-    knew the old password may have used up the owner's tries.
+    All sessions and passkeys of the login end, and its address is written to. Codes that were typed wrong before count
+    no more: who knew the old password may have used up the owner's tries.
     """
     await find(db, token)
     hashed = await passwords.hash(password)
     async with db.tx(None, operator=True) as tx:
         login = await _usable(tx, await link_store.use_link(tx, "reset", links.hash_of(token)))
         await accounts.choose_password(tx, login.id, hashed)
+        await passkeys.delete_passkeys_of(tx, login.id)
         await limits.give_back(tx, domain.code_limits(login.id), domain.code_gift(login.id))
         await letters.tell(tx, login, "password_changed")
     await accounts.note(db, login.id, "reset_password")

@@ -11,6 +11,7 @@ from litestar.response import Redirect, Template
 from services.gateway.accounts.actions import LoginShared, refuse_shared
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.links.domain import LinkEnded
+from services.gateway.accounts.passkeys.actions import list_passkeys
 from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords, fault_of
 from services.gateway.accounts.portals import clinic_of
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
@@ -147,6 +148,7 @@ async def _new_password_page(
         "email": login.email,
         "error": error,
         "again": again,
+        "passkeys": await list_passkeys(db, login.id),
         "shortest": SHORTEST,
         "longest": LONGEST,
     }

@@ -29,11 +29,12 @@ async def begin(
     kind: StepKind,
     email: str,
     login_id: UUID | None = None,
+    challenge: bytes | None = None,
 ) -> Cookie:
     """Begin a step, and return the cookie that binds it to this browser. The browser's step before ends."""
     step_id = secrets.token_hex(32)
     await _end(tx, request, https)
-    await store.add_step(tx, Step(_hashed(step_id), kind, email, login_id), LASTS)
+    await store.add_step(tx, Step(_hashed(step_id), kind, email, login_id, challenge), LASTS)
     return _cookie(https, step_id)
 
 

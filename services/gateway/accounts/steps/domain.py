@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-StepKind = Literal["address", "second", "code"]
+StepKind = Literal["address", "second", "code", "passkey"]
 """The browser has shown a link to its address, which the login page fills in; or a login's first factor; or nothing
-yet, and has asked for a code to an address."""
+yet, and has asked for a code to an address, or for a challenge to log in with a passkey."""
 LASTS = timedelta(minutes=10)
 
 
@@ -19,3 +19,4 @@ class Step:
     kind: StepKind
     email: str
     login_id: UUID | None = None
+    challenge: bytes | None = None

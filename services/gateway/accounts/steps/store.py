@@ -10,12 +10,14 @@ from services.gateway.accounts.steps.domain import Step
 async def add_step(tx: Connection, step: Step, lasts: timedelta) -> None:
     await tx.execute(
         """
-        INSERT INTO login_steps (id_hash, kind, email, login_id, ends_at) VALUES ($1, $2, $3, $4, app_now() + $5)
+        INSERT INTO login_steps (id_hash, kind, email, login_id, challenge, ends_at)
+        VALUES ($1, $2, $3, $4, $5, app_now() + $6)
         """,
         step.id_hash,
         step.kind,
         step.email,
         step.login_id,
+        step.challenge,
         lasts,
     )
 
@@ -47,7 +49,10 @@ async def keep_step(tx: Connection, id_hash: bytes) -> bool:
 
 async def get_step(tx: Connection, id_hash: bytes) -> Step | None:
     row = await tx.fetchrow(
-        "SELECT id_hash, kind, email, login_id FROM login_steps WHERE id_hash = $1 AND ends_at > app_now()",
+        """
+        SELECT id_hash, kind, email, login_id, challenge FROM login_steps
+        WHERE id_hash = $1 AND ends_at > app_now()
+        """,
         id_hash,
     )
     return None if row is None else Step(**row)

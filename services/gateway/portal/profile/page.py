@@ -13,6 +13,7 @@ from services.chassis.errors import DomainError
 from services.gateway.accounts.actions import PasswordKnown, WrongPassword
 from services.gateway.accounts.dependencies import CurrentLogin, CurrentSession
 from services.gateway.accounts.domain import LoginSession, SignedIn
+from services.gateway.accounts.passkeys.actions import list_passkeys
 from services.gateway.accounts.passwords import LONGEST, SHORTEST
 from services.gateway.accounts.profile import actions
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
@@ -63,6 +64,7 @@ class Profile:
             email=self.login.email,
             is_shared=self.settings.is_shared(self.login.email),
             is_known=await actions.is_password_known(self.db, self.login),
+            passkeys=await self._passkeys(),
             recovery_codes_left=factor.codes_left if factor else None,
             sessions=views.session_rows(found, self.here.id_hash, self.page.clinic),
             done=done,
@@ -71,6 +73,12 @@ class Profile:
             shortest=SHORTEST,
             longest=LONGEST,
         )
+
+    async def _passkeys(self) -> list[views.PasskeyRow] | None:
+        """A row for each passkey; None where browsers have none."""
+        if self.settings.passkey_host is None:
+            return None
+        return views.passkey_rows(await list_passkeys(self.db, self.login.login_id), self.page.clinic)
 
     async def _mail(self) -> list[views.MailRow] | None:
         """A row for each kind of e-mail. None for staff, without an address, or while notification is unreachable."""

@@ -18,6 +18,7 @@ from services.gateway.accounts.rate_limits.domain import TooManyTries
 from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.portal.page import CurrentPage
 from services.gateway.portal.profile.page import AnyRequest, CurrentProfile, Fault, fault_of
+from services.gateway.portal.profile.passkeys import passkey_routes
 from services.gateway.portal.profile.second_factor import second_factor_routes
 from services.gateway.upstream.services import InjectedUpstreams
 
@@ -26,6 +27,8 @@ _DONE = {
     "mail": "Your choice of e-mails is saved.",
     "email": "We are sending a link to the new address. Open it within a day: until then you log in with the old one.",
     "session": "That device is logged out.",
+    "passkey": "Your passkey is added. You can log in with it from now on.",
+    "passkey-removed": "The passkey is removed. You are logged out everywhere else.",
     "second-factor-off": "From now on you log in with your password alone.",
 }
 
@@ -137,4 +140,5 @@ profile_routes = [
     end_session,
     end_sessions,
     *second_factor_routes,
+    *passkey_routes,
 ]

@@ -1,11 +1,13 @@
-"""A login's sessions as the profile page shows them. Pure."""
+"""A login's sessions and passkeys as the profile page shows them. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from contracts.vocabulary import CHOSEN_MAIL, ChosenMail
 from services.chassis.locale.formats import Formats, Regional
 from services.gateway.accounts.domain import Session
+from services.gateway.accounts.passkeys.domain import Passkey
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +51,27 @@ def session_rows(found: Iterable[Session], here: bytes, regional: Regional) -> l
             each.id_hash == here,
         )
         for each in sorted(found, key=lambda each: each.id_hash != here)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRow:
+    """A passkey in words; `used` is empty for one that was never used."""
+
+    id: UUID
+    name: str
+    added: str
+    used: str
+
+
+def passkey_rows(found: Iterable[Passkey], regional: Regional) -> list[PasskeyRow]:
+    write = Formats.of(regional)
+    return [
+        PasskeyRow(
+            each.id,
+            each.name,
+            write.moment(each.created_at),
+            write.moment(each.used_at) if each.used_at else "",
+        )
+        for each in found
     ]
