@@ -228,6 +228,17 @@ def test_the_rules_find_a_sum_that_is_wrong(found: str, instead: str, rule: str)
 LINE = LineDraft(service="Physiotherapy", unit_price=Price(10_000, "EUR"), tax_code="STD")
 
 
+def test_a_line_that_takes_nothing_off_is_left_out() -> None:
+    """Its tax has no sum on the credit note, so that a line of it would have no group (BR-Z-01)."""
+    free = replace(LINE, service="Advice", unit_price=Price(0, "EUR"), tax_code="ZERO")
+    request = CreditRequest(reason="not_given", lines=(CreditedLine(1), CreditedLine(2)))
+    found = with_credit_note(an_invoice(a_draft([LINE, free])), request)
+
+    xml = cii.credit_note(found, found.documents[0])
+
+    assert violations(xml) == [] and "Physiotherapy" in xml and "Advice" not in xml
+
+
 def test_why_a_tax_is_not_charged_is_said_by_code_and_text() -> None:
     one = cii.invoice(an_invoice(a_draft([replace(LINE, tax_code="MED")])))
     assert amount(one, "ExemptionReasonCode") == "VATEX-EU-132-1C"
