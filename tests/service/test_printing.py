@@ -146,6 +146,7 @@ async def test_a_clinic_with_e_invoices_gives_them_in_the_pdf_and_alone(site: Si
     for other, missing in ((before, []), (none, ["client_country"])):
         answer = await site.api("GET", f"{of_clinic}/invoices/{other['id']}/xml")
         assert (answer.status_code, answer.json()["code"]) == (409, "no_e_invoice")
+        assert ("issued none then" in answer.json()["detail"]) == (not missing)
         assert answer.json()["missing"] == missing
         plain = await site.api("GET", f"{of_clinic}/invoices/{other['id']}/pdf")
         assert PdfReader(BytesIO(plain.content)).attachments == {}

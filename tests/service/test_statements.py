@@ -153,8 +153,15 @@ async def test_a_file_holds_the_invoices_of_its_filter(site: Site) -> None:
 
     none = await site.get(f"/c/{clinic['slug']}/billing.zip?until=2020-01-01")
     by_api = await site.api("GET", f"{path}/invoices.zip?until=2020-01-01")
+    turned = await site.api("GET", f"{path}/invoices.zip?since=2020-01-02&until=2020-01-01")
 
-    assert files(none.content) == files(by_api.content) == {}
+    assert files(by_api.content) == {}
+    assert (turned.status_code, turned.json()["code"]) == (422, "days_out_of_order")
+    # A person gets the list, which says that none is in it, and not an empty file.
+    assert (none.status_code, none.headers["location"]) == (
+        302,
+        f"/c/{clinic['slug']}/billing?until=2020-01-01",
+    )
 
 
 async def test_too_much_for_one_file_is_said_on_the_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

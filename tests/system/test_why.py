@@ -187,6 +187,8 @@ async def test_a_paid_invoice_by_every_reference_that_there_is(
         "evt_'; DROP TABLE x",
         "%",
         "\u0000",
+        "\x1b[31mX",
+        "A" * 100_000,
         "é" * 500,
         str(new_id()),
         "0" * 32,
@@ -197,6 +199,8 @@ async def test_a_reference_of_nothing(system: Running, data: Path, reference: st
     told = await command("why", reference, "--data", str(data))
     assert told.exit_code == 1
     assert "Nothing is known" in told.stdout
+    assert "\x1b[31mX" not in told.stdout
+    assert len(told.stdout) < 500
 
 
 @pytest.fixture(autouse=True)

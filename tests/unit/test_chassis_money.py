@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.currencies import CURRENCIES
-from services.chassis.locale.money import decimals, from_stripe, to_stripe, written
+from services.chassis.locale.money import decimals, from_stripe, read, to_stripe, written
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,42 @@ def test_a_part_of_stripes_unit_is_no_amount_of_stripes() -> None:
 def test_a_currency_that_has_gone_is_still_written(minor: int, currency: str, text: str) -> None:
     assert currency not in CURRENCIES
     assert written(minor, currency, Locale.parse("en_IE")) == text
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "1e3",
+        "1e999999",
+        "-1E999999",
+        "1_000",
+        "EUR10EUR",
+        "1\u20280",
+        "1\n0",
+        "ten",
+        "1²",
+        "0x10",
+        "1j",
+        "Infinity",
+        "NaN",
+    ],
+)
+def test_a_spelling_that_only_a_programmer_knows_is_no_amount(typed: str) -> None:
+    assert read(typed, "EUR", Locale("en", "IE")) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "minor"), [("10 EUR", 1_000), ("€10", 1_000), (" 1,234.50 ", 123_450), ("EUR 7", 700)]
+)
+def test_an_amount_may_have_its_currency_once(typed: str, minor: int) -> None:
+    assert read(typed, "EUR", Locale("en", "IE")) == minor
+
+
+@given(
+    st.text(max_size=45),
+    st.sampled_from(["EUR", "JPY", "KWD"]),
+    st.sampled_from(["en_IE", "de_CH", "ar_EG", "fr_FR"]),
+)
+def test_any_text_is_an_amount_or_none(typed: str, currency: str, locale: str) -> None:
+    minor = read(typed, currency, Locale.parse(locale))
+    assert minor is None or isinstance(minor, int)

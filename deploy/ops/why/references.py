@@ -13,6 +13,8 @@ Databases = dict[str, Any]
 _RECEIPT = re.compile(r"^R-[0-9A-F]{10}$", re.IGNORECASE)
 _TRACE = re.compile(r"^[0-9a-f]{32}$")
 _STRIPE = re.compile(r"^(pi|ch|py|re|pyr|du|dp|evt)_\w{1,100}$")
+LONGEST = 200
+"""No reference has more letters."""
 MOST = 10
 """The most journeys of one answer, such as for a client's id: the newest."""
 
@@ -51,7 +53,7 @@ class Found:
 
 async def find(databases: Databases, reference: str) -> Found:
     """The newest first, at most `MOST` of each."""
-    if not reference.isprintable():
+    if not reference.isprintable() or len(reference) > LONGEST:
         return Found()
     payments = await _payments(databases["payment"], reference)
     invoices = await _invoices(databases["invoice"], reference)

@@ -16,6 +16,7 @@ from deploy.ops.why.asking import why
 from deploy.ops.why.story import Journey, as_json
 
 FOUND, NOTHING, UNKNOWN = 0, 1, 2
+_LONGEST_SHOWN = 60
 
 
 def run(reference: str, data: Path | None, *, json_wanted: bool) -> int:
@@ -39,8 +40,8 @@ def run(reference: str, data: Path | None, *, json_wanted: bool) -> int:
 def show(reference: str, found: Sequence[Journey], console: Console) -> None:
     if not found:
         console.print(
-            f"Nothing is known by {escape(reference)}. Give the number of an invoice or a receipt, an id of ours or "
-            "of Stripe's (pi_…, ch_…, re_…, du_…), a trace's or request's id, or a client's id."
+            f"Nothing is known by {escape(_shown(reference))}. Give the number of an invoice or a receipt, an id of "
+            "ours or of Stripe's (pi_…, ch_…, re_…, du_…), a trace's or request's id, or a client's id."
         )
     for each in found:
         console.print(f"[bold]{escape(each.title)}[/]")
@@ -59,6 +60,12 @@ def show(reference: str, found: Sequence[Journey], console: Console) -> None:
             since = f", since {each.waits.since:%Y-%m-%d %H:%M:%S}" if each.waits.since else ""
             console.print(f"  [bold yellow]Waits[/]{since}: {escape(each.waits.text)}", soft_wrap=True)
             console.print(f"  [bold]Help[/]: {escape(each.waits.help)}", soft_wrap=True)
+
+
+def _shown(reference: str) -> str:
+    """As it was given, in letters that a screen shows."""
+    text = "".join(each if each.isprintable() else "?" for each in reference[:_LONGEST_SHOWN])
+    return text if len(reference) <= _LONGEST_SHOWN else f"{text}…"
 
 
 def _apart(seconds: float) -> str:

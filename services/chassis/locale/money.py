@@ -67,6 +67,8 @@ def plain(minor: int, currency: str) -> str:
 
 
 _PLAIN = re.compile(r"(\d{1,12})(?:[.,](\d{1,3}))?", re.ASCII)
+_NO_AMOUNT = re.compile(r"[^\W\d]|_|[\n-\r\x1c-\x1f\x85\u2028\u2029]")
+"""Letters, which Python's numbers may have (`1e3`, `1_000`), and ends of lines between the digits of one number."""
 LONGEST_AMOUNT = 40
 
 
@@ -78,7 +80,9 @@ def read(text: str, currency: str, locale: Locale) -> int | None:
     if len(text) > LONGEST_AMOUNT:
         return None
     symbols = {currency, get_currency_symbol(currency, locale=locale)}
-    bare = re.sub("|".join(map(re.escape, symbols)), "", text, flags=re.IGNORECASE)
+    bare = re.sub("|".join(map(re.escape, symbols)), "", text.strip(), count=1, flags=re.IGNORECASE)
+    if _NO_AMOUNT.search(bare):
+        return None
     bare = re.sub(r"\s", "", bare)
     try:
         major = parse_decimal(bare, locale=locale, strict=True)

@@ -67,7 +67,7 @@ OF_ROUTE: dict[str, str] = {
         "404 client_not_found 422 days_out_of_order statement_too_long 503 pdf_unavailable"
     ),
     f"GET {_CLINIC}/clients/{{client_id}}/invoices.zip": (
-        "404 client_not_found 422 too_many_invoices 503 pdf_unavailable"
+        "404 client_not_found 422 days_out_of_order too_many_invoices 503 pdf_unavailable"
     ),
     f"PATCH {_CLINIC}/clients/{{client_id}}": f"404 client_not_found {_CLIENT}",
     f"POST {_CLINIC}/staff": "422 email_not_valid 503 request_in_progress",

@@ -55,6 +55,11 @@ MOST_ZIPPED = 100
 _PRINTED_AT_ONCE = 2
 
 
+class DaysOutOfOrder(DomainError):
+    code = "days_out_of_order"
+    status = 422
+
+
 class TooManyInvoices(DomainError):
     code = "too_many_invoices"
     status = 422

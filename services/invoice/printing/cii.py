@@ -173,7 +173,11 @@ def credit_note(found: InvoiceOut, document: DocumentOut) -> str:
 def _parties(seller: Seller | None, buyer: BillTo | None, state: EInvoice | None) -> tuple[Seller, BillTo]:
     if state is None or not state.available or seller is None or buyer is None:
         missing = state.missing if state else ()
-        words = "This document has no e-invoice; `missing` says why."
+        words = (
+            "This document has no e-invoice; `missing` says why."
+            if missing
+            else "This document has no e-invoice: its clinic issued none then."
+        )
         raise NoEInvoice(words, missing=list(missing))
     return seller, buyer
 

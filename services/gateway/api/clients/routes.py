@@ -26,6 +26,7 @@ from services.gateway.web.files import (
     PDF,
     UNCHANGED,
     ZIP,
+    DaysOutOfOrder,
     Known,
     TooManyInvoices,
     passed_on,
@@ -166,10 +167,12 @@ async def get_invoices_zip(
 ) -> Response[bytes]:
     """The invoices issued from the day `since` to the day `until`, each as it was issued.
 
-    Without these days all of them. 422 `too_many_invoices` for more than 100. 503 `pdf_unavailable` when too many
-    documents are asked for at once.
+    Without these days all of them. 422 `days_out_of_order`, and `too_many_invoices` for more than 100. 503
+    `pdf_unavailable` when too many documents are asked for at once.
     """
     caller = at_clinic(key, clinic_id)
+    if since and until and since > until:
+        raise DaysOutOfOrder("The first day is after the last one.")
     await upstreams.client(caller, client_id)
     found = await upstreams.invoices(
         caller, None, None, MOST_ZIPPED, client_id, issued_from=since, issued_to=until

@@ -120,6 +120,8 @@ async def save_invoices(
     found = await current.list_all(billing, upstreams, wanted, MOST_ZIPPED)
     if found is None:
         return await _too_many(billing, upstreams, wanted, MOST_ZIPPED)
+    if not found:  # an empty file says nothing; the page says that no invoice is in these days
+        return Redirect(f"{request.url.path.removesuffix('.zip')}?{request.url.query}")
     return await zipped(upstreams, billing.caller, found, f"{billing.clinic.slug}-invoices")
 
 
