@@ -35,6 +35,15 @@ def test_every_default_that_everybody_knows_has_a_secret_made_for_it() -> None:
     assert not [name for name, value in made.items() if "demo" in value or "'" in value]
 
 
+def test_no_key_that_everybody_knows_signs_or_reads_beside_the_real_stripe() -> None:
+    """Compose refuses to start without them. The databases' passwords are of a network that is closed."""
+    known = set(re.findall(r"\$\{(\w+(?:_KEY|_TOKEN)):-[^}]*demo[-_]", COMPOSE))
+    refused = set(re.findall(r"\$\{(\w+):\?", (ROOT / "deploy/images/stripe-real.yml").read_text()))
+
+    assert {"METRICS_TOKEN", "INTERNAL_TOKEN_PRIVATE_KEY", "PAY_LINK_KEY"} <= known
+    assert known - refused == {"OPERATOR_API_KEY"}  # the gateway itself refuses the demo's, see its settings
+
+
 @pytest.mark.parametrize("tokens", ["INTERNAL_TOKEN", "DOCUMENT_TOKEN"])
 def test_the_demo_token_keys_are_a_pair(tokens: str) -> None:
     found = re.findall(rf"\{{{tokens}_(\w+)_KEY:-(\{{[^}}]+\}})", COMPOSE)
