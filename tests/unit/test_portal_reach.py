@@ -80,7 +80,7 @@ def pages(clinic: ClinicOut) -> dict[str, str]:
         "result": render("result.html", clinic, result=paid),
         "saved methods": render("methods.html", clinic, methods=[], waiting=False, done=""),
         "error": render("error.html", clinic, **error),
-        "login": render("login.html", clinic, error="", why="", demo_logins={}),
+        "login": render("login.html", clinic, error="", why="", demo_logins={}, has_passkeys=True),
         "credit": render(
             "_credit.html", clinic, credit=CreditView(amount="€5.00", reserved="", heading="", refunds=[])
         ),
