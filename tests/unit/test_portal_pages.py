@@ -838,3 +838,19 @@ def test_a_credit_note_has_a_page_to_print() -> None:
         "Total credited €24.60",
     ):
         assert words in page, words
+
+
+@pytest.mark.parametrize("outcome", ["canceled", "failed", "created"])
+def test_nobody_is_asked_to_pay_a_voided_invoice_again(outcome: str) -> None:
+    payment = a_payment(outcome)
+    pages = {
+        status: render(
+            "result.html", result=payments.result(payment, [an_invoice(status=status)], a_clinic())
+        )
+        for status in ("unpaid", "void")
+    }
+
+    asks = re.compile(r"Try again</a>|Go on to pay")
+    assert asks.search(pages["unpaid"])
+    assert not asks.search(pages["void"])
+    assert "Look at the invoice" in pages["void"]

@@ -18,7 +18,7 @@ from contracts.http.invoices import InvoiceItem, InvoiceOut, MovementOut, Seller
 from contracts.http.methods import SavedMethodOut
 from contracts.http.payments import MOST_INVOICES, PaymentOut, PaymentShareOut
 from contracts.http.shown import BilledView, Sum, billed
-from contracts.vocabulary import DEBIT_TYPES, METHOD_NAMES, NOT_REDIRECT
+from contracts.vocabulary import DEBIT_TYPES, METHOD_NAMES, NOT_REDIRECT, is_open
 from services.chassis import clock
 from services.chassis.locale.formats import Formats
 from services.chassis.locale.money import to_stripe
@@ -664,10 +664,12 @@ def _look(payment: PaymentOut, clinic: ClinicOut) -> str:
 
 
 def _again(payment: PaymentOut, paid: Sequence[InvoiceOut], clinic: ClinicOut) -> str:
-    """The page that pays the same again: the same invoices, or the same part of one."""
+    """The page that pays the same again: the same invoices, or the same part of one. Empty if none of them is open."""
     if not payment.invoices:
         typed = Formats.of(clinic).money(payment.amount)
         return f"{deposit_path(clinic)}?{urlencode({'amount': typed})}"
+    if not any(is_open(each.status) for each in paid):
+        return ""
     used = any(part.credit for part in payment.invoices)
     if len(payment.invoices) > 1:
         query = [("invoice", str(part.invoice_id)) for part in payment.invoices]
