@@ -58,6 +58,7 @@ async def test_without_the_demo_none_are_shown(site: Site, next: str) -> None:
     [
         ("password", {"present": DEMO_PASSWORD, "password": NEW}),
         ("email", {"present": DEMO_PASSWORD, "email": "mine@example.com"}),
+        ("passkeys", {"present": DEMO_PASSWORD}),
     ],
 )
 async def test_a_visitor_cannot_change_the_shared_login(post: Post, end: str, form: dict[str, str]) -> None:
@@ -90,4 +91,5 @@ async def test_another_login_in_the_demo_changes_its_own(post: Post) -> None:
     await post.site.log_in("ann@example.com")
     page = await post.site.get("/c/elm/profile", headers=PAGE)
 
-    assert page.text.count('name="present"') == 3
+    # A new password, another address, codes of an app, a passkey.
+    assert page.text.count('name="present"') == 4

@@ -47,7 +47,9 @@ async def at(db_notification: ServiceDb) -> AsyncIterator[At]:
         await db_notification.admin.execute(
             f"ALTER DATABASE {name} SET {clock.SETTING} = '{shift:.0f} seconds'"
         )
-        await db_notification.worker.close()  # a session has the setting from its beginning
+        # A session has the setting from its beginning.
+        await db_notification.worker.close()
+        await db_notification.admin.expire_connections()
 
     yield move
     clock.move(timedelta(0))
