@@ -259,7 +259,7 @@ class System:
     def _sandbox(self) -> Environment:
         return {
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
-            "SANDBOX_WEBHOOK_URL": f"{_url(self.ports.gateway)}/webhooks/stripe",
+            "SANDBOX_WEBHOOK_URL": f"{self.public_url}/webhooks/stripe",
             "SANDBOX_WEBHOOK_SECRET": self.stripe.webhook_secret,
             "SANDBOX_SECRET_KEY": self.stripe.secret_key,
             "SANDBOX_PUBLISHABLE_KEY": self.stripe.publishable_key,

@@ -22,11 +22,11 @@ MOVED = {
     "invoice": [
         "clinicpay_settlement_paid_seconds_count",
         "messaging_client_consumed_messages_total",
-        "clinicpay_job_run_total",
     ],
     "payment": [
         "clinicpay_settlement_booked_seconds_count",
         "clinicpay_payment_state_total",
+        "clinicpay_job_run_total",
         "clinicpay_stripe_webhook_total",
         "clinicpay_stripe_call_duration_seconds_count",
         "clinicpay_stripe_budget_left",
