@@ -14,6 +14,7 @@ from tests.mutants import (
     refunds,
     restore,
     rows,
+    signals,
 )
 from tests.mutants.mutant import Mutant
 
@@ -33,4 +34,5 @@ ALL: tuple[Mutant, ...] = (
     *queued.QUEUED,
     *held.HOLDING_ACTS,
     *logins.LOGINS,
+    *signals.SIGNALS,
 )

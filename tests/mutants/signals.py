@@ -1,0 +1,78 @@
+"""Mutants of what operators see: metrics, alerts, and the story of a payment."""
+
+from tests.mutants.mutant import SERVICE, one
+
+METRICS = "services/chassis/telemetry/metrics.py"
+SCRAPING = "services/chassis/http/scraping.py"
+SAMPLING = "services/chassis/jobs/sampling.py"
+SAMPLES = "services/chassis/kafka/samples.py"
+SETTINGS = "services/chassis/settings.py"
+STORY = "deploy/ops/why/story.py"
+OF_METRICS = "tests/unit/test_metrics.py::test_"
+OF_WHY = "tests/unit/test_why.py::test_"
+
+SIGNALS = (
+    one(
+        "the token of the metrics' page",
+        f"{OF_METRICS}nobody_else_reads_it",
+        SCRAPING,
+        'if not hmac.compare_digest(dict(scope["headers"]).get(b"authorization", b""), wanted):',
+        "if False:",
+    ),
+    one(
+        "a bound on labels",
+        f"{OF_METRICS}labels_have_a_bound",
+        METRICS,
+        "return values if values in known or len(known) < MOST_SETS else (OTHER,) * len(values)",
+        "return values",
+    ),
+    one(
+        "a reading that fails shows nothing",
+        f"{SERVICE}test_metrics.py::test_a_reading_that_fails_shows_nothing",
+        SAMPLING,
+        "                gauge.show({})\n",
+        "                pass\n",
+    ),
+    one(
+        "the age of what waits goes on from what is applied",
+        f"{OF_METRICS}the_age_of_a_lag_is_that_of_its_oldest_event",
+        SAMPLES,
+        "        while ends[0][1] <= lag.end - lag.waiting:\n",
+        "        while False:\n",
+    ),
+    one(
+        "no secret in the line of a start",
+        "tests/unit/test_starting.py::test_no_secret_is_shown",
+        SETTINGS,
+        'return _QUERY.sub("", _USER.sub("", text)) if "//" in text else text',
+        "return text",
+    ),
+    one(
+        "a parked event is told before all else",
+        f"{OF_WHY}a_parked_event_is_told_before_all_else",
+        STORY,
+        "    yield from _on_a_person(books)\n",
+        "",
+    ),
+    one(
+        "money at Stripe whose webhook did not come",
+        f"{OF_WHY}the_answer",
+        STORY,
+        '    if at_stripe == "succeeded":\n',
+        "    if False:\n",
+    ),
+    one(
+        "programmers' numbers are no amounts",
+        "tests/unit/test_chassis_money.py::test_a_spelling_that_only_a_programmer_knows_is_no_amount",
+        "services/chassis/locale/money.py",
+        "    if _NO_AMOUNT.search(bare):\n        return None\n",
+        "",
+    ),
+    one(
+        "a measure only once its batch has committed",
+        f"{SERVICE}test_metrics.py::test_a_consumer_counts_what_it_applied_and_parked_and_measures_what_was_applied",
+        "services/chassis/kafka/consume.py",
+        "        self._measure(applied, parked)\n\n",
+        "        self._measure([each.event for each in arrived], parked)\n\n",
+    ),
+)
