@@ -74,8 +74,11 @@
     const focused = document.activeElement;
     const inside = main().contains(focused);
     const typed = new Map([...main().querySelectorAll('input[id]')].map((input) => [input.id, input.value]));
+    const told = document.getElementById('errors');
     const fresh = document.importNode(page.getElementById('main'), true);
     main().replaceWith(fresh);
+    // What a press was answered stays to be read, also where the page has changed for the same reason.
+    if (told && !told.hidden) document.getElementById('errors')?.replaceWith(told);
     document.title = page.title;
     for (const [name, value] of typed) {
       const input = document.getElementById(name);
