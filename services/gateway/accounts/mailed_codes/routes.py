@@ -16,6 +16,7 @@ from services.gateway.accounts.mailed_codes import actions
 from services.gateway.accounts.mailed_codes.actions import WrongMailedCode
 from services.gateway.accounts.portals import clinic_of
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
+from services.gateway.accounts.requests.domain import EmailForm, fault_of
 from services.gateway.accounts.sealing import InjectedMailedCodes
 from services.gateway.accounts.steps import actions as steps
 from services.gateway.accounts.steps.domain import Step
@@ -26,13 +27,6 @@ from services.gateway.web.limits import address_of
 from services.gateway.web.mailed import mailed
 
 AnyRequest = Request[Any, Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class EmailForm:
-    email: str = ""
-    next: str = ""
-    _csrf_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +67,8 @@ async def ask_for_code(
 ) -> Template | Redirect:
     """Send a code to the address if it has a login. The answer is the same if it has none."""
     target = safe_next(data.next)
-    name, _, domain = data.email.strip().rpartition("@")
-    status, error, headers = 400, "", dict[str, str]()
-    if not name or not domain:
-        error = "Type the e-mail address with which you log in, such as ann@example.com."
-    else:
+    status, error, headers = 400, fault_of(data.email), dict[str, str]()
+    if not error:
         try:
             cookie = await actions.ask(db, devices, request, data.email, target)
             return Redirect(f"/login/code/sent{entry.query_of(target)}", status_code=303, cookies=[cookie])

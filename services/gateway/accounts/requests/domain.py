@@ -28,6 +28,23 @@ class MailRequest:
     devices: tuple[Device, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EmailForm:
+    """The form that asks for a letter. `next` is the page that led here."""
+
+    email: str = ""
+    next: str = ""
+    _csrf_token: str = ""
+
+
+def fault_of(email: str) -> str:
+    """The words about a typed address that no login has; empty for any other."""
+    name, _, domain = email.strip().rpartition("@")
+    return (
+        "" if name and domain else "Type the e-mail address with which you log in, such as ann@example.com."
+    )
+
+
 def as_typed(email: str) -> str:
     """The address, or any other text that was typed in its place, as it is compared and kept."""
     return "".join(character for character in normal_email(email) if character.isprintable())[:254]

@@ -12,9 +12,11 @@ from services.gateway.accounts.actions import LoginShared, refuse_shared
 from services.gateway.accounts.domain import safe_next
 from services.gateway.accounts.links.domain import LinkEnded
 from services.gateway.accounts.passkeys.actions import list_passkeys
-from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords, fault_of
+from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords
+from services.gateway.accounts.passwords import fault_of as fault_of_password
 from services.gateway.accounts.portals import clinic_of
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
+from services.gateway.accounts.requests.domain import EmailForm, fault_of
 from services.gateway.accounts.resets import actions
 from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.accounts.steps import actions as steps
@@ -24,13 +26,6 @@ from services.gateway.web.limits import address_of
 from services.gateway.web.mailed import mailed
 
 AnyRequest = Request[Any, Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class EmailForm:
-    email: str = ""
-    next: str = ""
-    _csrf_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +57,8 @@ async def ask_for_link(
 ) -> Template | Redirect:
     """Send a link to the address if it has a login. The answer is the same if it has none."""
     target = safe_next(data.next)
-    name, _, domain = data.email.strip().rpartition("@")
-    status, error, headers = 303, "", {}
-    if not name or not domain:
-        status, error = 400, "Type the e-mail address with which you log in, such as ann@example.com."
-    else:
+    status, error, headers = 400, fault_of(data.email), {}
+    if not error:
         try:
             await actions.ask(db, data.email, target, address_of(request.scope))
         except TooManyTries as refusal:
@@ -111,7 +103,7 @@ async def choose_password(
     The demo's logins keep their password, for other visitors.
     """
     target = safe_next(data.next)
-    if error := fault_of(data.password):
+    if error := fault_of_password(data.password):
         return await _new_password_page(token, target, db, upstreams, error=error)
     try:
         login = await actions.find(db, token)
