@@ -1,6 +1,6 @@
 -- migrate:up
 
--- Clients were told of these cards' expiry (ADR 0060): once for each card and month of expiry. `card` is Stripe's
+-- Published notices of the expiry of saved cards (ADR 0060): one for each card and month of expiry. `card` is Stripe's
 -- fingerprint, or its id of a card without one.
 CREATE TABLE expiry_notices (
     clinic_id uuid NOT NULL,

@@ -21,7 +21,7 @@ from services.payment.stripe.answers import StripeBusy
 _held_back = Counter(
     "clinicpay.stripe.request.held_back",
     "{request}",
-    "Requests to Stripe that were over this process's budget: those that start something are refused, others wait",
+    "Requests to Stripe above this process's budget: a request that starts something is refused, any other waits",
     "starting",
     known=[("true",), ("false",)],
 )
