@@ -159,7 +159,7 @@ def reemit(
 
     begin = (since or datetime(1970, 1, 1, tzinfo=UTC)).replace(tzinfo=UTC)
     try:
-        auditor = (Access.of_data(data) if data else Access.of_environment()).databases
+        auditor = Access.of(data).databases
         workers = worker_dsns(data)
         if unknown := set(service or ()) - set(WORKED):
             raise CannotCheck(f"{', '.join(sorted(unknown))} is not one of {', '.join(WORKED)}")

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from services.chassis.db.database import Database
-from services.chassis.kafka.consume import consumers_of
+from services.chassis.kafka.consume import topics_by_group
 from services.invoice import consumers as invoice
 from services.notification import consumers as notification
 from services.payment import consumers as payment
@@ -15,7 +14,12 @@ CONSUMERS: Mapping[str, ModuleType] = {"invoice": invoice, "payment": payment, "
 def groups() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Every consumer group: its service, and the topics it reads."""
     return {
-        consumer.group: (service, consumer.topics)
+        group: (service, topics)
         for service, module in CONSUMERS.items()
-        for consumer in consumers_of(module, Database(""))
+        for group, topics in topics_by_group(module).items()
     }
+
+
+def topics_of_groups() -> dict[str, tuple[str, ...]]:
+    """The topics that each consumer group reads."""
+    return {group: topics for group, (_, topics) in groups().items()}

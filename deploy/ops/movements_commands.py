@@ -39,7 +39,7 @@ def reverse(
     from deploy.ops.workers import worker_dsns
 
     try:
-        auditor = (Access.of_data(data) if data else Access.of_environment()).databases
+        auditor = Access.of(data).databases
         books = Books(worker_dsns(data)["invoice"], auditor["payment"])
     except KeyError as missing:
         give_up(f"no database of {missing} is given")

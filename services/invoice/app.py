@@ -11,7 +11,6 @@ from services.chassis.held import actions as held_actions
 from services.chassis.holding import holding_routes
 from services.chassis.http.app import service_app
 from services.chassis.jobs.jobs import Jobs
-from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.samples import watching_lag
 from services.chassis.kafka.worker import worker_app
 from services.chassis.settling import settling_routes
@@ -54,7 +53,7 @@ def api(settings: Settings) -> Litestar:
         db=db,
         route_handlers=ROUTES,
         dependencies={"printer": Provide(lambda: printer, sync_to_thread=False)},
-        lifespan=[printer.closing, *watching_lag(settings, consumers_of(consumers, db))],
+        lifespan=[printer.closing, *watching_lag(settings, consumers)],
         other_callers={printing.NOTIFICATION: settings.document_token_public_key}
         if settings.document_token_public_key
         else {},

@@ -9,7 +9,6 @@ from litestar import Litestar
 from services.chassis.db.database import Database
 from services.chassis.http.app import service_app
 from services.chassis.jobs.jobs import Jobs
-from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.samples import watching_lag
 from services.chassis.kafka.worker import worker_app
 from services.notification import consumers
@@ -37,7 +36,7 @@ def api(settings: Settings) -> Litestar:
         settings=settings,
         db=db,
         route_handlers=ROUTES,
-        lifespan=watching_lag(settings, consumers_of(consumers, db)),
+        lifespan=watching_lag(settings, consumers),
     )
 
 

@@ -70,7 +70,7 @@ def api(settings: Settings) -> Litestar:
         lifespan=[
             _closing(events.close),
             _closing(stripe.close),
-            *watching_lag(settings, consumers_of(consumers, db)),
+            *watching_lag(settings, consumers),
         ],
         needed={"kafka": events.check},
         database_needed=False,

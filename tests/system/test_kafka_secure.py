@@ -23,7 +23,7 @@ from contracts.events.topics import ALL, STRIPE_EVENT
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.process import free_port
 from deploy.ops import acls, topics
-from deploy.ops.consumers import groups
+from deploy.ops.consumers import topics_of_groups
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.lag import LagReader
@@ -169,8 +169,7 @@ async def clinicpay(command: str, given: dict[str, str]) -> str:
 
 
 async def test_the_auditor_sees_how_far_every_group_is(secured: Secured) -> None:
-    topics = {group: names for group, (_, names) in groups().items()}
-    async with LagReader(secured.bootstrap_servers, secured.of(acls.AUDITOR), topics) as progress:
+    async with LagReader(secured.bootstrap_servers, secured.of(acls.AUDITOR), topics_of_groups()) as progress:
         assert {each.group for each in await progress.lag()} >= {"notification"}
 
 

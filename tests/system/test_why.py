@@ -176,6 +176,20 @@ async def test_a_paid_invoice_by_every_reference_that_there_is(
     assert "Nothing waits." in read.stdout
 
 
+async def test_a_credit_note_and_its_e_mail(system: Running, access: Access, invoice: Json) -> None:
+    path = f"/clinics/{await harbour(system)}/invoices/{invoice['id']}/credit-notes"
+    amount = {"minor": 1_000, "currency": "EUR"}
+    body = {"reason": "goodwill", "amount": amount, "tax_code": "exempt"}
+    made = await system.api("POST", path, body, key=str(new_id()))
+    number = made["document"]["number"]
+
+    async def told() -> bool:
+        return "E-mail credit_note sent" in texts(await of(access, number))
+
+    await until(told)
+    assert f"credit note {number}" in texts(await of(access, invoice["id"]))
+
+
 @pytest.mark.parametrize(
     "reference",
     [

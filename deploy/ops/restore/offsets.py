@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka.errors import CommitFailedError, RebalanceInProgressError, UnknownMemberIdError
 
 from deploy.ops import topic_records
-from deploy.ops.consumers import groups
+from deploy.ops.consumers import topics_of_groups
 from services.chassis.settings import KafkaSecurity
 
 LEAVES_WITHIN = 60.0
@@ -22,12 +22,12 @@ class GroupHasMembers(Exception):
 
 async def put_back(servers: str, security: KafkaSecurity, since: datetime) -> list[str]:
     """Put every consumer group of every service to that moment, in all of its topics. Raises `GroupHasMembers`."""
-    for group, (_, names) in groups().items():
+    for group, names in topics_of_groups().items():
         async with topic_records.consumer(servers, security, group) as consumer:
             partitions = topic_records.all_partitions(names)
             consumer.assign(partitions)
             await _commit(consumer, group, await topic_records.offsets_at(consumer, partitions, since))
-    return sorted(groups())
+    return sorted(topics_of_groups())
 
 
 async def _commit(consumer: Any, group: str, offsets: Mapping[Any, int]) -> None:

@@ -33,6 +33,11 @@ class Access:
     seal: Seal | None = None
 
     @classmethod
+    def of(cls, data: Path | None) -> Self:
+        """Of `--data`, if it is given, else from the environment. CannotCheck where that lacks something."""
+        return cls.of_data(data) if data else cls.of_environment()
+
+    @classmethod
     def of_data(cls, data: Path, environment: Mapping[str, str] = os.environ) -> Self:
         """Of a `clinicpay up` that is running on this data directory. CannotCheck if none is."""
         directory = DataDirectory(data.absolute())

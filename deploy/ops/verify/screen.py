@@ -24,7 +24,7 @@ SOUND, BROKEN, UNKNOWN = 0, 1, 2
 def run(data: Path | None, wait: float, topics: bool, metrics: Path | None = None) -> int:
     """Check, print, write `metrics` for Prometheus, and answer the exit code."""
     try:
-        access = Access.of_data(data) if data else Access.of_environment()
+        access = Access.of(data)
         report = asyncio.run(verify(access, topics=topics, wait=wait))
     except CannotCheck as reason:
         sys.stderr.write(f"clinicpay: cannot verify: {reason}\n")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from deploy.ops.consumers import CONSUMERS, groups
+from deploy.ops.consumers import CONSUMERS, topics_of_groups
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.databases import connected
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Result
@@ -64,9 +64,10 @@ async def _entered(stack: AsyncExitStack, access: Access) -> LagReader | None:
     """A reader of all groups' lag, closed with the stack; None where no Kafka is given."""
     if not access.kafka:
         return None
-    topics = {group: names for group, (_, names) in groups().items()}
     try:
-        return await stack.enter_async_context(LagReader(access.kafka, access.kafka_security, topics))
+        return await stack.enter_async_context(
+            LagReader(access.kafka, access.kafka_security, topics_of_groups())
+        )
     except KafkaUnreachable as reason:
         raise CannotCheck(str(reason)) from None
 

@@ -1,21 +1,20 @@
 """Asks for an answer: three databases, Stripe about payments that have not ended, and Kafka for lag."""
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 
 from contracts.vocabulary import LIVE_PAYMENTS
-from deploy.ops.consumers import groups
+from deploy.ops.consumers import topics_of_groups
 from deploy.ops.database import connected
 from deploy.ops.verify.access import Access
 from deploy.ops.why.books import Books, read
-from deploy.ops.why.references import find
+from deploy.ops.why.references import SERVICES, find
 from deploy.ops.why.story import Journey, journey
 from services.chassis.errors import DomainError
 from services.chassis.kafka.lag import KafkaUnreachable, LagReader
 from services.payment.stripe.api import StripeApi
 
 STRIPE_SECONDS = 5
-SERVICES = ("invoice", "payment", "notification")
 
 
 async def why(access: Access, reference: str) -> Sequence[Journey]:
@@ -28,8 +27,11 @@ async def why(access: Access, reference: str) -> Sequence[Journey]:
         books = [await read(databases, key) for key in found.invoices]
         books += [await read(databases, key, key) for key in found.payments]
         books = [each for each in books if each.invoice is not None or each.payments]
-        for each in books:
-            await _ask_stripe(access, each)
+        if access.stripe_secret_key:
+            stripe = StripeApi(access.stripe_secret_key, access.stripe_api_base, STRIPE_SECONDS)
+            stack.push_async_callback(stripe.close)
+            for each in books:
+                await _ask_stripe(stripe, each)
         if any(_lags(each) for each in books):
             behind = await _lag(access)
             for each in books:
@@ -41,33 +43,22 @@ def _lags(books: Books) -> bool:
     return len(books.moved) > len(books.booked)
 
 
-async def _ask_stripe(access: Access, books: Books) -> None:
-    live = [row for row in books.payments if row["status"] in LIVE_PAYMENTS and row["intent"]]
-    if not live or not access.stripe_secret_key:
-        return
-    async with aclosing(_Closing(access)) as stripe:
-        for row in live:
+async def _ask_stripe(stripe: StripeApi, books: Books) -> None:
+    for row in books.payments:
+        if row["status"] in LIVE_PAYMENTS and row["intent"]:
             try:
-                books.at_stripe[row["intent"]] = (
-                    await stripe.api.retrieve_intent(row["account"], row["intent"])
-                ).status
+                found = await stripe.retrieve_intent(row["account"], row["intent"])
             except DomainError:
                 books.at_stripe[row["intent"]] = "unknown"
-
-
-class _Closing:
-    def __init__(self, access: Access) -> None:
-        self.api = StripeApi(access.stripe_secret_key or "", access.stripe_api_base, STRIPE_SECONDS)
-
-    async def aclose(self) -> None:
-        await self.api.close()
+            else:
+                books.at_stripe[row["intent"]] = found.status
 
 
 async def _lag(access: Access) -> dict[str, int]:
     """Events that wait by group. Empty where no Kafka is given, or where it does not answer."""
     if not access.kafka:
         return {}
-    topics = {group: names for group, (_, names) in groups().items()}
+    topics = topics_of_groups()
     behind = dict.fromkeys(topics, 0)
     try:
         async with LagReader(access.kafka, access.kafka_security, topics) as reader:

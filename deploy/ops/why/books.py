@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.ops.why.references import Databases
+from deploy.ops.why.references import SERVICES, Databases
 from services.chassis.ids import Key
 
 Row = Mapping[str, Any]
@@ -52,8 +52,8 @@ async def read(databases: Databases, key: Key, payment: Key | None = None) -> Bo
 async def _read_invoice(connection: Any, key: Key, books: Books) -> None:
     books.invoice = await connection.fetchrow(
         """
-        SELECT id, clinic_id, number, status, currency, total_amount, settled_amount, due_on, created_at, paid_at,
-            being_checked, total_amount - settled_amount - credited_amount - written_off_amount AS due
+        SELECT id, number, status, currency, total_amount, due_on, created_at, paid_at,
+            total_amount - settled_amount - credited_amount - written_off_amount AS due
         FROM invoices WHERE clinic_id = $1 AND id = $2
         """,
         *key,
@@ -62,7 +62,8 @@ async def _read_invoice(connection: Any, key: Key, books: Books) -> None:
         "SELECT id, slug, online_payment FROM clinics WHERE id = $1", key[0]
     )
     books.documents = await connection.fetch(
-        "SELECT kind, number, issued_at FROM invoice_documents WHERE clinic_id = $1 AND invoice_id = $2", *key
+        "SELECT id, kind, number, issued_at FROM invoice_documents WHERE clinic_id = $1 AND invoice_id = $2",
+        *key,
     )
     books.booked = await connection.fetch(
         """
@@ -77,7 +78,7 @@ async def _read_payments(connection: Any, key: Key, payment: Key | None, books: 
         """
         SELECT id, status, amount, currency, kind, method_kind, method_brand, account,
             stripe_payment_intent_id AS intent, failure_code, declines, created_at, updated_at, succeeded_at,
-            checked_at, traceparent, (
+            traceparent, (
                 SELECT coalesce(sum(settled_amount), 0)::bigint FROM allocations
                 WHERE allocations.clinic_id = payments.clinic_id AND payment_id = payments.id
             ) AS settled
@@ -118,22 +119,21 @@ async def _read_payments(connection: Any, key: Key, payment: Key | None, books: 
 
 
 async def _read_mail(connection: Any, key: Key, books: Books) -> None:
-    subjects = [key[1], *(row["id"] for row in (*books.payments, *books.refunds, *books.disputes))]
-    subjects += [row["id"] for row in books.documents if "id" in row]
+    about = (*books.documents, *books.payments, *books.refunds, *books.disputes)
     books.deliveries = await connection.fetch(
         """
-        SELECT template, subject_id, state, attempts, last_error, created_at, sent_at, failed_at FROM deliveries
+        SELECT template, state, attempts, last_error, created_at, sent_at, failed_at FROM deliveries
         WHERE clinic_id = $1 AND subject_id = ANY ($2)
         """,
         key[0],
-        subjects,
+        [key[1], *(row["id"] for row in about)],
     )
 
 
 async def _read_waiting(databases: Databases, key: Key, books: Books) -> None:
     ids = [str(key[1]), *(str(row["id"]) for row in (*books.payments, *books.refunds, *books.disputes))]
     parked, unsent = [], []
-    for service in ("invoice", "payment", "notification"):
+    for service in SERVICES:
         rows = await databases[service].fetch(
             """
             SELECT id, consumer, topic, reason, state, parked_at, resolved_at FROM parked

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from services.chassis.ids import Key
 
+SERVICES = ("invoice", "payment", "notification")
 Databases = dict[str, Any]
-"""A connection to each service's database, by its name."""
+"""A connection to the database of each of these services, by its name."""
 
 _RECEIPT = re.compile(r"^R-[0-9A-F]{10}$", re.IGNORECASE)
 _TRACE = re.compile(r"^[0-9a-f]{32}$")
@@ -39,7 +40,8 @@ _OF_CHARGE = """
 _OF_TRACE = """
     SELECT clinic_id, id FROM payments WHERE traceparent LIKE '00-' || $1 || '-%'
     UNION SELECT clinic_id, payment_id FROM refunds WHERE traceparent LIKE '00-' || $1 || '-%'
-    UNION SELECT clinic_id, subject_id FROM audit WHERE trace_id = $1
+    UNION SELECT payments.clinic_id, id FROM audit
+        JOIN payments ON (payments.clinic_id, id) = (audit.clinic_id, subject_id) WHERE trace_id = $1
 """
 
 
@@ -74,9 +76,12 @@ async def _invoices(connection: Any, reference: str) -> list[Key]:
         )
     elif _TRACE.match(reference):
         rows = await connection.fetch(
-            "SELECT clinic_id, subject_id AS id FROM audit WHERE trace_id = $1", reference
+            """
+            SELECT invoices.clinic_id, id FROM audit
+            JOIN invoices ON (invoices.clinic_id, id) = (audit.clinic_id, subject_id) WHERE trace_id = $1
+            """,
+            reference,
         )
-        rows = [row for row in rows if await connection.fetchval(_IS_INVOICE, row["clinic_id"], row["id"])]
     else:
         rows = await connection.fetch(f"{_INVOICES} WHERE $1 IN (found.number, found.external_id)", reference)
         rows += await connection.fetch(
@@ -87,9 +92,6 @@ async def _invoices(connection: Any, reference: str) -> list[Key]:
             reference,
         )
     return [(row["clinic_id"], row["id"]) for row in rows]
-
-
-_IS_INVOICE = "SELECT EXISTS (SELECT FROM invoices WHERE clinic_id = $1 AND id = $2)"
 
 
 async def _payments(connection: Any, reference: str) -> list[Key]:
@@ -104,8 +106,7 @@ async def _payments(connection: Any, reference: str) -> list[Key]:
         ending = reference[2:].lower()
         rows = await connection.fetch(f"{_PAYMENTS} WHERE right(found.id::text, 10) = $1", ending)
     elif _TRACE.match(reference):
-        found = await connection.fetch(_OF_TRACE, reference)
-        rows = [row for row in found if await connection.fetchval(_IS_PAYMENT, *row.values())]
+        rows = await connection.fetch(_OF_TRACE, reference)
     elif reference.startswith("pi_"):
         rows = await connection.fetch(_OF_INTENT, reference)
     elif _STRIPE.match(reference):
@@ -113,9 +114,6 @@ async def _payments(connection: Any, reference: str) -> list[Key]:
     else:
         return []
     return [tuple(row.values()) for row in rows]
-
-
-_IS_PAYMENT = "SELECT EXISTS (SELECT FROM payments WHERE clinic_id = $1 AND id = $2)"
 
 
 async def _invoices_of(connection: Any, payments: list[Key]) -> dict[Key, list[Key]]:

@@ -22,7 +22,7 @@ _LONGEST_SHOWN = 60
 def run(reference: str, data: Path | None, *, json_wanted: bool) -> int:
     """Ask, print, and answer the exit code: 1 where the reference names nothing, 2 where it cannot be asked."""
     try:
-        access = Access.of_data(data) if data else Access.of_environment()
+        access = Access.of(data)
         found = asyncio.run(why(access, reference.strip()))
     except CannotCheck as reason:
         sys.stderr.write(f"clinicpay: cannot ask: {reason}\n")

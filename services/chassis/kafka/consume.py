@@ -102,18 +102,32 @@ def on_parked(group: str) -> Callable[[ParkedHookT], ParkedHookT]:
 
 def consumers_of(module: ModuleType, db: Database) -> "list[Consumer]":
     """The consumers, one a group, that the handlers of a `consumers` module make up."""
-    groups: dict[str, list[Handler]] = {}
     parked_hooks: dict[str, ParkedHook] = {}
     for value in vars(module).values():
-        handler = getattr(value, "__consumes__", None)
-        if isinstance(handler, Handler):
-            groups.setdefault(handler.group, []).append(handler)
         if isinstance(group := getattr(value, "__on_parked__", None), str):
             parked_hooks[group] = value
     return [
         Consumer(db, group, tuple(handlers), parked_hook=parked_hooks.get(group))
-        for group, handlers in groups.items()
+        for group, handlers in _handlers_by_group(module).items()
     ]
+
+
+def topics_by_group(module: ModuleType) -> dict[str, tuple[str, ...]]:
+    """The topics that each consumer group of a `consumers` module reads."""
+    return {group: _topics(handlers) for group, handlers in _handlers_by_group(module).items()}
+
+
+def _handlers_by_group(module: ModuleType) -> dict[str, list[Handler]]:
+    groups: dict[str, list[Handler]] = {}
+    for value in vars(module).values():
+        handler = getattr(value, "__consumes__", None)
+        if isinstance(handler, Handler):
+            groups.setdefault(handler.group, []).append(handler)
+    return groups
+
+
+def _topics(handlers: Iterable[Handler]) -> tuple[str, ...]:
+    return tuple(event.topic.name for handler in handlers for event in handler.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +148,7 @@ class Consumer:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        return tuple(event.topic.name for handler in self.handlers for event in handler.events)
+        return _topics(self.handlers)
 
     @property
     def delay_tolerant(self) -> bool:

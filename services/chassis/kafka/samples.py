@@ -4,11 +4,12 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import ModuleType
 
 from services.chassis.db.database import Connection
 from services.chassis.http.app import Lifespan
 from services.chassis.jobs.sampling import Read, Sampler
-from services.chassis.kafka.consume import Consumer
+from services.chassis.kafka.consume import topics_by_group
 from services.chassis.kafka.lag import Lag, LagReader
 from services.chassis.queue import queue
 from services.chassis.settings import KafkaSecurity, ProcessSettings
@@ -95,11 +96,11 @@ READS = (
 """Of every service's worker."""
 
 
-def watching_lag(settings: ProcessSettings, consumers: Sequence[Consumer]) -> list[Lifespan]:
-    """The lifespan of a process that shows these consumers' lag, if somebody asks for its metrics."""
+def watching_lag(settings: ProcessSettings, consumers: ModuleType) -> list[Lifespan]:
+    """The lifespan of a process that shows the lag of a `consumers` module, if somebody asks for its metrics."""
     if not settings.is_measured:
         return []
-    groups = {each.group: each.topics for each in consumers}
+    groups = topics_by_group(consumers)
     return [LagWatch(settings.kafka_bootstrap_servers, settings.kafka_security, groups).running]
 
 

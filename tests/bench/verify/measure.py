@@ -21,7 +21,7 @@ from contracts.events.topics import BY_NAME
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.ops import database
-from deploy.ops.consumers import groups
+from deploy.ops.consumers import topics_of_groups
 from deploy.ops.topics import ensure as make_topics
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.run import verify
@@ -74,7 +74,7 @@ async def _published(bootstrap_servers: str, admins: Mapping[str, str]) -> None:
 
 async def _read_by_all(bootstrap_servers: str) -> None:
     """Each group has read to the end: what it claimed is what it has read."""
-    for group, (_, names) in groups().items():
+    for group, names in topics_of_groups().items():
         async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group) as reader:
             partitions = [
                 TopicPartition(name, number) for name in names for number in range(BY_NAME[name].partitions)
