@@ -3,6 +3,7 @@
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -124,6 +125,29 @@ def test_it_fires_and_ends(alert: str, tmp_path: Path) -> None:
     asked = [(case.fires, [{"labels": "{}", "value": 1}]), (case.ends, [])]
     if case.quiet is not None:
         asked.insert(0, (case.quiet, []))
+    _ask_promtool(case.series, [(firing, minute, samples) for minute, samples in asked], tmp_path)
+
+
+@pytest.mark.parametrize(("late_ones", "wakes"), [(1, False), (2, True)])
+def test_one_late_payment_of_a_quiet_night_wakes_nobody(late_ones: int, wakes: bool, tmp_path: Path) -> None:
+    """Three payments an hour, in time, and then these."""
+    series = {
+        f"{PAID}_count": f"1x10 {1 + late_ones}x60",
+        f'{PAID}_bucket{{le="60.0"}}': "1x70",
+    }
+    firing = 'count(ALERTS{alertname="PaidLate",alertstate="firing"})'
+    expected = [{"labels": "{}", "value": 1}] if wakes else []
+    _ask_promtool(series, [(firing, minute, expected) for minute in (15, 20)], tmp_path)
+
+
+def test_every_alert_has_a_case_and_every_case_an_alert() -> None:
+    assert set(CASES) == set(alerts())
+
+
+def _ask_promtool(
+    series: dict[str, str], asked: list[tuple[str, int, list[dict[str, Any]]]], tmp_path: Path
+) -> None:
+    """Ask expressions at minutes, each with the samples that it must have."""
     file = tmp_path / "case.yml"
     file.write_text(
         yaml.safe_dump(
@@ -134,11 +158,11 @@ def test_it_fires_and_ends(alert: str, tmp_path: Path) -> None:
                     {
                         "interval": "1m",
                         "input_series": [
-                            {"series": name, "values": values} for name, values in case.series.items()
+                            {"series": name, "values": values} for name, values in series.items()
                         ],
                         "promql_expr_test": [
-                            {"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples}
-                            for minute, samples in asked
+                            {"expr": expression, "eval_time": f"{minute}m", "exp_samples": samples}
+                            for expression, minute, samples in asked
                         ],
                     }
                 ],
@@ -149,7 +173,3 @@ def test_it_fires_and_ends(alert: str, tmp_path: Path) -> None:
         ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_every_alert_has_a_case_and_every_case_an_alert() -> None:
-    assert set(CASES) == set(alerts())

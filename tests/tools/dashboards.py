@@ -50,7 +50,7 @@ ON_CALL = [
         now=True,
     ),
     Panel(
-        "Paid too late, of a hundred payments or more",
+        "Paid too late, as a share of 250 payments or more",
         [("last hour", "objective:paid:bad1h"), ("last 6 hours", "objective:paid:bad6h")],
         "percentunit",
     ),
