@@ -113,6 +113,12 @@ async def test_a_worker_that_stands_still(system: Running, access: Access, invoi
         answer = await waits(access, invoice["id"], "not_applied")
     assert "wait for invoice's worker" in answer.text
     await until_paid(system, invoice)
+    # The delay stays to be seen.
+    steps = (await of(access, invoice["id"])).steps
+    ledger = next(step.at for step in steps if "booked in the ledger" in step.text)
+    paid = next(step.at for step in steps if step.text == "Paid")
+    assert answer.since is not None
+    assert paid > ledger >= answer.since
 
 
 async def test_a_relay_that_stands_still(system: Running, access: Access, invoice: Json) -> None:

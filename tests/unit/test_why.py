@@ -146,6 +146,33 @@ def test_a_refund_that_came_back() -> None:
     assert told.steps[-1].text == "Refund of 5.00 EUR to the method: returned, lost_or_stolen_card"
 
 
+def test_a_delay_stays_to_be_seen_once_it_is_over() -> None:
+    """Invoice shows the ledger's time as its own; its inbox knows when it applied the movement."""
+    ledger, applied = NOW, NOW + timedelta(minutes=3)
+    invoice = an_invoice(status="paid", due=0, paid_at=ledger)
+    booked = {"id": new_id(), "payment_id": PAYMENT, "kind": "payment", "amount": 9_000, "currency": "EUR"}
+    told = journey(
+        books(
+            invoice=invoice,
+            booked=[{**booked, "applied_at": applied}],
+            payments=[a_payment("succeeded", succeeded_at=NOW)],
+            entries=[{"payment_id": PAYMENT, "effect": "capture", "booked_at": ledger}],
+        )
+    )
+
+    at = {step.text.split(" ", 1)[-1]: step.at for step in told.steps}
+    assert at["booked in the ledger: capture"] == ledger
+    assert at["of 90.00 EUR booked on the invoice"] == at["Paid"] == applied
+
+
+def test_a_capture_is_told_after_its_beginning_though_stripe_has_whole_seconds() -> None:
+    begun = NOW + timedelta(milliseconds=800)
+    told = journey(books(payments=[a_payment("succeeded", created_at=begun, succeeded_at=NOW)]))
+
+    texts = [step.text for step in told.steps]
+    assert [text.split()[1] for text in texts if text.startswith("R-")] == ["begun:", "captured"]
+
+
 def test_money_that_came_twice_is_told_as_credit() -> None:
     second = a_payment("succeeded", id=new_id(), succeeded_at=NOW, settled=0)
     told = journey(books(invoice=PAID, payments=[a_payment("succeeded", succeeded_at=NOW), second]))

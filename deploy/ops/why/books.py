@@ -19,7 +19,7 @@ class Books:
     clinic: Row | None = None
     documents: Sequence[Row] = ()
     booked: Sequence[Row] = ()
-    """Movements on the invoice, as the invoice service has them."""
+    """Movements on the invoice, as the invoice service has them. Its inbox knows when it applied them, for 30 days."""
     payments: Sequence[Row] = ()
     entries: Sequence[Row] = ()
     moved: Sequence[Row] = ()
@@ -67,7 +67,9 @@ async def _read_invoice(connection: Any, key: Key, books: Books) -> None:
     )
     books.booked = await connection.fetch(
         """
-        SELECT id, payment_id, kind, amount, currency, booked_at FROM movements WHERE clinic_id = $1 AND invoice_id = $2
+        SELECT id, payment_id, kind, amount, currency, coalesce(claimed_at, booked_at) AS applied_at
+        FROM movements LEFT JOIN inbox ON consumer = 'invoice' AND event_id = id
+        WHERE clinic_id = $1 AND invoice_id = $2
         """,
         *key,
     )

@@ -103,13 +103,15 @@ def _of_invoice(books: Books) -> Iterator[Step]:
         )
     for moved in books.booked:
         yield Step(
-            moved["booked_at"],
+            moved["applied_at"],
             "invoice",
             f"{moved['kind'].replace('_', ' ')} of {_money(moved['amount'], moved)} booked on the invoice",
             (str(moved["payment_id"]),),
         )
     if invoice["paid_at"] is not None:
-        yield Step(invoice["paid_at"], "invoice", "Paid")
+        # `paid_at` is the ledger's time: the invoice showed it once the last movement was applied.
+        applied = [moved["applied_at"] for moved in books.booked if moved["kind"] in ("payment", "credit")]
+        yield Step(max([invoice["paid_at"], *applied]), "invoice", "Paid")
 
 
 def _of_payment(payment: Row) -> Iterator[Step]:
@@ -135,7 +137,12 @@ def _of_payment(payment: Row) -> Iterator[Step]:
         yield Step(payment["updated_at"], "payment", f"{number} {words[status]}{why}")
     if payment["succeeded_at"] is not None:
         tried = f", after {_tries(payment)}" if payment["declines"] else ""
-        yield Step(payment["succeeded_at"], "Stripe", f"{number} captured{tried}")
+        # Stripe's time has whole seconds, so it may be a little before the payment began.
+        second = payment["created_at"].replace(microsecond=0)
+        at = (
+            max(payment["succeeded_at"], payment["created_at"]) if payment["succeeded_at"] >= second else None
+        )
+        yield Step(at or payment["succeeded_at"], "Stripe", f"{number} captured{tried}")
         if (more := payment["amount"] - payment["settled"]) > 0:
             kept = f"{number}: {_money(more, payment)} is above what was due, and is the client's credit"
             yield Step(payment["updated_at"], "payment", kept)
@@ -279,7 +286,8 @@ def _on_payment(payment: Row, at_stripe: str | None) -> Waiting:
             "webhook_missing",
             f"Stripe has taken the money of {number}, and no webhook has said so",
             since,
-            "the sweep asks Stripe by itself; look at the endpoint's failed deliveries: clinicpay stripe check",
+            "the sweep asks Stripe by itself; Stripe's dashboard lists the endpoint's failed deliveries, and "
+            "clinicpay stripe check looks at its settings",
         )
     if payment["status"] == "processing":
         return Waiting(
@@ -290,7 +298,7 @@ def _on_payment(payment: Row, at_stripe: str | None) -> Waiting:
             "declined",
             f"{number} was declined: {_why(payment)}",
             since,
-            decline(payment["failure_code"], payment["method_kind"]).advice,
+            f"tell the client: {decline(payment['failure_code'], payment['method_kind']).advice}",
         )
     return Waiting(
         "client_left",
