@@ -274,3 +274,5 @@ async def test_notifications_key_opens_documents_of_that_client_and_nothing_else
         assert await status(pdf, world_of.client, posing) == 401
         other = json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True))
         assert await status(pdf, world_of.client, TokenMint(other, "notification")) == 401
+        for role in ("staff", "operator"):
+            assert await status(pdf, a_caller(role, world_of.clinic_id)) == 401

@@ -20,7 +20,7 @@ from tests.builders.clinics import a_clinic
 from tests.builders.disputes import a_dispute
 from tests.builders.events import deliver, next_state, waiting_parked
 from tests.builders.invoices import a_correction, an_invoice
-from tests.builders.payments import a_payment_of, a_reversal
+from tests.builders.payments import a_payment, a_payment_of, a_reversal
 from tests.builders.refunds import a_refund
 from tests.builders.values import eur
 from tests.running.databases import ServiceDb
@@ -97,6 +97,33 @@ async def test_money_that_was_taken_back_is_told_once_with_what_was_due_then(
     assert "Now to be paid on Invoice 2026-000001: €125.00" in text
     # A button with a sum has the sum of the e-mail.
     assert ("Pay €125.00" in text) is not paid_since and text.count("Pay €") == (not paid_since)
+
+
+@pytest.mark.parametrize("order", ["paid first", "taken back first"])
+async def test_no_receipt_follows_the_e_mail_that_its_payment_was_taken_back(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer, order: str
+) -> None:
+    """A receipt may wait for its file, and topics are read in any order."""
+    clinic, client_id = await a_reachable_client(db_notification)
+    invoice = an_invoice(clinic.clinic_id, client_id)
+    back = a_reversal(invoice, eur(75), eur(125))
+    paid = a_payment(PaymentSucceeded, clinic.clinic_id, (invoice.invoice_id, eur(75)), client_id=client_id)
+    paid = paid.model_copy(update={"payment_id": back.payment_id})
+    events = (paid, back) if order == "paid first" else (back, paid)
+
+    await deliver(db_notification.worker, consumers, invoice)
+    await sender.send_due()
+    for event in events:
+        await deliver(db_notification.worker, consumers, event)
+    await make_due(db_notification)
+    await sender.send_due()
+
+    about = [subject for subject in mail.subjects() if "is ready" not in subject]
+    assert about == ["A payment of €75.00 was taken back"]
+    dropped = await db_notification.admin.fetch(
+        "SELECT state, last_error FROM deliveries WHERE template = 'receipt'"
+    )
+    assert [tuple(row) for row in dropped] == [("dropped", "undone_since")]
 
 
 @pytest.mark.parametrize("takes", [False, True])

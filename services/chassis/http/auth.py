@@ -191,7 +191,10 @@ def _checked_caller(connection: AnyConnection) -> Caller:
     except NotSignedIn:
         if other is None:
             raise
-        return other.caller(authorization)
+        caller = other.caller(authorization)
+        if caller.role != "client":
+            raise NotSignedIn("This service speaks for clients alone.") from None
+        return caller
 
 
 async def any_caller(connection: AnyConnection, handler: BaseRouteHandler) -> None:

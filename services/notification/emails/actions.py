@@ -102,6 +102,7 @@ async def _claimed_emails(tx: Connection, tasks: Sequence[Task]) -> list[Claim]:
     clinics = await projections.get_clinics(tx, {delivery.clinic_id for delivery in deliveries})
     recipients = await store.get_recipients(tx, {(each.clinic_id, each.client_id) for each in deliveries})
     invoices = await projections.get_invoices(tx, domain.invoice_keys(deliveries))
+    undone = await _undone(tx, deliveries)
     return [
         Claim(
             BY_TEMPLATE[delivery.template],
@@ -113,9 +114,21 @@ async def _claimed_emails(tx: Connection, tasks: Sequence[Task]) -> list[Claim]:
                 for (clinic_id, id_), invoice in invoices.items()
                 if clinic_id == delivery.clinic_id
             },
+            (delivery.clinic_id, delivery.id) in undone,
         )
         for delivery in deliveries
     ]
+
+
+async def _undone(tx: Connection, deliveries: Sequence[Delivery]) -> set[Key]:
+    """The e-mails about whose subject there is one that makes them untrue, whichever event came first."""
+    undoing = {
+        (each.clinic_id, each.subject_id, template): (each.clinic_id, each.id)
+        for each in deliveries
+        if (template := BY_TEMPLATE[each.template].undone_by) is not None
+    }
+    found = await store.list_about(tx, undoing.keys()) if undoing else set()
+    return {undoing[each] for each in found}
 
 
 async def record_outcome(

@@ -220,6 +220,8 @@ class EmailKind(Generic[E]):
     """It drops or delays one right before it is sent."""
     ends_failures: bool = False
     """It drops the e-mails about earlier failures of its payment that were not sent yet."""
+    undone_by: str | None = None
+    """The kind of e-mail about the same subject that makes it untrue: it is dropped then, right before it is sent."""
     documents: "Callable[[Delivery], Sequence[Document]]" = lambda _: ()
     """The documents that it carries where its clinic attaches them."""
 
@@ -239,6 +241,7 @@ class TimedKind:
     asks_for_money: bool = True
     needs_invoices: bool = True
     to_clinic: bool = False
+    undone_by: str | None = None
     documents: "Callable[[Delivery], Sequence[Document]]" = lambda _: ()
 
     @property
@@ -274,6 +277,8 @@ class Claim:
     recipient: Recipient | None
     """The client, also where the e-mail is to the clinic."""
     invoices: Mapping[UUID, Invoice]
+    undone: bool = False
+    """Whether there is an e-mail that makes it untrue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +391,8 @@ def decide(claim: Claim, now: datetime) -> Email | Waits | Canceled | Failed:
     """Whether to send the e-mail now, let it wait, drop it, or give it up."""
     if claim.clinic is None:
         return _waits("no_clinic", claim)
+    if claim.undone:
+        return Canceled("undone_since")
     refused = claim.kind.check(claim, claim.clinic, now) if claim.kind.check else None
     if refused is not None:
         return refused

@@ -105,6 +105,24 @@ async def get_deliveries(tx: Connection, tasks: Sequence[Task]) -> dict[Key, Del
     return found
 
 
+async def list_about(
+    tx: Connection, wanted: Collection[tuple[UUID, UUID, str]]
+) -> set[tuple[UUID, UUID, str]]:
+    """The (clinic, subject, template) of which there is an e-mail, sent or not."""
+    clinic_ids, subject_ids, templates = zip(*sorted(wanted), strict=True)
+    rows = await tx.fetch(
+        """
+        SELECT DISTINCT clinic_id, subject_id, template
+        FROM deliveries JOIN unnest($1::uuid[], $2::uuid[], $3::text[]) AS wanted (clinic_id, subject_id, template)
+            USING (clinic_id, subject_id, template)
+        """,
+        clinic_ids,
+        subject_ids,
+        templates,
+    )
+    return {(row["clinic_id"], row["subject_id"], row["template"]) for row in rows}
+
+
 def saving(
     delivery: Delivery,
     state: DeliveryState,

@@ -66,5 +66,6 @@ KIND = EmailKind(
     payment_data,
     content,
     ends_failures=True,
+    undone_by="payment_reversed",
     documents=documents,
 )
