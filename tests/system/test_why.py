@@ -210,7 +210,7 @@ async def test_a_credit_note_and_its_e_mail(system: Running, access: Access, inv
         "\x1b[31mX",
         "A" * 100_000,
         "é" * 500,
-        str(new_id()),
+        "01a00000-0000-7000-8000-000000000000",
         "0" * 32,
     ],
 )
