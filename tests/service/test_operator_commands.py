@@ -1,15 +1,19 @@
 """Operators' commands whose database is away or refuses: one line says so, and no traceback."""
 
+import contextlib
 import os
 import subprocess
 import sys
 
+import asyncpg
 import pytest
 
 from deploy.cli import ROOT
 from services.chassis.ids import new_id
 from tests.running.commands import command
 from tests.running.databases import ServiceDb
+from tests.running.installation import Installation
+from tests.tools.documented import statements
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 SINCE = ("--since", "2026-01-01")
@@ -70,3 +74,16 @@ async def test_a_refusal_is_said_too(db_invoice: ServiceDb) -> None:
 
     assert done.exit_code == 1
     assert done.stderr.startswith("clinicpay: a database does not answer, or refuses: ")
+
+
+async def test_the_sql_that_is_shown_to_operators_can_be_run(installation: Installation) -> None:
+    """Each statement in at least one service's database: the page says in which."""
+    shown = statements()
+    answered = set()
+    for db in installation.dbs.values():
+        for statement in shown:
+            with contextlib.suppress(asyncpg.UndefinedTableError):
+                await db.admin.fetch(statement)
+                answered.add(statement)
+    assert len(shown) > 5
+    assert answered == set(shown)
