@@ -63,8 +63,8 @@ def read(page: str, text: str) -> Iterator[Documented]:
                 yield Documented(page, _words(typed[found.end() :]), whole=True, marked=MARK in line)
     for span, mark in _INLINE.findall(_FENCED.sub("", text)):
         one_line = " ".join(span.split())
-        if found := FORMS.match(one_line):
-            yield Documented(page, _words(one_line[found.end() :]), whole=False, marked=bool(mark))
+        if mention := FORMS.match(one_line):
+            yield Documented(page, _words(one_line[mention.end() :]), whole=False, marked=bool(mark))
 
 
 def statements() -> list[str]:
