@@ -16,6 +16,9 @@ _DELETE_CANCELED = """
     ), shares AS (
         DELETE FROM allocations USING old
         WHERE (allocations.clinic_id, allocations.payment_id) = (old.clinic_id, old.id)
+    ), attempts AS (
+        DELETE FROM failed_attempts AS failed USING old
+        WHERE (failed.clinic_id, failed.payment_id) = (old.clinic_id, old.id)
     )
     DELETE FROM payments USING old WHERE (payments.clinic_id, payments.id) = (old.clinic_id, old.id)
 """
@@ -38,6 +41,12 @@ RULES = (
         "for ever: legal books. Canceled, and so without money, and with no credit reserved: 800 days",
         timedelta(days=800),
         _DELETE_CANCELED,
+    ),
+    deleted(
+        "failed_attempts",
+        "400 days: for questions about a payment; no book needs them",
+        timedelta(days=400),
+        "failed_at",
     ),
     kept("allocations", "as long as their payment"),
     kept("entries", "for ever: legal books"),

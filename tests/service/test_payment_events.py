@@ -60,6 +60,47 @@ async def test_a_decline_is_told_in_plain_words_and_the_same_payment_may_be_trie
     assert await payments.books() == [("receivable", -12500), ("stripe", 12500)]
 
 
+async def failed_attempts(payments: PaymentService) -> list[tuple[str, str, str]]:
+    """(code, brand, observed by) of each, oldest first."""
+    rows = await payments.db.admin.fetch(
+        "SELECT code, method_brand, observed_by FROM failed_attempts ORDER BY failed_at, code DESC"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_each_declined_attempt_is_kept_once(payments: PaymentService) -> None:
+    """A payment's row keeps the newest alone, and nothing of them once it is paid."""
+    invoice = await payments.open_invoice(eur(125))
+    started = await payments.start((invoice, eur(125)))
+    for number, card in enumerate(("pm_card_chargeDeclinedInsufficientFunds", "pm_card_chargeDeclined"), 1):
+        await payments.confirm(started, card)
+        await payments.hook.until("payment_intent.payment_failed", number)
+    await payments.confirm(started, "pm_card_visa")
+    await payments.hook.until("payment_intent.succeeded")
+
+    # The success is the first that is known, then all else, twice.
+    await payments.consume(the(payments, "payment_intent.succeeded"))
+    await payments.consume()
+    await payments.consume()
+
+    told = {event.charge: event.stripe_event_id for event in payments.hook.events() if event.charge}
+    assert len(told) == 2
+    assert sorted(await failed_attempts(payments)) == sorted(
+        (code, "visa", event_id)
+        for code, event_id in zip(("insufficient_funds", "generic_decline"), told.values(), strict=True)
+    )
+
+
+async def test_a_decline_of_which_no_webhook_came_is_kept_as_swept_and_once(payments: PaymentService) -> None:
+    await a_confirmed_payment(payments, "pm_card_chargeDeclinedInsufficientFunds")
+    await payments.hook.until("payment_intent.payment_failed")
+
+    await sweep.sweep_payments(payments.worker, payments.stripe, timedelta())
+    await payments.consume()
+
+    assert await failed_attempts(payments) == [("insufficient_funds", "visa", "sweep")]
+
+
 async def test_a_bank_that_asks_the_client_is_waited_for(payments: PaymentService) -> None:
     _, started = await a_confirmed_payment(payments, "pm_card_threeDSecure2Required")
     await payments.hook.until("payment_intent.requires_action")

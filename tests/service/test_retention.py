@@ -84,6 +84,7 @@ INDEXES = {
     "starts_by_end",
     "evidence_changed",
     "expiry_notices_published",
+    "failed_attempts_failed",
     "evidence_submissions_ended",
 }
 
@@ -148,6 +149,8 @@ async def test_a_canceled_payment_goes_and_one_with_money_stays(payments: Paymen
     await payments.start((canceled, eur(50)))
     await payments.db.admin.execute(
         """
+        INSERT INTO failed_attempts (clinic_id, payment_id, name, failed_at, observed_by)
+        SELECT clinic_id, id, 'ch_1', now(), 'evt_1' FROM payments WHERE status <> 'succeeded';
         UPDATE allocations SET state = 'released' WHERE state = 'open';
         UPDATE payments SET status = 'canceled' WHERE status <> 'succeeded';
         UPDATE payments SET updated_at = now() - interval '801 days';

@@ -95,6 +95,37 @@ async def test_a_card_that_was_declined(system: Running, access: Access, invoice
     assert "insufficient_funds (There is not enough money on this card)" in answer.text
 
 
+async def test_a_card_that_was_declined_twice_before_another_one_paid(
+    system: Running, access: Access, invoice: Json
+) -> None:
+    begun = await start(system, invoice)
+    for card in ("pm_card_chargeDeclinedInsufficientFunds", "pm_card_chargeDeclinedExpiredCard"):
+        with pytest.raises(Refused, match=r"card_declined|expired_card"):
+            await system.confirm(begun, card)
+    await system.confirm(begun)
+    await until_paid(system, invoice)
+
+    async def told() -> Journey | None:
+        """A decline's webhook may come after the success."""
+        found = await of(access, invoice["id"])
+        return found if sum("declined by visa" in text for text in texts(found)) == 2 else None
+
+    journey: Journey = await until(told)
+
+    number = receipt_number(UUID(begun["payment_id"]))
+    said = [text.removeprefix(f"{number} ") for text in texts(journey) if text.startswith(number)]
+    # Stripe's time has whole seconds: both may be of the same one.
+    assert sorted(said[1:3]) == [
+        "declined by visa: expired_card (This card has expired)",
+        "declined by visa: insufficient_funds (There is not enough money on this card)",
+    ]
+    declined = [step for step in journey.steps if "declined by" in step.text]
+    for step in declined:
+        [charge] = step.refs
+        assert charge.startswith("ch_")
+        assert (await of(access, charge)).title == journey.title
+
+
 async def test_a_webhook_that_did_not_come(system: Running, access: Access, invoice: Json) -> None:
     await system.control("POST", "/faults/webhooks", {"kind": "drop", "count": 20, "type": "*"})
     try:

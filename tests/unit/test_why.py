@@ -173,6 +173,28 @@ def test_a_capture_is_told_after_its_beginning_though_stripe_has_whole_seconds()
     assert [text.split()[1] for text in texts if text.startswith("R-")] == ["begun:", "captured"]
 
 
+def test_attempts_of_before_they_were_kept_are_told_by_the_payments_count() -> None:
+    declined = a_payment("failed", failure_code="expired_card", declines=2)
+    attempt = {
+        "payment_id": PAYMENT,
+        "failed_at": NOW,
+        "code": "expired_card",
+        "charge": "ch_1",
+        "method_kind": "card",
+        "method_brand": None,
+    }
+    number = f"R-{PAYMENT.hex[-10:].upper()}"
+    one_kept = [step.text for step in journey(books(payments=[declined], failed_attempts=[attempt])).steps]
+    both_kept = [
+        step.text for step in journey(books(payments=[declined], failed_attempts=[attempt, attempt])).steps
+    ]
+
+    each = f"{number} declined by card: expired_card (This card has expired)"
+    assert one_kept.count(f"{number} declined: expired_card (This card has expired), 2 declined tries") == 1
+    assert one_kept.count(each) == 1
+    assert [text for text in both_kept if "declined" in text] == [each, each]
+
+
 def test_money_that_came_twice_is_told_as_credit() -> None:
     second = a_payment("succeeded", id=new_id(), succeeded_at=NOW, settled=0)
     told = journey(books(invoice=PAID, payments=[a_payment("succeeded", succeeded_at=NOW), second]))

@@ -21,6 +21,8 @@ class Books:
     booked: Sequence[Row] = ()
     """Movements on the invoice, as the invoice service has them. Its inbox knows when it applied them, for 30 days."""
     payments: Sequence[Row] = ()
+    failed_attempts: Sequence[Row] = ()
+    """Attempts of these payments that failed in the last 400 days, in the order of Stripe's time."""
     entries: Sequence[Row] = ()
     moved: Sequence[Row] = ()
     """The same movements as payment's ledger has them."""
@@ -92,6 +94,14 @@ async def _read_payments(connection: Any, key: Key, payment: Key | None, books: 
     )
     ids = [row["id"] for row in books.payments]
     of_payments = "WHERE clinic_id = $1 AND payment_id = ANY ($2)"
+    books.failed_attempts = await connection.fetch(
+        f"""
+        SELECT payment_id, failed_at, code, charge, method_kind, method_brand, observed_by
+        FROM failed_attempts {of_payments} ORDER BY failed_at
+        """,
+        key[0],
+        ids,
+    )
     books.entries = await connection.fetch(
         f"SELECT payment_id, effect, booked_at FROM entries {of_payments}", key[0], ids
     )

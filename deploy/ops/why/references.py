@@ -35,6 +35,7 @@ _OF_CHARGE = """
     UNION SELECT clinic_id, payment_id FROM clinics JOIN disputes USING (clinic_id)
         WHERE charge_id = $1 OR stripe_dispute_id = $1
     UNION SELECT clinic_id, payment_id FROM clinics JOIN refunds USING (clinic_id) WHERE stripe_refund_id = $1
+    UNION SELECT clinic_id, payment_id FROM clinics JOIN failed_attempts USING (clinic_id) WHERE charge = $1
     UNION SELECT clinic_id, id FROM payments WHERE declined_charge = $1
 """
 _OF_TRACE = """

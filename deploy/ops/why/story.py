@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts.declines import decline
+from contracts.declines import Decline, decline
 from contracts.events.payment import receipt_number
 from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
 from deploy.ops.why.books import Books, Row
@@ -62,7 +62,8 @@ def _money(minor: int, of: Row) -> str:
 def _steps(books: Books) -> Iterator[Step]:
     yield from _of_invoice(books)
     for payment in books.payments:
-        yield from _of_payment(payment)
+        failed = [each for each in books.failed_attempts if each["payment_id"] == payment["id"]]
+        yield from _of_payment(payment, failed)
     numbers = {payment["id"]: receipt_number(payment["id"]) for payment in books.payments}
     for entry in books.entries:
         what = entry["effect"].replace("_", " ")
@@ -114,7 +115,7 @@ def _of_invoice(books: Books) -> Iterator[Step]:
         yield Step(max([invoice["paid_at"], *applied]), "invoice", "Paid")
 
 
-def _of_payment(payment: Row) -> Iterator[Step]:
+def _of_payment(payment: Row, failed: Sequence[Row]) -> Iterator[Step]:
     number = receipt_number(payment["id"])
     refs = (str(payment["id"]), *filter(None, (payment["intent"], _trace(payment))))
     way = payment["method_brand"] or payment["method_kind"] or payment["kind"]
@@ -124,8 +125,10 @@ def _of_payment(payment: Row) -> Iterator[Step]:
         f"{number} begun: {_money(payment['amount'], payment)} by {way}",
         refs,
     )
+    for attempt in failed:
+        yield _of_attempt(payment, attempt)
     status = payment["status"]
-    if status == "failed":
+    if status == "failed" and len(failed) < max(payment["declines"], 1):
         yield Step(payment["updated_at"], "payment", f"{number} declined: {_why(payment)}, {_tries(payment)}")
     elif status in ("processing", "canceled", "requires_action"):
         words = {
@@ -137,15 +140,27 @@ def _of_payment(payment: Row) -> Iterator[Step]:
         yield Step(payment["updated_at"], "payment", f"{number} {words[status]}{why}")
     if payment["succeeded_at"] is not None:
         tried = f", after {_tries(payment)}" if payment["declines"] else ""
-        # Stripe's time has whole seconds, so it may be a little before the payment began.
-        second = payment["created_at"].replace(microsecond=0)
-        at = (
-            max(payment["succeeded_at"], payment["created_at"]) if payment["succeeded_at"] >= second else None
-        )
-        yield Step(at or payment["succeeded_at"], "Stripe", f"{number} captured{tried}")
+        yield Step(_at_stripe(payment, payment["succeeded_at"]), "Stripe", f"{number} captured{tried}")
         if (more := payment["amount"] - payment["settled"]) > 0:
             kept = f"{number}: {_money(more, payment)} is above what was due, and is the client's credit"
             yield Step(payment["updated_at"], "payment", kept)
+
+
+def _of_attempt(payment: Row, attempt: Row) -> Step:
+    way = attempt["method_brand"] or attempt["method_kind"] or payment["kind"]
+    words = decline(attempt["code"], attempt["method_kind"] or payment["method_kind"])
+    return Step(
+        _at_stripe(payment, attempt["failed_at"]),
+        "Stripe",
+        f"{receipt_number(payment['id'])} declined by {way}: {_coded(attempt['code'], words)}",
+        tuple(filter(None, (attempt["charge"],))),
+    )
+
+
+def _at_stripe(payment: Row, at: datetime) -> datetime:
+    """Stripe's time has whole seconds, so it may be a little before the payment began."""
+    second = payment["created_at"].replace(microsecond=0)
+    return max(at, payment["created_at"]) if at >= second else at
 
 
 def _trace(payment: Row) -> str | None:
@@ -154,8 +169,11 @@ def _trace(payment: Row) -> str | None:
 
 
 def _why(payment: Row) -> str:
-    words = decline(payment["failure_code"], payment["method_kind"])
-    return f"{payment['failure_code'] or 'no code'} ({words.reason.rstrip('.')})"
+    return _coded(payment["failure_code"], decline(payment["failure_code"], payment["method_kind"]))
+
+
+def _coded(code: str | None, words: Decline) -> str:
+    return f"{code or 'no code'} ({words.reason.rstrip('.')})"
 
 
 def _tries(payment: Row) -> str:

@@ -70,7 +70,7 @@ def looked_up(body: Mapping[str, Any], account: str, now: datetime) -> StripeEve
     second = int(now.timestamp())
     return observations.read_event(
         {
-            "id": f"sweeper-{body.get('id')}-{body.get('status')}-{second}",
+            "id": observations.id_of_answer(body, second),
             "type": "charge.dispute.updated",
             "created": second,
             "livemode": body.get("livemode"),

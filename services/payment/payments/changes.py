@@ -18,7 +18,8 @@ from services.chassis.telemetry.metrics import OTHER, Counter
 from services.payment.credit.actions import lock_changed_credit
 from services.payment.ledger import actions as ledger
 from services.payment.ledger.domain import Booking
-from services.payment.payments import excess, lifecycle, store
+from services.payment.payments import attempts, excess, lifecycle, store
+from services.payment.payments.attempts import FailedAttempt
 from services.payment.payments.domain import Payment
 from services.payment.payments.lifecycle import Change
 from services.payment.payments.origins import Known, Register, names_in
@@ -58,12 +59,15 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Rows as they will be, each change with the event that caused it, and payments to ask Stripe about."""
+    """Rows as they will be, each change with the event that caused it, payments to ask Stripe about, and attempts
+    that failed.
+    """
 
     payments: Mapping[Key, Payment]
     receivables: Mapping[Key, Receivable]
     changes: Sequence[tuple[Change, StripeEvent | None]]
     doubtful: frozenset[Key] = frozenset()
+    failed: Sequence[FailedAttempt] = ()
 
     @property
     def booking(self) -> Booking:
@@ -115,16 +119,20 @@ def decide(observed: Observed, locked: Locked, now: datetime) -> Decided:
     payments, owed = dict(locked.payments), dict(locked.receivables)
     changes: list[tuple[Change, StripeEvent | None]] = []
     doubtful: set[Key] = set()
+    failed: list[FailedAttempt] = []
     for event, key, _ in sorted(observed.ours, key=lambda each: _rank(each[0])):
         shares = payments[key].allocations
         open_now = {share.receivable_id: owed[key[0], share.receivable_id] for share in shares}
         if lifecycle.is_doubtful(payments[key], event):
             doubtful.add(key)
         change = lifecycle.observe(payments[key], open_now, event, now)
+        if event.event_type == attempts.FAILED:
+            attempt = attempts.failed_attempt(payments[key], change.payment, event)
+            failed += [attempt] if attempt else []
         payments[key] = change.payment
         owed.update({receivable.key: receivable for receivable in change.receivables})
         changes.append((change, event))
-    return Decided(payments, owed, changes, frozenset(doubtful))
+    return Decided(payments, owed, changes, frozenset(doubtful), failed)
 
 
 def _rank(seen: StripeEvent) -> int:
@@ -141,6 +149,8 @@ async def save_rows(tx: Connection, decided: Decided) -> None:
     used = [change.used.payment for change, _ in decided.changes if change.used is not None]
     if used:
         await store.add_used_credit(tx, used)
+    if decided.failed:
+        await store.add_failed_attempts(tx, decided.failed)
     if decided.doubtful:
         await store.hurry_checks(tx, decided.doubtful)
     settled = {receivable.key for change, _ in decided.changes for receivable in change.receivables}

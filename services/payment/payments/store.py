@@ -9,6 +9,7 @@ import asyncpg
 from contracts.vocabulary import PaymentStatus
 from services.chassis.db.database import Connection, Key
 from services.chassis.ids import columns
+from services.payment.payments.attempts import FailedAttempt
 from services.payment.payments.domain import KeyReused, Payment
 from services.payment.payments.excess import Excess, Paid
 from services.payment.payments.origins import Known
@@ -324,6 +325,29 @@ async def save_payments(tx: Connection, payments: Collection[Payment]) -> None:
         [share.settled_amount for _, share in shares],
         [payment.amount for payment in payments],
         [share.used_credit_amount for _, share in shares],
+    )
+
+
+async def add_failed_attempts(tx: Connection, failed: Collection[FailedAttempt]) -> None:
+    """Insert attempts that failed. One that is there stays as it is."""
+    methods = [attempt.method for attempt in failed]
+    await tx.execute(
+        """
+        INSERT INTO failed_attempts (clinic_id, payment_id, name, charge, failed_at, code, method_kind, method_brand,
+            observed_by)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[],
+            $7::text[], $8::text[], $9::text[])
+        ON CONFLICT DO NOTHING
+        """,
+        [attempt.payment[0] for attempt in failed],
+        [attempt.payment[1] for attempt in failed],
+        [attempt.name for attempt in failed],
+        [attempt.charge for attempt in failed],
+        [attempt.failed_at for attempt in failed],
+        [attempt.code for attempt in failed],
+        [method.kind if method else None for method in methods],
+        [method.brand if method else None for method in methods],
+        [attempt.observed_by for attempt in failed],
     )
 
 

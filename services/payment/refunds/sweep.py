@@ -96,7 +96,7 @@ def looked_up(
     second = int(now.timestamp())
     return observations.read_event(
         {
-            "id": f"sweeper-{body.get('id')}-{body.get('status')}-{second}",
+            "id": observations.id_of_answer(body, second),
             "type": "refund.updated",
             "created": second,
             "livemode": livemode,

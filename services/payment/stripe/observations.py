@@ -19,6 +19,7 @@ _TYPE_OF_STATUS = {
     "processing": "payment_intent.processing",
     "requires_action": "payment_intent.requires_action",
 }
+SWEEP = "sweep"
 
 
 class Unreadable(ValueError):
@@ -78,7 +79,7 @@ def looked_up(intent: Mapping[str, Any], account: str, now: datetime) -> StripeE
         second = _captured(intent) or second
     return read_event(
         {
-            "id": f"sweeper-{intent.get('id')}-{intent.get('status')}-{second}",
+            "id": id_of_answer(intent, second),
             "type": event_type,
             "created": second,
             "livemode": intent.get("livemode"),
@@ -86,6 +87,16 @@ def looked_up(intent: Mapping[str, Any], account: str, now: datetime) -> StripeE
             "data": {"object": intent},
         }
     )
+
+
+def observed_by(seen: StripeEvent) -> str:
+    """The id of Stripe's event, or `SWEEP` for what Stripe answered when it was asked."""
+    return SWEEP if seen.stripe_event_id.startswith("sweeper-") else seen.stripe_event_id
+
+
+def id_of_answer(body: Mapping[str, Any], second: int) -> str:
+    """A name for what Stripe answered about an object, in the place of an event's id."""
+    return f"sweeper-{body.get('id')}-{body.get('status')}-{second}"
 
 
 def _captured(intent: Mapping[str, Any]) -> int | None:
