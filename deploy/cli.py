@@ -140,6 +140,19 @@ def why(
 
 
 @app.command()
+def waits(
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Of a running `clinicpay up`. Else AUDITOR_DATABASE_URLS and so on.")
+    ] = None,
+) -> None:
+    """Show what waits in outboxes, queues and Kafka, parked or for a person. Exits 2 if a part does not answer."""
+    from deploy.ops.waits import run
+
+    raise typer.Exit(run(data, json_wanted=as_json))
+
+
+@app.command()
 def reemit(
     service: Annotated[
         list[str] | None, typer.Option(help="invoice, payment or notification; default: all.")

@@ -1,5 +1,8 @@
 """Commands of docs/operations.md, run on a whole system with the words that the page has."""
 
+import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,7 +14,7 @@ from tests.builders.payments import a_settlement
 from tests.builders.values import eur
 from tests.running.commands import command
 from tests.running.system import Running, until
-from tests.system.test_main_job import an_invoice, get, harbour
+from tests.system.test_main_job import an_invoice, get, harbour, start, until_paid
 from tests.tools.documented import documented
 
 
@@ -57,3 +60,28 @@ async def test_a_forged_movement_is_taken_out(system: Running, data: Path) -> No
 
 async def _is_booked(system: Running, invoice: dict[str, Any]) -> bool:
     return bool((await get(system, invoice))["due"] != invoice["due"])
+
+
+async def test_what_waits_for_a_worker_that_stands_still(system: Running, data: Path) -> None:
+    invoice = await an_invoice(system)
+    begun = await start(system, invoice)
+    worker = system.pid("services.invoice worker")
+
+    async def waits() -> bool:
+        done = await command("waits", "--json", "--data", str(data))
+        assert done.exit_code == 0, done.output
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return any((line["part"], line["kind"]) == ("invoice", "payment.settled") for line in lines)
+
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        await system.confirm(begun)
+        await until(waits)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    await until_paid(system, invoice)
+    await until(lambda: _nothing_waits(waits))
+
+
+async def _nothing_waits(waits: Any) -> bool:
+    return not await waits()

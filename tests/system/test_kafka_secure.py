@@ -22,7 +22,7 @@ from contracts.events.stripe import StripeEvent
 from contracts.events.topics import ALL, STRIPE_EVENT
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.process import free_port
-from deploy.ops import acls, topics
+from deploy.ops import acls, database, topics
 from deploy.ops.consumers import topics_of_groups
 from services.chassis.kafka import subscribing as chassis_kafka
 from services.chassis.kafka.consume import consumers_of
@@ -31,6 +31,7 @@ from services.chassis.settings import KafkaSecurity
 from services.gateway.live.hub import Hub
 from services.payment import consumers
 from services.payment.stripe.events import EventsUnavailable, StripeEvents
+from tests.running.commands import command
 from tests.running.databases import ServiceDb
 from tests.running.system import ROOT, until
 
@@ -171,6 +172,25 @@ async def clinicpay(command: str, given: dict[str, str]) -> str:
 async def test_the_auditor_sees_how_far_every_group_is(secured: Secured) -> None:
     async with LagReader(secured.bootstrap_servers, secured.of(acls.AUDITOR), topics_of_groups()) as progress:
         assert {each.group for each in await progress.lag()} >= {"notification"}
+
+
+@pytest.mark.parametrize(("user", "may"), [(acls.AUDITOR, True), (acls.RELAY, False)])
+async def test_the_command_shows_what_waits_in_kafka_to_the_auditor_alone(
+    secured: Secured, user: str, may: bool
+) -> None:
+    away = ",".join(f"{service}=postgresql://nobody@127.0.0.1:1/none" for service in database.SERVICES)
+    given = {
+        "AUDITOR_DATABASE_URLS": away,
+        "KAFKA_BOOTSTRAP_SERVERS": secured.bootstrap_servers,
+        "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "KAFKA_SASL_USERNAME": user,
+        "KAFKA_SASL_PASSWORD": PASSWORDS[user],
+    }
+    done = await command("waits", "--json", **given)
+
+    assert done.exit_code == 2
+    assert ('"part": "invoice", "place": "kafka"' in done.stdout) == may
+    assert ("not read: Kafka" in done.stderr) != may
 
 
 async def test_a_broker_with_a_certificate_is_reached_by_tls_alone(tmp_path: Path) -> None:

@@ -55,10 +55,11 @@ RUN = {
     "restore settle --client --invoice --reason": RESTORED,
     "stripe check": SET_UP,
     "stripe setup": SET_UP,
-    "stripe setup --yes": SET_UP,
     "topics": "tests/system/test_embedded_commands.py::test_topics_makes_all_of_the_contract",
     "up": "tests/system/test_embedded_up.py::test_the_gateway_says_that_all_is_ready",
+    "stripe setup --yes": SET_UP,
     "verify": "tests/system/test_verify_system.py::test_the_command_says_so_and_ends_well",
+    "waits": "tests/system/test_documented_commands.py::test_what_waits_for_a_worker_that_stands_still",
     "why": "tests/system/test_why.py::test_a_paid_invoice_by_every_reference_that_there_is",
 }
 """The test that runs a command, by the command and its options. `--data` only says where."""

@@ -1,0 +1,49 @@
+"""`clinicpay waits`: what waits is shown part by part, and a part that is away hides none of the others."""
+
+import json
+from typing import Any
+
+from services.invoice import consumers
+from tests.builders.events import deliver
+from tests.builders.payments import a_settlement
+from tests.builders.values import money
+from tests.running.commands import command
+from tests.running.installation import Installation
+
+AWAY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+async def waits(
+    installation: Installation, **changes: str
+) -> tuple[int, dict[tuple[str, str, str], Any], str]:
+    """Exit code, the lines by part, place and kind, and standard error."""
+    urls = {**installation.access.databases, **changes}
+    done = await command(
+        "waits", "--json", AUDITOR_DATABASE_URLS=",".join(f"{each}={url}" for each, url in urls.items())
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.exit_code, {(line["part"], line["place"], line["kind"]): line for line in lines}, done.stderr
+
+
+async def test_each_kind_of_work_that_waits_is_shown(installation: Installation) -> None:
+    invoice = await installation.open_invoice(12_500)
+    await installation.world.issue(100)
+    wrong = a_settlement(installation.world.clinic_id, invoice, money(100, "USD"))
+    await deliver(installation.dbs["invoice"].worker, consumers, wrong)
+
+    code, found, refused = await waits(installation)
+
+    assert found["invoice", "outbox", "invoice.created"]["number"] == 1
+    assert found["invoice", "parked", "wrong_currency"]["number"] == 1
+    assert found["notification", "queue", "email.invoice_ready"]["number"] == 1
+    assert all(line["seconds"] >= 0 for line in found.values())
+    assert (code, refused) == (2, "clinicpay: not read: Kafka: KAFKA_BOOTSTRAP_SERVERS is not given\n")
+
+
+async def test_a_database_that_is_away_hides_none_of_the_others(installation: Installation) -> None:
+    await installation.world.issue(100)
+
+    code, found, refused = await waits(installation, payment=AWAY)
+
+    assert ("invoice", "outbox", "invoice.created") in found
+    assert code == 2 and "not read: the database of payment: " in refused
