@@ -37,6 +37,11 @@ class DataDir:
         return self.path / "logs"
 
     @property
+    def scraping(self) -> Path:
+        """Prometheus's configuration."""
+        return self.path / "prometheus.json"
+
+    @property
     def mail(self) -> Path:
         return self.path / "mail"
 
@@ -82,9 +87,8 @@ class DataDir:
 
     def keep_scraping(self, configuration: Mapping[str, object]) -> None:
         """Write Prometheus's configuration for this run: it holds a token, so nobody else may read it."""
-        file = self.path / "prometheus.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(configuration, indent=1))
+        self.scraping.touch(mode=0o600)
+        self.scraping.write_text(json.dumps(configuration, indent=1))
 
     def _make(self) -> None:
         try:

@@ -88,6 +88,11 @@ def _welcome(system: System, screen: Screen, seconds: float) -> None:
     addresses = [("Portal", system.public_url), ("Mailbox", system.mailbox_url)]
     addresses += [("Stripe sandbox", system.sandbox_url)] if system.stripe.sandbox else []
     screen.facts("Addresses", [*addresses, ("Logs", str(system.data.logs))])
+    # A process that died has another id the next time, so that a list of now would soon be wrong.
+    processes = f"ps -axo ppid,pid,args | grep '^ *{os.getpid()} '"
+    screen.facts(
+        "\nTo watch", [("Process ids", processes), ("Metrics, for Prometheus", str(system.data.scraping))]
+    )
     if system.demo:
         logins = [(who, f"{email}   {DEMO_PASSWORD}") for who, email in DEMO_LOGINS.items()]
         screen.facts("\nDemo logins", [*logins, ("Operator API key", system.operator_key)])

@@ -1,5 +1,6 @@
 """`python -m tests.frozen [subject ...]` writes the files of the frozen picture again, as today's system is."""
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,9 @@ async def write(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or list(ALL)
+    parser = argparse.ArgumentParser(prog="python -m tests.frozen", description=__doc__)
+    parser.add_argument("subjects", nargs="*", help=f"of {', '.join(ALL)}; without, all of them")
+    chosen = parser.parse_args().subjects or list(ALL)
     if unknown := set(chosen) - set(ALL):
         sys.exit(f"no subject: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     asyncio.run(write(chosen))

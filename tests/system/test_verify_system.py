@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,19 @@ async def test_the_check_of_its_own_stripe_finds_nothing_wrong(system: Running, 
 
     assert code == 0, output
     assert "WRONG" not in output and "UNKNOWN" not in output
+    assert "nothing is to be set up" in output
+    assert "first payment" not in output and "clinicpay stripe setup" not in output
+
+
+async def test_up_says_where_metrics_and_process_ids_are(system: Running, data: Path) -> None:
+    told = "\n".join(system.output)
+    [shown] = re.findall(r"Process ids +(.+?) *$", told, re.MULTILINE)
+    shell = await asyncio.create_subprocess_shell(shown, stdout=asyncio.subprocess.PIPE)
+    listed, _ = await shell.communicate()
+
+    assert str(data / "prometheus.json") in told
+    assert (data / "prometheus.json").exists()
+    assert re.search(rf"\b{system.pid('services.invoice worker')} .*services.invoice worker", listed.decode())
 
 
 async def test_a_restore_reads_what_came_since_a_moment(system: Running, data: Path) -> None:

@@ -9,14 +9,19 @@ import typer
 from deploy.ops.commands import give_up
 
 dev = typer.Typer(help="For developers: test, measure, break, generate.", no_args_is_help=True)
+PANEL = "For developers"
+SHOWN = {"test", "alerts"}
+"""Commands that README and docs/metrics.md name without `dev`: the help shows them so."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add `dev`, and its commands once more by their short names, which the help leaves out."""
-    app.add_typer(dev, name="dev")
+    """Add `dev`, and its commands once more by their short names. The help leaves out all but `SHOWN`."""
+    app.add_typer(dev, name="dev", rich_help_panel=PANEL)
     for command in dev.registered_commands:
         assert command.callback
-        app.command(hidden=True, context_settings=command.context_settings)(command.callback)
+        hidden = command.callback.__name__ not in SHOWN
+        settings = command.context_settings
+        app.command(hidden=hidden, rich_help_panel=PANEL, context_settings=settings)(command.callback)
 
 
 @dev.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,12 +1,15 @@
 """Each command that documents show exists with its options; operators are told which of them no test runs."""
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 from typer._click.exceptions import UsageError
 
+from deploy import cli
 from tests.tools.documented import MARK, OPERATORS, ROOT, Documented, documented, parse, read
 
 OTHERS = (
@@ -141,3 +144,30 @@ def test_a_renamed_command_option_or_argument_is_found(line: str) -> None:
     [shown] = read("a page", f"```sh\n./{line}   # a comment\n```\n")
     with pytest.raises((KeyError, UsageError)):
         parse(shown)
+
+
+def test_the_help_shows_what_the_readme_names() -> None:
+    named = {
+        parse(shown).command.split()[0] for shown in SHOWN if shown.page in ("README.md", "docs/metrics.md")
+    }
+    assert {"up", "test", "why", "alerts"} <= named - HIDDEN
+
+
+HIDDEN = {
+    info.name or info.callback.__name__
+    for info in cli.app.registered_commands
+    if info.hidden and info.callback
+}
+
+
+@pytest.mark.parametrize("module", ["tests.costs", "tests.frozen"])
+def test_help_writes_no_file(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith("usage: ")

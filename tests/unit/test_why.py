@@ -217,7 +217,7 @@ def test_a_parked_event_is_told_before_all_else() -> None:
     told = journey(books(parked=[parked], payments=[a_payment("failed")]))
 
     assert told.waits is not None
-    assert told.waits.help == "mend the cause, then: clinicpay parked replay invoice 7"
+    assert told.waits.help == "mend the cause, then: `clinicpay parked replay invoice 7`"
 
 
 @given(

@@ -3,7 +3,10 @@
 from deploy.ops import stripe_client
 from deploy.ops.stripe_setup import accounts, endpoints, keys, reach
 from deploy.ops.stripe_setup.access import Given
-from deploy.ops.stripe_setup.findings import Finding
+from deploy.ops.stripe_setup.findings import Finding, note
+
+OF_THE_REAL_STRIPE = {"same_account", "endpoint_events", "webhook_secret", "domain"}
+"""Notes about what the sandbox of `clinicpay up` has no need of."""
 
 
 async def check(given: Given, *, reach_too: bool = False) -> list[Finding]:
@@ -18,4 +21,11 @@ async def check(given: Given, *, reach_too: bool = False) -> list[Finding]:
                 found += await keys.check_same_account(given, client) if given.publishable_key else []
                 found += await endpoints.check(given, client)
                 found += [each async for each in accounts.check(given, client)]
-    return [*found, *(await reach.check(given) if reach_too and given.public_url else [])]
+    found += await reach.check(given) if reach_too and given.public_url else []
+    return _of_sandbox(found) if given.shares_secret else found
+
+
+def _of_sandbox(found: list[Finding]) -> list[Finding]:
+    words = "This is the sandbox of `clinicpay up`: nothing is to be set up. Notes about the real Stripe are left out."
+    kept = [each for each in found if each.level != "note" or each.check not in OF_THE_REAL_STRIPE]
+    return [note("sandbox", "Stripe sandbox", words), *kept]

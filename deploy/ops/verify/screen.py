@@ -47,7 +47,9 @@ def exit_code(report: Report) -> int:
 
 
 def show(report: Report, console: Console) -> None:
-    """All checks, then the rows that break one, then what waits for somebody."""
+    """The verdict, all checks, the rows that break one, what waits for somebody, and the verdict again."""
+    verdict = _verdict(report)
+    console.print(verdict)
     (_table if console.width >= WIDE else _blocks)(report, console)
     _rows(console, "Breaches", report.breaches)
     _rows(console, "Parked, waiting for somebody (clinicpay parked list)", report.waiting)
@@ -57,10 +59,14 @@ def show(report: Report, console: Console) -> None:
             console.print(f"[dim]left out by {result.check}:[/] {counts}", soft_wrap=True)
     for what, why in report.unread.items():
         console.print(f"[bold yellow]not checked:[/] {escape(what)}: {escape(why)}", soft_wrap=True)
+    console.print(verdict)
+
+
+def _verdict(report: Report) -> str:
     broken = len(report.broken)
-    last = f"[bold red]{broken} of {len(report.results)} checks are broken" if broken else "[green]no breach"
+    word = f"[bold red]{broken} of {len(report.results)} checks are broken" if broken else "[green]no breach"
     rest = f", [bold yellow]not whole: {len(report.unread)} not checked[/]" if report.unread else ""
-    console.print(f"{last}[/]: {len(report.results)} checks{rest}")
+    return f"{word}[/]: {len(report.results)} checks{rest}"
 
 
 def _table(report: Report, console: Console) -> None:

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import re
+import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -30,11 +33,22 @@ def run(reference: str, data: Path | None, *, json_wanted: bool) -> int:
     except UNREACHABLE as error:
         sys.stderr.write(f"clinicpay: cannot ask: a database does not answer ({type(error).__name__})\n")
         return UNKNOWN
+    if data is not None:
+        found = [with_data(each, data) for each in found]
     if json_wanted:
         sys.stdout.write(json.dumps(as_json(found), indent=1) + "\n")
     else:
         show(reference, found, Console())
     return FOUND if found else NOTHING
+
+
+def with_data(journey: Journey, data: Path) -> Journey:
+    """The journey with `--data` in the commands that would help, as it was given here."""
+    if journey.waits is None:
+        return journey
+    where = shlex.quote(str(data))
+    told = re.sub(r"`(clinicpay [^`]+)`", lambda found: f"`{found[1]} --data {where}`", journey.waits.help)
+    return replace(journey, waits=replace(journey.waits, help=told))
 
 
 def show(reference: str, found: Sequence[Journey], console: Console) -> None:

@@ -222,7 +222,7 @@ def _on_a_person(books: Books) -> Iterator[Waiting]:
                 "event_parked",
                 f"{parked['topic']} is parked in {parked['service']}: {parked['reason']}",
                 parked["parked_at"],
-                f"mend the cause, then: clinicpay parked replay {parked['service']} {parked['id']}",
+                f"mend the cause, then: `clinicpay parked replay {parked['service']} {parked['id']}`",
             )
 
 
@@ -247,7 +247,7 @@ def _on_our_parts(books: Books) -> Iterator[Waiting]:
                 min(row["booked_at"] for row in missing),
                 "is invoice's worker up? docs/runbooks.md#consumerbehind"
                 if behind is None or behind
-                else "nothing waits in Kafka: clinicpay verify, then clinicpay reemit --service payment",
+                else "nothing waits in Kafka: `clinicpay verify`, then `clinicpay reemit --service payment`",
             )
 
 
@@ -305,7 +305,7 @@ def _on_payment(payment: Row, at_stripe: str | None) -> Waiting:
             f"Stripe has taken the money of {number}, and no webhook has said so",
             since,
             "the sweep asks Stripe by itself; Stripe's dashboard lists the endpoint's failed deliveries, and "
-            "clinicpay stripe check looks at its settings",
+            "`clinicpay stripe check` looks at its settings",
         )
     if payment["status"] == "processing":
         return Waiting(
