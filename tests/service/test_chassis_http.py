@@ -24,6 +24,7 @@ from services.chassis.http.app import service_app
 from services.chassis.http.auth import Caller, client, operator, staff
 from services.chassis.ids import new_id
 from services.chassis.settings import ServiceSettings
+from services.chassis.telemetry import spans
 from tests.builders.callers import PRIVATE_KEY, PUBLIC_KEY, a_caller
 from tests.running.apps import Client, calling
 from tests.running.databases import ServiceDb
@@ -414,6 +415,22 @@ async def test_a_request_with_no_trace_to_go_on_from_begins_its_own(
 
     (span,) = exported.get_finished_spans()
     assert span.parent is None
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0.0, "slow"), (60.0, None)])
+async def test_the_trace_of_a_slow_answer_is_kept(
+    service: Client,
+    exported: InMemorySpanExporter,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    kept: str,
+) -> None:
+    monkeypatch.setattr(spans, "SLOW_ANSWER", seconds)
+
+    await service.call("GET", "/who")
+
+    (span,) = exported.get_finished_spans()
+    assert (span.attributes or {}).get("clinicpay.keep") == kept
 
 
 async def test_questions_about_health_have_no_spans(service: Client, exported: InMemorySpanExporter) -> None:

@@ -175,8 +175,8 @@ async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
         for trace in {s.trace_id for s in system.spans.all if s.name.endswith("/payments") and "{" in s.name}:
             spans = [span for span in system.spans.all if span.trace_id == trace]
             known = {span.span_id for span in spans} | {""}
-            ends = {"send receipt", "payment.settled process"} <= {span.name for span in spans}
-            if ends and all(span.parent_id in known for span in spans):
+            ends = {"send receipt", "payment.settled process", "payment.settled send"}
+            if ends <= {span.name for span in spans} and all(span.parent_id in known for span in spans):
                 return spans
         return None
 
@@ -213,6 +213,9 @@ async def test_one_trace_from_the_click_to_the_receipt(system: Running) -> None:
     ]
     assert to_receipt[-1] == click
     assert to_paid[-1] == click
+    # Between the two transactions: the relay's part.
+    assert chain(find("relay", "payment.settled send"))[1:] == to_paid[1:]
+    assert chain(find("payment", "transaction"))[-1] == click
 
 
 async def test_the_invoice_worker_is_killed_in_the_middle_and_the_invoice_is_paid_once(

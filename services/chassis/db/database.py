@@ -8,10 +8,13 @@ from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from opentelemetry.trace import SpanKind
 
 from services.chassis.db.connecting import Connector, Urls
 from services.chassis.ids import Key as Key
 from services.chassis.incidents import incidents
+from services.chassis.telemetry import attributes
+from services.chassis.telemetry.traces import span_below
 
 if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
@@ -103,6 +106,8 @@ class Database:
     @asynccontextmanager
     async def tx(self, clinic_id: UUID | None, *, operator: bool = False) -> AsyncIterator[Connection]:
         """One transaction that sees one clinic's rows, set by its first statement. None: no clinic's rows."""
+        if clinic_id is not None:
+            attributes.note(clinic_id=clinic_id)
         async with self._transaction() as connection:
             await connection.execute(
                 "SELECT set_config('app.clinic', $1, true), set_config('app.operator', $2, true)",
@@ -131,15 +136,16 @@ class Database:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
         async with self._connection() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                yield connection
-            except Exception:
-                with suppress(*UNREACHABLE):
-                    await transaction.rollback()
-                raise
-            await transaction.commit()
+            with span_below("transaction", kind=SpanKind.CLIENT, attributes=_SPAN):
+                transaction = connection.transaction()
+                await transaction.start()
+                try:
+                    yield connection
+                except Exception:
+                    with suppress(*UNREACHABLE):
+                        await transaction.rollback()
+                    raise
+                await transaction.commit()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -179,6 +185,9 @@ class Database:
                     reset=_nothing_left,
                 )
         return self._pool
+
+
+_SPAN = {"db.system.name": "postgresql"}
 
 
 @asynccontextmanager

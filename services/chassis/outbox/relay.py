@@ -22,6 +22,7 @@ from services.chassis.leaders import check_leaders
 from services.chassis.outbox.sources import OutboxWorker, Settings, check_reached, run_all
 from services.chassis.process import run
 from services.chassis.telemetry.metrics import Counter
+from services.chassis.telemetry.spans import sent_spans
 
 _sent = Counter(
     "messaging.client.sent.messages",
@@ -86,7 +87,7 @@ class Shard(OutboxWorker):
         """Send what waits, at most `AT_ONCE`, and delete it once confirmed. Returns how many. Raises on any doubt."""
         rows = await connection.fetch(
             """
-            SELECT seq, aggregatetype, aggregateid, payload FROM outbox
+            SELECT seq, id, aggregatetype, aggregateid, payload FROM outbox
             WHERE $1 = 1 OR abs(hashtextextended(aggregateid, 0) % $1) = $2
             ORDER BY seq LIMIT $3
             """,
@@ -101,14 +102,15 @@ class Shard(OutboxWorker):
 
     async def _send(self, rows: list[Any]) -> None:
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                confirmations = [
-                    await self.producer.send(
-                        row["aggregatetype"], value=row["payload"], key=row["aggregateid"].encode()
-                    )
-                    for row in rows
-                ]
-                await asyncio.gather(*confirmations)
+            with sent_spans(rows):
+                async with asyncio.timeout(SEND_SECONDS):
+                    confirmations = [
+                        await self.producer.send(
+                            row["aggregatetype"], value=row["payload"], key=row["aggregateid"].encode()
+                        )
+                        for row in rows
+                    ]
+                    await asyncio.gather(*confirmations)
         except Exception as error:
             raise SendFailed from error
         for topic, number in Numbers([row["aggregatetype"] for row in rows]).items():

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,6 +15,7 @@ from services.chassis.errors import DomainError
 from services.chassis.incidents import incidents
 from services.chassis.queue import queue
 from services.chassis.queue.domain import LEASE, BackOff, Failed, Outcome, Task
+from services.chassis.telemetry import attributes
 from services.chassis.telemetry.traces import span_from
 
 log = structlog.get_logger()
@@ -118,7 +119,7 @@ class Worker:
                     return False
                 handler = self._handlers[task.kind]
                 assert isinstance(handler, InTransaction)
-                with span_from(f"work on {task.kind}", task.traceparent):
+                with _span(task):
                     outcome = await handler.work(tx, task)
                 await self._end(tx, task, outcome)
         except Exception as error:
@@ -138,7 +139,7 @@ class Worker:
             handler = self._handlers[task.kind]
             assert isinstance(handler, BetweenTransactions)
             try:
-                with span_from(f"work on {task.kind}", task.traceparent):
+                with _span(task):
                     async with asyncio.timeout(CALL_SECONDS):
                         outcome = await handler.call(task)
             except Exception as error:
@@ -168,6 +169,11 @@ class Worker:
         given_up = self._handlers[task.kind].given_up
         if recorded and isinstance(outcome, Failed) and given_up is not None:
             await given_up(tx, task, outcome.reason)
+
+
+def _span(task: Task) -> AbstractContextManager[object]:
+    named = {"clinicpay.task.key": str(task.key), **attributes.of({"clinic_id": task.clinic_id})}
+    return span_from(f"work on {task.kind}", task.traceparent, attributes=named)
 
 
 class Watch:

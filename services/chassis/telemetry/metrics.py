@@ -13,7 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
-from services.chassis.telemetry.traces import context_of, resource_of
+from services.chassis.telemetry.traces import SAMPLED_DIGITS, context_of, resource_of
 
 MOST_SETS = 2000
 """The most sets of values that the labels of one instrument have. Whatever comes beyond them counts as `OTHER`."""
@@ -151,8 +151,9 @@ class Seconds(_Labelled):
         if known is None:
             key = self.bounded(values, self._known)
             known = self._known.setdefault(key, self.attributes(key))
-        sampled = traceparent is not None and not traceparent.endswith("-00")
-        self._histogram.record(max(seconds, 0.0), known, context_of(traceparent) if sampled else None)
+        named = traceparent is not None and traceparent[-1:] in SAMPLED_DIGITS
+        context = context_of(traceparent) if named else None
+        self._histogram.record(max(seconds, 0.0), known, context)
 
 
 def configure(service: str, role: str, otlp_endpoint: str | None, *, shown: bool) -> None:

@@ -1,18 +1,22 @@
-"""Spans of what comes to a process: of a request, and of a consumed batch with each sampled event in it."""
+"""Spans of what comes to a process and leaves it: a request, a consumed batch, each sampled event in it or sent."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 from contracts.events.envelope import CloudEvent
+from services.chassis import clock
+from services.chassis.telemetry import attributes
 from services.chassis.telemetry.metrics import Seconds
-from services.chassis.telemetry.traces import context_of, span_context_of, traceparent_of, tracer
+from services.chassis.telemetry.traces import context_of, failed_with, sampled, traceparent_of, tracer
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = "clinicpay_request_id"
@@ -23,6 +27,10 @@ _took = Seconds(
     "http.route",
     "http.response.status_code",
 )
+SLOW_ANSWER = 2.0
+"""Seconds to the first byte of an answer, from which the collector keeps the trace."""
+LATE_EVENT = timedelta(seconds=60)
+"""An event that is handled so long after it happened was late, by a webhook, a relay or a worker."""
 MOST_LINKS = 128
 """OpenTelemetry's own limit; more would be dropped without a word."""
 
@@ -58,7 +66,11 @@ class RequestSpans(ASGIMiddleware):
             f"{method} {route}",
             context=context_of(_traceparent(scope)),
             kind=SpanKind.SERVER,
-            attributes={"http.request.method": method, "http.route": route},
+            attributes={
+                "http.request.method": method,
+                "http.route": route,
+                **attributes.of_path(scope["path_params"]),
+            },
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -70,7 +82,10 @@ class RequestSpans(ASGIMiddleware):
                 if message["type"] == "http.response.start":
                     span.set_attribute("http.response.status_code", message["status"])
                     # Until the answer begins: a stream of news may go on for hours.
-                    _took.record(time.perf_counter() - began, known_method, route, str(message["status"]))
+                    took = time.perf_counter() - began
+                    _took.record(took, known_method, route, str(message["status"]))
+                    if took > SLOW_ANSWER:
+                        attributes.keep(attributes.SLOW, span)
                     if message["status"] >= 500:
                         span.set_status(StatusCode.ERROR)
                 await send(message)
@@ -88,7 +103,7 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
 
     An event whose trace is not sampled keeps its traceparent and costs no span.
     """
-    contexts = [_sampled(event.traceparent) for event in events]
+    contexts = [sampled(event.traceparent) for event in events]
     links = [Link(context) for context in contexts if context is not None]
     with ExitStack() as ending:
         batch = ending.enter_context(
@@ -108,24 +123,15 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
             yield [_carried(event, span) for event, span in zip(events, spans, strict=True)]
         except BaseException as error:
             for span in filter(None, spans):
-                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+                span.set_status(failed_with(error))
             raise
         finally:
             for span in filter(None, spans):
                 span.end()
 
 
-def _sampled(traceparent: str | None) -> SpanContext | None:
-    """The span that a `traceparent` names, if its trace is sampled."""
-    # Reading one takes 3 µs, as much as half of decoding an event, and the last two characters usually suffice.
-    if traceparent is None or (traceparent.startswith("00-") and traceparent.endswith("-00")):
-        return None
-    context = span_context_of(traceparent)
-    return context if context is not None and context.trace_flags.sampled else None
-
-
 def _event_span(group: str, event: CloudEvent, batch: Span) -> Span:
-    return tracer.start_span(
+    span = tracer.start_span(
         f"{event.topic.name} process",
         context=context_of(event.traceparent),
         kind=SpanKind.CONSUMER,
@@ -135,9 +141,66 @@ def _event_span(group: str, event: CloudEvent, batch: Span) -> Span:
             "messaging.destination.name": event.topic.name,
             "messaging.consumer.group.name": group,
             "messaging.message.id": str(event.id),
+            **attributes.of_fields(event),
         },
     )
+    if is_late(event):
+        attributes.keep(attributes.SLOW, span)
+    return span
+
+
+def is_late(event: CloudEvent) -> bool:
+    """Whether it happened longer ago than events take to get here."""
+    return clock.now() - event.time > LATE_EVENT
 
 
 def _carried(event: CloudEvent, span: Span | None) -> CloudEvent:
     return event if span is None else event.model_copy(update={"traceparent": traceparent_of(span)})
+
+
+@contextmanager
+def sent_spans(rows: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """A span for each sampled event of an outbox's rows, in the event's own trace, until Kafka has confirmed all.
+
+    An event whose trace is not sampled costs a look at its body. The relay reads no body otherwise.
+    """
+    spans = [span for row in rows if (span := _sent_span(row, len(rows))) is not None]
+    try:
+        yield
+    except BaseException as error:
+        for span in spans:
+            span.set_status(failed_with(error))
+        raise
+    finally:
+        for span in spans:
+            span.end()
+
+
+def _sent_span(row: Mapping[str, Any], together: int) -> Span | None:
+    traceparent = _traceparent_in(row["payload"])
+    if sampled(traceparent) is None:
+        return None
+    return tracer.start_span(
+        f"{row['aggregatetype']} send",
+        context=context_of(traceparent),
+        kind=SpanKind.PRODUCER,
+        attributes={
+            "messaging.system": "kafka",
+            "messaging.destination.name": row["aggregatetype"],
+            "messaging.message.id": str(row["id"]),
+            "messaging.batch.message_count": together,
+        },
+    )
+
+
+def _traceparent_in(body: bytes) -> str | None:
+    """The `traceparent` of an encoded event: the relay decodes none."""
+    # The envelope comes before the data, and a text in the data cannot hold an unescaped quote.
+    at = body.find(_FIELD, 0, _ENVELOPE)
+    begin = at + len(_FIELD)
+    return None if at < 0 else body[begin : begin + _LENGTH].decode("latin-1")
+
+
+_FIELD, _LENGTH = b'"traceparent":"', 55
+_ENVELOPE = 600
+"""More than the fields before the data have: ids, the topic's name, a time and the trace."""

@@ -1,7 +1,7 @@
 """One OpenTelemetry trace from a browser's click to the receipt: through HTTP, outbox, Kafka and Stripe."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -10,8 +10,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from opentelemetry.trace import Span, SpanContext, SpanKind
+from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from services.chassis.errors import DomainError
 
 tracer = trace.get_tracer("clinicpay")
 
@@ -68,7 +70,88 @@ def span_context_of(traceparent: str | None) -> SpanContext | None:
 
 
 @contextmanager
-def span_from(name: str, traceparent: str | None, *, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[Span]:
+def span(
+    name: str,
+    *,
+    context: Context | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, str | int | bool] | None = None,
+    start_time: int | None = None,
+) -> Iterator[Span]:
+    """A span, current inside the block. An error that leaves the block is on it by its type alone.
+
+    The text of an error may quote a row, an address or a request.
+    """
+    with tracer.start_as_current_span(
+        name,
+        context=context,
+        kind=kind,
+        attributes=attributes,
+        start_time=start_time,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as made:
+        try:
+            yield made
+        except Exception as error:
+            made.set_status(failed_with(error))
+            raise
+
+
+def failed_with(error: BaseException) -> Status:
+    """The status of a span in which this error was raised."""
+    return Status(StatusCode.ERROR, type(error).__name__)
+
+
+def span_from(
+    name: str,
+    traceparent: str | None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, str | int | bool] | None = None,
+    start_time: int | None = None,
+) -> AbstractContextManager[Span]:
     """A span that goes on from a stored `traceparent`, current inside the block."""
-    with tracer.start_as_current_span(name, context=context_of(traceparent), kind=kind) as span:
-        yield span
+    context = context_of(traceparent)
+    return span(name, context=context, kind=kind, attributes=attributes, start_time=start_time)
+
+
+def span_below(
+    name: str, *, kind: SpanKind, attributes: Mapping[str, str]
+) -> AbstractContextManager[Span | None]:
+    """A span under the current one, if that is recorded. It is not current: its block may end in another task.
+
+    A refusal that leaves the block is no error of the span's.
+    """
+    if not trace.get_current_span().is_recording():
+        return _NO_SPAN
+    return _below(tracer.start_span(name, kind=kind, attributes=attributes))
+
+
+_NO_SPAN: AbstractContextManager[None] = nullcontext()
+
+
+@contextmanager
+def _below(made: Span) -> Iterator[Span]:
+    try:
+        yield made
+    except DomainError:
+        raise
+    except Exception as error:
+        made.set_status(failed_with(error))
+        raise
+    finally:
+        made.end()
+
+
+def sampled(traceparent: str | None) -> SpanContext | None:
+    """The span that a `traceparent` names, if its trace is sampled."""
+    # Reading one takes 3 µs, as much as half of decoding an event, and its last digit usually suffices.
+    if traceparent is None or traceparent[-1:] not in SAMPLED_DIGITS:
+        return None
+    context = span_context_of(traceparent)
+    return context if context is not None and context.trace_flags.sampled else None
+
+
+SAMPLED_DIGITS = frozenset("13579bdf")
+"""Last digits of a `traceparent` whose flags have the lowest bit, `sampled`. Others may be set: `02` is `random`."""

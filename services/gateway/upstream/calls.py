@@ -11,11 +11,12 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import httpx2
 import msgspec
 import stamina
-from opentelemetry import propagate, trace
+from opentelemetry import propagate
 from opentelemetry.trace import SpanKind, StatusCode
 
 from contracts.http.reading import lenient
 from services.chassis.http.auth import Caller, TokenMint
+from services.chassis.telemetry.traces import span
 from services.gateway.upstream.clocks import Clocks
 from services.gateway.upstream.transport import (
     HttpTransport,
@@ -38,8 +39,6 @@ STRIPE_TIMEOUT = 25.0
 FORWARD_SECONDS = 10.0
 FILE_SECONDS = 25.0
 """For calls behind which a document is printed (20 s at most)."""
-
-_tracer = trace.get_tracer("clinicpay.gateway")
 
 
 class UpstreamError(Exception):
@@ -227,7 +226,7 @@ class Calls:
             raise _unreachable(service) from error
 
     async def _once(self, caller: Caller, call: Call) -> Reply:
-        with _tracer.start_as_current_span(f"{call.method} {call.service}", kind=SpanKind.CLIENT) as span:
+        with span(f"{call.method} {call.service}", kind=SpanKind.CLIENT) as asked:
             headers = {
                 **call.headers,
                 "Authorization": f"Bearer {self._mint.token(audience=call.service, caller=caller)}",
@@ -240,11 +239,11 @@ class Calls:
             except Unreachable as error:
                 raise _unreachable(call.service) from error
             self.clocks.note(call.service, reply.headers)
-            span.set_attribute("http.response.status_code", reply.status)
+            asked.set_attribute("http.response.status_code", reply.status)
             if 200 <= reply.status < 300 or reply.status == 304:
                 return reply
             if reply.status >= 500:
-                span.set_status(StatusCode.ERROR)
+                asked.set_status(StatusCode.ERROR)
         raise _refused(reply)
 
 

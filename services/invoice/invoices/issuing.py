@@ -21,6 +21,7 @@ from services.chassis.http.faults import body_fault, path_of
 from services.chassis.ids import new_id
 from services.chassis.outbox import outbox
 from services.chassis.refusals import Refusals
+from services.chassis.telemetry import attributes
 from services.invoice.checks import ExternalIdTaken
 from services.invoice.clients import store as client_store
 from services.invoice.clients.domain import Client, ClientNotFound
@@ -64,6 +65,7 @@ async def issue_invoice(
     clinic, clients = await _clinic_and_clients(tx, caller.clinic, {given.client_id})
     issued = await _number(tx, clinic, [_check(given, clinic, clients, now)], now)
     [answer] = _answers(issued, clinic, clients, now)
+    attributes.note(invoice_id=answer.id, number=answer.number)
     assert key is not None, "claimed above"
     await _save(tx, caller, issued, clients, key, msgspec.json.encode(answer))
     return answer

@@ -16,6 +16,7 @@ from services.chassis.db.database import Database, is_transient
 from services.chassis.incidents import incidents
 from services.chassis.queue.working import Watch
 from services.chassis.queue.working import pause as pause_until
+from services.chassis.telemetry import attributes
 from services.chassis.telemetry.metrics import Counter, Seconds
 from services.chassis.telemetry.traces import span_from
 from services.notification.emails import actions, documents, domain, mime
@@ -187,7 +188,8 @@ class Sender:
             if refusal is not None:
                 outcome = domain.after_refusal(refusal, delivery.task.attempts + 1, self._random)
                 span.set_status(StatusCode.ERROR, refusal.code)
-            span.set_attribute("clinicpay.delivery.id", str(delivery.id))
+            named = {"delivery_id": delivery.id, "clinic_id": delivery.clinic_id}
+            span.set_attributes(attributes.of(named))
             await self._record(delivery, outcome, client)
 
     async def _send(self, email: Outgoing, smtp: Smtp) -> Refusal | None:

@@ -7,6 +7,7 @@ from contracts.vocabulary import STARTABLE_PAYMENTS
 from services.chassis import clock
 from services.chassis.db.database import Connection
 from services.chassis.ids import Key, new_id
+from services.chassis.telemetry import attributes
 from services.chassis.telemetry.traces import current_traceparent
 from services.payment.accounts import domain as accounts
 from services.payment.accounts import store
@@ -20,7 +21,7 @@ from services.payment.methods.domain import MethodNotFound, SavedMethod
 from services.payment.payments import credit_uses, reads, starting
 from services.payment.payments import store as payments
 from services.payment.payments.credit_uses import Used
-from services.payment.payments.domain import KeyReused, Payment
+from services.payment.payments.domain import Allocation, KeyReused, Payment
 from services.payment.payments.starting import ClientLimits, PaymentRequest, Started
 from services.payment.payments.stripe_params import seal_payment
 from services.payment.receivables import store as receivables
@@ -103,12 +104,19 @@ async def start_payment(
             return Started(None, stale=stale)
         payment = seal_payment(payment, signer) if signer else payment
         await payments.add_payment(tx, payment)
+        attributes.note(payment_step=attributes.BEGUN, invoice_id=_only(payment.allocations))
         if request.credit is not None:
             await ledger.book(tx, Booking([credit_uses.reserve(payment, now)]))
         if request.consent is not None:
             who = (clinic_id, request.client_id, account)
             await consents.add_consent(tx, *who, request.consent, payment.id)
+    attributes.note(payment_id=payment.id, payment_intent=payment.intent_id)
     return Started(payment, saved_method=saved.stripe_id if saved else None, is_new=live is None)
+
+
+def _only(shares: Sequence[Allocation]) -> UUID | None:
+    """The invoice of a payment of one; the events of a payment of several name each."""
+    return shares[0].receivable_id if len(shares) == 1 else None
 
 
 async def _lock_free_credit(

@@ -11,6 +11,7 @@ import structlog
 
 from services.chassis import clock
 from services.chassis.db.database import Transaction
+from services.chassis.telemetry import attributes
 from services.payment.accounts import store
 from services.payment.accounts import stripe_calls as accounts
 from services.payment.accounts.domain import AccountCannotCharge
@@ -221,6 +222,7 @@ async def _keep_intent(
     transaction: Transaction, payment: Payment, intent: Intent, customer: str | None, *, made: bool
 ) -> Intent | None:
     """Commit the intent's id, before its secret is handed out."""
+    attributes.note(payment_intent=intent.id)
     async with transaction() as tx:
         status = await payments.keep_intent(tx, payment, intent.id, customer, made=made)
     # Canceled meanwhile, it reserves nothing: its secret must not be handed out.
@@ -298,9 +300,16 @@ async def _has_left_account(transaction: Transaction, payment: Payment) -> bool:
     return chosen.account != payment.account
 
 
-async def observe(transaction: Transaction, payment: Payment, intent: Intent | None) -> None:
-    """Apply the state of a payment's intent at Stripe, like a webhook's."""
+async def observe(
+    transaction: Transaction, payment: Payment, intent: Intent | None, traceparent: str | None = None
+) -> None:
+    """Apply the state of a payment's intent at Stripe, like a webhook's.
+
+    The effects go on from `traceparent`; without one, from what the intent's metadata names.
+    """
     seen = observations.looked_up(intent.body, payment.account, clock.now()) if intent else None
     if seen is not None:
+        if traceparent is not None:
+            seen = seen.model_copy(update={"traceparent": traceparent})
         async with transaction() as tx:
             await changes.apply_observations(tx, [seen])

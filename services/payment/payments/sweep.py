@@ -6,6 +6,8 @@ import structlog
 
 from services.chassis import clock
 from services.chassis.db.database import Database
+from services.chassis.telemetry import attributes
+from services.chassis.telemetry.traces import span_from, traceparent_of
 from services.payment.payments import reads, starting
 from services.payment.payments import stripe_calls as checkout
 from services.payment.payments.domain import Payment
@@ -44,10 +46,20 @@ async def _check(db: Database, stripe: StripeApi, payment: Payment) -> None:
     if intent is None:
         return
     if _has_moved(payment, intent, now):
-        log.info("payment_swept", payment_id=str(payment.id), status=intent.status)
-        await checkout.observe(db.worker_tx, payment, intent)
+        await _apply(db, payment, intent)
     elif await _is_over(db, payment, intent, now):
         await _cancel(db, stripe, payment)
+
+
+async def _apply(db: Database, payment: Payment, intent: Intent) -> None:
+    """Apply what no webhook brought, in the trace of the payment's beginning, however long ago that is."""
+    named = attributes.of(
+        {"clinic_id": payment.clinic_id, "payment_id": payment.id, "payment_intent": payment.intent_id}
+    )
+    with span_from("payment sweep", payment.traceparent, attributes=named) as span:
+        attributes.keep(attributes.SWEPT, span)
+        log.info("payment_swept", payment_id=str(payment.id), status=intent.status)
+        await checkout.observe(db.worker_tx, payment, intent, traceparent_of(span))
 
 
 async def _end_out_of_reach(db: Database, stripe: StripeApi, payment: Payment, now: datetime) -> None:

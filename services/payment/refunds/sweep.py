@@ -11,6 +11,8 @@ from services.chassis import clock
 from services.chassis.db.database import Database
 from services.chassis.queue.domain import Canceled, Done, Outcome, Task, Waits
 from services.chassis.queue.working import BetweenTransactions
+from services.chassis.telemetry import attributes
+from services.chassis.telemetry.traces import span_from, traceparent_of
 from services.payment.accounts import store as accounts_store
 from services.payment.payments import reads
 from services.payment.refunds import changes, made_at_stripe, store
@@ -42,6 +44,14 @@ async def _check(db: Database, stripe: StripeApi, refund: Refund) -> None:
         observed = looked_up(body, refund.account, stripe.livemode, clock.now())
         if refund.made_at == "stripe":
             observed = made_at_stripe.as_named(observed, refund.key, refund.payment_id)
+        await _apply(db, refund, observed)
+
+
+async def _apply(db: Database, refund: Refund, observed: StripeEvent) -> None:
+    """Apply what no webhook brought, in the trace of the refund's beginning."""
+    with span_from("refund sweep", refund.traceparent, attributes=attributes.of_fields(observed)) as span:
+        attributes.keep(attributes.SWEPT, span)
+        observed = observed.model_copy(update={"traceparent": traceparent_of(span)})
         async with db.worker_tx() as tx:
             await changes.apply_observations(tx, [observed])
 

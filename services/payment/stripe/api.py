@@ -20,7 +20,7 @@ from stripe import StripeClient
 from services.chassis.errors import Unavailable
 from services.chassis.incidents import incidents
 from services.chassis.telemetry.metrics import Seconds
-from services.chassis.telemetry.traces import tracer
+from services.chassis.telemetry.traces import span
 from services.payment.stripe import seal
 from services.payment.stripe.answers import (
     AccountRefused,
@@ -280,7 +280,7 @@ class StripeApi:
     async def _calling(self, what: str, account: str) -> AsyncIterator[None]:
         """A span around a call; its error is raised by its meaning."""
         began = time.perf_counter()
-        with tracer.start_as_current_span(f"stripe {what}", kind=SpanKind.CLIENT):
+        with span(f"stripe {what}", kind=SpanKind.CLIENT):
             try:
                 yield
             except stripe.StripeError as error:

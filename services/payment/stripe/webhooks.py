@@ -23,7 +23,9 @@ from services.chassis.errors import DomainError, Unavailable
 from services.chassis.http import problems
 from services.chassis.http.heads import check_head
 from services.chassis.incidents import incidents
+from services.chassis.telemetry import attributes
 from services.chassis.telemetry.metrics import Counter
+from services.chassis.telemetry.spans import is_late
 from services.chassis.telemetry.traces import span_from, traceparent_of
 from services.payment.stripe import fields, observations
 from services.payment.stripe.events import StripeEvents
@@ -181,11 +183,12 @@ async def receive_webhook(
 
     Raises `SignatureInvalid`, `WebhookUnreadable` for a body that is no JSON, `EventsUnavailable`.
     """
+    arrived = time.time_ns()
     verify(body, signature, secrets)
     found = parse(body)
     event = read(found, livemode, acted_on, seal)
     if isinstance(event, StripeEvent):
-        await _publish(event, events)
+        await _publish(event, events, arrived)
         _received.add(1, "published")
     else:
         event_type = str(fields.object_of(found).get("type"))[:80]
@@ -194,9 +197,18 @@ async def receive_webhook(
         _received.add(1, event.value)
 
 
-async def _publish(event: StripeEvent, events: StripeEvents) -> None:
-    """Publish the event in the trace of the client's click, which our metadata carries."""
-    with span_from("stripe.event publish", event.traceparent, kind=SpanKind.PRODUCER) as span:
+async def _publish(event: StripeEvent, events: StripeEvents, arrived: int) -> None:
+    """Publish the event in the trace of the client's click, which our metadata carries.
+
+    The span is of the webhook's receipt: from its arrival until Kafka has the event.
+    """
+    with span_from(
+        "stripe.event publish", event.traceparent, kind=SpanKind.PRODUCER, start_time=arrived
+    ) as span:
+        if span.is_recording():
+            span.set_attributes(attributes.of_fields(event))
+            if is_late(event):
+                attributes.keep(attributes.SLOW, span)
         await events.send(event, traceparent_of(span))
 
 
