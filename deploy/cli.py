@@ -14,6 +14,7 @@ import structlog
 import typer
 
 from deploy.ops import variables
+from deploy.ops.clinics_commands import clinics
 from deploy.ops.commands import give_up
 from deploy.ops.keys_commands import app as keys
 from deploy.ops.logins_commands import app as logins
@@ -197,6 +198,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(logins, name="logins")
 app.add_typer(restore, name="restore")
 app.add_typer(movements, name="movements")
+app.add_typer(clinics, name="clinics")
 app.add_typer(stripe, name="stripe")
 
 

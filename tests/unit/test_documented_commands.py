@@ -33,6 +33,7 @@ SET_UP = (
 )
 RUN = {
     "acls": "tests/system/test_kafka_secure.py::test_the_commands_set_up_a_broker_that_knows_its_users",
+    "clinics export --out": "tests/service/test_clinic_export.py::test_a_clinics_books_are_in_one_file",
     "keys list --clinic": KEYS,
     "keys make --clinic": KEYS,
     "keys revoke --clinic": KEYS,

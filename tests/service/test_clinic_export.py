@@ -1,0 +1,134 @@
+"""All that is kept of a clinic in one file: whole, of this clinic alone, with counts and hashes that hold."""
+
+import asyncio
+import hashlib
+import json
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.ops.clinics import LEFT_OUT, tables
+from services.chassis.ids import new_id
+from tests.builders.values import eur
+from tests.running.commands import command
+from tests.running.installation import Installation
+
+Files = dict[str, list[dict[str, Any]]]
+
+
+async def exported(installation: Installation, out: Path, clinic: str = "") -> Any:
+    urls = ",".join(f"{service}={dsn}" for service, dsn in installation.access.databases.items())
+    words = ("clinics", "export", clinic or str(installation.world.clinic_id), "--out", str(out))
+    return await command(*words, AUDITOR_DATABASE_URLS=urls)
+
+
+def read(out: Path) -> tuple[dict[str, Any], Files]:
+    """The manifest, and the rows of each file. Every file has the hash that `SHA256SUMS` says."""
+    with zipfile.ZipFile(out) as archive:
+        sums = dict(line.split("  ")[::-1] for line in archive.read("SHA256SUMS").decode().splitlines())
+        assert sums.keys() == set(archive.namelist()) - {"SHA256SUMS"}
+        for name, told in sums.items():
+            assert hashlib.sha256(archive.read(name)).hexdigest() == told
+        files = {
+            name: [json.loads(line) for line in archive.read(name).decode().splitlines()]
+            for name in archive.namelist()
+            if name.endswith(".jsonl")
+        }
+        return json.loads(archive.read("manifest.json")), files
+
+
+async def test_a_clinics_books_are_in_one_file(installation: Installation, tmp_path: Path) -> None:
+    paid, credited = await installation.open_invoice(12_500), await installation.open_invoice(900)
+    payment = await installation.pay((paid, eur(125)))
+    await installation.correct(credited, "void", reason="other", explanation="a test")
+    await installation.pump()
+    out = tmp_path / "clinic.zip"
+
+    done = await exported(installation, out)
+
+    assert done.exit_code == 0, done.output
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    manifest, files = read(out)
+    assert manifest["clinic"]["id"] == str(installation.world.clinic_id)
+    told = {
+        name: each for service in manifest["services"].values() for name, each in service["files"].items()
+    }
+    assert {name: each["rows"] for name, each in told.items()} == {
+        name: len(rows) for name, rows in files.items()
+    }
+    invoices = {row["id"]: row for row in files["invoice/invoices.jsonl"]}
+    assert {str(paid), str(credited)} <= invoices.keys()
+    assert invoices[str(paid)]["total_amount"] == 12_500 and invoices[str(paid)]["currency"] == "EUR"
+    assert str(payment) in {row["id"] for row in files["payment/payments.jsonl"]}
+    [moved] = [row for row in files["payment/movements.jsonl"] if row["payment_id"] == str(payment)]
+    assert (moved["amount"], moved["currency"]) == (12_500, "EUR")
+    for name, rows in files.items():
+        service, table = name.removesuffix(".jsonl").split("/")
+        assert len(rows) == await installation.dbs[service].admin.fetchval(f"SELECT count(*) FROM {table}"), (
+            name
+        )
+    for name in ("invoice/invoice_documents", "invoice/audit", "payment/postings", "notification/deliveries"):
+        assert files[f"{name}.jsonl"], name
+    for row in (row for rows in files.values() for row in rows):
+        assert row.get("clinic_id", row.get("id")) == str(installation.world.clinic_id)
+
+
+async def test_it_has_the_rows_of_one_clinic_alone(installation: Installation, tmp_path: Path) -> None:
+    await installation.open_invoice(12_500)
+    other = new_id()
+    await installation.dbs["payment"].admin.execute(
+        "INSERT INTO credit_balances (clinic_id, client_id, currency, amount) VALUES ($1, $1, 'EUR', 5)",
+        other,
+    )
+
+    await exported(installation, tmp_path / "clinic.zip")
+
+    rows = read(tmp_path / "clinic.zip")[1]["payment/credit_balances.jsonl"]
+    assert {row["clinic_id"] for row in rows} == {str(installation.world.clinic_id)}
+
+
+async def test_nothing_is_written_of_a_clinic_that_is_not_there(
+    installation: Installation, tmp_path: Path
+) -> None:
+    done = await exported(installation, tmp_path / "clinic.zip", str(new_id()))
+
+    assert done.exit_code == 1 and "There is no clinic" in done.stderr
+    assert not await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
+
+
+async def test_no_file_is_overwritten(installation: Installation, tmp_path: Path) -> None:
+    out = tmp_path / "clinic.zip"
+    out.write_text("kept")
+
+    done = await exported(installation, out)
+
+    assert done.exit_code == 1 and "is there already" in done.stderr
+    assert out.read_text() == "kept"
+
+
+async def test_every_table_is_exported_or_left_out_for_a_reason(installation: Installation) -> None:
+    for service, db in installation.dbs.items():
+        names = {
+            row["relname"]
+            for row in await db.admin.fetch(
+                """
+                SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+                AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'schema_migrations'
+                """
+            )
+        }
+        kept = await tables(db.admin, service)
+        assert {table.name for table in kept} | LEFT_OUT[service].keys() == names
+        for table in kept:
+            assert "clinic_id" in table.columns or table.name == "clinics", table.name
+
+
+@pytest.mark.parametrize(
+    "column", ["key_hash", "token_hash", "password_hash", "id_hash", "sealed", "code_hash"]
+)
+async def test_no_secret_is_exported(installation: Installation, column: str) -> None:
+    for service, db in installation.dbs.items():
+        assert [table.name for table in await tables(db.admin, service) if column in table.columns] == []
