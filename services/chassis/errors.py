@@ -1,5 +1,7 @@
 """Refusals. A rule that is broken raises a named error, and the edges turn it into an answer or a parked event."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 
@@ -19,6 +21,18 @@ class DomainError(Exception):
         self.fields = fields
         self.every: tuple[DomainError, ...] = (self,)
         """All refusals of the request, this one first (`services.chassis.refusals`)."""
+        self.about: Mapping[str, object] = {}
+        """Ids for the log, which the answer does not have."""
+
+
+@contextmanager
+def refusing(**ids: object) -> Iterator[None]:
+    """Name in the log what a refusal of the block is about. For ids that the request's path does not have."""
+    try:
+        yield
+    except DomainError as refusal:
+        refusal.about = ids
+        raise
 
 
 class Unavailable(DomainError):

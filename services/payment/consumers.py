@@ -171,6 +171,7 @@ async def apply_stripe_events(tx: Connection, events: Sequence[StripeEvent]) -> 
     await methods.save_rows(tx, about_methods)
     await made_at_stripe.look_into(tx, refunded.foreign)
     # Last: a batch that raises runs again event by event.
+    payments.tell(paid)
     _count_roomless(events)
     origins.count(
         [*about_payments.foreign, *refunded.foreign, *about_disputes.foreign, *about_methods.foreign]

@@ -1,6 +1,7 @@
 """Senders that are slow, large or many: each is bounded, on the real server, while others are served."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -90,6 +91,7 @@ async def test_a_head_that_is_too_large_is_431_at_once(port: int, head: bytes) -
 
     assert received.startswith(b"HTTP/1.1 431 "), received[:200]
     assert b"headers_too_large" in received and received.count(b"HTTP/1.1 ") == 1
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", received)
 
 
 async def test_an_address_without_end_is_431(port: int) -> None:

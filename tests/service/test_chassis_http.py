@@ -417,6 +417,33 @@ async def test_a_request_with_no_trace_to_go_on_from_begins_its_own(
     assert span.parent is None
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/who", 200),
+        ("GET", "/refuse", 418),
+        ("GET", "/away", 503),
+        ("GET", "/break", 500),
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/who", 405),
+        ("POST", "/notes/a", 415),
+    ],
+)
+async def test_every_answer_of_a_service_has_the_requests_id(
+    service: Client, method: str, path: str, status: int
+) -> None:
+    headers = {"content-type": "text/plain"}
+    answers = [
+        await service.call(method, path, a_caller("staff", new_id()), headers=headers) for _ in range(2)
+    ]
+
+    assert [each.status_code for each in answers] == [status] * 2
+    assert (
+        len({each.headers["x-request-id"] for each in answers if len(each.headers["x-request-id"]) == 32})
+        == 2
+    )
+
+
 @pytest.mark.parametrize(("seconds", "kept"), [(0.0, "slow"), (60.0, None)])
 async def test_the_trace_of_a_slow_answer_is_kept(
     service: Client,

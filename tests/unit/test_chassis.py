@@ -118,6 +118,15 @@ def test_an_exception_is_logged_by_type_and_place_and_never_by_its_text() -> Non
     assert "CANARY" not in json.dumps(entry)
 
 
+def test_a_line_about_something_of_another_trace_names_that_one(exported: InMemorySpanExporter) -> None:
+    with telemetry.span_from("batch", PARENT):
+        own, others = _logged("batch_refused"), _logged("payment_status", trace_id="ab" * 16)
+
+    assert own["trace_id"] == PARENT[3:35]
+    assert others["trace_id"] == "ab" * 16
+    assert "span_id" not in others
+
+
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 

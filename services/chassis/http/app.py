@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
@@ -18,7 +19,10 @@ from services.chassis.http.heads import CheckedHeads
 from services.chassis.http.health import Check, health_routes
 from services.chassis.http.scraping import show_pool
 from services.chassis.settings import ServiceSettings
+from services.chassis.telemetry import attributes, logs
 from services.chassis.telemetry.spans import RequestSpans, tell_request_id
+
+log = structlog.get_logger()
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -67,7 +71,7 @@ def service_app(
             "tx": Provide(transaction_of(db)),
             **(dependencies or {}),
         },
-        exception_handlers=problems.HANDLERS,
+        exception_handlers={**problems.HANDLERS, DomainError: on_refusal},
         state=State(
             {
                 "token_check": TokenCheck(settings.internal_token_public_key, name),
@@ -98,6 +102,29 @@ async def json_only(request: problems.AnyRequest) -> None:
     is_json = given == "application/json" or (request.method == "PATCH" and given == MERGE_PATCH)
     if takes_json and not is_json:
         raise MediaTypeUnsupported("Send JSON, with `Content-Type: application/json`.")
+
+
+def on_refusal(request: problems.AnyRequest, error: DomainError) -> problems.AnyResponse:
+    """The problem. A refused change has a line in the log with its ids, and its trace is kept."""
+    if error.status < 500 and request.method not in ("GET", "HEAD"):
+        attributes.keep(attributes.REFUSED)
+        caller = request.scope["state"].get("caller")
+        named = {
+            **error.fields,
+            **request.scope["path_params"],
+            "clinic_id": caller and caller.clinic_id,
+            "client_id": caller and caller.role == "client" and caller.subject,
+        }
+        log.info(
+            "change_refused",
+            code=error.code,
+            status=error.status,
+            path=request.scope["path_template"],
+            method=request.method,
+            **{name: str(named[name]) for name in logs.IDS if named.get(name)},
+            **error.about,
+        )
+    return problems.on_domain_error(request, error)
 
 
 def caller_of_request(request: problems.AnyRequest) -> Caller:

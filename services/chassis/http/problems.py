@@ -18,6 +18,7 @@ from services.chassis.incidents import incidents
 log = structlog.get_logger()
 
 AnyRequest = Request[Any, Any, Any]
+AnyResponse = Response[Any]
 PROBLEM_JSON = "application/problem+json"
 
 _CODES = {

@@ -8,6 +8,7 @@ a request costs a few assignments, not timers of its own.
 import asyncio
 import math
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import msgspec
 import uvicorn
@@ -126,6 +127,7 @@ class _Bounded(HttpToolsProtocol):
         body = msgspec.json.encode(problems.members(status, code, detail))
         head = (
             f"content-type: {problems.PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+            f"x-request-id: {uuid4().hex}\r\n"
         )
         more = "retry-after: 1\r\n" if status == 503 else ""
         self.transport.write(STATUS_LINE[status] + f"{head}{more}\r\n".encode() + body)

@@ -22,8 +22,10 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.chassis.kafka import inbox, park
 from services.chassis.kafka.park import Parked, Record
+from services.chassis.telemetry import logs
 from services.chassis.telemetry.metrics import Counter
 from services.chassis.telemetry.spans import batch_spans
+from services.chassis.telemetry.traces import span_context_of
 
 log = structlog.get_logger()
 
@@ -271,6 +273,7 @@ class Consumer:
             topic=arrived.record.topic,
             event_id=str(arrived.event.id),
             reason=reason,
+            **_named(arrived.event),
             exc_info=None if isinstance(refusal, DomainError) else refusal,
         )
         return Parked(arrived.record, arrived.event, reason, detail)
@@ -285,6 +288,14 @@ class Consumer:
             if chosen:
                 await handler.apply(tx, chosen)
         return events
+
+
+def _named(event: CloudEvent) -> dict[str, str]:
+    """The ids of an event that is refused, and its trace, for a line of the log."""
+    ids = {name: getattr(event, name, None) for name in logs.IDS}
+    span = span_context_of(event.traceparent)
+    named = {name: str(value) for name, value in ids.items() if value is not None}
+    return named | ({"trace_id": f"{span.trace_id:032x}"} if span else {})
 
 
 def decode_record(record: Record) -> CloudEvent:

@@ -34,6 +34,7 @@ FIELDS = {
         "clinic_id",
         "client_id",
         "invoice_id",
+        "invoice_ids",
         "payment_id",
         "refund_id",
         "dispute_id",
@@ -71,6 +72,9 @@ FIELDS = {
     ),
 }
 
+IDS = ("clinic_id", "client_id", "invoice_id", "payment_id", "refund_id", "dispute_id", "method_id")
+"""Fields of requests and events that lines about refusals have."""
+
 Entry = MutableMapping[str, Any]
 
 
@@ -106,6 +110,9 @@ def configure(service: str, role: str, level: str) -> None:
 
 
 def _add_trace(_: Any, __: str, entry: Entry) -> Entry:
+    """The current trace, unless the line is about something of another one."""
+    if "trace_id" in entry:
+        return entry
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         entry["trace_id"] = f"{context.trace_id:032x}"

@@ -25,7 +25,7 @@ from services.payment.outside.domain import (
     Origin,
     Taken,
 )
-from services.payment.payments import credit_uses, reads
+from services.payment.payments import credit_uses, lines, reads
 from services.payment.payments import store as payments
 from services.payment.payments.actions import book_used_credit
 from services.payment.payments.domain import Payment, PaymentNotFound
@@ -76,6 +76,7 @@ async def record(
     await store.add_record(tx, payment.key, origin, str(caller.subject))
     await _keep(tx, caller, key, payment)
     await audit.record(tx, caller, "record_payment", payment.id, None, [payment.kind, payment.amount, origin])
+    lines.tell(payment)
     return payment
 
 
@@ -119,6 +120,7 @@ async def use_credit(
     await audit.record(
         tx, caller, "use_credit", used.payment.id, None, [sum(parts.values()), wanted.currency]
     )
+    lines.tell(used.payment)
     return used.payment
 
 
@@ -213,6 +215,7 @@ async def take_back(
         ) from None
     await _keep(tx, caller, key, payment)
     await audit.record(tx, caller, "reverse_payment", payment.id, None, reason)
+    lines.tell(payment, "reversed")
     return payment
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from contracts.declines import KNOWN_DECLINES
 from contracts.events.envelope import CloudEvent, Event
-from contracts.events.payment import PaymentState
 from contracts.events.stripe import StripeEvent
 from contracts.vocabulary import LIVE_PAYMENTS, STARTABLE_PAYMENTS
 from services.chassis import clock
@@ -18,7 +17,7 @@ from services.chassis.telemetry.metrics import OTHER, Counter
 from services.payment.credit.actions import lock_changed_credit
 from services.payment.ledger import actions as ledger
 from services.payment.ledger.domain import Booking
-from services.payment.payments import attempts, excess, lifecycle, store
+from services.payment.payments import attempts, excess, lifecycle, lines, store
 from services.payment.payments.attempts import FailedAttempt
 from services.payment.payments.domain import Payment
 from services.payment.payments.lifecycle import Change
@@ -156,13 +155,15 @@ async def save_rows(tx: Connection, decided: Decided) -> None:
     settled = {receivable.key for change, _ in decided.changes for receivable in change.receivables}
     if settled:
         await receivables.save_receivables(tx, [decided.receivables[key] for key in settled])
-    _count([change.fact for change, _ in decided.changes if change.fact is not None])
 
 
-def _count(facts: Sequence[PaymentState]) -> None:
-    for fact in facts:
-        code = fact.failure_code or ""
-        _states.add(1, fact.status, code if not code or code in KNOWN_DECLINES else OTHER)
+def tell(decided: Decided) -> None:
+    """Count and log new states, last in a transaction: neither can be taken back."""
+    for change, _ in decided.changes:
+        if change.fact is not None:
+            code = change.fact.failure_code or ""
+            _states.add(1, change.fact.status, code if not code or code in KNOWN_DECLINES else OTHER)
+            lines.tell(change.payment)
 
 
 async def apply_observations(tx: Connection, events: Sequence[StripeEvent]) -> None:
@@ -213,3 +214,4 @@ async def _save(tx: Connection, decided: Decided) -> None:
     await lock_changed_credit(tx, booking.entries)
     await save_rows(tx, decided)
     await ledger.book(tx, booking)
+    tell(decided)

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from contracts.http.common import Page
 from contracts.http.payments import REFERENCE, OnItsWay, PaymentIn, PaymentOut, PaymentStart
 from services.chassis.db.database import Connection, Database
-from services.chassis.errors import DomainError
+from services.chassis.errors import DomainError, refusing
 from services.chassis.http.auth import Caller, client
 from services.payment.payments import actions, looks, reads, schemas, stripe_calls
 from services.payment.payments.domain import PaymentNotFound
@@ -47,9 +47,9 @@ async def start_payment(
     request = schemas.payment_request(data, caller.subject, idempotency_key)
     if request is None:
         raise InvoiceNamedTwice("Name each invoice once.")
-    async with db.tx(caller.clinic) as tx:
-        await actions.check_limits(tx, caller.clinic, caller.subject, limits)
-    with starting():
+    with refusing(invoice_ids=list(map(str, request.shares))), starting():
+        async with db.tx(caller.clinic) as tx:
+            await actions.check_limits(tx, caller.clinic, caller.subject, limits)
         ready = await stripe_calls.start(partial(db.tx, caller.clinic), stripe, caller.clinic, request)
     return Response(schemas.payment_start(ready), status_code=201 if ready.is_new else 200)
 

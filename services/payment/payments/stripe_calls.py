@@ -18,7 +18,7 @@ from services.payment.accounts.domain import AccountCannotCharge
 from services.payment.ledger.domain import CreditOverdrawn
 from services.payment.methods import stripe_calls as customers
 from services.payment.methods.domain import MethodNotFound
-from services.payment.payments import actions, changes, reads
+from services.payment.payments import actions, changes, lines, reads
 from services.payment.payments import store as payments
 from services.payment.payments.domain import Payment
 from services.payment.payments.starting import PaymentRequest
@@ -85,6 +85,8 @@ async def _start(
             started = await actions.start_payment(
                 tx, clinic_id, request, stripe.livemode, stripe.signer, newest=tried == 0
             )
+        if started.payment is not None and started.is_new:
+            lines.tell(started.payment)
         for stale in started.stale:
             async with transaction() as tx:
                 await actions.check_choice(tx, clinic_id, request)
