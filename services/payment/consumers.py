@@ -7,6 +7,7 @@ from collections import Counter as Numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 
 import structlog
 
@@ -131,7 +132,12 @@ async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> 
         await payments.move_to_credit(tx, too_much)
 
 
-@consumes(StripeEvent, group="payment-stripe", measure=measure_booked)
+@consumes(
+    StripeEvent,
+    group="payment-stripe",
+    measure=measure_booked,
+    names_outside=attrgetter("stripe_event_id", "event_type"),
+)
 async def on_stripe_event(tx: Connection, events: Sequence[StripeEvent]) -> None:
     """Move payments, book money, keep saved methods and what accounts can do."""
     await apply_stripe_events(tx, events)

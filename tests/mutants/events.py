@@ -21,7 +21,7 @@ INBOX_AND_PARKING = (
         "inbox claim",
         f"{CONSUMING}a_batch_is_applied_as_one_set_and_a_redelivery_not_at_all",
         CONSUME,
-        "fresh = await inbox.claim(tx, self.group, [each.event.id for each in arrived])",
+        "fresh = await self._claim(tx, arrived)",
         "fresh = {each.event.id for each in arrived}",
     ),
     one(
@@ -58,9 +58,23 @@ INBOX_AND_PARKING = (
     one(
         "what lies in no week moves into its own",
         f"{SERVICE}test_chassis_inbox.py::test_an_event_a_month_ahead_moves_into_its_week_when_that_comes",
-        "services/chassis/migrations/0006_pre_parked_holds_none.sql",
+        "services/chassis/migrations/0030_pre_inbox_sources.sql",
         "DELETE FROM public.inbox_other WHERE event_id >= %L AND",
         "DELETE FROM public.inbox_other WHERE false AND event_id >= %L AND",
+    ),
+    one(
+        "upkeep keeps the sources of claims",
+        f"{SERVICE}test_chassis_inbox.py::test_upkeep_keeps_what_claims_say",
+        "services/chassis/migrations/0030_pre_inbox_sources.sql",
+        "'consumer, event_id, claimed_at, source_id, source_type, subject, received_at'",
+        "'consumer, event_id, claimed_at'",
+    ),
+    one(
+        "a late decline is an attempt too",
+        f"{SERVICE}test_payment_events.py::test_each_declined_attempt_is_kept_once",
+        "services/payment/payments/attempts.py",
+        "if not moved and seen.charge is None:",
+        "if not moved:",
     ),
     one(
         "a parked movement marks its invoice",

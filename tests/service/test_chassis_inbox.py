@@ -122,6 +122,35 @@ async def test_claims_are_kept_by_when_they_were_made(db_payment: ServiceDb) -> 
     assert await db_payment.admin.fetchval("SELECT to_regclass($1)", f"inbox_{old_week:%Y%m%d}") is None
 
 
+async def test_upkeep_keeps_what_claims_say(db_payment: ServiceDb) -> None:
+    """A claim moves out of the week of its id, and one into it."""
+    old_week, this_week = MONDAY - timedelta(weeks=20), event_id(NOW, "a")
+    await db_payment.admin.execute(
+        f"""
+        CREATE TABLE inbox_{old_week:%Y%m%d} PARTITION OF inbox
+            FOR VALUES FROM (uuid_at('{old_week}')) TO (uuid_at('{old_week + timedelta(weeks=1)}'));
+        ALTER TABLE inbox_{old_week:%Y%m%d} OWNER TO payment_owner;
+        DROP TABLE inbox_{MONDAY:%Y%m%d}
+        """
+    )
+    source = inbox.Source("evt_1", "charge.succeeded", "pi_1", 1_700_000_000_123)
+    ids = {event_id(old_week + timedelta(days=1), "a"), this_week}
+    async with db_payment.worker.worker_tx() as tx:
+        assert await inbox.claim_with_sources(tx, "c", dict.fromkeys(ids, source)) == ids
+
+    await maintain(db_payment)
+
+    kept = await db_payment.admin.fetch(
+        "SELECT event_id, source_id, source_type, subject, received_at FROM inbox ORDER BY 1"
+    )
+    at = datetime.fromtimestamp(1_700_000_000.123, UTC)
+    assert [tuple(row) for row in kept] == [
+        (each, "evt_1", "charge.succeeded", "pi_1", at) for each in sorted(ids)
+    ]
+    async with db_payment.worker.worker_tx() as tx:
+        assert await inbox.claim_with_sources(tx, "c", dict.fromkeys(ids, source)) == set()
+
+
 async def test_upkeep_and_claims_at_once_lose_none(db_payment: ServiceDb) -> None:
     await drop_weeks(db_payment)
     batches = [[new_id() for _ in range(20)] for _ in range(30)]

@@ -17,7 +17,7 @@ from contracts.events.payment import receipt_number
 from deploy.local.demo.visitor import Refused
 from deploy.ops.verify.access import Access
 from deploy.ops.why.asking import why
-from deploy.ops.why.story import Journey, Waiting
+from deploy.ops.why.story import Journey, Step, Waiting
 from services.chassis.ids import new_id
 from tests.builders.payments import a_settlement
 from tests.builders.values import money
@@ -137,6 +137,45 @@ async def test_a_webhook_that_did_not_come(system: Running, access: Access, invo
         await system.control("DELETE", "/faults")
     assert "stripe check" in answer.help
     assert (await of(access, begun["client_secret"].split("_secret_")[0])).waits == answer
+
+
+async def open_payment(system: Running, begun: Json) -> None:
+    """As the client who comes back from the bank: Stripe is asked at once, and the sweep soon."""
+    async with system.client() as client:
+        await client.page(f"/c/harbour/payments/{begun['payment_id']}")
+
+
+async def test_a_webhook_that_came_after_the_sweep(
+    system: Running, access: Access, invoice: Json, data: Path
+) -> None:
+    await system.control("POST", "/faults/webhooks", {"kind": "reorder", "count": 100, "type": "*"})
+    try:
+        begun = await start(system, invoice)
+        await system.confirm(begun)
+        await open_payment(system, begun)
+        await until_paid(system, invoice)
+        swept = await of(access, invoice["id"])
+    finally:
+        await system.control("DELETE", "/faults")  # releases the held webhooks
+    number = receipt_number(UUID(begun["payment_id"]))
+    booked = f"{number} booked in the ledger: capture, by the sweep, before a webhook came"
+    assert booked in texts(swept)
+    assert not any("Webhook" in text for text in texts(swept))
+
+    late: Step = await until(lambda: webhook(access, invoice, "payment_intent.succeeded"))
+
+    assert late.text == "Webhook payment_intent.succeeded: known before"
+    [event_id] = late.refs
+    [found] = await why(access, event_id)
+    assert booked in texts(found)
+    assert late in found.steps
+    told = await command("why", event_id, "--data", str(data))
+    assert (told.exit_code, invoice["number"] in told.stdout) == (0, True)
+
+
+async def webhook(access: Access, invoice: Json, event_type: str) -> Step | None:
+    steps = (await of(access, invoice["id"])).steps
+    return next((step for step in steps if step.text.startswith(f"Webhook {event_type}")), None)
 
 
 async def test_a_worker_that_stands_still(system: Running, access: Access, invoice: Json) -> None:

@@ -156,7 +156,9 @@ def test_a_delay_stays_to_be_seen_once_it_is_over() -> None:
             invoice=invoice,
             booked=[{**booked, "applied_at": applied}],
             payments=[a_payment("succeeded", succeeded_at=NOW)],
-            entries=[{"payment_id": PAYMENT, "effect": "capture", "booked_at": ledger}],
+            entries=[
+                {"payment_id": PAYMENT, "effect": "capture", "booked_at": ledger, "observed_by": "evt_1"}
+            ],
         )
     )
 

@@ -9,7 +9,7 @@ from deploy.ops.database import connected
 from deploy.ops.verify.access import Access
 from deploy.ops.why.books import Books, read
 from deploy.ops.why.references import SERVICES, find
-from deploy.ops.why.story import Journey, journey
+from deploy.ops.why.story import Journey, journey, journey_of_applied, journey_of_parked
 from services.chassis.errors import DomainError
 from services.chassis.kafka.lag import KafkaUnreachable, LagReader
 from services.payment.stripe.api import StripeApi
@@ -36,7 +36,11 @@ async def why(access: Access, reference: str) -> Sequence[Journey]:
             behind = await _lag(access)
             for each in books:
                 each.behind = behind
-    return [journey(each) for each in books]
+    return [
+        *(journey(each) for each in books),
+        *(journey_of_applied(each) for each in found.applied),
+        *(journey_of_parked(each) for each in found.parked),
+    ]
 
 
 def _lags(books: Books) -> bool:

@@ -1,13 +1,11 @@
 """All that the services know of one invoice and its payments. Nothing personal is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.ops.why.references import SERVICES, Databases
+from deploy.ops.why.references import APPLIED, PARKED, SERVICES, Databases, Row
 from services.chassis.ids import Key
-
-Row = Mapping[str, Any]
 
 
 @dataclass
@@ -26,6 +24,8 @@ class Books:
     entries: Sequence[Row] = ()
     moved: Sequence[Row] = ()
     """The same movements as payment's ledger has them."""
+    events: Sequence[Row] = ()
+    """Stripe's events about these payments that were applied in the last 30 days."""
     refunds: Sequence[Row] = ()
     disputes: Sequence[Row] = ()
     deliveries: Sequence[Row] = ()
@@ -103,8 +103,10 @@ async def _read_payments(connection: Any, key: Key, payment: Key | None, books: 
         ids,
     )
     books.entries = await connection.fetch(
-        f"SELECT payment_id, effect, booked_at FROM entries {of_payments}", key[0], ids
+        f"SELECT payment_id, effect, booked_at, observed_by FROM entries {of_payments}", key[0], ids
     )
+    intents = [row["intent"] for row in books.payments if row["intent"]]
+    books.events = await connection.fetch(f"{APPLIED} subject = ANY ($1)", intents)
     books.moved = await connection.fetch(
         "SELECT id, payment_id, kind, amount, booked_at FROM movements WHERE clinic_id = $1 AND payable_id = $2",
         *key,
@@ -168,12 +170,5 @@ async def _parked_of_stripe(connection: Any, books: Books) -> list[Row]:
     intents = [row["intent"] for row in books.payments if row["intent"]]
     if not intents:
         return []
-    rows = await connection.fetch(
-        """
-        SELECT id, consumer, topic, reason, state, parked_at, resolved_at FROM parked
-        WHERE state = 'waiting' AND topic = 'stripe.event' AND EXISTS (
-            SELECT FROM unnest($1::text[]) AS intent WHERE position(convert_to(intent, 'UTF8') IN value) > 0)
-        """,
-        intents,
-    )
+    rows = await connection.fetch(PARKED, intents)
     return [{**row, "service": "payment"} for row in rows]

@@ -1,6 +1,7 @@
 """The invoices and payments that a reference names, whichever of ours or Stripe's it is."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -8,12 +9,14 @@ from uuid import UUID
 from services.chassis.ids import Key
 
 SERVICES = ("invoice", "payment", "notification")
+Row = Mapping[str, Any]
 Databases = dict[str, Any]
 """A connection to the database of each of these services, by its name."""
 
 _RECEIPT = re.compile(r"^R-[0-9A-F]{10}$", re.IGNORECASE)
 _TRACE = re.compile(r"^[0-9a-f]{32}$")
-_STRIPE = re.compile(r"^(pi|ch|py|re|pyr|du|dp|evt)_\w{1,100}$")
+_EVENT = re.compile(r"^evt_\w{1,100}$")
+_STRIPE = re.compile(r"^(pi|ch|py|re|pyr|du|dp)_\w{1,100}$")
 LONGEST = 200
 """No reference has more letters."""
 MOST = 10
@@ -45,28 +48,63 @@ _OF_TRACE = """
         JOIN payments ON (payments.clinic_id, id) = (audit.clinic_id, subject_id) WHERE trace_id = $1
 """
 
+APPLIED = """
+    SELECT source_id AS id, source_type AS type, subject, coalesce(received_at, claimed_at) AS received_at,
+        claimed_at AS applied_at
+    FROM inbox WHERE consumer = 'payment-stripe' AND
+"""
+"""Stripe's events that were applied in the last 30 days, by a condition that follows."""
+PARKED = """
+    SELECT id, consumer, topic, reason, state, parked_at, resolved_at, encode(key, 'escape') AS subject FROM parked
+    WHERE topic = 'stripe.event' AND EXISTS (
+        SELECT FROM unnest($1::text[]) AS named WHERE position(convert_to('"' || named || '"', 'UTF8') IN value) > 0)
+"""
+"""Stripe's events that were parked and have one of these ids in them: no column has it."""
+
 
 @dataclass
 class Found:
-    """The invoices that a reference names, and payments that are for none of them, such as a deposit."""
+    """The invoices that a reference names, payments that are for none of them, such as a deposit, and Stripe's events
+    that are about no payment.
+    """
 
     invoices: list[Key] = field(default_factory=list)
     payments: list[Key] = field(default_factory=list)
+    applied: list[Row] = field(default_factory=list)
+    parked: list[Row] = field(default_factory=list)
 
 
 async def find(databases: Databases, reference: str) -> Found:
     """The newest first, at most `MOST` of each."""
     if not reference.isprintable() or len(reference) > LONGEST:
         return Found()
+    if _EVENT.match(reference):
+        return await _of_event(databases["payment"], reference)
     payments = await _payments(databases["payment"], reference)
     invoices = await _invoices(databases["invoice"], reference)
-    of_payments = await _invoices_of(databases["payment"], payments)
+    return await _journeys(databases["payment"], invoices, payments)
+
+
+async def _journeys(connection: Any, invoices: list[Key], payments: list[Key]) -> Found:
+    """These invoices and those of the payments, and the payments that have none."""
+    of_payments = await _invoices_of(connection, payments)
     paying = {key for keys in of_payments.values() for key in keys}
     alone = [key for key in payments if not of_payments.get(key)]
     return Found(
         sorted({*invoices, *paying}, key=lambda key: key[1], reverse=True)[:MOST],
         sorted(set(alone), key=lambda key: key[1], reverse=True)[:MOST],
     )
+
+
+async def _of_event(connection: Any, event_id: str) -> Found:
+    """The invoices or payments of an event of Stripe's; the event itself where it is about none."""
+    applied = await connection.fetch(f"{APPLIED} source_id = $1", event_id)
+    parked = await connection.fetch(PARKED, [event_id])
+    subjects = {row["subject"] for row in (*applied, *parked) if row["subject"]}
+    payments = [key for subject in subjects for key in await _payments(connection, subject)]
+    if payments:
+        return await _journeys(connection, [], payments)
+    return Found(applied=applied, parked=[{**row, "event": event_id, "service": "payment"} for row in parked])
 
 
 async def _invoices(connection: Any, reference: str) -> list[Key]:

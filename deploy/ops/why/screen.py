@@ -55,7 +55,7 @@ def show(reference: str, found: Sequence[Journey], console: Console) -> None:
     if not found:
         console.print(
             f"Nothing is known by {escape(_shown(reference))}. Give the number of an invoice or a receipt, an id of "
-            "ours or of Stripe's (pi_…, ch_…, re_…, du_…), a trace's or request's id, or a client's id."
+            "ours or of Stripe's (pi_…, ch_…, re_…, du_…, evt_…), a trace's or request's id, or a client's id."
         )
     for each in found:
         console.print(f"[bold]{escape(each.title)}[/]")

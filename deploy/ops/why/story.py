@@ -8,8 +8,10 @@ from typing import Any
 from contracts.declines import Decline, decline
 from contracts.events.payment import receipt_number
 from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
-from deploy.ops.why.books import Books, Row
+from deploy.ops.why.books import Books
+from deploy.ops.why.references import Row
 from services.chassis.locale.money import plain
+from services.payment.stripe.observations import SWEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,19 @@ def journey(books: Books) -> Journey:
     return Journey(_title(books), tuple(steps), next(_waits(books), None))
 
 
+def journey_of_applied(event: Row) -> Journey:
+    """Of an event of Stripe's that is about no payment."""
+    text = f"Webhook {event['type']}: applied; it is about no payment of ours"
+    step = Step(event["received_at"], "payment", text, (event["subject"],))
+    return Journey(f"Stripe's event {event['id']}", (step,), None)
+
+
+def journey_of_parked(event: Row) -> Journey:
+    """Of an event of Stripe's that is about no payment that is known, and was parked."""
+    waits = _parked(event) if event["state"] == "waiting" else None
+    return Journey(f"Stripe's event {event['event']}", tuple(_of_parked(event)), waits)
+
+
 def _title(books: Books) -> str:
     invoice = books.invoice
     if invoice is not None:
@@ -67,8 +82,11 @@ def _steps(books: Books) -> Iterator[Step]:
     numbers = {payment["id"]: receipt_number(payment["id"]) for payment in books.payments}
     for entry in books.entries:
         what = entry["effect"].replace("_", " ")
+        swept = ", by the sweep, before a webhook came" if entry["observed_by"] == SWEEP else ""
         yield Step(
-            entry["booked_at"], "payment", f"{numbers[entry['payment_id']]} booked in the ledger: {what}"
+            entry["booked_at"],
+            "payment",
+            f"{numbers[entry['payment_id']]} booked in the ledger: {what}{swept}",
         )
     for refund in books.refunds:
         yield from _of_refund(refund)
@@ -81,10 +99,10 @@ def _steps(books: Books) -> Iterator[Step]:
         )
     for delivery in books.deliveries:
         yield from _of_delivery(delivery)
+    for event in books.events:
+        yield _of_event(event, books)
     for parked in books.parked:
-        yield Step(parked["parked_at"], parked["service"], f"{parked['topic']} parked: {parked['reason']}")
-        if parked["resolved_at"] is not None:
-            yield Step(parked["resolved_at"], parked["service"], f"{parked['topic']} {parked['state']}")
+        yield from _of_parked(parked)
 
 
 def _of_invoice(books: Books) -> Iterator[Step]:
@@ -157,6 +175,33 @@ def _of_attempt(payment: Row, attempt: Row) -> Step:
     )
 
 
+def _of_event(event: Row, books: Books) -> Step:
+    late = (event["applied_at"] - event["received_at"]).total_seconds()
+    waited = f", {late:.0f} s after it came" if late > 5 else ""
+    return Step(
+        event["received_at"],
+        "payment",
+        f"Webhook {event['type']}: {_outcome(event, books)}{waited}",
+        (event["id"],),
+    )
+
+
+def _outcome(event: Row, books: Books) -> str:
+    """The effect of an event of Stripe's that was applied."""
+    if any(entry["observed_by"] == event["id"] for entry in books.entries):
+        return "booked"
+    if any(attempt["observed_by"] == event["id"] for attempt in books.failed_attempts):
+        return "a declined attempt"
+    booked = any(entry["effect"] == "capture" for entry in books.entries)
+    return "known before" if booked and event["type"] == "payment_intent.succeeded" else "applied"
+
+
+def _of_parked(parked: Row) -> Iterator[Step]:
+    yield Step(parked["parked_at"], parked["service"], f"{parked['topic']} parked: {parked['reason']}")
+    if parked["resolved_at"] is not None:
+        yield Step(parked["resolved_at"], parked["service"], f"{parked['topic']} {parked['state']}")
+
+
 def _at_stripe(payment: Row, at: datetime) -> datetime:
     """Stripe's time has whole seconds, so it may be a little before the payment began."""
     second = payment["created_at"].replace(microsecond=0)
@@ -218,12 +263,16 @@ def _waits(books: Books) -> Iterator[Waiting]:
 def _on_a_person(books: Books) -> Iterator[Waiting]:
     for parked in books.parked:
         if parked["state"] == "waiting":
-            yield Waiting(
-                "event_parked",
-                f"{parked['topic']} is parked in {parked['service']}: {parked['reason']}",
-                parked["parked_at"],
-                f"mend the cause, then: `clinicpay parked replay {parked['service']} {parked['id']}`",
-            )
+            yield _parked(parked)
+
+
+def _parked(parked: Row) -> Waiting:
+    return Waiting(
+        "event_parked",
+        f"{parked['topic']} is parked in {parked['service']}: {parked['reason']}",
+        parked["parked_at"],
+        f"mend the cause, then: `clinicpay parked replay {parked['service']} {parked['id']}`",
+    )
 
 
 def _on_our_parts(books: Books) -> Iterator[Waiting]:

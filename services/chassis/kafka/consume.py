@@ -48,6 +48,8 @@ Apply = Callable[[Connection, Any], Awaitable[None]]
 ApplyArrived = Callable[[Connection, "list[Arrived]"], Awaitable[tuple[list[CloudEvent], list[Parked]]]]
 ApplyT = TypeVar("ApplyT", bound=Apply)
 Measure = Callable[[Sequence[Any]], None]
+NamesOutside = Callable[[Any], tuple[str, str]]
+"""The id and the type that an event from outside has there."""
 ParkedHook = Callable[[Connection, Collection[Key]], Awaitable[None]]
 ParkedHookT = TypeVar("ParkedHookT", bound=ParkedHook)
 
@@ -64,10 +66,15 @@ class Handler:
     apply: Apply
     delay_tolerant: bool = False
     measure: Measure | None = None
+    names_outside: NamesOutside | None = None
 
 
 def consumes(
-    *events: type[CloudEvent], group: str, delay_tolerant: bool = False, measure: Measure | None = None
+    *events: type[CloudEvent],
+    group: str,
+    delay_tolerant: bool = False,
+    measure: Measure | None = None,
+    names_outside: NamesOutside | None = None,
 ) -> Callable[[ApplyT], ApplyT]:
     """Mark a function in a service's `consumers` module as the handler of these events in a consumer group.
 
@@ -79,10 +86,12 @@ def consumes(
     costs a fraction.
 
     `measure` is called with the events that were applied, once their transaction has committed.
+
+    `names_outside`: the claims of the group's events are kept with the names that they have outside.
     """
 
     def mark(apply: ApplyT) -> ApplyT:
-        apply.__consumes__ = Handler(events, group, apply, delay_tolerant, measure)  # type: ignore[attr-defined]
+        apply.__consumes__ = Handler(events, group, apply, delay_tolerant, measure, names_outside)  # type: ignore[attr-defined]
         return apply
 
     return mark
@@ -278,9 +287,21 @@ class Consumer:
         )
         return Parked(arrived.record, arrived.event, reason, detail)
 
+    async def _claim(self, tx: Connection, arrived: list[Arrived]) -> set[UUID]:
+        names_of = next((each.names_outside for each in self.handlers if each.names_outside), None)
+        if names_of is None:
+            return await inbox.claim(tx, self.group, [each.event.id for each in arrived])
+        sources = {
+            each.event.id: inbox.Source(
+                *names_of(each.event), (each.record.key or b"").decode(), each.record.timestamp
+            )
+            for each in arrived
+        }
+        return await inbox.claim_with_sources(tx, self.group, sources)
+
     async def _apply_new(self, tx: Connection, arrived: list[Arrived]) -> list[CloudEvent]:
         """Claim events, and call the handlers with the newly claimed ones."""
-        fresh = await inbox.claim(tx, self.group, [each.event.id for each in arrived])
+        fresh = await self._claim(tx, arrived)
         events = [each.event for each in {a.event.id: a for a in reversed(arrived)}.values()][::-1]
         events = [event for event in events if event.id in fresh]
         for handler in self.handlers:

@@ -33,6 +33,8 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    timestamp: int | None = None
+    """When it was sent, in milliseconds since 1970. None: it was parked since."""
 
     @property
     def is_movement(self) -> bool:

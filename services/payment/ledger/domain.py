@@ -74,7 +74,8 @@ class Posting:
 class Entry:
     """One effect of one cause: of Stripe's object, or of a row of ours. (clinic, stripe_object_id, effect) is unique.
 
-    `payment_id` is the payment whose money it is; None for a count of cash.
+    `payment_id` is the payment whose money it is; None for a count of cash. `observed_by` is Stripe's event by which a
+    capture is booked, or the sweep.
     """
 
     clinic_id: UUID
@@ -84,6 +85,7 @@ class Entry:
     effect: Effect
     booked_at: datetime
     postings: tuple[Posting, ...]
+    observed_by: str | None = None
 
     def __post_init__(self) -> None:
         if unbalanced(self.postings):
@@ -114,6 +116,7 @@ def entry_of(
     cause: str,
     postings: Iterable[Posting],
     now: datetime,
+    observed_by: str | None = None,
 ) -> Entry:
     """The entry of one effect of a payment, or of a refund of it (`moved_by`). `cause` names what had the effect."""
     return Entry(
@@ -124,6 +127,7 @@ def entry_of(
         effect=effect,
         booked_at=now,
         postings=tuple(postings),
+        observed_by=observed_by,
     )
 
 

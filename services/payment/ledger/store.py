@@ -30,8 +30,9 @@ async def _insert_entries(tx: Connection, entries: Collection[Entry]) -> None:
     await tx.execute(
         """
         WITH entered AS (
-            INSERT INTO entries (clinic_id, id, payment_id, stripe_object_id, effect, booked_at)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+            INSERT INTO entries (clinic_id, id, payment_id, stripe_object_id, effect, booked_at, observed_by)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[],
+                $15::text[])
         )
         INSERT INTO postings (clinic_id, entry_id, position, account, client_id, payable_id, amount, currency)
         SELECT * FROM unnest($7::uuid[], $8::uuid[], $9::smallint[], $10::text[], $11::uuid[], $12::uuid[],
@@ -51,6 +52,7 @@ async def _insert_entries(tx: Connection, entries: Collection[Entry]) -> None:
         [posting.receivable_id for _, _, posting in lines],
         [posting.amount for _, _, posting in lines],
         [posting.currency for _, _, posting in lines],
+        [entry.observed_by for entry in entries],
     )
 
 

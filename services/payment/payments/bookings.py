@@ -14,10 +14,17 @@ from services.payment.payments.domain import Payment
 
 
 def entry_of(
-    payment: Payment, effect: Effect, postings: Sequence[Posting], now: datetime, cause: str
+    payment: Payment,
+    effect: Effect,
+    postings: Sequence[Posting],
+    now: datetime,
+    cause: str,
+    observed_by: str | None = None,
 ) -> Entry:
     """The entry of one effect of the payment. `cause` names the effect: Stripe's object, or a key of ours."""
-    return ledger.entry_of(payment.clinic_id, payment.id, payment.id, effect, cause, postings, now)
+    return ledger.entry_of(
+        payment.clinic_id, payment.id, payment.id, effect, cause, postings, now, observed_by
+    )
 
 
 def movement_of(

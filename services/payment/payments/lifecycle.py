@@ -29,6 +29,7 @@ from services.payment.stripe.mismatches import (
     WrongIntent,
     WrongMode,
 )
+from services.payment.stripe.observations import observed_by
 
 STATUS_OF: Mapping[str, PaymentStatus] = {
     "payment_intent.succeeded": "succeeded",
@@ -240,6 +241,7 @@ def _capture(
             ledger.capture(taken, paid.currency, settled, paid.client_id),
             now,
             paid.intent_id,
+            observed_by(seen),
         ),
         used=used,
         released=credit_uses.release(payment, sum(credit.values()), now),

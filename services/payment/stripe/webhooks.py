@@ -191,9 +191,10 @@ async def receive_webhook(
         await _publish(event, events, arrived)
         _received.add(1, "published")
     else:
-        event_type = str(fields.object_of(found).get("type"))[:80]
+        ignored = fields.object_of(found)
+        event_type, stripe_event_id = str(ignored.get("type"))[:80], str(ignored.get("id"))[:80]
         level = log.warning if event is Ignored.SHAPE else log.info
-        level("webhook_ignored", reason=event.value, event_type=event_type)
+        level("webhook_ignored", reason=event.value, event_type=event_type, stripe_event_id=stripe_event_id)
         _received.add(1, event.value)
 
 
