@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.tools import verapdf
+from tests.tools import collector, verapdf
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
@@ -230,6 +230,7 @@ def _lacks_prometheus() -> str | None:
 
 PROBES: dict[str, Callable[[], str | None]] = {
     "browser": _lacks_chromium,
+    "collector": collector.lacks,
     "compose": _lacks_compose,
     "debezium": _lacks_debezium,
     "signals": _lacks_prometheus,
@@ -252,6 +253,7 @@ GROUPS: Iterable[Group] = (
     folder("debezium"),
     folder("verapdf", asks_others=True),
     folder("signals", asks_others=True),
+    folder("collector", asks_others=True),
     folder("faults"),
     folder("browser", *PARALLEL),
     folder("compose"),
