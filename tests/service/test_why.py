@@ -1,16 +1,22 @@
-"""`clinicpay why` by Stripe's events: whatever became of one is found by its id."""
+"""`clinicpay why` over real databases and the sandbox: what became of Stripe's events, and what banks do late."""
 
 from dataclasses import replace
 from typing import Any
 
+from contracts.events.payment import receipt_number
 from contracts.events.stripe import StripeEvent
 from deploy.ops.why.asking import why
 from deploy.ops.why.story import Journey
 from services.chassis.ids import new_id
 from services.payment import consumers
+from tests.builders.callers import a_caller
 from tests.builders.events import deliver_records, record
 from tests.builders.values import eur
 from tests.running.installation import Installation
+from tests.service.test_payment_debits import FAILS
+from tests.service.test_payment_debits import confirm as confirm_debit
+
+RETURNED = "payment_intent_payment_attempt_failed (Your bank did not pay the debit)"
 
 
 async def of(installation: Installation, reference: str) -> Journey:
@@ -109,3 +115,80 @@ async def test_a_parked_event_whose_payment_nobody_knows(installation: Installat
 
 async def test_an_event_that_nobody_has(installation: Installation) -> None:
     assert await why(installation.access, "evt_nobody") == []
+
+
+async def test_a_bank_that_confirms_for_days_and_then_refuses(installation: Installation) -> None:
+    payments = installation.payments
+    await payments.update_clinic(100, methods=("card", "debit"))
+    invoice = await installation.open_invoice(4_000)
+    started = await payments.start((invoice, eur(40)), method={"kind": "debit"})
+    intent = await confirm_debit(payments, started, FAILS)
+    await installation.pump()
+
+    on_its_way = await of(installation, str(invoice))
+    assert on_its_way.waits is not None
+    assert on_its_way.waits.code == "bank_confirms"
+
+    already = payments.hook.count("payment_intent.payment_failed")
+    path = f"/accounts/{payments.sandbox.platform}/payment_intents/{intent}/settle"
+    await payments.sandbox.control("POST", "/clock", {"offset_seconds": 4 * 24 * 3600})
+    await payments.sandbox.control("POST", path, {"outcome": "failed"})
+    await payments.hook.until("payment_intent.payment_failed", already + 1)
+    await payments.consume()
+    await installation.pump()
+    refused = await of(installation, str(invoice))
+    assert refused.waits is not None
+    assert (refused.waits.code, refused.waits.text.partition(": ")[2]) == ("declined", RETURNED)
+
+    await installation.pay((invoice, eur(40)))
+    paid = await of(installation, str(invoice))
+    # A card paid it: the debit that came back stays to be seen.
+    assert [text.partition(" ")[2] for text in texts(paid) if "declined by" in text] == [
+        f"declined by sepa_debit: {RETURNED}"
+    ]
+
+
+async def test_a_refund_that_the_bank_returned(installation: Installation) -> None:
+    """The installation has one: of a payment of an invoice that was void by then."""
+    [(refund, payment)] = await installation.dbs["payment"].admin.fetch(
+        "SELECT id, payment_id FROM refunds WHERE status = 'failed'"
+    )
+
+    journey = await of(installation, str(refund))
+
+    assert journey.waits is not None
+    assert journey.waits.code == "refund_returned"
+    assert any("returned" in text and "Refund of 7.00 EUR" in text for text in texts(journey))
+    number = receipt_number(payment)
+    assert f"{number}: 25.00 EUR is above what was due, and is the client's credit" in texts(journey)
+
+
+async def test_an_invoice_that_was_paid_at_the_bank_and_by_card(installation: Installation) -> None:
+    """The card's money is taken; before its webhook comes, the clinic records the client's transfer."""
+    payments = installation.payments
+    success = await a_success(installation)
+    [invoice] = await installation.dbs["payment"].admin.fetch(
+        "SELECT payable_id FROM allocations WHERE payment_id = $1", success.payment_id
+    )
+    transfer = {
+        "client_id": str(payments.client_id),
+        "kind": "bank_transfer",
+        "amount": 4_000,
+        "currency": "EUR",
+        "invoices": [{"invoice_id": str(invoice["payable_id"]), "amount": 4_000}],
+    }
+    staff, headers = a_caller("staff", payments.clinic_id), {"Idempotency-Key": str(new_id())}
+    recorded = await payments.api.call("POST", "/payments/recorded", staff, json=transfer, headers=headers)
+    assert recorded.status_code == 201, recorded.text
+    await payments.consume(success)
+    await installation.pump()
+
+    journey = await of(installation, str(invoice["payable_id"]))
+
+    assert ": paid, 0.00 EUR due" in journey.title
+    assert success.payment_id is not None
+    twice = (
+        f"{receipt_number(success.payment_id)}: 40.00 EUR is above what was due, and is the client's credit"
+    )
+    assert twice in texts(journey)
+    assert "payment of 40.00 EUR booked on the invoice" in texts(journey)

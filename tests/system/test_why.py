@@ -137,6 +137,11 @@ async def test_a_webhook_that_did_not_come(system: Running, access: Access, invo
         await system.control("DELETE", "/faults")
     assert "stripe check" in answer.help
     assert (await of(access, begun["client_secret"].split("_secret_")[0])).waits == answer
+    await open_payment(system, begun)
+    await until_paid(system, invoice)
+    steps = (await of(access, invoice["id"])).steps
+    assert any(step.text.endswith("by the sweep, before a webhook came") for step in steps)
+    assert [step for step in steps if step.text.startswith("Webhook")] == []
 
 
 async def open_payment(system: Running, begun: Json) -> None:

@@ -191,7 +191,7 @@ def _outcome(event: Row, books: Books) -> str:
     if any(entry["observed_by"] == event["id"] for entry in books.entries):
         return "booked"
     if any(attempt["observed_by"] == event["id"] for attempt in books.failed_attempts):
-        return "a declined attempt"
+        return "a failed attempt"
     booked = any(entry["effect"] == "capture" for entry in books.entries)
     return "known before" if booked and event["type"] == "payment_intent.succeeded" else "applied"
 
