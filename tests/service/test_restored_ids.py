@@ -163,6 +163,32 @@ async def test_a_decline_is_told_once_although_it_is_heard_of_again_after_a_rest
     assert await count_mails(installation, "payment_failed") == mails
 
 
+async def test_failed_attempts_and_webhooks_are_read_again_from_their_topic(
+    installation: Installation,
+) -> None:
+    invoice, payments = await installation.open_invoice(4_000), installation.payments
+    started = await payments.start((invoice, money(4_000)))
+
+    async def kept() -> list[Any]:
+        admin = installation.dbs["payment"].admin
+        attempts = await admin.fetch("SELECT * FROM failed_attempts ORDER BY name")
+        return [*attempts, *await admin.fetch("SELECT source_id, subject FROM inbox ORDER BY 1")]
+
+    async with a_backup(installation) as restore:
+        already = payments.hook.count("payment_intent.payment_failed")
+        await payments.confirm(started, "pm_card_chargeDeclined")
+        await payments.hook.until("payment_intent.payment_failed", already + 1)
+        before = await kept()
+        await payments.consume()
+        after = await kept()
+        await restore()
+        assert await kept() == before != after
+
+        await payments.consume()
+
+        assert await kept() == after
+
+
 async def test_a_refund_that_is_booked_again_after_a_restore_is_booked_once(
     installation: Installation,
 ) -> None:
