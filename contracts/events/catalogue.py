@@ -1,11 +1,11 @@
 """Which class reads which topic."""
 
-from contracts.events import account, clinic, invoice, notification, payment, stripe
+from contracts.events import account, client, clinic, invoice, notification, payment, stripe
 from contracts.events.envelope import CloudEvent, Undecodable
 
 EVENTS: dict[str, type[CloudEvent]] = {
     event.topic.name: event
-    for module in (account, clinic, invoice, notification, payment, stripe)
+    for module in (account, client, clinic, invoice, notification, payment, stripe)
     for event in vars(module).values()
     if isinstance(event, type) and issubclass(event, CloudEvent) and "topic" in vars(event)
 }

@@ -32,6 +32,8 @@ class Topic:
 
 CLINIC_UPDATED = Topic("clinic.updated", Kind.STATE, "invoice", ("payment", "notification"), partitions=3)
 
+CLIENT_ERASED = Topic("client.erased", Kind.NOTICE, "invoice", ("payment", "notification"), partitions=3)
+
 _INVOICE_READERS = ("payment", "notification", "gateway")
 INVOICE_CREATED = Topic("invoice.created", Kind.STATE, "invoice", _INVOICE_READERS)
 INVOICE_UPDATED = Topic("invoice.updated", Kind.STATE, "invoice", _INVOICE_READERS)
@@ -61,6 +63,7 @@ NOTIFICATION_FAILED = Topic("notification.failed", Kind.NOTICE, "notification", 
 
 ALL: tuple[Topic, ...] = (
     CLINIC_UPDATED,
+    CLIENT_ERASED,
     INVOICE_CREATED,
     INVOICE_UPDATED,
     INVOICE_PAID,

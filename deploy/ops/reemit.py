@@ -11,6 +11,7 @@ from deploy.ops import database, workers
 from services.chassis.outbox.reemit import Source, put_again
 from services.invoice.clinics import reemit as clinics
 from services.invoice.documents import reemit as documents
+from services.invoice.erasures import reemit as erasures
 from services.invoice.invoices import reemit as invoices
 from services.notification.emails import reemit as emails
 from services.payment.accounts import reemit as accounts
@@ -22,7 +23,7 @@ from services.payment.payments import reemit as payments
 from services.payment.refunds import reemit as refunds
 
 SOURCES: Mapping[str, Sequence[Source]] = {
-    "invoice": (clinics.SOURCE, invoices.SOURCE, documents.SOURCE),
+    "invoice": (clinics.SOURCE, invoices.SOURCE, documents.SOURCE, erasures.SOURCE),
     "payment": (
         accounts.SOURCE,
         payments.SOURCE,

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from contracts.events.account import AccountUpdated
+from contracts.events.client import ClientErased
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.envelope import Event
 from contracts.events.invoice import INVOICE_STATES, InvoiceState
 from services.chassis.db.database import Connection
 from services.chassis.kafka.consume import consumes
+from services.notification.contacts import actions as contacts
 from services.notification.emails import actions as emails
 from services.notification.emails.kinds import EVENTS_WITHOUT_COPY
 from services.notification.projections import actions as projections
@@ -17,6 +19,12 @@ from services.notification.projections import actions as projections
 async def on_clinic_updated(tx: Connection, updates: Sequence[ClinicUpdated]) -> None:
     """Update the copies of clinics."""
     await projections.upsert_clinics(tx, updates)
+
+
+@consumes(ClientErased, group="notification", delay_tolerant=True)
+async def on_client_erased(tx: Connection, events: Sequence[ClientErased]) -> None:
+    """Delete the contacts of clients who were erased."""
+    await contacts.erase(tx, events)
 
 
 @consumes(AccountUpdated, group="notification", delay_tolerant=True)

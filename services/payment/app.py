@@ -23,6 +23,7 @@ from services.payment import consumers, jobs
 from services.payment.accounts import routes as accounts
 from services.payment.credit import routes as credit
 from services.payment.disputes import routes as disputes
+from services.payment.erasures.sweep import erasing
 from services.payment.evidence import routes as evidence
 from services.payment.evidence.sweep import submitting
 from services.payment.methods import routes as methods
@@ -102,6 +103,7 @@ def worker(settings: Settings) -> Litestar:
             comparing(db, stripe),
             submitting(db, stripe, consumers.apply_stripe_events),
             sending(db, stripe),
+            erasing(db, stripe),
             InTransaction(held.END_UNBEGUN, on_unbegun),
             *held_actions.handlers(ACTS),
         ],

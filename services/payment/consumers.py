@@ -11,6 +11,7 @@ from operator import attrgetter
 
 import structlog
 
+from contracts.events.client import ClientErased
 from contracts.events.clinic import ClinicUpdated
 from contracts.events.invoice import INVOICE_STATES, InvoiceState
 from contracts.events.stripe import StripeEvent
@@ -20,6 +21,7 @@ from services.chassis.kafka.consume import consumes
 from services.chassis.telemetry.metrics import Counter, Seconds
 from services.payment.accounts import changes as accounts
 from services.payment.disputes import changes as disputes
+from services.payment.erasures import actions as erasures
 from services.payment.ledger import actions as ledger
 from services.payment.methods import changes as methods
 from services.payment.payments import changes as payments
@@ -130,6 +132,12 @@ async def on_invoice_changed(tx: Connection, events: Sequence[InvoiceState]) -> 
     too_much = await receivables.upsert_invoices(tx, events)
     if too_much:
         await payments.move_to_credit(tx, too_much)
+
+
+@consumes(ClientErased, group="payment", delay_tolerant=True)
+async def on_client_erased(tx: Connection, events: Sequence[ClientErased]) -> None:
+    """Queue the erasure of what payment keeps of the clients, here and at Stripe."""
+    await erasures.begin(tx, events)
 
 
 @consumes(

@@ -46,6 +46,8 @@ from services.notification.emails.actions import claim_emails
 from services.notification.projections import store as projections
 from services.notification.reminders import store as reminders
 from services.payment.credit import store as credit_store
+from services.payment.erasures import store as erasures
+from services.payment.erasures.domain import Erased
 from services.payment.methods import store as methods
 from services.payment.payments import reads as lookups
 from services.payment.payments import store as payments
@@ -69,6 +71,7 @@ CLINIC, BUSY, SOME = clinic(7), key(2, 0), key(2, 1_007)
 AFTER = (date(2020, 8, 1), key(3, 37_500))
 HASH = hashlib.sha256(b"7").digest()
 HOUR = timedelta(hours=1)
+ERASED = Erased(CLINIC, SOME, datetime(2026, 11, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +306,17 @@ CASES = [
         lambda tx: methods.find_clients(tx, [("", "cus_7_1007")]),
         "customers_stripe",
     ),
+    case(
+        "payment",
+        "worker",
+        "what is kept of a client who is erased",
+        lambda tx: erasures.read_known(tx, ERASED),
+        "payment_methods_removed",
+    ),
+    case(
+        "payment", "worker", "the rows of a client who is erased", lambda tx: erasures.lock_client(tx, ERASED)
+    ),
+    case("payment", "worker", "the erasure of a client", lambda tx: erasures.erase_client(tx, ERASED)),
     case(
         "payment",
         "worker",

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.ops.database import UNREACHABLE
 from deploy.ops.verify import diff as diff
-from deploy.ops.verify import invoice_checks, other_checks, payment_checks
+from deploy.ops.verify import invoice_checks, other_checks, payment_checks, personal
 from deploy.ops.verify import stripe_checks as stripe_checks
 from deploy.ops.verify import topic_checks as topics
 from deploy.ops.verify.access import Access
@@ -21,7 +21,7 @@ from deploy.ops.verify.settle import settle
 from services.chassis import audit
 
 INSIDE: tuple[Check, ...] = (*invoice_checks.CHECKS, *payment_checks.CHECKS, *other_checks.CHECKS)
-ACROSS = frozenset({*(comparison.name for comparison in COMPARISONS), *stripe_checks.SAYS})
+ACROSS = frozenset({*(comparison.name for comparison in COMPARISONS), *stripe_checks.SAYS, personal.NAME})
 PARKING = ("invoice", "payment", "notification")
 SECOND_LOOK = 1.0
 
@@ -110,6 +110,8 @@ async def _across(access: Access, databases: Databases, names: frozenset[str]) -
     results = [
         await _between(databases, comparison) for comparison in COMPARISONS if comparison.name in names
     ]
+    if personal.NAME in names:
+        results.append(await personal.check(databases))
     if access.stripe_secret_key and names & stripe_checks.SAYS.keys():
         results += await stripe_checks.compare(access, databases)
     return results

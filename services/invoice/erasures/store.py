@@ -38,10 +38,9 @@ async def erase_due_invoices(tx: Connection, most: int) -> int:
     )
 
 
-async def erase_due_clients(tx: Connection, most: int) -> int:
+async def erase_due_clients(tx: Connection, most: int) -> list[Erasure]:
     """Erase up to `most` clients whose time has passed and whom no document names any more."""
-    return await _count(
-        tx,
+    rows = await tx.fetch(
         f"""
         WITH due AS (
             SELECT c.clinic_id, c.id FROM clients AS c
@@ -59,9 +58,11 @@ async def erase_due_clients(tx: Connection, most: int) -> int:
         )
         INSERT INTO erasures (clinic_id, kind, subject_id, erased_at)
         SELECT clinic_id, 'client', id, erased_at FROM erased
+        RETURNING clinic_id, kind, subject_id, erased_at
         """,
         most,
     )
+    return [Erasure(**row) for row in rows]
 
 
 async def list_erasures(tx: Connection) -> list[Erasure]:
@@ -72,12 +73,12 @@ async def list_erasures(tx: Connection) -> list[Erasure]:
     return [Erasure(**row) for row in rows]
 
 
-async def erase_again(tx: Connection, log: Sequence[Erasure]) -> None:
-    """Erase what the log names and this database still holds, and add the log's entries.
+async def erase_again(tx: Connection, log: Sequence[Erasure]) -> list[Erasure]:
+    """Erase what the log names and this database still holds, and add the log's entries. Answers the clients erased.
 
     A client who was given a name again after the erasure keeps it.
     """
-    await tx.execute(
+    rows = await tx.fetch(
         f"""
         WITH log AS (
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
@@ -90,14 +91,18 @@ async def erase_again(tx: Connection, log: Sequence[Erasure]) -> None:
             UPDATE clients AS c SET {_ERASED_CLIENT}, erased_at = log.erased_at FROM log
             WHERE log.kind = 'client' AND c.erased_at IS NULL AND c.changed_at <= log.erased_at
                 AND (c.clinic_id, c.id) = (log.clinic_id, log.subject_id)
+            RETURNING log.*
+        ), kept AS (
+            INSERT INTO erasures (clinic_id, kind, subject_id, erased_at) SELECT * FROM log ON CONFLICT DO NOTHING
         )
-        INSERT INTO erasures (clinic_id, kind, subject_id, erased_at) SELECT * FROM log ON CONFLICT DO NOTHING
+        SELECT clinic_id, kind, subject_id, erased_at FROM people ORDER BY clinic_id, subject_id
         """,
         [each.clinic_id for each in log],
         [each.kind for each in log],
         [each.subject_id for each in log],
         [each.erased_at for each in log],
     )
+    return [Erasure(**row) for row in rows]
 
 
 async def _count(tx: Connection, sql: str, most: int) -> int:

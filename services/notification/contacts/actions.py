@@ -1,7 +1,10 @@
 """Changes to clients' contacts, each in the caller's transaction."""
 
+from collections.abc import Sequence
+from operator import attrgetter
 from uuid import UUID
 
+from contracts.events.client import ClientErased
 from contracts.vocabulary import ChosenMail
 from services.chassis import audit
 from services.chassis.db.database import Connection
@@ -49,6 +52,14 @@ async def delete_contact(tx: Connection, caller: Caller, client_id: UUID) -> Non
     if before is None:
         raise domain.ContactNotFound("No contact is kept for this client.")
     await audit.record(tx, caller, "delete_contact", client_id, before, None)
+
+
+async def erase(tx: Connection, events: Sequence[ClientErased]) -> None:
+    """Delete the contacts of erased clients. One that was given after the erasure stays: the client is one again."""
+    if events:
+        # Of two erasures of one client the later counts.
+        ordered = sorted(events, key=attrgetter("time"))
+        await store.delete_erased(tx, {(each.clinic_id, each.client_id): each.time for each in ordered})
 
 
 async def choose_mail(

@@ -1,11 +1,14 @@
 """Every SQL statement on contacts."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from contracts.vocabulary import ChosenMail
 from services.chassis.db.database import Connection
+from services.chassis.ids import Key, columns
 from services.notification.contacts.domain import Contact, Refused
 
 _COLUMNS = "client_id, email, name, language, refused_reason, refused_at"
@@ -80,6 +83,30 @@ async def delete_contact(tx: Connection, clinic_id: UUID, client_id: UUID) -> Co
         client_id,
     )
     return _contact(row) if row else None
+
+
+async def delete_erased(tx: Connection, erased: Mapping[Key, datetime]) -> None:
+    """Delete what is kept of erased clients, by (clinic, client): contacts older than the erasure, and choices."""
+    await tx.execute(
+        """
+        WITH erased AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS erased (clinic_id, client_id, erased_at)
+        ), gone AS (
+            DELETE FROM contacts USING erased
+            WHERE (contacts.clinic_id, contacts.client_id) = (erased.clinic_id, erased.client_id)
+                AND contacts.updated_at <= erased.erased_at
+        )
+        DELETE FROM unwanted_mail USING erased
+        WHERE (unwanted_mail.clinic_id, unwanted_mail.client_id) = (erased.clinic_id, erased.client_id)
+            AND NOT EXISTS (
+                SELECT FROM contacts AS newer
+                WHERE (newer.clinic_id, newer.client_id) = (erased.clinic_id, erased.client_id)
+                    AND newer.updated_at > erased.erased_at
+            )
+        """,
+        *columns(erased),
+        [erased[key] for key in sorted(erased)],
+    )
 
 
 async def list_unwanted(tx: Connection, clinic_id: UUID, client_id: UUID) -> tuple[ChosenMail, ...]:

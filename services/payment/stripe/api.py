@@ -7,7 +7,7 @@ repeated. Errors are raised by their meaning: see `answers`.
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +26,7 @@ from services.payment.stripe.answers import (
     AccountRefused,
     Answer,
     KeyRefused,
+    StripeGone,
     StripeMisconfigured,
     StripeRefused,
     StripeUnavailable,
@@ -102,6 +103,13 @@ class StripeApi:
                 {"metadata": dict(metadata)}, call_options(account, key)
             )
         return made.id
+
+    async def delete_customer(self, account: str, customer: str) -> None:
+        """Delete a customer with its saved methods, for good. No error if Stripe has none of this id any more."""
+        with suppress(StripeGone):
+            async with self._calling("customers.delete", account):
+                # No idempotency key: a deletion may be repeated, and a key would replay an error.
+                await self.sdk.v1.customers.delete_async(customer, None, call_options(account))
 
     async def create_intent(self, wanted: NewIntent, customer: str | None) -> Intent:
         """Make a PaymentIntent, or get the one that an earlier call with its key made."""
