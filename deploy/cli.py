@@ -19,6 +19,7 @@ from deploy.ops.commands import give_up
 from deploy.ops.keys_commands import app as keys
 from deploy.ops.logins_commands import app as logins
 from deploy.ops.movements_commands import movements
+from deploy.ops.operators_commands import app as operators
 from deploy.ops.parked_commands import parked
 from deploy.ops.restore_commands import restore
 from deploy.ops.stripe_commands import app as stripe
@@ -196,6 +197,7 @@ def reemit(
 app.add_typer(parked, name="parked")
 app.add_typer(keys, name="keys")
 app.add_typer(logins, name="logins")
+app.add_typer(operators, name="operators")
 app.add_typer(restore, name="restore")
 app.add_typer(movements, name="movements")
 app.add_typer(clinics, name="clinics")

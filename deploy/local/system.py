@@ -23,22 +23,24 @@ Environment = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the processes listen on 127.0.0.1: three for people, the rest wherever there is room."""
+    """Where the processes listen on 127.0.0.1: four for people, the rest wherever there is room."""
 
     gateway: int
     sandbox: int
     mailbox: int
+    console: int
     smtp: int
     inner: dict[str, int]
 
     @classmethod
     def choose(cls, gateway: int) -> "Ports":
-        """EmbeddedError if the gateway's port is taken; the sandbox and the mailbox prefer the two after it."""
+        """EmbeddedError if the gateway's port is taken; the others for people prefer the three after it."""
         if not port_is_free(gateway):
             raise EmbeddedError(f"port {gateway} is taken: choose another with --port")
         names = [f"{service}.{role}" for service in WORKED for role in ("api", "worker")]
         inner = {name: free_port() for name in (*names, "relay")}
-        return cls(gateway, _preferably(gateway + 1), _preferably(gateway + 2), free_port(), inner)
+        sandbox, mailbox, console = (_preferably(gateway + after) for after in (1, 2, 3))
+        return cls(gateway, sandbox, mailbox, console, free_port(), inner)
 
 
 def _preferably(port: int) -> int:
@@ -111,6 +113,10 @@ class System:
         return _url(self.ports.mailbox)
 
     @property
+    def console_url(self) -> str:
+        return f"http://localhost:{self.ports.console}"
+
+    @property
     def operator_key(self) -> str:
         return DEMO_OPERATOR_KEY if self.demo else self.secrets.operator_key
 
@@ -122,7 +128,8 @@ class System:
     def measured(self) -> dict[str, str]:
         """The processes that show metrics, by name, each with the address that it listens on."""
         addresses = {name: f"127.0.0.1:{port}" for name, port in self.ports.inner.items()}
-        return {"gateway.api": f"127.0.0.1:{self.ports.gateway}", **addresses}
+        outer = {"gateway.api": self.ports.gateway, "console": self.ports.console}
+        return {**{name: f"127.0.0.1:{port}" for name, port in outer.items()}, **addresses}
 
     def keep_addresses(self) -> None:
         """Write down where this run's parts are, for commands that come while it runs."""
@@ -131,6 +138,7 @@ class System:
                 "portal": self.public_url,
                 "sandbox": self.sandbox_url,
                 "mailbox": self.mailbox_url,
+                "console": self.console_url,
                 "postgres_cluster": str(self.postgres.cluster),
             }
         )
@@ -165,6 +173,9 @@ class System:
                 units.append(self._unit(name, f"services.{service} {role}", ports.inner[name], env, both))
         units.append(
             self._unit("relay", "services.chassis.outbox.relay", ports.inner["relay"], self._relay, both)
+        )
+        units.append(
+            self._unit("console", "deploy.ops.console", self.ports.console, self._console, ("migrations",))
         )
         if self.stripe.sandbox:
             units.append(self._unit("sandbox", "deploy.sandbox", ports.sandbox, self._sandbox))
@@ -245,15 +256,33 @@ class System:
         }
 
     def _ready_parts(self) -> dict[str, str]:
-        parts = {name: _url(port) for name, port in self.ports.inner.items()}
+        parts = {name: _url(port) for name, port in self.ports.inner.items()} | {
+            "console": _url(self.ports.console)
+        }
         parts |= {"sandbox": self.sandbox_url} if self.stripe.sandbox else {}
         return parts | {"mailbox": self.mailbox_url}
 
     def _relay(self) -> Environment:
-        outboxes = (f"{service}={self.dsns[f'{service}_relay']}" for service in WORKED)
         return {
-            "RELAY_DATABASE_URLS": ",".join(outboxes),
+            "RELAY_DATABASE_URLS": _listed({name: self.dsns[f"{name}_relay"] for name in WORKED}),
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+        }
+
+    def _console(self) -> Environment:
+        password = self.secrets.role_passwords[database.OPS]
+        books = database.reader_dsns(self.postgres.admin_dsn, password, database.OPS)
+        asked = {"STRIPE_SECRET_KEY": self.stripe.secret_key}
+        if self.stripe.sandbox:
+            asked["STRIPE_API_BASE"] = self.sandbox_url
+        return {
+            **asked,
+            "OPS_DATABASE_URLS": _listed(books),
+            "WORKER_DATABASE_URLS": _listed({name: self.dsns[f"{name}_worker"] for name in WORKED}),
+            "GATEWAY_DATABASE_URL": self.dsns["gateway_api"],
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "CONSOLE_URL": self.console_url,
+            "CONSOLE_KEY": os.environ.get("CONSOLE_KEY") or self.secrets.console_key,
+            "GATEWAY_URL": _url(self.ports.gateway),
         }
 
     def _sandbox(self) -> Environment:
@@ -280,6 +309,11 @@ class System:
             }
         await run_once(["deploy.local.demo"], {**_inherited(), **env}, self.data.log("demo"))
         self.data.demo_loaded.touch()
+
+
+def _listed(urls: Mapping[str, str]) -> str:
+    """As settings take them: `invoice=postgresql://…,payment=…`."""
+    return ",".join(f"{name}={url}" for name, url in urls.items())
 
 
 def _url(port: int) -> str:

@@ -85,7 +85,11 @@ def _welcome(system: System, screen: Screen, seconds: float) -> None:
     memory = proportional_bytes([os.getpid()])
     size = f", {memory / 2**30:.2f} GiB of memory" if memory else ""
     screen.say(f"\nClinicPay is ready ({seconds:.1f} s{size}). Ctrl-C stops it.\n")
-    addresses = [("Portal", system.public_url), ("Mailbox", system.mailbox_url)]
+    addresses = [
+        ("Portal", system.public_url),
+        ("Mailbox", system.mailbox_url),
+        ("Operators' console", f"{system.console_url}/ops"),
+    ]
     addresses += [("Stripe sandbox", system.sandbox_url)] if system.stripe.sandbox else []
     screen.facts("Addresses", [*addresses, ("Logs", str(system.data.logs))])
     # A process that died has another id the next time, so that a list of now would soon be wrong.

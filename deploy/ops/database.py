@@ -26,9 +26,13 @@ from deploy.ops import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("invoice", "payment", "notification", "gateway")
-GROUPS = ("app_api", "app_worker", "app_relay", "app_auditor")
+GROUPS = ("app_api", "app_worker", "app_relay", "app_auditor", "app_ops")
 AUDITOR = "auditor"
-"""One login for all databases, which reads every table and writes none; made when it has a password."""
+"""One login for all databases, which reads every table and writes none."""
+OPS = "ops"
+"""The console's login: it reads as the auditor does, and writes who may use the console and what they did there."""
+READERS = {AUDITOR: ("app_auditor",), OPS: ("app_auditor", "app_ops")}
+"""The logins that reach all databases, each with its groups. Each is made when it has a password."""
 BOOTSTRAP_LOCK = 7_204_911_386_205_517
 # A server that dies in the middle of an answer makes asyncpg raise InternalClientError, which is neither of the others.
 UNREACHABLE = (
@@ -59,12 +63,14 @@ def all_roles(services: Iterable[str] = SERVICES) -> list[str]:
 
 def test_passwords(services: Iterable[str] = SERVICES) -> dict[str, str]:
     """Passwords for databases that hold nothing worth keeping: each role's own name."""
-    return {role: role for role in (*all_roles(services), AUDITOR)}
+    return {role: role for role in (*all_roles(services), *READERS)}
 
 
-def auditor_dsns(server_dsn: str, password: str, services: Iterable[str] = SERVICES) -> dict[str, str]:
-    """The auditor's DSN for each service's database, on the server that `server_dsn` names."""
-    return {service: role_dsn(server_dsn, AUDITOR, password, database_name(service)) for service in services}
+def reader_dsns(
+    server_dsn: str, password: str, role: str = AUDITOR, services: Iterable[str] = SERVICES
+) -> dict[str, str]:
+    """A reader's DSN for each service's database, on the server that `server_dsn` names."""
+    return {service: role_dsn(server_dsn, role, password, database_name(service)) for service in services}
 
 
 def database_name(service: str) -> str:
@@ -99,7 +105,7 @@ async def bootstrap(
 ) -> dict[str, str]:
     """Make roles and databases that are missing, set the passwords; answers each login role's DSN.
 
-    passwords   by role name, see `all_roles`, and the auditor's if there is to be one; default: from the
+    passwords   by role name, see `all_roles`, and those of `READERS` that there are to be; default: from the
                 environment, see `environment_passwords`
     """
     services = tuple(services)
@@ -186,14 +192,13 @@ async def migrate_all(dsns: Mapping[str, str], services: Iterable[str] = SERVICE
 def environment_passwords(services: Iterable[str] = SERVICES) -> dict[str, str]:
     """From `INVOICE_API_PASSWORD` or `INVOICE_API_PASSWORD_FILE`, and so on; KeyError names the missing ones.
 
-    AUDITOR_PASSWORD may be missing: then there is no auditor.
+    AUDITOR_PASSWORD and OPS_PASSWORD may be missing: then there is no such login.
     """
     found = {role: variables.read(f"{role.upper()}_PASSWORD") for role in all_roles(services)}
     missing = [f"{role.upper()}_PASSWORD" for role, password in found.items() if not password]
     if missing:
         raise KeyError(f"not set: {', '.join(missing)}")
-    if auditor := variables.read(f"{AUDITOR.upper()}_PASSWORD"):
-        found[AUDITOR] = auditor
+    found |= {role: variables.read(f"{role.upper()}_PASSWORD") for role in READERS}
     return {role: password for role, password in found.items() if password}
 
 
@@ -208,10 +213,11 @@ async def _make_roles(
             await _execute(admin, "ALTER ROLE %I PASSWORD %L", role, passwords[role])
             if group_of_role:
                 await _execute(admin, "GRANT %I TO %I", group_of_role, role)
-    if AUDITOR in passwords:
-        await _make_role(admin, AUDITOR, _LOGIN)
-        await _execute(admin, "ALTER ROLE %I PASSWORD %L", AUDITOR, passwords[AUDITOR])
-        await _execute(admin, "GRANT app_auditor TO %I", AUDITOR)
+    for reader in READERS.keys() & passwords.keys():
+        await _make_role(admin, reader, _LOGIN)
+        await _execute(admin, "ALTER ROLE %I PASSWORD %L", reader, passwords[reader])
+        for group in READERS[reader]:
+            await _execute(admin, "GRANT %I TO %I", group, reader)
 
 
 async def _make_role(admin: asyncpg.Connection, role: str, attributes: str) -> None:

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Self
 
-from deploy.ops.database import AUDITOR, all_roles
+from deploy.ops.database import READERS, all_roles
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Secrets:
     metadata_key: str
     pay_link_key: str
     login_key: str
+    console_key: str
     metrics_token: str
     document_token_private_key: str
     document_token_public_key: str
@@ -44,6 +45,7 @@ class Secrets:
             metadata_key=secrets.token_hex(24),
             pay_link_key=secrets.token_hex(24),
             login_key=secrets.token_hex(24),
+            console_key=secrets.token_hex(24),
             metrics_token=secrets.token_hex(24),
             document_token_private_key=json.dumps(documents.as_dict(private=True)),
             document_token_public_key=json.dumps(documents.as_dict(private=False)),
@@ -51,4 +53,4 @@ class Secrets:
 
 
 def role_passwords() -> dict[str, str]:
-    return {role: secrets.token_hex(24) for role in (*all_roles(), AUDITOR)}
+    return {role: secrets.token_hex(24) for role in (*all_roles(), *READERS)}

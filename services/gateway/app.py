@@ -65,6 +65,7 @@ from services.gateway.web.security import (
     SameSiteOnly,
     asks_for,
     on_every_answer,
+    security_headers,
 )
 from services.gateway.web.templating import template_config
 
@@ -92,6 +93,7 @@ def api(
     jobs = Jobs(db, settings, operations, letters, sealer)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
     readiness = Readiness({"database": jobs.check, "live": hub.check}, parts, calls.clocks)
+    headers = security_headers(settings.stripe_origin, https=settings.https)
     shared = {
         "db": db,
         "hub": hub,
@@ -125,7 +127,7 @@ def api(
         middleware=_middleware(settings),
         stores={STORE: SessionStore(db)},
         exception_handlers={**web_errors.HANDLERS, **account_errors.HANDLERS},
-        before_send=[on_every_answer(settings), tell_what_is_left, tell_request_id],
+        before_send=[on_every_answer(headers), tell_what_is_left, tell_request_id],
         template_config=template_config(),
         openapi_config=openapi_config(),
         request_max_body_size=1024 * 1024,
@@ -188,7 +190,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         RequestLimit(per_minute, bypass=no_page, credential=sessions),
         SameSiteOnly(settings.public_origin),
         session_config(settings.https, [*NOT_PAGES, *PUBLIC_FILES, *PAY_LINKS, *MAIL]).middleware,
-        csrf(settings),
+        csrf(settings.csrf_secrets, https=settings.https, exclude=[*NOT_PAGES, *PUBLIC_FILES, *MAIL]),
     ]
 
 

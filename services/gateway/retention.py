@@ -66,6 +66,11 @@ OWN = (
         "created_at",
         "NOT EXISTS (SELECT FROM operations WHERE actor = key_uses.api_key_id AND operations.key = key_uses.key)",
     ),
+    kept("operators", "until they are removed"),
+    kept("operator_invitations", "until they are taken, replaced by a newer one, or the operator is removed"),
+    kept("operator_sessions", "until somebody logs in to the console after their end, which deletes them"),
+    kept("operator_acts", "for ever: evidence of what operators did, and why"),
+    kept("verify_runs", "the last 400"),
     kept("operations", "until the request is done, or undone"),
 )
 

@@ -60,7 +60,7 @@ class Lab:
         secrets = self.system.secrets
         server = f"postgresql://127.0.0.1:{self.system.postgres.port}/postgres"
         return Access(
-            databases=database.auditor_dsns(server, secrets.role_passwords[database.AUDITOR]),
+            databases=database.reader_dsns(server, secrets.role_passwords[database.AUDITOR]),
             kafka=self.system.kafka.bootstrap_servers,
             stripe_secret_key=self.system.stripe.secret_key,
             stripe_api_base=self.system.sandbox_url,

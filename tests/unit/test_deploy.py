@@ -42,7 +42,7 @@ def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:
     secrets = data.secrets()
     assert data.secrets() == secrets
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-    assert set(secrets.role_passwords) == {*database.all_roles(), database.AUDITOR}
+    assert set(secrets.role_passwords) == {*database.all_roles(), *database.READERS}
     assert "d" in json.loads(secrets.token_private_key)
     assert "d" not in json.loads(secrets.token_public_key)
 

@@ -40,7 +40,7 @@ class Given:
         directory = DataDirectory(data.absolute())
         secrets = directory.secrets()
         password = directory.password(database.AUDITOR) or ""
-        dsn = database.auditor_dsns(directory.postgres_server(), password)["payment"]
+        dsn = database.reader_dsns(directory.postgres_server(), password)["payment"]
         public_url = environment.get("PUBLIC_URL") or directory.addresses()["portal"]
         if environment.get("STRIPE_SECRET_KEY"):
             return cls._of(environment, public_url, dsn)

@@ -47,7 +47,7 @@ class Access:
             raise CannotCheck(f"{directory.path} has no auditor yet: restart `clinicpay up` on it")
         key, api_base = directory.stripe(environment)
         return cls(
-            databases=database.auditor_dsns(directory.postgres_server(), password),
+            databases=database.reader_dsns(directory.postgres_server(), password),
             kafka=directory.kafka_servers(),
             stripe_secret_key=key,
             stripe_api_base=api_base,

@@ -61,7 +61,7 @@ def show(reference: str, found: Sequence[Journey], console: Console) -> None:
         console.print(f"[bold]{escape(each.title)}[/]")
         before = None
         for step in each.steps:
-            later = f"+{_apart((step.at - before).total_seconds())}" if before else ""
+            later = f"+{apart((step.at - before).total_seconds())}" if before else ""
             before = step.at
             console.print(
                 f"  {step.at:%Y-%m-%d %H:%M:%S}  [dim]{later:>8}[/]  {step.service:<12}  {escape(step.text)}"
@@ -82,7 +82,7 @@ def _shown(reference: str) -> str:
     return text if len(reference) <= _LONGEST_SHOWN else f"{text}…"
 
 
-def _apart(seconds: float) -> str:
+def apart(seconds: float) -> str:
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -9,16 +9,16 @@ from types import ModuleType
 from services.chassis.db.database import Connection
 from services.chassis.http.app import Lifespan
 from services.chassis.jobs.sampling import Read, Sampler
+from services.chassis.kafka import waiting
 from services.chassis.kafka.consume import topics_by_group
 from services.chassis.kafka.lag import Lag, LagReader
 from services.chassis.queue import queue
 from services.chassis.settings import KafkaSecurity, ProcessSettings
 from services.chassis.telemetry.metrics import Gauge, Values
 
-MOST_COUNTED = 100_000
-"""Rows of the outbox that are counted: a reading has a bound, and beyond this the age says more."""
-
-_outbox = Gauge("clinicpay.outbox.events", "{event}", f"Events that the outbox holds, at most {MOST_COUNTED}")
+_outbox = Gauge(
+    "clinicpay.outbox.events", "{event}", f"Events that the outbox holds, at most {waiting.MOST_COUNTED}"
+)
 _outbox_age = Gauge("clinicpay.outbox.age", "s", "Age of the oldest event in the outbox; 0 when it is empty")
 _due = Gauge("clinicpay.queue.tasks", "{task}", "Tasks whose time has come, by kind", "kind")
 _overdue = Gauge(
@@ -47,16 +47,9 @@ _lag_age = Gauge(
 
 
 async def read_outbox(connection: Connection) -> None:
-    row = await connection.fetchrow(
-        """
-        SELECT count(*) AS events, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS age
-        FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT $1) AS oldest
-        """,
-        MOST_COUNTED,
-    )
-    assert row is not None
-    _outbox.show({(): row["events"]})
-    _outbox_age.show({(): float(row["age"])})
+    found = await waiting.outbox(connection)
+    _outbox.show({(): found.count})
+    _outbox_age.show({(): found.age})
 
 
 async def read_queue(connection: Connection) -> None:
@@ -66,25 +59,15 @@ async def read_queue(connection: Connection) -> None:
 
 
 async def read_parked(connection: Connection) -> None:
-    rows = await connection.fetch(
-        """
-        SELECT consumer, reason, count(*) AS events, extract(epoch FROM now() - min(parked_at)) AS age
-        FROM parked WHERE state = 'waiting' GROUP BY consumer, reason
-        """
-    )
-    _parked.show({(row["consumer"], row["reason"]): row["events"] for row in rows})
-    _parked_age.show({(): max((float(row["age"]) for row in rows), default=0.0)})
+    found = await waiting.parked(connection)
+    _parked.show({names: each.count for names, each in found.items()})
+    _parked_age.show({(): max((each.age for each in found.values()), default=0.0)})
 
 
 async def read_exceptions(connection: Connection) -> None:
-    rows = await connection.fetch(
-        """
-        SELECT kind, count(*) AS exceptions, extract(epoch FROM app_now() - min(created_at)) AS age
-        FROM exceptions WHERE settled_at IS NULL GROUP BY kind
-        """
-    )
-    _exceptions.show({(row["kind"],): row["exceptions"] for row in rows})
-    _exceptions_age.show({(row["kind"],): float(row["age"]) for row in rows})
+    found = await waiting.exceptions(connection)
+    _exceptions.show({(kind,): each.count for kind, each in found.items()})
+    _exceptions_age.show({(kind,): each.age for kind, each in found.items()})
 
 
 READS = (

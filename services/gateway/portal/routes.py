@@ -1,7 +1,6 @@
 """The portal's pages, as the gateway's app mounts them: `portal_routes`."""
 
 from litestar import Response, Router, get
-from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.params import FromPath, FromQuery
 from litestar.static_files import create_static_files_router
@@ -15,10 +14,7 @@ from services.gateway.portal.payments.routes import payment_routes
 from services.gateway.portal.profile.page import profile
 from services.gateway.portal.profile.routes import profile_routes
 from services.gateway.web import theme
-from services.gateway.web.templating import STATIC, STATIC_URL
-
-FOR_EVER = CacheControlHeader(public=True, immutable=True, max_age=365 * 24 * 3600)
-"""For addresses that change with their content."""
+from services.gateway.web.templating import FOR_EVER, STATIC, STATIC_URL
 
 
 @get("/c/{slug:str}/theme.css", cache_control=FOR_EVER, media_type="text/css", include_in_schema=False)

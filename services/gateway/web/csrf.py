@@ -1,5 +1,6 @@
 """The token that our own pages' forms and scripts send back: it is in a cookie, and in the page."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,20 +12,24 @@ from litestar.middleware.csrf import CSRFMiddleware, generate_csrf_token
 from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
-from services.gateway.settings import Settings
-from services.gateway.web.security import MAIL, NOT_PAGES, PUBLIC_FILES, asks_for
+from services.gateway.web.security import asks_for
 
 
-def csrf(settings: Settings) -> DefineMiddleware:
-    """Forms send the token as `_csrf_token`, scripts as a header. The first secret signs, all are accepted."""
-    secret, *earlier = settings.csrf_secrets
+def csrf(
+    secrets: Sequence[str], *, https: bool, exclude: list[str], cookie: str = "csrf"
+) -> DefineMiddleware:
+    """Forms send the token as `_csrf_token`, scripts as a header. The first secret signs, all are accepted.
+
+    cookie      its name; two apps on one host need two
+    """
+    secret, *earlier = secrets
     config = CSRFConfig(
         secret=secret,
-        cookie_name="__Host-csrf" if settings.https else "csrf",
-        cookie_secure=settings.https,
+        cookie_name=f"__Host-{cookie}" if https else cookie,
+        cookie_secure=https,
         cookie_httponly=True,
         header_name="x-csrftoken",
-        exclude=[*NOT_PAGES, *PUBLIC_FILES, *MAIL],
+        exclude=exclude,
     )
     return DefineMiddleware(Csrf, config=config, earlier=earlier)
 

@@ -17,7 +17,7 @@ Handler = Callable[[AnyRequest, Any], Response[Any]]
 
 SCRIPTS = "scripts"
 """A route's option: only our pages' scripts call it, never a person."""
-_MACHINES = ("/api/", "/webhooks/", "/healthz/")
+_MACHINES = ("/api/", "/ops/api/", "/webhooks/", "/healthz/")
 
 _WORDS: dict[int, tuple[str, str, str]] = {
     400: ("That did not work", "Something about the address or the form is not right.", "Start again"),

@@ -1,7 +1,7 @@
 """Security headers of every answer, and the check that a request comes from our own pages."""
 
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,8 +11,6 @@ from litestar.enums import ScopeType
 from litestar.exceptions import PermissionDeniedException
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-
-from services.gateway.settings import Settings
 
 NOT_PAGES = ["^/api/", "^/webhooks/", "^/healthz/"]
 """Paths without cookies: no session, no CSRF token."""
@@ -32,8 +30,11 @@ def asks_for(paths: Iterable[str]) -> Callable[[Scope], bool]:
     return lambda scope: any_of_them.match(scope["path"]) is not None
 
 
-def content_security_policy(stripe_origin: str) -> str:
-    """Only our own scripts and styles, and the payment script with its frames, as Stripe requires."""
+def content_security_policy(stripe_origin: str | None) -> str:
+    """Only our own scripts and styles, and the payment script with its frames, as Stripe requires.
+
+    None: there is no payment on these pages.
+    """
     live = stripe_origin == _STRIPE
     scripts = f"{_STRIPE} https://*.js.stripe.com" if live else stripe_origin
     frames = f"{scripts} https://hooks.stripe.com" if live else stripe_origin
@@ -41,18 +42,22 @@ def content_security_policy(stripe_origin: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src 'self' {scripts}",
+            _sources("script-src", "'self'", scripts),
             "style-src 'self'",
             "img-src 'self' data:",
             "font-src 'self'",
             "manifest-src 'self'",
-            f"connect-src 'self' {calls}",
-            f"frame-src {frames}",
+            _sources("connect-src", "'self'", calls),
+            _sources("frame-src", frames or "'none'"),
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
         )
     )
+
+
+def _sources(directive: str, *sources: str | None) -> str:
+    return " ".join((directive, *filter(None, sources)))
 
 
 _OF_PAY_LINKS = {
@@ -63,9 +68,9 @@ _OF_PAY_LINKS = {
 }
 
 
-def security_headers(settings: Settings) -> dict[str, str]:
+def security_headers(stripe_origin: str | None, *, https: bool) -> dict[str, str]:
     headers = {
-        "Content-Security-Policy": content_security_policy(settings.stripe_origin),
+        "Content-Security-Policy": content_security_policy(stripe_origin),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         # Not `no-referrer`: browsers would send our own pages' forms with `Origin: null`.
@@ -74,14 +79,13 @@ def security_headers(settings: Settings) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-    if settings.https:
+    if https:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     return headers
 
 
-def on_every_answer(settings: Settings) -> Callable[[Message, Scope], Coroutine[Any, Any, None]]:
+def on_every_answer(ours: Mapping[str, str]) -> Callable[[Message, Scope], Coroutine[Any, Any, None]]:
     """A `before_send` hook: adds the headers, and `no-store` where the route sets no `Cache-Control`."""
-    ours = security_headers(settings)
     is_by_address = asks_for([*PAY_LINKS, *MAIL])
 
     async def add_headers(message: Message, scope: Scope) -> None:

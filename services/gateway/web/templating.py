@@ -5,10 +5,12 @@ portal's pages.
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar.datastructures import CacheControlHeader
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.template.config import TemplateConfig
 
@@ -19,14 +21,16 @@ from services.chassis.locale.phones import dial_link
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 STATIC_URL = "/static"
+FOR_EVER = CacheControlHeader(public=True, immutable=True, max_age=365 * 24 * 3600)
+"""For addresses that change with their content."""
 TEMPLATES = sorted(HERE.parent.glob("*/templates"))
 """Each room of the gateway has its own templates; `web` has the shared ones."""
 
 
-def environment() -> Environment:
+def environment(templates: Sequence[Path] = TEMPLATES) -> Environment:
     """Jinja with escaping; a name that is missing from the context raises an error."""
     made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -41,9 +45,9 @@ def environment() -> Environment:
     return made
 
 
-def template_config() -> TemplateConfig[JinjaTemplateEngine]:
-    """The value for the gateway's `Litestar(template_config=…)`."""
-    return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment()))
+def template_config(templates: Sequence[Path] = TEMPLATES) -> TemplateConfig[JinjaTemplateEngine]:
+    """The value for `Litestar(template_config=…)`."""
+    return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment(templates)))
 
 
 @lru_cache(maxsize=64)

@@ -46,7 +46,7 @@ async def measure(count: int, keep: Path | None, topics: bool) -> None:
         dsns = await database.bootstrap(postgres.admin_dsn, database.SERVICES, database.test_passwords())
         await database.migrate_all(dsns)
         await _once(keep, f"populated-{count}", partial(populate, admins, count))
-        access = Access(database.auditor_dsns(postgres.admin_dsn, database.AUDITOR))
+        access = Access(database.reader_dsns(postgres.admin_dsn, database.AUDITOR))
         if topics:
             kafka = await stack.enter_async_context(EmbeddedKafka(keep and keep / "kafka"))
             await make_topics(kafka.bootstrap_servers)

@@ -9,6 +9,7 @@ a one to one e-mail address are counted by who asks, three an hour, so that nobo
 so that many who ask flood no mailbox. A browser that the login knows has letters with a code of its own. Such a code
 may be tried five times in the browser that asked for it. A code of the second factor may be tried five times for one
 login: to come so far takes its first factor.
+An operator of the console has the limits of a login.
 A client may add a card twenty times: more would be a way to try out stolen cards.
 """
 
@@ -46,6 +47,15 @@ def login_limits(email: str, address: str) -> tuple[Limit, ...]:
         Limit(_key("login", "email and address", email, address), 5),
         Limit(_key("login", "email", email), 50),
         Limit(_key("login", "address", address), 100),
+    )
+
+
+def operator_limits(name: str, address: str) -> tuple[Limit, ...]:
+    """Of an operator's name, password and code, which are typed together."""
+    return (
+        Limit(_key("operator", "name and address", name, address), 5),
+        Limit(_key("operator", "name", name), 50),
+        Limit(_key("operator", "address", address), 100),
     )
 
 

@@ -1,0 +1,172 @@
+"""The state of all parts: what answers, what waits, since when."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx2
+import msgspec
+
+from deploy.ops.console.sources import Sources
+from deploy.ops.consumers import topics_of_groups
+from deploy.ops.database import UNREACHABLE
+from deploy.ops.workers import WORKED
+from services.chassis.db.database import Database
+from services.chassis.kafka import waiting
+from services.chassis.kafka.lag import KafkaUnreachable, LagReader
+from services.chassis.kafka.waiting import Waiting
+from services.chassis.queue import queue
+
+ANSWERS_WITHIN = 5
+"""Seconds: a page that says what does not answer must itself come soon."""
+LATE = 300.0
+"""Seconds after which what waits is shown as late: within them a worker that was restarted has caught up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process, or what it needs, and its state: `ok`, or a word such as `away`."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """Work of one kind that waits. `link`: the page that shows it, if there is one."""
+
+    name: str
+    count: int
+    age: float
+    link: str = ""
+
+    @property
+    def is_late(self) -> bool:
+        return self.count > 0 and self.age > LATE
+
+
+@dataclass(frozen=True, slots=True)
+class InService:
+    """What waits in one service; None where its database does not answer."""
+
+    name: str
+    piles: Sequence[Pile] | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLag:
+    group: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRun:
+    ended_at: datetime
+    breaches: int
+    not_checked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`parts` and `groups` are None where the gateway, or Kafka, does not answer."""
+
+    parts: Sequence[Part] | None
+    services: Sequence[InService]
+    groups: Sequence[GroupLag] | None
+    last_verify: VerifyRun | None
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, a short sentence each, the worst first."""
+        found = [] if self.parts is not None else ["The gateway does not answer."]
+        found += [f"{part.name}: {part.state}." for part in self.parts or () if part.state != "ok"]
+        found += [
+            f"The database of {each.name} does not answer." for each in self.services if each.piles is None
+        ]
+        found += ["Kafka does not answer."] if self.groups is None else []
+        for each in self.services:
+            for pile in each.piles or ():
+                if pile.is_late:
+                    found.append(f"{each.name}: {pile.name}: {pile.count}, the oldest for {apart(pile.age)}.")
+        if self.last_verify is not None and self.last_verify.breaches:
+            found.append(f"The last verify found {self.last_verify.breaches} breaches.")
+        return found
+
+
+async def look(sources: Sources) -> Health:
+    parts, groups, last, services = await asyncio.gather(
+        _parts(sources.gateway),
+        _groups(sources),
+        _last_verify(sources.own),
+        asyncio.gather(*(_in_service(name, sources.books[name]) for name in WORKED)),
+    )
+    return Health(parts, services, groups, last)
+
+
+async def _parts(gateway: httpx2.AsyncClient) -> list[Part] | None:
+    try:
+        answer = await gateway.get("/healthz/system")
+        checks = msgspec.json.decode(answer.content)["checks"]
+        return [Part(str(name), str(state)) for name, state in checks.items()]
+    except (httpx2.HTTPError, msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+        return None
+
+
+async def _groups(sources: Sources) -> list[GroupLag] | None:
+    """All groups, those with most to read first."""
+    groups = topics_of_groups()
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            if sources.lag is None:
+                access = sources.access
+                reader = LagReader(access.kafka or "", access.kafka_security, groups)
+                sources.lag = await reader.__aenter__()
+            behind = dict.fromkeys(groups, 0)
+            for each in await sources.lag.lag():
+                behind[each.group] += each.waiting
+    except (KafkaUnreachable, TimeoutError):
+        return None
+    return sorted((GroupLag(*each) for each in behind.items()), key=lambda lag: (-lag.waiting, lag.group))
+
+
+async def _in_service(name: str, db: Database) -> InService:
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN), db.statements() as connection:
+            out = await waiting.outbox(connection)
+            parked = await waiting.parked(connection)
+            open_ones = await waiting.exceptions(connection)
+            due = await queue.depths(connection)
+    except UNREACHABLE:
+        return InService(name, None)
+    piles = [
+        Pile("events to be sent", out.count, out.age),
+        _sum("events parked", list(parked.values()), "/ops/parked"),
+        _sum("exceptions open", list(open_ones.values())),
+        *(Pile(f"tasks due: {each.kind}", each.count, each.oldest.total_seconds()) for each in due),
+    ]
+    return InService(name, piles)
+
+
+def _sum(name: str, found: Sequence[Waiting], link: str = "") -> Pile:
+    return Pile(name, sum(each.count for each in found), max((each.age for each in found), default=0.0), link)
+
+
+async def _last_verify(db: Database) -> VerifyRun | None:
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN), db.statements() as connection:
+            row = await connection.fetchrow(
+                "SELECT ended_at, breaches, not_checked FROM verify_runs ORDER BY ended_at DESC LIMIT 1"
+            )
+    except UNREACHABLE:
+        return None
+    return None if row is None else VerifyRun(**row)
+
+
+def apart(seconds: float) -> str:
+    """A time as people say it: its largest unit alone."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = round(seconds / size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{round(seconds)} seconds"
