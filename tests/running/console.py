@@ -40,11 +40,11 @@ class Console:
         headers = {"Accept": "text/html"} | more.pop("headers", {})
         return await self.client.get(path, follow_redirects=False, headers=headers, **more)
 
-    async def post(self, path: str, page: str, **data: str) -> httpx2.Response:
+    async def post(self, path: str, page: str, **data: str | list[str]) -> httpx2.Response:
         """A form that stands on a page."""
         found = _CSRF.search((await self.get(page)).text)
         assert found is not None, page
-        form = {"_csrf_token": found[1], **data}
+        form: dict[str, Any] = {"_csrf_token": found[1], **data}
         return await self.client.post(
             path, data=form, follow_redirects=False, headers={"Accept": "text/html"}
         )

@@ -2,8 +2,28 @@
 
 from typing import Any
 
-from deploy.ops.console import health_page, journeys_page, login_pages
+from deploy.ops.console import (
+    audit_pages,
+    clinic_pages,
+    email_pages,
+    health_page,
+    journeys_page,
+    key_pages,
+    login_pages,
+    parked_pages,
+    verify_page,
+)
 
 OPEN: list[Any] = login_pages.OPEN
-PAGES: list[Any] = [*login_pages.BEHIND, *health_page.PAGES, *journeys_page.PAGES]
+PAGES: list[Any] = [
+    *login_pages.BEHIND,
+    *health_page.PAGES,
+    *journeys_page.PAGES,
+    *parked_pages.PAGES,
+    *email_pages.PAGES,
+    *clinic_pages.PAGES,
+    *key_pages.PAGES,
+    *verify_page.PAGES,
+    *audit_pages.PAGES,
+]
 PROGRAMS: list[Any] = journeys_page.PROGRAMS

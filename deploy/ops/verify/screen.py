@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Column, Table
 
+from deploy.ops.database import UNREACHABLE
+from deploy.ops.ops_role import ops_dsns
 from deploy.ops.verify import textfile
 from deploy.ops.verify.access import Access
+from deploy.ops.verify.kept import keep
 from deploy.ops.verify.report import MOST_ROWS, Breach, CannotCheck, Report, Result
 from deploy.ops.verify.run import verify
 
@@ -25,7 +29,7 @@ def run(data: Path | None, wait: float, topics: bool, metrics: Path | None = Non
     """Check, print, write `metrics` for Prometheus, and answer the exit code."""
     try:
         access = Access.of(data)
-        report = asyncio.run(verify(access, topics=topics, wait=wait))
+        report = asyncio.run(_verified(access, data, topics=topics, wait=wait))
     except CannotCheck as reason:
         sys.stderr.write(f"clinicpay: cannot verify: {reason}\n")
         return UNKNOWN
@@ -37,6 +41,18 @@ def run(data: Path | None, wait: float, topics: bool, metrics: Path | None = Non
             sys.stderr.write(f"clinicpay: cannot write {metrics}: {error.strerror}\n")
             return exit_code(report) or UNKNOWN
     return exit_code(report)
+
+
+async def _verified(access: Access, data: Path | None, *, topics: bool, wait: float) -> Report:
+    """The report, kept for the console where its role is given. Books that cannot be written to are verified still."""
+    report = await verify(access, topics=topics, wait=wait)
+    with suppress(CannotCheck):
+        dsn = ops_dsns(data)["gateway"]
+        try:
+            await keep(report, dsn)
+        except UNREACHABLE as error:
+            sys.stderr.write(f"clinicpay: cannot keep the outcome for the console: {type(error).__name__}\n")
+    return report
 
 
 def exit_code(report: Report) -> int:

@@ -61,6 +61,25 @@ async def enqueue(tx: Connection, kind: str, tasks: Collection[NewTask]) -> set[
     return _keys(rows)
 
 
+async def renew(tx: Connection, kind: str, task: NewTask) -> None:
+    """Make a task due now that has ended, with all its tries, or is not kept any more. One that is due stays."""
+    await tx.execute(
+        """
+        INSERT INTO tasks AS known (clinic_id, kind, key, due_at, payload, traceparent)
+        VALUES ($1, $2, $3, app_now() + $4::interval, $5, $6)
+        ON CONFLICT (clinic_id, kind, key) DO UPDATE SET state = 'due', attempts = 0, due_at = excluded.due_at,
+            reason = NULL, ended_at = NULL, claimed_until = NULL
+            WHERE known.state <> 'due'
+        """,
+        task.clinic_id,
+        kind,
+        task.key,
+        task.after,
+        None if task.payload is None else json.dumps(task.payload),
+        task.traceparent or current_traceparent(),
+    )
+
+
 async def claim(tx: Connection, kinds: Collection[str], limit: int, lease: timedelta) -> list[Task]:
     """Claim for `lease` up to `limit` tasks of these kinds that are due, oldest first. Waits for nobody.
 

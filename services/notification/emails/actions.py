@@ -11,7 +11,7 @@ from services.chassis.db.statements import execute
 from services.chassis.ids import Key
 from services.chassis.outbox import outbox
 from services.chassis.queue import queue
-from services.chassis.queue.domain import Canceled, Done, Failed, Retry, Task, Waits
+from services.chassis.queue.domain import Canceled, Done, Failed, NewTask, Retry, Task, Waits
 from services.notification.emails import domain, store
 from services.notification.emails.domain import (
     AnyClaim,
@@ -178,6 +178,17 @@ async def _record_address(tx: Connection, delivery: Delivery, outcome: Outcome, 
 async def release(tx: Connection, deliveries: Sequence[Delivery | Letter]) -> None:
     """Release claimed e-mails that were not tried, for another sender to claim."""
     await queue.release(tx, [delivery.task for delivery in deliveries])
+
+
+async def send_again(tx: Connection, clinic_id: UUID, delivery_id: UUID) -> bool:
+    """Queue an e-mail that was given up, with all its tries; False when it is not. Whether it may be sent is decided
+    when its turn comes, as for any other.
+    """
+    template = await store.revive(tx, clinic_id, delivery_id)
+    if template is None:
+        return False
+    await queue.renew(tx, domain.task_kind(template), NewTask(clinic_id, delivery_id))
+    return True
 
 
 async def end_waiting(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:

@@ -142,6 +142,19 @@ def saving(
     )
 
 
+async def revive(tx: Connection, clinic_id: UUID, delivery_id: UUID) -> str | None:
+    """Save that an e-mail which was given up is due again; answers its template, None for any other."""
+    template: str | None = await tx.fetchval(
+        """
+        UPDATE deliveries SET state = 'due', attempts = 0, failed_at = NULL
+        WHERE clinic_id = $1 AND id = $2 AND state = 'failed' RETURNING template
+        """,
+        clinic_id,
+        delivery_id,
+    )
+    return template
+
+
 async def list_deliveries(
     tx: Connection, clinic_id: UUID, client_id: UUID | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:

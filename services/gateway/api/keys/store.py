@@ -75,6 +75,23 @@ async def list_keys(tx: Connection, clinic_id: UUID | None) -> list[KeyRow]:
     return [KeyRow(**row) for row in rows]
 
 
+async def list_working_keys(tx: Connection, most: int) -> list[KeyRow]:
+    """Those of operators first, then of clinics; oldest first."""
+    rows = await tx.fetch(
+        f"""
+        SELECT {_ROW} FROM api_keys WHERE {_WORKS}
+        ORDER BY clinic_id IS NOT NULL, clinic_id, created_at, id LIMIT $1
+        """,
+        most,
+    )
+    return [KeyRow(**row) for row in rows]
+
+
+async def get_working_key(tx: Connection, key_id: UUID) -> KeyRow | None:
+    row = await tx.fetchrow(f"SELECT {_ROW} FROM api_keys WHERE id = $1 AND {_WORKS}", key_id)
+    return None if row is None else KeyRow(**row)
+
+
 async def lock_operator_keys(tx: Connection) -> None:
     """Serialise changes of operators' keys: otherwise two changes at once could end the last two keys."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('clinicpay operator keys'))")
