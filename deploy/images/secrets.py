@@ -31,6 +31,7 @@ def lines() -> Iterator[str]:
         "METADATA_KEY": new.metadata_key,
         "PAY_LINK_KEY": new.pay_link_key,
         "LOGIN_KEY": new.login_key,
+        "CONSOLE_KEY": new.console_key,
         "METRICS_TOKEN": new.metrics_token,
         "GRAFANA_PASSWORD": secrets.token_hex(24),
         "CLINICPAY_DEMO": "0",

@@ -174,9 +174,7 @@ class System:
         units.append(
             self._unit("relay", "services.chassis.outbox.relay", ports.inner["relay"], self._relay, both)
         )
-        units.append(
-            self._unit("console", "deploy.ops.console", self.ports.console, self._console, ("migrations",))
-        )
+        units.append(self._unit("console", "deploy.ops.console", self.ports.console, self._console, both))
         if self.stripe.sandbox:
             units.append(self._unit("sandbox", "deploy.sandbox", ports.sandbox, self._sandbox))
         return [*units, self._unit("mailbox", "deploy.local.mailbox", ports.mailbox, self._mailbox)]

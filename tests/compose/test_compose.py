@@ -69,7 +69,7 @@ class Compose:
 def compose() -> Iterator[Compose]:
     if wanted := PROBES["compose"]():
         pytest.skip(f"needs a container engine with compose and its base images: {wanted}")
-    ports = {f"{name}_PORT": free_port() for name in ("PORTAL", "SANDBOX", "MAILBOX")}
+    ports = {f"{name}_PORT": free_port() for name in ("PORTAL", "SANDBOX", "MAILBOX", "CONSOLE")}
     system = Compose(f"clinicpay-test-{uuid4().hex[:8]}", ports)
     try:
         system.run("up", "--build", "--detach", "--wait", within=MINUTES_UP * 60)

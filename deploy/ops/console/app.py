@@ -1,7 +1,5 @@
 """The operators' console: a process of its own, with credentials that the gateway, which faces the world, never has."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from litestar.di import Provide
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
+from deploy.ops.console.health import Watch
 from deploy.ops.console.routes import OPEN, PAGES, PROGRAMS
 from deploy.ops.console.sessions import AnyRequest, NotLoggedIn, logged_in, operator_of
 from deploy.ops.console.settings import Settings
@@ -38,6 +37,7 @@ def console(settings: Settings) -> Litestar:
     shared = {
         "settings": settings,
         "sources": sources,
+        "watch": Watch(sources),
         "passwords": Passwords(),
         "sealer": Sealer(settings.keys),
     }
@@ -54,7 +54,7 @@ def console(settings: Settings) -> Litestar:
             create_static_files_router(STATIC_URL, [STATIC], cache_control=FOR_EVER),
             *health_routes({"database": sources.own.ping}, {}),
         ],
-        lifespan=[_closing(sources)],
+        lifespan=[lambda _: sources.running()],
         dependencies={name: _provide(value) for name, value in shared.items()},
         middleware=[
             *([ClientAddresses(settings.trusted_proxies)] if settings.trusted_proxies else []),
@@ -99,14 +99,3 @@ def _on_too_many_tries(_: AnyRequest, error: TooManyTries) -> Response[Any]:
 
 def _provide(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
-
-
-def _closing(sources: Sources) -> Any:
-    @asynccontextmanager
-    async def closing(_: Litestar) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await sources.close()
-
-    return closing

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx2
 import msgspec
@@ -12,14 +12,19 @@ from deploy.ops.console.sources import Sources
 from deploy.ops.consumers import topics_of_groups
 from deploy.ops.database import UNREACHABLE
 from deploy.ops.workers import WORKED
-from services.chassis.db.database import Database
+from services.chassis import clock
+from services.chassis.db.database import Connection, Database
 from services.chassis.kafka import waiting
-from services.chassis.kafka.lag import KafkaUnreachable, LagReader
+from services.chassis.kafka.lag import KafkaUnreachable
 from services.chassis.kafka.waiting import Waiting
 from services.chassis.queue import queue
 
 ANSWERS_WITHIN = 5
 """Seconds: a page that says what does not answer must itself come soon."""
+_OF_GATEWAY = ("database", "live", "clocks")
+"""What the gateway says of itself, beside other processes."""
+FRESH, SHOWN = timedelta(seconds=2), timedelta(seconds=20)
+"""How old what is shown may be with no new look, and while one is under way."""
 LATE = 300.0
 """Seconds after which what waits is shown as late: within them a worker that was restarted has caught up."""
 
@@ -34,16 +39,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """Work of one kind that waits. `link`: the page that shows it, if there is one."""
+    """Work of one kind that waits, and the age of the oldest, or of the newest where waiting makes nothing worse.
+
+    `link`: the page that shows it, if there is one.
+    """
 
     name: str
     count: int
     age: float
     link: str = ""
+    grows_late: bool = True
 
     @property
     def is_late(self) -> bool:
-        return self.count > 0 and self.age > LATE
+        return self.grows_late and self.count > 0 and self.age > LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,9 @@ class VerifyRun:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`parts` and `groups` are None where the gateway, or Kafka, does not answer."""
+    """As it was `at` a time. `parts` and `groups` are None where the gateway, or Kafka, does not answer."""
 
+    at: datetime
     parts: Sequence[Part] | None
     services: Sequence[InService]
     groups: Sequence[GroupLag] | None
@@ -94,36 +104,60 @@ class Health:
         return found
 
 
+class Watch:
+    """Looks when a page asks. What was seen within `SHOWN` is shown at once, while the next look is under way: a part
+    that hangs makes a look take seconds.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._last: Health | None = None
+        self._looking: asyncio.Task[Health] | None = None
+
+    async def newest(self) -> Health:
+        last = self._last
+        if last is not None and clock.now() - last.at < FRESH:
+            return last
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        if last is not None and clock.now() - last.at < SHOWN:
+            return last
+        return await asyncio.shield(self._looking)
+
+    async def _look(self) -> Health:
+        self._last = await look(self._sources)
+        return self._last
+
+
 async def look(sources: Sources) -> Health:
+    at = clock.now()
     parts, groups, last, services = await asyncio.gather(
         _parts(sources.gateway),
         _groups(sources),
         _last_verify(sources.own),
         asyncio.gather(*(_in_service(name, sources.books[name]) for name in WORKED)),
     )
-    return Health(parts, services, groups, last)
+    return Health(at, parts, services, groups, last)
 
 
 async def _parts(gateway: httpx2.AsyncClient) -> list[Part] | None:
     try:
         answer = await gateway.get("/healthz/system")
         checks = msgspec.json.decode(answer.content)["checks"]
-        return [Part(str(name), str(state)) for name, state in checks.items()]
+        return [
+            Part(f"gateway.{name}" if name in _OF_GATEWAY else str(name), str(state))
+            for name, state in checks.items()
+        ]
     except (httpx2.HTTPError, msgspec.MsgspecError, KeyError, TypeError, AttributeError):
         return None
 
 
 async def _groups(sources: Sources) -> list[GroupLag] | None:
     """All groups, those with most to read first."""
-    groups = topics_of_groups()
+    behind = dict.fromkeys(topics_of_groups(), 0)
     try:
         async with asyncio.timeout(ANSWERS_WITHIN):
-            if sources.lag is None:
-                access = sources.access
-                reader = LagReader(access.kafka or "", access.kafka_security, groups)
-                sources.lag = await reader.__aenter__()
-            behind = dict.fromkeys(groups, 0)
-            for each in await sources.lag.lag():
+            for each in await sources.lag():
                 behind[each.group] += each.waiting
     except (KafkaUnreachable, TimeoutError):
         return None
@@ -137,15 +171,31 @@ async def _in_service(name: str, db: Database) -> InService:
             parked = await waiting.parked(connection)
             open_ones = await waiting.exceptions(connection)
             due = await queue.depths(connection)
+            failed = await _failed_emails(connection) if name == "notification" else []
     except UNREACHABLE:
         return InService(name, None)
     piles = [
         Pile("events to be sent", out.count, out.age),
         _sum("events parked", list(parked.values()), "/ops/parked"),
-        _sum("exceptions open", list(open_ones.values())),
+        _sum("exceptions open", list(open_ones.values()), "/ops/clinics"),
+        *failed,
         *(Pile(f"tasks due: {each.kind}", each.count, each.oldest.total_seconds()) for each in due),
     ]
     return InService(name, piles)
+
+
+async def _failed_emails(connection: Connection) -> list[Pile]:
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS emails, coalesce(extract(epoch FROM app_now() - max(failed_at)), 0)::float AS age
+        FROM deliveries WHERE state = 'failed' AND failed_at > app_now() - interval '1 day'
+        """
+    )
+    return (
+        []
+        if row is None
+        else [Pile("e-mails failed in a day", row["emails"], row["age"], "/ops/emails", False)]
+    )
 
 
 def _sum(name: str, found: Sequence[Waiting], link: str = "") -> Pile:

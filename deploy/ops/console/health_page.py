@@ -3,17 +3,17 @@
 from typing import Any
 
 from litestar import get
+from litestar.di import NamedDependency
 from litestar.response import Template
 
-from deploy.ops.console.health import apart, look
-from deploy.ops.console.login_pages import Console
+from deploy.ops.console.health import Watch, apart
 from deploy.ops.console.page import page
 from deploy.ops.console.sessions import CurrentOperator
 
 
 @get("/")
-async def health(operator: CurrentOperator, sources: Console) -> Template:
-    return page("ops_health.html", "health", operator, health=await look(sources), apart=apart)
+async def health(operator: CurrentOperator, watch: NamedDependency[Watch]) -> Template:
+    return page("ops_health.html", "health", operator, health=await watch.newest(), apart=apart)
 
 
 PAGES: list[Any] = [health]

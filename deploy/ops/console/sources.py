@@ -1,15 +1,18 @@
 """What the console reads and acts on: every service's database by two roles, Kafka, and the gateway's own health."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 import httpx2
 
 from deploy.ops.console.settings import Settings
+from deploy.ops.consumers import topics_of_groups
 from deploy.ops.verify.access import Access
 from services.chassis.db.database import Database
-from services.chassis.kafka.lag import LagReader
+from services.chassis.kafka.lag import KafkaUnreachable, Lag, LagReader
 
 SIZE = 4
 """Connections to one database, for one role: operators are few."""
@@ -24,7 +27,8 @@ class Sources:
     workers: Mapping[str, Database]
     keys: Database
     gateway: httpx2.AsyncClient
-    lag: LagReader | None = field(default=None)
+    _reader: LagReader | None = None
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -36,17 +40,41 @@ class Sources:
             httpx2.AsyncClient(base_url=str(settings.gateway_url), timeout=4.0, trust_env=False),
         )
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Ask Kafka once at the start, since the first answer takes seconds; close everything at the end."""
+        warming = asyncio.create_task(self._warm())
+        try:
+            yield
+        finally:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
+            await self._close()
+
+    async def _warm(self) -> None:
+        with suppress(KafkaUnreachable):
+            await self.lag()
+
+    async def lag(self) -> list[Lag]:
+        """The partitions that a group has not read to their end. Raises `KafkaUnreachable`."""
+        async with self._one_at_a_time:
+            if self._reader is None:
+                access = self.access
+                reader = LagReader(access.kafka or "", access.kafka_security, topics_of_groups())
+                self._reader = await reader.__aenter__()
+            return await self._reader.lag()
+
     @property
     def own(self) -> Database:
         """The database that knows operators."""
         return self.books["gateway"]
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         for db in (*self.books.values(), *self.workers.values(), self.keys):
             await db.close()
         await self.gateway.aclose()
-        if self.lag is not None:
-            await self.lag.__aexit__()
+        if self._reader is not None:
+            await self._reader.__aexit__()
 
 
 def _of(url: str) -> Database:
