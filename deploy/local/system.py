@@ -269,11 +269,10 @@ class System:
     def _console(self) -> Environment:
         password = self.secrets.role_passwords[database.OPS]
         books = database.reader_dsns(self.postgres.admin_dsn, password, database.OPS)
-        asked = {"STRIPE_SECRET_KEY": self.stripe.secret_key}
-        if self.stripe.sandbox:
-            asked["STRIPE_API_BASE"] = self.sandbox_url
+        sandbox = {"STRIPE_SECRET_KEY": self.stripe.secret_key, "STRIPE_API_BASE": self.sandbox_url}
+        own = {"STRIPE_SECRET_KEY": os.environ.get("CONSOLE_STRIPE_KEY", ""), **_given("STRIPE_API_BASE")}
         return {
-            **asked,
+            **(sandbox if self.stripe.sandbox else own),
             "OPS_DATABASE_URLS": _listed(books),
             "WORKER_DATABASE_URLS": _listed({name: self.dsns[f"{name}_worker"] for name in WORKED}),
             "GATEWAY_DATABASE_URL": self.dsns["gateway_api"],

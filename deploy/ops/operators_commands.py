@@ -53,7 +53,7 @@ def invite(name: str, data: Data = None) -> None:
 
 @app.command()
 def remove(name: str, data: Data = None) -> None:
-    """End an operator's login and sessions at once. What they did stays in the log."""
+    """End an operator's login and sessions at once. Their acts stay in the log."""
     from deploy.ops.console.operators import actions
 
     _run(data, lambda tx: actions.remove(tx, name))

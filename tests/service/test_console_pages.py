@@ -1,4 +1,4 @@
-"""What operators see and do in the console, over a whole installation's databases."""
+"""Operators at work in the console, over a whole installation's databases."""
 
 from collections.abc import AsyncIterator
 from typing import Any

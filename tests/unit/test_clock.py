@@ -8,7 +8,7 @@ OTHERS_CLOCKS = {
     "services/chassis/clock.py",
     "services/chassis/http/auth.py",  # tokens between processes
     "services/chassis/jobs/jobs.py",  # APScheduler's
-    "services/chassis/kafka/samples.py",  # PostgreSQL's, when an event was stated or parked
+    "services/chassis/kafka/waiting.py",  # PostgreSQL's, when an event was stated or parked
     "services/gateway/upstream/clocks.py",  # the machine's, held against the services'
     "services/gateway/web/limits.py",  # Litestar's rate limit
     "services/notification/emails/mime.py",  # the Date header

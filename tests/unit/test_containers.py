@@ -73,7 +73,8 @@ def test_each_container_that_reaches_kafka_has_a_user_of_its_own_there() -> None
     }
     users = {name: services[name]["environment"]["KAFKA_SASL_USERNAME"] for name in reach}
 
-    assert users == {name: "admin" if name == "topics" else name.partition("-")[0] for name in reach}
+    users_of = {"topics": "admin", "console": acls.AUDITOR}
+    assert users == {name: users_of.get(name, name.partition("-")[0]) for name in reach}
     assert {*users.values(), acls.AUDITOR} == {*acls.users(), "admin"}
     made = {line.partition("=")[0] for line in secrets.lines()}
     assert set(re.findall(r"\$\{(\w+)", SECURE)) <= made

@@ -112,6 +112,11 @@ def test_secret_keys_reach_only_who_needs_them(tmp_path: Path, monkeypatch: pyte
     signing = system.secrets.token_private_key
     assert {name for name, values in given.items() if signing in values} == {"gateway"}
     assert "sandbox" not in given
+    operators = system.secrets.role_passwords[database.OPS]
+    assert {name for name, values in given.items() if any(operators in value for value in values)} == {
+        "console"
+    }
+    assert {name for name, values in given.items() if system.secrets.console_key in values} == {"console"}
 
 
 def test_every_role_has_its_own_dsn() -> None:

@@ -77,7 +77,7 @@ async def _accounts(db: Database, ids: list[UUID]) -> dict[UUID, dict[str, Any]]
 
 
 async def _volumes(db: Database, ids: list[UUID]) -> dict[UUID, list[str]]:
-    """What payments brought that were begun in `VOLUME_OF`, by currency. Ids begin with their time."""
+    """Sums of payments that were begun in `VOLUME_OF`, by currency. Ids begin with their time."""
     async with db.statements() as connection:
         rows = await connection.fetch(
             """

@@ -22,7 +22,7 @@ from services.chassis.queue import queue
 ANSWERS_WITHIN = 5
 """Seconds: a page that says what does not answer must itself come soon."""
 _OF_GATEWAY = ("database", "live", "clocks")
-"""What the gateway says of itself, beside other processes."""
+"""The gateway's own checks, beside other processes."""
 FRESH, SHOWN = timedelta(seconds=2), timedelta(seconds=20)
 """How old what is shown may be with no new look, and while one is under way."""
 LATE = 300.0
@@ -57,7 +57,7 @@ class Pile:
 
 @dataclass(frozen=True, slots=True)
 class InService:
-    """What waits in one service; None where its database does not answer."""
+    """Work that waits in one service; None where its database does not answer."""
 
     name: str
     piles: Sequence[Pile] | None
@@ -88,7 +88,7 @@ class Health:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, a short sentence each, the worst first."""
+        """A short sentence for each thing that is wrong, the worst first."""
         found = [] if self.parts is not None else ["The gateway does not answer."]
         found += [f"{part.name}: {part.state}." for part in self.parts or () if part.state != "ok"]
         found += [
@@ -105,8 +105,8 @@ class Health:
 
 
 class Watch:
-    """Looks when a page asks. What was seen within `SHOWN` is shown at once, while the next look is under way: a part
-    that hangs makes a look take seconds.
+    """Looks when a page asks. A page gets the last look at once if it is within `SHOWN`, while the next one is under
+    way: a part that hangs makes a look take seconds.
     """
 
     def __init__(self, sources: Sources) -> None:

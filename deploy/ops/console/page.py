@@ -1,4 +1,4 @@
-"""What every page behind the login is given."""
+"""The frame of every page behind the login."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ SECTIONS = {
 
 MOST_AT_ONCE = 200
 Chosen = str | list[str]
-"""What a form sends for boxes that were ticked: one alone comes as a text."""
+"""The boxes that were ticked, as a form sends them: one alone comes as a text."""
 
 
 def chosen_in(sent: Chosen) -> list[str]:

@@ -110,7 +110,7 @@ async def act_on_parked(
 async def act_on_many(
     data: URLEncodedBody[BulkForm], operator: CurrentOperator, sources: Console
 ) -> Template | Redirect:
-    """The same for all that were chosen, one after the other. Those that are refused are listed, and wait on."""
+    """The same for all that were chosen, one after the other. Refused ones are listed, and wait on."""
     chosen = [_named(each) for each in chosen_in(data.chosen)]
     if not chosen:
         return await _list_page(operator, sources, error="Choose at least one event.")

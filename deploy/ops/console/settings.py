@@ -42,7 +42,7 @@ class Settings(ProcessSettings):
     """Encrypts operators' second factors, and signs the tokens of forms. Several, separated by commas, while it is
     replaced: the first encrypts and signs, all are accepted."""
     stripe_secret_key: SecretStr | None = None
-    """With it journeys ask Stripe about payments that have not ended."""
+    """With it journeys ask Stripe about payments that have not ended. A restricted key that reads intents will do."""
     stripe_api_base: str = STRIPE_ITSELF
     trusted_proxies: Networks = ()
     """Addresses and networks of the proxies before the console. `X-Forwarded-For` from any other is ignored."""

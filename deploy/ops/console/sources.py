@@ -1,4 +1,4 @@
-"""What the console reads and acts on: every service's database by two roles, Kafka, and the gateway's own health."""
+"""All that the console reads and acts on: every service's database by two roles, Kafka, and the gateway's health."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -34,7 +34,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What an operator did, and why. `outcome` is empty while it is done, or where it ended with its process."""
+    """A deed of an operator, and why. `outcome` is empty while it is done, or where it ended with its process."""
 
     at: datetime
     operator: str

@@ -96,7 +96,7 @@ async def delete_invitation(tx: Connection, token_hash: bytes) -> bool:
 async def add_session(
     tx: Connection, id_hash: bytes, operator_id: UUID, idle: timedelta, absolute: timedelta
 ) -> None:
-    """Those that have ended go."""
+    """Sessions that have ended go."""
     await tx.execute("DELETE FROM operator_sessions WHERE least(idle_at, ends_at) <= app_now()")
     await tx.execute(
         """

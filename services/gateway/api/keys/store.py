@@ -76,7 +76,7 @@ async def list_keys(tx: Connection, clinic_id: UUID | None) -> list[KeyRow]:
 
 
 async def list_working_keys(tx: Connection, most: int) -> list[KeyRow]:
-    """Those of operators first, then of clinics; oldest first."""
+    """Operators' first, then clinics'; oldest first."""
     rows = await tx.fetch(
         f"""
         SELECT {_ROW} FROM api_keys WHERE {_WORKS}
