@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,22 +16,11 @@ from deploy.ops.database import UNREACHABLE, connected
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
 from deploy.ops.workers import WORKED
+from services.chassis.kafka import waiting
 from services.chassis.kafka.lag import KafkaUnreachable, LagReader
+from services.chassis.queue import queue
 
 READ, UNKNOWN = 0, 2
-_IN_A_DATABASE = """
-    SELECT 'outbox' AS place, aggregatetype AS kind, count(*) AS number, now() - min(created_at) AS oldest
-    FROM outbox GROUP BY 2
-    UNION ALL
-    SELECT 'queue', kind, count(*), app_now() - min(due_at) FROM tasks
-    WHERE state = 'due' AND due_at <= app_now() GROUP BY 2
-    UNION ALL
-    SELECT 'parked', reason, count(*), now() - min(parked_at) FROM parked WHERE state = 'waiting' GROUP BY 2
-    UNION ALL
-    SELECT 'exceptions', kind, count(*), app_now() - min(created_at) FROM exceptions
-    WHERE settled_at IS NULL GROUP BY 2
-    ORDER BY 1, 2
-"""
 _FOR = {
     "outbox": "the relay",
     "queue": "the worker",
@@ -66,9 +56,8 @@ async def look(access: Access) -> AsyncIterator[Waits | Unread]:
     for service in WORKED:
         try:
             async with connected(access.databases[service]) as connection:
-                for row in await connection.fetch(_IN_A_DATABASE):
-                    seconds = row["oldest"].total_seconds()
-                    yield Waits(service, row["place"], row["kind"], row["number"], seconds)
+                async for each in _in_a_database(service, connection):
+                    yield each
         except UNREACHABLE as error:
             yield Unread(f"the database of {service}", type(error).__name__)
     if access.kafka is None:
@@ -77,13 +66,24 @@ async def look(access: Access) -> AsyncIterator[Waits | Unread]:
     try:
         async with LagReader(access.kafka, access.kafka_security, topics_of_groups()) as reader:
             behind: dict[tuple[str, str], int] = {}
-            for each in await reader.lag():
-                behind[each.group, each.topic] = behind.get((each.group, each.topic), 0) + each.waiting
+            for lag in await reader.lag():
+                behind[lag.group, lag.topic] = behind.get((lag.group, lag.topic), 0) + lag.waiting
     except KafkaUnreachable as error:
         yield Unread("Kafka", str(error))
         return
     for (group, topic), number in sorted(behind.items()):
         yield Waits(group, "kafka", topic, number, None)
+
+
+async def _in_a_database(service: str, connection: Any) -> AsyncIterator[Waits]:
+    for topic, each in (await waiting.outbox_by_topic(connection)).items():
+        yield Waits(service, "outbox", topic, each.count, each.age)
+    for due in await queue.depths(connection):
+        yield Waits(service, "queue", due.kind, due.count, due.oldest.total_seconds())
+    for (_, reason), each in (await waiting.parked(connection)).items():
+        yield Waits(service, "parked", reason, each.count, each.age)
+    for kind, each in (await waiting.exceptions(connection)).items():
+        yield Waits(service, "exceptions", kind, each.count, each.age)
 
 
 def run(data: Path | None, *, json_wanted: bool) -> int:

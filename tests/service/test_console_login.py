@@ -75,6 +75,20 @@ async def test_a_code_works_once(console: Console) -> None:
     assert (await console.log_in(secret, step=1)).status_code == 303
 
 
+async def test_a_new_key_takes_over_from_the_old_one_at_the_next_login(db_gateway: ServiceDb) -> None:
+    old, new = "an-old-key-of-thirty-two-characters", "a-new-key-of-thirty-two-characters"
+    dbs = {"gateway": db_gateway}
+    async with a_console(dbs, console_key=old) as before:
+        secret = await before.set_up(await before.invited())
+    async with a_console(dbs, console_key=f"{new},{old}") as both:
+        assert (await both.log_in(secret)).status_code == 303
+
+    async with a_console(dbs, console_key=new) as after:
+        assert (await after.log_in(secret, step=1)).status_code == 303
+    async with a_console(dbs, console_key=old) as gone:
+        assert (await gone.log_in(secret, step=1)).status_code == 401
+
+
 async def test_tries_are_limited_and_a_login_gives_them_back(console: Console) -> None:
     secret = await console.set_up(await console.invited())
     for _ in range(4):

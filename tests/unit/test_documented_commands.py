@@ -20,6 +20,7 @@ OTHERS = (
     "docs/security.md",
     "docs/integrating.md",
 )
+OPERATORS_LET_IN = "tests/system/test_console.py::test_an_operator_sees_that_all_is_well_and_finds_what_waits"
 KEYS = "tests/system/test_documented_commands.py::test_the_commands_about_keys"
 PARKED = "tests/service/test_verify_parked.py::test_what_is_parked_is_listed_and_shown_whole"
 DISCARDED = (
@@ -43,6 +44,10 @@ RUN = {
     "migrate": "tests/system/test_embedded_commands.py::test_migrate_brings_an_empty_server_up_to_date",
     "movements reverse --approved-by --by --reason": "tests/system/test_documented_commands.py"
     "::test_a_forged_movement_is_taken_out",
+    "operators add": OPERATORS_LET_IN,
+    "operators invite": "tests/system/test_console.py::test_a_lost_phone_takes_a_new_invitation",
+    "operators list": OPERATORS_LET_IN,
+    "operators remove": OPERATORS_LET_IN,
     "parked discard --by --reason": DISCARDED,
     "parked discard --reason": DISCARDED,
     "parked list": PARKED,

@@ -16,7 +16,6 @@ from services.chassis import clock
 from services.chassis.db.database import Connection, Database
 from services.chassis.kafka import waiting
 from services.chassis.kafka.lag import KafkaUnreachable
-from services.chassis.kafka.waiting import Waiting
 from services.chassis.queue import queue
 
 ANSWERS_WITHIN = 5
@@ -168,16 +167,16 @@ async def _in_service(name: str, db: Database) -> InService:
     try:
         async with asyncio.timeout(ANSWERS_WITHIN), db.statements() as connection:
             out = await waiting.outbox(connection)
-            parked = await waiting.parked(connection)
-            open_ones = await waiting.exceptions(connection)
+            parked = waiting.together((await waiting.parked(connection)).values())
+            open_ones = waiting.together((await waiting.exceptions(connection)).values())
             due = await queue.depths(connection)
             failed = await _failed_emails(connection) if name == "notification" else []
     except UNREACHABLE:
         return InService(name, None)
     piles = [
         Pile("events to be sent", out.count, out.age),
-        _sum("events parked", list(parked.values()), "/ops/parked"),
-        _sum("exceptions open", list(open_ones.values()), "/ops/clinics"),
+        Pile("events parked", parked.count, parked.age, "/ops/parked"),
+        Pile("exceptions open", open_ones.count, open_ones.age, "/ops/clinics"),
         *failed,
         *(Pile(f"tasks due: {each.kind}", each.count, each.oldest.total_seconds()) for each in due),
     ]
@@ -196,10 +195,6 @@ async def _failed_emails(connection: Connection) -> list[Pile]:
         if row is None
         else [Pile("e-mails failed in a day", row["emails"], row["age"], "/ops/emails", False)]
     )
-
-
-def _sum(name: str, found: Sequence[Waiting], link: str = "") -> Pile:
-    return Pile(name, sum(each.count for each in found), max((each.age for each in found), default=0.0), link)
 
 
 async def _last_verify(db: Database) -> VerifyRun | None:

@@ -61,7 +61,7 @@ async def read_queue(connection: Connection) -> None:
 async def read_parked(connection: Connection) -> None:
     found = await waiting.parked(connection)
     _parked.show({names: each.count for names, each in found.items()})
-    _parked_age.show({(): max((each.age for each in found.values()), default=0.0)})
+    _parked_age.show({(): waiting.together(found.values()).age})
 
 
 async def read_exceptions(connection: Connection) -> None:

@@ -1,5 +1,6 @@
-"""How much waits in a service's database, and for how long: what gauges and the operators' console show."""
+"""How much waits in a service's database, and for how long: for gauges, `clinicpay waits` and the console."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.chassis.db.database import Connection
@@ -16,8 +17,14 @@ class Waiting:
     age: float
 
 
+def together(found: Iterable[Waiting]) -> Waiting:
+    """All of them as one."""
+    every = list(found)
+    return Waiting(sum(each.count for each in every), max((each.age for each in every), default=0.0))
+
+
 async def outbox(connection: Connection) -> Waiting:
-    """Events that the relay has not sent."""
+    """Events that the relay has not sent. A service's worker may see so much of its outbox, and no more."""
     row = await connection.fetchrow(
         """
         SELECT count(*) AS events, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS age
@@ -27,6 +34,18 @@ async def outbox(connection: Connection) -> Waiting:
     )
     assert row is not None
     return Waiting(row["events"], float(row["age"]))
+
+
+async def outbox_by_topic(connection: Connection) -> dict[str, Waiting]:
+    """The same for a role that reads all: events of each topic, of the oldest `MOST_COUNTED`."""
+    rows = await connection.fetch(
+        """
+        SELECT aggregatetype, count(*) AS events, extract(epoch FROM now() - min(created_at)) AS age
+        FROM (SELECT aggregatetype, created_at FROM outbox ORDER BY seq LIMIT $1) AS oldest GROUP BY aggregatetype
+        """,
+        MOST_COUNTED,
+    )
+    return {row["aggregatetype"]: Waiting(row["events"], float(row["age"])) for row in rows}
 
 
 async def parked(connection: Connection) -> dict[tuple[str, str], Waiting]:

@@ -188,7 +188,7 @@ async def log_in(
 async def _accepts(
     db: Database, sealer: Sealer, operator: Operator, sealed: bytes | None, typed: str
 ) -> bool:
-    """Whether it is a code of the app that was not used before."""
+    """Whether it is a code of the app that was not used before. The present key seals its secret from then on."""
     try:
         secret = sealer.open(operator.id, sealed or b"")
     except SealBroken:
@@ -198,7 +198,7 @@ async def _accepts(
     if step is None:
         return False
     async with db.statements() as connection:
-        return await store.use_step(connection, operator.id, step)
+        return await store.use_step(connection, operator.id, step, sealer.seal(operator.id, secret))
 
 
 async def of_session(db: Database, session_id: str) -> Operator | None:

@@ -48,10 +48,14 @@ async def put_proof(
     )
 
 
-async def use_step(tx: Connection, operator_id: UUID, step: int) -> bool:
-    """Use up the codes of this step and before; False when that was done before."""
+async def use_step(tx: Connection, operator_id: UUID, step: int, sealed: Sealed) -> bool:
+    """Use up the codes of this step and before, and keep the secret sealed so; False when that was done before."""
     used = await tx.execute(
-        "UPDATE operators SET used_step = $2 WHERE id = $1 AND used_step < $2", operator_id, step
+        "UPDATE operators SET used_step = $2, sealed = $3, sealed_by = $4 WHERE id = $1 AND used_step < $2",
+        operator_id,
+        step,
+        sealed.secret,
+        sealed.by,
     )
     return bool(used == "UPDATE 1")
 
