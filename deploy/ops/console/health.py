@@ -100,6 +100,8 @@ class Health:
                     found.append(f"{each.name}: {pile.name}: {pile.count}, the oldest for {apart(pile.age)}.")
         if self.last_verify is not None and self.last_verify.breaches:
             found.append(f"The last verify found {self.last_verify.breaches} breaches.")
+        if self.last_verify is not None and self.last_verify.not_checked:
+            found.append(f"The last verify could not check {self.last_verify.not_checked} of its checks.")
         return found
 
 
