@@ -69,6 +69,8 @@ INSERT INTO invoice_payments (clinic_id, invoice_id, payment_id, state, version)
 """
 
 PAYMENT = """
+INSERT INTO inbox (consumer, event_id, source_id, source_type, subject)
+    SELECT 'payment-stripe', gen_random_uuid(), 'evt_' || n, 'payment_intent.succeeded', 'pi_' || n FROM many;
 INSERT INTO customers (clinic_id, client_id, account, idempotency_key, stripe_customer_id)
     SELECT pg_temp.key(1, c), pg_temp.key(2, n), '', c || '-' || n, 'cus_' || c || '_' || n
     FROM generate_series(0, 9) AS c, generate_series(0, 1999) AS n;

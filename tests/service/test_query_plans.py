@@ -19,6 +19,7 @@ from uuid import UUID
 import pytest
 
 from deploy.ops import database
+from deploy.ops.why.references import APPLIED
 from services.chassis import idempotency
 from services.chassis.db.database import Connection
 from services.chassis.ids import new_id
@@ -365,6 +366,13 @@ CASES = [
         "payments that may be confirmed",
         lambda tx: lookups.list_unconfirmed(tx, BUSY, HOUR, 5),
         "payments_client",
+    ),
+    case("payment", "worker", "a webhook", lambda tx: tx.fetch(f"{APPLIED} source_id = $1", "evt_7")),
+    case(
+        "payment",
+        "worker",
+        "webhooks of payments",
+        lambda tx: tx.fetch(f"{APPLIED} subject = ANY ($1)", ["pi_7", "pi_8"]),
     ),
     case("payment", "api", "declines", lambda tx: lookups.count_declines(tx, SOME, HOUR), "payments_client"),
     case("payment", "api", "credit", lambda tx: credit_store.get_credit(tx, SOME), "credit_balances_pkey"),

@@ -170,5 +170,5 @@ async def _parked_of_stripe(connection: Any, books: Books) -> list[Row]:
     intents = [row["intent"] for row in books.payments if row["intent"]]
     if not intents:
         return []
-    rows = await connection.fetch(PARKED, intents)
+    rows = await connection.fetch(f"{PARKED} AND state = 'waiting'", intents)
     return [{**row, "service": "payment"} for row in rows]

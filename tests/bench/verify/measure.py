@@ -113,6 +113,8 @@ async def _asked(access: Access) -> None:
         "an intent": payment["intent"],
         "a client": str(payment["client_id"]),
         "an invoice": number,
+        "a webhook": payment["intent"].replace("pi_", "evt_"),
+        "a webhook of nobody": "evt_nobody",
         "a charge of nobody": "ch_nobody",
         "a trace of nobody": "0" * 32,
     }

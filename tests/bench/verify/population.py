@@ -78,6 +78,10 @@ ROWS = {
         "INSERT INTO allocations SELECT {clinic}, {p}, {i}, 100, 100, 'settled' FROM {all} WHERE {paid}",
         "INSERT INTO entries SELECT {clinic}, {e}, {p}, 'pi_' || n, 'capture', {at} FROM {all} WHERE {paid}",
         """
+        INSERT INTO inbox (consumer, event_id, source_id, source_type, subject)
+        SELECT 'payment-stripe', {e}, 'evt_' || n, 'payment_intent.succeeded', 'pi_' || n FROM {all} WHERE {paid}
+        """,
+        """
         INSERT INTO postings
         SELECT {clinic}, {e}, side, CASE side WHEN 0 THEN 'stripe' ELSE 'receivable' END, NULL,
             CASE side WHEN 1 THEN {i} END, CASE side WHEN 0 THEN 100 ELSE -100 END, 'EUR'
