@@ -362,6 +362,38 @@ async def test_a_clinic_shows_its_account_what_it_took_and_what_is_open(
     assert "No clinic is found" in (await console.get("/ops/clinics", params={"q": "%"})).text
 
 
+async def test_one_clinic_shows_what_it_took_and_everything_that_waits(
+    console: Console, installation: Installation
+) -> None:
+    parked_id, _ = await a_parked_movement(installation)
+    clinic = installation.world.clinic_id
+    await installation.dbs["payment"].admin.execute(
+        """
+        INSERT INTO exceptions (clinic_id, id, kind, subject_id, cause, detail)
+        VALUES ($1, gen_random_uuid(), 'refund', gen_random_uuid(), 'charge_disputed', '{}')
+        """,
+        clinic,
+    )
+
+    text = (await console.get(f"/ops/clinics/{clinic}")).text
+
+    assert "takes payments" in text
+    assert "card_declined" in text or "generic_decline" in text
+    assert f"/ops/parked/invoice/{parked_id}" in text
+    assert "charge_disputed" in text
+    assert (await console.get(f"/ops/clinics/{new_id()}")).status_code == 404
+    assert (await console.get("/ops/clinics/x")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/ops/clinics", "/ops/audit?service=payment"])
+async def test_a_page_whose_database_is_away_leads_to_what_is_wrong(small: Console, path: str) -> None:
+    answer = await small.get(path)
+
+    assert answer.status_code == 503
+    assert "A database does not answer" in answer.text
+    assert 'href="/ops"' in answer.text
+
+
 async def test_a_key_is_revoked_with_a_reason_and_the_last_one_stays(
     small: Console, db_gateway: ServiceDb
 ) -> None:

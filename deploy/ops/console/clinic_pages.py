@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -62,6 +63,16 @@ async def _clinics(db: Database, q: str) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
+async def account_of(db: Database, clinic_id: UUID) -> dict[str, Any] | None:
+    """The clinic's Stripe account, and its problem if it has one; None where payment does not know the clinic."""
+    return (await _accounts(db, [clinic_id])).get(clinic_id)
+
+
+def in_words(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of an amount and a currency, with `words`."""
+    return [{**row, "words": written(row["amount"], row["currency"], _ENGLISH)} for row in rows]
+
+
 async def _accounts(db: Database, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
     async with db.statements() as connection:
         rows = await connection.fetch(
@@ -90,9 +101,8 @@ async def _volumes(db: Database, ids: list[UUID]) -> dict[UUID, list[str]]:
             VOLUME_OF,
         )
     found = defaultdict(list)
-    for row in rows:
-        amount = written(row["amount"], row["currency"], _ENGLISH)
-        found[row["clinic_id"]].append(f"{amount} in {row['payments']}")
+    for row in in_words(map(dict, rows)):
+        found[row["clinic_id"]].append(f"{row['words']} in {row['payments']}")
     return found
 
 

@@ -10,6 +10,7 @@ from deploy.ops.console import (
     journeys_page,
     key_pages,
     login_pages,
+    one_clinic_page,
     parked_pages,
     verify_page,
 )
@@ -22,6 +23,7 @@ PAGES: list[Any] = [
     *parked_pages.PAGES,
     *email_pages.PAGES,
     *clinic_pages.PAGES,
+    *one_clinic_page.PAGES,
     *key_pages.PAGES,
     *verify_page.PAGES,
     *audit_pages.PAGES,
