@@ -1,4 +1,4 @@
-"""A database role's password and the internal token's key are replaced under traffic, and no request is refused."""
+"""Secrets are replaced under traffic, and no request is refused: roles' passwords, tokens' keys, Stripe's secret."""
 
 import asyncio
 import json
@@ -23,6 +23,7 @@ from tests.running.apps import Client, calling
 from tests.running.databases import ServiceDb
 from tests.running.gateway import PASSWORD, a_login, a_portal, a_site
 from tests.running.settings import COMMON
+from tests.service import test_payment_webhooks as webhooks
 
 NEW = "the-new-password"
 
@@ -178,6 +179,23 @@ async def test_a_cookie_of_a_key_that_is_gone_gets_a_new_one_with_the_page(db_ga
         refused = await other.client.post("/login", data={"_csrf_token": stale})
         assert (refused.status_code, refused.headers["location"][:6]) == (303, "/login")
         assert (await other.log_in("ann@example.com", "wrong horse battery")).status_code == 401
+
+
+async def test_a_new_webhook_secret_refuses_no_webhook() -> None:
+    """Both are set while Stripe signs with the old one, and goes over to the new one."""
+    body = webhooks.raw(webhooks.an_event("customer.created"))
+    secrets = [webhooks.OLD]
+    async with webhooks.an_edge(webhooks.NOBODY) as edge:
+
+        async def sent() -> int:
+            return int((await webhooks.send(edge, body, webhooks.signed(body, secrets[-1]))).status_code)
+
+        traffic = Traffic(sent)
+        async with traffic.running():
+            await traffic.pass_by(20)
+            secrets.append(webhooks.NEW)
+
+    assert set(traffic.statuses) == {200}
 
 
 def a_key() -> tuple[str, str]:
