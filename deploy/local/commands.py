@@ -20,12 +20,15 @@ def up(
     data: Annotated[Path, typer.Option(help="Where everything is kept.", show_default=".clinicpay")] = ROOT
     / ".clinicpay",
     no_demo: Annotated[bool, typer.Option("--no-demo", help="Start empty, without demo clinics.")] = False,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Show the trace of each request and payment in Zipkin.")
+    ] = False,
 ) -> None:
     """Run the whole system on this machine until Ctrl-C."""
-    asyncio.run(_up(port, data, not no_demo))
+    asyncio.run(_up(port, data, not no_demo, traces))
 
 
-async def _up(port: int, data: Path, demo: bool) -> None:
+async def _up(port: int, data: Path, demo: bool, traces: bool) -> None:
     from deploy.local.errors import EmbeddedError
     from deploy.local.screen import Screen
     from deploy.local.up import up as run
@@ -34,7 +37,7 @@ async def _up(port: int, data: Path, demo: bool) -> None:
 
     code = 0
     try:
-        await run(port, data, demo, Screen())
+        await run(port, data, demo, Screen(), traces=traces)
     except (EmbeddedError, MigrationFailed, TopicRefused) as refusal:
         sys.stderr.write(f"clinicpay: {refusal}\n")
         code = 1

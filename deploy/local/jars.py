@@ -21,21 +21,22 @@ KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"  # without a binding the broker would log nothing at all
 CONNECT = "org.apache.kafka:connect-runtime:4.3.1"
 DEBEZIUM = "io.debezium:debezium-connector-postgres:3.6.1.Final"
+ZIPKIN = "io.zipkin:zipkin-server:3.5.1:exec"
 POSTGRES = "io.zonky.test.postgres:embedded-postgres-binaries-{}:18.6.0"
 PLATFORMS = ("linux-amd64", "linux-arm64v8", "linux-amd64-alpine", "darwin-amd64", "darwin-arm64v8")
 
 
 @dataclass(frozen=True)
 class Jar:
-    """One locked file: `group:artifact:version` and the SHA-256 of its bytes."""
+    """One locked file: `group:artifact:version`, perhaps with `:classifier`, and the SHA-256 of its bytes."""
 
     coordinates: str
     sha256: str
 
     @property
     def name(self) -> str:
-        _, artifact, version = self.coordinates.split(":")
-        return f"{artifact}-{version}.jar"
+        _, *parts = self.coordinates.split(":")
+        return f"{'-'.join(parts)}.jar"
 
 
 def locked(name: str) -> list[Jar]:
@@ -78,8 +79,9 @@ def _maven(place: Path) -> "MavenContext":
 
 
 def _resolve(maven: "MavenContext", coordinates: str) -> Path:
-    group, artifact, version = coordinates.split(":")
-    return Path(maven.project(group, artifact).at_version(version).artifact().resolve())
+    group, artifact, version, *classifier = coordinates.split(":")
+    found = maven.project(group, artifact).at_version(version).artifact(*classifier)
+    return Path(found.resolve())
 
 
 def _sha256(path: Path) -> str:
@@ -122,6 +124,7 @@ def main() -> None:
     # Where the two need one jar in two versions, it is Connect's.
     connect = _with_dependencies(DEBEZIUM) | _with_dependencies(CONNECT)
     _lock("connect", sorted([*connect.values(), LOGGING]), maven)
+    _lock("zipkin", [ZIPKIN], maven)
     _lock("postgres", [POSTGRES.format(platform) for platform in PLATFORMS], maven)
     shutil.rmtree(place)
 

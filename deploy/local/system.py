@@ -12,6 +12,7 @@ from deploy.local.process import free_port, port_is_free
 from deploy.local.scraping import scraping
 from deploy.local.supervisor import Supervisor
 from deploy.local.units import KafkaUnit, PostgresUnit, PythonUnit, run_once
+from deploy.local.zipkin.server import EmbeddedZipkin, ZipkinUnit
 from deploy.ops import database
 from deploy.ops.secrets import Secrets
 from services.gateway.settings import DEMO_OPERATOR_KEY
@@ -23,24 +24,27 @@ Environment = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the processes listen on 127.0.0.1: four for people, the rest wherever there is room."""
+    """Where the processes listen on 127.0.0.1: those for people next to each other, the rest wherever there is room."""
 
     gateway: int
     sandbox: int
     mailbox: int
     console: int
+    kafka: int
+    zipkin: int
     smtp: int
+    spans: int
     inner: dict[str, int]
 
     @classmethod
     def choose(cls, gateway: int) -> "Ports":
-        """EmbeddedError if the gateway's port is taken; the others for people prefer the three after it."""
+        """EmbeddedError if the gateway's port is taken; the others for people prefer the ones after it, in each run."""
         if not port_is_free(gateway):
             raise EmbeddedError(f"port {gateway} is taken: choose another with --port")
         names = [f"{service}.{role}" for service in WORKED for role in ("api", "worker")]
         inner = {name: free_port() for name in (*names, "relay")}
-        sandbox, mailbox, console = (_preferably(gateway + after) for after in (1, 2, 3))
-        return cls(gateway, sandbox, mailbox, console, free_port(), inner)
+        sandbox, mailbox, console, kafka, zipkin = (_preferably(gateway + after) for after in range(1, 6))
+        return cls(gateway, sandbox, mailbox, console, kafka, zipkin, free_port(), free_port(), inner)
 
 
 def _preferably(port: int) -> int:
@@ -82,8 +86,11 @@ class System:
     data: DataDir
     ports: Ports
     demo: bool
+    traces: bool = False
+    """Whether Zipkin runs too, and is sent all spans."""
     postgres: EmbeddedPostgres = field(init=False)
     kafka: EmbeddedKafka = field(init=False)
+    zipkin: EmbeddedZipkin = field(init=False)
     secrets: Secrets = field(init=False)
     stripe: Stripe = field(init=False)
     dsns: dict[str, str] = field(init=False, default_factory=dict)
@@ -98,6 +105,8 @@ class System:
         self.data.keep_stripe(self.stripe.kind)
         self.postgres = EmbeddedPostgres(self.data.path / "postgres", log=self.data.log("postgres"))
         self.kafka = EmbeddedKafka(self.data.path / "kafka", log=self.data.log("kafka"))
+        self.kafka.port = self.ports.kafka
+        self.zipkin = EmbeddedZipkin(self.ports.zipkin, self.data.log("zipkin"))
 
     @property
     def public_url(self) -> str:
@@ -148,6 +157,8 @@ class System:
         """Hand every process and step to the supervisor. Slow starters come first: they get the CPU first."""
         supervisor.keep(PostgresUnit(self.postgres))
         supervisor.keep(KafkaUnit(self.kafka))
+        if self.traces:
+            supervisor.keep(ZipkinUnit(self.zipkin))
         supervisor.once("migrations", ["postgres"], self._migrate)
         supervisor.once("topics", ["kafka"], self._make_topics)
         for unit in self.units():
@@ -177,6 +188,9 @@ class System:
         units.append(self._unit("console", "deploy.ops.console", self.ports.console, self._console, both))
         if self.stripe.sandbox:
             units.append(self._unit("sandbox", "deploy.sandbox", ports.sandbox, self._sandbox))
+        if self.traces:
+            where = {"ZIPKIN_URL": self.zipkin.url}
+            units.append(self._unit("spans", "deploy.local.zipkin", ports.spans, lambda: where, ("zipkin",)))
         return [*units, self._unit("mailbox", "deploy.local.mailbox", ports.mailbox, self._mailbox)]
 
     def _unit(
@@ -187,9 +201,15 @@ class System:
             argv=command.split(),
             port=port,
             log=self.data.log(name),
-            env=lambda: {**_inherited(), "METRICS_TOKEN": self.metrics_token, **env()},
+            env=lambda: {**_inherited(), "METRICS_TOKEN": self.metrics_token, **self._traced(), **env()},
             after=after,
         )
+
+    def _traced(self) -> Environment:
+        """Metrics are not sent to Zipkin; they are read at `/metrics`."""
+        if not self.traces:
+            return {}
+        return {"OTEL_EXPORTER_OTLP_ENDPOINT": _url(self.ports.spans), "OTEL_METRICS_EXPORTER": "none"}
 
     def _service_env(self, service: str, role: str) -> Callable[[], Environment]:
         kinds = {"invoice": self._invoice, "payment": self._payment, "notification": self._notification}

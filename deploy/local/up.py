@@ -15,20 +15,26 @@ from deploy.local.memory import proportional_bytes
 from deploy.local.screen import Screen
 from deploy.local.supervisor import Supervisor
 from deploy.local.system import Ports, System
+from deploy.local.zipkin.server import is_fetched
 from services.gateway.settings import DEMO_LOGINS, DEMO_PASSWORD
 
 
-async def up(port: int, data: Path, demo: bool, screen: Screen, kind: type[System] = System) -> None:
+async def up(
+    port: int, data: Path, demo: bool, screen: Screen, kind: type[System] = System, *, traces: bool = False
+) -> None:
     """Run everything until SIGINT or SIGTERM. Raises EmbeddedError and others when it cannot.
 
     kind    which parts there are, where they are not the usual ones
+    traces  whether Zipkin shows the traces of everything
     """
     began = time.monotonic()
-    system = kind(DataDir(data), Ports.choose(port), demo)
+    system = kind(DataDir(data), Ports.choose(port), demo, traces)
     if system.postgres.moved_to:
         screen.say(f"PostgreSQL does not run as root, so its data is in {system.postgres.moved_to}")
     if not (places.cache_dir() / f"kafka-{jars.KAFKA.rsplit(':', 1)[1]}").exists():
         screen.say("First use: downloading PostgreSQL and Kafka from Maven Central, about 60 MB…")
+    if traces and not is_fetched():
+        screen.say("First use: downloading Zipkin from Maven Central, 131 MB…")
     asked = _asked_to_stop()
     system.keep_addresses()
     supervisor = Supervisor(screen.say)
@@ -91,7 +97,10 @@ def _welcome(system: System, screen: Screen, seconds: float) -> None:
         ("Operators' console", f"{system.console_url}/ops"),
     ]
     addresses += [("Stripe sandbox", system.sandbox_url)] if system.stripe.sandbox else []
-    screen.facts("Addresses", [*addresses, ("Logs", str(system.data.logs))])
+    addresses += [("Traces", system.zipkin.url)] if system.traces else []
+    screen.facts(
+        "Addresses", [*addresses, ("Kafka", system.kafka.bootstrap_servers), ("Logs", str(system.data.logs))]
+    )
     # A process that died has another id the next time, so that a list of now would soon be wrong.
     processes = f"ps -axo ppid,pid,args | grep '^ *{os.getpid()} '"
     screen.facts(

@@ -41,7 +41,7 @@ class Run:
         self.lines: list[str] = []
 
     @classmethod
-    async def start(cls, data: Path, port: int) -> "Run":
+    async def start(cls, data: Path, port: int, *more: str) -> "Run":
         command = [
             sys.executable,
             "-P",
@@ -53,6 +53,7 @@ class Run:
             str(port),
             "--data",
             str(data),
+            *more,
         ]
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -97,6 +98,32 @@ async def running() -> AsyncIterator[Run]:
     finally:
         if run.process.returncode is None:
             run.process.kill()
+        await run.process.wait()
+        shutil.rmtree(place)
+
+
+async def test_with_traces_a_request_is_seen_in_zipkin() -> None:
+    place = Path(tempfile.mkdtemp(prefix="clinicpay-test-"))
+    os.chmod(place, 0o711)  # noqa: PTH101, S103  PostgreSQL's account has to reach the data under root
+    run = await Run.start(place / "data", free_port(), "--traces")
+    try:
+        zipkin = (await run.says(r"^  Traces ", within=240)).split()[1]
+        kafka = (await run.says(r"^  Kafka ")).split()[1]
+        assert run.pid_of("kafka.Kafka") and kafka.startswith("127.0.0.1:")
+        async with httpx2.AsyncClient() as http:
+            page = await http.get(f"http://127.0.0.1:{run.port}/login")
+            trace = page.headers["x-request-id"]
+            async for attempt in stamina.retry_context(
+                on=AssertionError, timeout=60, attempts=None, wait_max=1
+            ):
+                with attempt:
+                    found = await http.get(f"{zipkin}/api/v2/trace/{trace}")
+                    assert found.status_code == 200
+        assert "get /login" in {span["name"] for span in found.json()}
+        assert {span["localEndpoint"]["serviceName"] for span in found.json()} == {"clinicpay-gateway"}
+    finally:
+        if run.process.returncode is None:
+            run.process.send_signal(signal.SIGTERM)
         await run.process.wait()
         shutil.rmtree(place)
 

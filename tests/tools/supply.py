@@ -138,15 +138,15 @@ def sbom() -> dict[str, Any]:
         component.pop("description", None)  # repeats the lock file's line
         if licence := stated.get(component["name"]):
             component["licenses"] = [{"license": {"name": licence}}]
-    fetched = [_jar(jar) for name in ("kafka", "postgres") for jar in jars.locked(name)]
+    fetched = [_jar(jar) for name in ("kafka", "postgres", "zipkin") for jar in jars.locked(name)]
     made["components"] += fetched
     made["dependencies"] += [{"ref": jar["bom-ref"]} for jar in fetched]
     return made
 
 
 def _jar(jar: jars.Jar) -> dict[str, Any]:
-    group, artifact, version = jar.coordinates.split(":")
-    purl = f"pkg:maven/{group}/{artifact}@{version}"
+    group, artifact, version, *classifier = jar.coordinates.split(":")
+    purl = f"pkg:maven/{group}/{artifact}@{version}" + "".join(f"?classifier={each}" for each in classifier)
     return {
         "bom-ref": purl,
         "type": "library",

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.datadir import DataDir
 from deploy.local.errors import EmbeddedError
-from deploy.local.process import free_port
+from deploy.local.process import free_port, port_is_free
 from deploy.local.system import Ports, Stripe, System
 from deploy.ops import database
 from tests.tools.runner import Count, count
@@ -61,6 +61,36 @@ def test_neighbouring_ports_are_preferred_but_not_insisted_on() -> None:
         ports = Ports.choose(gateway)
         assert ports.sandbox != gateway + 1
         assert ports.mailbox == gateway + 2
+
+
+def test_addresses_for_people_are_the_same_in_each_run(tmp_path: Path) -> None:
+    gateway = _six_free_ports()
+    first, second = Ports.choose(gateway), Ports.choose(gateway)
+    for name in ("gateway", "sandbox", "mailbox", "console", "kafka", "zipkin"):
+        assert getattr(first, name) == getattr(second, name)
+    system = System(DataDir(tmp_path), first, demo=False, traces=True)
+    assert system.kafka.bootstrap_servers == f"127.0.0.1:{gateway + 4}"
+    assert system.zipkin.url == f"http://127.0.0.1:{gateway + 5}"
+
+
+def _six_free_ports() -> int:
+    return next(
+        port for port in iter(free_port, None) if all(port_is_free(each) for each in range(port, port + 6))
+    )
+
+
+@pytest.mark.parametrize("traces", [True, False])
+def test_processes_send_traces_where_zipkin_is_and_only_then(
+    tmp_path: Path, traces: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    system = System(DataDir(tmp_path), Ports.choose(free_port()), demo=False, traces=traces)
+    system.dsns = dict.fromkeys(("relay",), "postgresql://x")
+    units = {unit.name: unit for unit in system.units()}
+
+    assert ("spans" in units) is traces
+    where = units["mailbox"].env().get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert where == (f"http://127.0.0.1:{system.ports.spans}" if traces else None)
 
 
 def test_the_real_stripe_needs_all_its_keys(tmp_path: Path) -> None:

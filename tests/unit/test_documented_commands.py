@@ -66,6 +66,7 @@ RUN = {
     "stripe setup": SET_UP,
     "topics": "tests/system/test_embedded_commands.py::test_topics_makes_all_of_the_contract",
     "up": "tests/system/test_embedded_up.py::test_the_gateway_says_that_all_is_ready",
+    "up --traces": "tests/system/test_embedded_up.py::test_with_traces_a_request_is_seen_in_zipkin",
     "stripe setup --yes": SET_UP,
     "verify": "tests/system/test_verify_system.py::test_the_command_says_so_and_ends_well",
     "waits": "tests/system/test_documented_commands.py::test_what_waits_for_a_worker_that_stands_still",
