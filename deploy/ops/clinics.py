@@ -21,7 +21,7 @@ from services.chassis.errors import DomainError
 
 FORMAT = 1
 _WORK = "work on its way, not a record"
-_SECRET = "secrets, or hashes of them"
+_HIDDEN = "secrets, or hashes of them"
 _PERSON = "of a person, who may be at other clinics too"
 _INSTALLATION = "of the installation, not of a clinic"
 _CHASSIS = {
@@ -38,23 +38,23 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
     "notification": {**_CHASSIS, "letters": _PERSON, "sent_before": _WORK, "reminder_runs": _WORK},
     "gateway": {
         **_CHASSIS,
-        "api_keys": _SECRET,
+        "api_keys": _HIDDEN,
         "attempts": _INSTALLATION,
-        "invitations": _SECRET,
+        "invitations": _HIDDEN,
         "key_uses": _WORK,
         "letters": _WORK,
-        "link_tokens": _SECRET,
-        "links": _SECRET,
-        "login_steps": _SECRET,
+        "link_tokens": _HIDDEN,
+        "links": _HIDDEN,
+        "login_steps": _HIDDEN,
         "logins": _PERSON,
         "operations": _WORK,
-        "passkey_setups": _SECRET,
+        "passkey_setups": _HIDDEN,
         "passkeys": _PERSON,
-        "recovery_codes": _SECRET,
+        "recovery_codes": _HIDDEN,
         "reset_requests": _PERSON,
-        "second_factor_setups": _SECRET,
-        "second_factors": _SECRET,
-        "sessions": _SECRET,
+        "second_factor_setups": _HIDDEN,
+        "second_factors": _HIDDEN,
+        "sessions": _HIDDEN,
     },
 }
 """Tables that no export has, and why. All others are exported, new ones too."""
