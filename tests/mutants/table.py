@@ -1,6 +1,7 @@
 """The mutants: each takes away one thing that keeps money right or clinics apart, and names the test that notices."""
 
 from tests.mutants import (
+    console,
     corrections,
     credit,
     currencies,
@@ -35,4 +36,5 @@ ALL: tuple[Mutant, ...] = (
     *held.HOLDING_ACTS,
     *logins.LOGINS,
     *signals.SIGNALS,
+    *console.CONSOLE,
 )

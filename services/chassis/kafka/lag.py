@@ -41,7 +41,7 @@ class LagReader:
         """`groups`: the topics that each group reads."""
         options: dict[str, Any] = {"bootstrap_servers": bootstrap_servers, **security.options()}
         self._admin = AIOKafkaAdminClient(request_timeout_ms=10_000, **options)
-        # It learns of one topic a try, and pauses between two tries: with its own 100 ms the first answer took two seconds.
+        # It learns of one topic a try, with a pause between two tries: at 100 ms, its default, that took two seconds.
         self._reader = AIOKafkaConsumer(enable_auto_commit=False, retry_backoff_ms=5, **options)
         self._servers, self._groups = bootstrap_servers, groups
 
