@@ -16,6 +16,7 @@ from tests.mutants import (
     restore,
     rows,
     signals,
+    traces,
 )
 from tests.mutants.mutant import Mutant
 
@@ -37,4 +38,5 @@ ALL: tuple[Mutant, ...] = (
     *logins.LOGINS,
     *signals.SIGNALS,
     *console.CONSOLE,
+    *traces.TRACES,
 )

@@ -156,9 +156,10 @@ def test_a_failed_batch_marks_its_spans_as_errors(exported: InMemorySpanExporter
     event = a_settlement(new_id(), new_id(), eur(1)).model_copy(update={"traceparent": PARENT})
 
     with pytest.raises(ConnectionResetError), tracing.batch_spans("invoice", [event]):
-        raise ConnectionResetError
+        raise ConnectionResetError("Failing row contains (PHI-CANARY)")
 
     assert {span.status.status_code for span in exported.get_finished_spans()} == {trace.StatusCode.ERROR}
+    assert not [span.name for span in exported.get_finished_spans() if "CANARY" in span.to_json()]
 
 
 @pytest.mark.parametrize(

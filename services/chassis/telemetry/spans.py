@@ -113,6 +113,9 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
                 kind=SpanKind.CONSUMER,
                 links=links[:MOST_LINKS],
                 attributes={"messaging.system": "kafka", "messaging.batch.message_count": len(events)},
+                # An error's text may quote a row.
+                record_exception=False,
+                set_status_on_exception=False,
             )
         )
         spans = [
@@ -122,7 +125,7 @@ def batch_spans(group: str, events: Sequence[CloudEvent]) -> Iterator[list[Cloud
         try:
             yield [_carried(event, span) for event, span in zip(events, spans, strict=True)]
         except BaseException as error:
-            for span in filter(None, spans):
+            for span in (batch, *filter(None, spans)):
                 span.set_status(failed_with(error))
             raise
         finally:
