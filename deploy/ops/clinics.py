@@ -48,6 +48,10 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "login_steps": _HIDDEN,
         "logins": _PERSON,
         "operations": _WORK,
+        "operator_acts": _INSTALLATION,
+        "operator_invitations": _HIDDEN,
+        "operator_sessions": _HIDDEN,
+        "operators": _INSTALLATION,
         "passkey_setups": _HIDDEN,
         "passkeys": _PERSON,
         "recovery_codes": _HIDDEN,
@@ -55,6 +59,7 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "second_factor_setups": _HIDDEN,
         "second_factors": _HIDDEN,
         "sessions": _HIDDEN,
+        "verify_runs": _INSTALLATION,
     },
 }
 """Tables that no export has, and why. All others are exported, new ones too."""
@@ -89,17 +94,21 @@ class Table:
     key: tuple[str, ...]
 
     @property
-    def owner(self) -> str:
-        return "clinic_id" if "clinic_id" in self.columns else "id"
+    def owner(self) -> str | None:
+        """None: no row is of one clinic."""
+        if self.name == "clinics":
+            return "clinic_id" if "clinic_id" in self.columns else "id"
+        return "clinic_id" if "clinic_id" in self.columns else None
 
 
 async def tables(connection: Any, service: str) -> list[Table]:
     """The service's tables that an export has."""
-    return [
+    found = [
         Table(row["name"], dict(zip(row["columns"], row["types"], strict=True)), tuple(row["key"] or ()))
         for row in await connection.fetch(_TABLES)
         if row["name"] not in LEFT_OUT[service]
     ]
+    return [table for table in found if table.owner]
 
 
 def export(access: Access, clinic: str, out: Path) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ from tests.mutants import (
     currencies,
     disputes,
     edges,
+    erasures,
     events,
     held,
     logins,
@@ -39,4 +40,5 @@ ALL: tuple[Mutant, ...] = (
     *signals.SIGNALS,
     *console.CONSOLE,
     *traces.TRACES,
+    *erasures.ERASURES,
 )

@@ -132,3 +132,10 @@ async def test_every_table_is_exported_or_left_out_for_a_reason(installation: In
 async def test_no_secret_is_exported(installation: Installation, column: str) -> None:
     for service, db in installation.dbs.items():
         assert [table.name for table in await tables(db.admin, service) if column in table.columns] == []
+
+
+async def test_a_table_of_tomorrow_that_is_of_no_clinic_breaks_no_export(installation: Installation) -> None:
+    db = installation.dbs["gateway"]
+    await db.admin.execute("CREATE TABLE of_tomorrow (id uuid)")
+
+    assert "of_tomorrow" not in {table.name for table in await tables(db.admin, "gateway")}

@@ -10,7 +10,7 @@ from tests.running.installation import Installation
 from tests.running.notification import put_contact
 
 SETTLED = """
-    source_id source_type subject
+    operator outcome report source_id source_type subject
     accent account action address after_hash aggregateid aggregatetype answer approved_by asker before_hash
     cause challenge charge charge_id choice closed_by code code_hash consumer contact currency declined_charge
     destination detail devices digest disabled_reason discard_reason discarded_by discount_reason effect
@@ -32,7 +32,14 @@ OF_CLINICS = {
         "invoice.clinics.external_id",
         "invoice.clinics.metadata",
     ),
-    *("notification.clinics.name", "notification.clinics.email", "gateway.api_keys.name"),
+    *(
+        "notification.clinics.name",
+        "notification.clinics.email",
+        "gateway.api_keys.name",
+        "gateway.operators.name",
+        "gateway.operators.password_hash",
+        "gateway.operator_acts.service",
+    ),
     *(f"{service}.job_leases.name" for service in ("invoice", "payment", "notification", "gateway")),
     "payment.failed_attempts.name",
 }

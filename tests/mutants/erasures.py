@@ -1,0 +1,94 @@
+"""Mutants of erasures, and of what an operator hands over of a clinic."""
+
+from tests.mutants.mutant import SERVICE, one
+
+SWEEP = "services/payment/erasures/sweep.py"
+ROWS = "services/payment/erasures/store.py"
+API = "services/payment/stripe/api.py"
+INVOICE = "services/invoice/erasures/actions.py"
+CONTACTS = "services/notification/contacts/store.py"
+CLINICS = "deploy/ops/clinics.py"
+PERSONAL = "deploy/ops/verify/personal.py"
+ERASING = f"{SERVICE}test_client_erasures.py::test_"
+EXPORTING = f"{SERVICE}test_clinic_export.py::test_"
+LEFT = f"{SERVICE}test_personal_columns.py::test_"
+
+ERASURES = (
+    one(
+        "an erasure is published",
+        f"{ERASING}the_event_is_published_with_the_erasure_and_has_one_id",
+        INVOICE,
+        "    await _publish(tx, erased)\n",
+        "",
+    ),
+    one(
+        "an erasure after a restore is published",
+        f"{ERASING}an_erasure_after_a_restore_is_published_too",
+        INVOICE,
+        "    await _publish(tx, await store.erase_again(tx, log))\n",
+        "    await store.erase_again(tx, log)\n",
+    ),
+    one(
+        "Stripe deletes the customer of who is erased",
+        f"{ERASING}cards_and_customer_go_here_and_at_stripe_and_no_money_row_changes",
+        SWEEP,
+        "        await stripe.delete_customer(account, customer)\n",
+        "        pass\n",
+    ),
+    one(
+        "a customer that Stripe has no more is erased",
+        f"{ERASING}a_customer_that_stripe_has_no_more_is_erased_here",
+        API,
+        '        with suppress(StripeGone):\n            async with self._calling("customers.delete", account):',
+        '        with suppress():\n            async with self._calling("customers.delete", account):',
+    ),
+    one(
+        "a payment that has not ended keeps its customer",
+        f"{ERASING}a_payment_that_has_not_ended_keeps_its_customer_until_it_has",
+        SWEEP,
+        "    if known.pays:\n",
+        "    if False:\n",
+    ),
+    one(
+        "who became a client again keeps cards",
+        f"{ERASING}who_became_a_client_again_keeps_what_is_new",
+        SWEEP,
+        "    if known.came_back:\n",
+        "    if False:\n",
+    ),
+    one(
+        "who became a client again keeps the contact",
+        f"{ERASING}the_contact_goes_and_a_newer_one_stays",
+        CONTACTS,
+        "                AND contacts.updated_at <= erased.erased_at\n",
+        "",
+    ),
+    one(
+        "a method's details go with its client",
+        f"{ERASING}cards_and_customer_go_here_and_at_stripe_and_no_money_row_changes",
+        ROWS,
+        "brand = NULL, last4 = NULL,",
+        "",
+    ),
+    one(
+        "verify sees what outlives an erasure",
+        f"{LEFT}what_outlives_an_erasure_is_named[card]",
+        PERSONAL,
+        '        "stripe_customer_id IS NOT NULL",\n',
+        '        "false",\n',
+    ),
+    one(
+        "an export has one clinic's rows",
+        f"{EXPORTING}it_has_the_rows_of_one_clinic_alone",
+        CLINICS,
+        "WHERE {table.owner} = $1 ",
+        "WHERE $1::uuid IS NOT NULL ",
+    ),
+    one(
+        "an export overwrites nothing",
+        f"{EXPORTING}no_file_is_overwritten",
+        CLINICS,
+        "    if out.exists():\n",
+        "    if False:\n",
+    ),
+)
