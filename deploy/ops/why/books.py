@@ -86,8 +86,8 @@ async def _read_payments(connection: Any, key: Key, payment: Key | None, books: 
                 SELECT coalesce(sum(settled_amount), 0)::bigint FROM allocations
                 WHERE allocations.clinic_id = payments.clinic_id AND payment_id = payments.id
             ) AS settled
-        FROM payments WHERE clinic_id = $1 AND (id = $3 OR id IN (
-            SELECT payment_id FROM allocations WHERE clinic_id = $1 AND payable_id = $2))
+        FROM payments WHERE clinic_id = $1 AND id IN (
+            SELECT payment_id FROM allocations WHERE clinic_id = $1 AND payable_id = $2 UNION SELECT $3::uuid)
         """,
         *key,
         payment[1] if payment else None,
@@ -108,8 +108,10 @@ async def _read_payments(connection: Any, key: Key, payment: Key | None, books: 
     intents = [row["intent"] for row in books.payments if row["intent"]]
     books.events = await connection.fetch(f"{APPLIED} subject = ANY ($1)", intents)
     books.moved = await connection.fetch(
-        "SELECT id, payment_id, kind, amount, booked_at FROM movements WHERE clinic_id = $1 AND payable_id = $2",
-        *key,
+        f"SELECT id, payment_id, kind, amount, booked_at FROM movements {of_payments} AND payable_id = $3",
+        key[0],
+        ids,
+        key[1],
     )
     books.refunds = await connection.fetch(
         f"""
