@@ -136,9 +136,10 @@ async def test_an_event_is_discarded_by_keyboard_with_a_reason(
     await page.goto(f"{place.url}/parked")
     await page.get_by_role("checkbox").focus()
     await page.keyboard.press("Space")
+    await page.get_by_role("radio", name="Discard for good").focus()
+    await page.keyboard.press("Space")
     await page.get_by_label("Why").focus()
     await page.keyboard.type(REASON)
-    await page.get_by_role("button", name="Discard for good").focus()
     await page.keyboard.press("Enter")
 
     await expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is parked")

@@ -27,9 +27,9 @@ CONSOLE = (
     ),
     one(
         "an invitation ends the sessions of before",
-        f"{LOGIN}a_new_invitation_ends_password_codes_and_sessions_once_it_is_taken",
+        f"{LOGIN}a_new_invitation_ends_password_codes_and_sessions_at_once",
         ACTIONS,
-        "        await store.delete_sessions_of(connection, operator.id)\n",
+        "    await store.delete_sessions_of(tx, operator.id)\n",
         "",
     ),
     one(
@@ -43,15 +43,15 @@ CONSOLE = (
         "no act without a reason",
         f"{PAGES}nothing_is_done_without_a_reason",
         ACTIONS,
-        'reason = texts.text(reason, "reason", least=1, most=LONGEST_REASON)',
-        "reason = reason or '-'",
+        'return texts.text(typed, "reason", least=1, most=LONGEST_REASON)',
+        "return typed or '-'",
     ),
     one(
         "texts that may be personal are hidden",
         f"{PAGES}personal_texts_are_hidden_until_somebody_says_why",
         MASKING,
-        "        return value if is_shown else HIDDEN\n",
-        "        return value\n",
+        "return value if _SHOWN.fullmatch(value) or (form and form.fullmatch(value)) else HIDDEN",
+        "return value",
     ),
     one(
         "a clinic's key asks nothing of the console",

@@ -82,14 +82,16 @@ def code(secret: str, step: int = 0) -> str:
     return totp.generate_otp(totp.timecode(clock.now()) + step)
 
 
-def console_settings(dbs: Mapping[str, ServiceDb], **changes: Any) -> Settings:
-    """Of services without a database here, nothing answers."""
+def console_settings(
+    dbs: Mapping[str, ServiceDb], payment: str = f"postgresql://{NOBODY}/payment", **changes: Any
+) -> Settings:
+    """Of services without a database here, nothing answers; `payment` is where payment's would be."""
     books = {
         service: database.role_dsn(
             dbs[service].admin_dsn, database.OPS, database.OPS, name_in(dbs[service].admin_dsn)
         )
         if service in dbs
-        else f"postgresql://{NOBODY}/{service}"
+        else payment
         for service in database.SERVICES
     }
     workers = {service: dbs[service].worker_dsn if service in dbs else books[service] for service in WORKED}

@@ -114,22 +114,40 @@ async def test_an_invitation_works_once_and_a_newer_one_replaces_it(console: Con
     assert (await console.get(newer)).status_code == 404
 
 
-async def test_a_new_invitation_ends_password_codes_and_sessions_once_it_is_taken(console: Console) -> None:
+async def test_a_new_invitation_ends_password_codes_and_sessions_at_once(console: Console) -> None:
     before = await console.set_up(await console.invited())
     assert (await console.log_in(before)).status_code == 303
+
     async with console.own.worker_tx() as tx:
         link = f"/ops/welcome/{await actions.invite(tx, NAME)}"
-    assert (await console.get("/ops")).status_code == 200
-
-    await console.set_up(link, password="another horse battery")
 
     assert (await console.get("/ops")).status_code == 303
     assert (await console.log_in(before, step=1)).status_code == 401
+    after = await console.set_up(link)
+    assert (await console.log_in(after)).status_code == 303
+
+
+async def test_an_invitation_ends_the_wait_after_too_many_tries(console: Console) -> None:
+    await console.set_up(await console.invited())
+    for _ in range(6):
+        last = await console.log_in("A" * 32, password="wrong horse battery")
+    assert last.status_code == 429
+    async with console.own.worker_tx() as tx:
+        link = f"/ops/welcome/{await actions.invite(tx, NAME)}"
+
+    secret = await console.set_up(link)
+
+    assert (await console.log_in(secret)).status_code == 303
 
 
 @pytest.mark.parametrize(
     ("password", "typed", "field"),
-    [("short", None, "password"), (PASSWORD, "000000", "code"), (PASSWORD, "", "code")],
+    [
+        ("short", None, "password"),
+        ("password12", None, "password"),
+        (PASSWORD, "000000", "code"),
+        (PASSWORD, "", "code"),
+    ],
 )
 async def test_a_set_up_that_is_refused_keeps_the_apps_key_and_changes_nothing(
     console: Console, password: str, typed: str | None, field: str

@@ -1,5 +1,6 @@
 """Operators at work in the console, over a whole installation's databases."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import pytest
 
 from deploy.ops.verify.kept import MOST_KEPT, keep
 from deploy.ops.verify.report import Breach, Report, Result
+from deploy.sandbox.embedded import listen_on
 from services.chassis import audit
 from services.chassis.ids import new_id
 from services.chassis.kafka import park
@@ -77,7 +79,24 @@ async def test_a_database_that_is_away_hides_no_other(small: Console) -> None:
     text = (await small.get("/ops")).text
 
     assert "The database of payment does not answer." in text
+    assert text.index("The database of payment") < text.index("The gateway does not")
     assert "The database of invoice does not answer." not in text
+
+
+async def test_a_database_that_hangs_holds_up_no_page(
+    db_gateway: ServiceDb, db_invoice: ServiceDb, db_notification: ServiceDb
+) -> None:
+    """It takes connections, and says nothing."""
+    dbs = {"gateway": db_gateway, "invoice": db_invoice, "notification": db_notification}
+    with listen_on(0) as silent:
+        hung = f"postgresql://ops@127.0.0.1:{silent.getsockname()[1]}/payment"
+        async with a_console(dbs, payment=hung) as one:
+            await one.as_operator()
+            health = (await one.get("/ops")).text
+            parked = (await one.get("/ops/parked")).text
+
+    assert "The database of payment does not answer." in health
+    assert "The database of payment does not answer" in parked
 
 
 async def test_a_journey_is_found_by_the_number_that_a_client_reads_out(
@@ -175,7 +194,7 @@ async def test_a_parked_event_is_replayed_once_its_cause_is_mended(
     done = await console.post(f"{path}/replay", path, reason=REASON)
     again = await console.post(f"{path}/replay", path, reason=REASON)
 
-    assert (refused.status_code, done.status_code, again.status_code) == (409, 303, 409)
+    assert (refused.status_code, done.status_code, again.status_code) == (422, 303, 409)
     assert "does not wait any more" in again.text
     paid = await installation.world.get(f"/invoices/{invoice}")
     assert paid["settled"]["minor"] == 1_000
@@ -196,7 +215,8 @@ async def test_nothing_is_done_without_a_reason(
 
     answer = await small.post(f"{path}/{verb}", path, reason=reason)
 
-    assert answer.status_code == 409
+    assert answer.status_code == 422
+    assert "Say why" in answer.text
     assert await acts_of(small) == []
     assert await waiting_parked(db_invoice) == [("payment.settled", "undecodable")]
 
@@ -212,6 +232,13 @@ async def test_what_is_discarded_names_who_and_why(small: Console, db_invoice: S
     page = (await small.get(path)).text
     assert f"discarded by {NAME}: {REASON}" in page
     assert "Replay</button>" not in page
+    entry = await db_invoice.admin.fetchrow("SELECT actor FROM audit WHERE action = 'discard_parked'")
+    async with small.own.statements() as connection:
+        operator = await connection.fetchval("SELECT id FROM operators")
+        own = await connection.fetchrow("SELECT actor, subject_id FROM audit WHERE action LIKE 'discard%'")
+    assert entry is not None and own is not None
+    assert entry["actor"] == own["actor"] == operator
+    assert own["subject_id"] == UUID(int=parked_id)
 
 
 async def test_personal_texts_are_hidden_until_somebody_says_why(
@@ -233,6 +260,21 @@ async def test_personal_texts_are_hidden_until_somebody_says_why(
     assert "Byrne" not in (await small.get(path)).text
 
 
+@pytest.mark.parametrize("name", ["status", "code", "kind", "type", "number", "source", "template", "x"])
+async def test_no_member_shows_a_person_whatever_its_name(
+    small: Console, db_invoice: ServiceDb, name: str
+) -> None:
+    text = json.dumps({name: "Jane Doe", "data": {name: "jane@patient.example", "Jane Doe": 1}})
+    async with db_invoice.worker.worker_tx() as tx:
+        headers = (("jane@patient.example", b"Jane"),)
+        row = Record("payment.settled", 0, 7, b"Jane Doe", text.encode(), headers)
+        await park.add(tx, "invoice", [Parked(row, None, "undecodable")])
+
+    page = (await small.get("/ops/parked/invoice/1")).text
+
+    assert "jane" not in page.lower()
+
+
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"Ann Byrne", b"[" * 100_000, b'"Ann"', b""])
 async def test_any_record_can_be_looked_at(small: Console, db_invoice: ServiceDb, raw: bytes) -> None:
     page = await small.get(f"/ops/parked/invoice/{await park_text(db_invoice, raw)}")
@@ -250,22 +292,49 @@ async def test_many_are_done_at_once_and_those_that_are_refused_wait_on(
     refused = await small.post(
         "/ops/parked", "/ops/parked", verb="replay", reason=REASON, chosen=f"invoice/{rows[0]}"
     )
-    chosen = [f"invoice/{each}" for each in rows[:2]]
+    chosen = [f"invoice/{each}" for each in (*rows[:2], rows[0])]
     done = await small.post("/ops/parked", "/ops/parked", verb="discard", reason=REASON, chosen=chosen)
 
     assert refused.status_code == 422
     assert "0 of 1 are done" in refused.text
-    assert done.status_code == 303
+    assert "It can only be discarded" in refused.text
+    assert (done.status_code, done.headers["location"]) == (303, "/ops/parked?done=discard&count=2")
+    assert "Discarded: 2" in (await small.get(done.headers["location"])).text
     assert await waiting_parked(db_invoice) == [("payment.settled", "undecodable")]
 
 
-async def test_nothing_chosen_is_said_so(small: Console, db_invoice: ServiceDb) -> None:
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"verb": "discard", "reason": REASON}, "Choose at least one."),
+        ({"verb": "discard", "reason": " ", "chosen": "invoice/1"}, "Say why"),
+        ({"verb": "", "reason": REASON, "chosen": "invoice/1"}, "Choose what to do"),
+        ({"verb": "delete", "reason": REASON, "chosen": "invoice/1"}, "Choose what to do"),
+        (
+            {"verb": "discard", "reason": REASON, "chosen": [f"invoice/{n}" for n in range(201)]},
+            "at most 200",
+        ),
+    ],
+)
+async def test_a_form_that_lacks_something_changes_nothing(
+    small: Console, db_invoice: ServiceDb, form: dict[str, str | list[str]], said: str
+) -> None:
     await park_text(db_invoice, b"{")
 
-    answer = await small.post("/ops/parked", "/ops/parked", verb="discard", reason=REASON)
+    answer = await small.post("/ops/parked", "/ops/parked", **form)
 
     assert answer.status_code == 422
-    assert "Choose at least one event." in answer.text
+    assert said in answer.text
+    assert await acts_of(small) == []
+    assert await waiting_parked(db_invoice) == [("payment.settled", "undecodable")]
+
+
+@pytest.mark.parametrize("query", ["done=all+refunds+booked", "done=replay&count=x"])
+async def test_no_address_makes_the_page_say_that_something_was_done(small: Console, query: str) -> None:
+    answer = await small.get(f"/ops/parked?{query}")
+
+    assert answer.status_code == 400
+    assert "refunds" not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -286,13 +355,16 @@ async def test_a_wrong_address_is_a_page_that_is_not_found(small: Console, path:
     assert "ClinicPay console" in answer.text
 
 
-@pytest.mark.parametrize("chosen", ["x", "gateway/1", "invoice/x", "invoice/" + "9" * 30, "/", "invoice/²"])
+@pytest.mark.parametrize(
+    "chosen", ["x", "gateway/1", "invoice/x", "invoice/" + "9" * 30, "/", "invoice/²", "invoice/777"]
+)
 async def test_a_made_up_choice_changes_nothing(small: Console, db_invoice: ServiceDb, chosen: str) -> None:
     await park_text(db_invoice, b"{")
 
     answer = await small.post("/ops/parked", "/ops/parked", verb="discard", reason=REASON, chosen=chosen)
 
-    assert answer.status_code == 404
+    assert answer.status_code == 422
+    assert "There is no such event." in answer.text
     assert await waiting_parked(db_invoice) == [("payment.settled", "undecodable")]
 
 
@@ -335,6 +407,19 @@ async def test_an_email_that_failed_is_sent_again_with_all_its_tries(
     )
     assert task is not None
     assert tuple(task.values()) == ("due", 0, True)
+
+
+async def test_an_email_is_sent_again_once_and_what_is_refused_beside_it_is_said(
+    small: Console, db_notification: ServiceDb
+) -> None:
+    good, unknown = await a_failed_email(db_notification), f"{new_id()}/{new_id()}"
+
+    answer = await small.post("/ops/emails", "/ops/emails", reason=REASON, chosen=[unknown, good, good])
+
+    assert answer.status_code == 422
+    assert "1 of 2 are done." in answer.text
+    assert "Nothing was changed" not in answer.text
+    assert (await delivery_states(db_notification))[0][1] == "due"
 
 
 @pytest.mark.parametrize("chosen", ["x/y", "", "00000000-0000-0000-0000-000000000000"])
@@ -406,7 +491,7 @@ async def test_a_key_is_revoked_with_a_reason_and_the_last_one_stays(
     last = await small.post(f"/ops/keys/{kept.id}/revoke", "/ops/keys", reason=REASON)
     nobody = await small.post(f"/ops/keys/{new_id()}/revoke", "/ops/keys", reason=REASON)
 
-    assert [each.status_code for each in (without, done, last, nobody)] == [422, 303, 422, 404]
+    assert [each.status_code for each in (without, done, last, nobody)] == [422, 303, 422, 422]
     assert await api_keys.find(db_gateway.api, lost.secret) is None
     assert await api_keys.find(db_gateway.api, kept.secret) is not None
     by = await db_gateway.admin.fetchval(
@@ -445,7 +530,7 @@ async def test_the_audit_log_is_filtered_and_saved(console: Console, installatio
 )
 async def test_a_filter_that_is_wrong_is_said_so(small: Console, query: dict[str, str]) -> None:
     assert (await small.get("/ops/audit", params=query)).status_code == 422
-    assert (await small.get("/ops/audit.csv", params=query)).status_code == 404
+    assert (await small.get("/ops/audit.csv", params=query)).status_code == 422
 
 
 async def test_the_last_outcome_of_verify_is_kept_and_shown(small: Console, db_gateway: ServiceDb) -> None:

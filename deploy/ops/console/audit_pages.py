@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.exceptions import NotFoundException
 from litestar.params import FromQuery
 from litestar.response import Template
 
@@ -74,9 +73,9 @@ async def audit_csv(
     until: FromQuery[str] = "",
 ) -> Response[str]:
     """The same entries as a file, at most `MOST_EXPORTED`. They hold ids alone, nothing personal."""
-    wanted, _ = await _filter(sources, service, clinic, action, since, until)
+    wanted, fault = await _filter(sources, service, clinic, action, since, until)
     if wanted is None:
-        raise NotFoundException
+        return Response(f"{fault}\n", status_code=422, media_type="text/plain")
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)

@@ -8,10 +8,11 @@ from litestar import get, post
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
+from deploy.ops.console.bulk import Chosen, Ended, each_of
 from deploy.ops.console.login_pages import Console
-from deploy.ops.console.operators.actions import acting
+from deploy.ops.console.operators.actions import acting, reason_of
 from deploy.ops.console.operators.domain import Operator
-from deploy.ops.console.page import Chosen, chosen_in, page
+from deploy.ops.console.page import page
 from deploy.ops.console.sessions import CurrentOperator
 from deploy.ops.console.sources import Sources
 from services.chassis.errors import DomainError
@@ -44,25 +45,29 @@ async def send_chosen_again(
     data: URLEncodedBody[AgainForm], operator: CurrentOperator, sources: Console
 ) -> Template | Redirect:
     """Queue the chosen ones again, with all their tries. One that is not given up any more stays as it is."""
+
+    async def act(chosen: str) -> None:
+        clinic_id, delivery_id = _key(chosen)
+        async with (
+            acting(sources.own, operator, "send_email_again", "notification", delivery_id, data.reason),
+            sources.workers["notification"].worker_tx() as tx,
+        ):
+            if not await send_again(tx, clinic_id, delivery_id):
+                raise DeliveryUnknown("It is not given up any more, or is not kept.")
+
     try:
-        keys = [_key(each) for each in chosen_in(data.chosen)]
-        if not keys:
-            return await _page(operator, sources, error="Choose at least one e-mail.")
-        for clinic_id, delivery_id in keys:
-            async with (
-                acting(
-                    sources.own, operator, "send_email_again", "notification", str(delivery_id), data.reason
-                ),
-                sources.workers["notification"].worker_tx() as tx,
-            ):
-                if not await send_again(tx, clinic_id, delivery_id):
-                    raise DeliveryUnknown("It is not given up any more, or is not kept.")
+        reason_of(data.reason)
+        ended = await each_of(data.chosen, act)
     except DomainError as refusal:
         return await _page(operator, sources, error=refusal.detail)
-    return Redirect(f"/ops/emails?done={len(keys)}", status_code=303)
+    if ended.refused:
+        return await _page(operator, sources, ended=ended)
+    return Redirect(f"/ops/emails?done={ended.done}", status_code=303)
 
 
-async def _page(operator: Operator, sources: Sources, *, done: int = 0, error: str = "") -> Template:
+async def _page(
+    operator: Operator, sources: Sources, *, done: int = 0, error: str = "", ended: Ended | None = None
+) -> Template:
     async with sources.books["notification"].statements() as connection:
         rows = await connection.fetch(
             """
@@ -77,11 +82,12 @@ async def _page(operator: Operator, sources: Sources, *, done: int = 0, error: s
         "ops_emails.html",
         "emails",
         operator,
-        status=422 if error else 200,
+        status=422 if error or ended else 200,
         rows=rows,
         most=MOST,
         done=done,
         error=error,
+        ended=ended,
     )
 
 

@@ -1,6 +1,7 @@
 """The state of all parts: what answers, what waits, since when."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +26,9 @@ _OF_GATEWAY = ("database", "live", "clocks")
 FRESH, SHOWN = timedelta(seconds=2), timedelta(seconds=20)
 """How old what is shown may be with no new look, and while one is under way."""
 LATE = 300.0
-"""Seconds after which what waits is shown as late: within them a worker that was restarted has caught up."""
+"""Seconds after which work that waits is a fault: within them a worker that was restarted has caught up."""
+NEVER = math.inf
+"""Of work for a clinic's staff, and of what has ended: neither is a fault of the installation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,12 @@ class Pile:
     count: int
     age: float
     link: str = ""
-    grows_late: bool = True
+    late_after: float = LATE
+    """In seconds."""
 
     @property
     def is_late(self) -> bool:
-        return self.grows_late and self.count > 0 and self.age > LATE
+        return self.count > 0 and self.age > self.late_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,12 @@ class Health:
     @property
     def faults(self) -> list[str]:
         """A short sentence for each thing that is wrong, the worst first."""
-        found = [] if self.parts is not None else ["The gateway does not answer."]
-        found += [f"{part.name}: {part.state}." for part in self.parts or () if part.state != "ok"]
-        found += [
+        found = [
             f"The database of {each.name} does not answer." for each in self.services if each.piles is None
         ]
         found += ["Kafka does not answer."] if self.groups is None else []
+        found += ["The gateway does not answer."] if self.parts is None else []
+        found += [f"{part.name}: {part.state}." for part in self.parts or () if part.state != "ok"]
         for each in self.services:
             for pile in each.piles or ():
                 if pile.is_late:
@@ -177,8 +181,8 @@ async def _in_service(name: str, db: Database) -> InService:
         return InService(name, None)
     piles = [
         Pile("events to be sent", out.count, out.age),
-        Pile("events parked", parked.count, parked.age, "/ops/parked"),
-        Pile("exceptions open", open_ones.count, open_ones.age, "/ops/clinics"),
+        Pile("events parked", parked.count, parked.age, "/ops/parked", 0),
+        Pile("exceptions open", open_ones.count, open_ones.age, "/ops/clinics", NEVER),
         *failed,
         *(Pile(f"tasks due: {each.kind}", each.count, each.oldest.total_seconds()) for each in due),
     ]
@@ -195,7 +199,7 @@ async def _failed_emails(connection: Connection) -> list[Pile]:
     return (
         []
         if row is None
-        else [Pile("e-mails failed in a day", row["emails"], row["age"], "/ops/emails", False)]
+        else [Pile("e-mails failed in a day", row["emails"], row["age"], "/ops/emails", NEVER)]
     )
 
 

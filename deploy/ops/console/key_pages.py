@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from litestar import get, post
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
@@ -43,11 +42,11 @@ async def revoke_key(
     async with sources.own.statements() as connection:
         found = await key_store.get_working_key(connection, key_id)
     if found is None:
-        raise NotFoundException
+        return await _page(operator, sources, error="This key does not work any more.")
     clinic_id = found.clinic_id or audit.INSTALLATION
     try:
         async with (
-            acting(sources.own, operator, "revoke_api_key", "gateway", str(key_id), data.reason),
+            acting(sources.own, operator, "revoke_api_key", "gateway", key_id, data.reason),
             sources.keys.tx(clinic_id, operator=True) as tx,
         ):
             await api_keys.revoke(tx, Caller(operator.id, "operator", clinic_id), key_id)

@@ -14,7 +14,7 @@ from deploy.ops.console.sessions import AnyRequest, cookie_of, id_of
 from deploy.ops.console.settings import Settings
 from deploy.ops.console.sources import Sources
 from services.gateway.accounts.domain import safe_next
-from services.gateway.accounts.passwords import LONGEST, SHORTEST, InjectedPasswords
+from services.gateway.accounts.passwords import LONGEST, InjectedPasswords
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
 from services.gateway.accounts.sealing import InjectedSealer
 from services.gateway.accounts.second_factors.domain import setup_of
@@ -106,6 +106,7 @@ async def invitation(token: FromPath[str], sources: Console, sealer: InjectedSea
 
 @post("/ops/welcome/{token:str}", status_code=303, request_max_body_size=16 * 1024)
 async def take_invitation(
+    request: AnyRequest,
     token: FromPath[str],
     data: URLEncodedBody[InvitationForm],
     sources: Console,
@@ -113,7 +114,16 @@ async def take_invitation(
     sealer: InjectedSealer,
 ) -> Template | Redirect:
     try:
-        await actions.take(sources.own, passwords, sealer, token, data.sealed, data.password, data.code)
+        await actions.take(
+            sources.own,
+            passwords,
+            sealer,
+            token,
+            data.sealed,
+            data.password,
+            data.code,
+            address_of(request.scope),
+        )
     except actions.InvitationEnded:
         return Template("ops_invitation_ended.html", status_code=404)
     except actions.NotAccepted as error:
@@ -139,7 +149,7 @@ def _invitation_page(
         "sealed": sealed,
         "error": error,
         "field": field,
-        "shortest": SHORTEST,
+        "shortest": actions.SHORTEST,
         "longest": LONGEST,
     }
     return Template("ops_invitation.html", context=context, status_code=422 if error else 200)

@@ -16,6 +16,8 @@ from services.chassis.kafka.lag import KafkaUnreachable, Lag, LagReader
 
 SIZE = 4
 """Connections to one database, for one role: operators are few."""
+PAGE_SECONDS = 4.0
+"""How long a page waits for a statement: one that says what does not answer must itself come soon."""
 
 
 @dataclass(slots=True)
@@ -34,9 +36,15 @@ class Sources:
     def of(cls, settings: Settings) -> Self:
         return cls(
             settings.access,
-            {name: _of(url.get_secret_value()) for name, url in settings.ops_database_urls.items()},
-            {name: _of(url.get_secret_value()) for name, url in settings.worker_database_urls.items()},
-            _of(settings.gateway_database_url.get_secret_value()),
+            {
+                name: Database(url.get_secret_value(), size=SIZE, patience=2, answers_within=PAGE_SECONDS)
+                for name, url in settings.ops_database_urls.items()
+            },
+            {
+                name: Database(url.get_secret_value(), size=SIZE)
+                for name, url in settings.worker_database_urls.items()
+            },
+            Database(settings.gateway_database_url.get_secret_value(), size=SIZE),
             httpx2.AsyncClient(base_url=str(settings.gateway_url), timeout=4.0, trust_env=False),
         )
 
@@ -75,7 +83,3 @@ class Sources:
         await self.gateway.aclose()
         if self._reader is not None:
             await self._reader.__aexit__()
-
-
-def _of(url: str) -> Database:
-    return Database(url, size=SIZE)

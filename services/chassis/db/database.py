@@ -84,11 +84,14 @@ class Database:
     cannot be reached.
     """
 
-    def __init__(self, urls: Urls, *, size: int = 10, patience: float = 5) -> None:
-        """`patience`: seconds in which the server must take a new connection."""
+    def __init__(
+        self, urls: Urls, *, size: int = 10, patience: float = 5, answers_within: float = 30
+    ) -> None:
+        """`patience`: seconds in which the server must take a new connection; `answers_within`: and end a statement."""
         self._connector = Connector(urls)
         self.size = size
         self._patience = patience
+        self._answers_within = answers_within
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
         self.held = 0
@@ -180,7 +183,7 @@ class Database:
                     min_size=0,
                     max_size=self.size,
                     timeout=self._patience,
-                    command_timeout=30,
+                    command_timeout=self._answers_within,
                     server_settings=dict(SESSION),
                     reset=_nothing_left,
                 )

@@ -190,10 +190,11 @@ class Consumer:
             await self._call_parked_hook(tx, [(row["record"], park.aggregate_of(row))])
         return True
 
-    async def discard(self, parked_id: int, by: str, reason: str) -> bool:
+    async def discard(self, parked_id: int, by: str, reason: str, actor: UUID = audit.INSTALLATION) -> bool:
         """Lay a parked event aside for good, and enter that into the audit log. False when it does not wait any more.
 
-        `by` is the operator's name, `reason` plain words: both are kept with the event.
+        `by` is the operator's name, `reason` plain words: both are kept with the event. `actor` is the operator in the
+        audit log, where it is known.
         """
         async with self.db.worker_tx() as tx:
             row = await self._lock_open(tx, parked_id)
@@ -203,7 +204,7 @@ class Consumer:
             await park.discard(tx, parked_id, by, reason)
             await self._call_parked_hook(tx, [(row["record"], aggregate)])
             clinic_id, subject_id = aggregate or (audit.INSTALLATION, UUID(int=parked_id))
-            caller = Caller(audit.INSTALLATION, "operator", clinic_id)
+            caller = Caller(actor, "operator", clinic_id)
             await audit.record(
                 tx, caller, "discard_parked", subject_id, row["state"], (parked_id, by, reason)
             )

@@ -5,7 +5,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from uuid import UUID
 
+from services.chassis.audit import INSTALLATION
 from services.chassis.db.database import Connection, Database
 from services.chassis.errors import DomainError
 from services.chassis.kafka import park
@@ -47,6 +49,8 @@ async def replay_held_back(db: Database, consumers: Sequence[Consumer]) -> tuple
     return applied, refused
 
 
-async def discard(consumers: Sequence[Consumer], parked_id: int, by: str, reason: str) -> bool:
+async def discard(
+    consumers: Sequence[Consumer], parked_id: int, by: str, reason: str, actor: UUID = INSTALLATION
+) -> bool:
     """Lay a parked event aside for good, with an entry in the audit log. False when it does not wait any more."""
-    return any([await each.discard(parked_id, by, reason) for each in consumers])
+    return any([await each.discard(parked_id, by, reason, actor) for each in consumers])

@@ -46,10 +46,10 @@ class Passwords:
 InjectedPasswords = NamedDependency[Passwords]
 
 
-def fault_of(password: str) -> str:
+def fault_of(password: str, shortest: int = SHORTEST) -> str:
     """Why it cannot be somebody's new password, in words for a page; empty if it can."""
-    if len(password) < SHORTEST:
-        return f"This is too short. Use at least {SHORTEST} characters."
+    if len(password) < shortest:
+        return f"This is too short. Use at least {shortest} characters."
     if not shows_enough(password):
         return "This shows nothing but spaces. Use letters, digits or signs."
     if len(password) > LONGEST:

@@ -29,6 +29,8 @@ from services.gateway.accounts.second_factors.domain import LONGEST_TYPED, new_s
 log = structlog.get_logger()
 
 LONGEST_REASON = 500
+SHORTEST = 14
+"""Characters of a password: an operator's opens every clinic."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -61,6 +63,11 @@ class OperatorKnown(DomainError):
     status = 409
 
 
+class NoReason(DomainError):
+    code = "reason_missing"
+    status = 422
+
+
 # On the command line
 
 
@@ -78,8 +85,13 @@ async def add(tx: Connection, name: str) -> str:
 
 
 async def invite(tx: Connection, name: str) -> str:
-    """Another invitation, which replaces password and app once it is taken. Raises `OperatorUnknown`."""
+    """Another invitation, for who lost password or phone: neither opens anything any more, and sessions end at once.
+
+    Raises `OperatorUnknown`.
+    """
     operator = await _get(tx, name)
+    await store.remove_proof(tx, operator.id)
+    await store.delete_sessions_of(tx, operator.id)
     token = await _invite(tx, operator)
     await _note(tx, operator.id, "invite_operator", None, operator.name)
     return token
@@ -136,14 +148,21 @@ def opened(sealer: Sealer, operator: Operator, sealed: str) -> str | None:
 
 
 async def take(
-    db: Database, passwords: Passwords, sealer: Sealer, token: str, sealed: str, password: str, typed: str
+    db: Database,
+    passwords: Passwords,
+    sealer: Sealer,
+    token: str,
+    sealed: str,
+    password: str,
+    typed: str,
+    address: str,
 ) -> None:
-    """The operator has this password and this app from now on, and no session of before.
+    """The operator has this password and this app from now on, no session of before, and all tries to log in.
 
     Raises `InvitationEnded`, `NotAccepted`.
     """
     operator = await invited(db, token)
-    if fault := fault_of(password):
+    if fault := fault_of(password, SHORTEST):
         raise NotAccepted(fault, field="password")
     secret = opened(sealer, operator, sealed)
     step = None if secret is None else step_of(secret, typed[:LONGEST_TYPED], clock.now())
@@ -159,6 +178,7 @@ async def take(
             raise InvitationEnded("This invitation was taken, replaced by a newer one, or has ended.")
         await store.put_proof(connection, operator.id, hashed, sealer.seal(operator.id, secret), step)
         await store.delete_sessions_of(connection, operator.id)
+        await limits.forget(connection, operator_limits(operator.name, address)[:2])
         await _note(connection, operator.id, "take_invitation", None, operator.name)
 
 
@@ -220,29 +240,41 @@ async def log_out(db: Database, session_id: str) -> None:
 # Acts
 
 
+def reason_of(typed: str) -> str:
+    """The reason without blanks around it. Raises `NoReason`."""
+    try:
+        return texts.text(typed, "reason", least=1, most=LONGEST_REASON)
+    except texts.InvalidText:
+        raise NoReason(f"Say why, in 1 to {LONGEST_REASON} characters that can be printed.") from None
+
+
 @asynccontextmanager
 async def acting(
-    db: Database, operator: Operator, action: str, service: str, subject: str, reason: str
+    db: Database, operator: Operator, action: str, service: str, subject: UUID | int, reason: str
 ) -> AsyncIterator[None]:
     """Write down who does what and why, then do it inside the block, then write down how it ended.
 
-    Raises `InvalidText` for no reason, before anything is done. A `DomainError` from inside is its outcome.
+    The audit log's entry has the subject, and says in its action whether it was refused. Raises `NoReason` before
+    anything is done. A `DomainError` from inside is the outcome.
     """
-    reason = texts.text(reason, "reason", least=1, most=LONGEST_REASON)
+    reason = reason_of(reason)
     act_id = new_id()
-    async with db.worker_tx() as connection:
-        await store.add_act(connection, act_id, operator, action, service, subject, reason)
-        await _note(connection, operator.id, action, None, (service, subject, reason))
-    outcome = "failed"
+    async with db.statements() as connection:
+        await store.add_act(connection, act_id, operator, action, service, str(subject), reason)
+    outcome, ended = "failed", "failed"
     try:
         yield
-        outcome = "done"
+        outcome, ended = "done", "done"
     except DomainError as refusal:
-        outcome = f"refused: {refusal.code}"
+        outcome, ended = f"refused: {refusal.code}", "refused"
         raise
     finally:
-        async with db.statements() as connection:
+        subject_id = subject if isinstance(subject, UUID) else UUID(int=subject)
+        async with db.worker_tx() as connection:
             await store.end_act(connection, act_id, outcome)
+            caller = Caller(operator.id, "operator", audit.INSTALLATION)
+            act = (service, str(subject), reason, outcome)
+            await audit.record(connection, caller, f"{action}_in_console_{ended}", subject_id, None, act)
 
 
 async def _note(tx: Connection, operator_id: UUID, action: str, before: object, after: object) -> None:

@@ -48,6 +48,13 @@ async def put_proof(
     )
 
 
+async def remove_proof(tx: Connection, operator_id: UUID) -> None:
+    await tx.execute(
+        "UPDATE operators SET password_hash = NULL, sealed = NULL, sealed_by = NULL, used_step = NULL WHERE id = $1",
+        operator_id,
+    )
+
+
 async def use_step(tx: Connection, operator_id: UUID, step: int, sealed: Sealed) -> bool:
     """Use up the codes of this step and before, and keep the secret sealed so; False when that was done before."""
     used = await tx.execute(

@@ -43,9 +43,14 @@ async def return_try(db: Database, limits: tuple[Limit, ...]) -> None:
             await store.return_try(tx, limit.key)
 
 
+async def forget(tx: Connection, limits: tuple[Limit, ...]) -> None:
+    """Forget the tries that these limits count."""
+    for limit in limits:
+        await store.forget_tries(tx, limit.key)
+
+
 async def give_back(tx: Connection, limits: tuple[Limit, ...], gift: Limit) -> None:
     """Forget all tries, unless that was done too often: `gift` counts in `LETTERS_WINDOW`."""
     given, _ = await store.count_try(tx, gift.key, LETTERS_WINDOW)
     if given <= gift.most:
-        for limit in limits:
-            await store.forget_tries(tx, limit.key)
+        await forget(tx, limits)
