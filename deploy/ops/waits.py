@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.ops.consumers import topics_of_groups
 from deploy.ops.database import UNREACHABLE, connected
@@ -115,7 +115,9 @@ def _show(found: list[Waits]) -> None:
     if not found:
         console.print("Nothing waits in what was read.")
         return
-    table = Table("part", "place", "kind", "number", "oldest", "waits for", box=None)
+    # On a narrow screen a name goes on in the next line: none is cut.
+    heads = ("part", "place", "kind", "number", "oldest", "waits for")
+    table = Table(*(Column(head, overflow="fold") for head in heads), box=None)
     for each in found:
         oldest = "" if each.seconds is None else f"{each.seconds:.0f} s"
         table.add_row(each.part, each.place, each.kind, str(each.number), oldest, _FOR[each.place])

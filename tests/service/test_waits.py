@@ -47,3 +47,12 @@ async def test_a_database_that_is_away_hides_none_of_the_others(installation: In
 
     assert ("invoice", "outbox", "invoice.created") in found
     assert code == 2 and "not read: the database of payment: " in refused
+
+
+async def test_no_name_is_cut_on_a_narrow_screen(installation: Installation) -> None:
+    await installation.world.issue(100)
+    urls = ",".join(f"{each}={url}" for each, url in installation.access.databases.items())
+
+    done = await command("waits", COLUMNS="60", AUDITOR_DATABASE_URLS=urls)
+
+    assert "…" not in done.stdout and "invoice" in done.stdout
