@@ -134,7 +134,7 @@ def test_no_process_is_root_or_could_become_it(compose: Compose) -> None:
         assert limits["ReadonlyRootfs"], service
 
 
-def test_only_the_three_pages_are_published_and_only_here(compose: Compose) -> None:
+def test_only_the_four_pages_are_published_and_only_here(compose: Compose) -> None:
     published = {
         (service, bound["HostIp"])
         for service, container in compose.containers().items()
@@ -143,7 +143,7 @@ def test_only_the_three_pages_are_published_and_only_here(compose: Compose) -> N
         ).values()
         for bound in ports or ()
     }
-    assert published == {(service, "127.0.0.1") for service in ("gateway", "sandbox", "mailbox")}
+    assert published == {(service, "127.0.0.1") for service in ("gateway", "console", "sandbox", "mailbox")}
 
 
 def test_the_profile_with_traces_is_whole(compose: Compose) -> None:
