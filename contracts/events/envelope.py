@@ -197,8 +197,10 @@ def _json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _wrong_fields(error: ValidationError) -> str:
-    wrong = (f"{'.'.join(str(part) for part in item['loc'])}: {item['type']}" for item in error.errors())
-    return "; ".join(wrong)
+    # What breaks a rule between fields is of no field.
+    wrong = (".".join(str(part) for part in item["loc"]) for item in error.errors())
+    kinds = (item["type"] for item in error.errors())
+    return "; ".join(f"{field}: {kind}" if field else kind for field, kind in zip(wrong, kinds, strict=True))
 
 
 class Method(BaseModel):

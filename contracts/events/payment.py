@@ -1,10 +1,10 @@
 """Events of a payment, and of the money that it moved."""
 
 from datetime import date
-from typing import ClassVar, Self
+from typing import ClassVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from contracts.events import topics
 from contracts.events.envelope import Event, Method, Open, StateEvent
@@ -202,8 +202,9 @@ class PaymentSettled(Event):
     def invoice_key(self) -> tuple[UUID, UUID]:
         return self.clinic_id, self.invoice_id
 
-    @model_validator(mode="after")
-    def _one_id(self) -> Self:
-        if self.movement_id != self.id:
+    @field_validator("movement_id")
+    @classmethod
+    def _one_id(cls, movement_id: UUID, info: ValidationInfo) -> UUID:
+        if movement_id != info.data.get("id", movement_id):
             raise ValueError("movement_id is not the event's id")
-        return self
+        return movement_id

@@ -1,6 +1,7 @@
 """The contracts: generated files are fresh, examples are read, and nothing breaks those who read the last release."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -280,6 +281,21 @@ def test_what_is_not_the_event_is_undecodable_and_its_values_stay_unsaid(change:
         decode("payment.settled", json.dumps(changed).encode())
 
     assert str(example["data"]["payment_id"]) not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"movement_id": "0192f3c4-7a10-7c3e-9b1d-2f6a4e8c0d11"}, "movement_id: value_error"),
+        ({"amount": {"minor": "100", "currency": "EUR"}}, "amount.minor: int_type"),
+    ],
+)
+def test_a_breach_names_its_field(data: dict[str, Any], said: str) -> None:
+    example = json.loads((CONTRACTS / "examples/payment.settled/payment.json").read_text())
+    changed = {**example, "data": {**example["data"], **data}}
+
+    with pytest.raises(Undecodable, match=f"^{re.escape(said)}$"):
+        decode("payment.settled", json.dumps(changed).encode())
 
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
 from deploy.ops.why.books import Books
-from deploy.ops.why.story import as_json, journey
+from deploy.ops.why.story import MAIL_KEPT, as_json, journey, may_be_on_its_way
 from services.chassis.ids import new_id
+from services.notification.retention import RULES
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -74,9 +75,13 @@ def a_delivery(template: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+TOLD = a_delivery("invoice_ready", sent_at=NOW - timedelta(hours=2))
+
+
 def books(**parts: Any) -> Books:
+    """Of an invoice that nobody has paid, of which the client was told."""
     clinic = {"id": CLINIC, "slug": "harbour", "online_payment": True}
-    return Books(**{"now": NOW, "invoice": an_invoice(), "clinic": clinic, **parts})
+    return Books(**{"now": NOW, "invoice": an_invoice(), "clinic": clinic, "deliveries": [TOLD], **parts})
 
 
 def code_of(found: Books) -> str | None:
@@ -86,6 +91,22 @@ def code_of(found: Books) -> str | None:
 
 PAID = an_invoice(status="paid", settled_amount=9_000, due=0, paid_at=NOW)
 MOVED = {"id": new_id(), "payment_id": PAYMENT, "kind": "payment", "amount": 9_000, "booked_at": NOW}
+PARKED = {
+    "id": 7,
+    "service": "invoice",
+    "topic": "payment.settled",
+    "reason": "wrong_currency",
+    "detail": "",
+    "state": "waiting",
+    "parked_at": NOW,
+    "resolved_at": None,
+}
+LATE = {**MOVED, "booked_at": NOW - timedelta(minutes=2)}
+NEW = an_invoice(created_at=NOW - timedelta(seconds=30))
+
+
+def unsent(service: str, topic: str, seconds: int) -> dict[str, Any]:
+    return {"service": service, "topic": topic, "created_at": NOW - timedelta(seconds=seconds)}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +145,186 @@ MOVED = {"id": new_id(), "payment_id": PAYMENT, "kind": "payment", "amount": 9_0
 )
 def test_the_answer(found: Books, code: str | None) -> None:
     assert code_of(found) == code
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "words", "help_words"),
+    [
+        # Stripe has the money: where are its webhooks?
+        (
+            {
+                "payments": [a_payment("created")],
+                "at_stripe": {"pi_1": "succeeded"},
+                "behind": {"payment-stripe": 2},
+            },
+            "webhook_waits",
+            "2 webhooks wait for payment's worker",
+            "is payment's worker up?",
+        ),
+        (
+            {
+                "payments": [a_payment("created")],
+                "at_stripe": {"pi_1": "succeeded"},
+                "behind": {"payment-stripe": 0},
+            },
+            "webhook_missing",
+            "no webhook has said so",
+            "the sweep asks Stripe",
+        ),
+        # Payment has booked: where is its event?
+        ({"moved": [MOVED], "behind": {"invoice": 0}}, "on_its_way", "on its way", "ask again in a minute"),
+        ({"moved": [MOVED]}, "on_its_way", "on its way", "ask again in a minute"),
+        ({"moved": [MOVED], "behind": {"invoice": 1}}, "not_applied", "1 events wait", "within seconds"),
+        (
+            {"moved": [LATE], "behind": {"invoice": 1}},
+            "not_applied",
+            "1 events wait",
+            "is invoice's worker up?",
+        ),
+        ({"moved": [LATE]}, "not_applied", "the invoice has not", "is invoice's worker up?"),
+        (
+            {"moved": [LATE], "behind": {"invoice": 0}},
+            "not_applied",
+            "the invoice has not",
+            "reemit --service payment",
+        ),
+        (
+            {"moved": [LATE], "behind": {"invoice": 0}, "unsent": [unsent("payment", "payment.settled", 4)]},
+            "on_its_way",
+            "on its way",
+            "ask again in a minute",
+        ),
+        (
+            {
+                "moved": [LATE],
+                "behind": {"invoice": 0},
+                "unsent": [unsent("payment", "payment.settled", 120)],
+            },
+            "not_sent",
+            "the relay has not sent it",
+            "is the relay up",
+        ),
+        # Nobody has tried: was the client told?
+        (
+            {"deliveries": [a_delivery("invoice_ready", state="due", attempts=2, last_error="timeout")]},
+            "client_not_told",
+            "waits: timeout, after 2 tries",
+            "is notification's worker up, and the mail server?",
+        ),
+        (
+            {"deliveries": [a_delivery("invoice_ready", state="due", attempts=0)]},
+            "client_not_told",
+            "waits: not tried yet",
+            "is notification's worker up, and the mail server?",
+        ),
+        (
+            {
+                "deliveries": [
+                    a_delivery("invoice_ready", state="due", attempts=1, last_error="x", created_at=NOW)
+                ]
+            },
+            "client_not_told",
+            "waits: x, after 1 try",
+            "the mail server",
+        ),
+        (
+            {"deliveries": [a_delivery("invoice_ready", state="due", attempts=0, created_at=NOW)]},
+            "never_tried",
+            "nobody",
+            "the client has not tried",
+        ),
+        (
+            {"deliveries": [], "behind": {"notification": 3}},
+            "client_not_told",
+            "notification has not read invoice.created: 3 events wait for its worker",
+            "is notification's worker up?",
+        ),
+        ({"deliveries": []}, "client_not_told", "not read invoice.created", "is notification's worker up?"),
+        (
+            {"deliveries": [], "behind": {"notification": 0}},
+            "client_not_told",
+            "not read invoice.created",
+            "reemit --service invoice",
+        ),
+        (
+            {
+                "deliveries": [],
+                "behind": {"notification": 0},
+                "unsent": [unsent("invoice", "invoice.created", 3)],
+            },
+            "client_not_told",
+            "not read invoice.created",
+            "is notification's worker up?",
+        ),
+        ({"deliveries": [], "invoice": NEW}, "never_tried", "nobody", "the client has not tried"),
+        (
+            {"deliveries": [], "invoice": an_invoice(created_at=NOW - timedelta(days=500))},
+            "never_tried",
+            "nobody",
+            "the client has not tried",
+        ),
+    ],
+)
+def test_what_is_on_its_way_is_not_lost_and_who_was_not_told_has_not_left(
+    found: dict[str, Any], code: str, words: str, help_words: str
+) -> None:
+    waits = journey(books(**found)).waits
+
+    assert waits is not None
+    assert waits.code == code
+    assert words in waits.text
+    assert help_words in waits.help
+    assert ("reemit" in waits.help) == ("reemit" in help_words)
+
+
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [
+        (books(), False),
+        (books(invoice=PAID, deliveries=[]), False),
+        (books(invoice=NEW, deliveries=[]), False),
+        (books(deliveries=[]), True),
+        (books(moved=[LATE]), True),
+        (books(moved=[LATE], booked=[LATE]), False),
+        (books(at_stripe={"pi_1": "processing"}), False),
+        (books(at_stripe={"pi_1": "succeeded"}), True),
+    ],
+)
+def test_kafka_is_asked_where_it_alone_knows(found: Books, asked: bool) -> None:
+    assert may_be_on_its_way(found) == asked
+
+
+@pytest.mark.parametrize(
+    ("topic", "detail", "help_words"),
+    [
+        (
+            "payment.settled",
+            "movement_id: value_error",
+            "no replay can read it. Look at it: `clinicpay parked show invoice 7`; discard it: "
+            '`clinicpay parked discard invoice 7 --reason "why"`; '
+            "then make the fact again: `clinicpay reemit --service payment`",
+        ),
+        (
+            "stripe.event",
+            "not JSON",
+            "then Stripe's dashboard sends it again, and the sweep asks Stripe by itself",
+        ),
+        (
+            "payment.settled",
+            "not schema payment.settled/1",
+            "a newer program wrote it: upgrade invoice, then: `clinicpay parked replay invoice 7`",
+        ),
+    ],
+)
+def test_what_no_replay_can_read_is_not_for_replay(topic: str, detail: str, help_words: str) -> None:
+    waits = journey(
+        books(parked=[{**PARKED, "topic": topic, "reason": "undecodable", "detail": detail}])
+    ).waits
+
+    assert waits is not None
+    assert waits.text == f"{topic} is parked in invoice: undecodable ({detail})"
+    assert help_words in waits.help
+    assert ("replay invoice" in waits.help) == ("newer program" in help_words)
 
 
 def test_a_refund_that_came_back() -> None:
@@ -207,16 +408,7 @@ def test_money_that_came_twice_is_told_as_credit() -> None:
 
 
 def test_a_parked_event_is_told_before_all_else() -> None:
-    parked = {
-        "id": 7,
-        "service": "invoice",
-        "topic": "payment.settled",
-        "reason": "wrong_currency",
-        "state": "waiting",
-        "parked_at": NOW,
-        "resolved_at": None,
-    }
-    told = journey(books(parked=[parked], payments=[a_payment("failed")]))
+    told = journey(books(parked=[PARKED], payments=[a_payment("failed")]))
 
     assert told.waits is not None
     assert told.waits.help == "mend the cause, then: `clinicpay parked replay invoice 7`"
@@ -239,6 +431,10 @@ def test_an_open_invoice_always_has_an_answer(
     assert told.waits.help
     assert as_json([told])
     assert list(told.steps) == sorted(told.steps, key=lambda step: step.at)
+
+
+def test_an_e_mail_is_missed_for_as_long_as_it_is_kept() -> None:
+    assert [rule.keep for rule in RULES if rule.table == "deliveries"] == [MAIL_KEPT]
 
 
 def test_the_documents_name_every_answer() -> None:

@@ -7,9 +7,15 @@ from contracts.vocabulary import LIVE_PAYMENTS
 from deploy.ops.consumers import topics_of_groups
 from deploy.ops.database import connected
 from deploy.ops.verify.access import Access
-from deploy.ops.why.books import Books, read
+from deploy.ops.why.books import Books, read, read_consumed
 from deploy.ops.why.references import SERVICES, find
-from deploy.ops.why.story import Journey, journey, journey_of_applied, journey_of_parked
+from deploy.ops.why.story import (
+    Journey,
+    journey,
+    journey_of_applied,
+    journey_of_parked,
+    may_be_on_its_way,
+)
 from services.chassis.errors import DomainError
 from services.chassis.kafka.lag import KafkaUnreachable, LagReader
 from services.payment.stripe.api import StripeApi
@@ -24,27 +30,25 @@ async def why(access: Access, reference: str) -> Sequence[Journey]:
             name: await stack.enter_async_context(connected(access.databases[name])) for name in SERVICES
         }
         found = await find(databases, reference)
-        books = [await read(databases, key) for key in found.invoices]
-        books += [await read(databases, key, key) for key in found.payments]
-        books = [each for each in books if each.invoice is not None or each.payments]
+        named = [(key, None) for key in found.invoices] + [(key, key) for key in found.payments]
+        read_first = [(*keys, await read(databases, *keys)) for keys in named]
+        known = [each for each in read_first if each[2].invoice is not None or each[2].payments]
+        books = [each for _, _, each in known]
         if access.stripe_secret_key:
             stripe = StripeApi(access.stripe_secret_key, access.stripe_api_base, STRIPE_SECONDS)
             stack.push_async_callback(stripe.close)
             for each in books:
                 await _ask_stripe(stripe, each)
-        if any(_lags(each) for each in books):
+        if any(may_be_on_its_way(each) for each in books):
             behind = await _lag(access)
-            for each in books:
+            for key, payment, each in known:
                 each.behind = behind
+                await read_consumed(databases, key, payment, each)
     return [
         *(journey(each) for each in books),
         *(journey_of_applied(each) for each in found.applied),
         *(journey_of_parked(each) for each in found.parked),
     ]
-
-
-def _lags(books: Books) -> bool:
-    return len(books.moved) > len(books.booked)
 
 
 async def _ask_stripe(stripe: StripeApi, books: Books) -> None:

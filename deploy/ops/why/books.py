@@ -37,7 +37,7 @@ class Books:
     at_stripe: dict[str, str] = field(default_factory=dict)
     """By intent: its status at Stripe, or `unknown` where Stripe did not answer."""
     behind: dict[str, int] = field(default_factory=dict)
-    """By consumer group: events that it has not applied."""
+    """By consumer group: events that it has not applied. Empty where Kafka was not asked, or did not answer."""
 
 
 async def read(databases: Databases, key: Key, payment: Key | None = None) -> Books:
@@ -49,6 +49,18 @@ async def read(databases: Databases, key: Key, payment: Key | None = None) -> Bo
     await _read_mail(databases["notification"], key, books)
     await _read_waiting(databases, key, books)
     return books
+
+
+async def read_consumed(databases: Databases, key: Key, payment: Key | None, books: Books) -> None:
+    """Read again what consumers write, after Kafka was asked.
+
+    An event was in the outbox when that was read, or waited when Kafka was asked, or was consumed before this reading:
+    so none that is on its way looks lost.
+    """
+    await _read_payments(databases["payment"], key, payment, books)
+    if payment is None:
+        await _read_invoice(databases["invoice"], key, books)
+    await _read_mail(databases["notification"], key, books)
 
 
 async def _read_invoice(connection: Any, key: Key, books: Books) -> None:
@@ -152,7 +164,7 @@ async def _read_waiting(databases: Databases, key: Key, books: Books) -> None:
     for service in SERVICES:
         rows = await databases[service].fetch(
             """
-            SELECT id, consumer, topic, reason, state, parked_at, resolved_at FROM parked
+            SELECT id, consumer, topic, reason, detail, state, parked_at, resolved_at FROM parked
             WHERE clinic_id = $1 AND aggregate_id = ANY ($2::uuid[])
             """,
             key[0],

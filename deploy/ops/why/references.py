@@ -55,7 +55,8 @@ APPLIED = """
 """
 """Stripe's events that were applied in the last 30 days, by a condition that follows."""
 PARKED = """
-    SELECT id, consumer, topic, reason, state, parked_at, resolved_at, encode(key, 'escape') AS subject FROM parked
+    SELECT id, consumer, topic, reason, detail, state, parked_at, resolved_at, encode(key, 'escape') AS subject
+    FROM parked
     WHERE topic = 'stripe.event' AND EXISTS (
         SELECT FROM unnest($1::text[]) AS named WHERE position(convert_to('"' || named || '"', 'UTF8') IN value) > 0)
 """
@@ -123,6 +124,13 @@ async def _invoices(connection: Any, reference: str) -> list[Key]:
         )
     else:
         rows = await connection.fetch(f"{_INVOICES} WHERE $1 IN (found.number, found.external_id)", reference)
+        rows += await connection.fetch(
+            f"""
+            {_INVOICES} JOIN clients ON (clients.clinic_id, clients.id) = (found.clinic_id, found.client_id)
+            WHERE clients.external_id = $1 ORDER BY found.id DESC LIMIT {MOST}
+            """,
+            reference,
+        )
         rows += await connection.fetch(
             """
             SELECT found.clinic_id, found.invoice_id AS id FROM clinics

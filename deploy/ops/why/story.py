@@ -2,16 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.declines import Decline, decline
+from contracts.events import topics
 from contracts.events.payment import receipt_number
 from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
 from deploy.ops.why.books import Books
 from deploy.ops.why.references import Row
 from services.chassis.locale.money import plain
 from services.payment.stripe.observations import SWEEP
+
+YOUNG = timedelta(minutes=1)
+"""An event that is younger is on its way, and an e-mail that is younger is being sent."""
+SENT_SOON = timedelta(seconds=5)
+"""The relay sends within this time."""
+MAIL_KEPT = timedelta(days=400)
+"""Notification deletes older e-mails that have ended."""
+_WRITERS = {topic.name: topic.writer for topic in topics.ALL}
+_IF_IT_STAYS = "nothing yet: a worker that is up does so within seconds; if it stays"
+_MAIL = "is notification's worker up, and the mail server? docs/runbooks.md#receiptslate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,12 @@ class Journey:
 def journey(books: Books) -> Journey:
     steps = sorted(_steps(books), key=lambda step: step.at)
     return Journey(_title(books), tuple(steps), next(_waits(books), None))
+
+
+def may_be_on_its_way(books: Books) -> bool:
+    """Whether only Kafka knows if an event waits, or was lost."""
+    at_stripe = "succeeded" in books.at_stripe.values()
+    return at_stripe or bool(_missing(books)) or _unread_by_notification(books)
 
 
 def journey_of_applied(event: Row) -> Journey:
@@ -267,37 +284,84 @@ def _on_a_person(books: Books) -> Iterator[Waiting]:
 
 
 def _parked(parked: Row) -> Waiting:
+    unreadable = parked["reason"] == "undecodable"
+    breach = f" ({parked['detail']})" if unreadable and parked["detail"] else ""
     return Waiting(
         "event_parked",
-        f"{parked['topic']} is parked in {parked['service']}: {parked['reason']}",
+        f"{parked['topic']} is parked in {parked['service']}: {parked['reason']}{breach}",
         parked["parked_at"],
-        f"mend the cause, then: `clinicpay parked replay {parked['service']} {parked['id']}`",
+        _help_with_unreadable(parked)
+        if unreadable
+        else f"mend the cause, then: `clinicpay parked replay {parked['service']} {parked['id']}`",
+    )
+
+
+def _help_with_unreadable(parked: Row) -> str:
+    topic, named = parked["topic"], f"{parked['service']} {parked['id']}"
+    replay = f"`clinicpay parked replay {named}`"
+    if (parked["detail"] or "").startswith("not schema "):
+        return f"a newer program wrote it: upgrade {parked['service']}, then: {replay}"
+    again = (
+        "Stripe's dashboard sends it again, and the sweep asks Stripe by itself"
+        if topic == topics.STRIPE_EVENT.name
+        else f"make the fact again: `clinicpay reemit --service {_WRITERS[topic]}`"
+    )
+    return (
+        f"no replay can read it. Look at it: `clinicpay parked show {named}`; discard it: "
+        f'`clinicpay parked discard {named} --reason "why"`; then {again}'
     )
 
 
 def _on_our_parts(books: Books) -> Iterator[Waiting]:
     for event in books.unsent:
-        if (books.now - event["created_at"]).total_seconds() > 5:
+        if books.now - event["created_at"] > SENT_SOON:
             yield Waiting(
                 "not_sent",
                 f"{event['topic']} is in the outbox of {event['service']}: the relay has not sent it",
                 event["created_at"],
                 "is the relay up, and Kafka? docs/runbooks.md#outboxnotsent",
             )
-    if books.invoice is not None:
-        known = {row["id"] for row in books.booked}
-        missing = [row for row in books.moved if row["id"] not in known]
-        if missing:
-            behind = books.behind.get("invoice")
-            yield Waiting(
-                "not_applied",
-                "the ledger has booked it, and the invoice has not"
-                + (f": {behind} events wait for invoice's worker" if behind else ""),
-                min(row["booked_at"] for row in missing),
-                "is invoice's worker up? docs/runbooks.md#consumerbehind"
-                if behind is None or behind
-                else "nothing waits in Kafka: `clinicpay verify`, then `clinicpay reemit --service payment`",
-            )
+    if missing := _missing(books):
+        yield _on_movements(min(row["booked_at"] for row in missing), books)
+
+
+def _missing(books: Books) -> list[Row]:
+    """Movements that payment has booked, and invoice has not."""
+    known = {row["id"] for row in books.booked}
+    return [row for row in books.moved if books.invoice is not None and row["id"] not in known]
+
+
+def _on_movements(since: datetime, books: Books) -> Waiting:
+    behind, young = books.behind.get("invoice"), books.now - since < YOUNG
+    text = "the ledger has booked it, and the invoice has not"
+    if behind:
+        return Waiting(
+            "not_applied",
+            f"{text}: {behind} events wait for invoice's worker",
+            since,
+            _worker_help("invoice", young),
+        )
+    if young or _in_outbox("payment", books):
+        return Waiting(
+            "on_its_way", f"{text} yet: the event is on its way", since, "nothing: ask again in a minute"
+        )
+    return Waiting(
+        "not_applied",
+        text,
+        since,
+        _worker_help("invoice", young)
+        if behind is None
+        else "nothing waits in Kafka: `clinicpay verify`, then `clinicpay reemit --service payment`",
+    )
+
+
+def _worker_help(service: str, young: bool) -> str:
+    runbook = f"is {service}'s worker up? docs/runbooks.md#consumerbehind"
+    return f"{_IF_IT_STAYS}, {runbook}" if young else runbook
+
+
+def _in_outbox(service: str, books: Books) -> bool:
+    return any(event["service"] == service for event in books.unsent)
 
 
 def _on_refunds_and_disputes(books: Books) -> Iterator[Waiting]:
@@ -329,10 +393,11 @@ def _on_refunds_and_disputes(books: Books) -> Iterator[Waiting]:
 def _on_payments(books: Books) -> Iterator[Waiting]:
     live = [row for row in books.payments if row["status"] in LIVE_PAYMENTS]
     for payment in sorted(live, key=lambda row: row["updated_at"], reverse=True):
-        yield _on_payment(payment, books.at_stripe.get(payment["intent"] or ""))
+        at_stripe = books.at_stripe.get(payment["intent"] or "")
+        yield _on_payment(payment, at_stripe, books.behind.get("payment-stripe", 0))
 
 
-def _on_payment(payment: Row, at_stripe: str | None) -> Waiting:
+def _on_payment(payment: Row, at_stripe: str | None, webhooks: int) -> Waiting:
     number, since = receipt_number(payment["id"]), payment["updated_at"]
     if payment["intent"] is None:
         return Waiting(
@@ -347,6 +412,13 @@ def _on_payment(payment: Row, at_stripe: str | None) -> Waiting:
             f"{number} is {payment['status']} here, and Stripe does not answer now",
             since,
             "docs/runbooks.md#stripeunreachable",
+        )
+    if at_stripe == "succeeded" and webhooks:
+        return Waiting(
+            "webhook_waits",
+            f"Stripe has taken the money of {number}: {webhooks} webhooks wait for payment's worker",
+            since,
+            _worker_help("payment", young=False),
         )
     if at_stripe == "succeeded":
         return Waiting(
@@ -394,15 +466,11 @@ def _on_the_client(books: Books) -> Iterator[Waiting]:
             None,
             f"GET /api/v1/clinics/{clinic['id']}/stripe-account says what Stripe asks for",
         )
-    told = [row for row in books.deliveries if row["template"] == "invoice_ready"]
-    failed = [row for row in told if row["failed_at"] is not None]
-    if failed:
-        yield Waiting(
-            "client_not_told",
-            f"the e-mail about the invoice was refused: {failed[0]['last_error']}",
-            failed[0]["failed_at"],
-            "correct the client's e-mail address, or tell them in another way",
-        )
+    told = _about_the_invoice(books)
+    for delivery in told:
+        yield from _not_told(delivery, books.now)
+    if _unread_by_notification(books):
+        yield _not_read(invoice["created_at"], books)
     yield Waiting(
         "never_tried",
         "nobody has begun to pay it",
@@ -411,15 +479,66 @@ def _on_the_client(books: Books) -> Iterator[Waiting]:
     )
 
 
+def _about_the_invoice(books: Books) -> list[Row]:
+    return [row for row in books.deliveries if row["template"] == "invoice_ready"]
+
+
+def _not_told(delivery: Row, now: datetime) -> Iterator[Waiting]:
+    if delivery["failed_at"] is not None:
+        yield Waiting(
+            "client_not_told",
+            f"the e-mail about the invoice was refused: {delivery['last_error']}",
+            delivery["failed_at"],
+            "correct the client's e-mail address, or tell them in another way",
+        )
+    elif delivery["state"] not in ("sent", "dropped") and (
+        delivery["last_error"] or now - delivery["created_at"] >= YOUNG
+    ):
+        yield Waiting(
+            "client_not_told",
+            f"the e-mail about the invoice waits: {_tried(delivery)}",
+            delivery["created_at"],
+            _MAIL,
+        )
+
+
+def _unread_by_notification(books: Books) -> bool:
+    """Whether an invoice that was issued a while ago has no e-mail. Years later its e-mail may have been deleted."""
+    invoice = books.invoice
+    if invoice is None or invoice["status"] not in OPEN_INVOICES or _about_the_invoice(books):
+        return False
+    return YOUNG <= books.now - invoice["created_at"] < MAIL_KEPT
+
+
+def _not_read(since: datetime, books: Books) -> Waiting:
+    behind = books.behind.get("notification")
+    lost = behind == 0 and not _in_outbox("invoice", books)
+    waiting = f": {behind} events wait for its worker" if behind else ""
+    return Waiting(
+        "client_not_told",
+        f"no e-mail tells of the invoice: notification has not read invoice.created{waiting}",
+        since,
+        "nothing waits in Kafka: `clinicpay verify`, then `clinicpay reemit --service invoice`"
+        if lost
+        else _worker_help("notification", young=False),
+    )
+
+
+def _tried(delivery: Row) -> str:
+    if not delivery["attempts"]:
+        return delivery["last_error"] or "not tried yet"
+    tries = "1 try" if delivery["attempts"] == 1 else f"{delivery['attempts']} tries"
+    return f"{delivery['last_error'] or 'no answer'}, after {tries}"
+
+
 def _on_mail(books: Books) -> Iterator[Waiting]:
     for delivery in books.deliveries:
         if delivery["template"] == "receipt" and delivery["state"] not in ("sent", "dropped"):
-            tried = delivery["last_error"] or "not tried yet"
             yield Waiting(
                 "receipt_not_sent",
-                f"the receipt is {delivery['state']}, after {delivery['attempts']} tries: {tried}",
+                f"the receipt is {delivery['state']}: {_tried(delivery)}",
                 delivery["created_at"],
-                "is notification's worker up, and the mail server? docs/runbooks.md#receiptslate",
+                _MAIL,
             )
 
 
