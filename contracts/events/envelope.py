@@ -197,7 +197,7 @@ def _json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _wrong_fields(error: ValidationError) -> str:
-    # What breaks a rule between fields is of no field.
+    # A rule between fields names none.
     wrong = (".".join(str(part) for part in item["loc"]) for item in error.errors())
     kinds = (item["type"] for item in error.errors())
     return "; ".join(f"{field}: {kind}" if field else kind for field, kind in zip(wrong, kinds, strict=True))

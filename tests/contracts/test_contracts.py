@@ -5,18 +5,19 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from contracts.events import topics
 from contracts.events.catalogue import EVENTS, decode
 from contracts.events.envelope import KNOWN_VALUES, Undecodable, event_id
+from contracts.events.payment import PaymentSettled
 from contracts.money import LARGEST_MINOR, Money
 from contracts.vocabulary import UNKNOWN
 from services.gateway.live import hub as live
@@ -296,6 +297,16 @@ def test_a_breach_names_its_field(data: dict[str, Any], said: str) -> None:
 
     with pytest.raises(Undecodable, match=f"^{re.escape(said)}$"):
         decode("payment.settled", json.dumps(changed).encode())
+
+
+def test_a_breach_of_no_field_has_no_colon() -> None:
+    class Ruled(PaymentSettled):
+        @model_validator(mode="after")
+        def _never(self) -> Self:
+            raise ValueError
+
+    with pytest.raises(Undecodable, match=r"^value_error$"):
+        Ruled.decode((CONTRACTS / "examples/payment.settled/payment.json").read_bytes())
 
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001

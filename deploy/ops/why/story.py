@@ -507,7 +507,8 @@ def _unread_by_notification(books: Books) -> bool:
     invoice = books.invoice
     if invoice is None or invoice["status"] not in OPEN_INVOICES or _about_the_invoice(books):
         return False
-    return YOUNG <= books.now - invoice["created_at"] < MAIL_KEPT
+    age: timedelta = books.now - invoice["created_at"]
+    return YOUNG <= age < MAIL_KEPT
 
 
 def _not_read(since: datetime, books: Books) -> Waiting:
