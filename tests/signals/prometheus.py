@@ -3,8 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import httpx2
 import yaml
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from deploy.local.process import free_port
 from services.payment.jobs import SWEEP_SECONDS
@@ -74,9 +75,31 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(configuration: Path, place: Path) -> AsyncIterator[Prometheus]:
-    """Prometheus with the configuration that `up` wrote, but for its pace."""
-    _configure(configuration, place)
+async def served(textfile: Path) -> AsyncIterator[str]:
+    """The address of a server of this file, as node_exporter's textfile collector serves it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            body = await asyncio.to_thread(textfile.read_bytes)
+            head = (
+                f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\nContent-Length: {len(body)}\r\n"
+            )
+            writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def prometheus(configuration: Path, place: Path, *more: str) -> AsyncIterator[Prometheus]:
+    """Prometheus with the configuration that `up` wrote, but for its pace, and with `more` addresses to read."""
+    _configure(configuration, place, more)
     port, log = free_port(), place / "log"
     process = await asyncio.create_subprocess_exec(
         "prometheus",
@@ -103,11 +126,12 @@ async def prometheus(configuration: Path, place: Path) -> AsyncIterator[Promethe
         await process.wait()
 
 
-def _configure(configuration: Path, place: Path) -> None:
+def _configure(configuration: Path, place: Path, more: Sequence[str]) -> None:
     (place / "rules.json").write_text(json.dumps(scaled_rules()))
     wanted = json.loads(configuration.read_text())
     wanted["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     wanted["rule_files"] = [str(place / "rules.json")]
+    wanted["scrape_configs"].append({"job_name": "more", "static_configs": [{"targets": list(more)}]})
     (place / "prometheus.json").write_text(json.dumps(wanted))
 
 
