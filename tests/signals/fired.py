@@ -34,11 +34,11 @@ BY_PROMTOOL_ALONE = {
     "JobFails": "three runs take longer than its window here",
     "StripeBudgetSpent": "the lab lifts the budget",
     "ClockOff": "needs two clocks",
-    "ConnectionsUsedUp": "needs five minutes of locks",
 }
 OF_ROWS = {"EventsParked", "QueueBehind", "ExceptionsWait"}
 OF_PEOPLE = {"EmailsFail", "DeclinesRise"}
 OF_BOOKS = {"BooksDisagree", "BooksNotVerified"}
+OF_LOCKS = {"ConnectionsUsedUp"}
 WHEN_OVER = {"PaidLate"}
 """A late payment shows itself once it is booked."""
 LATER = {"SweepNotRunning", *WHEN_OVER}
@@ -48,8 +48,12 @@ NOT_CAUSED_HERE = {
 }
 """Panels."""
 FIRES_WITHIN = 150.0
+LOCKED = 25.0
+"""Less than a statement may take."""
 ENDS_WITHIN = 180.0
 REQUESTS = 40
+POOL = 10
+"""Connections of an API's process."""
 DECLINES, PAID, REFUSED = 18, 4, 25
 """In a minute of the scaled windows; a client may be declined twenty times in an hour."""
 Say = Callable[[str], None]
@@ -86,6 +90,8 @@ async def run(say: Say) -> list[str]:
                 await _wait(prom, OF_PEOPLE, fired, FIRES_WITHIN)
             await _wait(prom, OF_BOOKS, fired, FIRES_WITHIN)
             await _mend_books(one, broken, textfile)
+            async with _invoices_locked(one):
+                await _wait(prom, OF_LOCKS, fired, LOCKED)
             await _parts_away(one, client, faults)
             await _wait(prom, expected - LATER, fired, FIRES_WITHIN)
             await faults.enter_async_context(one.down("payment.worker"))
@@ -199,6 +205,22 @@ async def _mail_refused(one: Lab) -> AsyncIterator[None]:
             yield
         finally:
             listening.close()
+
+
+@asynccontextmanager
+async def _invoices_locked(one: Lab) -> AsyncIterator[None]:
+    """Somebody's transaction holds all invoices, and more requests than the API has connections wait for it."""
+    path = f"/clinics/{one.clinic['id']}/invoices"
+    async with one.admin["invoice"].acquire() as holder:
+        held = holder.transaction()
+        await held.start()
+        await holder.execute("LOCK TABLE invoices IN ACCESS EXCLUSIVE MODE")
+        asking = [asyncio.create_task(drive.api(one, "GET", path)) for _ in range(3 * POOL)]
+        try:
+            yield
+        finally:
+            await held.rollback()
+            await asyncio.gather(*asking, return_exceptions=True)
 
 
 async def _settled(one: Lab) -> None:
