@@ -203,6 +203,8 @@ CLIENTS: Mapping[str, Walk] = {
 STAFFS = ("refunds.create", "refunds.retrieve", "refunds.list")
 EVIDENCE = ("disputes.update", "disputes.retrieve")
 """Walked in `test_payment_evidence`."""
+ERASURES = ("customers.delete",)
+"""Walked in `test_client_erasures`."""
 BY_ITSELF = ("account.retrieve", "customers.payment_methods.list", "disputes.list")
 """Calls that nobody waits for."""
 
@@ -216,7 +218,7 @@ def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_call_is_walked() -> None:
     calls = set(re.findall(r'_calling\("([a-z_.]+)"', Path(api.__file__).read_text()))
-    assert calls == {*CLIENTS, *STAFFS, *EVIDENCE, *BY_ITSELF}
+    assert calls == {*CLIENTS, *STAFFS, *EVIDENCE, *ERASURES, *BY_ITSELF}
     assert set(TOLD) == set(ANSWERS)
 
 
