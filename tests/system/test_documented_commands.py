@@ -10,6 +10,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaProducer
 
 from deploy.ops.verify.access import Access
+from deploy.ops.verify.run import verify
 from tests.builders.payments import a_settlement
 from tests.builders.values import eur
 from tests.running.commands import command
@@ -56,6 +57,10 @@ async def test_a_forged_movement_is_taken_out(system: Running, data: Path) -> No
 
     assert said.startswith("reversed: ")
     assert (await get(system, invoice))["due"] == invoice["due"]
+    report = await verify(Access.of_data(data), topics=True)
+    assert not report.breaches, str(report)
+    [told] = [each for each in report.results if each.check == "events_have_their_row"]
+    assert told.left_out == {"movement that was reversed": 1}
 
 
 async def _is_booked(system: Running, invoice: dict[str, Any]) -> bool:

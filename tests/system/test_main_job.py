@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from deploy.local.demo.data import CLIENT_EMAIL, PASSWORD
+from deploy.local.demo.data import CLIENT, CLIENT_EMAIL, PASSWORD
 from services.chassis.ids import new_id
 from tests.running.system import Running, Span, until
 from tests.system.portal import Portal
@@ -20,7 +20,8 @@ HOLD_CHARGES = {"kind": "reorder", "type": "charge.succeeded", "count": 100}
 async def an_invoice(system: Running, price: int = 10_000) -> dict[str, Any]:
     """Issue an unpaid invoice to the demo client at the harbour clinic; returns the API's answer."""
     clinic = await harbour(system)
-    client = (await system.api("GET", f"/clinics/{clinic}/clients"))["items"][0]["id"]
+    clients = (await system.api("GET", f"/clinics/{clinic}/clients"))["items"]
+    client = next(each["id"] for each in clients if each["name"] == CLIENT["name"])
     line = {
         "service": "Follow-up session",
         "practitioner": "Niamh Kelly, physiotherapist",

@@ -72,8 +72,8 @@ class Whole:
 
     def _port(self, name: str) -> int:
         ports = self.system.ports
-        outer = {"gateway": ports.gateway, "sandbox": ports.sandbox, "mailbox": ports.mailbox}
-        return outer.get(name) or ports.inner[name.replace("-", ".")]
+        inner = ports.inner.get(name.replace("-", "."))
+        return inner or int(getattr(ports, name))
 
     async def get(self, path: str) -> httpx2.Response:
         async with httpx2.AsyncClient(base_url=self.system.public_url, timeout=20) as http:
@@ -129,7 +129,9 @@ async def test_the_checks_of_the_containers_pass_when_all_runs(whole: Whole) -> 
 
 async def test_without_postgresql_webhooks_are_taken_by_processes_that_say_ready(whole: Whole) -> None:
     async with whole.down("postgres"):
-        await until(lambda: _is(whole, WORKERS | {"invoice-api", "notification-api", "relay"}), WITHIN)
+        await until(
+            lambda: _is(whole, WORKERS | {"invoice-api", "notification-api", "relay", "console"}), WITHIN
+        )
 
         assert await whole.webhook() == 200
         await until(lambda: _says(whole, "/healthz/ready", 200, "database", "ConnectionRefusedError"), WITHIN)

@@ -14,8 +14,10 @@ from contracts.events.payment import PaymentSettled
 from contracts.events.topics import ALL
 from deploy.local.kafka import EmbeddedKafka
 from deploy.ops import topics
+from deploy.ops.verify import run, topic_checks
 from deploy.ops.verify.access import Access
-from deploy.ops.verify.report import Breach
+from deploy.ops.verify.databases import Databases
+from deploy.ops.verify.report import Breach, Result
 from deploy.ops.verify.run import verify
 from services.chassis.ids import new_id
 from services.chassis.kafka.consume import consumers_of
@@ -94,6 +96,36 @@ async def test_topics_that_hold_what_was_said_are_sound(
     assert report.broken == {"consumers_are_done"}, str(report)
     behind = {(breach.row["group"], breach.row["topic"]) for breach in report.breaches}
     assert ("invoice", "payment.settled") in behind
+
+
+async def test_what_was_on_its_way_is_read_once_more(
+    installation: Installation, kafka_of_its_own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events reach their topics after the first reading of them."""
+    real, late = topic_checks.compare, {"payment.settled", "invoice.paid"}
+    records = published_records(installation)
+    await send(kafka_of_its_own, [each for each in records if each[0] not in late])
+    readings = 0
+
+    async def read(access: Access, databases: Databases) -> list[Result]:
+        nonlocal readings
+        readings += 1
+        found = await real(access, databases)
+        if readings == 1:
+            await send(kafka_of_its_own, [each for each in records if each[0] in late])
+        return found
+
+    async def done(access: Access, deadline: float) -> list[Result]:
+        """Nobody consumes here."""
+        return []
+
+    monkeypatch.setattr(topic_checks, "compare", read)
+    monkeypatch.setattr(run, "settle", done)
+
+    report = await verify(replace(installation.access, kafka=kafka_of_its_own), topics=True, wait=60)
+
+    assert readings == 2
+    assert not report.breaches, str(report)
 
 
 async def test_what_no_topic_holds_is_named(installation: Installation, kafka_of_its_own: str) -> None:

@@ -86,6 +86,8 @@ _CLAIMED = """
         UNION SELECT event_id FROM parked WHERE consumer = $1 AND event_id IS NOT NULL
     ) AS known ORDER BY event_id
 """
+_REVERSED = "SELECT uuid_send(clinic_id), uuid_send(movement_id) FROM corrections"
+"""Movements that payment never wrote, which `clinicpay movements reverse` took out: their events stay on the topic."""
 _PARKED = 'SELECT topic, partition, "offset" FROM parked'
 
 
@@ -97,11 +99,16 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
             tempfile.TemporaryDirectory(prefix="clinicpay-verify-") as place,
             ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool,
         ):
-            found, unread = await _compared(access, databases, Path(place), pool)
+            found, unread, reversed_ones = await _compared(access, databases, Path(place), pool)
     except BrokenExecutor:
         raise CannotCheck("a process that read the topics was killed: is there memory enough?") from None
     seconds = time.monotonic() - began
-    garbage = Counter(f"record of {each[0]} that is no event" for each in unread)
+    left_out = {
+        "records_are_events": Counter(f"record of {each[0]} that is no event" for each in unread),
+        "events_have_their_row": Counter(
+            {"movement that was reversed": reversed_ones} if reversed_ones else {}
+        ),
+    }
     return [
         Result(
             name,
@@ -109,7 +116,7 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
             says,
             tuple(b for b in found if b.check == name)[:MOST_ROWS],
             seconds,
-            garbage if name == "records_are_events" else {},
+            left_out.get(name, {}),
         )
         for name, says in SAYS.items()
     ]
@@ -117,8 +124,10 @@ async def compare(access: Access, databases: Databases) -> list[Result]:
 
 async def _compared(
     access: Access, databases: Databases, place: Path, pool: Executor
-) -> tuple[list[Breach], list[Unreadable]]:
-    """The breaches; and the garbage in topics that no service reads, which nothing parks and which harms nobody."""
+) -> tuple[list[Breach], list[Unreadable], int]:
+    """The breaches; the garbage in topics that no service reads, which nothing parks and which harms nobody; and how
+    many events tell of movements that were reversed.
+    """
     assert access.kafka is not None
     piles = [place / f"pile-{number}.sqlite3" for number in range(PROCESSES)]
     unreadable = await read_all(access.kafka, access.kafka_security, pool, piles)
@@ -127,14 +136,17 @@ async def _compared(
     file = place / "events.sqlite3"
     with EventIndex(file) as index:
         index.merge(piles)
+        taken_out = {tuple(row) for row in await databases["invoice"].fetch(_REVERSED)}
+        rowless = [each async for each in _rowless(databases, index)]
         missing_events = asyncio.gather(*missing_by_source(access, await _snapshots(databases), file, pool))
         found = [
             *await _unreadable(databases, [each for each in unreadable if each[0] in read]),
             *(Breach("one_event_per_version", row) for row in index.ambiguous(MOST_ROWS)),
-            *[breach async for breach in _rowless(databases, index)],
+            *(Breach("events_have_their_row", row) for key, row in rowless if key not in taken_out),
             *[breach async for breach in _without_effect(databases, index)],
         ]
-        return [*found, *(breach for breaches in await missing_events for breach in breaches)], unread
+        found += [breach for breaches in await missing_events for breach in breaches]
+        return found, unread, sum(key in taken_out for key, _ in rowless)
 
 
 async def _snapshots(databases: Databases) -> dict[str, str]:
@@ -156,7 +168,10 @@ async def _unreadable(databases: Databases, unreadable: Sequence[Unreadable]) ->
     ]
 
 
-async def _rowless(databases: Databases, index: EventIndex) -> AsyncIterator[Breach]:
+async def _rowless(
+    databases: Databases, index: EventIndex
+) -> AsyncIterator[tuple[tuple[bytes, bytes], dict[str, Any]]]:
+    """(clinic, id) of what an event tells of and no row has, and the words for it."""
     for family, (service, sql) in _AGGREGATES.items():
         rows = await databases[service].cursor(sql)
         async for row, published in merged(rows, index.newest(family), 2):
@@ -167,7 +182,7 @@ async def _rowless(databases: Databases, index: EventIndex) -> AsyncIterator[Bre
                     "id": published[1].hex(),
                     "version said": published[2],
                 }
-                yield Breach("events_have_their_row", named | {"version there": row[2] if row else "none"})
+                yield (published[0], published[1]), named | {"version there": row[2] if row else "none"}
 
 
 async def _without_effect(databases: Databases, index: EventIndex) -> AsyncIterator[Breach]:
