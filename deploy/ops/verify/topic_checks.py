@@ -171,7 +171,7 @@ async def _unreadable(databases: Databases, unreadable: Sequence[Unreadable]) ->
 async def _rowless(
     databases: Databases, index: EventIndex
 ) -> AsyncIterator[tuple[tuple[bytes, bytes], dict[str, Any]]]:
-    """(clinic, id) of what an event tells of and no row has, and the words for it."""
+    """(clinic, id) that an event names and no row has, and the words for it."""
     for family, (service, sql) in _AGGREGATES.items():
         rows = await databases[service].cursor(sql)
         async for row, published in merged(rows, index.newest(family), 2):
