@@ -24,9 +24,23 @@ _PR_SET_PDEATHSIG = 1
 _CHOSEN_FROM = range(10_000, 32_000)
 
 
+CHOSEN: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that was free a moment ago; another process may still take it first."""
-    return next(port for port in iter(lambda: random.choice(_CHOSEN_FROM), None) if port_is_free(port))
+    """A TCP port on 127.0.0.1 that was free a moment ago; another process may still take it first.
+
+    No port is chosen twice in a process, since the one that it was chosen for may not have started yet.
+    """
+    return next(port for port in iter(lambda: random.choice(_CHOSEN_FROM), None) if choose(port))
+
+
+def choose(port: int) -> bool:
+    """Take this port, unless it was chosen before, or somebody listens on it."""
+    if port in CHOSEN or not port_is_free(port):
+        return False
+    CHOSEN.add(port)
+    return True
 
 
 def port_is_free(port: int) -> bool:

@@ -8,7 +8,7 @@ from deploy.local.datadir import DataDir, StripeKind
 from deploy.local.errors import EmbeddedError
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.process import free_port, port_is_free
+from deploy.local.process import choose, free_port, port_is_free
 from deploy.local.scraping import scraping
 from deploy.local.supervisor import Supervisor
 from deploy.local.units import KafkaUnit, PostgresUnit, PythonUnit, run_once
@@ -48,7 +48,7 @@ class Ports:
 
 
 def _preferably(port: int) -> int:
-    return port if port < 65536 and port_is_free(port) else free_port()
+    return port if port < 65536 and choose(port) else free_port()
 
 
 @dataclass(frozen=True)

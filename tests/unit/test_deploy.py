@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import process
 from deploy.local.datadir import DataDir
 from deploy.local.errors import EmbeddedError
 from deploy.local.process import free_port, port_is_free
@@ -54,6 +55,13 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
             Ports.choose(port)
 
 
+def test_no_port_is_chosen_twice() -> None:
+    assert len({free_port() for _ in range(500)}) == 500
+    gateway = free_port()
+    chosen = [Ports.choose(port) for port in (gateway, gateway)]
+    assert len({ports.sandbox for ports in chosen} | {ports.kafka for ports in chosen}) == 4
+
+
 def test_neighbouring_ports_are_preferred_but_not_insisted_on() -> None:
     gateway = free_port()
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -65,7 +73,9 @@ def test_neighbouring_ports_are_preferred_but_not_insisted_on() -> None:
 
 def test_addresses_for_people_are_the_same_in_each_run(tmp_path: Path) -> None:
     gateway = _six_free_ports()
-    first, second = Ports.choose(gateway), Ports.choose(gateway)
+    first = Ports.choose(gateway)
+    process.CHOSEN.clear()  # as another process
+    second = Ports.choose(gateway)
     for name in ("gateway", "sandbox", "mailbox", "console", "kafka", "zipkin"):
         assert getattr(first, name) == getattr(second, name)
     system = System(DataDir(tmp_path), first, demo=False, traces=True)
@@ -75,7 +85,9 @@ def test_addresses_for_people_are_the_same_in_each_run(tmp_path: Path) -> None:
 
 def _six_free_ports() -> int:
     return next(
-        port for port in iter(free_port, None) if all(port_is_free(each) for each in range(port, port + 6))
+        port
+        for port in iter(free_port, None)
+        if all(port_is_free(each) and each not in process.CHOSEN for each in range(port + 1, port + 6))
     )
 
 
