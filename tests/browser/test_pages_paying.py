@@ -1,14 +1,20 @@
 """The guide's steps on the real pages: find an invoice, read it, pay it, see Paid; and what happens when it fails."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.running.browser import CHROMIUM, Portal, Visitor, serious
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+
+STRIPE_GIVES_UP_MS = 20_000
+"""More than the time after which Stripe.js says that a form did not load."""
 
 
 async def to_payment_page(page: Page, number: str) -> None:
@@ -154,6 +160,71 @@ async def test_a_form_that_does_not_open_says_so_and_nothing_of_a_payment(
     await expect(alert.get_by_role("heading")).to_have_text("The form did not open")
     await expect(alert.get_by_role("link", name="Load this page again")).to_be_visible()
     await expect(page.get_by_text("did not go through")).to_be_hidden()
+
+
+@asynccontextmanager
+async def opening_slowly(page: Page) -> AsyncIterator[None]:
+    """Hold back the frame of Stripe's form until the block ends."""
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await page.route("**/v3/element.html", hold)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+async def test_a_press_before_the_form_is_open_waits_for_it_and_pays(world: Portal, ann: Visitor) -> None:
+    invoice, page = await world.issue(), ann.page
+    async with opening_slowly(page):
+        await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay", wait_until="domcontentloaded")
+        await page.get_by_label("Online payment system").check()
+        await page.get_by_role("button", name="Pay €125.00").click()
+        await expect(
+            page.get_by_role("status").filter(has_text="Opening Stripe's secure form…")
+        ).to_be_visible()
+        assert world.sandbox.requests("/v1/payment_intents") == []
+
+    await page.wait_for_url(re.compile(re.escape(world.sandbox.url)))
+    assert ann.wrong == []
+
+
+async def test_a_press_before_the_form_for_a_card_is_open_waits_for_it(world: Portal, ann: Visitor) -> None:
+    page = ann.page
+    async with opening_slowly(page):
+        await page.goto(f"{world.portal}/methods/add", wait_until="domcontentloaded")
+        await page.get_by_role("button", name="Save this card").click()
+        await expect(
+            page.get_by_role("status").filter(has_text="Opening Stripe's secure form…")
+        ).to_be_visible()
+
+    alert = page.get_by_role("alert").first
+    await expect(alert).to_contain_text("Your card number is incomplete.")
+    await expect(page.get_by_role("button", name="Save this card")).to_be_enabled()
+
+
+async def test_a_press_on_a_form_that_never_opens_says_so_and_leaves_the_other_ways(
+    world: Portal, ann: Visitor
+) -> None:
+    invoice, page = await world.issue(), ann.page
+    await page.clock.install()
+    async with opening_slowly(page):
+        await page.goto(f"{world.portal}/invoices/{invoice['id']}/pay", wait_until="domcontentloaded")
+        await page.get_by_label("Online payment system").check()
+        await page.get_by_role("button", name="Pay €125.00").click()
+        await page.clock.fast_forward(STRIPE_GIVES_UP_MS)
+
+        alert = page.get_by_role("alert").first
+        await expect(alert.get_by_role("heading")).to_have_text("The form did not open")
+        await expect(page.get_by_label("Credit or debit card")).to_be_enabled()
+        await expect(page.get_by_role("button", name="Pay €125.00")).to_have_attribute(
+            "aria-disabled", "false"
+        )
+        assert world.sandbox.requests("/v1/payment_intents") == []
 
 
 async def test_an_incomplete_card_is_refused_before_anything_is_started(world: Portal, ann: Visitor) -> None:

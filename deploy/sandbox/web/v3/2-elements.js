@@ -37,6 +37,7 @@ class PaymentElement {
     this.frame?.remove();
     this.place?.classList.remove("StripeElement");
     this.frame = this.channel = this.place = undefined;
+    this.ready = false;
     return this;
   }
   destroy() {
@@ -66,6 +67,7 @@ class PaymentElement {
     else if (message.type === "scheme") this.frame.style.colorScheme = message.scheme;
     else if (message.type === "event") {
       if (message.name === "change") this.elements.submitted = false;
+      if (message.name === "ready") this.ready = true;
       this.emit(message.name, { elementType: "payment", ...message.detail });
     }
   }
@@ -93,7 +95,7 @@ class PaymentElement {
   }
   collapse() {}
   answer(type, extra) {
-    if (!this.channel) throw new IntegrationError("The Payment Element is not mounted.");
+    if (!this.ready) throw new IntegrationError("Elements should have a mounted Payment Element, and it must be ready.");
     return this.channel.ask({ type, ...extra });
   }
 }

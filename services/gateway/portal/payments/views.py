@@ -78,10 +78,6 @@ class PayRow:
 
 
 MOST_NAMED = 3
-"""Online payment systems that the choice of one names; Stripe's form shows all."""
-
-
-MOST_NAMED = 3
 """Online payment systems that the choice of one names."""
 
 

@@ -7,7 +7,12 @@
   const NOT_OPEN = 'The form did not open';
   const NO_FORM = "Stripe's secure card form could not be opened. Check your connection and load this page again.";
 
+  const OPENING = "Opening Stripe's secure form…";
+
   const $ = (id) => document.getElementById(id);
+
+  // When each of Stripe's forms can be filled. Wallets have none.
+  const opened = new WeakMap();
 
   class Refused extends Error {
     constructor(words, next = [], heading = '') {
@@ -48,13 +53,22 @@
     // Where wallets have buttons of their own, the form does not show them a second time.
     const own = $('wallets') && { wallets: { applePay: 'never', googlePay: 'never' } };
     const element = elements.create('payment', { layout: 'tabs', terms, ...own });
-    element.on('ready', () => waiting && (waiting.hidden = true));
-    element.on('loaderror', () => {
-      if (waiting) waiting.hidden = true;
-      showError(noForm());
+    const ready = new Promise((resolve, reject) => {
+      element.on('ready', resolve);
+      element.on('loaderror', () => reject(noForm()));
     });
+    opened.set(elements, ready);
+    ready.catch(showError).finally(() => waiting && (waiting.hidden = true));
     element.mount(place);
     return elements;
+  }
+
+  // Stripe.js refuses a form that is still being opened, so a press that comes before waits for it.
+  async function submit(elements, button, words) {
+    working(button, OPENING);
+    await opened.get(elements);
+    working(button, words);
+    return elements.submit();
   }
 
   // The words for all that may go wrong, whole: the page has those of a payment, or of saving a card.
@@ -237,7 +251,7 @@
       const save = kind === 'card' && Boolean(saves());
       working(button, kind === 'credit' ? 'Using your credit…' : 'Checking your details…');
       if (elements) {
-        const checked = await elements.submit();
+        const checked = await submit(elements, button, 'Checking your details…');
         if (checked.error) throw refused(checked.error, null, kind);
       }
       const method = kind === 'wallet' ? { kind: 'card' } : kind === 'saved' ? { kind, payment_method_id: id } : kind === 'credit' ? null : { kind };
@@ -306,8 +320,7 @@
     const refused = (error, sent) => refusal(error, reasons, { sent, look });
 
     submits(form, button, async () => {
-      working(button, 'Checking your card…');
-      const checked = await elements.submit();
+      const checked = await submit(elements, button, 'Checking your card…');
       if (checked.error) throw refused(checked.error, false);
       const start = await ask(form, { consent: said.saving });
       const confirmParams = { return_url: new URL(said.done, location.href).href };
