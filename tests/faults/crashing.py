@@ -4,7 +4,8 @@
 process: statements and commits, sends, acknowledgements, calls to Stripe, e-mails, calls between services. They wrap
 library functions, so the services' code does not know them. The file named by FAULT_ORDERS is the order:
 `{"mode": "count"}` writes down each point, `{"mode": "kill", "point": …, "nth": n}` dies at the nth passing of one,
-by SIGKILL, `"freeze"` stops there.
+by SIGKILL, `"freeze"` stops there. While there is a file `<unit>.clock`, the process's `time.time` is ahead by the
+seconds in it, as on a machine whose clock is wrong.
 """
 
 import json
@@ -13,6 +14,7 @@ import re
 import runpy
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -188,9 +190,23 @@ def _over_http(points: Points) -> None:
     _replace(points, HttpTransport, "ask", call)
 
 
+def _over_the_clock(file: Path) -> None:
+    real = time.time
+
+    def ahead() -> float:
+        try:
+            return real() + float(file.read_text())
+        except (OSError, ValueError):  # there is none, or it is being written
+            return real()
+
+    time.time = ahead
+
+
 def main() -> None:
     process, module, *rest = sys.argv[1:]
-    lay_over(Points(Path(os.environ["FAULT_ORDERS"]), process))
+    place = Path(os.environ["FAULT_ORDERS"])
+    _over_the_clock(place / f"{process}.clock")
+    lay_over(Points(place, process))
     sys.argv = [module, *rest]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

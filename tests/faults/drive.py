@@ -15,6 +15,7 @@ from tests.faults.lab import Lab
 
 EMAIL, PASSWORD = "payer@example.com", "clinicpay-faults"
 ACCOUNT = "acct_faults"
+ADDRESS = {"lines": ["1 Quay"], "postcode": "D01", "city": "Dublin", "country": "IE"}
 PATIENCE = 150.0
 """Seconds that a client goes on trying: longer than a killed or frozen process needs to recover."""
 T = TypeVar("T")
@@ -97,7 +98,7 @@ async def put_on(lab: Lab) -> None:
     client = {
         "name": "Pat Payer",
         "email": EMAIL,
-        "billing_address": {"lines": ["1 Quay"], "postcode": "D01", "city": "Dublin", "country": "IE"},
+        "billing_address": ADDRESS,
         "login": {"password": PASSWORD},
     }
     path = f"/clinics/{lab.clinic['id']}/clients"

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -118,6 +118,16 @@ class Lab:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
+    @contextmanager
+    def clock_off(self, name: str, seconds: float) -> Iterator[None]:
+        """Set a process's clock ahead, or back if below zero, while the block runs."""
+        file = self.system.orders / f"{name}.clock"
+        file.write_text(str(seconds))
+        try:
+            yield
+        finally:
+            file.unlink()
+
     async def sql(self, service: str, query: str, *arguments: object) -> list[dict[str, Any]]:
         return [dict(row) for row in await self.admin[service].fetch(query, *arguments)]
 
@@ -163,13 +173,17 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab() -> AsyncIterator[Lab]:
-    """A new installation with one clinic and one client; stopped and deleted at the end."""
+async def lab(settings: Mapping[str, str] | None = None) -> AsyncIterator[Lab]:
+    """A new installation with one clinic and one client; stopped and deleted at the end.
+
+    `settings` of each process, above those of the lab.
+    """
     supervising.LONGEST_PAUSE, supervising.FIRST_TRIES = 0.4, 50
     with ExitStack() as ending:
         place = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="clinicpay-faults-")))
         os.chmod(place, 0o755)  # noqa: PTH101, S103  PostgreSQL's own account has to enter it
         system = FaultySystem(DataDir(place / "data"), Ports.choose(free_port()), demo=False)
+        system.settings = dict(settings or {})
         disk = ending.enter_context(small_disk(system.postgres.moved_to or place / "data" / "postgres"))
         await system.open_links()
         output: list[str] = []

@@ -65,6 +65,7 @@ class FaultySystem(System):
     """Every service reaches PostgreSQL, Kafka and the sandbox through a link that can fail."""
 
     links: dict[str, Link] = field(default_factory=dict)
+    settings: Environment = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,7 +103,7 @@ class FaultySystem(System):
 
     def _linked(self, name: str, inner: Callable[[], Environment]) -> Callable[[], Environment]:
         def environment() -> Environment:
-            env = {**inner(), **UNLIMITED, "FAULT_ORDERS": str(self.orders)}
+            env = {**inner(), **UNLIMITED, **self.settings, "FAULT_ORDERS": str(self.orders)}
             database = f"127.0.0.1:{self.links[f'postgres of {name}'].port}"
             for variable in ("DATABASE_URL", "RELAY_DATABASE_URLS"):
                 if variable in env:

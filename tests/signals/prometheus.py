@@ -63,6 +63,11 @@ class Prometheus:
         alerts = (await self._get("alerts"))["alerts"]
         return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
 
+    async def fired(self) -> set[str]:
+        """The names of the alerts that have fired at any time."""
+        asked = 'last_over_time(ALERTS{alertstate="firing"}[30m])'
+        return {each["metric"]["alertname"] for each in (await self._get("query", query=asked))["result"]}
+
     async def ever(self, expression: str) -> int:
         """How many series an expression had at any second of the last half hour."""
         asked = expression.replace("$__rate_interval", "1m")

@@ -140,6 +140,13 @@ def test_one_late_payment_of_a_quiet_night_wakes_nobody(late_ones: int, wakes: b
     _ask_promtool(series, [(firing, minute, expected) for minute in (15, 20)], tmp_path)
 
 
+def test_a_sweep_whose_worker_is_gone_wakes_somebody(tmp_path: Path) -> None:
+    """It shows no runs at all."""
+    firing = 'count(ALERTS{alertname="SweepNotRunning",alertstate="firing"})'
+    series = {RUN % "done": "0+1x30 stale"}
+    _ask_promtool(series, [(firing, 30, []), (firing, 55, [{"labels": "{}", "value": 1}])], tmp_path)
+
+
 def test_every_alert_has_a_case_and_every_case_an_alert() -> None:
     assert set(CASES) == set(alerts())
 
