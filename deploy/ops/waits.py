@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from deploy.ops.apart import apart
 from deploy.ops.consumers import topics_of_groups
 from deploy.ops.database import UNREACHABLE, connected
 from deploy.ops.verify.access import Access
@@ -119,6 +120,6 @@ def _show(found: list[Waits]) -> None:
     heads = ("part", "place", "kind", "number", "oldest", "waits for")
     table = Table(*(Column(head, overflow="fold") for head in heads), box=None)
     for each in found:
-        oldest = "" if each.seconds is None else f"{each.seconds:.0f} s"
+        oldest = "" if each.seconds is None else apart(each.seconds)
         table.add_row(each.part, each.place, each.kind, str(each.number), oldest, _FOR[each.place])
     console.print(table)

@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from litestar.enums import HttpMethod
 
+from deploy.ops.console.routes import PAGES
 from deploy.ops.verify.kept import MOST_KEPT, keep
 from deploy.ops.verify.report import Breach, Report, Result
 from deploy.sandbox.embedded import listen_on
@@ -72,7 +74,7 @@ async def test_health_says_what_does_not_answer_and_what_waits(
 
     assert "The gateway does not answer." in text
     assert "Kafka does not answer." in text
-    assert "payment: events to be sent: 1, the oldest for 2 hours." in text
+    assert "payment: events to be sent: 1, the oldest for 2 h." in text
 
 
 async def test_a_database_that_is_away_hides_no_other(small: Console) -> None:
@@ -108,7 +110,7 @@ async def test_a_journey_is_found_by_the_number_that_a_client_reads_out(
 
     assert page.status_code == 200
     assert f"Invoice {number} of harbour: paid" in page.text
-    assert "the receipt is due" in page.text
+    assert "the receipt waits: not tried yet" in page.text
 
 
 @pytest.mark.parametrize("q", ["x", "'; DROP TABLE x", "<script>alert(1)</script>", "A" * 5000, "\u202e"])
@@ -118,6 +120,38 @@ async def test_a_reference_of_nothing_is_said_so(console: Console, q: str) -> No
     assert page.status_code == 200
     assert "Nothing is known by" in page.text
     assert "<script>alert" not in page.text
+
+
+async def test_an_event_that_nothing_is_known_of_says_where_to_look(console: Console) -> None:
+    page = await console.get("/ops/journeys", params={"q": "evt_1"})
+
+    assert "webhook_signature_wrong" in page.text
+    assert "Give the number" not in page.text
+
+
+async def test_every_page_answers_head_as_get_without_the_body(small: Console) -> None:
+    """So does each address that a stranger may ask for: it leads to the login."""
+    pages = [
+        ("/ops" + path).rstrip("/")
+        for handler in PAGES
+        for path in handler.paths
+        if HttpMethod.GET in handler.http_methods and "{" not in path
+    ]
+    assert len(pages) > 8
+    for path in (
+        *pages,
+        "/",
+        "/ops/login",
+        "/ops/parked/invoice/1",
+        f"/ops/clinics/{new_id()}",
+    ):
+        got, head = await small.get(path), await small.client.head(path, headers={"Accept": "text/html"})
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers.get("content-type") == got.headers.get("content-type"), path
+    answer = await small.client.head(
+        "/ops/api/journeys", params={"q": "x"}, headers={"Authorization": "Bearer x"}
+    )
+    assert answer.status_code == 401
 
 
 async def test_a_journey_that_cannot_be_asked_leads_to_what_is_wrong(small: Console) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 
 import httpx2
@@ -56,7 +57,7 @@ async def test_an_operator_sees_that_all_is_well_and_finds_what_waits(
 
         async def tells() -> bool:
             page = await console.get("/ops/journeys", params={"q": begun["payment_id"]})
-            return "wait for invoice" in page.text
+            return " for invoice's worker" in unescape(page.text)
 
         await until(tells, 60)
 

@@ -17,7 +17,8 @@ from contracts.events.payment import receipt_number
 from deploy.local.demo.visitor import Refused
 from deploy.ops.verify.access import Access
 from deploy.ops.why.asking import why
-from deploy.ops.why.story import Journey, Step, Waiting
+from deploy.ops.why.story import Journey, Step
+from deploy.ops.why.waiting import Waiting
 from services.chassis.ids import new_id
 from tests.builders.payments import a_settlement
 from tests.builders.values import money
@@ -189,7 +190,7 @@ async def test_a_worker_that_stands_still(system: Running, access: Access, invoi
     with stopped(system, "services.invoice worker"):
         await system.confirm(await start(system, invoice))
         answer = await waits(access, invoice["id"], "not_applied")
-    assert "wait for invoice's worker" in answer.text
+    assert re.search("waits? for invoice's worker", answer.text)
     await until_paid(system, invoice)
     # The delay stays to be seen.
     steps = (await of(access, invoice["id"])).steps
@@ -203,7 +204,7 @@ async def test_webhooks_that_wait_for_the_worker(system: Running, access: Access
     with stopped(system, "services.payment worker"):
         await system.confirm(await start(system, invoice))
         answer = await waits(access, invoice["id"], "webhook_waits")
-    assert "wait for payment's worker" in answer.text
+    assert re.search("waits? for payment's worker", answer.text)
     await until_paid(system, invoice)
 
 

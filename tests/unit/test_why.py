@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
 from deploy.ops.why.books import Books
-from deploy.ops.why.story import MAIL_KEPT, as_json, journey, may_be_on_its_way
+from deploy.ops.why.mail import MAIL_KEPT, REASONS
+from deploy.ops.why.story import as_json, journey, may_be_on_its_way
 from services.chassis.ids import new_id
 from services.notification.retention import RULES
 
@@ -32,6 +34,7 @@ def an_invoice(**changes: Any) -> dict[str, Any]:
         "due": 9_000,
         "due_on": date(2026, 5, 20),
         "created_at": NOW - timedelta(days=1),
+        "changed_at": NOW - timedelta(days=1),
         "paid_at": None,
         "being_checked": False,
         **changes,
@@ -102,7 +105,9 @@ PARKED = {
     "resolved_at": None,
 }
 LATE = {**MOVED, "booked_at": NOW - timedelta(minutes=2)}
-NEW = an_invoice(created_at=NOW - timedelta(seconds=30))
+NEW = an_invoice(created_at=NOW - timedelta(seconds=30), changed_at=NOW - timedelta(seconds=30))
+UNTOLD = a_payment("succeeded", succeeded_at=NOW - timedelta(minutes=2))
+"""It has no receipt."""
 
 
 def unsent(service: str, topic: str, seconds: int) -> dict[str, Any]:
@@ -174,11 +179,16 @@ def test_the_answer(found: Books, code: str | None) -> None:
         # Payment has booked: where is its event?
         ({"moved": [MOVED], "behind": {"invoice": 0}}, "on_its_way", "on its way", "ask again in a minute"),
         ({"moved": [MOVED]}, "on_its_way", "on its way", "ask again in a minute"),
-        ({"moved": [MOVED], "behind": {"invoice": 1}}, "not_applied", "1 events wait", "within seconds"),
+        (
+            {"moved": [MOVED], "behind": {"invoice": 1}},
+            "not_applied",
+            "1 event waits",
+            "within seconds",
+        ),
         (
             {"moved": [LATE], "behind": {"invoice": 1}},
             "not_applied",
-            "1 events wait",
+            "1 event waits",
             "is invoice's worker up?",
         ),
         ({"moved": [LATE]}, "not_applied", "the invoice has not", "is invoice's worker up?"),
@@ -236,7 +246,7 @@ def test_the_answer(found: Books, code: str | None) -> None:
         (
             {"deliveries": [], "behind": {"notification": 3}},
             "client_not_told",
-            "notification has not read invoice.created: 3 events wait for its worker",
+            "notification has not read invoice.created: 3 events wait for notification's worker",
             "is notification's worker up?",
         ),
         ({"deliveries": []}, "client_not_told", "not read invoice.created", "is notification's worker up?"),
@@ -252,9 +262,77 @@ def test_the_answer(found: Books, code: str | None) -> None:
                 "behind": {"notification": 0},
                 "unsent": [unsent("invoice", "invoice.created", 3)],
             },
-            "client_not_told",
+            "on_its_way",
             "not read invoice.created",
+            "ask again in a minute",
+        ),
+        # An e-mail that was dropped, or waits for something else than the mail server.
+        (
+            {"deliveries": [a_delivery("invoice_ready", state="dropped", last_error="not_wanted")]},
+            "client_not_told",
+            "was not sent: the client wants no such e-mails",
+            "tell the client in another way",
+        ),
+        (
+            {"deliveries": [a_delivery("invoice_ready", state="waiting", last_error="no_contact")]},
+            "client_not_told",
+            "waits: the client has no e-mail address",
+            "adds the client's e-mail address",
+        ),
+        (
+            {
+                "deliveries": [
+                    a_delivery("invoice_ready", state="dropped", last_error="not_wanted"),
+                    a_delivery("reminder", sent_at=NOW),
+                ]
+            },
+            "never_tried",
+            "nobody",
+            "the client has not tried",
+        ),
+        # Nobody can pay what payment has not read.
+        (
+            {"read_by_payment": False, "behind": {"payment": 1}},
+            "not_applied",
+            "nobody can pay what it says: 1 event waits for payment's worker",
+            "is payment's worker up?",
+        ),
+        (
+            {"read_by_payment": False, "behind": {"payment": 2}, "invoice": NEW},
+            "not_applied",
+            "2 events wait for payment's worker",
+            "within seconds",
+        ),
+        (
+            {"read_by_payment": False, "behind": {"payment": 0}},
+            "not_applied",
+            "payment has not read the invoice",
+            "reemit --service invoice",
+        ),
+        # A payment that succeeded, of which no e-mail tells.
+        (
+            {"invoice": PAID, "payments": [UNTOLD], "behind": {"notification": 2}},
+            "receipt_not_sent",
+            "notification has not read payment.succeeded: 2 events wait for notification's worker",
             "is notification's worker up?",
+        ),
+        (
+            {"invoice": PAID, "payments": [UNTOLD], "behind": {"notification": 0}},
+            "receipt_not_sent",
+            "there is no receipt",
+            "reemit --service payment",
+        ),
+        (
+            {
+                "invoice": PAID,
+                "payments": [UNTOLD],
+                "deliveries": [
+                    a_delivery("receipt", subject_id=PAYMENT, state="failed", failed_at=NOW, last_error="550")
+                ],
+            },
+            "receipt_not_sent",
+            "the receipt was refused: 550",
+            "correct the client's e-mail address",
         ),
         ({"deliveries": [], "invoice": NEW}, "never_tried", "nobody", "the client has not tried"),
         (
@@ -284,6 +362,9 @@ def test_what_is_on_its_way_is_not_lost_and_who_was_not_told_has_not_left(
         (books(invoice=PAID, deliveries=[]), False),
         (books(invoice=NEW, deliveries=[]), False),
         (books(deliveries=[]), True),
+        (books(read_by_payment=False), True),
+        (books(invoice=PAID, read_by_payment=False), False),
+        (books(invoice=PAID, payments=[UNTOLD]), True),
         (books(moved=[LATE]), True),
         (books(moved=[LATE], booked=[LATE]), False),
         (books(at_stripe={"pi_1": "processing"}), False),
@@ -327,24 +408,114 @@ def test_what_no_replay_can_read_is_not_for_replay(topic: str, detail: str, help
     assert ("replay invoice" in waits.help) == ("newer program" in help_words)
 
 
-def test_a_refund_that_came_back() -> None:
-    refund = {
+def a_refund(**changes: Any) -> dict[str, Any]:
+    return {
         "id": new_id(),
         "payment_id": PAYMENT,
-        "status": "failed",
+        "status": "succeeded",
         "amount": 500,
         "currency": "EUR",
-        "failure_reason": "lost_or_stolen_card",
+        "failure_reason": None,
         "created_at": NOW - timedelta(days=2),
         "updated_at": NOW,
         "refunded_at": NOW - timedelta(days=2),
         "destination": "method",
+        **changes,
     }
+
+
+def test_a_refund_that_came_back() -> None:
+    refund = a_refund(status="failed", failure_reason="lost_or_stolen_card")
     told = journey(books(invoice=PAID, payments=[a_payment("succeeded", succeeded_at=NOW)], refunds=[refund]))
 
     assert told.waits is not None
     assert (told.waits.code, told.waits.since) == ("refund_returned", NOW)
     assert told.steps[-1].text == "Refund of 5.00 EUR to the method: returned, lost_or_stolen_card"
+
+
+@pytest.mark.parametrize(
+    ("again", "code"),
+    [
+        ({"status": "succeeded"}, None),
+        ({"status": "pending"}, "refund_on_its_way"),
+        ({"status": "canceled"}, "refund_returned"),
+        ({"status": "succeeded", "amount": 400}, "refund_returned"),
+        ({"status": "succeeded", "created_at": NOW - timedelta(days=3)}, "refund_returned"),
+        ({"status": "succeeded", "payment_id": new_id()}, "refund_returned"),
+    ],
+)
+def test_nobody_is_asked_to_give_money_back_twice(again: dict[str, Any], code: str | None) -> None:
+    """A refund came back; another one of the same payment, made since, gives it back."""
+    returned = a_refund(status="failed", updated_at=NOW - timedelta(days=1))
+    newer = a_refund(created_at=NOW - timedelta(hours=1)) | again
+    payment = a_payment("reversed", succeeded_at=NOW)
+    waits = journey(books(invoice=PAID, payments=[payment], refunds=[returned, newer])).waits
+
+    assert (waits and waits.code) == code
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("awaiting_approval", "approves it"),
+        ("held", "can be undone"),
+        ("created", "runbooks.md#queuebehind"),
+        ("pending", "ten days"),
+    ],
+)
+def test_a_refund_that_is_not_at_stripe_yet_waits_for_no_bank(status: str, words: str) -> None:
+    told = journey(books(invoice=PAID, refunds=[a_refund(status=status)]))
+
+    assert told.waits is not None
+    assert words in told.waits.help
+    assert ("banks" in told.waits.help) == (status == "pending")
+
+
+def test_money_that_a_clinic_took_itself_was_never_at_stripe() -> None:
+    cash = a_payment(
+        "succeeded", kind="cash", method_kind=None, method_brand=None, intent=None, succeeded_at=NOW
+    )
+    steps = journey(books(invoice=PAID, payments=[cash], deliveries=[TOLD])).steps
+
+    assert [step.text for step in steps if step.service == "Stripe"] == []
+    assert any("recorded: 90.00 EUR by cash" in step.text for step in steps)
+
+
+def test_two_declines_within_one_second_are_told_in_the_order_of_their_webhooks() -> None:
+    """Stripe's time has whole seconds, and the database gives rows of one second in any order."""
+    attempt = {
+        "payment_id": PAYMENT,
+        "failed_at": NOW,
+        "charge": None,
+        "method_kind": "card",
+        "method_brand": None,
+    }
+    codes = ["insufficient_funds", "expired_card", "lost_card"]
+    attempts = [{**attempt, "code": code, "observed_by": f"evt_{code}"} for code in codes]
+    events = [
+        {
+            "id": f"evt_{code}",
+            "type": "payment_intent.payment_failed",
+            "received_at": NOW + timedelta(milliseconds=number),
+            "applied_at": NOW + timedelta(seconds=1),
+        }
+        for number, code in enumerate(codes)
+    ]
+    payment = a_payment("failed", declines=3, failure_code=codes[-1])
+    for order in permutations(attempts):
+        steps = journey(books(payments=[payment], failed_attempts=order, events=events)).steps
+        told = [step.text.split(": ")[1].split()[0] for step in steps if "declined by" in step.text]
+        assert told == codes
+
+
+def test_every_reason_of_an_e_mail_that_is_not_sent_has_words() -> None:
+    """Of e-mails about invoices and receipts: kinds with a check of their own are neither."""
+    source = (ROOT / "services/notification/emails/domain.py").read_text()
+    decided = source.partition("def decide(")[2].partition("def decide_letter(")[0]
+    reasons = set(re.findall(r'(?:Canceled|_waits)\("(\w+)"', decided))
+
+    assert len(reasons) > 5
+    assert reasons - {"no_address"} == REASONS.keys()  # a clinic has no address; these e-mails go to clients
 
 
 def test_a_delay_stays_to_be_seen_once_it_is_over() -> None:
@@ -383,6 +554,7 @@ def test_attempts_of_before_they_were_kept_are_told_by_the_payments_count() -> N
         "failed_at": NOW,
         "code": "expired_card",
         "charge": "ch_1",
+        "observed_by": "evt_1",
         "method_kind": "card",
         "method_brand": None,
     }
@@ -438,7 +610,9 @@ def test_an_e_mail_is_missed_for_as_long_as_it_is_kept() -> None:
 
 
 def test_the_documents_name_every_answer() -> None:
-    made = set(re.findall(r'Waiting\(\s*"(\w+)"', (ROOT / "deploy/ops/why/story.py").read_text()))
+    source = "".join(path.read_text() for path in (ROOT / "deploy/ops/why").glob("*.py"))
+    made = set(re.findall(r'(?:Waiting|_unsent)\(\s*"(\w+)"|: str = "(\w+)"|books, "(\w+)"', source))
+    made = {code for codes in made for code in codes if code}
     page = (ROOT / "docs/operations.md").read_text().partition("| `waits_for.code` |")[2].partition("\n\n")[0]
 
     assert len(made) > 10

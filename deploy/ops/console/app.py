@@ -85,7 +85,7 @@ def _to_login(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:
     if not errors.wants_page(request):
         return problems.on_domain_error(request, error)
     path = errors.path_of(request)
-    if request.method != "GET" or path == "/ops":
+    if request.method not in ("GET", "HEAD") or path == "/ops":
         return Redirect("/ops/login", status_code=303)
     query = request.scope["query_string"].decode("latin-1")
     return Redirect(

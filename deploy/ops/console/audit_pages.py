@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Any
 from uuid import UUID
 
-from litestar import Response, get
+from litestar import Response
 from litestar.params import FromQuery
 from litestar.response import Template
 
@@ -18,6 +18,7 @@ from deploy.ops.console.sessions import CurrentOperator
 from deploy.ops.console.sources import Sources
 from deploy.ops.database import SERVICES
 from services.chassis.audit import INSTALLATION
+from services.gateway.web.heads import readable
 
 MOST_SHOWN, MOST_EXPORTED = 100, 10_000
 _COLUMNS = ("clinic_id", "seq", "at", "actor", "role", "action", "subject_id", "trace_id")
@@ -34,7 +35,7 @@ class Filter:
     until: date | None
 
 
-@get("/audit")
+@readable("/audit")
 async def audit_log(
     operator: CurrentOperator,
     sources: Console,
@@ -63,7 +64,7 @@ async def audit_log(
     )
 
 
-@get("/audit.csv")
+@readable("/audit.csv")
 async def audit_csv(
     sources: Console,
     service: FromQuery[str] = "gateway",

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from babel import Locale
-from litestar import get
 from litestar.params import FromQuery
 from litestar.response import Template
 
@@ -17,13 +16,14 @@ from deploy.ops.console.page import page
 from deploy.ops.console.sessions import CurrentOperator
 from services.chassis.db.database import Database
 from services.chassis.locale.money import written
+from services.gateway.web.heads import readable
 
 MOST = 200
 VOLUME_OF = timedelta(days=7)
 _ENGLISH = Locale("en")
 
 
-@get("/clinics")
+@readable("/clinics")
 async def clinics(operator: CurrentOperator, sources: Console, q: FromQuery[str] = "") -> Template:
     """Clinics whose address or name holds `q`, by address."""
     rows = await _clinics(sources.books["invoice"], q)

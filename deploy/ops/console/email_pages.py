@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from litestar import get, post
+from litestar import post
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
@@ -16,6 +16,7 @@ from deploy.ops.console.page import page
 from deploy.ops.console.sessions import CurrentOperator
 from deploy.ops.console.sources import Sources
 from services.chassis.errors import DomainError
+from services.gateway.web.heads import readable
 from services.notification.emails.actions import send_again
 
 MOST = 200
@@ -35,7 +36,7 @@ class AgainForm:
     _csrf_token: str = ""
 
 
-@get("/emails")
+@readable("/emails")
 async def list_failed(operator: CurrentOperator, sources: Console, done: FromQuery[int] = 0) -> Template:
     return await _page(operator, sources, done=done)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import httpx2
 import msgspec
 
+from deploy.ops.apart import apart
 from deploy.ops.console.sources import Sources
 from deploy.ops.consumers import topics_of_groups
 from deploy.ops.database import UNREACHABLE
@@ -212,12 +213,3 @@ async def _last_verify(db: Database) -> VerifyRun | None:
     except UNREACHABLE:
         return None
     return None if row is None else VerifyRun(**row)
-
-
-def apart(seconds: float) -> str:
-    """A time as people say it: its largest unit alone."""
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = round(seconds / size)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{round(seconds)} seconds"

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from litestar import get
 from litestar.di import NamedDependency
 from litestar.response import Template
 
-from deploy.ops.console.health import Watch, apart
+from deploy.ops.apart import apart
+from deploy.ops.console.health import Watch
 from deploy.ops.console.page import page
 from deploy.ops.console.sessions import CurrentOperator
+from services.gateway.web.heads import readable
 
 
-@get("/")
+@readable("/")
 async def health(operator: CurrentOperator, watch: NamedDependency[Watch]) -> Template:
     return page("ops_health.html", "health", operator, health=await watch.newest(), apart=apart)
 

@@ -2,22 +2,23 @@
 
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response
 from litestar.params import FromQuery
 from litestar.response import Template
 
+from deploy.ops.apart import apart
 from deploy.ops.console.login_pages import Console, ConsoleSettings
 from deploy.ops.console.operators import actions as operators
 from deploy.ops.console.page import page
 from deploy.ops.console.sessions import AnyRequest, CurrentOperator, NotLoggedIn, id_of
 from deploy.ops.database import UNREACHABLE
 from deploy.ops.why.asking import why
-from deploy.ops.why.references import LONGEST
-from deploy.ops.why.screen import apart
+from deploy.ops.why.references import LONGEST, nothing_known
 from deploy.ops.why.story import as_json
 from services.chassis.errors import DomainError, Unavailable
 from services.gateway.api.keys import actions as api_keys
 from services.gateway.api.keys import store as key_store
+from services.gateway.web.heads import readable
 
 
 class ReferenceInvalid(DomainError):
@@ -25,7 +26,7 @@ class ReferenceInvalid(DomainError):
     status = 422
 
 
-@get("/journeys")
+@readable("/journeys")
 async def journeys(operator: CurrentOperator, sources: Console, q: FromQuery[str] = "") -> Template:
     """The journeys that a reference names; without one, the form to type it."""
     asked = q.strip()
@@ -43,10 +44,11 @@ async def journeys(operator: CurrentOperator, sources: Console, q: FromQuery[str
         found=found,
         away=away,
         apart=apart,
+        nothing=nothing_known(asked),
     )
 
 
-@get("/journeys")
+@readable("/journeys")
 async def journeys_for_programs(
     request: AnyRequest, sources: Console, settings: ConsoleSettings, q: FromQuery[str]
 ) -> Response[dict[str, Any]]:

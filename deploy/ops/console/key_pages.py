@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from litestar import get, post
+from litestar import post
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
@@ -19,6 +19,7 @@ from services.chassis.errors import DomainError
 from services.chassis.http.auth import Caller
 from services.gateway.api.keys import actions as api_keys
 from services.gateway.api.keys import store as key_store
+from services.gateway.web.heads import readable
 
 MOST = 500
 
@@ -29,7 +30,7 @@ class RevokeForm:
     _csrf_token: str = ""
 
 
-@get("/keys")
+@readable("/keys")
 async def list_keys(operator: CurrentOperator, sources: Console, done: FromQuery[bool] = False) -> Template:
     return await _page(operator, sources, done=done)
 

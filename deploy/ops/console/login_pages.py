@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import get, post
+from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
@@ -18,6 +18,7 @@ from services.gateway.accounts.passwords import LONGEST, InjectedPasswords
 from services.gateway.accounts.rate_limits.domain import TooManyTries, words_of
 from services.gateway.accounts.sealing import InjectedSealer
 from services.gateway.accounts.second_factors.domain import setup_of
+from services.gateway.web.heads import readable
 from services.gateway.web.limits import address_of
 
 Console = NamedDependency[Sources]
@@ -49,12 +50,12 @@ class InvitationForm:
     _csrf_token: str = ""
 
 
-@get("/")
+@readable("/")
 async def start() -> Redirect:
     return Redirect("/ops", status_code=303)
 
 
-@get("/ops/login")
+@readable("/ops/login")
 async def login_page(next: FromQuery[str] = "", why: FromQuery[str] = "") -> Template:
     return _login_page(next, note=_WHY.get(why, ""))
 
@@ -93,7 +94,7 @@ async def log_out(request: AnyRequest, sources: Console, settings: ConsoleSettin
     return Redirect("/ops/login?why=out", status_code=303, cookies=[cookie_of("", settings.https)])
 
 
-@get("/ops/welcome/{token:str}")
+@readable("/ops/welcome/{token:str}")
 async def invitation(token: FromPath[str], sources: Console, sealer: InjectedSealer) -> Template:
     """The form of an invitation, with a new secret for the app each time. Nothing is stored by it."""
     try:

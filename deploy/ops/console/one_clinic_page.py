@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from litestar import get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Template
@@ -18,6 +17,7 @@ from deploy.ops.console.page import page
 from deploy.ops.console.sessions import CurrentOperator
 from deploy.ops.workers import WORKED
 from services.chassis.db.database import Database
+from services.gateway.web.heads import readable
 
 MOST = 50
 FAILED_IN = timedelta(days=30)
@@ -52,7 +52,7 @@ _PARKED = """
 """
 
 
-@get("/clinics/{clinic_id:uuid}")
+@readable("/clinics/{clinic_id:uuid}")
 async def one_clinic(clinic_id: FromPath[UUID], operator: CurrentOperator, sources: Console) -> Template:
     books = sources.books
     found = await _rows(books["invoice"], _CLINIC, clinic_id)

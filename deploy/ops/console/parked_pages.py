@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from litestar import get, post
+from litestar import post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
@@ -25,6 +25,7 @@ from services.chassis.errors import DomainError
 from services.chassis.kafka import park, parked
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.park import Record
+from services.gateway.web.heads import readable
 
 Verb = Literal["replay", "discard"]
 DONE = {"replay": "Replayed: ", "discard": "Discarded: "}
@@ -66,7 +67,7 @@ class BulkForm:
     _csrf_token: str = ""
 
 
-@get("/parked")
+@readable("/parked")
 async def list_parked(
     operator: CurrentOperator,
     sources: Console,
@@ -79,7 +80,7 @@ async def list_parked(
     return await _list_page(operator, sources, reason=reason, done=said)
 
 
-@get("/parked/{service:str}/{parked_id:int}")
+@readable("/parked/{service:str}/{parked_id:int}")
 async def show_parked(
     service: FromPath[str], parked_id: FromPath[int], operator: CurrentOperator, sources: Console
 ) -> Template:

@@ -3,17 +3,17 @@
 import json
 from typing import Any
 
-from litestar import get
 from litestar.response import Template
 
 from deploy.ops.console.login_pages import Console
 from deploy.ops.console.page import page
 from deploy.ops.console.sessions import CurrentOperator
+from services.gateway.web.heads import readable
 
 MOST = 20
 
 
-@get("/verify")
+@readable("/verify")
 async def verify_runs(operator: CurrentOperator, sources: Console) -> Template:
     async with sources.own.statements() as connection:
         runs = await connection.fetch(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.vocabulary import OPEN_INVOICES
 from deploy.ops.why.references import APPLIED, PARKED, SERVICES, Databases, Row
 from services.chassis.ids import Key
 
@@ -34,10 +35,16 @@ class Books:
     unsent: Sequence[Row] = ()
     """Events that an outbox still holds, each with `service`."""
     takes_payments: bool = True
+    read_by_payment: bool = True
+    """Whether payment has read the invoice's newest state."""
     at_stripe: dict[str, str] = field(default_factory=dict)
     """By intent: its status at Stripe, or `unknown` where Stripe did not answer."""
     behind: dict[str, int] = field(default_factory=dict)
     """By consumer group: events that it has not applied. Empty where Kafka was not asked, or did not answer."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.invoice is not None and self.invoice["status"] in OPEN_INVOICES
 
 
 async def read(databases: Databases, key: Key, payment: Key | None = None) -> Books:
@@ -66,7 +73,7 @@ async def read_consumed(databases: Databases, key: Key, payment: Key | None, boo
 async def _read_invoice(connection: Any, key: Key, books: Books) -> None:
     books.invoice = await connection.fetchrow(
         """
-        SELECT id, number, status, currency, total_amount, due_on, created_at, paid_at,
+        SELECT id, number, status, currency, total_amount, due_on, created_at, changed_at, paid_at, version,
             total_amount - settled_amount - credited_amount - written_off_amount AS due
         FROM invoices WHERE clinic_id = $1 AND id = $2
         """,
@@ -144,13 +151,15 @@ async def _read_payments(connection: Any, key: Key, payment: Key | None, books: 
     )
     takes = await connection.fetchval("SELECT takes_payments FROM accounts WHERE clinic_id = $1", key[0])
     books.takes_payments = takes is not False
+    read = await connection.fetchval("SELECT version FROM payables WHERE clinic_id = $1 AND id = $2", *key)
+    books.read_by_payment = books.invoice is None or (read or 0) >= books.invoice["version"]
 
 
 async def _read_mail(connection: Any, key: Key, books: Books) -> None:
     about = (*books.documents, *books.payments, *books.refunds, *books.disputes)
     books.deliveries = await connection.fetch(
         """
-        SELECT template, state, attempts, last_error, created_at, sent_at, failed_at FROM deliveries
+        SELECT template, subject_id, state, attempts, last_error, created_at, sent_at, failed_at FROM deliveries
         WHERE clinic_id = $1 AND subject_id = ANY ($2)
         """,
         key[0],

@@ -75,6 +75,19 @@ class Found:
     parked: list[Row] = field(default_factory=list)
 
 
+def nothing_known(reference: str) -> str:
+    """The advice where a reference names nothing."""
+    if _EVENT.match(reference.strip()):
+        return (
+            "No part acted on this event of Stripe's in the last 30 days. Payment's logs have its id in a line "
+            "webhook_ignored or webhook_signature_wrong; else it never came: the endpoint's page at Stripe says why."
+        )
+    return (
+        "Give the number of an invoice, a credit note or a receipt, an id of ours or of Stripe's (pi_…, ch_…, re_…, "
+        "du_…, evt_…), a trace's or request's id, or a client's id."
+    )
+
+
 async def find(databases: Databases, reference: str) -> Found:
     """The newest first, at most `MOST` of each."""
     if not reference.isprintable() or len(reference) > LONGEST:

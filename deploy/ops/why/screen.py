@@ -12,10 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from deploy.ops.apart import apart
 from deploy.ops.database import UNREACHABLE
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
 from deploy.ops.why.asking import why
+from deploy.ops.why.references import nothing_known
 from deploy.ops.why.story import Journey, as_json
 
 FOUND, NOTHING, UNKNOWN = 0, 1, 2
@@ -53,10 +55,7 @@ def with_data(journey: Journey, data: Path) -> Journey:
 
 def show(reference: str, found: Sequence[Journey], console: Console) -> None:
     if not found:
-        console.print(
-            f"Nothing is known by {escape(_shown(reference))}. Give the number of an invoice or a receipt, an id of "
-            "ours or of Stripe's (pi_…, ch_…, re_…, du_…, evt_…), a trace's or request's id, or a client's id."
-        )
+        console.print(f"Nothing is known by {escape(_shown(reference))}. {nothing_known(reference)}")
     for each in found:
         console.print(f"[bold]{escape(each.title)}[/]")
         before = None
@@ -80,10 +79,3 @@ def _shown(reference: str) -> str:
     """As it was given, in letters that a screen shows."""
     text = "".join(each if each.isprintable() else "?" for each in reference[:_LONGEST_SHOWN])
     return text if len(reference) <= _LONGEST_SHOWN else f"{text}…"
-
-
-def apart(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

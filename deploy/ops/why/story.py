@@ -8,21 +8,23 @@ from typing import Any
 from contracts.declines import Decline, decline
 from contracts.events import topics
 from contracts.events.payment import receipt_number
-from contracts.vocabulary import LIVE_PAYMENTS, OPEN_INVOICES
+from contracts.vocabulary import ACCEPTED_AS, LIVE_PAYMENTS, is_returned
+from deploy.ops.why import mail
 from deploy.ops.why.books import Books
 from deploy.ops.why.references import Row
+from deploy.ops.why.waiting import IF_IT_STAYS, Waiting, number_of, unread, worker_help
 from services.chassis.locale.money import plain
 from services.payment.stripe.observations import SWEEP
 
-YOUNG = timedelta(minutes=1)
-"""An event that is younger is on its way, and an e-mail that is younger is being sent."""
 SENT_SOON = timedelta(seconds=5)
 """The relay sends within this time."""
-MAIL_KEPT = timedelta(days=400)
-"""Notification deletes older e-mails that have ended."""
+_UNSENT_REFUNDS = {
+    "awaiting_approval": "another login or key of the clinic approves it, or not",
+    "held": "nothing: it goes at its time, and can be undone until then",
+    "created": f"{IF_IT_STAYS}, docs/runbooks.md#queuebehind",
+}
+"""The help with a refund that Stripe does not have yet, by its status."""
 _WRITERS = {topic.name: topic.writer for topic in topics.ALL}
-_IF_IT_STAYS = "nothing yet: a worker that is up does so within seconds; if it stays"
-_MAIL = "is notification's worker up, and the mail server? docs/runbooks.md#receiptslate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,6 @@ class Step:
     service: str
     text: str
     refs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The cause for which the money, or its proof, waits now: a stable code, words, since when, and a way to help."""
-
-    code: str
-    text: str
-    since: datetime | None
-    help: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,8 @@ def journey(books: Books) -> Journey:
 def may_be_on_its_way(books: Books) -> bool:
     """Whether only Kafka knows if an event waits, or was lost."""
     at_stripe = "succeeded" in books.at_stripe.values()
-    return at_stripe or bool(_missing(books)) or _unread_by_notification(books)
+    unread_invoice = books.is_open and not books.read_by_payment
+    return at_stripe or bool(_missing(books)) or unread_invoice or mail.is_missed(books)
 
 
 def journey_of_applied(event: Row) -> Journey:
@@ -93,8 +86,13 @@ def _money(minor: int, of: Row) -> str:
 
 def _steps(books: Books) -> Iterator[Step]:
     yield from _of_invoice(books)
+    came = {event["id"]: event["received_at"] for event in books.events}
+    # Stripe's time has whole seconds: of two attempts within one, the first is the one whose webhook came first.
+    attempts = sorted(
+        books.failed_attempts, key=lambda each: (each["failed_at"], came.get(each["observed_by"], books.now))
+    )
     for payment in books.payments:
-        failed = [each for each in books.failed_attempts if each["payment_id"] == payment["id"]]
+        failed = [each for each in attempts if each["payment_id"] == payment["id"]]
         yield from _of_payment(payment, failed)
     numbers = {payment["id"]: receipt_number(payment["id"]) for payment in books.payments}
     for entry in books.entries:
@@ -154,10 +152,11 @@ def _of_payment(payment: Row, failed: Sequence[Row]) -> Iterator[Step]:
     number = receipt_number(payment["id"])
     refs = (str(payment["id"]), *filter(None, (payment["intent"], _trace(payment))))
     way = payment["method_brand"] or payment["method_kind"] or payment["kind"]
+    begun = "begun" if payment["kind"] in ACCEPTED_AS else "recorded"
     yield Step(
         payment["created_at"],
         "payment",
-        f"{number} begun: {_money(payment['amount'], payment)} by {way}",
+        f"{number} {begun}: {_money(payment['amount'], payment)} by {way}",
         refs,
     )
     for attempt in failed:
@@ -175,7 +174,8 @@ def _of_payment(payment: Row, failed: Sequence[Row]) -> Iterator[Step]:
         yield Step(payment["updated_at"], "payment", f"{number} {words[status]}{why}")
     if payment["succeeded_at"] is not None:
         tried = f", after {_tries(payment)}" if payment["declines"] else ""
-        yield Step(_at_stripe(payment, payment["succeeded_at"]), "Stripe", f"{number} captured{tried}")
+        if payment["kind"] in ACCEPTED_AS:
+            yield Step(_at_stripe(payment, payment["succeeded_at"]), "Stripe", f"{number} captured{tried}")
         if (more := payment["amount"] - payment["settled"]) > 0:
             kept = f"{number}: {_money(more, payment)} is above what was due, and is the client's credit"
             yield Step(payment["updated_at"], "payment", kept)
@@ -271,10 +271,10 @@ def _waits(books: Books) -> Iterator[Waiting]:
     yield from _on_a_person(books)
     yield from _on_our_parts(books)
     yield from _on_refunds_and_disputes(books)
-    if books.invoice is None or books.invoice["status"] in OPEN_INVOICES:
+    if books.invoice is None or books.is_open:
         yield from _on_payments(books)
         yield from _on_the_client(books)
-    yield from _on_mail(books)
+    yield from mail.about_receipts(books)
 
 
 def _on_a_person(books: Books) -> Iterator[Waiting]:
@@ -322,7 +322,8 @@ def _on_our_parts(books: Books) -> Iterator[Waiting]:
                 "is the relay up, and Kafka? docs/runbooks.md#outboxnotsent",
             )
     if missing := _missing(books):
-        yield _on_movements(min(row["booked_at"] for row in missing), books)
+        text = "the ledger has booked it, and the invoice has not"
+        yield unread("invoice", "payment", text, min(row["booked_at"] for row in missing), books)
 
 
 def _missing(books: Books) -> list[Row]:
@@ -331,54 +332,22 @@ def _missing(books: Books) -> list[Row]:
     return [row for row in books.moved if books.invoice is not None and row["id"] not in known]
 
 
-def _on_movements(since: datetime, books: Books) -> Waiting:
-    behind, young = books.behind.get("invoice"), books.now - since < YOUNG
-    text = "the ledger has booked it, and the invoice has not"
-    if behind:
-        return Waiting(
-            "not_applied",
-            f"{text}: {behind} events wait for invoice's worker",
-            since,
-            _worker_help("invoice", young),
-        )
-    if young or _in_outbox("payment", books):
-        return Waiting(
-            "on_its_way", f"{text} yet: the event is on its way", since, "nothing: ask again in a minute"
-        )
-    return Waiting(
-        "not_applied",
-        text,
-        since,
-        _worker_help("invoice", young)
-        if behind is None
-        else "nothing waits in Kafka: `clinicpay verify`, then `clinicpay reemit --service payment`",
-    )
-
-
-def _worker_help(service: str, young: bool) -> str:
-    runbook = f"is {service}'s worker up? docs/runbooks.md#consumerbehind"
-    return f"{_IF_IT_STAYS}, {runbook}" if young else runbook
-
-
-def _in_outbox(service: str, books: Books) -> bool:
-    return any(event["service"] == service for event in books.unsent)
-
-
 def _on_refunds_and_disputes(books: Books) -> Iterator[Waiting]:
     for refund in books.refunds:
-        if refund["status"] == "failed":
+        if refund["status"] == "failed" and not _is_made_again(refund, books):
             yield Waiting(
                 "refund_returned",
                 f"the bank returned the refund: {refund['failure_reason'] or 'no reason given'}",
                 refund["updated_at"],
-                "give the money back another way, or again: the clinic's staff decide",
+                "the clinic has the money, and no refund was begun since. Its staff decide: a new refund, or another "
+                "way, once",
             )
-        elif refund["status"] not in ("succeeded", "canceled"):
+        elif refund["status"] not in ("succeeded", "failed", "canceled"):
             yield Waiting(
                 "refund_on_its_way",
                 f"the refund is {refund['status']}",
                 refund["updated_at"],
-                "banks take up to ten days",
+                _UNSENT_REFUNDS.get(refund["status"], "nothing: banks take up to ten days"),
             )
     for dispute in books.disputes:
         if dispute["status"] in ("needs_response", "warning_needs_response"):
@@ -388,6 +357,18 @@ def _on_refunds_and_disputes(books: Books) -> Iterator[Waiting]:
                 dispute["opened_at"],
                 "the clinic submits evidence, or accepts the loss",
             )
+
+
+def _is_made_again(returned: Row, books: Books) -> bool:
+    """Whether newer refunds of the same payment give back as much as came back."""
+    again = [
+        refund["amount"]
+        for refund in books.refunds
+        if refund["payment_id"] == returned["payment_id"]
+        and refund["created_at"] >= returned["updated_at"]
+        and not is_returned(refund["status"])
+    ]
+    return bool(sum(again) >= returned["amount"])
 
 
 def _on_payments(books: Books) -> Iterator[Waiting]:
@@ -416,16 +397,17 @@ def _on_payment(payment: Row, at_stripe: str | None, webhooks: int) -> Waiting:
     if at_stripe == "succeeded" and webhooks:
         return Waiting(
             "webhook_waits",
-            f"Stripe has taken the money of {number}: {webhooks} webhooks wait for payment's worker",
+            f"Stripe has taken the money of {number}: {number_of(webhooks, 'webhook')} for payment's worker",
             since,
-            _worker_help("payment", young=False),
+            worker_help("payment", young=False),
         )
     if at_stripe == "succeeded":
         return Waiting(
             "webhook_missing",
             f"Stripe has taken the money of {number}, and no webhook has said so",
             since,
-            "the sweep asks Stripe by itself; Stripe's dashboard lists the endpoint's failed deliveries, and "
+            "the sweep asks Stripe by itself, within minutes. Does payment's api log webhook_signature_wrong? "
+            "docs/runbooks.md#webhooksnotsigned; Stripe's dashboard lists the endpoint's failed deliveries, and "
             "`clinicpay stripe check` looks at its settings",
         )
     if payment["status"] == "processing":
@@ -466,81 +448,16 @@ def _on_the_client(books: Books) -> Iterator[Waiting]:
             None,
             f"GET /api/v1/clinics/{clinic['id']}/stripe-account says what Stripe asks for",
         )
-    told = _about_the_invoice(books)
-    for delivery in told:
-        yield from _not_told(delivery, books.now)
-    if _unread_by_notification(books):
-        yield _not_read(invoice["created_at"], books)
+    if not books.read_by_payment:
+        text = "payment has not read the invoice's newest state: nobody can pay what it says"
+        yield unread("payment", "invoice", text, invoice["changed_at"], books)
+    yield from mail.about_the_invoice(books)
     yield Waiting(
         "never_tried",
         "nobody has begun to pay it",
-        max((row["sent_at"] for row in told if row["sent_at"]), default=invoice["created_at"]),
+        max(mail.told_at(books), default=invoice["created_at"]),
         "nothing is wrong here: the client has not tried",
     )
-
-
-def _about_the_invoice(books: Books) -> list[Row]:
-    return [row for row in books.deliveries if row["template"] == "invoice_ready"]
-
-
-def _not_told(delivery: Row, now: datetime) -> Iterator[Waiting]:
-    if delivery["failed_at"] is not None:
-        yield Waiting(
-            "client_not_told",
-            f"the e-mail about the invoice was refused: {delivery['last_error']}",
-            delivery["failed_at"],
-            "correct the client's e-mail address, or tell them in another way",
-        )
-    elif delivery["state"] not in ("sent", "dropped") and (
-        delivery["last_error"] or now - delivery["created_at"] >= YOUNG
-    ):
-        yield Waiting(
-            "client_not_told",
-            f"the e-mail about the invoice waits: {_tried(delivery)}",
-            delivery["created_at"],
-            _MAIL,
-        )
-
-
-def _unread_by_notification(books: Books) -> bool:
-    """Whether an invoice that was issued a while ago has no e-mail. Years later its e-mail may have been deleted."""
-    invoice = books.invoice
-    if invoice is None or invoice["status"] not in OPEN_INVOICES or _about_the_invoice(books):
-        return False
-    age: timedelta = books.now - invoice["created_at"]
-    return YOUNG <= age < MAIL_KEPT
-
-
-def _not_read(since: datetime, books: Books) -> Waiting:
-    behind = books.behind.get("notification")
-    lost = behind == 0 and not _in_outbox("invoice", books)
-    waiting = f": {behind} events wait for its worker" if behind else ""
-    return Waiting(
-        "client_not_told",
-        f"no e-mail tells of the invoice: notification has not read invoice.created{waiting}",
-        since,
-        "nothing waits in Kafka: `clinicpay verify`, then `clinicpay reemit --service invoice`"
-        if lost
-        else _worker_help("notification", young=False),
-    )
-
-
-def _tried(delivery: Row) -> str:
-    if not delivery["attempts"]:
-        return delivery["last_error"] or "not tried yet"
-    tries = "1 try" if delivery["attempts"] == 1 else f"{delivery['attempts']} tries"
-    return f"{delivery['last_error'] or 'no answer'}, after {tries}"
-
-
-def _on_mail(books: Books) -> Iterator[Waiting]:
-    for delivery in books.deliveries:
-        if delivery["template"] == "receipt" and delivery["state"] not in ("sent", "dropped"):
-            yield Waiting(
-                "receipt_not_sent",
-                f"the receipt is {delivery['state']}: {_tried(delivery)}",
-                delivery["created_at"],
-                _MAIL,
-            )
 
 
 def as_json(found: Sequence[Journey]) -> list[dict[str, Any]]:

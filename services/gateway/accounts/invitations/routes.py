@@ -17,7 +17,7 @@ from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
-from services.gateway.web.mailed import mailed
+from services.gateway.web.heads import readable
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -29,7 +29,7 @@ class InvitationForm:
     _csrf_token: str = ""
 
 
-@mailed("/invitation/{token:str}")
+@readable("/invitation/{token:str}")
 async def invitation_page(
     token: FromPath[str],
     db: Db,

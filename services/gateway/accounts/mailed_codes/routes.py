@@ -23,8 +23,8 @@ from services.gateway.accounts.steps.domain import Step
 from services.gateway.settings import Settings
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
+from services.gateway.web.heads import readable
 from services.gateway.web.limits import address_of
-from services.gateway.web.mailed import mailed
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -143,7 +143,7 @@ async def check_code(
     )
 
 
-@mailed("/login/link/{token:str}")
+@readable("/login/link/{token:str}")
 async def link_page(
     request: AnyRequest,
     token: FromPath[str],

@@ -15,7 +15,7 @@ from services.gateway.accounts.profile import actions
 from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
-from services.gateway.web.mailed import mailed
+from services.gateway.web.heads import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ConfirmForm:
     _csrf_token: str = ""
 
 
-@mailed("/email/{token:str}")
+@readable("/email/{token:str}")
 async def new_email_page(
     token: FromPath[str],
     db: Db,

@@ -22,8 +22,8 @@ from services.gateway.accounts.sessions import backend as sessions
 from services.gateway.accounts.steps import actions as steps
 from services.gateway.upstream.services import InjectedUpstreams
 from services.gateway.web.dependencies import Db, InjectedSettings
+from services.gateway.web.heads import readable
 from services.gateway.web.limits import address_of
-from services.gateway.web.mailed import mailed
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -76,7 +76,7 @@ async def ask_for_link(
     return Template("forgotten.html", context=context, status_code=status, headers=headers)
 
 
-@mailed("/password/{token:str}")
+@readable("/password/{token:str}")
 async def new_password_page(
     token: FromPath[str],
     db: Db,

@@ -24,7 +24,7 @@ from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.bodies import StrictBody
 from services.gateway.web.dependencies import InjectedSettings
 from services.gateway.web.errors import SCRIPTS
-from services.gateway.web.mailed import mailed
+from services.gateway.web.heads import readable
 
 
 class PayByLink(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,7 +38,7 @@ class PayByLink(msgspec.Struct, forbid_unknown_fields=True):
     consent: str = ""
 
 
-@mailed("/")
+@readable("/")
 async def invoice_page(
     page: CurrentLinkPage, upstreams: InjectedUpstreams, settings: InjectedSettings
 ) -> Template:

@@ -13,10 +13,10 @@ from services.gateway.settings import Settings
 from services.gateway.upstream.calls import found_or_none
 from services.gateway.upstream.services import InjectedUpstreams, Upstreams
 from services.gateway.web.dependencies import InjectedSettings
-from services.gateway.web.mailed import mailed
+from services.gateway.web.heads import readable
 
 
-@mailed("/mail/{token:str}")
+@readable("/mail/{token:str}")
 async def mail_page(
     token: FromPath[str], upstreams: InjectedUpstreams, settings: InjectedSettings
 ) -> Template:
