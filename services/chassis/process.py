@@ -45,9 +45,14 @@ GARBAGE_AFTER = 20_000
 until its commit and are looked at again and again."""
 
 
-def serve(app: App, settings: ProcessSettings) -> None:
-    """Serve until a signal. Objects loaded by now stay, so the garbage collector need not go through them again."""
+def keep_loaded() -> None:
+    """Objects loaded by now stay, so the garbage collector goes through them no more, and looks seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 20)
+
+
+def serve(app: App, settings: ProcessSettings) -> None:
+    """Serve until a signal."""
+    keep_loaded()
     server.run(app, settings.http_host, settings.http_port, settings.http_limits)

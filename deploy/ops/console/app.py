@@ -71,7 +71,7 @@ def console(settings: Settings) -> Litestar:
         ],
         exception_handlers={**errors.HANDLERS, NotLoggedIn: _to_login, TooManyTries: _on_too_many_tries},
         before_send=[on_every_answer(security_headers(None, https=settings.https)), tell_request_id],
-        template_config=template_config([HERE / "templates", *TEMPLATES]),
+        template_config=template_config((HERE / "templates", *TEMPLATES)),
         openapi_config=None,
         request_max_body_size=256 * 1024,
         state=State(shared),

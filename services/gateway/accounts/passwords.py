@@ -2,7 +2,7 @@
 
 import asyncio
 import unicodedata
-from functools import partial
+from functools import cache, partial
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,13 +17,18 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """OWASP's first choice for argon2id: 19 MiB, two passes, some 30 ms."""
 
 
+@cache
+def _nobody() -> str:
+    """Checked when an e-mail has no login: the answer takes as long as for a wrong password."""
+    return _hasher.hash("no login has this password")
+
+
 class Passwords:
     """Hashes and checks passwords; `at_once` bounds the memory and the cores that logins can take."""
 
     def __init__(self, at_once: int = 2) -> None:
         self._free = asyncio.Semaphore(at_once)
-        # Checked when an e-mail has no login: the answer takes as long as for a wrong password.
-        self._nobody = _hasher.hash("no login has this password")
+        self._nobody = _nobody()
         self.checks = 0
         """How many passwords were checked, also for e-mails without a login."""
 

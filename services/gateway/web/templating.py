@@ -5,8 +5,7 @@ portal's pages.
 """
 
 import hashlib
-from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,12 +22,13 @@ STATIC = HERE / "static"
 STATIC_URL = "/static"
 FOR_EVER = CacheControlHeader(public=True, immutable=True, max_age=365 * 24 * 3600)
 """For addresses that change with their content."""
-TEMPLATES = sorted(HERE.parent.glob("*/templates"))
+TEMPLATES = tuple(sorted(HERE.parent.glob("*/templates")))
 """Each room of the gateway has its own templates; `web` has the shared ones."""
 
 
-def environment(templates: Sequence[Path] = TEMPLATES) -> Environment:
-    """Jinja with escaping; a name that is missing from the context raises an error."""
+@cache
+def environment(templates: tuple[Path, ...] = TEMPLATES) -> Environment:
+    """Jinja with escaping; a name that is missing from the context raises an error. Templates are compiled once."""
     made = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -45,7 +45,7 @@ def environment(templates: Sequence[Path] = TEMPLATES) -> Environment:
     return made
 
 
-def template_config(templates: Sequence[Path] = TEMPLATES) -> TemplateConfig[JinjaTemplateEngine]:
+def template_config(templates: tuple[Path, ...] = TEMPLATES) -> TemplateConfig[JinjaTemplateEngine]:
     """The value for `Litestar(template_config=…)`."""
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment(templates)))
 

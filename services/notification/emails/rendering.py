@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,26 @@ class Content:
     """The address at which the recipient ends e-mails of this kind, if they can be ended."""
 
 
+@cache
+def _templates() -> tuple[dict[str, Template], dict[str, Template]]:
+    """The HTML and the text templates by name. MJML is made table HTML first, and both parts are Jinja2's then."""
+    html = Environment(autoescape=True, undefined=StrictUndefined)
+    text = Environment(  # noqa: S701 - plain text, where an entity would be shown as it stands
+        loader=FileSystemLoader(_FOLDER), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    return (
+        {name: html.from_string(_compile(name)) for name in FILES},
+        {name: text.get_template(f"{name}.txt") for name in FILES},
+    )
+
+
 class Renderer:
-    """The templates, compiled once: MJML to table HTML first, then both parts as Jinja2 templates."""
+    """The templates, compiled once in a process."""
 
     def __init__(self, portal_url: str, pay_links: PayLinks) -> None:
         self._portal = portal_url.rstrip("/")
         self._pay_links = pay_links
-        html = Environment(autoescape=True, undefined=StrictUndefined)
-        text = Environment(  # noqa: S701 - plain text, where an entity would be shown as it stands
-            loader=FileSystemLoader(_FOLDER), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-        )
-        self._html = {name: html.from_string(_compile(name)) for name in FILES}
-        self._text = {name: text.get_template(f"{name}.txt") for name in FILES}
+        self._html, self._text = _templates()
 
     def render(self, email: Outgoing) -> Content:
         """Fill both templates; amounts and days as the clinic's locale and time zone write them."""
