@@ -29,7 +29,7 @@ OF_BOOKS = {"BooksDisagree", "BooksNotVerified"}
 OF_LOCKS = {"ConnectionsUsedUp"}
 OF_CROWDS = {"StripeBudgetSpent"}
 WHEN_OVER = {"PaidLate", "ReceiptsLate"}
-"""What is late shows itself once it is done."""
+"""A late thing shows itself once it is done."""
 FIRES_WITHIN = 150.0
 LOCKED = 25.0
 """Less than a statement may take."""

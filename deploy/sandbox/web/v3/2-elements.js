@@ -25,7 +25,7 @@ class PaymentElement {
     this.place = place;
     place.classList.add("StripeElement");
     this.frame = makeFrame(`${ORIGIN}/v3/element.html#${encodeURIComponent(location.origin)}`, "Secure payment details");
-    Object.assign(this.frame.style, { height: "300px", margin: "-4px", width: "calc(100% + 8px)" });
+    Object.assign(this.frame.style, { height: "1px", margin: "-4px", width: "calc(100% + 8px)" });
     this.channel = new Channel(this.frame, (message) => this.hear(message));
     this.waiting = setTimeout(() => this.emit("loaderror", { elementType: "payment", error: UNREACHABLE }), LOAD_TIMEOUT);
     place.replaceChildren(this.frame);
