@@ -27,7 +27,7 @@ class ClientIn(Request, frozen=True, kw_only=True):
 
 
 class ClientOut(Answer, frozen=True, kw_only=True):
-    """A client whom the clinic bills."""
+    """A client whom the clinic bills; once `erased`, all but the id is empty."""
 
     id: UUID
     name: str
@@ -35,3 +35,4 @@ class ClientOut(Answer, frozen=True, kw_only=True):
     tax_number: str = ""
     external_id: str | None = None
     metadata: Metadata = field(default_factory=dict)
+    erased: bool = False

@@ -90,7 +90,7 @@ def api(
     mailed_codes = MailedCodes(login_keys)
     letters = Letters(db, upstreams, mailed_codes)
     sealer = Sealer(login_keys)
-    jobs = Jobs(db, settings, operations, letters, sealer)
+    jobs = Jobs(db, settings, operations, letters, sealer, upstreams)
     parts = {name: str(url) for name, url in settings.ready_parts.items()}
     readiness = Readiness({"database": jobs.check, "live": hub.check}, parts, calls.clocks)
     headers = security_headers(settings.stripe_origin, https=settings.https)

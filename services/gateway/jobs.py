@@ -1,5 +1,5 @@
 """The gateway's background jobs: its settings' API keys, letters about logins, expired rows,
-secrets sealed by an earlier key, addresses in an earlier form, abandoned operations."""
+secrets sealed by an earlier key, addresses in an earlier form, clients who were erased, abandoned operations."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +10,7 @@ from services.chassis.db.database import Database
 from services.chassis.incidents import incidents
 from services.chassis.retention import delete_old
 from services.gateway.accounts import answers
+from services.gateway.accounts.erasures import actions as erasures
 from services.gateway.accounts.letters.actions import Letters
 from services.gateway.accounts.profile import actions as profiles
 from services.gateway.accounts.sealing import Sealer
@@ -18,9 +19,12 @@ from services.gateway.api.keys import actions as api_keys
 from services.gateway.api.operations.actions import Operations
 from services.gateway.retention import OWN
 from services.gateway.settings import Settings
+from services.gateway.upstream.services import Upstreams
 
 SWEEP_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
+ERASED_SECONDS = 21_600.0
+"""Each client with a login is asked for: four times a day, so that a run that fails costs few hours."""
 OPERATIONS_SECONDS = 2.0
 LETTERS_SECONDS = 1.0
 
@@ -29,9 +33,15 @@ class Jobs:
     """Runs beside the app, and waits for an unreachable database."""
 
     def __init__(
-        self, db: Database, settings: Settings, operations: Operations, letters: Letters, sealer: Sealer
+        self,
+        db: Database,
+        settings: Settings,
+        operations: Operations,
+        letters: Letters,
+        sealer: Sealer,
+        upstreams: Upstreams,
     ) -> None:
-        self._sealer = sealer
+        self._sealer, self._upstreams = sealer, upstreams
         self._db, self._operations, self._letters = db, operations, letters
         self._settings = settings
         self._prepared = asyncio.Event()
@@ -51,6 +61,7 @@ class Jobs:
                 _again(
                     "emails_in_one_form", DAY_SECONDS, partial(profiles.keep_one_form, self._db), at_once=True
                 ),
+                _again("end_erased", ERASED_SECONDS, partial(erasures.end_erased, self._db, self._upstreams)),
                 _again("delete_old_rows", SWEEP_SECONDS, partial(sweep, self._db)),
                 _again("sweep_operations", OPERATIONS_SECONDS, self._operations.sweep),
                 _again("hand_over_letters", LETTERS_SECONDS, self._hand_over_letters),

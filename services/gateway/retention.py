@@ -7,8 +7,8 @@ from services.chassis.retention import CHASSIS, deleted, kept
 OWN = (
     kept("portals", "as long as the clinic"),
     kept("former_slugs", "for ever: links that were mailed lead on, and no other clinic gets the address"),
-    kept("logins", "until the person is erased"),
-    kept("memberships", "until the person is erased"),
+    kept("logins", "until the last client whom it opens is erased"),
+    kept("memberships", "until the client is erased"),
     deleted(
         "sessions",
         "a day from their end, so that their owner is told why they ended",
@@ -46,7 +46,7 @@ OWN = (
     ),
     deleted(
         "invitations",
-        "until they are used, replaced by a newer one, or end",
+        "until they are used, replaced by a newer one, or end, or the client is erased",
         timedelta(0),
         "ends_at",
     ),

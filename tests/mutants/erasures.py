@@ -7,9 +7,12 @@ ROWS = "services/payment/erasures/store.py"
 API = "services/payment/stripe/api.py"
 INVOICE = "services/invoice/erasures/actions.py"
 CONTACTS = "services/notification/contacts/store.py"
+GATEWAY = "services/gateway/accounts/erasures/store.py"
+ENDING = "services/gateway/accounts/erasures/actions.py"
 CLINICS = "deploy/ops/clinics.py"
 PERSONAL = "deploy/ops/verify/personal.py"
 ERASING = f"{SERVICE}test_client_erasures.py::test_"
+LOGINS = f"{SERVICE}test_gateway_erasures.py::test_"
 EXPORTING = f"{SERVICE}test_clinic_export.py::test_"
 LEFT = f"{SERVICE}test_personal_columns.py::test_"
 
@@ -76,6 +79,34 @@ ERASURES = (
         PERSONAL,
         '        "stripe_customer_id IS NOT NULL",\n',
         '        "false",\n',
+    ),
+    one(
+        "a login goes with its last client",
+        f"{LOGINS}the_login_goes_with_all_that_hangs_on_it",
+        ENDING,
+        "await store.delete_unused(tx, await store.delete_memberships(tx, clinic_id, erased))",
+        "await store.delete_memberships(tx, clinic_id, erased)",
+    ),
+    one(
+        "a login stays while another clinic waits for it",
+        f"{LOGINS}a_login_stays_while_another_clinic_is_open_to_it_or_waits[waits]",
+        GATEWAY,
+        "m.login_id = logins.id AND m.declined_at IS NULL",
+        "m.login_id = logins.id AND m.accepted_at IS NOT NULL",
+    ),
+    one(
+        "a login that an erasure deletes is waited for",
+        f"{LOGINS}a_login_that_is_given_a_clinic_while_it_is_erased_is_there_afterwards",
+        "services/gateway/accounts/store.py",
+        "DO UPDATE SET email = excluded.email RETURNING old.id IS NULL",
+        "DO NOTHING RETURNING true",
+    ),
+    one(
+        "an erased client who is added again is one again",
+        f"{LOGINS}an_erased_client_who_is_added_again_is_one_again_in_every_service",
+        "services/invoice/clients/store.py",
+        "        WHERE clients.erased_at IS NOT NULL\n",
+        "        WHERE false\n",
     ),
     one(
         "an export has one clinic's rows",

@@ -1,6 +1,6 @@
 """Each column that can hold a text is known to be personal, or not; and `verify` sees what outlives an erasure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -72,9 +72,9 @@ async def test_each_column_of_texts_is_in_a_list(installation: Installation) -> 
     assert listed() - there == set()
 
 
-async def erase(installation: Installation) -> datetime:
+async def erase(installation: Installation, days_ago: int) -> datetime:
     """Only at invoice: the event is lost."""
-    at = datetime.now(UTC)
+    at = datetime.now(UTC) - timedelta(days=days_ago)
     await installation.dbs["invoice"].admin.execute(
         """
         UPDATE clients SET name = '', billing_address = '{}', tax_number = '', metadata = '{}', external_id = NULL,
@@ -85,7 +85,7 @@ async def erase(installation: Installation) -> datetime:
     return at
 
 
-@pytest.mark.parametrize("where", ["clean", "contact", "card", "method", "newer"])
+@pytest.mark.parametrize("where", ["clean", "contact", "card", "method", "newer", "login", "login of today"])
 async def test_what_outlives_an_erasure_is_named(installation: Installation, where: str) -> None:
     client, clinic = installation.world.client_id, installation.world.clinic_id
     for db, table in (("notification", "contacts"), ("payment", "expiry_notices")):
@@ -98,8 +98,22 @@ async def test_what_outlives_an_erasure_is_named(installation: Installation, whe
             exp_month = NULL, exp_year = NULL, fingerprint = NULL
         """
     )
-    at = await erase(installation)
+    at = await erase(installation, days_ago=2 if where == "login" else 0)
     tables = set()
+    if "login" in where:
+        gateway = installation.dbs["gateway"].admin
+        await gateway.execute(
+            "INSERT INTO logins (id, email, password_hash, made_by) VALUES ($1, 'ada@x.example', '', $1)",
+            client,
+        )
+        await gateway.execute(
+            """
+            INSERT INTO memberships (clinic_id, login_id, client_id, role, active) VALUES ($1, $2, $2, 'client', true)
+            """,
+            clinic,
+            client,
+        )
+        tables = set() if "today" in where else {"memberships"}
     if where == "contact":
         await put_contact(installation.dbs["notification"], clinic, client)
         await installation.dbs["notification"].admin.execute("UPDATE contacts SET updated_at = $1", at)

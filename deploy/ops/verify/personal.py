@@ -12,7 +12,7 @@ from deploy.ops.verify.databases import Databases
 from deploy.ops.verify.report import MOST_ROWS, Breach, Result
 
 NAME = "erased_clients_are_erased"
-SAYS = "Of a client who is erased, no service keeps a name, an address, a contact, a card or an id at Stripe"
+SAYS = "Of a client who is erased, no service keeps a name, an address, a contact, a login, a card or an id at Stripe"
 _AT_ONCE = 1000
 
 
@@ -69,8 +69,12 @@ ERASED = (
         "true",
         "updated_at > gone_at",
     ),
+    *(
+        Kept("gateway", table, (), "client_id", "true", "gone_at > now() - interval '1 day'")
+        for table in ("memberships", "invitations")
+    ),
 )
-"""The event `client.erased` takes these with it."""
+"""The event `client.erased` takes these with it; the gateway, which asks invoice, follows within the day."""
 
 _PAYMENT_WAITS = """
     AND NOT EXISTS (
@@ -111,7 +115,7 @@ OF_PERSONS: Mapping[str, str] = {
     "gateway.logins": "email password_hash",
     "gateway.passkeys": "name credential_id public_key",
 }
-"""These are of a person, who may be a client of several clinics: they stay as long as the login."""
+"""These are of a person, who may be a client of several clinics: they go with the login's last membership."""
 
 OF_BOOKS: Mapping[str, str] = {
     "invoice.invoices": "summary note external_id location",

@@ -120,7 +120,7 @@ async def put_login(
         tx, new_id(), email, password_hash, None if by_operator else caller.clinic, caller.subject
     )
     login = await store.get_login(tx, email)
-    assert login is not None, "just added, or there before; logins are never deleted"
+    assert login is not None, "just added, or there before and locked"
     before = await store.get_access(tx, caller.clinic, login.id, client_id)
     is_open = before is not None and before.active
     renewed = by_operator and login.password_by is not None and not is_open

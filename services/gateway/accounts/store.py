@@ -71,11 +71,11 @@ async def add_login(
     password_by: UUID | None,
     made_by: UUID,
 ) -> bool:
-    """Add a login; False when the e-mail has one."""
+    """Add a login; False when the e-mail has one, which no erasure deletes until the transaction ends."""
     added = await tx.fetchval(
         """
         INSERT INTO logins (id, email, password_hash, password_by, made_by) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (email) DO NOTHING RETURNING true
+        ON CONFLICT (email) DO UPDATE SET email = excluded.email RETURNING old.id IS NULL
         """,
         login_id,
         email,

@@ -5,7 +5,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, get_args
 from uuid import UUID, uuid4
@@ -182,6 +182,11 @@ class Upstreams:
         params = {"external_id": external_id}
         return await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], params)
 
+    async def clients_of(self, caller: Caller, client_ids: Iterable[UUID]) -> list[ClientOut]:
+        """These clients, at most a hundred; an unknown id is left out."""
+        ids = {"ids": ",".join(map(str, client_ids))}
+        return (await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], ids)).items
+
     async def clients_by_email(
         self, caller: Caller, email: str, cursor: str | None = None, limit: int = 20
     ) -> Page[ClientOut]:
@@ -190,9 +195,8 @@ class Upstreams:
         found = await self._calls.get(caller, "notification", "/contacts", Page[ContactOut], params)
         if not found.items:
             return Page(items=[])
-        ids = {"ids": ",".join(str(each.client_id) for each in found.items)}
-        clients = await self._calls.get(caller, "invoice", "/clients", Page[ClientOut], ids)
-        return Page(items=clients.items, next=found.next)
+        clients = await self.clients_of(caller, (each.client_id for each in found.items))
+        return Page(items=clients, next=found.next)
 
     async def create_contact(
         self, caller: Caller, client_id: UUID, body: ContactIn, *, check: bool = False

@@ -16,6 +16,8 @@ async def create_client(
 ) -> tuple[Client, bool]:
     """Add a client to the caller's clinic; True when it was added. An existing client stays as it is.
 
+    One who was erased is added again, or others would keep what the request has of a person whom this clinic has not.
+
     Raises `ClinicNotFound`, `InvalidAddress`.
     """
     await clinics.get_clinic(tx, caller.clinic)
@@ -23,7 +25,7 @@ async def create_client(
         details = domain.checked(given, None)
     except DomainError:
         existing = await store.get_client(tx, caller.clinic, client_id, lock=False)
-        if existing is None:
+        if existing is None or existing.erased:
             raise
         domain.tidy(given)  # a rule about countries came after some clients
         return existing, False

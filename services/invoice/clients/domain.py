@@ -24,6 +24,7 @@ class ClientDetails:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client(ClientDetails):
     id: UUID
+    erased: bool = False
 
 
 class ClientNotFound(DomainError):

@@ -14,7 +14,12 @@ from services.invoice.clinics.domain import Clinic
 from services.invoice.clinics.store import COLUMNS as CLINIC_COLUMNS
 from services.invoice.clinics.store import clinic_of
 
-_COLUMNS = "id, name, billing_address, tax_number, external_id, metadata"
+_COLUMNS = """
+    clients.id, clients.name, clients.billing_address, clients.tax_number, clients.external_id, clients.metadata,
+    clients.erased_at IS NOT NULL AS erased
+"""
+_NAMED_NOW = "changed_at = app_now(), erase_after = DEFAULT, erased_at = NULL"
+"""Of a client who is given a name, erased before or not."""
 
 
 async def get_clinic_and_clients(
@@ -45,13 +50,16 @@ async def get_clinic_and_clients(
 
 
 async def add_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: ClientDetails) -> Client | None:
-    """Add a client; None when there is one with this id. Raises `ExternalIdTaken`."""
+    """Add a client, or one who was erased again; None when there is one with this id. Raises `ExternalIdTaken`."""
     row = await _write(
         tx,
         f"""
         INSERT INTO clients (clinic_id, id, name, billing_address, tax_number, external_id, metadata)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
-        ON CONFLICT (clinic_id, id) DO NOTHING
+        ON CONFLICT (clinic_id, id) DO UPDATE
+        SET name = excluded.name, billing_address = excluded.billing_address, tax_number = excluded.tax_number,
+            external_id = excluded.external_id, metadata = excluded.metadata, {_NAMED_NOW}
+        WHERE clients.erased_at IS NOT NULL
         RETURNING {_COLUMNS}
         """,
         clinic_id,
@@ -68,7 +76,7 @@ async def save_client(tx: Connection, clinic_id: UUID, client_id: UUID, given: C
         f"""
         UPDATE clients
         SET name = $3, billing_address = $4, tax_number = $5, external_id = $6, metadata = $7,
-            changed_at = app_now(), erase_after = DEFAULT, erased_at = NULL
+            {_NAMED_NOW}
         WHERE clinic_id = $1 AND id = $2
         RETURNING {_COLUMNS}
         """,
@@ -158,4 +166,5 @@ def _client(row: asyncpg.Record) -> Client:
         tax_number=row["tax_number"],
         external_id=row["external_id"],
         metadata=msgspec.json.decode(row["metadata"], type=dict[str, str]),
+        erased=row["erased"],
     )

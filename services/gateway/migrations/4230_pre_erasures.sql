@@ -1,0 +1,7 @@
+-- migrate:up
+
+-- A client is erased (ADR 0068): the membership ends, and with the last one the login with all that hangs on it.
+GRANT DELETE ON memberships, logins TO app_api;
+CREATE INDEX memberships_of_client ON memberships (clinic_id, client_id);
+
+-- migrate:down
