@@ -14,6 +14,7 @@ from services.invoice.erasures import reemit, store
 from services.notification import consumers as notification
 from services.payment import consumers as payment
 from services.payment.erasures.sweep import erasing
+from services.payment.stripe.params import call_options
 from tests.builders.events import deliver, outbox_events
 from tests.builders.values import eur
 from tests.running.databases import ServiceDb
@@ -22,6 +23,7 @@ from tests.running.notification import put_contact
 from tests.running.payment import PaymentService
 from tests.service.test_payment_methods import a_saved_card, saved_methods
 from tests.service.test_stripe_answers import ANSWERS
+from tests.service.test_stripe_gone import charged_on, revoke
 
 ERASED_HERE = {"stripe_customer_id": None, "default_method_id": None}
 
@@ -54,6 +56,12 @@ async def erase(payments: PaymentService, event: ClientErased) -> str:
 async def held(payments: PaymentService) -> list[dict[str, Any]]:
     rows = await payments.db.admin.fetch("SELECT * FROM payment_methods")
     return [dict(row) for row in rows]
+
+
+async def on_accounts(payments: PaymentService) -> dict[str, bool]:
+    """Whether the client's id at Stripe is kept, by account."""
+    rows = await payments.db.admin.fetch("SELECT account, stripe_customer_id FROM customers")
+    return {row["account"]: row["stripe_customer_id"] is not None for row in rows}
 
 
 async def customers(payments: PaymentService) -> list[str]:
@@ -151,14 +159,16 @@ async def test_whatever_stripe_answers_the_id_is_kept_until_the_customer_is_gone
     event = erasure(payments)
 
     told = await erase(payments, event)
+    assert [method["last4"] for method in await held(payments)] == [None], "what is ours waits for nobody"
     if told != "done":
         assert told.startswith("due ")
         assert await payments.db.admin.fetchval("SELECT stripe_customer_id FROM customers") is not None
-        assert [method["last4"] for method in await held(payments)] == ["4242"]
+        assert await saved_methods(payments) == [], "nobody may charge it while Stripe is asked"
         await payments.sandbox.control("DELETE", "/faults")
         assert await erase(payments, event) == "done"
         assert await customers(payments) == []
     assert [method["last4"] for method in await held(payments)] == [None]
+    assert await payments.db.admin.fetchval("SELECT stripe_customer_id FROM customers") is None
 
 
 async def test_a_deletion_whose_answer_was_lost_is_done(payments: PaymentService) -> None:
@@ -190,14 +200,45 @@ async def test_a_payment_that_has_not_ended_keeps_its_customer_until_it_has(paym
     assert await customers(payments) == []
 
 
-async def test_who_became_a_client_again_keeps_what_is_new(payments: PaymentService) -> None:
-    await a_saved_card(payments)
+async def test_an_account_out_of_reach_holds_up_no_other(payments: PaymentService) -> None:
+    """A clinic that has changed its account has often closed the door of the first."""
+    await payments.update_clinic(2)
+    for account in ("acct_1first", "acct_2second"):
+        await charged_on(payments, account)
+        await a_saved_card(payments)
+    await revoke(payments, "acct_1first")
 
-    assert (
-        await erase(payments, erasure(payments, datetime.now(UTC) - timedelta(days=1)))
-        == "canceled came_back"
-    )
-    assert len(await saved_methods(payments)) == 1 == len(await customers(payments))
+    assert await erase(payments, erasure(payments)) == "due stripe_misconfigured"
+
+    assert await on_accounts(payments) == {"acct_1first": True, "acct_2second": False}
+    at_stripe = await payments.stripe.sdk.v1.customers.list_async(None, call_options("acct_2second"))
+    assert at_stripe.data == []
+    assert [method["last4"] for method in await held(payments)] == [None, None]
+
+
+async def test_who_became_a_client_again_keeps_what_is_new(payments: PaymentService) -> None:
+    card = await a_saved_card(payments)
+
+    assert await erase(payments, erasure(payments, datetime.now(UTC) - timedelta(days=1))) == "done"
+    assert await saved_methods(payments) == [card] and len(await customers(payments)) == 1
+
+
+async def test_and_keeps_nothing_that_is_older(payments: PaymentService) -> None:
+    await a_saved_card(payments)
+    await payments.db.admin.execute("UPDATE payment_methods SET created_at = created_at - interval '1 hour'")
+    [older] = await held(payments)
+    gone_at = older["created_at"] + timedelta(minutes=1)
+    await payments.db.admin.execute("UPDATE payments SET created_at = created_at - interval '1 hour'")
+    new = await a_saved_card(payments, "pm_card_mastercard")
+
+    assert await erase(payments, erasure(payments, gone_at)) == "done"
+
+    assert [card["last4"] for card in await saved_methods(payments)] == [new["last4"]] == ["4444"]
+    assert len(await customers(payments)) == 1
+    kept = await payments.stripe.list_methods("", (await customers(payments))[0])
+    assert older["stripe_payment_method_id"] not in kept and len(kept) == 1
+    [blank] = [method for method in await held(payments) if method["id"] == older["id"]]
+    assert blank["last4"] is None and blank["stripe_payment_method_id"] == f"erased-{older['id']}"
 
 
 async def test_the_contact_goes_and_a_newer_one_stays(db_notification: ServiceDb) -> None:

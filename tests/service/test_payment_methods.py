@@ -18,13 +18,15 @@ async def saved_methods(payments: PaymentService) -> list[dict[str, Any]]:
     return items
 
 
-async def a_saved_card(payments: PaymentService) -> dict[str, Any]:
+async def a_saved_card(payments: PaymentService, card: str = "pm_card_visa") -> dict[str, Any]:
     """A card kept by paying with `save`."""
     invoice = await payments.open_invoice(eur(10))
-    await payments.pay((invoice, eur(10)), save=True)
-    await payments.hook.until("payment_method.attached")
+    already = payments.hook.count("payment_method.attached")
+    before = {method["id"] for method in await saved_methods(payments)}
+    await payments.pay((invoice, eur(10)), card=card, save=True)
+    await payments.hook.until("payment_method.attached", already + 1)
     await payments.consume()
-    return (await saved_methods(payments))[0]
+    return next(method for method in await saved_methods(payments) if method["id"] not in before)
 
 
 async def test_a_card_saved_with_a_payment_pays_the_next_one(payments: PaymentService) -> None:

@@ -48,7 +48,7 @@ from services.notification.projections import store as projections
 from services.notification.reminders import store as reminders
 from services.payment.credit import store as credit_store
 from services.payment.erasures import store as erasures
-from services.payment.erasures.domain import Erased
+from services.payment.erasures.domain import Erased, Held
 from services.payment.methods import store as methods
 from services.payment.payments import reads as lookups
 from services.payment.payments import store as payments
@@ -317,7 +317,13 @@ CASES = [
     case(
         "payment", "worker", "the rows of a client who is erased", lambda tx: erasures.lock_client(tx, ERASED)
     ),
-    case("payment", "worker", "the erasure of a client", lambda tx: erasures.erase_client(tx, ERASED)),
+    case("payment", "worker", "the erasure of a client", lambda tx: erasures.blank_methods(tx, ERASED)),
+    case(
+        "payment",
+        "worker",
+        "the ids at Stripe of a client who is erased",
+        lambda tx: erasures.forget_held(tx, ERASED, Held("", "cus_0_0", ())),
+    ),
     case(
         "payment",
         "worker",

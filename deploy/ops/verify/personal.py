@@ -40,7 +40,15 @@ ERASED = (
         ("stripe_customer_id",),
         "client_id",
         "stripe_customer_id IS NOT NULL",
-        "false",
+        """
+        EXISTS (
+            SELECT FROM payments AS p WHERE (p.clinic_id, p.client_id, p.account) = (clinic, client, held.account)
+                AND p.created_at > gone_at
+        ) OR EXISTS (
+            SELECT FROM payment_methods AS m
+            WHERE (m.clinic_id, m.client_id, m.account) = (clinic, client, held.account) AND m.created_at > gone_at
+        )
+        """,
     ),
     Kept(
         "payment",
@@ -81,11 +89,8 @@ _PAYMENT_WAITS = """
         SELECT FROM tasks WHERE (clinic_id, kind, state) = (gone.clinic, 'erase_client', 'due')
             AND payload->>'client_id' = gone.client::text
     )
-    AND NOT EXISTS (
-        SELECT FROM payments WHERE (clinic_id, client_id) = (gone.clinic, gone.client) AND created_at > gone_at
-    )
 """
-"""Its task is due still, and the alert about tasks that wait names it; or the person is a client again."""
+"""Its task is due still, and the alert about tasks that wait names it."""
 
 BY_CONSTRAINT: Mapping[str, str] = {
     "invoice.clients": "name billing_address tax_number external_id metadata",

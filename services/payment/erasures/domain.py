@@ -6,17 +6,25 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """The rows that payment keeps of a client.
+class Held:
+    """The ids at Stripe of a client, from before the erasure and on one account.
 
-    customers   (account, Stripe id) of each customer that is still at Stripe, as far as we know
-    pays        a payment of the client has not ended: its customer is needed
-    came_back   the client paid or saved a method after the erasure: the person is a client again
+    customer   its id at Stripe; None where there is none, or the client paid or saved a method there since: the person
+               is a client again, and keeps what is new
+    methods    Stripe's ids of saved methods that go alone, since the customer stays
     """
 
-    customers: tuple[tuple[str, str], ...]
+    account: str
+    customer: str | None
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The ids at Stripe of a client, by account. `pays`: a payment has not ended, which needs its customer."""
+
+    held: tuple[Held, ...]
     pays: bool
-    came_back: bool
 
 
 @dataclass(frozen=True, slots=True)
