@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import IO, Any
+from uuid import UUID, uuid4
 
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.databases import opened
@@ -116,20 +117,42 @@ def export(access: Access, clinic: str, out: Path) -> Mapping[str, int]:
 
     Each database is read at one moment. Raises `NoSuchClinic`, `FileExistsError`, `CannotCheck`.
     """
-    if out.exists():
+    with _whole(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        return asyncio.run(_write(access, clinic, archive))
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name at the end. Nobody else on the machine may read it.
+
+    It has none before, so that a process that is killed leaves nothing personal behind, where the system and the file
+    system have such files. Raises `FileExistsError`.
+    """
+    if os.path.lexists(out):
         raise FileExistsError(f"{out} is there already")
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    folder = os.open(out.parent, os.O_RDONLY | os.O_DIRECTORY)
+    unfinished = None
     try:
-        # The file is personal: nobody else on the machine may read it.
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                counts = asyncio.run(_write(access, clinic, archive))
+        try:
+            opened = os.open(out.parent, os.O_WRONLY | os.O_TMPFILE, 0o600)
+        except (AttributeError, OSError) as error:
+            if isinstance(error, FileNotFoundError | PermissionError):
+                raise
+            unfinished = out.with_name(f".{out.name}.{uuid4()}")
+            opened = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(opened, "wb") as file:
+            yield file
             file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(out)
+            os.fsync(opened)
+            if unfinished is None:
+                os.link(f"/proc/self/fd/{opened}", out.name, dst_dir_fd=folder)
+            else:
+                unfinished.rename(out)
+            os.fsync(folder)
     finally:
-        unfinished.unlink(missing_ok=True)
-    return counts
+        if unfinished is not None:
+            unfinished.unlink(missing_ok=True)
+        os.close(folder)
 
 
 async def _write(access: Access, clinic: str, archive: zipfile.ZipFile) -> dict[str, int]:
@@ -138,7 +161,7 @@ async def _write(access: Access, clinic: str, archive: zipfile.ZipFile) -> dict[
     manifest: dict[str, Any] = {"format": FORMAT, "services": {}}
     async with opened(access) as databases:
         found = await databases["invoice"].fetchrow(
-            "SELECT id, slug, name, currency FROM clinics WHERE id::text = $1 OR slug = $1", clinic
+            "SELECT id, slug, name, currency FROM clinics WHERE lower($1) IN (id::text, slug)", clinic
         )
         if found is None:
             raise NoSuchClinic(f"There is no clinic {clinic}.")

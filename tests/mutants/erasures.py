@@ -130,10 +130,24 @@ ERASURES = (
         "WHERE $1::uuid IS NOT NULL ",
     ),
     one(
+        "an export reads all databases at one moment",
+        f"{EXPORTING}all_databases_are_read_at_one_moment_however_long_one_takes",
+        "deploy/ops/verify/databases.py",
+        '            await connection.execute("SELECT")\n',
+        "",
+    ),
+    one(
+        "an export that is killed leaves nothing",
+        f"{EXPORTING}a_run_that_is_killed_leaves_nothing_of_the_clinic",
+        CLINICS,
+        "os.O_WRONLY | os.O_TMPFILE, 0o600",
+        "os.O_NONE, 0o600",
+    ),
+    one(
         "an export overwrites nothing",
         f"{EXPORTING}no_file_is_overwritten",
         CLINICS,
-        "    if out.exists():\n",
+        "    if os.path.lexists(out):\n",
         "    if False:\n",
     ),
 )

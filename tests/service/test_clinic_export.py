@@ -3,26 +3,34 @@
 import asyncio
 import hashlib
 import json
+import os
 import stat
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from deploy.ops.clinics import LEFT_OUT, tables
+from deploy.ops.verify.databases import opened
 from services.chassis.ids import new_id
 from tests.builders.values import eur
 from tests.running.commands import command
 from tests.running.installation import Installation
+from tests.service.waiting import until_waiting
 
 Files = dict[str, list[dict[str, Any]]]
 
 
+def urls(installation: Installation) -> str:
+    return ",".join(f"{service}={dsn}" for service, dsn in installation.access.databases.items())
+
+
 async def exported(installation: Installation, out: Path, clinic: str = "") -> Any:
-    urls = ",".join(f"{service}={dsn}" for service, dsn in installation.access.databases.items())
     words = ("clinics", "export", clinic or str(installation.world.clinic_id), "--out", str(out))
-    return await command(*words, AUDITOR_DATABASE_URLS=urls)
+    return await command(*words, AUDITOR_DATABASE_URLS=urls(installation))
 
 
 def read(out: Path) -> tuple[dict[str, Any], Files]:
@@ -107,6 +115,69 @@ async def test_no_file_is_overwritten(installation: Installation, tmp_path: Path
 
     assert done.exit_code == 1 and "is there already" in done.stderr
     assert out.read_text() == "kept"
+
+
+async def test_a_run_that_is_killed_leaves_nothing_of_the_clinic(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Killed with half of it written: so long does it wait for a table."""
+    await installation.open_invoice(12_500)
+    db = installation.dbs["notification"]
+    blocking = await asyncpg.connect(db.admin_dsn)
+    try:
+        await blocking.execute("BEGIN; LOCK TABLE deliveries")
+        words = (
+            "clinics",
+            "export",
+            str(installation.world.clinic_id),
+            "--out",
+            str(tmp_path / "clinic.zip"),
+        )
+        export = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy.cli", *words),
+            env=os.environ | {"AUDITOR_DATABASE_URLS": urls(installation)},
+        )
+        await until_waiting(db, asyncio.create_task(export.wait()))
+        export.kill()
+        assert await export.wait() < 0
+    finally:
+        await blocking.close()
+
+    assert not await asyncio.to_thread(os.listdir, tmp_path)
+
+
+async def test_without_files_that_have_no_name_the_export_is_the_same(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE")
+
+    refused = await exported(installation, tmp_path / "clinic.zip", "nobody")
+    assert refused.exit_code == 1 and not await asyncio.to_thread(os.listdir, tmp_path)
+    await exported(installation, tmp_path / "clinic.zip", str(installation.world.clinic_id).upper())
+
+    assert stat.S_IMODE((tmp_path / "clinic.zip").stat().st_mode) == 0o600
+    assert read(tmp_path / "clinic.zip")[0]["clinic"]["id"] == str(installation.world.clinic_id)
+    assert await asyncio.to_thread(os.listdir, tmp_path) == ["clinic.zip"]
+
+
+async def test_a_folder_that_is_not_there_is_named(installation: Installation, tmp_path: Path) -> None:
+    done = await exported(installation, tmp_path / "none" / "clinic.zip")
+
+    assert done.exit_code == 1 and done.stderr.endswith(f"{str(tmp_path / 'none')!r}\n")
+
+
+async def test_all_databases_are_read_at_one_moment_however_long_one_takes(
+    installation: Installation,
+) -> None:
+    """Or the sums of invoices and of the ledger, read minutes later, would differ."""
+    count = "SELECT count(*) FROM credit_balances"
+    async with opened(installation.access) as databases:
+        before = await installation.dbs["payment"].admin.fetchval(count)
+        await installation.dbs["payment"].admin.execute(
+            "INSERT INTO credit_balances (clinic_id, client_id, currency, amount) VALUES ($1, $1, 'EUR', 5)",
+            new_id(),
+        )
+        assert await databases["payment"].fetchval(count) == before
 
 
 async def test_every_table_is_exported_or_left_out_for_a_reason(installation: Installation) -> None:

@@ -18,9 +18,18 @@ _SETTINGS = {"work_mem": "128MB", "jit": "off", "application_name": "clinicpay v
 
 @asynccontextmanager
 async def opened(access: Access) -> AsyncIterator[Databases]:
-    """All databases, read-only, each at one moment. CannotCheck names one that cannot be reached."""
+    """All databases, read-only, each at one moment, right after each other. CannotCheck names one that is away."""
     async with AsyncExitStack() as stack:
-        yield {service: await _open(stack, service, dsn) for service, dsn in access.databases.items()}
+        databases = {
+            service: await connected(stack, service, dsn) for service, dsn in access.databases.items()
+        }
+        for connection in databases.values():
+            await stack.enter_async_context(
+                connection.transaction(isolation="repeatable_read", readonly=True)
+            )
+            # The moment is that of the first statement: what is read of one database may take minutes.
+            await connection.execute("SELECT")
+        yield databases
 
 
 async def connected(stack: AsyncExitStack, service: str, dsn: str) -> Any:
@@ -30,12 +39,6 @@ async def connected(stack: AsyncExitStack, service: str, dsn: str) -> Any:
     except UNREACHABLE as error:
         raise CannotCheck(f"the database of {service} cannot be reached: {_words(error)}") from None
     stack.push_async_callback(connection.close)
-    return connection
-
-
-async def _open(stack: AsyncExitStack, service: str, dsn: str) -> Any:
-    connection = await connected(stack, service, dsn)
-    await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
     return connection
 
 
