@@ -77,7 +77,7 @@ ERASURES = (
         "a client's cards wait for no answer of Stripe's",
         f"{ERASING}an_account_out_of_reach_holds_up_no_other",
         SWEEP,
-        "        await store.blank_methods(tx, erased)\n",
+        "        await store.blank_client(tx, erased)\n",
         "",
     ),
     one(
@@ -93,6 +93,13 @@ ERASURES = (
         PERSONAL,
         '        "stripe_customer_id IS NOT NULL",\n',
         '        "false",\n',
+    ),
+    one(
+        "an invoice's note is erased with the name",
+        f"{SERVICE}test_invoice_erasures.py::test_what_was_written_to_the_client_is_erased_with_the_name",
+        "services/invoice/erasures/store.py",
+        "UPDATE invoices AS i SET note = '' FROM",
+        "UPDATE invoices AS i SET note = i.note FROM",
     ),
     one(
         "a login goes with its last client",

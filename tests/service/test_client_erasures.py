@@ -109,6 +109,13 @@ async def test_cards_and_customer_go_here_and_at_stripe_and_no_money_row_changes
     await payments.consume()
     assert await saved_methods(payments)
     assert len(await customers(payments)) == 1
+    await payments.db.admin.execute(
+        """
+        INSERT INTO recorded_payments
+            (clinic_id, payment_id, location, reference, recorded_by, on_behalf_of, reversed_at, reversal_reason)
+        SELECT clinic_id, id, '', 'Cheque of Ada Nolan', '', '', now(), 'Ada Nolan asked' FROM payments
+        """
+    )
     money = " UNION ALL ".join(
         f"SELECT to_jsonb(t) FROM {name} AS t" for name in ("payments", "postings", "movements")
     )
@@ -117,6 +124,8 @@ async def test_cards_and_customer_go_here_and_at_stripe_and_no_money_row_changes
     assert await erase(payments, erasure(payments)) == "done"
 
     assert await payments.db.admin.fetch(money) == before
+    [written] = await payments.db.admin.fetch("SELECT reference, reversal_reason FROM recorded_payments")
+    assert dict(written) == {"reference": "", "reversal_reason": "…"}
     assert await customers(payments) == []
     assert await saved_methods(payments) == []
     [method] = await held(payments)

@@ -91,6 +91,39 @@ async def test_an_erasure_leaves_sums_numbers_and_the_audit_log(world: InvoiceSe
     assert held == 0
 
 
+TEXTS = """
+    SELECT i.note, array_agg(d.explanation ORDER BY d.reason) AS explanations
+    FROM invoices AS i JOIN invoice_documents AS d ON (d.clinic_id, d.invoice_id) = (i.clinic_id, i.id) GROUP BY i.note
+"""
+
+
+async def test_what_was_written_to_the_client_is_erased_with_the_name(world: InvoiceService) -> None:
+    """And again after a restore. The books keep the document, its reason and its sums."""
+    invoice = await world.issue(note="Get well soon, dear Ada Nolan")
+    for reason, whole in (("goodwill", 5), ("other", 120)):
+        body = {"reason": reason, "explanation": "Ada Nolan asked", "amount": eur(whole).model_dump()}
+        path = f"/invoices/{invoice['id']}/write-off"
+        done = await world.http.call(
+            "POST", path, world.staff, json=body, headers={"Idempotency-Key": reason}
+        )
+        assert done.status_code == 201, done.text
+    texts = await world.db.admin.fetch(TEXTS)
+    assert "Ada Nolan" in str(texts)
+    await let_time_pass(world)
+
+    await actions.erase_due(world.db.worker)
+
+    [row] = await world.db.admin.fetch(TEXTS)
+    assert (row["note"], row["explanations"]) == ("", ["", "…"])
+    assert await breaches(world) == []
+    log = await log_of(world)
+    await world.db.admin.execute("UPDATE invoices SET note = 'Ada Nolan'")
+    await world.db.admin.execute("UPDATE invoice_identities SET name = 'Ada Nolan', erased_at = NULL")
+    async with world.db.worker.worker_tx() as tx:
+        await actions.replay_erasures(tx, log)
+    assert (await world.db.admin.fetch(TEXTS))[0]["note"] == ""
+
+
 async def test_an_open_invoice_and_a_client_on_a_document_keep_their_names(world: InvoiceService) -> None:
     invoice = await world.issue()
     await let_time_pass(world)

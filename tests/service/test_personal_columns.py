@@ -18,7 +18,7 @@ SETTLED = """
     hours id id_hash idempotency_key installation key key_hash kind last_error locale location made_at
     message_id method_kind methods movement note number number_prefix number_start observed_by on_behalf_of
     payload phase phone plan postal_address prefix preview preview_hash prices problem purpose reason
-    recorded_by request request_key reversal_reason reversed_by role sealed sealed_by second_tax_code
+    recorded_by request request_key reversed_by role sealed sealed_by second_tax_code
     second_tax_name seller seller_name session_hash settled_how signature slug state status step_hash
     stripe_account_id stripe_dispute_id stripe_object_id stripe_payment_intent_id stripe_refund_id tax_category
     tax_code tax_codes tax_name tax_rates taxes template time_zone token_hash topic trace_id traceparent value
@@ -52,7 +52,13 @@ TEXTS = """
 
 
 def listed() -> set[str]:
-    by_table = (personal.BY_CONSTRAINT, personal.BY_TIME, personal.OF_PERSONS, personal.OF_BOOKS)
+    by_table = (
+        personal.BY_CONSTRAINT,
+        personal.WITH_THE_NAME,
+        personal.BY_TIME,
+        personal.OF_PERSONS,
+        personal.OF_BOOKS,
+    )
     kept = {f"{each.service}.{each.table}.{name}" for each in personal.ERASED for name in each.columns}
     return kept | {
         f"{table}.{name}" for each in by_table for table, names in each.items() for name in names.split()

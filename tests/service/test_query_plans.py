@@ -317,7 +317,7 @@ CASES = [
     case(
         "payment", "worker", "the rows of a client who is erased", lambda tx: erasures.lock_client(tx, ERASED)
     ),
-    case("payment", "worker", "the erasure of a client", lambda tx: erasures.blank_methods(tx, ERASED)),
+    case("payment", "worker", "the erasure of a client", lambda tx: erasures.blank_client(tx, ERASED)),
     case(
         "payment",
         "worker",

@@ -532,6 +532,21 @@ BROKEN = [
     (
         "documents_are_frozen",
         "invoice",
+        """
+        WITH gone AS (
+            UPDATE invoice_identities SET name = '', billing_address = '{}', erased_at = now()
+            RETURNING clinic_id, invoice_id
+        ), logged AS (
+            INSERT INTO erasures (clinic_id, kind, subject_id, erased_at)
+            SELECT clinic_id, 'invoice', invoice_id, now() FROM gone
+        )
+        UPDATE invoices SET note = 'Get well soon, Ada'
+        """,
+        "names_a_client True",
+    ),
+    (
+        "documents_are_frozen",
+        "invoice",
         "UPDATE invoice_identities SET name = '', billing_address = '{}', erased_at = now()",
         "names_a_client True",
     ),

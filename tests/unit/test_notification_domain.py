@@ -89,6 +89,15 @@ def test_waiting_is_looked_at_less_and_less_often() -> None:
         assert domain.decide(waiting, NOW) == Waits("no_contact", pause)
 
 
+def test_no_email_waits_for_ever_for_the_contact_of_who_is_erased() -> None:
+    claim = replace(claim_of(an_email("refund")), recipient=None)
+    for age, outcome in (
+        (domain.CONTACT_WAIT - timedelta(hours=1), Waits("no_contact", timedelta(hours=1))),
+        (domain.CONTACT_WAIT, Canceled("no_address")),
+    ):
+        assert domain.decide(replace(claim, delivery=aged(claim.delivery, age)), NOW) == outcome
+
+
 def test_an_email_has_its_recipient_and_its_clinic() -> None:
     email = domain.decide(claim_of(an_email("receipt")), NOW)
     assert isinstance(email, Email)

@@ -158,10 +158,10 @@ _DOCUMENTS = {
         LEFT JOIN invoice_identities AS who ON (who.clinic_id, who.invoice_id) = (i.clinic_id, i.id)
         WHERE coalesce(i.seller->>'name', '') = '' OR coalesce(i.locale, '') = '' OR coalesce(i.time_zone, '') = ''
             OR who.name IS NULL
-            OR who.erased_at IS NOT NULL AND NOT EXISTS (
+            OR who.erased_at IS NOT NULL AND (i.note <> '' OR NOT EXISTS (
                 SELECT FROM erasures AS e
                 WHERE (e.clinic_id, e.kind, e.subject_id) = (i.clinic_id, 'invoice', i.id)
-            )
+            ))
         """,
     ),
 }

@@ -98,6 +98,13 @@ BY_CONSTRAINT: Mapping[str, str] = {
 }
 """Invoice's own columns: its database takes no erased row that has something in them."""
 
+WITH_THE_NAME: Mapping[str, str] = {
+    "invoice.invoices": "note",
+    "invoice.invoice_documents": "explanation",
+    "payment.recorded_payments": "reference reversal_reason",
+}
+"""Texts that clinics write, which may name the client: they are erased in the same statement, or transaction."""
+
 BY_TIME: Mapping[str, str] = {
     "invoice.idempotency_keys": "answer",
     "invoice.held_acts": "request preview",
@@ -123,15 +130,13 @@ OF_PERSONS: Mapping[str, str] = {
 """These are of a person, who may be a client of several clinics: they go with the login's last membership."""
 
 OF_BOOKS: Mapping[str, str] = {
-    "invoice.invoices": "summary note external_id location",
+    "invoice.invoices": "summary external_id location",
     "invoice.invoice_lines": "service practitioner place",
-    "invoice.invoice_documents": "explanation",
     "invoice.invoice_payments": "method_brand method_last4",
     "invoice.movements": "method_brand method_last4",
     "payment.payments": "method_brand method_last4 stripe_customer_id",
     "payment.failed_attempts": "method_brand",
     "payment.movements": "method_brand method_last4",
-    "payment.recorded_payments": "reference",
     "payment.consents": "text",
 }
 """The law wants these kept. They are of nobody once the name is erased: no row leads to a person any more."""

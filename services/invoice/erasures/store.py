@@ -11,6 +11,15 @@ from services.invoice.erasures.domain import Erasure
 _ERASED = "name = '', billing_address = '{}', tax_number = '', metadata = '{}'"
 _ERASED_CLIENT = f"{_ERASED}, external_id = NULL"
 _ERASED_DOCUMENT = f"{_ERASED}, insurer_reference = ''"
+_ERASED_TEXTS = """
+    UPDATE invoices AS i SET note = '' FROM documents AS gone
+    WHERE (i.clinic_id, i.id) = (gone.clinic_id, gone.invoice_id) AND i.note <> ''
+), explanations AS (
+    UPDATE invoice_documents AS d SET explanation = CASE WHEN d.reason = 'other' THEN '…' ELSE '' END
+    FROM documents AS gone
+    WHERE (d.clinic_id, d.invoice_id) = (gone.clinic_id, gone.invoice_id) AND d.explanation <> ''
+"""
+"""The texts to the client of the invoices in `documents`. Another reason is never without one."""
 
 
 async def erase_due_invoices(tx: Connection, most: int) -> int:
@@ -26,13 +35,13 @@ async def erase_due_invoices(tx: Connection, most: int) -> int:
                 AND i.status NOT IN {literals(OPEN_INVOICES)}
             ORDER BY who.erase_after LIMIT $1
             FOR UPDATE OF who SKIP LOCKED
-        ), erased AS (
+        ), documents AS (
             UPDATE invoice_identities AS who SET {_ERASED_DOCUMENT}, erased_at = app_now() FROM due
             WHERE (who.clinic_id, who.invoice_id) = (due.clinic_id, due.invoice_id)
             RETURNING who.clinic_id, who.invoice_id, who.erased_at
-        )
+        ), notes AS ({_ERASED_TEXTS})
         INSERT INTO erasures (clinic_id, kind, subject_id, erased_at)
-        SELECT clinic_id, 'invoice', invoice_id, erased_at FROM erased
+        SELECT clinic_id, 'invoice', invoice_id, erased_at FROM documents
         """,
         most,
     )
@@ -87,7 +96,8 @@ async def erase_again(tx: Connection, log: Sequence[Erasure]) -> list[Erasure]:
             UPDATE invoice_identities AS who SET {_ERASED_DOCUMENT}, erased_at = log.erased_at FROM log
             WHERE log.kind = 'invoice' AND who.erased_at IS NULL
                 AND (who.clinic_id, who.invoice_id) = (log.clinic_id, log.subject_id)
-        ), people AS (
+            RETURNING who.clinic_id, who.invoice_id
+        ), notes AS ({_ERASED_TEXTS}), people AS (
             UPDATE clients AS c SET {_ERASED_CLIENT}, erased_at = log.erased_at FROM log
             WHERE log.kind = 'client' AND c.erased_at IS NULL AND c.changed_at <= log.erased_at
                 AND (c.clinic_id, c.id) = (log.clinic_id, log.subject_id)

@@ -32,6 +32,8 @@ FIRST_CHECK = timedelta(seconds=2)
 LONGEST_CHECK = timedelta(hours=1)
 NUMBERS_WAIT = timedelta(minutes=1)
 """How long a receipt waits for the numbers of its invoices. Then it goes without: proof matters more."""
+CONTACT_WAIT = timedelta(days=90)
+"""How long an e-mail waits for its client's contact. One who is erased gets none any more."""
 
 
 NO_MONEY = Money(minor=0, currency="XXX")
@@ -398,7 +400,9 @@ def decide(claim: Claim, now: datetime) -> Email | Waits | Canceled | Failed:
         return refused
     recipient = _clinic_itself(claim.clinic) if claim.kind.to_clinic else claim.recipient
     if recipient is None:
-        return Canceled("no_address") if claim.kind.to_clinic else _waits("no_contact", claim)
+        if claim.kind.to_clinic or claim.delivery.task.age >= CONTACT_WAIT:
+            return Canceled("no_address")
+        return _waits("no_contact", claim)
     if claim.delivery.template in recipient.unwanted:
         return Canceled("not_wanted")
     missing = any(share.invoice_id not in claim.invoices for share in claim.delivery.data.invoices)

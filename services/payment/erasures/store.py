@@ -75,10 +75,11 @@ async def lock_client(tx: Connection, erased: Erased) -> None:
     )
 
 
-async def blank_methods(tx: Connection, erased: Erased) -> None:
+async def blank_client(tx: Connection, erased: Erased) -> None:
     """Blank the client's methods from before the erasure, end the consents to charge them, and delete notices.
 
-    Only the ids at Stripe stay, for as long as Stripe is to be asked.
+    Also what staff wrote about payments that they recorded. Only the ids at Stripe stay, for as long as Stripe is to
+    be asked.
     """
     who = (erased.clinic_id, erased.client_id, erased.erased_at)
     await tx.execute(
@@ -90,6 +91,16 @@ async def blank_methods(tx: Connection, erased: Erased) -> None:
         )
         UPDATE consents SET withdrawn_at = app_now() FROM blank
         WHERE (consents.clinic_id, consents.payment_method_id) = (blank.clinic_id, blank.id) AND withdrawn_at IS NULL
+        """,
+        *who,
+    )
+    await tx.execute(
+        """
+        UPDATE recorded_payments AS r
+        SET reference = '', reversal_reason = CASE WHEN r.reversed_at IS NOT NULL THEN '…' END
+        FROM payments AS p
+        WHERE (p.clinic_id, p.client_id) = ($1, $2) AND p.created_at <= $3
+            AND (r.clinic_id, r.payment_id) = (p.clinic_id, p.id)
         """,
         *who,
     )

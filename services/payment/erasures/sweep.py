@@ -34,7 +34,7 @@ async def _erase(db: Database, stripe: StripeApi, task: Task) -> Outcome:
         known = await store.read_known(tx, erased)
         if known.pays:
             return Waits("payment_not_ended", _LOOK_AGAIN)
-        await store.blank_methods(tx, erased)
+        await store.blank_client(tx, erased)
     refused: DomainError | None = None
     changed = False
     for held in known.held:
