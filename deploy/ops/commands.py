@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+DOES_NOT_ANSWER = "a database does not answer, or refuses"
 _OF_THE_NETWORK = (ConnectionError, TimeoutError, socket.gaierror)
 
 
@@ -16,6 +17,11 @@ def give_up(line: str) -> NoReturn:
     """One line on standard error, and exit status 1."""
     sys.stderr.write(f"clinicpay: {line}\n")
     raise typer.Exit(1)
+
+
+def words_of(error: BaseException) -> str:
+    """An error's first line."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def login_here() -> str:
@@ -34,8 +40,7 @@ class OverDatabases(TyperGroup):
         except Exception as error:
             if not _is_of_a_database(error):
                 raise
-            words = (str(error) or type(error).__name__).splitlines()[0]
-            give_up(f"a database does not answer, or refuses: {words}")
+            give_up(f"{DOES_NOT_ANSWER}: {words_of(error)}")
 
 
 def _is_of_a_database(error: Exception) -> bool:

@@ -44,6 +44,9 @@ UNREACHABLE = (
 )
 PATIENCE = 60
 """Seconds in which a server must take a connection: a busy one is slow to, and nobody waits for a command's page."""
+LOOKS = 10
+"""Seconds in which a server must take a connection, and answer a statement, of a command that only looks: its reader
+waits, often because a database hangs."""
 _LOGIN = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
 
 
@@ -91,13 +94,22 @@ def with_database(dsn: str, database: str) -> str:
 
 
 @asynccontextmanager
-async def connected(dsn: str, timeout: float = PATIENCE) -> AsyncIterator[Any]:
-    """A connection. It must be there within `timeout` seconds."""
-    connection = await asyncpg.connect(dsn, timeout=timeout)
+async def connected(
+    dsn: str, timeout: float = PATIENCE, answers_within: float | None = None
+) -> AsyncIterator[Any]:
+    """A connection. It must be there within `timeout` seconds, and end each statement within `answers_within`."""
+    connection = await asyncpg.connect(dsn, timeout=timeout, command_timeout=answers_within)
     try:
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def looked_at(dsn: str) -> AsyncIterator[Any]:
+    """A connection of a command that only looks."""
+    async with connected(dsn, LOOKS, LOOKS) as connection:
+        yield connection
 
 
 async def bootstrap(

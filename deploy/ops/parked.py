@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from deploy.ops import database
+from deploy.ops.commands import DOES_NOT_ANSWER, words_of
 from deploy.ops.consumers import CONSUMERS
 from deploy.ops.workers import opened
 from services.chassis.errors import DomainError
@@ -21,13 +23,18 @@ from services.chassis.kafka.parked import Listing
 LONGEST_REASON = 500
 
 
-async def listed(dsns: Mapping[str, str], listing: Listing) -> list[dict[str, Any]]:
-    """Rows of each service, with its service."""
-    found = []
-    for service, dsn in dsns.items():
-        async with opened(dsn) as db:
-            found += [{"service": service, **row} for row in await parked.list_parked(db, listing)]
-    return found
+async def listed(dsns: Mapping[str, str], listing: Listing) -> dict[str, list[dict[str, Any]] | str]:
+    """Rows by service, each with its service; an error's words where its database does not answer."""
+    found = await asyncio.gather(*(_of_a_service(*each, listing) for each in dsns.items()))
+    return dict(zip(dsns, found, strict=True))
+
+
+async def _of_a_service(service: str, dsn: str, listing: Listing) -> list[dict[str, Any]] | str:
+    try:
+        async with opened(dsn, database.LOOKS, database.LOOKS) as db:
+            return [{"service": service, **row} for row in await parked.list_parked(db, listing)]
+    except database.UNREACHABLE as error:
+        return words_of(error)
 
 
 async def get(dsn: str, parked_id: int) -> dict[str, Any] | None:
@@ -50,24 +57,36 @@ async def discard(service: str, dsn: str, parked_id: int, by: str, reason: str) 
         return await parked.discard(consumers_of(CONSUMERS[service], db), parked_id, by, reason)
 
 
-def print_waiting(dsns: Mapping[str, str], as_json: bool = False) -> None:
-    rows = asyncio.run(listed(dsns, park.list_waiting))
-    _print(rows, ("reason", "detail", "parked_at"), "Nothing is parked.", as_json)
+def print_waiting(dsns: Mapping[str, str], as_json: bool = False) -> int:
+    """Print what waits; 2 when a database does not answer."""
+    found = asyncio.run(listed(dsns, park.list_waiting))
+    return _print(found, ("reason", "detail", "parked_at"), "Nothing is parked.", as_json)
 
 
-def print_discarded(dsns: Mapping[str, str], as_json: bool = False) -> None:
-    rows = asyncio.run(listed(dsns, park.list_discarded))
-    _print(
-        rows, ("reason", "discarded_by", "discard_reason", "resolved_at"), "Nothing was discarded.", as_json
-    )
+def print_discarded(dsns: Mapping[str, str], as_json: bool = False) -> int:
+    """Print what was discarded; 2 when a database does not answer."""
+    found = asyncio.run(listed(dsns, park.list_discarded))
+    shown = ("reason", "discarded_by", "discard_reason", "resolved_at")
+    return _print(found, shown, "Nothing was discarded.", as_json)
 
 
-def _print(rows: list[dict[str, Any]], shown: tuple[str, ...], nothing: str, as_json: bool) -> None:
+def _print(
+    found: Mapping[str, list[dict[str, Any]] | str], shown: tuple[str, ...], nothing: str, as_json: bool
+) -> int:
+    away = [f"{service}: {words}" for service, words in found.items() if isinstance(words, str)]
+    rows = [row for rows in found.values() if not isinstance(rows, str) for row in rows]
+    _print_rows(rows, shown, "" if away else nothing, as_json)
+    if away:
+        sys.stderr.write(f"clinicpay: {DOES_NOT_ANSWER}: {'; '.join(away)}\n")
+    return 2 if away else 0
+
+
+def _print_rows(rows: list[dict[str, Any]], shown: tuple[str, ...], nothing: str, as_json: bool) -> None:
     if as_json:
         # To the stream itself: a pipe's reader wants lines that nothing has wrapped.
         sys.stdout.writelines(json.dumps(row, default=_words, ensure_ascii=False) + "\n" for row in rows)
     elif not rows:
-        sys.stdout.write(f"{nothing}\n")
+        sys.stdout.write(f"{nothing}\n" if nothing else "")
     else:
         for row in rows:
             _print_block(row, shown)

@@ -26,10 +26,12 @@ def list_parked(
     as_json: Annotated[bool, typer.Option("--json", help="One object a line, with all columns.")] = False,
     data: ParkedData = None,
 ) -> None:
-    """The waiting events, oldest first. The two words that begin each are what `show` takes."""
+    """The waiting events, oldest first. The two words that begin each are what `show` takes. Exits 2 if a database
+    does not answer.
+    """
     from deploy.ops.parked import print_discarded, print_waiting
 
-    (print_discarded if discarded else print_waiting)(_workers(data), as_json)
+    raise typer.Exit((print_discarded if discarded else print_waiting)(_workers(data), as_json))
 
 
 @parked.command("show")

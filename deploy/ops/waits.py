@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from deploy.ops.apart import apart
 from deploy.ops.consumers import topics_of_groups
-from deploy.ops.database import UNREACHABLE, connected
+from deploy.ops.database import UNREACHABLE, looked_at
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
 from deploy.ops.workers import WORKED
@@ -53,14 +53,12 @@ class Unread:
 
 
 async def look(access: Access) -> AsyncIterator[Waits | Unread]:
-    """All that waits now, database by database, then Kafka. A part that does not answer hides none of the others."""
-    for service in WORKED:
-        try:
-            async with connected(access.databases[service]) as connection:
-                async for each in _in_a_database(service, connection):
-                    yield each
-        except UNREACHABLE as error:
-            yield Unread(f"the database of {service}", type(error).__name__)
+    """All that waits now, database by database, then Kafka. A part that does not answer hides none of the others, nor
+    does it hold them up.
+    """
+    for found in await asyncio.gather(*(_of_a_service(name, access.databases[name]) for name in WORKED)):
+        for each in found:
+            yield each
     if access.kafka is None:
         yield Unread("Kafka", "KAFKA_BOOTSTRAP_SERVERS is not given")
         return
@@ -74,6 +72,14 @@ async def look(access: Access) -> AsyncIterator[Waits | Unread]:
         return
     for (group, topic), number in sorted(behind.items()):
         yield Waits(group, "kafka", topic, number, None)
+
+
+async def _of_a_service(service: str, dsn: str) -> list[Waits | Unread]:
+    try:
+        async with looked_at(dsn) as connection:
+            return [each async for each in _in_a_database(service, connection)]
+    except UNREACHABLE as error:
+        return [Unread(f"the database of {service}", type(error).__name__)]
 
 
 async def _in_a_database(service: str, connection: Any) -> AsyncIterator[Waits]:
@@ -96,7 +102,10 @@ def run(data: Path | None, *, json_wanted: bool) -> int:
         return UNKNOWN
     waits = [each for each in found if isinstance(each, Waits)]
     unread = [each for each in found if isinstance(each, Unread)]
-    (_lines if json_wanted else _show)(waits)
+    if json_wanted:
+        _lines(waits)
+    else:
+        _show(waits, whole=not unread)
     for each in unread:
         sys.stderr.write(f"clinicpay: not read: {each.part}: {each.error}\n")
     return UNKNOWN if unread else READ
@@ -111,10 +120,10 @@ def _lines(found: list[Waits]) -> None:
         sys.stdout.write(json.dumps(asdict(each)) + "\n")
 
 
-def _show(found: list[Waits]) -> None:
+def _show(found: list[Waits], *, whole: bool) -> None:
     console = Console()
     if not found:
-        console.print("Nothing waits in what was read.")
+        console.print("Nothing waits." if whole else "Nothing waits in what was read.")
         return
     # On a narrow screen a name goes on in the next line: none is cut.
     heads = ("part", "place", "kind", "number", "oldest", "waits for")

@@ -25,9 +25,11 @@ def worker_dsns(data: Path | None, environment: Mapping[str, str] = os.environ) 
 
 
 @asynccontextmanager
-async def opened(dsn: str) -> AsyncIterator[Database]:
+async def opened(
+    dsn: str, patience: float = database.PATIENCE, answers_within: float = 30
+) -> AsyncIterator[Database]:
     """A service's database for one command, which waits longer for it than a request may."""
-    db = Database(dsn, size=2, patience=database.PATIENCE)
+    db = Database(dsn, size=2, patience=patience, answers_within=answers_within)
     try:
         yield db
     finally:

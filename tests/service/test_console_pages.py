@@ -91,6 +91,7 @@ async def test_a_database_that_hangs_holds_up_no_page(
     """It takes connections, and says nothing."""
     dbs = {"gateway": db_gateway, "invoice": db_invoice, "notification": db_notification}
     with listen_on(0) as silent:
+        silent.listen()
         hung = f"postgresql://ops@127.0.0.1:{silent.getsockname()[1]}/payment"
         async with a_console(dbs, payment=hung) as one:
             await one.as_operator()

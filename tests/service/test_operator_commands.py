@@ -1,5 +1,6 @@
 """Operators' commands whose database is away or refuses: one line says so, and no traceback."""
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -9,12 +10,17 @@ import asyncpg
 import pytest
 
 from deploy.cli import ROOT
+from deploy.ops import database
+from deploy.ops.workers import WORKED
+from deploy.sandbox.embedded import listen_on
 from services.chassis.ids import new_id
 from tests.running.commands import command
 from tests.running.databases import ServiceDb
 from tests.running.installation import Installation
 from tests.tools.documented import statements
 
+LONG = 30
+"""Seconds in which a command that hangs is known to."""
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 SINCE = ("--since", "2026-01-01")
 COMMANDS = {
@@ -63,7 +69,7 @@ def test_what_is_logged_is_no_part_of_an_answer() -> None:
     line = [sys.executable, "-m", "deploy.cli", "parked", "list", "--json"]
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
 
-    assert done.returncode == 1 and not done.stdout
+    assert done.returncode == 2 and not done.stdout
     assert "database_unreachable_begins" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -72,8 +78,40 @@ async def test_a_refusal_is_said_too(db_invoice: ServiceDb) -> None:
     other = db_invoice.worker_dsn.replace(db_invoice.worker_dsn.rpartition("/")[2], "postgres")
     done = await command("parked", "list", WORKER_DATABASE_URLS=f"invoice={other}")
 
-    assert done.exit_code == 1
-    assert done.stderr.startswith("clinicpay: a database does not answer, or refuses: ")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("clinicpay: a database does not answer, or refuses: invoice: ")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that look give up soon."""
+    monkeypatch.setattr(database, "LOOKS", 0.5)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    "words", [("why", "2026-000001"), ("waits",), ("parked", "list")], ids=lambda words: words[0]
+)
+async def test_a_database_that_hangs_holds_up_no_command_that_looks(
+    installation: Installation, words: tuple[str, ...]
+) -> None:
+    """It takes connections, and says nothing. The others are read where each is of use alone."""
+    await installation.world.issue(100)
+    with listen_on(0) as silent:
+        silent.listen()
+        hung = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
+        books = {**installation.access.databases, "payment": hung}
+        workers = {name: installation.dbs[name].worker_dsn for name in WORKED} | {"payment": hung}
+        async with asyncio.timeout(LONG):
+            done = await command(
+                *words,
+                AUDITOR_DATABASE_URLS=",".join(f"{name}={url}" for name, url in books.items()),
+                WORKER_DATABASE_URLS=",".join(f"{name}={url}" for name, url in workers.items()),
+            )
+
+    assert done.exit_code == 2
+    assert "payment" in done.stderr
+    assert ("invoice.created" in done.stdout) == (words == ("waits",))
 
 
 async def test_the_sql_that_is_shown_to_operators_can_be_run(installation: Installation) -> None:

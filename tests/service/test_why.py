@@ -3,10 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from contracts.events.payment import receipt_number
 from contracts.events.stripe import StripeEvent
+from deploy.ops.why import asking
 from deploy.ops.why.asking import why
 from deploy.ops.why.story import Journey
+from deploy.sandbox.embedded import listen_on
 from services.chassis.ids import new_id
 from services.payment import consumers
 from tests.builders.callers import a_caller
@@ -192,3 +196,22 @@ async def test_an_invoice_that_was_paid_at_the_bank_and_by_card(installation: In
     )
     assert twice in texts(journey)
     assert "payment of 40.00 EUR booked on the invoice" in texts(journey)
+
+
+async def test_a_stripe_that_hangs_is_told_soon(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections, and says nothing. The client would try three times: there is no time for another."""
+    monkeypatch.setattr(asking, "STRIPE_SECONDS", 0.5)
+    invoice = await installation.open_invoice(4_000)
+    await installation.payments.start((invoice, eur(40)))
+    with listen_on(0) as silent:
+        silent.listen()
+        base = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        [found] = await why(replace(installation.access, stripe_api_base=base), str(invoice))
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+    assert found.waits is not None and found.waits.code == "stripe_away"

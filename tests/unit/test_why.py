@@ -176,7 +176,19 @@ def test_the_answer(found: Books, code: str | None) -> None:
             "no webhook has said so",
             "the sweep asks Stripe",
         ),
+        (
+            {"payments": [a_payment("created")], "at_stripe": {"pi_1": "succeeded"}, "kafka_away": True},
+            "webhook_waits",
+            "Kafka, where its webhooks wait, does not answer",
+            "runbooks.md#when-kafka-or-a-broker-is-lost",
+        ),
         # Payment has booked: where is its event?
+        (
+            {"moved": [LATE], "kafka_away": True},
+            "not_applied",
+            "and Kafka does not answer",
+            "runbooks.md#when-kafka-or-a-broker-is-lost",
+        ),
         ({"moved": [MOVED], "behind": {"invoice": 0}}, "on_its_way", "on its way", "ask again in a minute"),
         ({"moved": [MOVED]}, "on_its_way", "on its way", "ask again in a minute"),
         (

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from deploy.ops.commands import words_of
 from deploy.ops.database import PATIENCE, UNREACHABLE
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
@@ -37,10 +38,6 @@ async def connected(stack: AsyncExitStack, service: str, dsn: str) -> Any:
     try:
         connection = await asyncpg.connect(dsn, timeout=PATIENCE, server_settings=_SETTINGS)
     except UNREACHABLE as error:
-        raise CannotCheck(f"the database of {service} cannot be reached: {_words(error)}") from None
+        raise CannotCheck(f"the database of {service} cannot be reached: {words_of(error)}") from None
     stack.push_async_callback(connection.close)
     return connection
-
-
-def _words(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

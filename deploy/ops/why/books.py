@@ -41,6 +41,8 @@ class Books:
     """By intent: its status at Stripe, or `unknown` where Stripe did not answer."""
     behind: dict[str, int] = field(default_factory=dict)
     """By consumer group: events that it has not applied. Empty where Kafka was not asked, or did not answer."""
+    kafka_away: bool = False
+    """Whether Kafka was asked, and did not answer."""
 
     @property
     def is_open(self) -> bool:

@@ -16,12 +16,13 @@ from deploy.ops.apart import apart
 from deploy.ops.database import UNREACHABLE
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
-from deploy.ops.why.asking import why
+from deploy.ops.why.asking import DatabaseAway, why
 from deploy.ops.why.references import nothing_known
 from deploy.ops.why.story import Journey, as_json
 
 FOUND, NOTHING, UNKNOWN = 0, 1, 2
 _LONGEST_SHOWN = 60
+_WHAT_THEN = "docs/operations.md#when-a-part-is-away says what goes on meanwhile"
 
 
 def run(reference: str, data: Path | None, *, json_wanted: bool) -> int:
@@ -32,8 +33,13 @@ def run(reference: str, data: Path | None, *, json_wanted: bool) -> int:
     except CannotCheck as reason:
         sys.stderr.write(f"clinicpay: cannot ask: {reason}\n")
         return UNKNOWN
+    except DatabaseAway as away:
+        sys.stderr.write(f"clinicpay: cannot ask: {away}. {_WHAT_THEN}\n")
+        return UNKNOWN
     except UNREACHABLE as error:
-        sys.stderr.write(f"clinicpay: cannot ask: a database does not answer ({type(error).__name__})\n")
+        sys.stderr.write(
+            f"clinicpay: cannot ask: a database does not answer ({type(error).__name__}). {_WHAT_THEN}\n"
+        )
         return UNKNOWN
     if data is not None:
         found = [with_data(each, data) for each in found]

@@ -12,7 +12,7 @@ from contracts.vocabulary import ACCEPTED_AS, LIVE_PAYMENTS, is_returned
 from deploy.ops.why import mail
 from deploy.ops.why.books import Books
 from deploy.ops.why.references import Row
-from deploy.ops.why.waiting import IF_IT_STAYS, Waiting, number_of, unread, worker_help
+from deploy.ops.why.waiting import IF_IT_STAYS, KAFKA_AWAY, Waiting, number_of, unread, worker_help
 from services.chassis.locale.money import plain
 from services.payment.stripe.observations import SWEEP
 
@@ -375,11 +375,12 @@ def _on_payments(books: Books) -> Iterator[Waiting]:
     live = [row for row in books.payments if row["status"] in LIVE_PAYMENTS]
     for payment in sorted(live, key=lambda row: row["updated_at"], reverse=True):
         at_stripe = books.at_stripe.get(payment["intent"] or "")
-        yield _on_payment(payment, at_stripe, books.behind.get("payment-stripe", 0))
+        yield _on_payment(payment, at_stripe, books)
 
 
-def _on_payment(payment: Row, at_stripe: str | None, webhooks: int) -> Waiting:
+def _on_payment(payment: Row, at_stripe: str | None, books: Books) -> Waiting:
     number, since = receipt_number(payment["id"]), payment["updated_at"]
+    webhooks = books.behind.get("payment-stripe", 0)
     if payment["intent"] is None:
         return Waiting(
             "stripe_not_reached",
@@ -400,6 +401,13 @@ def _on_payment(payment: Row, at_stripe: str | None, webhooks: int) -> Waiting:
             f"Stripe has taken the money of {number}: {number_of(webhooks, 'webhook')} for payment's worker",
             since,
             worker_help("payment", young=False),
+        )
+    if at_stripe == "succeeded" and books.kafka_away:
+        return Waiting(
+            "webhook_waits",
+            f"Stripe has taken the money of {number}, and Kafka, where its webhooks wait, does not answer",
+            since,
+            f"nothing is lost: the sweep books it without them; {KAFKA_AWAY}",
         )
     if at_stripe == "succeeded":
         return Waiting(

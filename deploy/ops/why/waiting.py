@@ -10,6 +10,8 @@ YOUNG = timedelta(minutes=1)
 IF_IT_STAYS = "nothing yet: a worker that is up does so within seconds; if it stays"
 """The help with work that a worker does at once."""
 
+KAFKA_AWAY = "docs/runbooks.md#when-kafka-or-a-broker-is-lost"
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -35,6 +37,8 @@ def unread(
     if young or in_outbox(writer, books):
         on_its_way = f"{text} yet: the event is on its way"
         return Waiting("on_its_way", on_its_way, since, "nothing: ask again in a minute")
+    if books.kafka_away:
+        return Waiting(code, f"{text}, and Kafka does not answer", since, KAFKA_AWAY)
     if behind is None:
         return Waiting(code, text, since, worker_help(reader, young=False))
     again = f"nothing waits in Kafka: `clinicpay verify`, then `clinicpay reemit --service {writer}`"
