@@ -42,12 +42,16 @@ class Console:
 
     async def post(self, path: str, page: str, **data: str | list[str]) -> httpx2.Response:
         """A form that stands on a page."""
-        found = _CSRF.search((await self.get(page)).text)
-        assert found is not None, page
-        form: dict[str, Any] = {"_csrf_token": found[1], **data}
+        form: dict[str, Any] = {"_csrf_token": await self.token_of(page), **data}
         return await self.client.post(
             path, data=form, follow_redirects=False, headers={"Accept": "text/html"}
         )
+
+    async def token_of(self, page: str) -> str:
+        """The token that the forms of a page carry."""
+        found = _CSRF.search((await self.get(page)).text)
+        assert found is not None, page
+        return found[1]
 
     async def invited(self, name: str = NAME) -> str:
         """The address of the invitation of a new operator."""

@@ -196,6 +196,23 @@ async def test_a_session_ends_when_nobody_uses_it(console: Console, monkeypatch:
     assert (await console.get("/ops")).status_code == 303
 
 
+async def test_an_act_after_the_sessions_end_is_said_not_to_be_done(console: Console) -> None:
+    """The login leads back to the page on which its form stands."""
+    await console.as_operator()
+    page = "/ops/parked/invoice/7"
+    form = {"_csrf_token": await console.token_of("/ops/parked"), "reason": "typed"}
+    console.client.cookies.delete("ops")
+
+    answer = await console.client.post(
+        f"{page}/discard", data=form, headers={"Accept": "text/html", "Referer": f"http://console.test{page}"}
+    )
+
+    assert answer.status_code == 303
+    login = await console.get(answer.headers["location"])
+    assert "so nothing was done" in login.text
+    assert f'name="next" value="{page}"' in login.text
+
+
 async def test_a_removed_operator_is_out_at_once(console: Console) -> None:
     await console.as_operator()
 

@@ -228,9 +228,9 @@ async def test_an_event_that_is_parked(system: Running, access: Access, invoice:
     answer = await waits(access, invoice["id"], "event_parked")
 
     assert "payment.settled is parked in invoice" in answer.text
-    assert "`clinicpay parked replay invoice " in answer.help
+    assert "do not replay it" in answer.help  # payment never took it
     told = await command("why", invoice["id"], "--data", str(data))
-    assert re.search(rf"`clinicpay parked replay invoice \d+ --data {data}`", told.stdout)
+    assert re.search(rf'`clinicpay parked discard invoice \d+ --reason "why" --data {data}`', told.stdout)
 
 
 async def test_stripe_that_does_not_answer(system: Running, access: Access, invoice: Json) -> None:

@@ -97,6 +97,7 @@ MOVED = {"id": new_id(), "payment_id": PAYMENT, "kind": "payment", "amount": 9_0
 PARKED = {
     "id": 7,
     "service": "invoice",
+    "event_id": MOVED["id"],
     "topic": "payment.settled",
     "reason": "wrong_currency",
     "detail": "",
@@ -592,10 +593,28 @@ def test_money_that_came_twice_is_told_as_credit() -> None:
 
 
 def test_a_parked_event_is_told_before_all_else() -> None:
-    told = journey(books(parked=[PARKED], payments=[a_payment("failed")]))
+    other = {**PARKED, "topic": "payment.updated"}
+    told = journey(books(parked=[other], payments=[a_payment("failed")]))
 
     assert told.waits is not None
     assert told.waits.help == "mend the cause, then: `clinicpay parked replay invoice 7`"
+
+
+def test_real_money_is_not_discarded_and_forged_money_not_replayed() -> None:
+    """A movement has the id of its event, and payment's ledger has each one that is real."""
+    real = journey(books(parked=[PARKED], moved=[MOVED])).waits
+    unknown = {**PARKED, "event_id": new_id()}
+    forged = journey(books(parked=[unknown], moved=[MOVED])).waits
+    newer = journey(books(parked=[{**unknown, "parked_at": NOW + timedelta(seconds=1)}], moved=[MOVED])).waits
+
+    assert real is not None and forged is not None
+    assert "do not discard it" in real.help and "`clinicpay parked replay invoice 7`" in real.help
+    assert (
+        "do not replay it" in forged.help
+        and '`clinicpay parked discard invoice 7 --reason "why"`' in forged.help
+    )
+    assert newer is not None and "ask again" in newer.help and "parked " not in newer.help
+    assert "parked discard" not in real.help and "parked replay" not in forged.help
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
@@ -81,12 +82,15 @@ def console(settings: Settings) -> Litestar:
 
 
 def _to_login(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:
-    """With the page that was asked for, if it was only looked at."""
+    """With the page that was asked for, or on which the form of an act stands: of that nothing was done."""
     if not errors.wants_page(request):
         return problems.on_domain_error(request, error)
     path = errors.path_of(request)
-    if request.method not in ("GET", "HEAD") or path == "/ops":
+    if path in ("/ops", "/ops/logout"):
         return Redirect("/ops/login", status_code=303)
+    if request.method not in ("GET", "HEAD"):
+        page = urlsplit(request.headers.get("Referer", "")).path or "/ops"
+        return Redirect("/ops/login", status_code=303, query_params={"why": "ended", "next": page})
     query = request.scope["query_string"].decode("latin-1")
     return Redirect(
         "/ops/login", status_code=303, query_params={"next": f"{path}?{query}" if query else path}

@@ -27,6 +27,7 @@ ISSUER = "ClinicPay console"
 _WHY = {
     "ready": "You are set up. Log in with your password and the next code of your app.",
     "out": "You are logged out.",
+    "ended": "Your session had ended, so nothing was done. Log in, then do it again.",
 }
 """The words for what led to the login."""
 

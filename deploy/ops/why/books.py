@@ -175,7 +175,7 @@ async def _read_waiting(databases: Databases, key: Key, books: Books) -> None:
     for service in SERVICES:
         rows = await databases[service].fetch(
             """
-            SELECT id, consumer, topic, reason, detail, state, parked_at, resolved_at FROM parked
+            SELECT id, event_id, consumer, topic, reason, detail, state, parked_at, resolved_at FROM parked
             WHERE clinic_id = $1 AND aggregate_id = ANY ($2::uuid[])
             """,
             key[0],

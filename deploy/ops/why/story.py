@@ -1,9 +1,10 @@
 """The journey of an invoice, from its rows: steps in their order, and one answer to "what does it wait for?". Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from contracts.declines import Decline, decline
 from contracts.events import topics
@@ -280,19 +281,35 @@ def _waits(books: Books) -> Iterator[Waiting]:
 def _on_a_person(books: Books) -> Iterator[Waiting]:
     for parked in books.parked:
         if parked["state"] == "waiting":
-            yield _parked(parked)
+            # An event that was parked after the reading began may be of a movement that was booked after it too.
+            known = parked["parked_at"] <= books.now
+            yield _parked(parked, {row["id"] for row in books.moved} if known else None)
 
 
-def _parked(parked: Row) -> Waiting:
+def _parked(parked: Row, moved: Collection[UUID] | None = None) -> Waiting:
+    """`moved`: the movements in payment's ledger, if they are known. A real `payment.settled` has the id of one."""
     unreadable = parked["reason"] == "undecodable"
     breach = f" ({parked['detail']})" if unreadable and parked["detail"] else ""
     return Waiting(
         "event_parked",
         f"{parked['topic']} is parked in {parked['service']}: {parked['reason']}{breach}",
         parked["parked_at"],
-        _help_with_unreadable(parked)
-        if unreadable
-        else f"mend the cause, then: `clinicpay parked replay {parked['service']} {parked['id']}`",
+        _help_with_unreadable(parked) if unreadable else _help_with_readable(parked, moved),
+    )
+
+
+def _help_with_readable(parked: Row, moved: Collection[UUID] | None) -> str:
+    named = f"{parked['service']} {parked['id']}"
+    replay = f"mend the cause, then: `clinicpay parked replay {named}`"
+    if parked["topic"] != topics.PAYMENT_SETTLED.name:
+        return replay
+    if moved is None:
+        return "nothing yet: ask again, to learn whether payment's ledger has this money"
+    if parked["event_id"] in moved:
+        return f"payment's ledger has this money, so do not discard it: {replay}"
+    return (
+        "payment's ledger has no such movement, so do not replay it: it would count money that nobody took. Find out "
+        f'who wrote it, then: `clinicpay parked discard {named} --reason "why"`'
     )
 
 
