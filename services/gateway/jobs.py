@@ -23,8 +23,8 @@ from services.gateway.upstream.services import Upstreams
 
 SWEEP_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
-ERASED_SECONDS = 21_600.0
-"""Each client with a login is asked for: four times a day, so that a run that fails costs few hours."""
+ERASED_SECONDS = 3600.0
+"""Each client with a login is asked for, a hundred at a time."""
 OPERATIONS_SECONDS = 2.0
 LETTERS_SECONDS = 1.0
 
