@@ -18,10 +18,13 @@ from services.payment.stripe.params import call_options
 from tests.builders.events import deliver, outbox_events
 from tests.builders.values import eur
 from tests.running.databases import ServiceDb
+from tests.running.disputes import charge_of, dispute, end, rows
 from tests.running.invoice import InvoiceService, an_invoice_service
 from tests.running.notification import put_contact
 from tests.running.payment import PaymentService
+from tests.running.refunds import refund_payment
 from tests.service.test_payment_methods import a_saved_card, saved_methods
+from tests.service.test_payment_refunds_paid import check_books
 from tests.service.test_stripe_answers import ANSWERS
 from tests.service.test_stripe_gone import charged_on, revoke
 
@@ -137,6 +140,33 @@ async def test_cards_and_customer_go_here_and_at_stripe_and_no_money_row_changes
     # Stripe's own news of the deletion, and a late event about the card, bring nothing back.
     await payments.consume()
     assert await held(payments) == [method]
+
+
+async def test_what_is_open_at_the_bank_goes_on_after_the_erasure(payments: PaymentService) -> None:
+    """A refund that was sent, one that is asked for only now, and a dispute that is lost: every book agrees."""
+    first, second, third = [await payments.open_invoice(eur(10)) for _ in range(3)]
+    paid = [
+        await payments.pay((first, eur(10)), save=True),
+        await payments.pay((second, eur(10))),
+        await payments.pay((third, eur(10))),
+    ]
+    await payments.hook.until("payment_method.attached")
+    sent = await refund_payment(payments, paid[0], amount=400)
+    opened = await dispute(payments, await charge_of(payments, paid[1]))
+    await payments.consume()
+
+    assert await erase(payments, erasure(payments)) == "done"
+
+    late = await refund_payment(payments, paid[2], amount=300)
+    assert (sent.status_code, late.status_code) == (201, 201), late.text
+    await payments.hook.until("refund.created", 2)
+    await end(payments, opened["id"], "lost")
+    await payments.consume()
+    states = await payments.db.admin.fetch("SELECT status, amount FROM refunds ORDER BY amount")
+    assert [tuple(row) for row in states] == [("succeeded", 300), ("succeeded", 400)]
+    assert [row["status"] for row in await rows(payments)] == ["lost"]
+    await check_books(payments)
+    assert await customers(payments) == [] == await saved_methods(payments)
 
 
 async def test_an_event_that_comes_again_does_nothing(payments: PaymentService) -> None:
