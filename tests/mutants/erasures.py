@@ -116,8 +116,8 @@ ERASURES = (
         "m.login_id = logins.id AND m.accepted_at IS NOT NULL",
     ),
     one(
-        "a login that an erasure deletes is waited for",
-        f"{LOGINS}a_login_that_is_given_a_clinic_while_it_is_erased_is_there_afterwards",
+        "a login that a clinic is adding is kept",
+        f"{LOGINS}a_login_that_is_found_is_kept_for_the_clinic_that_it_is_given",
         "services/gateway/accounts/store.py",
         "DO UPDATE SET email = excluded.email RETURNING old.id IS NULL",
         "DO NOTHING RETURNING true",

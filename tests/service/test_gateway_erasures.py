@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from services.chassis.db.database import Database
+from services.chassis.ids import new_id
 from services.gateway import jobs
+from services.gateway.accounts import store as accounts
 from services.gateway.accounts.erasures import actions, store
 from services.gateway.upstream.calls import UpstreamError
 from services.invoice.erasures import actions as invoice
@@ -168,6 +171,30 @@ async def test_a_login_that_is_given_a_clinic_while_it_is_erased_is_there_afterw
 
     found = await db_gateway.admin.fetch(
         "SELECT clinic_id FROM memberships JOIN logins ON logins.id = login_id WHERE email = 'ann@example.com'"
+    )
+    assert [str(row["clinic_id"]) for row in found] == [elm["id"]]
+
+
+async def test_a_login_that_is_found_is_kept_for_the_clinic_that_it_is_given(
+    post: Post, db_gateway: ServiceDb
+) -> None:
+    oak = await create_clinic(post.site)
+    client = await create_client(post.site, oak)
+    elm = await create_clinic(post.site, slug="elm", name="Elm Clinic")
+    await post.invoice.admin.execute("UPDATE clients SET erase_after = current_date")
+    await invoice.erase_due(post.invoice.worker)
+    async with post.site.db.tx(UUID(elm["id"]), operator=True) as tx:
+        assert not await accounts.add_login(tx, new_id(), "ann@example.com", "hash", None, new_id())
+        login = await accounts.get_login(tx, "ann@example.com")
+        assert login is not None
+        erasing = asyncio.create_task(look(post))
+        await until_waiting(db_gateway, erasing)
+        place = accounts.ClinicAccess(UUID(client["id"]), "client", active=True)
+        await accounts.add_membership(tx, UUID(elm["id"]), login.id, place)
+    await erasing
+
+    found = await db_gateway.admin.fetch(
+        "SELECT clinic_id FROM memberships JOIN logins ON logins.id = login_id"
     )
     assert [str(row["clinic_id"]) for row in found] == [elm["id"]]
 
