@@ -63,6 +63,10 @@ class Incidents:
         found = list(self._open.items())
         return {key: 1.0 for key, each in found if now - each.failed < AGAIN_SECONDS}
 
+    def is_open(self, name: str, part: str = "") -> bool:
+        """Whether something failed by this incident within a minute."""
+        return (name, part) in self.open_now()
+
     def forget(self) -> None:
         self._open.clear()
 

@@ -2,12 +2,14 @@
 secrets sealed by an earlier key, addresses in an earlier form, clients who were erased, abandoned operations."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from services.chassis.db.database import Database
 from services.chassis.incidents import incidents
+from services.chassis.jobs.runs import Runs
 from services.chassis.retention import delete_old
 from services.gateway.accounts import answers
 from services.gateway.accounts.erasures import actions as erasures
@@ -43,6 +45,7 @@ class Jobs:
     ) -> None:
         self._sealer, self._upstreams = sealer, upstreams
         self._db, self._operations, self._letters = db, operations, letters
+        self._runs = Runs(partial(db.tx, None, operator=True))
         self._settings = settings
         self._prepared = asyncio.Event()
 
@@ -57,14 +60,16 @@ class Jobs:
             asyncio.create_task(job)
             for job in (
                 self._prepare(),
-                _again("seal_again", SWEEP_SECONDS, self._seal_again, at_once=True),
-                _again(
+                self._again("seal_again", SWEEP_SECONDS, self._seal_again, at_once=True),
+                self._again(
                     "emails_in_one_form", DAY_SECONDS, partial(profiles.keep_one_form, self._db), at_once=True
                 ),
-                _again("end_erased", ERASED_SECONDS, partial(erasures.end_erased, self._db, self._upstreams)),
-                _again("delete_old_rows", SWEEP_SECONDS, partial(sweep, self._db)),
-                _again("sweep_operations", OPERATIONS_SECONDS, self._operations.sweep),
-                _again("hand_over_letters", LETTERS_SECONDS, self._hand_over_letters),
+                self._again(
+                    "end_erased", ERASED_SECONDS, partial(erasures.end_erased, self._db, self._upstreams)
+                ),
+                self._again("delete_old_rows", SWEEP_SECONDS, partial(sweep, self._db)),
+                self._again("sweep_operations", OPERATIONS_SECONDS, self._operations.sweep),
+                self._again("hand_over_letters", LETTERS_SECONDS, self._hand_over_letters),
             )
         ]
         try:
@@ -84,27 +89,29 @@ class Jobs:
             else:
                 self._prepared.set()
 
+    async def _again(
+        self, name: str, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False
+    ) -> None:
+        """Do a job for ever, with pauses, whatever it raises."""
+        await asyncio.sleep(0 if at_once else seconds)
+        while True:
+            failed, began = None, time.monotonic()
+            try:
+                await work()
+            except Exception as error:
+                failed = error
+                _failed(name, error)
+            else:
+                incidents.worked("job_failed", name)
+            await self._runs.keep(name, seconds, time.monotonic() - began, failed)
+            await asyncio.sleep(seconds)
+
     async def _seal_again(self) -> None:
         await second_factors.seal_again(self._db, self._sealer)
 
     async def _hand_over_letters(self) -> None:
         await answers.answer_requests(self._db)
         await self._letters.sweep()
-
-
-async def _again(
-    name: str, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False
-) -> None:
-    """Do a job for ever, with pauses, whatever it raises."""
-    await asyncio.sleep(0 if at_once else seconds)
-    while True:
-        try:
-            await work()
-        except Exception as error:
-            _failed(name, error)
-        else:
-            incidents.worked("job_failed", name)
-        await asyncio.sleep(seconds)
 
 
 def _failed(name: str, error: Exception) -> None:

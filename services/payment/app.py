@@ -38,7 +38,7 @@ from services.payment.refunds.stripe_calls import sending
 from services.payment.refunds.sweep import comparing
 from services.payment.retention import RULES
 from services.payment.settings import Settings
-from services.payment.stripe.api import StripeApi
+from services.payment.stripe.api import STRIPE, StripeApi
 from services.payment.stripe.events import StripeEvents
 from services.payment.stripe.webhooks import WebhookEdge
 
@@ -74,6 +74,7 @@ def api(settings: Settings) -> Litestar:
             *watching_lag(settings, consumers),
         ],
         needed={"kafka": events.check},
+        reported={STRIPE: stripe.check},
         database_needed=False,
     )
     made.asgi_handler = edge.before(made.asgi_handler)
@@ -93,6 +94,7 @@ def worker(settings: Settings) -> Litestar:
     return worker_app(
         name="payment",
         reads=[live.READ],
+        reported={STRIPE: stripe.check},
         settings=settings,
         db=db,
         consumers=consumers,

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +16,15 @@ from deploy.ops.verify.report import Breach, Report, Result
 from deploy.sandbox.embedded import listen_on
 from services.chassis import audit
 from services.chassis.ids import new_id
+from services.chassis.jobs.jobs import Jobs
+from services.chassis.jobs.runs import Runs
 from services.chassis.kafka import park
 from services.chassis.kafka.park import Parked, Record
 from services.gateway.api.keys import actions as api_keys
 from services.invoice import consumers
+from services.invoice.invoices.actions import announce_overdue
 from services.notification import consumers as notification_consumers
+from services.payment.payments import sweep
 from tests.builders.callers import a_caller
 from tests.builders.events import deliver, waiting_parked
 from tests.builders.invoices import an_invoice
@@ -27,8 +33,10 @@ from tests.builders.values import money
 from tests.running.apps import in_own_task
 from tests.running.console import NAME, REASON, Console, a_console
 from tests.running.databases import ServiceDb
+from tests.running.gateway import a_site
 from tests.running.installation import Installation
 from tests.running.notification import a_reachable_client, delivery_states
+from tests.running.system import until
 
 
 @pytest.fixture
@@ -100,6 +108,77 @@ async def test_a_database_that_hangs_holds_up_no_page(
 
     assert "The database of payment does not answer." in health
     assert "The database of payment does not answer" in parked
+
+
+async def test_a_payment_that_no_webhook_announced_is_named_for_an_hour(
+    console: Console, installation: Installation
+) -> None:
+    """Stripe has the money, its webhook does not come, and the sweep asks."""
+    named = "payment: payments without a webhook in a day: 1, the newest"
+    payments = installation.payments
+    invoice = await installation.open_invoice(12_500)
+    await payments.confirm(await payments.start((invoice, money(12_500))))
+    assert named not in (await console.get("/ops")).text
+
+    await sweep.sweep_payments(payments.worker, payments.stripe, timedelta())
+
+    text = await newer(console, named)
+    assert "stripe check" in text
+    await payments.db.admin.execute("ALTER TABLE entries DISABLE TRIGGER USER")
+    await payments.db.admin.execute("UPDATE entries SET booked_at = booked_at - interval '2 hours'")
+    await newer(console, "<span>Payments without a webhook in a day</span>", named)
+
+
+async def test_a_job_that_fails_is_named_with_what_it_does_not_do(
+    small: Console, db_invoice: ServiceDb, db_gateway: ServiceDb
+) -> None:
+    await db_invoice.admin.execute("REVOKE UPDATE ON invoices FROM app_worker")
+    await db_gateway.admin.execute("REVOKE SELECT ON operations FROM app_api")
+    jobs = Jobs(db_invoice.worker)
+    jobs.every(600, "announce_overdue", partial(announce_overdue, db_invoice.worker))
+    jobs.every(600, "delete_old", partial(none_are_old, db_invoice))
+    async with jobs.running(), a_site(db_gateway):
+        text = await newer(small, "gateway: a job has failed for")
+        await newer(small, "invoice.worker: a job has failed for")
+        page = await newer(small, "Delete rows whose time has passed", path="/ops/jobs")
+
+    assert "Finish or undo changes over several services." in text
+    assert "2 jobs do not run as they should" in page
+    assert page.count("InsufficientPrivilegeError, for ") == 2
+    assert page.index("Publish which invoices are overdue") < page.index("Delete rows")
+    assert "The database of payment does not answer, so its jobs are not known." in page
+
+
+async def none_are_old(db: ServiceDb) -> None:
+    """A job that finds nothing to do."""
+    async with db.worker.worker_tx() as tx:
+        await tx.execute("SELECT 1")
+
+
+async def test_jobs_that_nobody_runs_are_late(small: Console, db_invoice: ServiceDb) -> None:
+    for name in ("delete_old", "announce_overdue"):
+        await Runs(db_invoice.worker.worker_tx).keep(name, 600, 0.1, None)
+    assert "All jobs run" in (await small.get("/ops/jobs")).text
+    await db_invoice.admin.execute(
+        "UPDATE job_leases SET began_at = began_at - interval '2 h', ended_at = ended_at - interval '2 h'"
+    )
+
+    await newer(small, "invoice.worker: 2 jobs have not run when due.")
+
+    page = (await small.get("/ops/jobs")).text
+    assert "2 jobs do not run as they should" in page
+    assert page.count("It was due 2 h ago.") == 2
+
+
+async def newer(console: Console, words: str, without: str = "", path: str = "/ops") -> str:
+    """A page once it says so: Health shows its last look while the next one is under way."""
+
+    async def said() -> str | None:
+        text = (await console.get(path)).text
+        return text if words in text and not (without and without in text) else None
+
+    found: str = await until(said, 20)
+    return found
 
 
 async def test_a_journey_is_found_by_the_number_that_a_client_reads_out(

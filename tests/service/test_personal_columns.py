@@ -41,6 +41,7 @@ OF_CLINICS = {
         "gateway.operator_acts.service",
     ),
     *(f"{service}.job_leases.name" for service in ("invoice", "payment", "notification", "gateway")),
+    *(f"{service}.job_leases.error" for service in ("invoice", "payment", "notification", "gateway")),
     "payment.failed_attempts.name",
 }
 TEXTS = """

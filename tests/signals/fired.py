@@ -150,6 +150,7 @@ def main() -> int:
         print(f"{time.monotonic() - began:4.0f} s  {line}", file=sys.stderr, flush=True)
 
     wrong = asyncio.run(run(say))
+    say("the end")
     for line in wrong:
         print(line)
     print(f"{len(alerts())} alerts by real faults, {len(wrong)} faults found")

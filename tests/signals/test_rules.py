@@ -95,7 +95,12 @@ CASES = {
     "IncidentGoesOn": Case(
         {'clinicpay_incident_open{service="relay",incident="kafka_unreachable"}': for_a_while()}, 20, 45, 12
     ),
-    "JobFails": Case({RUN % "failed": "0x10 0+1x20 20x60"}, 20, 60, 9),
+    "JobFails": Case(
+        {'clinicpay_job_failures{service="invoice",timed_job="erase_identities"}': for_a_while("3")},
+        15,
+        45,
+        9,
+    ),
     "EmailsFail": Case({EMAIL % "sent": "0+5x200", EMAIL % "failed": "0x60 0+1x20 20x200"}, 80, 170, 59),
     "DeclinesRise": Case(
         {STATE % "succeeded": "0+1x30 30x30 30+2x200", STATE % "failed": "0x30 0+3x30 90x200"}, 62, 170, 29

@@ -3,12 +3,15 @@
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from html import unescape
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from deploy.local.demo.visitor import Refused
+from deploy.ops.console.jobs import WORDS
 from deploy.ops.data_directory import DataDirectory
 from deploy.ops.ops_role import ops_dsns
 from services.chassis.db.database import Database
@@ -18,6 +21,8 @@ from tests.running.system import Running, until
 from tests.system.test_main_job import an_invoice, start, until_paid
 
 NAME = "on-call@example.com"
+LATER_JOBS = {"delete_old_rows", "end_erased"}
+"""They run first after ten minutes, or hours."""
 
 
 @pytest.fixture
@@ -71,6 +76,49 @@ async def test_an_operator_sees_that_all_is_well_and_finds_what_waits(
     headers = {"Authorization": "Bearer demo-operator-key"}
     answer = await console.client.get("/ops/api/journeys", params={"q": invoice["id"]}, headers=headers)
     assert any(step["text"] == "Paid" for step in answer.json()["journeys"][0]["steps"])
+
+
+async def test_health_names_stripe_and_webhooks_that_do_not_come(system: Running, console: Console) -> None:
+    async def says(words: str) -> bool:
+        return words in (await console.get("/ops")).text
+
+    invoice = await an_invoice(system)
+    await system.control("POST", "/faults/webhooks", {"kind": "drop", "count": 20, "type": "*"})
+    try:
+        begun = await start(system, invoice)
+        await system.confirm(begun)
+        async with system.client() as client:  # comes back from the bank: the sweep asks soon
+            await client.page(f"/c/harbour/payments/{begun['payment_id']}")
+        await until_paid(system, invoice)
+    finally:
+        await system.control("DELETE", "/faults")
+    await until(lambda: says("payment: payments without a webhook in a day: "), 60)
+    assert not await says("Stripe does not answer")
+
+    await system.control(
+        "POST",
+        "/faults/api",
+        {"kind": "500_before", "method": "POST", "path": "/v1/payment_intents", "count": 9},
+    )
+    try:
+        with suppress(Refused):
+            await start(system, await an_invoice(system))
+        await until(lambda: says("Stripe does not answer, or refuses: payment.api."), 60)
+    finally:
+        await system.control("DELETE", "/faults")
+    assert await says("Nobody is charged twice")
+
+
+async def test_jobs_of_every_service_are_shown_as_they_ran(console: Console) -> None:
+    at_once = {words for name, words in WORDS.items() if name not in LATER_JOBS}
+
+    async def all_ran() -> str | None:
+        page = unescape((await console.get("/ops/jobs")).text)
+        return page if all(words in page for words in at_once) else None
+
+    page = await until(all_ran, 90)
+
+    assert "All jobs run" in page
 
 
 async def test_a_verification_is_kept_for_the_console(console: Console, data: Path) -> None:

@@ -135,7 +135,7 @@ async def test_without_postgresql_webhooks_are_taken_by_processes_that_say_ready
 
         assert await whole.webhook() == 200
         await until(lambda: _says(whole, "/healthz/ready", 200, "database", "ConnectionRefusedError"), WITHIN)
-        await until(lambda: _says(whole, "/healthz/system", 503, "payment.api", "degraded"), WITHIN)
+        await until(lambda: _says(whole, "/healthz/system", 503, "payment.api", "degraded: database"), WITHIN)
 
 
 async def test_without_kafka_what_writes_to_it_and_reads_it_is_not_ready(whole: Whole) -> None:

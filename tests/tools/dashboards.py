@@ -226,6 +226,10 @@ PARTS = [
         "cps",
     ),
     Panel(
+        "Timed jobs, failed runs in a row",
+        [("{{service}} {{timed_job}}", "max by (service, timed_job) (clinicpay_job_failures)")],
+    ),
+    Panel(
         "CPU",
         [("{{service}} {{role}}", rate("process_cpu_seconds_total", "service, role", 'job="clinicpay"'))],
         "percentunit",

@@ -104,6 +104,8 @@ def test_a_whole_is_as_ready_as_its_parts() -> None:
     assert answered({"a": "away"}, {"b": "ok"}) == ("failing", 503)
     assert status_in(200, b'{"status":"ready"}') == status_in(200, b"[]") == "ok"
     assert status_in(200, b'{"status":"degraded"}') == "degraded"
+    lacks = b'{"status":"degraded","checks":{"kafka":"ok","stripe":"StripeUnavailable","database":"OSError"}}'
+    assert status_in(200, lacks) == "degraded: database, stripe"
     assert status_in(503, b'{"status":"starting"}') == "starting"
     assert status_in(503, b"[]") == status_in(503, b"<html>") == status_in(503, b'{"status":[]}') == "failing"
 

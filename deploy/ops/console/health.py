@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import httpx2
 import msgspec
 
-from deploy.ops.apart import apart
+from deploy.ops.console.jobs import Jobs
+from deploy.ops.console.jobs import look as look_at_jobs
 from deploy.ops.console.sources import Sources
 from deploy.ops.consumers import topics_of_groups
 from deploy.ops.database import UNREACHABLE
@@ -22,22 +23,35 @@ from services.chassis.queue import queue
 
 ANSWERS_WITHIN = 5
 """Seconds: a page that says what does not answer must itself come soon."""
+_DEGRADED = "degraded: "
 _OF_GATEWAY = ("database", "live", "clocks")
 """The gateway's own checks, beside other processes."""
 FRESH, SHOWN = timedelta(seconds=2), timedelta(seconds=20)
 """How old what is shown may be with no new look, and while one is under way."""
 LATE = 300.0
 """Seconds after which work that waits is a fault: within them a worker that was restarted has caught up."""
+WEBHOOKS_MISSED_WITHIN = 3_600.0
+WEBHOOKS_MISSED = (
+    "They are booked, since Stripe was asked, but late. “clinicpay stripe check” says whether Stripe's endpoint is "
+    "right, Stripe's dashboard which deliveries fail; with many events to read, payment.worker is behind."
+)
 NEVER = math.inf
 """Of work for a clinic's staff, and of what has ended: neither is a fault of the installation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process, or what it needs, and its state: `ok`, or a word such as `away`."""
+    """A process, or what it needs, and its state: `ok`, or a word such as `away`, or `degraded: WHAT`."""
 
     name: str
     state: str
+
+    @property
+    def lacks(self) -> set[str]:
+        """The things that a degraded part goes without."""
+        return (
+            set(self.state.removeprefix(_DEGRADED).split(", ")) if self.state.startswith(_DEGRADED) else set()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +67,18 @@ class Pile:
     link: str = ""
     late_after: float = LATE
     """In seconds."""
+    recent_within: float = 0
+    """Of what should not happen at all: so long, in seconds, after the newest it is a fault."""
+    forward: str = ""
+    """The way forward, where no page says more."""
 
     @property
     def is_late(self) -> bool:
         return self.count > 0 and self.age > self.late_after
+
+    @property
+    def is_recent(self) -> bool:
+        return self.count > 0 and self.age < self.recent_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +111,7 @@ class Health:
     services: Sequence[InService]
     groups: Sequence[GroupLag] | None
     last_verify: VerifyRun | None
-
-    @property
-    def faults(self) -> list[str]:
-        """A short sentence for each thing that is wrong, the worst first."""
-        found = [
-            f"The database of {each.name} does not answer." for each in self.services if each.piles is None
-        ]
-        found += ["Kafka does not answer."] if self.groups is None else []
-        found += ["The gateway does not answer."] if self.parts is None else []
-        found += [f"{part.name}: {part.state}." for part in self.parts or () if part.state != "ok"]
-        for each in self.services:
-            for pile in each.piles or ():
-                if pile.is_late:
-                    found.append(f"{each.name}: {pile.name}: {pile.count}, the oldest for {apart(pile.age)}.")
-        if self.last_verify is not None and self.last_verify.breaches:
-            found.append(f"The last verify found {self.last_verify.breaches} breaches.")
-        if self.last_verify is not None and self.last_verify.not_checked:
-            found.append(f"The last verify could not check {self.last_verify.not_checked} of its checks.")
-        return found
+    jobs: Jobs
 
 
 class Watch:
@@ -137,13 +141,14 @@ class Watch:
 
 async def look(sources: Sources) -> Health:
     at = clock.now()
-    parts, groups, last, services = await asyncio.gather(
+    parts, groups, last, jobs, services = await asyncio.gather(
         _parts(sources.gateway),
         _groups(sources),
         _last_verify(sources.own),
+        look_at_jobs(sources),
         asyncio.gather(*(_in_service(name, sources.books[name]) for name in WORKED)),
     )
-    return Health(at, parts, services, groups, last)
+    return Health(at, parts, services, groups, last, jobs)
 
 
 async def _parts(gateway: httpx2.AsyncClient) -> list[Part] | None:
@@ -178,6 +183,7 @@ async def _in_service(name: str, db: Database) -> InService:
             open_ones = waiting.together((await waiting.exceptions(connection)).values())
             due = await queue.depths(connection)
             failed = await _failed_emails(connection) if name == "notification" else []
+            swept = await _booked_by_the_sweep(connection) if name == "payment" else []
     except UNREACHABLE:
         return InService(name, None)
     piles = [
@@ -185,6 +191,7 @@ async def _in_service(name: str, db: Database) -> InService:
         Pile("events parked", parked.count, parked.age, "/ops/parked", 0),
         Pile("exceptions open", open_ones.count, open_ones.age, "/ops/clinics", NEVER),
         *failed,
+        *swept,
         *(Pile(f"tasks due: {each.kind}", each.count, each.oldest.total_seconds()) for each in due),
     ]
     return InService(name, piles)
@@ -201,6 +208,21 @@ async def _failed_emails(connection: Connection) -> list[Pile]:
         []
         if row is None
         else [Pile("e-mails failed in a day", row["emails"], row["age"], "/ops/emails", NEVER)]
+    )
+
+
+async def _booked_by_the_sweep(connection: Connection) -> list[Pile]:
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS payments, coalesce(extract(epoch FROM app_now() - max(booked_at)), 0)::float AS age
+        FROM entries WHERE observed_by = 'sweep' AND booked_at > app_now() - interval '1 day'
+        """
+    )
+    name = "payments without a webhook in a day"
+    return (
+        []
+        if row is None
+        else [Pile(name, row["payments"], row["age"], "", NEVER, WEBHOOKS_MISSED_WITHIN, WEBHOOKS_MISSED)]
     )
 
 

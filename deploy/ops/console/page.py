@@ -13,6 +13,7 @@ SECTIONS = {
     "emails": ("/ops/emails", "E‑mails"),
     "clinics": ("/ops/clinics", "Clinics"),
     "keys": ("/ops/keys", "API keys"),
+    "jobs": ("/ops/jobs", "Jobs"),
     "verify": ("/ops/verify", "Verify"),
     "audit": ("/ops/audit", "Audit log"),
 }

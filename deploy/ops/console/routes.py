@@ -7,6 +7,7 @@ from deploy.ops.console import (
     clinic_pages,
     email_pages,
     health_page,
+    jobs_page,
     journeys_page,
     key_pages,
     login_pages,
@@ -19,6 +20,7 @@ OPEN: list[Any] = login_pages.OPEN
 PAGES: list[Any] = [
     *login_pages.BEHIND,
     *health_page.PAGES,
+    *jobs_page.PAGES,
     *journeys_page.PAGES,
     *parked_pages.PAGES,
     *email_pages.PAGES,

@@ -43,6 +43,7 @@ def service_app(
     route_handlers: Sequence[Any] = (),
     lifespan: Sequence[Lifespan] = (),
     needed: Mapping[str, Check] | None = None,
+    reported: Mapping[str, Check] | None = None,
     database_needed: bool = True,
     dependencies: Mapping[str, Provide] | None = None,
     other_callers: Mapping[str, str] | None = None,
@@ -53,14 +54,16 @@ def service_app(
     answer leaves) or `db: Database` (routes that call Stripe: no connection is held meanwhile).
 
     needed              what else has to answer for the process to be ready, by name
+    reported            what some of its work needs, by name
     database_needed     False: it has work to do without its database, whose loss is reported only
     other_callers       public keys of other services than the gateway, for the routes that name one
     """
     database = {"database": db.ping}
     show_pool(db)
     checks = {**(database if database_needed else {}), **(needed or {})}
+    told = {**({} if database_needed else database), **(reported or {})}
     return Litestar(
-        route_handlers=[*route_handlers, *health_routes(checks, {} if database_needed else database)],
+        route_handlers=[*route_handlers, *health_routes(checks, told)],
         lifespan=[*lifespan, _closing(db)],
         guards=[any_caller],
         before_request=json_only,

@@ -3,6 +3,7 @@
 A lease rather than an advisory lock: a job may call Stripe, and holds no connection meanwhile.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from services.chassis.db.database import UNREACHABLE, Database
 from services.chassis.incidents import incidents
+from services.chassis.jobs.runs import Runs
 from services.chassis.telemetry.metrics import Counter
 
 log = structlog.get_logger()
@@ -32,6 +34,7 @@ class Jobs:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._runs = Runs(db.worker_tx)
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
     def every(self, seconds: float, name: str, job: Job) -> None:
@@ -56,19 +59,21 @@ class Jobs:
             self.scheduler.shutdown(wait=False)
 
     async def _run(self, name: str, job: Job, seconds: float) -> None:
+        failed, began = None, time.monotonic()
         try:
             if not await self._leased(name, seconds):
                 return
             await job()
         except UNREACHABLE as error:
-            _ran.add(1, name, "failed")
+            failed = error
             incidents.failed("job_failed", name, job=name, exc_info=error)
         except Exception as error:
-            _ran.add(1, name, "failed")
+            failed = error
             log.error("job_failed", job=name, exc_info=error)
         else:
-            _ran.add(1, name, "done")
             incidents.worked("job_failed", name)
+        _ran.add(1, name, "failed" if failed else "done")
+        await self._runs.keep(name, seconds, time.monotonic() - began, failed)
 
     async def _leased(self, name: str, seconds: float) -> bool:
         async with self._db.worker_tx() as tx:

@@ -1,6 +1,6 @@
 """A service's worker process: its consumers, its jobs, and health."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import ModuleType
@@ -10,6 +10,8 @@ from litestar import Litestar
 
 from services.chassis.db.database import Database
 from services.chassis.http.app import Lifespan, service_app
+from services.chassis.http.health import Check
+from services.chassis.jobs import runs
 from services.chassis.jobs.jobs import Jobs
 from services.chassis.jobs.sampling import Read, of_database
 from services.chassis.kafka import inbox, samples
@@ -37,12 +39,14 @@ def worker_app(
     after_commit: Callable[[], None] | None = None,
     handlers: Sequence[Handler] = (),
     reads: Sequence[Read] = (),
+    reported: Mapping[str, Check] | None = None,
 ) -> Litestar:
     """The app of a worker. `after_commit` is called when a batch has committed.
 
     rules       how long rows are kept
     handlers    of the tasks that this worker does
     reads       further gauges, read from the database
+    reported    what some of the work needs, by name
     """
     jobs = jobs or Jobs(db)
     working = Worker(db, handlers)
@@ -66,7 +70,9 @@ def worker_app(
             for each in (kafka.running(broker), jobs.running(), working.running()):
                 await running.enter_async_context(each)
             if settings.is_measured:
-                await running.enter_async_context(of_database(db, (*samples.READS, *reads)).running())
+                await running.enter_async_context(
+                    of_database(db, (*samples.READS, runs.READ, *reads)).running()
+                )
             yield
 
     return service_app(
@@ -75,6 +81,7 @@ def worker_app(
         db=db,
         lifespan=[*lifespan, consuming],
         needed={"kafka": partial(kafka.ping, broker), "progress": partial(kafka.check_progress, broker)},
+        reported=reported,
     )
 
 

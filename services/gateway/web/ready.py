@@ -42,7 +42,7 @@ class Readiness:
         return {**states, "clocks": self._clocks.state()}
 
     async def whole(self) -> dict[str, str]:
-        """The same, and `ok`, `degraded`, `starting`, `failing` or `away` by part."""
+        """The same, and `ok`, `degraded: WHAT`, `starting`, `failing` or `away` by part."""
         own, others = await asyncio.gather(self.own(), self._others.newest(self._ask))
         return {**own, **others}
 
@@ -91,11 +91,18 @@ def readiness_routes(gateway: Readiness) -> list[HTTPRouteHandler]:
 
 
 def status_in(status_code: int, body: bytes) -> str:
-    """A part's state, from its answer to `ready`."""
+    """A part's state, from its answer to `ready`. A degraded one's says what it lacks."""
     try:
-        status = msgspec.json.decode(body)["status"]
+        answer = msgspec.json.decode(body)
+        status = answer["status"]
     except (msgspec.MsgspecError, KeyError, TypeError):
-        status = None
-    if status_code == 200:
-        return "degraded" if status == "degraded" else "ok"
-    return "starting" if status == "starting" else "failing"
+        answer, status = {}, None
+    if status_code != 200:
+        return "starting" if status == "starting" else "failing"
+    return f"degraded: {_lacked(answer)}".rstrip(": ") if status == "degraded" else "ok"
+
+
+def _lacked(answer: Mapping[str, Any]) -> str:
+    checks = answer.get("checks")
+    checks = checks if isinstance(checks, dict) else {}
+    return ", ".join(sorted(name for name, state in checks.items() if state != "ok"))

@@ -45,6 +45,9 @@ from services.payment.stripe.params import (
 from services.payment.stripe.seal import Seal
 
 log = structlog.get_logger()
+STRIPE = "stripe"
+"""Its name among what a process needs."""
+_AWAY = "stripe_unreachable"
 _called = Seconds(
     "clinicpay.stripe.call.duration",
     "Calls to Stripe with their repetitions, by the meaning of the answer",
@@ -284,6 +287,11 @@ class StripeApi:
             page = await self.sdk.v1.disputes.list_async(params, call_options(account))  # type: ignore[arg-type]
             return [found.to_dict() async for found in page.auto_paging_iter()]
 
+    async def check(self) -> None:
+        """Raise `StripeUnavailable` while Stripe does not answer, or refuses. It is not asked: calls that fail tell."""
+        if incidents.is_open(_AWAY):
+            raise StripeUnavailable(StripeUnavailable.message)
+
     @asynccontextmanager
     async def _calling(self, what: str, account: str) -> AsyncIterator[None]:
         """A span around a call; its error is raised by its meaning."""
@@ -299,7 +307,7 @@ class StripeApi:
                 raise named from None
         _called.record(time.perf_counter() - began, what, "success")
         self._note_account(account, None)
-        incidents.worked("stripe_unreachable")
+        incidents.worked(_AWAY)
 
     def _note_account(self, account: str, error: Exception | None) -> None:
         """Log once that Stripe refuses an account or our key, and once that it works again, not at each call."""
@@ -318,9 +326,7 @@ def _named(error: stripe.StripeError, what: str) -> StripeRefused | Unavailable:
     answer = Answer.of(error)
     means = answer.meaning.__name__
     if issubclass(answer.meaning, StripeUnavailable):
-        incidents.failed(
-            "stripe_unreachable", path=what, reason=means, status=answer.status, request_id=error.request_id
-        )
+        incidents.failed(_AWAY, path=what, reason=means, status=answer.status, request_id=error.request_id)
     else:
         log.info("stripe_error", path=what, reason=means, status=answer.status, stripe_code=answer.code)
     return answer.error()
