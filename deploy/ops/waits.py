@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from deploy.ops.apart import apart
-from deploy.ops.consumers import topics_of_groups
+from deploy.ops.consumers import groups, topics_of_groups
 from deploy.ops.database import UNREACHABLE, looked_at
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
@@ -24,11 +24,10 @@ from services.chassis.queue import queue
 READ, UNKNOWN = 0, 2
 _FOR = {
     "outbox": "the relay",
-    "queue": "the worker",
     "parked": "a person: clinicpay parked list",
     "exceptions": "a clinic's staff",
-    "kafka": "the worker",
 }
+"""For whom it waits, by place; elsewhere for the worker of its service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,12 @@ class Waits:
     """A topic; of the queue and of exceptions their kind, of parked events the reason."""
     number: int
     seconds: float | None
+
+    @property
+    def whom(self) -> str:
+        """The process, or the person, that it waits for."""
+        service = groups()[self.part][0] if self.place == "kafka" else self.part
+        return _FOR.get(self.place) or f"{service}'s worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def run(data: Path | None, *, json_wanted: bool) -> int:
     if json_wanted:
         _lines(waits)
     else:
-        _show(waits, whole=not unread)
+        show(waits, whole=not unread)
     for each in unread:
         sys.stderr.write(f"clinicpay: not read: {each.part}: {each.error}\n")
     return UNKNOWN if unread else READ
@@ -120,7 +125,7 @@ def _lines(found: list[Waits]) -> None:
         sys.stdout.write(json.dumps(asdict(each)) + "\n")
 
 
-def _show(found: list[Waits], *, whole: bool) -> None:
+def show(found: list[Waits], *, whole: bool) -> None:
     console = Console()
     if not found:
         console.print("Nothing waits." if whole else "Nothing waits in what was read.")
@@ -130,5 +135,5 @@ def _show(found: list[Waits], *, whole: bool) -> None:
     table = Table(*(Column(head, overflow="fold") for head in heads), box=None)
     for each in found:
         oldest = "" if each.seconds is None else apart(each.seconds)
-        table.add_row(each.part, each.place, each.kind, str(each.number), oldest, _FOR[each.place])
+        table.add_row(each.part, each.place, each.kind, str(each.number), oldest, each.whom)
     console.print(table)

@@ -320,6 +320,38 @@ async def test_a_parked_event_is_replayed_once_its_cause_is_mended(
     assert {(by, why) for by, _, _, why, _ in await acts_of(console)} == {(NAME, REASON)}
 
 
+async def test_a_parked_settlement_says_whether_its_money_is_real(
+    console: Console, installation: Installation
+) -> None:
+    """A movement has the id of its event, and payment's ledger has each one that is real."""
+    parked_id, _ = await a_parked_movement(installation)
+    path = f"/ops/parked/invoice/{parked_id}"
+    forged = (await console.get(path)).text
+    real = await installation.dbs["payment"].admin.fetchrow("SELECT clinic_id, id FROM movements LIMIT 1")
+    assert real is not None
+    await installation.dbs["invoice"].admin.execute(
+        "UPDATE parked SET clinic_id = $1, event_id = $2 WHERE id = $3", *real.values(), parked_id
+    )
+
+    assert "do not replay this event" in forged
+    assert "do not discard this event" in (await console.get(path)).text
+
+
+async def test_a_parked_settlement_whose_ledger_is_away_says_that_it_is_not_known(
+    small: Console, db_invoice: ServiceDb
+) -> None:
+    wrong = a_settlement(new_id(), new_id(), money(100, "EUR"))
+    async with db_invoice.worker.worker_tx() as tx:
+        record = Record("payment.settled", 0, 7, b"k", wrong.encode())
+        await park.add(tx, "invoice", [Parked(record, wrong, "unknown_invoice")])
+        parked_id = await tx.fetchval("SELECT max(id) FROM parked")
+
+    page = await small.get(f"/ops/parked/invoice/{parked_id}")
+
+    assert page.status_code == 200
+    assert "Not known now: the database of payment does not answer" in page.text
+
+
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x00b"])
 @pytest.mark.parametrize("verb", ["replay", "discard", "reveal"])
 async def test_nothing_is_done_without_a_reason(

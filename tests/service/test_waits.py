@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import pytest
+
+from deploy.ops.waits import Waits, show
 from services.invoice import consumers
 from tests.builders.events import deliver
 from tests.builders.payments import a_settlement
@@ -56,3 +59,33 @@ async def test_no_name_is_cut_on_a_narrow_screen(installation: Installation) -> 
     done = await command("waits", COLUMNS="60", AUDITOR_DATABASE_URLS=urls)
 
     assert "…" not in done.stdout and "invoice" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("part", "place", "whom"),
+    [
+        ("payment-stripe", "kafka", "payment's worker"),
+        ("notification", "queue", "notification's worker"),
+        ("invoice", "outbox", "the relay"),
+    ],
+)
+def test_the_process_that_is_waited_for_has_its_name(part: str, place: str, whom: str) -> None:
+    """A consumer group's name is not that of a process."""
+    assert Waits(part, place, "x", 1, None).whom == whom
+
+
+@pytest.mark.parametrize(
+    ("whole", "words"), [(True, "Nothing waits.\n"), (False, "Nothing waits in what was read.\n")]
+)
+def test_nothing_waits_where_all_was_read(
+    whole: bool, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show([], whole=whole)
+
+    assert capsys.readouterr().out == words
+
+
+def test_hours_are_no_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    show([Waits("invoice", "outbox", "invoice.created", 1, 7_200.0)], whole=True)
+
+    assert "2 h" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Parked events: read one, hold it against its schema, apply it again, lay it aside, also many at once."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
+from contracts.events import topics
 from contracts.events.catalogue import decode
 from contracts.events.envelope import Undecodable
 from deploy.ops.console.bulk import Chosen, Ended, each_of
@@ -218,8 +220,26 @@ async def _one_page(
         ],
         whole=whole,
         schema=_against_schema(record),
+        ledger=await _ledger(sources, row),
         error=error.detail if error else "",
     )
+
+
+async def _ledger(sources: Sources, row: Mapping[str, Any]) -> str:
+    """Whether the money of a settlement is in payment's ledger. Empty of any other event, and of what is none."""
+    if row["topic"] != topics.PAYMENT_SETTLED.name or row["event_id"] is None:
+        return ""
+    try:
+        async with sources.books["payment"].statements() as connection:
+            # A movement has the id of its event.
+            known = await connection.fetchval(
+                "SELECT true FROM movements WHERE clinic_id = $1 AND id = $2",
+                row["clinic_id"],
+                row["event_id"],
+            )
+    except UNREACHABLE:
+        return "unknown"
+    return "has" if known else "lacks"
 
 
 def _against_schema(record: Record) -> str:
