@@ -24,10 +24,15 @@ class DataDirectory:
     def addresses(self) -> dict[str, str]:
         return self._json("addresses.json")
 
-    def password(self, role: str) -> str | None:
-        """The password of a database role. None: the directory is older than the role."""
-        password: str | None = self.secrets()["role_passwords"].get(role)
-        return password
+    def reader_dsns(self, role: str) -> dict[str, str]:
+        """DSN by service as a role that reaches all databases: the auditor, or `ops`.
+
+        CannotCheck too if the directory is older than the role.
+        """
+        password = self.secrets()["role_passwords"].get(role)
+        if password is None:
+            raise CannotCheck(f"{self.path} has no role {role} yet: restart `clinicpay up` on it")
+        return database.reader_dsns(self.postgres_server(), password, role)
 
     def dsn(self, role: str, service: str) -> str:
         """The DSN of a service's database as one of its roles."""

@@ -15,8 +15,4 @@ def ops_dsns(data: Path | None, environment: Mapping[str, str] = os.environ) -> 
         if urls := variables.read("OPS_DATABASE_URLS", environment):
             return variables.dsns(urls)
         raise CannotCheck("neither --data nor OPS_DATABASE_URLS (invoice=postgresql://…,gateway=…) given")
-    directory = DataDirectory(data)
-    password = directory.password(database.OPS)
-    if password is None:
-        raise CannotCheck(f"{data} has no role {database.OPS} yet: restart `clinicpay up` on it")
-    return database.reader_dsns(directory.postgres_server(), password, database.OPS)
+    return DataDirectory(data).reader_dsns(database.OPS)

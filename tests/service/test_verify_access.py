@@ -1,10 +1,13 @@
 """How `clinicpay verify` and its companions find the books, and what they say when they cannot."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deploy.ops.ops_role import ops_dsns
+from deploy.ops.stripe_setup.access import Given
 from deploy.ops.verify.access import Access
 from deploy.ops.verify.report import CannotCheck
 from deploy.ops.workers import worker_dsns
@@ -77,12 +80,19 @@ def test_a_directory_that_nothing_runs_on(tmp_path: Path) -> None:
         Access.of_data(tmp_path)
 
 
-def test_a_directory_from_before_there_was_an_auditor(tmp_path: Path) -> None:
-    (tmp_path / "secrets.json").write_text(json.dumps({"role_passwords": {}}))
-    (tmp_path / "addresses.json").write_text("{}")
+@pytest.mark.parametrize(
+    ("read", "role"), [(Access.of_data, "auditor"), (Given.of_data, "auditor"), (ops_dsns, "ops")]
+)
+def test_a_directory_from_before_there_was_a_role(
+    read: Callable[[Path], object], role: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets.json").write_text(json.dumps({"role_passwords": {}, "sandbox_secret_key": ""}))
+    (tmp_path / "addresses.json").write_text('{"sandbox": ""}')
 
-    with pytest.raises(CannotCheck, match="restart"):
-        Access.of_data(tmp_path)
+    with pytest.raises(CannotCheck) as refused:
+        read(tmp_path)
+
+    assert str(refused.value) == f"{tmp_path} has no role {role} yet: restart `clinicpay up` on it"
 
 
 def test_workers_need_their_urls() -> None:

@@ -39,8 +39,7 @@ class Given:
         """CannotCheck if no `clinicpay up` runs there. Stripe's keys are the environment's, else the sandbox's."""
         directory = DataDirectory(data.absolute())
         secrets = directory.secrets()
-        password = directory.password(database.AUDITOR) or ""
-        dsn = database.reader_dsns(directory.postgres_server(), password)["payment"]
+        dsn = directory.reader_dsns(database.AUDITOR)["payment"]
         public_url = environment.get("PUBLIC_URL") or directory.addresses()["portal"]
         if environment.get("STRIPE_SECRET_KEY"):
             return cls._of(environment, public_url, dsn)

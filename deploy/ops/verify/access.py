@@ -42,12 +42,9 @@ class Access:
         """Of a `clinicpay up` that is running on this data directory. CannotCheck if none is."""
         directory = DataDirectory(data.absolute())
         secrets = directory.secrets()
-        password = directory.password(database.AUDITOR)
-        if password is None:
-            raise CannotCheck(f"{directory.path} has no auditor yet: restart `clinicpay up` on it")
         key, api_base = directory.stripe(environment)
         return cls(
-            databases=database.reader_dsns(directory.postgres_server(), password),
+            databases=directory.reader_dsns(database.AUDITOR),
             kafka=directory.kafka_servers(),
             stripe_secret_key=key,
             stripe_api_base=api_base,
