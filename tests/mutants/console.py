@@ -60,4 +60,18 @@ CONSOLE = (
         'if found is not None and found.role == "operator":',
         "if found is not None:",
     ),
+    one(
+        "a late job of a process that is away is no fault of its own",
+        "tests/unit/test_console_faults.py::test_late_jobs_of_a_process_that_is_away_follow_from_that",
+        "deploy/ops/console/faults.py",
+        " and process not in down:",
+        ":",
+    ),
+    one(
+        "webhooks that do not come are named while they are recent",
+        f"{PAGES}a_payment_that_no_webhook_announced_is_named_for_an_hour",
+        "deploy/ops/console/health.py",
+        "return self.count > 0 and self.age < self.recent_within",
+        "return self.count > 0",
+    ),
 )

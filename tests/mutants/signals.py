@@ -7,8 +7,10 @@ SCRAPING = "services/chassis/http/scraping.py"
 SAMPLING = "services/chassis/jobs/sampling.py"
 SAMPLES = "services/chassis/kafka/samples.py"
 SETTINGS = "services/chassis/settings.py"
+RUNS = "services/chassis/jobs/runs.py"
 STORY = "deploy/ops/why/story.py"
 OF_METRICS = "tests/unit/test_metrics.py::test_"
+OF_JOBS = f"{SERVICE}test_chassis_jobs.py::test_"
 OF_WHY = "tests/unit/test_why.py::test_"
 
 SIGNALS = (
@@ -74,5 +76,33 @@ SIGNALS = (
         "services/chassis/kafka/consume.py",
         "        self._measure(applied, parked)\n\n",
         "        self._measure([each.event for each in arrived], parked)\n\n",
+    ),
+    one(
+        "runs that fail are counted on, whichever process ran them",
+        f"{OF_JOBS}failed_runs_are_counted_over_all_processes_until_one_is_done",
+        RUNS,
+        "THEN 0 ELSE kept.failures + 1 END",
+        "THEN 0 ELSE 1 END",
+    ),
+    one(
+        "a job goes on where its run cannot be written down",
+        f"{OF_JOBS}a_job_goes_on_where_its_run_cannot_be_written_down",
+        RUNS,
+        "        except Exception as failed:\n",
+        "        except OSError as failed:\n",
+    ),
+    one(
+        "a job that nobody runs is late",
+        f"{OF_JOBS}a_job_that_nobody_runs_is_late_and_one_of_an_earlier_release_is_forgotten",
+        RUNS,
+        "return self.asked_at > self.next_at + LATE",
+        "return False",
+    ),
+    one(
+        "payment says that it goes without Stripe",
+        f"{SERVICE}test_incidents.py::test_payment_says_for_a_minute_that_it_goes_without_stripe",
+        "services/payment/app.py",
+        '        needed={"kafka": events.check},\n        reported={STRIPE: stripe.check},\n',
+        '        needed={"kafka": events.check},\n',
     ),
 )

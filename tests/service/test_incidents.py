@@ -73,14 +73,35 @@ async def test_a_database_that_does_not_answer_is_an_incident_that_ends(
     ]
 
 
-async def test_stripe_that_does_not_answer_is_one_line(told: list[Any]) -> None:
+async def ask_stripe_in_vain() -> None:
     stripe = StripeApi("sk_test_1", f"http://{NOBODY}", 2, SEAL)
     for _ in range(3):
         with pytest.raises(StripeUnavailable):
             await stripe.retrieve_intent("", "pi_1")
     await stripe.close()
+
+
+async def test_stripe_that_does_not_answer_is_one_line(told: list[Any]) -> None:
+    await ask_stripe_in_vain()
     assert named(told) == ["stripe_unreachable_begins"]
     assert not named(told, "info")
+
+
+async def test_payment_says_for_a_minute_that_it_goes_without_stripe(
+    told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`told`: of a process that has just begun."""
+    async with calling(payment_app.api(payment_settings(AWAY)), "payment") as service:
+
+        async def stripes() -> str:
+            answer = await service.call("GET", "/healthz/ready")
+            return str(answer.json()["checks"]["stripe"])
+
+        assert await stripes() == "ok"
+        await ask_stripe_in_vain()
+        assert await stripes() == "StripeUnavailable"
+        monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+        assert await stripes() == "ok"
 
 
 async def test_an_outbox_that_is_reached_again_ends_its_incident_once_it_stays(
