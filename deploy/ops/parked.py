@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.ops import database
+from deploy.ops import database, settlements
 from deploy.ops.commands import DOES_NOT_ANSWER, words_of
 from deploy.ops.consumers import CONSUMERS
 from deploy.ops.workers import opened
@@ -42,8 +42,14 @@ async def get(dsn: str, parked_id: int) -> dict[str, Any] | None:
         return await parked.get(db, parked_id)
 
 
-async def replay(service: str, dsn: str, parked_id: int) -> bool:
+async def replay(service: str, dsn: str, parked_id: int, payment_dsn: str | None = None) -> bool:
+    """With `payment_dsn`, a settlement must be in payment's ledger."""
     async with opened(dsn) as db:
+        row = await parked.get(db, parked_id)
+        if payment_dsn and row and row["state"] == "waiting" and settlements.is_settlement(row):
+            async with database.looked_at(payment_dsn) as payment:
+                if not await settlements.is_real(payment, row):
+                    raise settlements.NotInLedger
         return await parked.replay(consumers_of(CONSUMERS[service], db), parked_id)
 
 
@@ -132,10 +138,10 @@ def print_one(dsn: str, parked_id: int) -> int:
     return 0
 
 
-def print_replay(service: str, dsn: str, parked_id: int) -> int:
+def print_replay(service: str, dsn: str, parked_id: int, payment_dsn: str | None = None) -> int:
     """Replay one and print the result; 1 when nothing was applied."""
     try:
-        replayed = asyncio.run(replay(service, dsn, parked_id))
+        replayed = asyncio.run(replay(service, dsn, parked_id, payment_dsn))
     except DomainError as refusal:
         sys.stderr.write(f"clinicpay: still refused: {refusal.code}: {refusal.detail}\n")
         return 1

@@ -51,7 +51,10 @@ def replay_parked(
     ] = False,
     data: ParkedData = None,
 ) -> None:
-    """Apply a parked event once its cause is mended. Exits 1 if it is refused still."""
+    """Apply a parked event once its cause is mended. Exits 1 if it is refused still.
+
+    A `payment.settled` that payment's ledger does not have is refused, where payment's database is given.
+    """
     from deploy.ops.parked import print_replay, print_replay_held_back
 
     if (parked_id is None) != all_behind:
@@ -59,7 +62,7 @@ def replay_parked(
     worker = _worker(service, data)
     if parked_id is None:
         raise typer.Exit(print_replay_held_back(service, worker))
-    raise typer.Exit(print_replay(service, worker, parked_id))
+    raise typer.Exit(print_replay(service, worker, parked_id, _payment(data)))
 
 
 @parked.command("discard")
@@ -74,6 +77,13 @@ def discard_parked(
     from deploy.ops.parked import print_discard
 
     raise typer.Exit(print_discard(service, _worker(service, data), parked_id, by or login_here(), reason))
+
+
+def _payment(data: Path | None) -> str | None:
+    """Payment's database, if it is given beside the one that is worked in."""
+    if data is None and os.environ.get("DATABASE_URL"):
+        return None
+    return _workers(data).get("payment")
 
 
 def _workers(data: Path | None) -> dict[str, str]:

@@ -284,6 +284,15 @@ async def a_parked_movement(installation: Installation) -> tuple[int, UUID]:
     return await db.admin.fetchval("SELECT max(id) FROM parked"), invoice
 
 
+async def make_real(installation: Installation, parked_id: int) -> None:
+    """Let a parked settlement have the id of a movement that payment's ledger has."""
+    real = await installation.dbs["payment"].admin.fetchval("SELECT id FROM movements LIMIT 1")
+    assert real is not None
+    await installation.dbs["invoice"].admin.execute(
+        "UPDATE parked SET event_id = $1 WHERE id = $2", real, parked_id
+    )
+
+
 async def park_text(db: ServiceDb, text: bytes) -> int:
     async with db.worker.worker_tx() as tx:
         await park.add(
@@ -301,6 +310,8 @@ async def test_a_parked_event_is_replayed_once_its_cause_is_mended(
     assert "wrong_currency" in (await console.get("/ops/parked")).text
     assert "It fits the schema" in (await console.get(path)).text
 
+    forged = await console.post(f"{path}/replay", path, reason=REASON)
+    await make_real(installation, parked_id)
     refused = await console.post(f"{path}/replay", path, reason=REASON)
     await installation.dbs["invoice"].admin.execute(
         "UPDATE invoices SET currency = 'USD' WHERE id = $1", invoice
@@ -308,11 +319,18 @@ async def test_a_parked_event_is_replayed_once_its_cause_is_mended(
     done = await console.post(f"{path}/replay", path, reason=REASON)
     again = await console.post(f"{path}/replay", path, reason=REASON)
 
-    assert (refused.status_code, done.status_code, again.status_code) == (422, 303, 409)
+    assert "count money that nobody took" in forged.text
+    assert (forged.status_code, refused.status_code, done.status_code, again.status_code) == (
+        409,
+        422,
+        303,
+        409,
+    )
     assert "does not wait any more" in again.text
     paid = await installation.world.get(f"/invoices/{invoice}")
     assert paid["settled"]["minor"] == 1_000
     assert [outcome for *_, outcome in await acts_of(console)] == [
+        "refused: not_in_ledger",
         "refused: wrong_currency",
         "done",
         "refused: not_waiting",
@@ -327,11 +345,7 @@ async def test_a_parked_settlement_says_whether_its_money_is_real(
     parked_id, _ = await a_parked_movement(installation)
     path = f"/ops/parked/invoice/{parked_id}"
     forged = (await console.get(path)).text
-    real = await installation.dbs["payment"].admin.fetchrow("SELECT clinic_id, id FROM movements LIMIT 1")
-    assert real is not None
-    await installation.dbs["invoice"].admin.execute(
-        "UPDATE parked SET clinic_id = $1, event_id = $2 WHERE id = $3", *real.values(), parked_id
-    )
+    await make_real(installation, parked_id)
 
     assert "do not replay this event" in forged
     assert "do not discard this event" in (await console.get(path)).text

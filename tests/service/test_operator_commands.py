@@ -17,6 +17,7 @@ from services.chassis.ids import new_id
 from tests.running.commands import command
 from tests.running.databases import ServiceDb
 from tests.running.installation import Installation
+from tests.service.test_console_pages import a_parked_movement, make_real
 from tests.tools.documented import statements
 
 LONG = 30
@@ -125,3 +126,18 @@ async def test_the_sql_that_is_shown_to_operators_can_be_run(installation: Insta
                 answered.add(statement)
     assert len(shown) > 5
     assert answered == set(shown)
+
+
+async def test_no_command_replays_a_settlement_that_payments_ledger_lacks(installation: Installation) -> None:
+    """Where payment's database is given. A real one is refused for its own reason."""
+    parked_id, _ = await a_parked_movement(installation)
+    urls = ",".join(f"{name}={installation.dbs[name].worker_dsn}" for name in WORKED)
+    replay = ("parked", "replay", "invoice", str(parked_id))
+
+    forged = await command(*replay, WORKER_DATABASE_URLS=urls)
+    await make_real(installation, parked_id)
+    real = await command(*replay, WORKER_DATABASE_URLS=urls)
+
+    assert (forged.exit_code, real.exit_code) == (1, 1)
+    assert "still refused: not_in_ledger: " in forged.stderr
+    assert "still refused: wrong_currency: " in real.stderr

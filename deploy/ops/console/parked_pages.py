@@ -10,9 +10,9 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
-from contracts.events import topics
 from contracts.events.catalogue import decode
 from contracts.events.envelope import Undecodable
+from deploy.ops import settlements
 from deploy.ops.console.bulk import Chosen, Ended, each_of
 from deploy.ops.console.login_pages import Console
 from deploy.ops.console.masking import name_shown, shown
@@ -23,7 +23,7 @@ from deploy.ops.console.sessions import CurrentOperator
 from deploy.ops.console.sources import Sources
 from deploy.ops.consumers import CONSUMERS
 from deploy.ops.database import UNREACHABLE
-from services.chassis.errors import DomainError
+from services.chassis.errors import DomainError, Unavailable
 from services.chassis.kafka import park, parked
 from services.chassis.kafka.consume import consumers_of
 from services.chassis.kafka.park import Record
@@ -142,8 +142,11 @@ async def _act(
     """Raises what refuses it, with nothing changed but the note of the try."""
     db = sources.workers[service]
     async with acting(sources.own, operator, f"{verb}_parked", service, parked_id, reason):
-        if await parked.get(db, parked_id) is None:
+        row = await parked.get(db, parked_id)
+        if row is None:
             raise ParkedUnknown("There is no such event.")
+        if verb == "replay" and row["state"] == "waiting":
+            await _refuse_forged(sources, row)
         consumers = consumers_of(CONSUMERS[service], db)
         try:
             if verb == "replay":
@@ -225,21 +228,25 @@ async def _one_page(
     )
 
 
+async def _refuse_forged(sources: Sources, row: Mapping[str, Any]) -> None:
+    match await _ledger(sources, row):
+        case "lacks":
+            raise settlements.NotInLedger
+        case "unknown":
+            raise Unavailable(
+                "The database of payment does not answer, so nobody knows whether this money is real."
+            )
+
+
 async def _ledger(sources: Sources, row: Mapping[str, Any]) -> str:
     """Whether the money of a settlement is in payment's ledger. Empty of any other event, and of what is none."""
-    if row["topic"] != topics.PAYMENT_SETTLED.name or row["event_id"] is None:
+    if not settlements.is_settlement(row):
         return ""
     try:
         async with sources.books["payment"].statements() as connection:
-            # A movement has the id of its event.
-            known = await connection.fetchval(
-                "SELECT true FROM movements WHERE clinic_id = $1 AND id = $2",
-                row["clinic_id"],
-                row["event_id"],
-            )
+            return "has" if await settlements.is_real(connection, row) else "lacks"
     except UNREACHABLE:
         return "unknown"
-    return "has" if known else "lacks"
 
 
 def _against_schema(record: Record) -> str:
