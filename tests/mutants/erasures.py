@@ -102,6 +102,13 @@ ERASURES = (
         "UPDATE invoices AS i SET note = i.note FROM",
     ),
     one(
+        "a client's salt is erased with the name",
+        f"{SERVICE}test_chassis_audit.py::test_names_and_addresses_cannot_be_tried_against_the_log",
+        "services/invoice/erasures/store.py",
+        "external_id = NULL, salt = NULL",
+        "external_id = NULL",
+    ),
+    one(
         "a login goes with its last client",
         f"{LOGINS}the_login_goes_with_all_that_hangs_on_it",
         ENDING,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +13,10 @@ from services.chassis.audit import Breach
 from services.chassis.http.auth import client
 from services.chassis.ids import new_id
 from services.invoice import app as invoice_app
+from services.invoice.clients import store as clients
+from services.invoice.erasures import actions as erasures
 from services.notification import app as notification_app
+from services.notification.contacts import store as contacts
 from services.payment.app import ROUTES
 from tests.builders.callers import a_caller
 from tests.builders.invoices import invoice_body as a_bill
@@ -199,6 +203,35 @@ async def test_the_log_holds_nothing_personal(
     for db in (db_gateway, db_invoice):
         text = await db.admin.fetchval("SELECT string_agg(audit::text, ' ') FROM audit")
         assert "anary" not in text and PASSWORD not in text and OPERATOR_KEY not in text
+
+
+async def test_names_and_addresses_cannot_be_tried_against_the_log(
+    site: Site, db_gateway: ServiceDb, db_invoice: ServiceDb, db_notification: ServiceDb
+) -> None:
+    """With its row the log proves what a client was; the salt goes with the row's name, and with a contact."""
+    clinic = await create_clinic(site)
+    given = {"name": "Canary Name", "email": "canary@example.com", "login": None, "invite": True}
+    client_id = UUID((await create_client(site, clinic, **given))["id"])
+    clinic_id = UUID(clinic["id"])
+    async with db_invoice.api.tx(clinic_id) as tx:
+        client = await clients.get_client(tx, clinic_id, client_id)
+    async with db_notification.api.tx(clinic_id) as tx:
+        contact = await contacts.get_contact(tx, clinic_id, client_id)
+    assert client is not None and contact is not None
+
+    assert audit.state_hash(client) in await hashes(db_invoice)
+    assert audit.state_hash(replace(client, salt=None)) not in await hashes(db_invoice)
+    assert audit.state_hash(contact) in await hashes(db_notification)
+    assert audit.state_hash(replace(contact, salt=None)) not in await hashes(db_notification)
+    assert audit.state_hash("canary@example.com") not in await hashes(db_gateway)
+
+    await db_invoice.admin.execute("UPDATE clients SET erase_after = current_date")
+    await erasures.erase_due(db_invoice.worker)
+    assert await db_invoice.admin.fetchval("SELECT salt FROM clients") is None
+
+
+async def hashes(db: ServiceDb) -> set[bytes]:
+    return {row["after_hash"] for row in await db.admin.fetch("SELECT after_hash FROM audit")}
 
 
 async def test_a_refused_deed_leaves_nothing(world: InvoiceService) -> None:

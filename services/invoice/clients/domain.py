@@ -23,8 +23,11 @@ class ClientDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client(ClientDetails):
+    """`salt` is in the audit log's hashes of the client, and goes with the name."""
+
     id: UUID
     erased: bool = False
+    salt: UUID | None = None
 
 
 class ClientNotFound(DomainError):

@@ -16,9 +16,11 @@ from services.invoice.clinics.store import clinic_of
 
 _COLUMNS = """
     clients.id, clients.name, clients.billing_address, clients.tax_number, clients.external_id, clients.metadata,
-    clients.erased_at IS NOT NULL AS erased
+    clients.erased_at IS NOT NULL AS erased, clients.salt
 """
-_NAMED_NOW = "changed_at = app_now(), erase_after = DEFAULT, erased_at = NULL"
+_NAMED_NOW = """
+    changed_at = app_now(), erase_after = DEFAULT, erased_at = NULL, salt = coalesce(clients.salt, gen_random_uuid())
+"""
 """Of a client who is given a name, erased before or not."""
 
 
@@ -167,4 +169,5 @@ def _client(row: asyncpg.Record) -> Client:
         external_id=row["external_id"],
         metadata=msgspec.json.decode(row["metadata"], type=dict[str, str]),
         erased=row["erased"],
+        salt=row["salt"],
     )

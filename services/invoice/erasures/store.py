@@ -9,7 +9,7 @@ from services.chassis.db.statements import rows_in
 from services.invoice.erasures.domain import Erasure
 
 _ERASED = "name = '', billing_address = '{}', tax_number = '', metadata = '{}'"
-_ERASED_CLIENT = f"{_ERASED}, external_id = NULL"
+_ERASED_CLIENT = f"{_ERASED}, external_id = NULL, salt = NULL"
 _ERASED_DOCUMENT = f"{_ERASED}, insurer_reference = ''"
 _ERASED_TEXTS = """
     UPDATE invoices AS i SET note = '' FROM documents AS gone

@@ -28,11 +28,12 @@ async def create_contact(tx: Connection, caller: Caller, contact: Contact) -> tu
             raise
         domain.tidy(contact)  # a rule about languages came after some contacts
         return existing, False
-    if not await store.add_contact(tx, caller.clinic, contact):
+    added = await store.add_contact(tx, caller.clinic, contact)
+    if added is None:
         return await get_contact(tx, caller.clinic, contact.client_id), False
     await deliveries.end_waiting(tx, caller.clinic, contact.client_id)
-    await audit.record(tx, caller, "put_contact", contact.client_id, None, contact)
-    return contact, True
+    await audit.record(tx, caller, "put_contact", contact.client_id, None, added)
+    return added, True
 
 
 async def save_contact(tx: Connection, caller: Caller, contact: Contact, before: Contact) -> Contact:

@@ -37,13 +37,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """`refused` is about this address alone."""
+    """`refused` is about this address alone. `salt` is in the audit log's hashes of the contact, and goes with it."""
 
     client_id: UUID
     email: str
     name: str
     language: str
     refused: Refused | None = None
+    salt: UUID | None = None
 
 
 def checked(given: Contact, before: Contact | None) -> Contact:
@@ -56,7 +57,9 @@ def checked(given: Contact, before: Contact | None) -> Contact:
     refusals.of(None, check_language, contact, before)
     refusals.check()
     is_same = before is not None and before.email == contact.email
-    return replace(contact, refused=before.refused if before and is_same else None)
+    return replace(
+        contact, refused=before.refused if before and is_same else None, salt=before.salt if before else None
+    )
 
 
 def tidy(given: Contact) -> Contact:

@@ -11,19 +11,19 @@ from services.chassis.db.database import Connection
 from services.chassis.ids import Key, columns
 from services.notification.contacts.domain import Contact, Refused
 
-_COLUMNS = "client_id, email, name, language, refused_reason, refused_at"
+_COLUMNS = "client_id, email, name, language, refused_reason, refused_at, salt"
 
 
-async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> bool:
-    """Add a contact; False when the client has one."""
-    added = await tx.fetchval(
-        """
+async def add_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> Contact | None:
+    """Add a contact; None when the client has one."""
+    row = await tx.fetchrow(
+        f"""
         INSERT INTO contacts (clinic_id, client_id, email, name, language) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (clinic_id, client_id) DO NOTHING RETURNING true
+        ON CONFLICT (clinic_id, client_id) DO NOTHING RETURNING {_COLUMNS}
         """,
         *_columns(clinic_id, contact),
     )
-    return bool(added)
+    return _contact(row) if row else None
 
 
 async def save_contact(tx: Connection, clinic_id: UUID, contact: Contact) -> None:
@@ -134,7 +134,7 @@ async def save_choice(
 
 def _contact(row: asyncpg.Record) -> Contact:
     refused = Refused(row["refused_reason"], row["refused_at"]) if row["refused_at"] else None
-    return Contact(row["client_id"], row["email"], row["name"], row["language"], refused)
+    return Contact(row["client_id"], row["email"], row["name"], row["language"], refused, row["salt"])
 
 
 def _columns(clinic_id: UUID, contact: Contact) -> tuple[UUID, UUID, str, str, str]:

@@ -51,7 +51,7 @@ async def invite(tx: Connection, caller: Caller, client_id: UUID, email: str) ->
         await _connect(tx, caller, client_id, login, within)
     elif within:
         await _send_link(tx, caller, client_id, address)
-    await audit.record(tx, caller, "invite_client", client_id, None, address)
+    await audit.record(tx, caller, "invite_client", client_id, None, "invited")
 
 
 async def end(tx: Connection, clinic_id: UUID, client_id: UUID) -> None:
