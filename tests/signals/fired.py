@@ -1,6 +1,6 @@
 """`./clinicpay alerts`: real faults and a real Prometheus. Each alert fires, and ends after them; each panel has data.
 
-It takes about eight minutes. `test_rules.py` fires the alerts by series, at the paces that they have in production.
+It takes six to eight minutes. `test_rules.py` fires the alerts by series, at the paces that they have in production.
 """
 
 import asyncio

@@ -85,7 +85,7 @@ def mutants(
 
 @dev.command()
 def alerts() -> None:
-    """Cause real faults beside a real Prometheus: each alert fires, ends, and every panel has data. Eight minutes."""
+    """Cause real faults beside a real Prometheus: alerts fire and end, each panel has data. Six to eight minutes."""
     from tests.signals import fired
 
     raise typer.Exit(fired.main())
