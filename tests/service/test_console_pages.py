@@ -381,6 +381,22 @@ async def test_nothing_is_done_without_a_reason(
     assert await waiting_parked(db_invoice) == [("payment.settled", "undecodable")]
 
 
+async def test_what_was_typed_stays_when_an_act_is_refused(small: Console, db_invoice: ServiceDb) -> None:
+    """Its form is open, and no other has the reason in it."""
+    parked_id = await park_text(db_invoice, b"{")
+    path = f"/ops/parked/invoice/{parked_id}"
+
+    one = (await small.post(f"{path}/replay", path, reason="mended <it>")).text
+    many = await small.post("/ops/parked", "/ops/parked", reason="mended <it>", chosen=f"invoice/{parked_id}")
+
+    assert one.count('value="mended &lt;it&gt;"') == 1
+    assert '<details class="more" open><summary>Replay</summary>' in one
+    assert "Choose what to do" in many.text
+    assert "<title>1 parked event – " in many.text
+    assert 'value="mended &lt;it&gt;"' in many.text
+    assert f'value="invoice/{parked_id}" checked' in many.text
+
+
 async def test_what_is_discarded_names_who_and_why(small: Console, db_invoice: ServiceDb) -> None:
     parked_id = await park_text(db_invoice, b"{")
     path = f"/ops/parked/invoice/{parked_id}"

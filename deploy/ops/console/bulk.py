@@ -31,9 +31,14 @@ class Ended:
         return f"{self.done} of {self.done + len(self.refused)} are done."
 
 
+def chosen_of(sent: Chosen) -> tuple[str, ...]:
+    """Each that was ticked, once."""
+    return tuple(dict.fromkeys(each for each in ([sent] if isinstance(sent, str) else sent) if each))
+
+
 async def each_of(sent: Chosen, act: Callable[[str], Awaitable[None]]) -> Ended:
     """Raises `NothingChosen` and `TooMany` before anything is done."""
-    chosen = list(dict.fromkeys(each for each in ([sent] if isinstance(sent, str) else sent) if each))
+    chosen = chosen_of(sent)
     if not chosen:
         raise NothingChosen("Choose at least one.")
     if len(chosen) > MOST_AT_ONCE:

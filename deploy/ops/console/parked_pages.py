@@ -13,7 +13,7 @@ from litestar.response import Redirect, Template
 from contracts.events.catalogue import decode
 from contracts.events.envelope import Undecodable
 from deploy.ops import settlements
-from deploy.ops.console.bulk import Chosen, Ended, each_of
+from deploy.ops.console.bulk import Chosen, Ended, chosen_of, each_of
 from deploy.ops.console.login_pages import Console
 from deploy.ops.console.masking import name_shown, shown
 from deploy.ops.console.operators.actions import acting, reason_of
@@ -69,6 +69,18 @@ class BulkForm:
     _csrf_token: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The contents of a form that was refused: they stay typed."""
+
+    verb: str = ""
+    reason: str = ""
+    chosen: tuple[str, ...] = ()
+
+
+NOTHING = Sent()
+
+
 @readable("/parked")
 async def list_parked(
     operator: CurrentOperator,
@@ -111,7 +123,8 @@ async def act_on_parked(
             case _:
                 raise NotFoundException
     except DomainError as refusal:
-        return await _one_page(operator, sources, service, parked_id, error=refusal)
+        sent = Sent(verb, data.reason)
+        return await _one_page(operator, sources, service, parked_id, error=refusal, sent=sent)
     return Redirect(f"/ops/parked?done={verb}&count=1", status_code=303)
 
 
@@ -130,7 +143,8 @@ async def act_on_many(
 
         ended = await each_of(data.chosen, act)
     except DomainError as refusal:
-        return await _list_page(operator, sources, error=refusal.detail)
+        sent = Sent(data.verb, data.reason, chosen_of(data.chosen))
+        return await _list_page(operator, sources, error=refusal.detail, sent=sent)
     if ended.refused:
         return await _list_page(operator, sources, ended=ended)
     return Redirect(f"/ops/parked?done={verb}&count={ended.done}", status_code=303)
@@ -170,6 +184,7 @@ async def _list_page(
     done: str = "",
     error: str = "",
     ended: Ended | None = None,
+    sent: Sent = NOTHING,
 ) -> Template:
     found = await asyncio.gather(*(_waiting(service, sources) for service in CONSUMERS))
     away = [service for service, rows in zip(CONSUMERS, found, strict=True) if rows is None]
@@ -187,6 +202,9 @@ async def _list_page(
         done=done,
         error=error,
         ended=ended,
+        verb=sent.verb,
+        typed=sent.reason,
+        chosen=sent.chosen,
     )
 
 
@@ -206,6 +224,7 @@ async def _one_page(
     *,
     whole: bool = False,
     error: DomainError | None = None,
+    sent: Sent = NOTHING,
 ) -> Template:
     row = await _get(sources, service, parked_id)
     record: Record = row["record"]
@@ -225,6 +244,8 @@ async def _one_page(
         schema=_against_schema(record),
         ledger=await _ledger(sources, row),
         error=error.detail if error else "",
+        refused=sent.verb,
+        typed=sent.reason,
     )
 
 
