@@ -14,6 +14,7 @@ from services.chassis.kafka.worker import worker_app
 from services.notification import consumers
 from services.notification.contacts import routes as contacts
 from services.notification.emails import routes as emails
+from services.notification.emails import unsent
 from services.notification.emails.documents import Documents
 from services.notification.emails.rendering import Renderer
 from services.notification.emails.sending import Sender
@@ -63,6 +64,7 @@ def worker(settings: Settings) -> Litestar:
         consumers=consumers,
         rules=RULES,
         jobs=timed,
+        reads=[unsent.READ],
         lifespan=[] if settings.mail_paused else [sending],
         after_commit=sender.wake,
     )

@@ -7,6 +7,7 @@ SCRAPING = "services/chassis/http/scraping.py"
 SAMPLING = "services/chassis/jobs/sampling.py"
 SAMPLES = "services/chassis/kafka/samples.py"
 SETTINGS = "services/chassis/settings.py"
+UNSENT = "services/notification/emails/unsent.py"
 RUNS = "services/chassis/jobs/runs.py"
 STORY = "deploy/ops/why/story.py"
 OF_METRICS = "tests/unit/test_metrics.py::test_"
@@ -14,6 +15,13 @@ OF_JOBS = f"{SERVICE}test_chassis_jobs.py::test_"
 OF_WHY = "tests/unit/test_why.py::test_"
 
 SIGNALS = (
+    one(
+        "e-mails that were not tried are the queue's matter",
+        f"{SERVICE}test_notification_sending.py::test_an_email_that_is_tried_in_vain_shows_since_when",
+        UNSENT,
+        "state = 'due' AND attempts > 0",
+        "state = 'due'",
+    ),
     one(
         "the token of the metrics' page",
         f"{OF_METRICS}nobody_else_reads_it",

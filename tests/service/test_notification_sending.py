@@ -8,8 +8,9 @@ import pytest
 
 from contracts.events.notification import NotificationFailed, NotificationSent
 from services.chassis.ids import new_id
+from services.chassis.jobs.sampling import of_database
 from services.notification import consumers
-from services.notification.emails import actions
+from services.notification.emails import actions, unsent
 from services.notification.emails import sending as jobs
 from services.notification.emails.domain import Sent
 from services.notification.emails.sending import Sender
@@ -17,6 +18,7 @@ from services.notification.emails.smtp import Smtp
 from tests.builders.events import TRACE, deliver, outbox_events
 from tests.builders.invoices import an_invoice
 from tests.running.databases import ServiceDb
+from tests.running.metrics import value
 from tests.running.notification import (
     MailServer,
     a_reachable_client,
@@ -255,6 +257,27 @@ async def test_while_the_mail_server_is_away_one_email_is_tried_and_the_rest_kep
         await db_notification.admin.fetchval("SELECT count(*) FROM tasks WHERE claimed_until IS NOT NULL")
         == 0
     )
+
+
+async def test_an_email_that_is_tried_in_vain_shows_since_when(
+    db_notification: ServiceDb, sender: Sender, mail: MailServer
+) -> None:
+    clinic, client_id = await a_reachable_client(db_notification)
+    shown = of_database(db_notification.worker, [unsent.READ])
+    await deliver(db_notification.worker, consumers, an_invoice(clinic.clinic_id, client_id))
+    await db_notification.admin.execute("UPDATE deliveries SET created_at = now() - interval '1 hour'")
+    await shown.look()
+    assert value("clinicpay.email.unsent.age") == 0, "it was not tried: the queue shows that"
+
+    mail.answers = ["452 4.3.1 insufficient system storage"]
+    await sender.send_due()
+    await shown.look()
+    assert 3_600 <= (value("clinicpay.email.unsent.age") or 0) < 3_700
+
+    await make_due(db_notification)
+    await sender.send_due()
+    await shown.look()
+    assert value("clinicpay.email.unsent.age") == 0
 
 
 async def test_a_server_that_hangs_up_is_called_again(

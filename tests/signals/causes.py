@@ -31,6 +31,7 @@ SETTINGS = {"STRIPE_CALLS_PER_SECOND_OF_ACCOUNT": "4", "STRIPE_TIMEOUT_SECONDS":
 PRESSES = 40
 """Ten seconds of starts and more."""
 LATE = 4
+_PUT_OFF = "state = 'due' AND attempts > 0"
 RECEIPT_SECONDS = 300.0
 """The objective of receipts, which no scaled window makes shorter."""
 CLOCK_SECONDS = -10.0
@@ -129,7 +130,10 @@ async def many_pay_at_once(client: Client) -> AsyncIterator[None]:
 
 
 async def old_rows(one: Lab) -> None:
-    """Garbage on a topic, parked for longer than the objective; a task that nobody does; an exception of last week."""
+    """Garbage on a topic, parked for longer than the objective; a task that nobody does; an exception of last week.
+
+    And e-mails of an hour ago, which the mail server has put off.
+    """
     producer = AIOKafkaProducer(bootstrap_servers=one.system.kafka.bootstrap_servers)
     await producer.start()
     await producer.send_and_wait("payment.settled", b"no event at all", key=b"nothing")
@@ -150,6 +154,11 @@ async def old_rows(one: Lab) -> None:
         VALUES ($1, $1, 'alerts_test', $1, 'none', '{}', now() - interval '4 days')
         """,
         new_id(),
+    )
+    while not await one.value("notification", f"SELECT count(*) FROM deliveries WHERE {_PUT_OFF}"):
+        await asyncio.sleep(0.2)
+    await one.admin["notification"].execute(
+        f"UPDATE deliveries SET created_at = created_at - interval '1 hour' WHERE {_PUT_OFF}"
     )
 
 

@@ -21,7 +21,7 @@ from tests.signals.prometheus import Prometheus, prometheus, served
 from tests.signals.rules import alerts
 from tests.tools.dashboards import DASHBOARDS
 
-OF_ROWS = {"EventsParked", "QueueBehind", "ExceptionsWait"}
+OF_ROWS = {"EventsParked", "QueueBehind", "ExceptionsWait", "EmailsNotSent"}
 OF_PEOPLE = {"EmailsFail", "DeclinesRise"}
 OF_CLOCKS = {"ClockOff"}
 OF_RIGHTS = {"JobFails", "SweepNotRunning"}

@@ -101,6 +101,7 @@ CASES = {
         45,
         9,
     ),
+    "EmailsNotSent": Case({"clinicpay_email_unsent_age_seconds": for_a_while("2000")}, 15, 45, 9),
     "EmailsFail": Case({EMAIL % "sent": "0+5x200", EMAIL % "failed": "0x60 0+1x20 20x200"}, 80, 170, 59),
     "DeclinesRise": Case(
         {STATE % "succeeded": "0+1x30 30x30 30+2x200", STATE % "failed": "0x30 0+3x30 90x200"}, 62, 170, 29

@@ -32,7 +32,11 @@ MOVED = {
         "clinicpay_stripe_budget_left",
         "clinicpay_payments",
     ],
-    "notification": ["clinicpay_settlement_receipted_seconds_count", "clinicpay_email_total"],
+    "notification": [
+        "clinicpay_settlement_receipted_seconds_count",
+        "clinicpay_email_total",
+        "clinicpay_email_unsent_age_seconds",
+    ],
     "relay": ["messaging_client_sent_messages_total"],
 }
 SHOWN = {
@@ -41,6 +45,7 @@ SHOWN = {
     "clinicpay_stripe_budget_left",
     "clinicpay_payments",
     "clinicpay_job_run_total",
+    "clinicpay_email_unsent_age_seconds",
 }
 """Of these the payment moves none for certain: another test may have restarted a process, or left a payment."""
 WORKED = ("invoice", "payment", "notification")

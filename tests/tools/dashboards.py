@@ -78,6 +78,7 @@ ON_CALL = [
             ("outbox {{service}}", "max by (service) (clinicpay_outbox_age_seconds)"),
             ("{{group}} {{topic}}", "max by (group, topic) (clinicpay_consumer_lag_age_seconds) > 0"),
             ("{{kind}}", "max by (kind) (clinicpay_queue_overdue_seconds)"),
+            ("e-mail tried in vain", "max(clinicpay_email_unsent_age_seconds) > 0"),
             ("parked {{service}}", "max by (service) (clinicpay_parked_age_seconds) > 0"),
         ],
         "s",
