@@ -58,7 +58,7 @@ CHASSIS = (
         "inbox",
         "30 days from its claim, in weekly partitions (`maintain_inbox`): longer than any topic keeps events",
     ),
-    kept("job_leases", "a row for each job"),
+    kept("job_leases", "a row for each job: who may run it until when, how its last run ended"),
     deleted(
         "tasks",
         "due: until it is done. Ended: 30 days, as long as what it came from may come again",

@@ -227,8 +227,15 @@ async def test_without_a_clinic_or_login_set_the_role_sees_no_membership(
         assert await tx.fetchval("SELECT count(*) FROM memberships") == 0
     async with site.db.tx(elm) as tx:
         assert await tx.fetchval("SELECT count(*) FROM memberships") == 0
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await tx.execute("DELETE FROM memberships")
+
+
+async def test_no_transaction_of_a_clinic_deletes_a_membership(site: Site, db_gateway: ServiceDb) -> None:
+    oak = await a_portal(site.db, "oak")
+    await a_login(site.db, oak)
+
+    async with site.db.tx(oak) as tx:
+        assert await tx.execute("DELETE FROM memberships") == "DELETE 0"
+    assert await db_gateway.admin.fetchval("SELECT count(*) FROM memberships") == 1
 
 
 async def test_a_clinics_transaction_cannot_let_anyone_into_another_clinic(
