@@ -11,6 +11,7 @@ from tests.running.apps import in_own_task
 from tests.running.databases import ServiceDb
 from tests.running.gateway import Site, a_whole_site
 from tests.running.installation import Installation, an_installation
+from tests.running.letters import Post, a_post
 from tests.running.notification import MailServer, a_mail_server, sending
 from tests.running.payment import PaymentService, a_payment_service
 from tests.running.sandbox import ACCOUNT, V1, client_of
@@ -44,6 +45,15 @@ async def site(
     """The gateway before the real services."""
     async with a_whole_site(db_gateway, db_invoice, db_payment, db_notification) as site:
         yield site
+
+
+@pytest.fixture
+async def post(
+    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
+) -> AsyncIterator[Post]:
+    """The gateway before the real services, and the letters that it has sent."""
+    async with a_post(db_gateway, db_invoice, db_payment, db_notification) as made:
+        yield made
 
 
 @pytest.fixture

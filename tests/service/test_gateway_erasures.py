@@ -1,7 +1,6 @@
 """A client who is erased at invoice has no login any more; the login of who is a client elsewhere stays."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -23,14 +22,6 @@ PAGE = {"Accept": "text/html"}
 OF_A_LOGIN = ("logins", "memberships", "sessions", "passkeys", "second_factors", "links", "invitations")
 
 
-@pytest.fixture
-async def post(
-    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
-) -> AsyncIterator[Post]:
-    async with a_post(db_gateway, db_invoice, db_payment, db_notification) as made:
-        yield made
-
-
 async def erase(post: Post, *clients: Any) -> None:
     """Erase clients at invoice, and let the gateway ask."""
     ids = [client["id"] for client in clients]
@@ -39,6 +30,16 @@ async def erase(post: Post, *clients: Any) -> None:
     )
     await invoice.erase_due(post.invoice.worker)
     await look(post)
+
+
+async def an_erased_client(post: Post) -> tuple[Any, Any, Any]:
+    """A clinic, its client whom invoice has erased and the gateway has not asked about, and another clinic."""
+    oak = await create_clinic(post.site)
+    client = await create_client(post.site, oak)
+    elm = await create_clinic(post.site, slug="elm", name="Elm Clinic")
+    await post.invoice.admin.execute("UPDATE clients SET erase_after = current_date")
+    await invoice.erase_due(post.invoice.worker)
+    return oak, client, elm
 
 
 async def look(post: Post) -> None:
@@ -153,11 +154,7 @@ async def test_the_gateway_looks_by_itself(
 async def test_a_login_that_is_given_a_clinic_while_it_is_erased_is_there_afterwards(
     post: Post, db_gateway: ServiceDb
 ) -> None:
-    oak = await create_clinic(post.site)
-    client = await create_client(post.site, oak)
-    elm = await create_clinic(post.site, slug="elm", name="Elm Clinic")
-    await post.invoice.admin.execute("UPDATE clients SET erase_after = current_date")
-    await invoice.erase_due(post.invoice.worker)
+    oak, client, elm = await an_erased_client(post)
     deleting = Database(db_gateway.api_dsn)
     try:
         async with deleting.tx(oak["id"], operator=True) as tx:
@@ -178,11 +175,7 @@ async def test_a_login_that_is_given_a_clinic_while_it_is_erased_is_there_afterw
 async def test_a_login_that_is_found_is_kept_for_the_clinic_that_it_is_given(
     post: Post, db_gateway: ServiceDb
 ) -> None:
-    oak = await create_clinic(post.site)
-    client = await create_client(post.site, oak)
-    elm = await create_clinic(post.site, slug="elm", name="Elm Clinic")
-    await post.invoice.admin.execute("UPDATE clients SET erase_after = current_date")
-    await invoice.erase_due(post.invoice.worker)
+    _, client, elm = await an_erased_client(post)
     async with post.site.db.tx(UUID(elm["id"]), operator=True) as tx:
         assert not await accounts.add_login(tx, new_id(), "ann@example.com", "hash", None, new_id())
         login = await accounts.get_login(tx, "ann@example.com")

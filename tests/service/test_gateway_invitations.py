@@ -1,7 +1,6 @@
 """Clients are invited to the portal by e-mail, and make their own logins."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -10,18 +9,10 @@ import pytest
 from services.chassis.ids import new_id
 from tests.running.databases import ServiceDb
 from tests.running.gateway import PASSWORD, Site, create_client, create_clinic
-from tests.running.letters import Post, a_post, link_in, text_of
+from tests.running.letters import Post, link_in, text_of
 
 PAGE = {"Accept": "text/html"}
 OWN = "a passphrase of her own"
-
-
-@pytest.fixture
-async def post(
-    db_gateway: ServiceDb, db_invoice: ServiceDb, db_payment: ServiceDb, db_notification: ServiceDb
-) -> AsyncIterator[Post]:
-    async with a_post(db_gateway, db_invoice, db_payment, db_notification) as made:
-        yield made
 
 
 async def invite(post: Post, clinic: Any, client: Any, **more: Any) -> Any:
